@@ -1,0 +1,327 @@
+"""IntegratedBTCStrategy, the Nautilus Strategy: events in, orders out. Holds no formula.
+
+The way of a tick: quote → market view → in the window: freeze a context → decision loop: refresh
+feeds, vote, fuse, gate → back on the node's loop: engine → order to the patched adapter. One
+direction, one decision at a time. All state is touched on the node's loop only.
+
+`python bot.py` is the same as `python runner.py`.
+"""
+
+if __name__ == "__main__":
+    from bootstrap import ensure_environment
+
+    ensure_environment("bot.py")
+
+import asyncio
+from collections.abc import Coroutine
+from decimal import Decimal
+from typing import Any, Protocol
+
+import msgspec
+from nautilus_trader.config import StrategyConfig
+from nautilus_trader.model.data import OrderBookDeltas, QuoteTick
+from nautilus_trader.model.enums import OrderSide, TimeInForce
+from nautilus_trader.model.events import OrderDenied
+from nautilus_trader.model.identifiers import ClientOrderId, InstrumentId
+from nautilus_trader.model.instruments import Instrument
+from nautilus_trader.trading.strategy import Strategy
+
+from core.ingestion.adapters.unified_adapter import Externals
+from core.nautilus_core.events import Event, MarketOpened, MarketRefused
+from core.nautilus_core.instruments.board import MarketBoard, Watch
+from core.nautilus_core.instruments.clock import MarketClock
+from core.nautilus_core.providers.books import full_book, top_of_book
+from core.nautilus_core.providers.decision_loop import DecisionLoop
+from core.nautilus_core.providers.feed_actor import FEED, ExternalUpdate
+from core.strategy_brain.strategies.market_view import MarketView
+from core.strategy_brain.strategies.window import in_window
+from errors import Refused
+from execution.execution_engine import ExecutionEngine
+from models import (
+    SCALE_SECONDS,
+    BrainParams,
+    Decision,
+    DecisionContext,
+    Market,
+    OrderIntent,
+    Outcome,
+    Reason,
+)
+
+REDECIDE_PAUSE_NS = 1_000_000_000
+"""Least time between two decisions in one market: the pace that orders are allowed at."""
+
+
+class Parts(Protocol):
+    """What the strategy is given; the worker makes it."""
+
+    board: MarketBoard
+    clock: MarketClock
+    params: BrainParams
+    engine: ExecutionEngine
+    decision_loop: DecisionLoop
+
+    def new_view(self, market: Market) -> MarketView: ...
+
+    def publish(self, event: Event) -> None: ...
+
+    async def decide(self, context: DecisionContext) -> Decision: ...
+
+    def market_left(self, market: Market, seen_window: bool) -> None: ...
+
+    def limit_notional(self, instrument_id: InstrumentId, usd: Decimal | None) -> None: ...
+
+    async def started(self) -> None: ...
+
+    async def watch_time(self) -> None: ...
+
+    async def stopping(self) -> None: ...
+
+
+class IntegratedBTCStrategy(Strategy):
+    """Trades the running market of one calendar, at most once each."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(StrategyConfig(strategy_id="BTC15M", order_id_tag="001"))
+        self._parts = parts
+        self._running: Watch | None = None
+        self._view: MarketView | None = None
+        self._subscribed: set[InstrumentId] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.externals: Externals | None = None
+        """The newest external values; None while there are no feeds."""
+
+    # --- lifecycle -------------------------------------------------------------------------------
+
+    def on_start(self) -> None:
+        for instrument in self.cache.instruments():
+            self._parts.board.add(instrument)
+        self.msgbus.subscribe("data.instrument.POLYMARKET.*", self.on_instrument)
+        self.msgbus.subscribe(f"data.{FEED.topic}*", self.on_external)
+        self._spawn(self._live())
+
+    def on_stop(self) -> None:
+        self._parts.engine.stop()
+        for task in self._tasks:
+            task.cancel()
+        self._closing = asyncio.get_running_loop().create_task(self._parts.stopping())
+
+    async def _live(self) -> None:
+        await self._parts.started()
+        self._spawn(self._parts.watch_time())
+        await self._keep_calendar()
+
+    def now(self) -> tuple[Watch | None, float, Decimal | None]:
+        """The running market, its market second, and the Up token's price."""
+        if self._running is None or self._view is None:
+            return None, 0.0, None
+        second = self._running.market.second(self._parts.clock.market_time(self.clock.timestamp_ns()))
+        return self._running, second, self._view.p
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.log.exception("a task of the strategy failed", error)
+            self._parts.engine.halt(f"internal error: {error!r}; details are in the log")
+
+    def on_external(self, update: ExternalUpdate) -> None:
+        self.externals = update.externals
+
+    # --- markets ---------------------------------------------------------------------------------
+
+    def on_instrument(self, instrument: Instrument) -> None:
+        self._parts.board.add(instrument)
+        self._take_tick(instrument)
+        self._subscribe_ahead()
+
+    def _take_tick(self, instrument: Instrument) -> None:
+        """The venue makes the tick finer near 0 and 1; price caps must lie on the new grid."""
+        found = self._parts.board.find(instrument.id)
+        tick = instrument.price_increment.as_decimal()
+        if found is None or found[0].market.tick == tick:
+            return
+        watch = found[0]
+        watch.market = msgspec.structs.replace(watch.market, tick=tick)
+        if watch is self._running and self._view is not None:
+            self._view.market = watch.market
+
+    async def _keep_calendar(self) -> None:
+        """Open the running market now, and each following one exactly at its start."""
+        board, clock = self._parts.board, self._parts.clock
+        while True:
+            now = clock.market_time(self.clock.timestamp_ns())
+            self._subscribe_ahead()
+            self._open(board.running(now), now)
+            start, interval = board.calendar.running_start(now), board.calendar.interval
+            window_end = start + self._parts.params.window_end * interval / SCALE_SECONDS
+            if now >= window_end:
+                self._close_window()
+            wake = window_end if now < window_end else start + interval
+            if self._running is None:
+                # The running market is not in the catalogue yet: look again soon.
+                wake = min(wake, now + interval / 60)
+            await asyncio.sleep(max(0.001, (clock.wall_time_ns(wake) - self.clock.timestamp_ns()) / 1e9))
+
+    def _open(self, watch: Watch | None, now: float) -> None:
+        if watch is self._running:
+            return
+        left, self._running = self._running, watch
+        if watch is not None:
+            watch.opened_second = watch.market.second(now)
+            self._view = self._parts.new_view(watch.market)
+            for instrument_id in watch.ids.values():
+                self._parts.limit_notional(instrument_id, self._parts.params.position_size_usd)
+            self._parts.publish(MarketOpened(market=watch.market))
+        if left is not None:
+            # The next market is subscribed already: the adapter drops its connection with the last one.
+            self._unsubscribe(left)
+            seen = left.opened_second is not None and left.opened_second < self._parts.params.window_start
+            self._parts.market_left(left.market, seen)
+
+    def _subscribe_ahead(self) -> None:
+        """Be subscribed to the running market and to the next one."""
+        now = self._parts.clock.market_time(self.clock.timestamp_ns())
+        for watch in (self._parts.board.running(now), self._parts.board.following(now)):
+            for instrument_id in watch.ids.values() if watch else ():
+                if instrument_id not in self._subscribed:
+                    self._subscribed.add(instrument_id)
+                    self.subscribe_order_book_deltas(instrument_id)
+                    self.subscribe_quote_ticks(instrument_id)
+
+    def _unsubscribe(self, watch: Watch) -> None:
+        for instrument_id in watch.ids.values():
+            self._subscribed.discard(instrument_id)
+            self.unsubscribe_quote_ticks(instrument_id)
+            self.unsubscribe_order_book_deltas(instrument_id)
+
+    # --- ticks -----------------------------------------------------------------------------------
+
+    def on_order_book_deltas(self, deltas: OrderBookDeltas) -> None:
+        found = self._parts.board.find(deltas.instrument_id)
+        if found is not None:
+            watch, outcome = found
+            watch.heard_ns[outcome] = deltas.ts_init
+
+    def on_quote_tick(self, tick: QuoteTick) -> None:
+        found = self._parts.board.find(tick.instrument_id)
+        if found is None or found[0] is not self._running or self._view is None:
+            return
+        watch, outcome = found
+        watch.heard_ns[outcome] = tick.ts_init
+        watch.tops[outcome] = top_of_book(tick)
+        now_ns = self.clock.timestamp_ns()
+        second = watch.market.second(self._parts.clock.market_time(now_ns))
+        if outcome is Outcome.UP:
+            self._view.on_books(second, watch.tops[Outcome.UP], watch.tops[Outcome.DOWN])
+        if self._may_decide(watch, second, now_ns):
+            self._begin_decision(watch, self._view, second, now_ns)
+
+    # --- decisions -------------------------------------------------------------------------------
+
+    def _may_decide(self, watch: Watch, second: float, now_ns: int) -> bool:
+        params = self._parts.params
+        return (
+            not watch.deciding
+            and not watch.finished
+            and in_window(second, params.window_start, params.window_end)
+            and now_ns - watch.last_decision_ns >= REDECIDE_PAUSE_NS
+            and self._view is not None
+            and self._view.tradable
+            and self._parts.engine.may_order(watch.market.slug)
+        )
+
+    def _begin_decision(self, watch: Watch, view: MarketView, second: float, now_ns: int) -> None:
+        up, down = (
+            full_book(self.cache.order_book(watch.ids[outcome]), watch.heard_ns[outcome])
+            for outcome in Outcome
+        )
+        view.on_books(second, up, down)
+        watch.deciding, watch.last_decision_ns = True, now_ns
+        # Frozen here, on the loop that feeds the view: the decision loop never sees it change.
+        self._spawn(self._decide(watch, view.context(second, now_ns)))
+
+    async def _decide(self, watch: Watch, context: DecisionContext) -> None:
+        try:
+            future = self._parts.decision_loop.submit(self._parts.decide(context))
+            decision = await asyncio.wrap_future(future)
+            watch.finished = await self._parts.engine.take(decision)
+        finally:
+            watch.deciding = False
+
+    def _close_window(self) -> None:
+        """A window that went by without any decision is a refusal too: its row says why."""
+        watch, view = self._running, self._view
+        if watch is None or view is None or watch.last_decision_ns or watch.opened_second is None:
+            return
+        if watch.opened_second >= self._parts.params.window_end or self._parts.engine.holds(
+            watch.market.slug
+        ):
+            return
+        watch.last_decision_ns = self.clock.timestamp_ns()
+        if view.p is None:
+            why = "no valid quote until the end of its window"
+            self._parts.publish(MarketRefused(slug=watch.market.slug, why=why))
+            return
+        if view.tradable:
+            reason, detail = Reason.STALE_DATA, "no quote arrived in the window"
+        else:
+            reason, detail = Reason.NOT_TRADABLE, f"{view.valid_quotes} valid quotes in a row"
+        decision = Decision(
+            context=view.context(self._parts.params.window_end, watch.last_decision_ns),
+            params=self._parts.params,
+            reason=reason,
+            detail=detail,
+        )
+        self._spawn(self._record(decision))
+
+    async def _record(self, decision: Decision) -> None:
+        await self._parts.engine.take(decision)
+
+    # --- orders ----------------------------------------------------------------------------------
+
+    def send(self, intent: OrderIntent) -> None:
+        """Submit the order of an intent; its identity is the intent's."""
+        watch = self._parts.board.by_slug(intent.slug)
+        if watch is None:
+            raise Refused(f"market {intent.slug} is not on the board")
+        instrument_id = watch.ids[intent.outcome]
+        instrument = self.cache.instrument(instrument_id)
+        order = self.order_factory.market(
+            instrument_id,
+            OrderSide.BUY,
+            instrument.make_qty(intent.usd),
+            time_in_force=TimeInForce.IOC,
+            quote_quantity=True,
+            client_order_id=ClientOrderId(intent.intent_id),
+        )
+        self.submit_order(order, params={"ask": str(intent.ask), "price_cap": str(intent.price_cap)})
+
+    def on_order_denied(self, event: OrderDenied) -> None:
+        self._parts.engine.order_denied(event.client_order_id.value, event.reason)
+
+    def close_settled(self, slug: str, winner: Outcome) -> None:
+        """Close Nautilus' positions in a resolved market at 1 or 0."""
+        watch = self._parts.board.by_slug(slug)
+        for outcome, instrument_id in watch.ids.items() if watch else ():
+            for position in self.cache.positions_open(instrument_id=instrument_id, strategy_id=self.id):
+                self._parts.limit_notional(instrument_id, None)
+                order = self.order_factory.market(
+                    instrument_id,
+                    OrderSide.SELL,
+                    position.quantity,
+                    time_in_force=TimeInForce.IOC,
+                    tags=["SETTLEMENT"],
+                )
+                price = "1.00" if outcome is winner else "0.00"
+                self.submit_order(order, position_id=position.id, params={"settlement": price})
+
+
+if __name__ == "__main__":
+    from runner import main
+
+    raise SystemExit(main())

@@ -1,0 +1,376 @@
+"""The one typed, frozen Settings object: the only place that reads the environment and `.env`.
+
+`python config.py` prints `.env.example`, which is generated from this file and checked by a test.
+"""
+
+import difflib
+import os
+import stat
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from dotenv import dotenv_values
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+
+from errors import ConfigError
+from models import BrainParams
+
+ROOT = Path(__file__).resolve().parent
+RESERVED = frozenset(
+    {
+        "REDIS_HOST",
+        "REDIS_PORT",
+        "REDIS_DB",
+        "POLYMARKET_PK",
+        "POLYMARKET_API_KEY",
+        "POLYMARKET_API_SECRET",
+        "POLYMARKET_PASSPHRASE",
+        "POLYMARKET_FUNDER",
+    }
+)
+"""Keys of older versions' .env files that this one has no use for yet: said at the start, not an error."""
+TIMEFRAMES = {"5m": 300, "15m": 900, "4h": 14400}
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Threshold = Annotated[float, Field(gt=0, le=1)]
+Price = Annotated[Decimal, Field(gt=0, lt=1)]
+Usd = Annotated[Decimal, Field(gt=0, le=Decimal(1_000_000))]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+MarketSecond = Annotated[float, Field(ge=0, le=900)]
+
+
+def _s(default: Any, text: str) -> Any:
+    return Field(default=default, description=text)
+
+
+class Settings(BaseModel):
+    """Every setting. A field's environment variable is its name in capitals."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
+
+    # Market
+    market_asset: Literal["btc", "eth", "sol", "xrp", "doge", "bnb", "hype", "zec"] = _s(
+        "btc", "whose up/down markets are traded"
+    )
+    market_type: Literal["updown"] = _s("updown", "the kind of market in the slug")
+    market_timeframe: Literal["5m", "15m", "4h"] = _s("15m", "how long one market lasts")
+
+    # Decision
+    trade_window_start: MarketSecond = _s(780.0, "first market second at which a decision may be made")
+    trade_window_end: MarketSecond = _s(840.0, "market second from which none is made any more")
+    trend_up_threshold: Price = _s(Decimal("0.60"), "above this price of Up, Up is the favourite")
+    trend_down_threshold: Price = _s(Decimal("0.40"), "below this price of Up, Down is the favourite")
+    require_signal_agreement: bool = _s(True, "the fused vote must point the way of the favourite")
+    min_edge: Annotated[Decimal, Field(ge=-1, le=1)] | None = _s(
+        None, "least fair probability − ask − fee per share; unset: computed and stored, not required"
+    )
+    fusion_min_signals: Annotated[int, Field(ge=1, le=6)] = _s(1, "votes that are needed at least")
+    fusion_min_score: Annotated[float, Field(ge=0, le=100)] = _s(40.0, "lowest fused score to act on")
+    quote_stability_required: Count = _s(3, "valid quotes after which a market is tradable")
+    quote_min_spread: Annotated[Decimal, Field(ge=0, le=Decimal("0.1"))] = _s(
+        Decimal("0.001"), "a quote below this price, or above 1 minus it, is not a real one"
+    )
+    max_quote_age_seconds: Seconds = _s(10.0, "a book older than this is not decided upon")
+    max_price_history: Annotated[int, Field(ge=20, le=10_000)] = _s(100, "prices of Up that are kept")
+    tick_buffer_size: Annotated[int, Field(ge=20, le=100_000)] = _s(500, "ticks of Up that are kept")
+
+    # Orders
+    position_size_usd: Annotated[Decimal, Field(ge=1, le=10_000, decimal_places=2)] = _s(
+        Decimal("1.00"), "pUSD spent on one position; the venue takes no less than 1.00"
+    )
+    market_buy_usd: Usd = _s(Decimal("1.00"), "hard ceiling of one order, enforced at the adapter")
+    max_entry_price: Price = _s(Decimal("0.99"), "never pay more than this per share")
+    min_liquidity: Annotated[Decimal, Field(ge=0, lt=1)] = _s(
+        Decimal("0.02"), "a favourite offered at or below this price is a broken book"
+    )
+    max_slippage: Annotated[Decimal, Field(ge=0, le=Decimal("0.5"))] = _s(
+        Decimal("0.02"), "price cap above the ask that was decided upon"
+    )
+    order_max_attempts: Annotated[int, Field(ge=1, le=20)] = _s(
+        5, "orders per market while they end without a match"
+    )
+
+    # Risk
+    max_position_size: Usd = _s(Decimal("1.00"), "largest single position, pUSD")
+    max_total_exposure: Usd = _s(Decimal("10.00"), "unsettled stakes together, pUSD")
+    max_positions: Annotated[int, Field(ge=1, le=1000)] = _s(5, "open positions at a time")
+    max_loss_per_day: Usd = _s(Decimal("5.00"), "loss of one UTC day, unsettled stakes counted as lost, pUSD")
+    max_drawdown_pct: Annotated[Decimal, Field(gt=0, le=1)] = _s(
+        Decimal("0.15"), "fall from the highest balance that stops new positions"
+    )
+
+    # Signal weights (their sum may not exceed 1)
+    weight_orderbook: Fraction = _s(0.30, "OrderBookImbalance")
+    weight_tick_velocity: Fraction = _s(0.25, "TickVelocity")
+    weight_divergence: Fraction = _s(0.18, "PriceDivergence")
+    weight_spike: Fraction = _s(0.12, "SpikeDetection")
+    weight_deribit_pcr: Fraction = _s(0.10, "DeribitPCR")
+    weight_sentiment: Fraction = _s(0.05, "SentimentAnalysis")
+
+    # Signal thresholds
+    spike_threshold: Threshold = _s(0.05, "deviation from the moving average that is a spike")
+    spike_lookback: Annotated[int, Field(ge=3, le=1000)] = _s(20, "prices in that average")
+    sentiment_fear_threshold: Annotated[float, Field(gt=0, lt=100)] = _s(25.0, "at or below: extreme fear")
+    sentiment_greed_threshold: Annotated[float, Field(gt=0, lt=100)] = _s(75.0, "at or above: extreme greed")
+    divergence_threshold: Threshold = _s(0.05, "least |fair probability − price| that is a signal")
+    orderbook_imbalance_threshold: Threshold = _s(0.30, "least imbalance of the book that is a signal")
+    orderbook_min_volume: Annotated[float, Field(ge=0)] = _s(
+        50.0, "pUSD in the best ten levels below which the book says nothing"
+    )
+    tick_velocity_60s: Threshold = _s(0.015, "least relative move over 60 market seconds")
+    tick_velocity_30s: Threshold = _s(0.010, "least relative move over 30 market seconds")
+    deribit_bullish_pcr: Annotated[float, Field(gt=0)] = _s(1.20, "put/call ratio that says fear: buy")
+    deribit_bearish_pcr: Annotated[float, Field(gt=0)] = _s(0.70, "put/call ratio that says greed: sell")
+
+    # Learning
+    learning_enabled: bool = _s(True, "adjust the weights to what settled markets say about them")
+    learning_trigger_interval: Annotated[int, Field(ge=1, le=100_000)] = _s(
+        10, "settled trades after which the weights are looked at again"
+    )
+    learning_min_trades: Annotated[int, Field(ge=0, le=1_000_000)] = _s(
+        10, "votes that the prior counts for: the more, the slower"
+    )
+    learning_rate: Threshold = _s(0.1, "share of the way to the new weight taken at a step")
+
+    # External feeds
+    feed_deadline_seconds: Annotated[float, Field(gt=0, le=30)] = _s(
+        1.5, "how long a decision waits for the feeds; who is late does not vote"
+    )
+    deribit_max_dte: Annotated[int, Field(ge=0, le=365)] = _s(2, "days to expiry that count as near")
+    deribit_cache_seconds: Annotated[float, Field(ge=1, le=86_400)] = _s(300.0, "how long its answer is kept")
+    cryptopanic_api_key: SecretStr = _s(SecretStr(""), "with a key, news are part of the sentiment")
+    coinbase_url: str = _s("https://api.coinbase.com", "spot price")
+    coinbase_exchange_url: str = _s("https://api.exchange.coinbase.com", "spot price, second way")
+    deribit_url: str = _s("https://www.deribit.com", "options")
+    fear_greed_url: str = _s("https://api.alternative.me", "fear and greed index")
+    cryptopanic_url: str = _s("https://cryptopanic.com", "news")
+    binance_url: str = _s("https://data-api.binance.vision", "second opinion on the price")
+    binance_stream_url: str = _s("wss://data-stream.binance.vision", "the same as a stream")
+    solana_url: str = _s("https://api.mainnet-beta.solana.com", "third opinion on the price (Pyth)")
+    rtds_url: str = _s("wss://ws-live-data.polymarket.com", "settlement price, public relay")
+    polybolt_url: str = _s("wss://ws-live-v2.polymarket.com/ws", "settlement price, authenticated")
+
+    # Process
+    state_dir: Path = _s(Path("state"), "where ledgers, accounts and locks live")
+    paper_trades_file: Path = _s(Path("paper_trades.json"), "export of the paper trades")
+    log_dir: Path = _s(Path("logs"), "where the bot's and the practice venue's logs go")
+    restart_after_minutes: Annotated[float, Field(gt=0, le=10_080)] = _s(
+        90.0, "the worker starts afresh after this, between markets"
+    )
+    trader_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+-[A-Za-z0-9]+$")] = _s(
+        "BTC-15MIN-INTEGRATED-001", "the name in Nautilus' logs and orders"
+    )
+    data_engine_qsize: Count = _s(6000, "Nautilus data queue")
+    exec_engine_qsize: Count = _s(6000, "Nautilus execution and risk queues")
+    nautilus_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _s("INFO", "level of Nautilus' log")
+    nautilus_log_dir: Path = _s(Path("logs/nautilus"), "where Nautilus' log goes")
+
+    # Venue (the real one; the practice venue sets its own)
+    clob_url: str = _s("https://clob.polymarket.com", "order API")
+    gamma_url: str = _s("https://gamma-api.polymarket.com", "market catalogue")
+    data_api_url: str = _s("https://data-api.polymarket.com", "positions API")
+    ws_url: str = _s("wss://ws-subscriptions-clob.polymarket.com/ws/", "market and user streams")
+
+    @field_validator("state_dir", "paper_trades_file", "log_dir", "nautilus_log_dir", mode="after")
+    @classmethod
+    def _in_project(cls, path: Path) -> Path:
+        """A relative path means the project's folder, wherever the bot was started from."""
+        return ROOT / path.expanduser()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Settings":
+        weights = sum(self.weights.values())
+        checks = [
+            (weights <= 1 + 1e-9, "WEIGHT_*", weights, "a sum of at most 1"),
+            (
+                self.trade_window_start < self.trade_window_end,
+                "TRADE_WINDOW_START",
+                self.trade_window_start,
+                f"below TRADE_WINDOW_END ({self.trade_window_end:g})",
+            ),
+            (
+                self.trend_down_threshold < self.trend_up_threshold,
+                "TREND_DOWN_THRESHOLD",
+                self.trend_down_threshold,
+                f"below TREND_UP_THRESHOLD ({self.trend_up_threshold})",
+            ),
+            (
+                self.position_size_usd <= self.market_buy_usd,
+                "POSITION_SIZE_USD",
+                self.position_size_usd,
+                f"at most MARKET_BUY_USD ({self.market_buy_usd})",
+            ),
+            (
+                self.position_size_usd <= self.max_position_size,
+                "POSITION_SIZE_USD",
+                self.position_size_usd,
+                f"at most MAX_POSITION_SIZE ({self.max_position_size})",
+            ),
+            (
+                self.sentiment_fear_threshold < self.sentiment_greed_threshold,
+                "SENTIMENT_FEAR_THRESHOLD",
+                self.sentiment_fear_threshold,
+                f"below SENTIMENT_GREED_THRESHOLD ({self.sentiment_greed_threshold:g})",
+            ),
+            (
+                self.deribit_bearish_pcr < self.deribit_bullish_pcr,
+                "DERIBIT_BEARISH_PCR",
+                self.deribit_bearish_pcr,
+                f"below DERIBIT_BULLISH_PCR ({self.deribit_bullish_pcr:g})",
+            ),
+        ]
+        checks.append(
+            (
+                self.spike_lookback <= self.max_price_history,
+                "SPIKE_LOOKBACK",
+                self.spike_lookback,
+                f"at most MAX_PRICE_HISTORY ({self.max_price_history})",
+            )
+        )
+        for holds, key, value, allowed in checks:
+            if not holds:
+                raise ValueError(f"{key} is {value}, allowed: {allowed}")
+        return self
+
+    @property
+    def interval_seconds(self) -> int:
+        """Length of one market in market-clock seconds."""
+        return TIMEFRAMES[self.market_timeframe]
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Configured weight by processor name."""
+        return {
+            "OrderBookImbalance": self.weight_orderbook,
+            "TickVelocity": self.weight_tick_velocity,
+            "PriceDivergence": self.weight_divergence,
+            "SpikeDetection": self.weight_spike,
+            "DeribitPCR": self.weight_deribit_pcr,
+            "SentimentAnalysis": self.weight_sentiment,
+        }
+
+    def brain_params(self) -> BrainParams:
+        """The part of the settings that decisions depend on."""
+        return BrainParams(
+            weights=self.weights,
+            window_start=self.trade_window_start,
+            window_end=self.trade_window_end,
+            trend_up=self.trend_up_threshold,
+            trend_down=self.trend_down_threshold,
+            require_agreement=self.require_signal_agreement,
+            min_edge=self.min_edge,
+            fusion_min_signals=self.fusion_min_signals,
+            fusion_min_score=self.fusion_min_score,
+            position_size_usd=self.position_size_usd,
+            max_entry_price=self.max_entry_price,
+            max_slippage=self.max_slippage,
+            max_quote_age_s=self.max_quote_age_seconds,
+            spike_threshold=self.spike_threshold,
+            spike_lookback=self.spike_lookback,
+            sentiment_fear=self.sentiment_fear_threshold,
+            sentiment_greed=self.sentiment_greed_threshold,
+            divergence_threshold=self.divergence_threshold,
+            orderbook_imbalance_threshold=self.orderbook_imbalance_threshold,
+            orderbook_min_volume=self.orderbook_min_volume,
+            tick_velocity_60s=self.tick_velocity_60s,
+            tick_velocity_30s=self.tick_velocity_30s,
+            deribit_bullish_pcr=self.deribit_bullish_pcr,
+            deribit_bearish_pcr=self.deribit_bearish_pcr,
+            min_liquidity=self.min_liquidity,
+        )
+
+
+def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> Settings:
+    """Read `.env` and the environment, which wins, into Settings.
+
+    Raises
+    ------
+    ConfigError
+        Naming the key, its value (never a secret's) and what is allowed.
+    """
+    environ = os.environ if environ is None else environ
+    env_file = ROOT / ".env" if env_file is None else env_file
+    keys = {name.upper(): name for name in Settings.model_fields}
+    values = _read_env_file(env_file, keys) if env_file.is_file() else {}
+    values.update({key: environ[key] for key in keys if key in environ})
+    given = {keys[key]: value.strip() for key, value in values.items() if key in keys and value.strip()}
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        raise ConfigError(*_explain(error, given)) from None
+
+
+def reserved_keys(env_file: Path | None = None) -> list[str]:
+    """The keys of `.env` that are accepted and not used."""
+    env_file = ROOT / ".env" if env_file is None else env_file
+    return sorted(RESERVED & dotenv_values(env_file, interpolate=False).keys()) if env_file.is_file() else []
+
+
+def open_to_others(env_file: Path) -> bool:
+    """Whether somebody else than the owner may read the file that holds the secrets."""
+    return env_file.is_file() and bool(env_file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
+
+
+def _read_env_file(env_file: Path, keys: Mapping[str, str]) -> dict[str, str]:
+    values = {key: value or "" for key, value in dotenv_values(env_file, interpolate=False).items()}
+    for key in values:
+        if key not in keys and key not in RESERVED:
+            close = difflib.get_close_matches(key, keys, 1)
+            hint = f"did you mean {close[0]}?" if close else "see .env.example for the keys there are"
+            raise ConfigError(f"unknown setting {key} in {env_file.name}", f"Remove it, or {hint}")
+    return values
+
+
+def _explain(error: ValidationError, given: Mapping[str, str]) -> tuple[str, str]:
+    """The first fault as (what is wrong, what to do), in the operator's words."""
+    fault = error.errors(include_url=False, include_context=True)[0]
+    if not fault["loc"]:
+        return fault["msg"].removeprefix("Value error, "), "Change it in .env or the environment"
+    name = str(fault["loc"][0])
+    field = Settings.model_fields[name]
+    value = "(secret)" if field.annotation is SecretStr else repr(given.get(name, ""))
+    return f"{name.upper()} is {value}, allowed: {fault['msg']}", f"It means: {field.description}"
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    if value is None or isinstance(value, SecretStr):
+        return ""
+    return (
+        str(value).lower()
+        if isinstance(value, bool)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
+
+
+def env_example() -> str:
+    """The text of `.env.example`: every key with its default and its meaning."""
+    source = Path(__file__).read_text()
+    lines = ["# Copy to .env and uncomment what you change. Generated by `python config.py`."]
+    for line in source[source.index("class Settings") : source.index("@field_validator")].splitlines():
+        text = line.strip()
+        if text.startswith("# "):
+            lines += ["", text]
+        name = text.split(":")[0]
+        if name in Settings.model_fields and line.startswith("    ") and not line.startswith("     "):
+            field = Settings.model_fields[name]
+            lines.append(f"#{name.upper()}={_default(field)}".ljust(44) + f" # {field.description}")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(env_example(), end="")

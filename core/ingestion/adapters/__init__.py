@@ -1,0 +1,1 @@
+"""One feed over many sources."""

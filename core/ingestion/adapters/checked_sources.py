@@ -1,0 +1,186 @@
+"""The sources behind one counter: what comes out is valid, not stale, and counted either way."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+from core.ingestion.adapters.consensus import Consensus, consensus_of
+from core.ingestion.adapters.health import HealthBook, SourceHealth
+from core.ingestion.adapters.spot_path import SpotPath
+from core.ingestion.managers.rate_limiter import RateLimiter
+from core.ingestion.validators.data_validator import MAX_INDEX_AGE_S, DataValidator
+from data_sources.binance import BinanceSource
+from data_sources.chainlink import ChainlinkSource
+from data_sources.coinbase import CoinbaseSource
+from data_sources.deribit import DeribitSource
+from data_sources.news_social import NewsSocialSource
+from data_sources.solana import SolanaSource
+from data_sources.types import SolanaStatus
+from errors import Refused, Temporary
+from models import PutCall, Sentiment, Spot
+
+SPOT, OPTIONS, MOOD = "coinbase", "deribit", "fear_greed"
+BINANCE, CHAINLINK, PYTH, CHAIN = "binance", "chainlink", "pyth", "solana"
+"""Names in health reports, and under which a missing value is reported."""
+
+CONSENSUS_AGE_S = 15.0
+MAX_AGE_S: Mapping[str, float] = {SPOT: 30.0, OPTIONS: 600.0, MOOD: MAX_INDEX_AGE_S}
+"""Seconds after which a source's own time makes its value stale, `CONSENSUS_AGE_S` where not named. An
+exchange's last trade may be some seconds old in a quiet market, a cached option chain five minutes; for
+the mood see the validator."""
+PATH_S = 960.0
+"""Market seconds of path kept: a 15-minute market and the minute before it."""
+
+
+def same_clock(now_ns: int) -> float:
+    """Market time in seconds where the market runs on the machine's clock."""
+    return now_ns / 1e9
+
+
+class CheckedSources:
+    """All sources of one asset. It owns them.
+
+    Parameters
+    ----------
+    coinbase, deribit, news_social, chainlink, binance, solana
+        The sources; those that an asset does not have are None.
+    validator : DataValidator
+        Judges every value.
+    unavailable : mapping
+        Why a source is None, by name.
+    limiter : RateLimiter, optional
+        The one its sources wait at, to report what it leaves.
+    now_ns : callable
+        The machine's clock in nanoseconds.
+    market_time : callable
+        Seconds of market time at a machine time in nanoseconds.
+
+    Attributes
+    ----------
+    path : SpotPath
+        Every valid spot price, by market time.
+    chain_status : SolanaStatus or None
+        The last word on Solana's own health.
+    """
+
+    def __init__(
+        self,
+        *,
+        coinbase: CoinbaseSource,
+        validator: DataValidator,
+        deribit: DeribitSource | None = None,
+        news_social: NewsSocialSource | None = None,
+        chainlink: ChainlinkSource | None = None,
+        binance: BinanceSource | None = None,
+        solana: SolanaSource | None = None,
+        unavailable: Mapping[str, str] | None = None,
+        limiter: RateLimiter | None = None,
+        now_ns: Callable[[], int] = time.time_ns,
+        market_time: Callable[[int], float] = same_clock,
+    ) -> None:
+        self.coinbase = coinbase
+        self.deribit = deribit
+        self.news_social = news_social
+        self.chainlink = chainlink
+        self.binance = binance
+        self.solana = solana
+        self.validator = validator
+        self.path = SpotPath(PATH_S)
+        self.chain_status: SolanaStatus | None = None
+        self.counts = HealthBook(now_ns)
+        self._unavailable = dict(unavailable or {})
+        self._limiter = limiter
+        self._now_ns = now_ns
+        self._market_time = market_time
+        self._spots: dict[str, Spot] = {}
+        if chainlink is not None:
+            chainlink.guard(lambda price: validator.admit(price).ok)
+
+    async def spot(self) -> Spot:
+        """The spot price, kept in the path; Temporary also if the other sources outvote it."""
+        spot = await self._checked(SPOT, self.coinbase.spot)
+        self._spots[SPOT] = spot
+        together = self.consensus()
+        if together is not None and SPOT in together.outliers:
+            reason = f"{SPOT}: {spot.price} is an outlier, {together.n} other sources say {together.median}"
+            self.counts.failed(SPOT, reason)
+            raise Temporary(reason)
+        self.path.add(self._market_time(spot.received_ns), spot.price)
+        return spot
+
+    async def put_call(self, min_left_s: float = 0.0) -> PutCall:
+        """Put/call ratios, renewed if less than `min_left_s` of their cached life is left."""
+        source = self._existing(OPTIONS, self.deribit)
+        return await self._checked(OPTIONS, lambda: source.put_call(min_left_s))
+
+    async def sentiment(self, min_left_s: float = 0.0) -> Sentiment:
+        """The mood, renewed likewise."""
+        source = self._existing(MOOD, self.news_social)
+        return await self._checked(MOOD, lambda: source.sentiment(min_left_s))
+
+    async def second_opinion(self, name: str, ask: Callable[[], Awaitable[Spot]]) -> None:
+        """Another source's price, for the consensus only."""
+        self._spots[name] = await self._checked(name, ask)
+
+    async def renew_chain_status(self) -> None:
+        """Ask how Solana is doing."""
+        source = self._existing(CHAIN, self.solana)
+        try:
+            self.chain_status = await source.status()
+        except (Refused, Temporary) as error:
+            self.counts.failed(CHAIN, str(error))
+            raise
+        self.counts.succeeded(CHAIN)
+
+    def consensus(self) -> Consensus | None:
+        """What the sources heard within the last `CONSENSUS_AGE_S` seconds say together."""
+        oldest_ns = self._now_ns() - int(CONSENSUS_AGE_S * 1e9)
+        return consensus_of(
+            {name: spot.price for name, spot in self._spots.items() if spot.received_ns >= oldest_ns}
+        )
+
+    def health(self) -> dict[str, SourceHealth]:
+        """Every source in use, by name."""
+        used = {
+            SPOT: self.coinbase,
+            OPTIONS: self.deribit,
+            MOOD: self.news_social,
+            BINANCE: self.binance,
+            CHAINLINK: self.chainlink,
+            PYTH: self.solana,
+            CHAIN: self.solana,
+        }
+        return {name: self._health_of(name) for name, source in used.items() if source is not None}
+
+    async def aclose(self) -> None:
+        """Close the sources; Chainlink's has nothing open of its own."""
+        for source in (self.coinbase, self.deribit, self.news_social, self.binance, self.solana):
+            if source is not None:
+                await source.aclose()
+
+    def _health_of(self, name: str) -> SourceHealth:
+        # A blend is counted under the source it begins with.
+        counts = self.validator.quarantined
+        quarantined = sum(n for source, n in counts.items() if source.split("+")[0] == name)
+        return self.counts.of(name, quarantined, self._limiter.remaining(name) if self._limiter else None)
+
+    def _existing[T](self, name: str, source: T | None) -> T:
+        if source is None:
+            raise Refused(self._unavailable.get(name, f"{name}: not in use"))
+        return source
+
+    async def _checked[T: (Spot, PutCall, Sentiment)](self, name: str, ask: Callable[[], Awaitable[T]]) -> T:
+        """A value that is valid and not stale; else Temporary or Refused, counted."""
+        try:
+            value = await ask()
+            verdict = self.validator.admit(value)
+            if not verdict.ok:
+                raise Temporary(f"{name}: quarantined: {'; '.join(verdict.errors)}")
+            age_s = (self._now_ns() - value.source_ns) / 1e9
+            limit_s = MAX_AGE_S.get(name, CONSENSUS_AGE_S)
+            if age_s > limit_s:
+                raise Temporary(f"{name}: stale, {age_s:.0f} s old, at most {limit_s:.0f} allowed")
+        except (Refused, Temporary) as error:
+            self.counts.failed(name, str(error))
+            raise
+        self.counts.succeeded(name)
+        return value

@@ -1,0 +1,59 @@
+"""How each source is doing, as numbers for metrics."""
+
+from collections.abc import Callable
+
+from models import Frozen
+
+
+class SourceHealth(Frozen, frozen=True):
+    """One source.
+
+    `last_success_age_s` is None before the first success. `state` and `reconnects` are those of its
+    websocket, if it has one, `calls_left` what its rate limit still allows at once, if it has one.
+    """
+
+    last_success_age_s: float | None
+    successes: int
+    failures: int
+    quarantined: int = 0
+    last_error: str = ""
+    state: str | None = None
+    reconnects: int = 0
+    calls_left: int | None = None
+
+
+class HealthBook:
+    """Counts successes and failures by source.
+
+    Parameters
+    ----------
+    now_ns : callable
+        The machine's clock in nanoseconds.
+    """
+
+    def __init__(self, now_ns: Callable[[], int]) -> None:
+        self._now_ns = now_ns
+        self._successes: dict[str, int] = {}
+        self._failures: dict[str, int] = {}
+        self._last_success_ns: dict[str, int] = {}
+        self._last_error: dict[str, str] = {}
+
+    def succeeded(self, source: str) -> None:
+        self._successes[source] = self._successes.get(source, 0) + 1
+        self._last_success_ns[source] = self._now_ns()
+
+    def failed(self, source: str, why: str) -> None:
+        self._failures[source] = self._failures.get(source, 0) + 1
+        self._last_error[source] = why
+
+    def of(self, source: str, quarantined: int, calls_left: int | None) -> SourceHealth:
+        """The numbers of one source."""
+        last_ns = self._last_success_ns.get(source)
+        return SourceHealth(
+            last_success_age_s=None if last_ns is None else (self._now_ns() - last_ns) / 1e9,
+            successes=self._successes.get(source, 0),
+            failures=self._failures.get(source, 0),
+            quarantined=quarantined,
+            calls_left=calls_left,
+            last_error=self._last_error.get(source, ""),
+        )

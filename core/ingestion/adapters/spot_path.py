@@ -1,0 +1,69 @@
+"""The asset's spot price second by second of market time, and its mean over a stretch of it."""
+
+import itertools
+import math
+from collections import deque
+from collections.abc import Callable
+from decimal import Decimal
+
+from models import SCALE_SECONDS, Tick
+
+WINDOW_S = 60.0
+MAX_GAP_S = 10.0
+"""Longest silence over which a mean still counts: a sixth of the window, during which bitcoin's price
+moves by three seconds' worth of volatility on average."""
+
+
+def until_next_second(now_ns: int, market_time: Callable[[int], float]) -> float:
+    """Machine seconds until the next whole second of market time; a whole one while that stands still."""
+    now_s = market_time(now_ns)
+    speed = market_time(now_ns + 1_000_000_000) - now_s
+    return (math.floor(now_s) + 1 - now_s) / speed if speed > 0 else 1.0
+
+
+class SpotPath:
+    """Prices in order of market time, at most one a second.
+
+    Parameters
+    ----------
+    keep_s : float
+        Seconds of market time kept.
+    """
+
+    def __init__(self, keep_s: float) -> None:
+        self._keep_s = keep_s
+        self._points: deque[tuple[float, Decimal]] = deque()
+
+    def add(self, market_s: float, price: Decimal) -> None:
+        """Append a price; ignored if the second has one already or lies in the past."""
+        if self._points and int(market_s) <= int(self._points[-1][0]):
+            return
+        self._points.append((market_s, price))
+        while self._points[0][0] < market_s - self._keep_s:
+            self._points.popleft()
+
+    def mean(self, end_s: float) -> Decimal | None:
+        """Time-weighted mean of the `WINDOW_S` seconds before `end_s`, straight lines between points.
+
+        The last price before the window stands at its beginning, the last one within at its end. None
+        if the path is silent for more than `MAX_GAP_S` anywhere in between.
+        """
+        begin_s = end_s - WINDOW_S
+        before = [point for point in self._points if point[0] <= begin_s]
+        inside = [point for point in self._points if begin_s < point[0] <= end_s]
+        if not before or not inside:
+            return None
+        points = [before[-1], *inside, (end_s, inside[-1][1])]
+        if any(b[0] - a[0] > MAX_GAP_S for a, b in itertools.pairwise(points)):
+            return None
+        points[0] = (begin_s, points[0][1])
+        area = sum(
+            ((a[1] + b[1]) / 2 * Decimal(b[0] - a[0]) for a, b in itertools.pairwise(points)), Decimal(0)
+        )
+        # No quote has more digits; the rest is noise of the seconds, which are binary fractions.
+        return round(area / Decimal(WINDOW_S), 8)
+
+    def ticks(self, start: int, interval: int) -> tuple[Tick, ...]:
+        """The path by market second of the market that starts at `start`; earlier ones are negative."""
+        scale = SCALE_SECONDS / interval
+        return tuple(Tick(second=(at - start) * scale, price=price) for at, price in self._points)

@@ -1,0 +1,283 @@
+"""One feed over all external sources: warm all the time, asked together under one deadline, never raising."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from core.ingestion.adapters.checked_sources import (
+    BINANCE,
+    CHAIN,
+    CHAINLINK,
+    MOOD,
+    OPTIONS,
+    PYTH,
+    SPOT,
+    CheckedSources,
+    same_clock,
+)
+from core.ingestion.adapters.consensus import Consensus
+from core.ingestion.adapters.health import SourceHealth
+from core.ingestion.adapters.spot_path import until_next_second
+from core.ingestion.adapters.strikes import Strikes
+from core.ingestion.managers.websocket_manager import Backoff, StreamState, WebSocketManager
+from data_sources.types import PriceKind
+from errors import Refused, Temporary
+from models import Frozen, PutCall, Sentiment, Spot, Strike, Tick
+
+_log = logging.getLogger(__name__)
+
+STRIKE = "strike"
+"""Name under which a missing strike is reported; the others are the sources' own."""
+WARM_EVERY_S = 20.0
+WARM_LEFT_S = 60.0
+"""A cached value is renewed when less than this is left of its life, three rounds of keeping warm."""
+OTHERS_EVERY_S = 5.0
+PYTH_EVERY_S = 10.0
+CHAIN_EVERY_S = 60.0
+REFUSED_PAUSE_S = 300.0
+"""Pause after a source has refused us, by country or key: it will most likely do so again."""
+SHORTEST_PAUSE_S = 0.25
+"""Least pause between spot samples, also on a fast clock: four a second, half of Coinbase's limit."""
+LONGEST_PAUSE_S = 10.0
+
+
+class Externals(Frozen, frozen=True):
+    """What is known from outside at one instant; what is not is in `absent`, by source, with the reason.
+
+    The names in `absent` are coinbase, deribit, fear_greed and strike.
+    """
+
+    spot: Spot | None
+    spot_path: tuple[Tick, ...]
+    strike: Strike | None
+    put_call: PutCall | None
+    sentiment: Sentiment | None
+    absent: dict[str, str]
+
+
+class Absent(Frozen, frozen=True):
+    """A value that is not there, and why."""
+
+    reason: str
+
+
+class UnifiedDataAdapter:
+    """The sources as the strategy sees them. Use it on one event loop; it owns its sources.
+
+    Parameters
+    ----------
+    interval : int
+        Length of a market in seconds of market time.
+    sources : CheckedSources
+        Where everything comes from.
+    backoff : Backoff, optional
+        Patience with the websockets.
+    now_ns : callable
+        The machine's clock in nanoseconds.
+    market_time : callable
+        Seconds of market time at a machine time in nanoseconds.
+    sleep : callable
+        Coroutine function taking seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        interval: int,
+        sources: CheckedSources,
+        backoff: Backoff | None = None,
+        now_ns: Callable[[], int] = time.time_ns,
+        market_time: Callable[[int], float] = same_clock,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self.sources = sources
+        self._interval = interval
+        self._now_ns = now_ns
+        self._market_time = market_time
+        self._sleep = sleep
+        self._strikes = Strikes(market_time, SPOT)
+        self._tasks: set[asyncio.Task[None]] = set()
+        streams = [
+            *(sources.chainlink.streams if sources.chainlink else ()),
+            *([sources.binance] if sources.binance else ()),
+        ]
+        self.managers = tuple(WebSocketManager(stream, backoff=backoff, sleep=sleep) for stream in streams)
+
+    async def start(self) -> None:
+        """Begin to keep everything warm, in the background."""
+        sources = self.sources
+        for manager in self.managers:
+            manager.start()
+        self._spawn(SPOT, self._sample_spot())
+        if sources.deribit is not None:
+            self._keep(OPTIONS, WARM_EVERY_S, lambda: sources.put_call(WARM_LEFT_S))
+        if sources.news_social is not None:
+            self._keep(MOOD, WARM_EVERY_S, lambda: sources.sentiment(WARM_LEFT_S))
+        if (binance := sources.binance) is not None:
+            self._keep(BINANCE, OTHERS_EVERY_S, lambda: sources.second_opinion(BINANCE, binance.spot))
+        if (chainlink := sources.chainlink) is not None:
+            self._keep(CHAINLINK, OTHERS_EVERY_S, lambda: sources.second_opinion(CHAINLINK, chainlink.spot))
+        if (solana := sources.solana) is not None:
+            self._keep(PYTH, PYTH_EVERY_S, lambda: sources.second_opinion(PYTH, solana.spot))
+            self._keep(CHAIN, CHAIN_EVERY_S, sources.renew_chain_status)
+
+    async def aclose(self) -> None:
+        """Stop everything and close the sources."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks))
+        for manager in self.managers:
+            await manager.aclose()
+        await self.sources.aclose()
+
+    def current_start(self) -> int:
+        """Start of the running market, in seconds of market time."""
+        return int(self._market_time(self._now_ns()) // self._interval) * self._interval
+
+    def strike_at(self, start: int) -> Strike | None:
+        """The strike of the market that starts at `start`, if it is known; `source` says from where."""
+        found = self._find_strike(start)
+        return found if isinstance(found, Strike) else None
+
+    def consensus(self) -> Consensus | None:
+        """What the sources heard lately say together about the price."""
+        return self.sources.consensus()
+
+    def health(self) -> dict[str, SourceHealth]:
+        """Every source in use by name, and every websocket as its stream's name with " stream"."""
+        streams = {f"{manager.stream.name} stream": _health_of(manager) for manager in self.managers}
+        return self.sources.health() | streams
+
+    async def refresh(self, deadline_s: float = 1.5, *, start: int | None = None) -> Externals:
+        """Ask spot, option and mood sources together and report what there is.
+
+        Parameters
+        ----------
+        deadline_s : float
+            Seconds after which a source is given up; it is cancelled then.
+        start : int, optional
+            Start of the market to report for; the running one by default.
+
+        Returns
+        -------
+        Externals
+            Always, whatever the sources do.
+        """
+        start = self.current_start() if start is None else start
+        spot, put_call, sentiment = await asyncio.gather(
+            self._within(deadline_s, SPOT, self.sources.spot),
+            self._within(deadline_s, OPTIONS, self.sources.put_call),
+            self._within(deadline_s, MOOD, self.sources.sentiment),
+            return_exceptions=True,
+        )
+        absent: dict[str, str] = {}
+        strike = self._find_strike(start)
+        if isinstance(strike, str):
+            absent[STRIKE] = strike
+        return Externals(
+            spot=self._present(SPOT, spot, absent),
+            spot_path=self.sources.path.ticks(start, self._interval),
+            strike=strike if isinstance(strike, Strike) else None,
+            put_call=self._present(OPTIONS, put_call, absent),
+            sentiment=self._present(MOOD, sentiment, absent),
+            absent=absent,
+        )
+
+    async def _within[T](self, deadline_s: float, name: str, ask: Callable[[], Awaitable[T]]) -> T | Absent:
+        try:
+            async with asyncio.timeout(deadline_s):
+                return await ask()
+        except TimeoutError:
+            reason = f"{name}: no answer within {deadline_s:g} s"
+            self.sources.counts.failed(name, reason)
+            return Absent(reason=reason)
+        except (Refused, Temporary) as error:
+            return Absent(reason=str(error))
+
+    def _present[T](self, name: str, found: T | Absent | BaseException, absent: dict[str, str]) -> T | None:
+        if isinstance(found, BaseException):
+            # Not an error any source declares: a fault of ours, which must not cost the decision.
+            absent[name] = f"{name}: unexpected {type(found).__name__}: {found}"
+            self.sources.counts.failed(name, absent[name])
+            _log.error("%s", absent[name], exc_info=found)
+            return None
+        if isinstance(found, Absent):
+            absent[name] = found.reason
+            return None
+        return found
+
+    def _find_strike(self, start: int) -> Strike | str:
+        self._note_strike(start)
+        return self._strikes.find(start)
+
+    def _note_strike(self, start: int) -> None:
+        chainlink = self.sources.chainlink
+        heard = ()
+        if chainlink is not None and self._strikes.is_open(start, self._now_ns()):
+            heard = chainlink.observations(PriceKind.TWAP60)
+        self._strikes.note(start, self._now_ns(), self.sources.path, heard)
+
+    async def _sample_spot(self) -> None:
+        """A spot price every second of market time; at each new market, a new chance for failed streams."""
+        failures = 0
+        market = self.current_start()
+        while True:
+            try:
+                await self.sources.spot()
+                failures = 0
+            except (Refused, Temporary) as error:
+                failures += 1
+                _log.debug("no spot sample: %s", error)
+            if self.current_start() != market:
+                market = self.current_start()
+                self._revive()
+            self._note_strike(market)
+            pause_s = min(SHORTEST_PAUSE_S * 2.0 ** min(failures, 10), LONGEST_PAUSE_S)
+            await self._sleep(max(until_next_second(self._now_ns(), self._market_time), pause_s))
+
+    def _revive(self) -> None:
+        for manager in self.managers:
+            if manager.state is StreamState.FAILED:
+                manager.start()
+
+    def _keep(self, name: str, every_s: float, once: Callable[[], Awaitable[object]]) -> None:
+        self._spawn(name, self._repeat(name, every_s, once))
+
+    async def _repeat(self, name: str, every_s: float, once: Callable[[], Awaitable[object]]) -> None:
+        while True:
+            pause_s = every_s
+            try:
+                await once()
+            except Temporary as error:
+                _log.debug("%s: %s", name, error)
+            except Refused as error:
+                _log.info("%s: %s", name, error)
+                pause_s = max(every_s, REFUSED_PAUSE_S)
+            await self._sleep(pause_s)
+
+    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=f"keep {name} warm")
+        self._tasks.add(task)
+        task.add_done_callback(lambda ended: self._note_end(name, ended))
+
+    def _note_end(self, name: str, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            reason = f"{name}: no longer kept warm: {type(error).__name__}: {error}"
+            self.sources.counts.failed(name, reason)
+            _log.error("%s", reason, exc_info=error)
+
+
+def _health_of(manager: WebSocketManager) -> SourceHealth:
+    return SourceHealth(
+        last_success_age_s=manager.data_age_s(),
+        successes=manager.frames,
+        failures=manager.disconnects + manager.malformed,
+        last_error=manager.last_error,
+        state=manager.state,
+        reconnects=max(manager.connects - 1, 0),
+    )

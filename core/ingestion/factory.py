@@ -1,0 +1,192 @@
+"""Builds the feed of a process from plain settings: every source, limited, checked and supervised."""
+
+import time
+from collections.abc import Callable
+
+from core.ingestion.adapters.checked_sources import CheckedSources, same_clock
+from core.ingestion.adapters.unified_adapter import UnifiedDataAdapter
+from core.ingestion.managers.rate_limiter import RateLimiter
+from core.ingestion.managers.websocket_manager import Backoff
+from core.ingestion.validators.data_validator import DataValidator
+from data_sources.binance import BinanceSource, get_binance_source, reset_binance_source
+from data_sources.chainlink import (
+    ChainlinkSource,
+    PolyBoltCredentials,
+    get_chainlink_source,
+    reset_chainlink_source,
+)
+from data_sources.coinbase import CoinbaseSource, get_coinbase_source, reset_coinbase_source
+from data_sources.deribit import DeribitSource, get_deribit_source, reset_deribit_source
+from data_sources.news_social import NewsSocialSource, get_news_social_source, reset_news_social_source
+from data_sources.singleton import Singleton
+from data_sources.solana import SolanaSource, get_solana_source, reset_solana_source
+from errors import Refused
+from models import Frozen
+
+
+class FeedUrls(Frozen, frozen=True):
+    """Where the sources are; a practice world puts its own addresses here."""
+
+    coinbase: str = "https://api.coinbase.com"
+    coinbase_exchange: str = "https://api.exchange.coinbase.com"
+    deribit: str = "https://www.deribit.com"
+    fear_greed: str = "https://api.alternative.me"
+    cryptopanic: str = "https://cryptopanic.com"
+    binance: str = "https://data-api.binance.vision"
+    binance_stream: str = "wss://data-stream.binance.vision"
+    solana: str = "https://api.mainnet-beta.solana.com"
+    rtds: str = "wss://ws-live-data.polymarket.com"
+    polybolt: str = "wss://ws-live-v2.polymarket.com/ws"
+
+
+class FeedSettings(Frozen, frozen=True):
+    """What the feed depends on.
+
+    `interval` is a market's length in seconds of market time. Without `polybolt` credentials only the
+    public relay of Chainlink's prices is listened to, without `cryptopanic_key` no news are read.
+    """
+
+    asset: str = "btc"
+    interval: int = 900
+    urls: FeedUrls = FeedUrls()
+    cryptopanic_key: str = ""
+    polybolt: PolyBoltCredentials | None = None
+    deribit_max_dte: int = 2
+    deribit_cache_s: float = 300.0
+    backoff: Backoff = Backoff()
+
+    def __repr__(self) -> str:
+        return f"FeedSettings({self.asset}, {self.interval} s)"
+
+
+class _Sources:
+    """Creates the process' sources, each with the shared clock and its share of the limiter."""
+
+    def __init__(self, settings: FeedSettings, limiter: RateLimiter, now_ns: Callable[[], int]) -> None:
+        self._settings = settings
+        self._limiter = limiter
+        self._now_ns = now_ns
+
+    def coinbase(self) -> CoinbaseSource:
+        urls = self._settings.urls
+        return get_coinbase_source(
+            self._settings.asset,
+            base_url=urls.coinbase,
+            exchange_url=urls.coinbase_exchange,
+            now_ns=self._now_ns,
+            throttle=self._limiter.throttle("coinbase"),
+        )
+
+    def deribit(self) -> DeribitSource:
+        return get_deribit_source(
+            self._settings.asset,
+            base_url=self._settings.urls.deribit,
+            max_dte=self._settings.deribit_max_dte,
+            cache_s=self._settings.deribit_cache_s,
+            now_ns=self._now_ns,
+            throttle=self._limiter.throttle("deribit"),
+        )
+
+    def news_social(self) -> NewsSocialSource:
+        return get_news_social_source(
+            self._settings.asset,
+            base_url=self._settings.urls.fear_greed,
+            news_url=self._settings.urls.cryptopanic,
+            cryptopanic_key=self._settings.cryptopanic_key,
+            now_ns=self._now_ns,
+            throttle=self._limiter.throttle("fear_greed"),
+        )
+
+    def chainlink(self) -> ChainlinkSource:
+        return get_chainlink_source(
+            self._settings.asset,
+            rtds_url=self._settings.urls.rtds,
+            polybolt_url=self._settings.urls.polybolt,
+            credentials=self._settings.polybolt,
+            now_ns=self._now_ns,
+        )
+
+    def binance(self) -> BinanceSource:
+        return get_binance_source(
+            self._settings.asset,
+            base_url=self._settings.urls.binance,
+            stream_url=self._settings.urls.binance_stream,
+            now_ns=self._now_ns,
+            throttle=self._limiter.throttle("binance"),
+        )
+
+    def solana(self) -> SolanaSource:
+        return get_solana_source(
+            self._settings.asset,
+            base_url=self._settings.urls.solana,
+            now_ns=self._now_ns,
+            throttle=self._limiter.throttle("solana"),
+        )
+
+
+def build_data_adapter(
+    settings: FeedSettings | None = None,
+    *,
+    now_ns: Callable[[], int] = time.time_ns,
+    market_time: Callable[[int], float] = same_clock,
+) -> UnifiedDataAdapter:
+    """The adapter over the process' sources, which are created here.
+
+    An asset that a source does not have goes without that source, except Coinbase: without a spot
+    price there is nothing to build.
+
+    Raises
+    ------
+    Refused
+        If Coinbase does not have the asset.
+    """
+    settings = settings or FeedSettings()
+    limiter = RateLimiter()
+    sources = _Sources(settings, limiter, now_ns)
+    unavailable: dict[str, str] = {}
+
+    def optional[T](name: str, build: Callable[[], T]) -> T | None:
+        try:
+            return build()
+        except Refused as error:
+            unavailable[name] = str(error)
+            return None
+
+    checked = CheckedSources(
+        coinbase=sources.coinbase(),
+        validator=DataValidator(settings.asset, now_ns),
+        deribit=optional("deribit", sources.deribit),
+        news_social=sources.news_social(),
+        chainlink=optional("chainlink", sources.chainlink),
+        binance=optional("binance", sources.binance),
+        solana=optional("solana", sources.solana),
+        unavailable=unavailable,
+        limiter=limiter,
+        now_ns=now_ns,
+        market_time=market_time,
+    )
+    return UnifiedDataAdapter(
+        interval=settings.interval,
+        sources=checked,
+        backoff=settings.backoff,
+        now_ns=now_ns,
+        market_time=market_time,
+    )
+
+
+_singleton = Singleton(build_data_adapter)
+get_data_adapter = _singleton.get
+
+
+def reset_data_adapter() -> UnifiedDataAdapter | None:
+    """Forget the adapter and its sources, and hand it back for its owner to close. For tests."""
+    for reset in (
+        reset_binance_source,
+        reset_chainlink_source,
+        reset_coinbase_source,
+        reset_deribit_source,
+        reset_news_social_source,
+        reset_solana_source,
+    ):
+        reset()
+    return _singleton.reset()

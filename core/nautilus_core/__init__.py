@@ -1,0 +1,1 @@
+"""Everything NautilusTrader that is not the strategy itself."""

@@ -1,0 +1,228 @@
+"""Builds the TradingNode: the patched Polymarket adapter against whatever venue the URLs name."""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, cast
+
+from nautilus_trader.adapters.polymarket.common.credentials import PolymarketWebSocketAuth
+from nautilus_trader.adapters.polymarket.config import PolymarketDataClientConfig, PolymarketExecClientConfig
+from nautilus_trader.adapters.polymarket.data import PolymarketDataClient
+from nautilus_trader.adapters.polymarket.factories import (
+    PolymarketLiveDataClientFactory,
+    PolymarketLiveExecClientFactory,
+)
+from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentProviderConfig
+from nautilus_trader.common.actor import Actor
+from nautilus_trader.config import (
+    LiveDataEngineConfig,
+    LiveExecEngineConfig,
+    LiveRiskEngineConfig,
+    LoggingConfig,
+    TradingNodeConfig,
+)
+from nautilus_trader.live.node import TradingNode
+from nautilus_trader.trading.strategy import Strategy
+from py_clob_client_v2.client import ApiCreds
+
+from models import Frozen
+from patches.clob_client import PromptClobClient
+from patches.gamma_markets import SlugProvider
+from patches.market_orders import OrderJournal, UsdFakExecutionClient
+
+POLYGON = 137
+VENUE = "POLYMARKET"
+
+
+class VenueUrls(Frozen, frozen=True):
+    """Base URLs of one venue. `ws` ends with a slash."""
+
+    clob: str
+    gamma: str
+    data_api: str
+    ws: str
+
+
+class Wallet(Frozen, frozen=True):
+    """Keys of the account that trades. `funder` holds the money; the key's own address if empty."""
+
+    private_key: str
+    api_key: str
+    api_secret: str
+    passphrase: str
+    funder: str
+    signature_type: int = 0
+
+    def __repr__(self) -> str:
+        return f"Wallet(funder={self.funder}, ***)"
+
+    def __rich_repr__(self) -> list[tuple[str, str]]:
+        return [("funder", self.funder)]
+
+
+class NodePlan(Frozen, frozen=True):
+    """All that distinguishes one node from another."""
+
+    trader_id: str
+    urls: VenueUrls
+    wallet: Wallet
+    max_order_usd: Decimal
+    refresh_seconds: float
+    connect_delay_seconds: float
+    data_qsize: int
+    exec_qsize: int
+    log_level: str
+    log_dir: Path
+
+
+def build_node(
+    plan: NodePlan,
+    strategy: Strategy,
+    actors: Sequence[Actor],
+    journal: OrderJournal,
+    slugs: Callable[[], list[str]],
+) -> TradingNode:
+    """A built, not yet running node with one strategy and its actors."""
+    node = TradingNode(config=_config(plan))
+    for actor in actors:
+        node.trader.add_actor(actor)
+    node.trader.add_strategy(strategy)
+    data_factory, exec_factory = _factories(plan, journal, slugs)
+    node.add_data_client_factory(VENUE, data_factory)
+    node.add_exec_client_factory(VENUE, exec_factory)
+    node.build()
+    return node
+
+
+def clob_client(urls: VenueUrls, wallet: Wallet) -> PromptClobClient:
+    """The venue's order client, authenticated."""
+    return PromptClobClient(
+        urls.clob,
+        chain_id=POLYGON,
+        signature_type=wallet.signature_type,
+        creds=ApiCreds(wallet.api_key, wallet.api_secret, wallet.passphrase),
+        key=wallet.private_key,
+        funder=wallet.funder,
+    )
+
+
+class RollingDataClient(PolymarketDataClient):
+    """Looks for new markets every `refresh_seconds`; the stock client counts in whole minutes."""
+
+    refresh_seconds: float = 60.0
+
+    async def _update_instruments(self, interval_mins: int) -> None:
+        del interval_mins
+        await super()._update_instruments(cast(Any, self.refresh_seconds / 60))
+
+
+def _config(plan: NodePlan) -> TradingNodeConfig:
+    wallet, urls = plan.wallet, plan.urls
+    keys: dict[str, Any] = {
+        "private_key": wallet.private_key,
+        "api_key": wallet.api_key,
+        "api_secret": wallet.api_secret,
+        "passphrase": wallet.passphrase,
+        "funder": wallet.funder,
+        "signature_type": wallet.signature_type,
+        "base_url_http": urls.clob,
+        "base_url_ws": urls.ws,
+        "instrument_config": PolymarketInstrumentProviderConfig(load_all=True),
+    }
+    plan.log_dir.mkdir(parents=True, exist_ok=True)
+    return TradingNodeConfig(
+        trader_id=plan.trader_id,
+        logging=LoggingConfig(
+            log_level="OFF",
+            log_level_file=plan.log_level,
+            log_directory=str(plan.log_dir),
+            log_file_max_size=20_000_000,
+            log_file_max_backup_count=5,
+            log_colors=False,
+            print_config=False,
+        ),
+        data_engine=LiveDataEngineConfig(qsize=plan.data_qsize, graceful_shutdown_on_exception=True),
+        # The ledger knows what was traded; Nautilus' own reconciliation invents positions at price 0,
+        # and its in-flight check turns an unknown order into an inferred fill.
+        exec_engine=LiveExecEngineConfig(
+            qsize=plan.exec_qsize,
+            reconciliation=False,
+            inflight_check_interval_ms=0,
+            allow_overfills=True,
+            graceful_shutdown_on_exception=True,
+        ),
+        risk_engine=LiveRiskEngineConfig(
+            qsize=plan.exec_qsize, max_order_submit_rate="5/00:00:01", graceful_shutdown_on_exception=True
+        ),
+        data_clients={
+            VENUE: PolymarketDataClientConfig(
+                **keys,
+                drop_quotes_missing_side=False,
+                ws_connection_initial_delay_secs=plan.connect_delay_seconds,
+                update_instruments_interval_mins=1,
+            )
+        },
+        exec_clients={VENUE: PolymarketExecClientConfig(**keys, base_url_data_api=urls.data_api)},
+        timeout_connection=20.0,
+        timeout_reconciliation=5.0,
+        timeout_portfolio=5.0,
+        timeout_disconnection=2.0,
+        timeout_post_stop=0.5,
+    )
+
+
+def _factories(
+    plan: NodePlan, journal: OrderJournal, slugs: Callable[[], list[str]]
+) -> tuple[type[PolymarketLiveDataClientFactory], type[PolymarketLiveExecClientFactory]]:
+    """Factories that share one order client and one provider, as the stock ones do."""
+    client = clob_client(plan.urls, plan.wallet)
+    shared: dict[str, SlugProvider] = {}
+
+    def provider(clock: Any, config: Any) -> SlugProvider:
+        if "provider" not in shared:
+            shared["provider"] = SlugProvider(
+                client=client,
+                clock=clock,
+                config=config.instrument_config,
+                slugs=slugs,
+                gamma_url=plan.urls.gamma,
+            )
+        return shared["provider"]
+
+    class DataFactory(PolymarketLiveDataClientFactory):
+        @staticmethod
+        def create(loop: Any, name: Any, config: Any, msgbus: Any, cache: Any, clock: Any) -> Any:
+            data_client = RollingDataClient(
+                loop=loop,
+                http_client=client,
+                msgbus=msgbus,
+                cache=cache,
+                clock=clock,
+                instrument_provider=provider(clock, config),
+                config=config,
+                name=name,
+            )
+            data_client.refresh_seconds = plan.refresh_seconds
+            return data_client
+
+    class ExecFactory(PolymarketLiveExecClientFactory):
+        @staticmethod
+        def create(loop: Any, name: Any, config: Any, msgbus: Any, cache: Any, clock: Any) -> Any:
+            wallet = plan.wallet
+            return UsdFakExecutionClient(
+                loop=loop,
+                http_client=client,
+                msgbus=msgbus,
+                cache=cache,
+                clock=clock,
+                instrument_provider=provider(clock, config),
+                config=config,
+                ws_auth=PolymarketWebSocketAuth(
+                    apiKey=wallet.api_key, secret=wallet.api_secret, passphrase=wallet.passphrase
+                ),
+                name=name,
+                journal=journal,
+                max_usd=plan.max_order_usd,
+            )
+
+    return DataFactory, ExecFactory

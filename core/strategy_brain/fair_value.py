@@ -1,0 +1,160 @@
+"""The fair probability of Up from the spot price: a digital option on an average, in one place.
+
+The market pays Up if the settlement price A at its end is at least the strike K. With a window of
+w seconds, A is the time average of the spot price over the last w seconds (w = 0: the spot itself).
+For a spot price that moves as a driftless Brownian motion with σ per √second and τ seconds left,
+
+    P(Up) = Φ( ln(M / K) / (σ √τₑ) )
+
+where M is the mean of A as seen now and τₑ the seconds of spot variance that A still carries:
+
+    τ ≥ w:  M = S,  τₑ = (τ − w) + w/3 = τ − 2w/3
+            until the window opens variance accumulates in full, inside it an average has a third
+    τ < w:  M = ((w − τ)·E + τ·S) / w,  τₑ = (τ/w)²·τ/3 = τ³ / 3w²
+            E, the average of the part of the window that is over, is known and locked
+
+For the sixty-second rule this is τ − 40 and τ³/10800. If the path does not cover the elapsed part, S
+stands in for E; seen backwards from S that part is a Brownian motion too, so it adds (w − τ)³ / 3w².
+Both follow from Var ∫₀ᵗ W ds = t³/3 (the variance of an integrated Brownian motion).
+
+Not modelled: the basis between the spot source and the settlement feed, and jumps.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+from models import SCALE_SECONDS, DecisionContext, Frozen, Market, Rule, Spot, Strike, Tick
+
+from .verdicts import Abstention
+
+AVERAGING_SECONDS = {Rule.SPOT: 0.0, Rule.TWAP30: 30.0, Rule.TWAP60: 60.0}
+"""The averaging window w of each settlement rule, in seconds of market time."""
+
+VOLATILITY_LOOKBACK = 300.0
+"""Market seconds of path that σ is estimated from: a third of the market, recent enough for clustering."""
+
+MIN_RETURNS = 30
+"""Fewest returns for a σ: its standard error is σ/√(2n), 13 % at thirty."""
+
+VOLATILITY_FLOOR = 1e-5
+"""Least σ per √second, about 6 % a year: bitcoin is never that quiet, a lagging feed can look so."""
+
+MAX_PATH_GAP = 5.0
+"""Longest silence, in seconds, over which the elapsed average still counts as known."""
+
+type Path = Sequence[tuple[float, float]]
+"""(seconds of market time since the start, price in USD), oldest first."""
+
+
+class FairValue(Frozen, frozen=True):
+    """P(Up) and the numbers it was made from: prices in USD, σ per √second, τₑ in seconds."""
+
+    probability: float
+    expected: float
+    strike: float
+    volatility: float
+    effective_seconds: float
+
+
+def fair_probability(context: DecisionContext) -> float | None:
+    """P(Up) of the context, 0 to 1; None if spot, strike or volatility are not to be had."""
+    value = fair_value_of(context)
+    return value.probability if isinstance(value, FairValue) else None
+
+
+def fair_value_of(context: DecisionContext) -> FairValue | Abstention:
+    """`fair_value` of a frozen context."""
+    return fair_value(context.market, context.second, context.spot, context.strike, context.spot_path)
+
+
+def fair_value(
+    market: Market, second: float, spot: Spot | None, strike: Strike | None, spot_path: Sequence[Tick]
+) -> FairValue | Abstention:
+    """P(Up) at a market second, or the reason why it cannot be known. Path points after it are not read."""
+    if spot is None or spot.price <= 0:
+        return Abstention(reason="no spot price")
+    if strike is None or strike.price <= 0:
+        return Abstention(reason="no strike")
+    if strike.rule is not market.rule:
+        return Abstention(reason=f"the strike is a {strike.rule} price, the market settles on {market.rule}")
+    remaining = seconds_left(market, second)
+    if remaining <= 0:
+        return Abstention(reason="the market is over")
+    scale = market.interval / SCALE_SECONDS
+    path = [(t.second * scale, float(t.price)) for t in spot_path if t.second <= second and t.price > 0]
+    volatility = realised_volatility(path, since=(second - VOLATILITY_LOOKBACK) * scale)
+    if volatility is None:
+        return Abstention(reason=f"no volatility: fewer than {MIN_RETURNS} spot returns, or a path at rest")
+    now = market.interval - remaining
+    expected, variance_seconds = settlement_moments(
+        remaining, AVERAGING_SECONDS[market.rule], float(spot.price), now, path
+    )
+    distance = math.log(expected / float(strike.price)) / (volatility * math.sqrt(variance_seconds))
+    return FairValue(
+        probability=0.5 * math.erfc(-distance / math.sqrt(2)),
+        expected=expected,
+        strike=float(strike.price),
+        volatility=volatility,
+        effective_seconds=variance_seconds,
+    )
+
+
+def seconds_left(market: Market, second: float) -> float:
+    """τ: seconds of market time until the end, from a market second on the 900-second scale."""
+    return (SCALE_SECONDS - second) * market.interval / SCALE_SECONDS
+
+
+def effective_seconds(remaining: float, window: float) -> float:
+    """τₑ: seconds of spot variance left in an average over the last `window` seconds, `remaining` > 0."""
+    if remaining >= window:
+        return remaining - 2 * window / 3
+    return remaining**3 / (3 * window**2)
+
+
+def settlement_moments(
+    remaining: float, window: float, spot: float, now: float, path: Path
+) -> tuple[float, float]:
+    """M and τₑ of the settlement price: its mean in USD and its variance in seconds of spot variance."""
+    if remaining >= window:
+        return spot, effective_seconds(remaining, window)
+    elapsed = window - remaining
+    average = elapsed_average(path, now - elapsed, now, spot)
+    if average is None:
+        return spot, effective_seconds(remaining, window) + effective_seconds(elapsed, window)
+    return (elapsed * average + remaining * spot) / window, effective_seconds(remaining, window)
+
+
+def elapsed_average(path: Path, start: float, now: float, spot: float) -> float | None:
+    """Time average in USD over [start, now], by trapezoids through the path and the spot price at `now`.
+
+    The last point before `start` stands at `start`; an empty stretch has the spot price. None if any
+    two neighbours, the spot price included, are further apart than `MAX_PATH_GAP`: not known then.
+    """
+    if start >= now:
+        return spot
+    before = [point for point in path if point[0] <= start]
+    inside = [point for point in path if start < point[0] < now]
+    points = [*before[-1:], *inside, (now, spot)]
+    if points[0][0] > start or any(b[0] - a[0] > MAX_PATH_GAP for a, b in pairwise(points)):
+        return None
+    points[0] = (start, points[0][1])
+    area = math.fsum((b[0] - a[0]) * (a[1] + b[1]) / 2 for a, b in pairwise(points))
+    return area / (now - start)
+
+
+def realised_volatility(path: Path, since: float) -> float | None:
+    """σ per √second: square root of Σ(log return)² over Σ(seconds), at least `VOLATILITY_FLOOR`.
+
+    The zero-mean realised variance per unit of time: a gap in the path weighs as long as it lasted,
+    so missing seconds do not bias it. None with fewer than `MIN_RETURNS` returns since `since`, or if
+    the price never moved: a feed at rest says nothing about volatility.
+    """
+    recent = [point for point in path if point[0] >= since]
+    steps = [(a, b) for a, b in pairwise(recent) if b[0] > a[0]]
+    if len(steps) < MIN_RETURNS:
+        return None
+    variation = math.fsum(math.log(b[1] / a[1]) ** 2 for a, b in steps)
+    if variation == 0:
+        return None
+    return max(math.sqrt(variation / math.fsum(b[0] - a[0] for a, b in steps)), VOLATILITY_FLOOR)

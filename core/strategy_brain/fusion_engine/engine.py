@@ -1,0 +1,126 @@
+"""Several signals become one: weighted evidence for each side, and how lopsided it is."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+from core.strategy_brain.verdicts import Refusal
+from models import Direction, FusedSignal, Reason, Strength, TradingSignal
+
+REFERENCE_WEIGHTS: dict[str, float] = {
+    "OrderBookImbalance": 0.30,
+    "TickVelocity": 0.25,
+    "PriceDivergence": 0.18,
+    "SpikeDetection": 0.12,
+    "DeribitPCR": 0.10,
+    "SentimentAnalysis": 0.05,
+}
+"""The weights of the design, by source; their sum is 1."""
+
+
+class UnknownSource(LookupError):
+    """No weight is known under this name: a processor and the configuration disagree."""
+
+
+class FusionEngine:
+    """The weight of every source, and the vote count that follows from them.
+
+    Parameters
+    ----------
+    weights : Mapping[str, float]
+        Weight by source, each 0 to 1. The sources are fixed from here on, their weights are not.
+
+    Raises
+    ------
+    ValueError
+        If a weight is not a number from 0 to 1.
+    """
+
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        self._weights = {source: _checked(source, weight) for source, weight in weights.items()}
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """A copy of the weights as they are now."""
+        return dict(self._weights)
+
+    def weight_of(self, source: str) -> float:
+        """The weight of a source, 0 to 1. Raises `UnknownSource` for any other name."""
+        if source not in self._weights:
+            raise UnknownSource(f"no weight for {source!r}; known: {', '.join(sorted(self._weights))}")
+        return self._weights[source]
+
+    def set_weight(self, source: str, weight: float) -> None:
+        """Change one weight. Raises ValueError outside 0 to 1, `UnknownSource` for a new name."""
+        self.weight_of(source)
+        self._weights[source] = _checked(source, weight)
+
+    def fuse(self, signals: Iterable[TradingSignal]) -> FusedSignal:
+        """Weigh the directional signals against each other.
+
+        A contribution is weight × confidence × strength / 4. The score, 100 × |bull − bear| /
+        (bull + bear), is 100 when nobody dissents and 0 when the sides are level; the confidence is the
+        weight-averaged one of the winning side. NEUTRAL signals and sources of weight 0 count nowhere.
+
+        A tie, like no signal at all, has no direction: it is NEUTRAL with score and confidence 0. To
+        prefer a side without evidence would be a guess, and a minimum score above 0 rejects it.
+        """
+        sides: dict[Direction, list[TradingSignal]] = {Direction.BULLISH: [], Direction.BEARISH: []}
+        for signal in signals:
+            if self.weight_of(signal.source) > 0 and signal.direction in sides:
+                sides[signal.direction].append(signal)
+        bull, bear = (math.fsum(map(self._contribution, side)) for side in sides.values())
+        count = sum(map(len, sides.values()))
+        if bull == bear:
+            return FusedSignal(
+                direction=Direction.NEUTRAL,
+                score=0.0,
+                confidence=0.0,
+                bullish=bull,
+                bearish=bear,
+                signals=count,
+            )
+        direction = Direction.BULLISH if bull > bear else Direction.BEARISH
+        return FusedSignal(
+            direction=direction,
+            score=100 * (abs(bull - bear) / (bull + bear)),
+            confidence=self._mean_confidence(sides[direction]),
+            bullish=bull,
+            bearish=bear,
+            signals=count,
+        )
+
+    def _contribution(self, signal: TradingSignal) -> float:
+        return self.weight_of(signal.source) * signal.confidence * signal.strength / Strength.VERY_STRONG
+
+    def _mean_confidence(self, side: list[TradingSignal]) -> float:
+        total = math.fsum(self.weight_of(signal.source) for signal in side)
+        return math.fsum(self.weight_of(signal.source) * signal.confidence for signal in side) / total
+
+
+def check(fused: FusedSignal, min_signals: int, min_score: float) -> Refusal | None:
+    """Why the fused signal is not enough to act on, or None if it is.
+
+    Parameters
+    ----------
+    min_signals : int
+        Fewest directional signals of a weight above 0.
+    min_score : float
+        Least score, 0 to 100; a score equal to it passes.
+    """
+    if fused.signals < min_signals:
+        return Refusal(
+            reason=Reason.NO_SIGNALS, detail=f"{fused.signals} directional signals, {min_signals} needed"
+        )
+    if fused.score < min_score:
+        return Refusal(
+            reason=Reason.LOW_SCORE,
+            detail=f"score {fused.score:.1f} is below {min_score:g}: "
+            f"bullish {fused.bullish:.4f}, bearish {fused.bearish:.4f}",
+        )
+    return None
+
+
+def _checked(source: str, weight: float) -> float:
+    if not 0 <= weight <= 1:
+        raise ValueError(f"weight of {source} is {weight}, must be 0 to 1")
+    return weight

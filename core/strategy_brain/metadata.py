@@ -1,0 +1,51 @@
+"""What a processor sees besides the price: one dictionary made from the frozen context."""
+
+from typing import Any
+
+from models import DecisionContext
+
+SOURCES = {"spot": "coinbase", "strike": "strike", "put_call": "deribit", "sentiment": "fear_greed"}
+"""Under which name `absent` speaks of a missing value, by the value's key."""
+
+
+def metadata_of(context: DecisionContext) -> dict[str, Any]:
+    """The `metadata` argument of every processor, made from the context and from nothing else.
+
+    Keys and values
+    ---------------
+    market : models.Market
+    second : float
+        Market second of the decision, 0 to 900.
+    tick_buffer : tuple[models.Tick, ...]
+        Up mids by market second, oldest first.
+    up_book : models.Book
+        The Up token's book.
+    spot : models.Spot | None
+    spot_path : tuple[models.Tick, ...]
+        Spot prices in USD by market second, oldest first.
+    strike : models.Strike | None
+    put_call : models.PutCall | None
+    sentiment : models.Sentiment | None
+    absent : dict[str, str]
+        Why an external source gave nothing, by the source's name (see `SOURCES`).
+
+    A key that is missing has the meaning of None: the processor that needs it abstains.
+    """
+    return {
+        "market": context.market,
+        "second": context.second,
+        "tick_buffer": context.ticks,
+        "up_book": context.up_book,
+        "spot": context.spot,
+        "spot_path": context.spot_path,
+        "strike": context.strike,
+        "put_call": context.put_call,
+        "sentiment": context.sentiment,
+        "absent": context.absent,
+    }
+
+
+def why_absent(metadata: dict[str, Any], key: str, what: str) -> str:
+    """The sentence for a missing value of `SOURCES`: what is missing, and why if the context knows."""
+    cause = metadata.get("absent", {}).get(SOURCES[key])
+    return f"no {what}: {cause}" if cause else f"no {what}"

@@ -1,0 +1,72 @@
+"""The spot market's fair probability of Up differs from the price of Up: vote towards the fair one."""
+
+from decimal import Decimal
+from typing import Any
+
+from core.strategy_brain.fair_value import fair_value
+from core.strategy_brain.metadata import why_absent
+from core.strategy_brain.verdicts import Abstention
+from models import SignalType, Strength, TradingSignal
+
+from .base import BaseSignalProcessor, Judgement, direction_of, grade, require_positive
+
+STRENGTHS = ((3.0, Strength.STRONG), (2.0, Strength.MODERATE))
+"""By the gap in multiples of the threshold."""
+
+
+class PriceDivergenceProcessor(BaseSignalProcessor):
+    """|P − p| of at least the threshold, with P from `fair_value`: the direction is that of P − p.
+
+    With k the gap in thresholds, confidence is 0.55 + 0.08 (k − 1), at most 0.71 from k = 3 on.
+
+    Parameters
+    ----------
+    divergence_threshold : float
+        Least absolute difference of probabilities that is a signal, above 0.
+
+    Raises
+    ------
+    ValueError
+        If the threshold is not above 0.
+    """
+
+    name = "PriceDivergence"
+
+    def __init__(self, divergence_threshold: float = 0.05) -> None:
+        require_positive(divergence_threshold=divergence_threshold)
+        self.divergence_threshold = divergence_threshold
+
+    def evaluate(
+        self, current_price: Decimal, historical_prices: list[Decimal], metadata: dict[str, Any]
+    ) -> Judgement:
+        market, second = metadata.get("market"), metadata.get("second")
+        if market is None or second is None:
+            return Abstention(reason="no market and time to judge by")
+        for key, what in (("spot", "spot price"), ("strike", "strike")):
+            if metadata.get(key) is None:
+                return Abstention(reason=why_absent(metadata, key, what))
+        fair = fair_value(market, second, metadata["spot"], metadata["strike"], metadata.get("spot_path", ()))
+        if isinstance(fair, Abstention):
+            return fair
+        gap = fair.probability - float(current_price)
+        if abs(gap) < self.divergence_threshold:
+            return Abstention(
+                reason=f"fair {fair.probability:.3f} is within {self.divergence_threshold} of {current_price}"
+            )
+        multiple = abs(gap) / self.divergence_threshold
+        return TradingSignal(
+            source=self.name,
+            signal_type=SignalType.PRICE_DIVERGENCE,
+            direction=direction_of(gap),
+            strength=grade(multiple, STRENGTHS, otherwise=Strength.WEAK),
+            confidence=0.55 + 0.08 * min(multiple - 1, 2.0),
+            current_price=current_price,
+            metadata={
+                "fair_probability": fair.probability,
+                "gap": gap,
+                "expected_settlement": fair.expected,
+                "strike": fair.strike,
+                "volatility": fair.volatility,
+                "effective_seconds": fair.effective_seconds,
+            },
+        )

@@ -1,0 +1,65 @@
+"""The decision: context and parameters in, an outcome to buy or a named refusal out, evidence kept."""
+
+from collections.abc import Sequence
+
+from core.strategy_brain.fusion_engine import FusionEngine
+from core.strategy_brain.signal_processors import BaseSignalProcessor, build_processors
+from models import BrainParams, Decision, DecisionContext
+
+from .appraisal import appraise
+from .gates import AFTER_THE_VOTE, BEFORE_THE_VOTE, Case
+
+
+def decide(
+    context: DecisionContext,
+    params: BrainParams,
+    processors: Sequence[BaseSignalProcessor] | None = None,
+) -> Decision:
+    """Take one decision. Mode, tradability and risk are the caller's steps before and after.
+
+    Steps: window, fresh data, history, votes, fusion, trend, agreement, edge, liquidity; the first that
+    refuses gives the decision its reason. From the votes on the evidence is complete whatever refuses:
+    votes, fused signal, and the favourite of the trend with its ask, price cap, fair probability and
+    edge. `outcome` is therefore also set on refusals: what would have been bought.
+
+    Parameters
+    ----------
+    context : DecisionContext
+        All that is known, frozen.
+    params : BrainParams
+        All numbers; a weight for every processor among them.
+    processors : Sequence[BaseSignalProcessor] | None
+        Who votes; None for the six with the thresholds of `params`, which is what `replay` assumes.
+
+    Raises
+    ------
+    ValueError
+        If a weight or threshold of `params` is outside its range.
+    UnknownSource
+        If `params` has no weight for a processor.
+    """
+    refusal = next((no for gate in BEFORE_THE_VOTE if (no := gate(context, params))), None)
+    if refusal is not None:
+        return Decision(context=context, params=params, reason=refusal.reason, detail=refusal.detail)
+    engine = FusionEngine(params.weights)
+    voters = build_processors(params) if processors is None else processors
+    votes = tuple(voter.vote(context, engine.weight_of(voter.name)) for voter in voters)
+    fused = engine.fuse(vote.signal for vote in votes if vote.signal is not None)
+    found = appraise(context, params)
+    case = Case(context=context, params=params, fused=fused, appraisal=found)
+    refusal = next((no for gate in AFTER_THE_VOTE if (no := gate(case))), None)
+    return Decision(
+        context=context,
+        params=params,
+        votes=votes,
+        fused=fused,
+        outcome=found.outcome,
+        reason=refusal.reason if refusal else None,
+        detail=refusal.detail
+        if refusal
+        else f"buy {found.outcome} at {found.ask}, at most {found.price_cap}",
+        ask=found.ask,
+        price_cap=found.price_cap,
+        fair=found.fair,
+        edge=found.edge,
+    )

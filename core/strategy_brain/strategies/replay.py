@@ -1,0 +1,34 @@
+"""Decisions as rows of JSON, and the same decisions taken again from them."""
+
+import msgspec
+
+from models import Decision
+
+from .decide import decide
+
+_DECODER = msgspec.json.Decoder(Decision)
+
+
+def encode(decision: Decision) -> bytes:
+    """The decision with all its evidence as JSON; Decimals as strings, so that nothing is rounded."""
+    return msgspec.json.encode(decision)
+
+
+def decode(row: bytes) -> Decision:
+    """The decision that `encode` wrote. Raises msgspec.DecodeError if the row is none."""
+    return _DECODER.decode(row)
+
+
+def replay(row: bytes) -> Decision:
+    """Decide again from the row's context and parameters alone, with the six processors.
+
+    Equal to the row for every decision that `decide` took. A row whose reason came from a step outside
+    the brain (mode, tradability, risk) shows what the brain itself would have said.
+
+    Raises
+    ------
+    msgspec.DecodeError
+        If the row is not an encoded decision.
+    """
+    recorded = decode(row)
+    return decide(recorded.context, recorded.params)

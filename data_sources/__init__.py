@@ -1,0 +1,1 @@
+"""What the outside world says, one folder a source: fetch or stream, parse, and nothing else."""

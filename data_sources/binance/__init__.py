@@ -1,0 +1,5 @@
+"""Binance: the deepest market, quoted in USDT."""
+
+from data_sources.binance.source import BinanceSource, get_binance_source, reset_binance_source
+
+__all__ = ["BinanceSource", "get_binance_source", "reset_binance_source"]

@@ -1,0 +1,122 @@
+"""Chainlink's spot and 60-second mean, collected from whichever relays are open."""
+
+import time
+from collections.abc import Callable
+
+from data_sources.chainlink.polybolt import PolyBoltCredentials, PolyBoltStream
+from data_sources.chainlink.prices import SOURCE
+from data_sources.chainlink.rtds import RtdsStream
+from data_sources.parsing import SECOND
+from data_sources.singleton import Singleton
+from data_sources.types import ChainPrice, PriceKind, Stream, symbol_for
+from errors import Temporary
+from models import Spot
+
+ASSETS = {asset: asset for asset in ("btc", "eth", "sol", "xrp", "doge", "bnb", "hype", "zec")}
+KEPT = 2400
+"""Observations kept a kind: twenty minutes of two relays at one a second."""
+
+
+class ChainlinkSource:
+    """The last observations of one asset's settlement feed.
+
+    It opens nothing by itself: a supervisor keeps its `streams` open.
+
+    Parameters
+    ----------
+    asset : str
+        btc, eth, sol, xrp, doge, bnb, hype or zec.
+    rtds_url : str or None
+        The public relay; None to do without.
+    polybolt_url : str
+        The authenticated relay.
+    credentials : PolyBoltCredentials, optional
+        Without them the authenticated relay is not used.
+    stale_after_s : float
+        An observation older than this is not a price any more.
+    now_ns : callable
+        The machine's clock in nanoseconds.
+    timeout_s : float
+        Seconds for a handshake.
+
+    Raises
+    ------
+    Refused
+        For an asset the relays do not carry.
+    """
+
+    name = SOURCE
+
+    def __init__(
+        self,
+        asset: str = "btc",
+        *,
+        rtds_url: str | None = "wss://ws-live-data.polymarket.com",
+        polybolt_url: str = "wss://ws-live-v2.polymarket.com/ws",
+        credentials: PolyBoltCredentials | None = None,
+        stale_after_s: float = 10.0,
+        now_ns: Callable[[], int] = time.time_ns,
+        timeout_s: float = 5.0,
+    ) -> None:
+        base = symbol_for(SOURCE, asset, ASSETS)
+        self._now_ns = now_ns
+        self._stale_after_ns = int(stale_after_s * SECOND)
+        self._gate: Callable[[ChainPrice], bool] = lambda price: True
+        self._seen: dict[PriceKind, dict[tuple[str, int], ChainPrice]] = {kind: {} for kind in PriceKind}
+        streams: list[Stream] = []
+        if credentials is not None:
+            streams.append(
+                PolyBoltStream(polybolt_url, f"{base}usd", credentials, self.take, now_ns, timeout_s)
+            )
+        if rtds_url is not None:
+            streams.append(RtdsStream(rtds_url, f"{base}/usd", self.take, now_ns, timeout_s))
+        self.streams: tuple[Stream, ...] = tuple(streams)
+
+    def take(self, price: ChainPrice) -> None:
+        """Remember an observation; a repeated one, as in a snapshot, changes nothing."""
+        seen = self._seen[price.kind]
+        key = (price.feed, price.source_ns)
+        if key in seen or not self._gate(price):
+            return
+        seen[key] = price
+        if len(seen) > KEPT:
+            del seen[next(iter(seen))]
+
+    def guard(self, gate: Callable[[ChainPrice], bool]) -> None:
+        """From now on remember only observations for which `gate` is true."""
+        self._gate = gate
+
+    def observations(self, kind: PriceKind) -> tuple[ChainPrice, ...]:
+        """All that is remembered, oldest observation first."""
+        return tuple(sorted(self._seen[kind].values(), key=lambda price: price.source_ns))
+
+    def latest(self, kind: PriceKind) -> ChainPrice:
+        """The newest observation.
+
+        Raises
+        ------
+        Temporary
+            If there is none, or it is older than `stale_after_s`.
+        """
+        newest = max(self._seen[kind].values(), key=lambda price: price.source_ns, default=None)
+        if newest is None:
+            raise Temporary(f"{SOURCE}: no {kind} price heard yet")
+        age_ns = self._now_ns() - newest.source_ns
+        if age_ns > self._stale_after_ns:
+            raise Temporary(f"{SOURCE}: newest {kind} price is {age_ns / SECOND:.1f} s old")
+        return newest
+
+    async def spot(self) -> Spot:
+        """The newest spot observation; raises like `latest`."""
+        newest = self.latest(PriceKind.SPOT)
+        return Spot(
+            source=SOURCE,
+            price=newest.price,
+            source_ns=newest.source_ns,
+            received_ns=newest.received_ns,
+        )
+
+
+_singleton = Singleton(ChainlinkSource)
+get_chainlink_source = _singleton.get
+reset_chainlink_source = _singleton.reset

@@ -1,0 +1,116 @@
+"""One websocket connection whose end always says whether coming back makes sense."""
+
+import time
+from collections.abc import Mapping
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidStatus,
+    InvalidURI,
+    WebSocketException,
+)
+
+from data_sources.transport import is_loopback, retry_after_s
+from data_sources.types import RateLimited, StreamClosed
+from errors import BotError, Refused, Temporary
+
+NO_REASONS: Mapping[int, str] = {}
+
+
+class WebSocketChannel:
+    """An open connection.
+
+    Parameters
+    ----------
+    source : str
+        Name for error texts.
+    connection : ClientConnection
+        As opened by `open_channel`.
+    refusals : mapping
+        Close codes after which reconnecting is useless, with their meaning.
+    spreads : mapping
+        Close codes after which the server wants its clients back at a random moment, with the width of
+        that interval in seconds.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        connection: ClientConnection,
+        refusals: Mapping[int, str],
+        spreads: Mapping[int, float],
+    ) -> None:
+        self._source = source
+        self._connection = connection
+        self._refusals = refusals
+        self._spreads = spreads
+
+    async def send(self, text: str) -> None:
+        try:
+            await self._connection.send(text)
+        except ConnectionClosed as closed:
+            raise self._ended(closed) from None
+
+    async def recv(self) -> bytes:
+        try:
+            return await self._connection.recv(decode=False)
+        except ConnectionClosed as closed:
+            raise self._ended(closed) from None
+
+    async def aclose(self) -> None:
+        await self._connection.close()
+
+    def _ended(self, closed: ConnectionClosed) -> BotError:
+        code = closed.rcvd.code if closed.rcvd else 1006
+        reason = closed.rcvd.reason if closed.rcvd else "connection lost"
+        what = f"{self._source}: stream closed with {code} {reason}".rstrip()
+        if code in self._refusals:
+            return Refused(f"{what} ({self._refusals[code]})")
+        return StreamClosed(what, spread_s=self._spreads.get(code, 0.0))
+
+
+async def open_channel(
+    source: str,
+    url: str,
+    *,
+    timeout_s: float,
+    refusals: Mapping[int, str] = NO_REASONS,
+    spreads: Mapping[int, float] | None = None,
+) -> WebSocketChannel:
+    """Connect to `url`.
+
+    Protocol pings are left to the server and staleness to the supervisor, who can tell data from mere
+    signs of life: hence no keepalive here.
+
+    Raises
+    ------
+    Temporary
+        Timeout, network fault, 5xx; RateLimited for 429 and 503.
+    Refused
+        401, 403, 404, 451 at the handshake, or an address that cannot be one.
+    """
+    proxy = None if is_loopback(url) else True
+    try:
+        connection = await connect(
+            url, proxy=proxy, open_timeout=timeout_s, close_timeout=1, ping_interval=None
+        )
+    except InvalidURI as error:
+        raise Refused(f"{source}: {error}") from None
+    except InvalidStatus as error:
+        raise _rejected(source, url, error) from None
+    except (OSError, TimeoutError, InvalidHandshake, WebSocketException, EOFError) as error:
+        raise Temporary(f"{source}: cannot connect to {url}: {type(error).__name__}: {error}") from None
+    return WebSocketChannel(source, connection, refusals, spreads or {})
+
+
+def _rejected(source: str, url: str, error: InvalidStatus) -> BotError:
+    status = error.response.status_code
+    what = f"{source}: handshake with {url} answered HTTP {status}"
+    if status in {401, 403, 404, 451}:
+        return Refused(what)
+    if status in {429, 503}:
+        pause_s = retry_after_s(error.response.headers.get("Retry-After"), time.time_ns())
+        return RateLimited(f"{what}, asked to wait {pause_s:g} s", pause_s)
+    return Temporary(what)

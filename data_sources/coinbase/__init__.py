@@ -1,0 +1,5 @@
+"""Coinbase: the spot price that is nearest to the settlement feed."""
+
+from data_sources.coinbase.source import CoinbaseSource, get_coinbase_source, reset_coinbase_source
+
+__all__ = ["CoinbaseSource", "get_coinbase_source", "reset_coinbase_source"]

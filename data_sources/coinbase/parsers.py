@@ -1,0 +1,36 @@
+"""Coinbase's two price payloads: bytes in, a typed price or MalformedPayload out."""
+
+from data_sources.parsing import decode_object, iso_ns, mapping, number, positive, shown, text
+from data_sources.types import MalformedPayload, Ticker
+from models import Spot
+
+SOURCE = "coinbase"
+
+
+def parse_spot(body: bytes, product: str, received_ns: int, held_ns: int = 0) -> Spot:
+    """`GET /v2/prices/{product}/spot`: ``{"data":{"amount":"68923.67","base":"BTC","currency":"USD"}}``.
+
+    The payload has no time of its own; `held_ns`, how long a cache says it kept the answer, is all
+    that is known about its age.
+    """
+    data = mapping(SOURCE, "data", decode_object(SOURCE, body).get("data"))
+    pair = f"{text(SOURCE, 'base', data.get('base'))}-{text(SOURCE, 'currency', data.get('currency'))}"
+    if pair != product:
+        raise MalformedPayload(f"{SOURCE}: asked for {product}, got {shown(pair)}")
+    price = positive(SOURCE, "amount", data.get("amount"))
+    return Spot(source=SOURCE, price=price, source_ns=received_ns - held_ns, received_ns=received_ns)
+
+
+def parse_ticker(body: bytes, product: str, received_ns: int) -> Ticker:
+    """`GET /products/{product}/ticker` of the exchange: price, bid, ask, 24-hour volume and a time."""
+    payload = decode_object(SOURCE, body)
+    return Ticker(
+        source=SOURCE,
+        symbol=product,
+        price=positive(SOURCE, "price", payload.get("price")),
+        bid=positive(SOURCE, "bid", payload.get("bid")),
+        ask=positive(SOURCE, "ask", payload.get("ask")),
+        volume=number(SOURCE, "volume", payload.get("volume")),
+        source_ns=iso_ns(SOURCE, "time", payload.get("time")),
+        received_ns=received_ns,
+    )

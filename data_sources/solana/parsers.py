@@ -1,0 +1,84 @@
+"""Solana's JSON-RPC answers: bytes in, plain values or MalformedPayload out."""
+
+import base64
+import binascii
+from typing import Any
+
+from data_sources.parsing import (
+    SECOND,
+    count,
+    decode_object,
+    epoch_ns,
+    mapping,
+    positive,
+    sequence,
+    shown,
+    text,
+)
+from data_sources.types import MalformedPayload
+from errors import Temporary
+from models import Frozen
+
+SOURCE = "solana"
+
+
+class Account(Frozen, frozen=True):
+    """An account's bytes, the program that owns it, and the slot it was read at."""
+
+    data: bytes
+    owner: str
+    slot: int
+
+
+def parse_slot(body: bytes) -> int:
+    """`getSlot`: the newest slot."""
+    return count(SOURCE, "slot", _result(body))
+
+
+def parse_block_time(body: bytes) -> int:
+    """`getBlockTime`: nanoseconds since the epoch; Temporary while the block's time is not known."""
+    result = _result(body)
+    if result is None:
+        raise Temporary(f"{SOURCE}: the block has no time yet")
+    return epoch_ns(SOURCE, "block time", result, SECOND)
+
+
+def parse_performance(body: bytes) -> float:
+    """`getRecentPerformanceSamples`: transactions a second over all samples together."""
+    transactions = seconds = 0.0
+    for entry in sequence(SOURCE, "samples", _result(body)):
+        sample = mapping(SOURCE, "sample", entry)
+        transactions += count(SOURCE, "numTransactions", sample.get("numTransactions"))
+        seconds += float(positive(SOURCE, "samplePeriodSecs", sample.get("samplePeriodSecs")))
+    if seconds == 0:
+        raise MalformedPayload(f"{SOURCE}: no performance samples")
+    return transactions / seconds
+
+
+def parse_account(body: bytes) -> Account:
+    """`getAccountInfo` with base64 encoding."""
+    result = mapping(SOURCE, "result", _result(body))
+    context = mapping(SOURCE, "context", result.get("context"))
+    value = mapping(SOURCE, "value", result.get("value"))
+    parts = sequence(SOURCE, "data", value.get("data"))
+    if len(parts) != 2 or parts[1] != "base64":
+        raise MalformedPayload(f"{SOURCE}: data is not [bytes, 'base64']: {shown(parts)}")
+    try:
+        data = base64.b64decode(text(SOURCE, "data[0]", parts[0]), validate=True)
+    except (binascii.Error, ValueError):
+        raise MalformedPayload(f"{SOURCE}: data is not base64: {shown(parts[0])}") from None
+    return Account(
+        data=data,
+        owner=text(SOURCE, "owner", value.get("owner")),
+        slot=count(SOURCE, "context.slot", context.get("slot")),
+    )
+
+
+def _result(body: bytes) -> Any:
+    payload = decode_object(SOURCE, body)
+    error = payload.get("error")
+    if error is not None:
+        raise Temporary(f"{SOURCE}: the node answers with an error: {shown(error)}")
+    if "result" not in payload:
+        raise MalformedPayload(f"{SOURCE}: neither result nor error in {shown(payload)}")
+    return payload["result"]

@@ -1,0 +1,188 @@
+"""Pooled HTTP with one meaning for every failure: Temporary passes, Refused does not."""
+
+import asyncio
+import functools
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from data_sources.parsing import SECOND
+from data_sources.types import MalformedPayload, RateLimited
+from errors import BotError, Refused, Temporary
+from models import Frozen
+
+DEFAULT_TIMEOUT_S = 5.0
+MAX_BODY_BYTES = 8_000_000
+"""Largest answer read; Deribit's whole option chain, the biggest we ask for, is about 0.5 MB."""
+_PAUSE_IF_UNSAID_S = 5.0
+_LONGEST_PAUSE_S = 300.0
+
+
+class Reply(Frozen, frozen=True):
+    """A 200 answer: its bytes, when they came, and for how long a cache on the way had held them."""
+
+    body: bytes
+    received_ns: int
+    held_ns: int
+
+
+@functools.cache
+def _trust() -> ssl.SSLContext:
+    """The trust store, loaded once for all hosts: it takes tens of milliseconds."""
+    return httpx.create_ssl_context()
+
+
+def is_loopback(url: str) -> bool:
+    """Whether `url` points at this machine: then neither proxies nor HTTP/2 apply."""
+    return urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
+
+
+class HttpFetcher:
+    """One host's connection pool.
+
+    Parameters
+    ----------
+    source : str
+        Name for error texts.
+    base_url : str
+        Scheme, host and path prefix.
+    now_ns : callable
+        The machine's clock in nanoseconds.
+    timeout_s : float
+        Ceiling of one whole request, from connecting to the last byte.
+    throttle : callable, optional
+        Awaited before every request: where a rate limiter plugs in.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        base_url: str,
+        *,
+        now_ns: Callable[[], int] = time.time_ns,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        throttle: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
+        self.source = source
+        self.base_url = base_url.rstrip("/")
+        self._now_ns = now_ns
+        self._timeout_s = timeout_s
+        self._throttle = throttle
+        self._silent_until_ns = 0
+        local = is_loopback(base_url)
+        self._client = httpx.AsyncClient(
+            base_url=self.base_url,
+            timeout=timeout_s,
+            http2=not local,
+            trust_env=not local,
+            verify=_trust() if base_url.startswith("https") else False,
+            headers={"Accept": "application/json", "User-Agent": "polymarket-btc-15m-bot"},
+        )
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Reply:
+        """GET `path`.
+
+        Raises
+        ------
+        Temporary
+            Timeout, lost connection, 429 (as RateLimited), 5xx, redirects.
+        Refused
+            401, 403, 451 and 404 or 400: asking again would not help.
+        """
+        return await self._request("GET", path, params=params)
+
+    async def post(self, path: str, message: object) -> Reply:
+        """POST `message` as JSON; raises like `get`."""
+        return await self._request("POST", path, content=msgspec.json.encode(message))
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    async def _request(
+        self, method: str, path: str, *, params: Mapping[str, str] | None = None, content: bytes | None = None
+    ) -> Reply:
+        what = f"{self.source}: {method} {self.base_url}{path}"
+        self._check_silence(what)
+        if self._throttle is not None:
+            await self._throttle()
+        headers = {"Content-Type": "application/json"} if content is not None else None
+        try:
+            async with (
+                asyncio.timeout(self._timeout_s),
+                self._client.stream(
+                    method, path, params=params, content=content, headers=headers
+                ) as response,
+            ):
+                body = await self._read(response, what)
+        except (TimeoutError, httpx.TimeoutException):
+            raise Temporary(f"{what}: no complete answer within {self._timeout_s:g} s") from None
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise Refused(f"{what}: {error}") from None
+        except httpx.HTTPError as error:
+            raise Temporary(f"{what}: {type(error).__name__}: {error}") from None
+        if response.status_code != 200:
+            raise self._failure(what, response, body)
+        held_ns = _held_seconds(response.headers.get("Age")) * SECOND
+        return Reply(body=body, received_ns=self._now_ns(), held_ns=held_ns)
+
+    async def _read(self, response: httpx.Response, what: str) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        async for part in response.aiter_bytes():
+            size += len(part)
+            if size > MAX_BODY_BYTES:
+                raise MalformedPayload(f"{what}: answer is larger than {MAX_BODY_BYTES} bytes")
+            parts.append(part)
+        return b"".join(parts)
+
+    def _check_silence(self, what: str) -> None:
+        left_s = (self._silent_until_ns - self._now_ns()) / SECOND
+        # More than any pause we set: the clock was put back, and the deadline with it is void.
+        if 0 < left_s <= _LONGEST_PAUSE_S:
+            raise RateLimited(f"{what}: not asked, rate limited for another {left_s:.1f} s", left_s)
+
+    def _failure(self, what: str, response: httpx.Response, body: bytes) -> BotError:
+        status = response.status_code
+        said = body[:120].decode("ascii", "replace").strip()
+        if status == 429 or (status == 503 and "Retry-After" in response.headers):
+            pause_s = retry_after_s(response.headers.get("Retry-After"), self._now_ns())
+            self._silent_until_ns = self._now_ns() + int(pause_s * SECOND)
+            return RateLimited(f"{what}: HTTP {status}, asked to wait {pause_s:g} s", pause_s)
+        if status in {400, 401, 403, 404, 451}:
+            return Refused(f"{what}: HTTP {status} {_MEANING.get(status, '')}: {said}")
+        return Temporary(f"{what}: HTTP {status}: {said}")
+
+
+_MEANING = {
+    400: "(it does not know what we ask for)",
+    401: "(the key is wrong)",
+    403: "(forbidden, perhaps for this country or address)",
+    404: "(there is no such thing)",
+    451: "(not available in this country)",
+}
+
+
+def retry_after_s(value: str | None, now_ns: int) -> float:
+    """Seconds to wait by a Retry-After header, which may be seconds or a date (RFC 9110, 10.2.3).
+
+    An absent or unreadable one means 5 s; nothing means more than 300 s.
+    """
+    text = (value or "").strip()
+    if text.isascii() and text.isdigit():
+        seconds = float(text[:9])
+    else:
+        try:
+            seconds = parsedate_to_datetime(text).timestamp() - now_ns / SECOND
+        except (ValueError, OverflowError):
+            seconds = _PAUSE_IF_UNSAID_S
+    return min(max(seconds, 0.0), _LONGEST_PAUSE_S)
+
+
+def _held_seconds(age: str | None) -> int:
+    text = (age or "").strip()
+    return min(int(text[:9]), 86_400) if text.isascii() and text.isdigit() else 0

@@ -1,0 +1,1 @@
+"""What turns a decision into money and back: risk, orders, outcomes, and the ledger that remembers them."""

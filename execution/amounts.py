@@ -1,0 +1,76 @@
+"""Order amounts: a USD budget and a price cap as the two integers that the venue's contract signs.
+
+The venue takes a market BUY as (makerAmount pUSD, takerAmount shares), both in millionths. It
+accepts whole cents of pUSD and, whatever the tick, at most four decimals of shares; it derives the
+order's limit price as maker/taker and matches only asks at or below it.
+"""
+
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_UP, Decimal
+
+from errors import Refused
+from models import Frozen
+
+CENT = Decimal("0.01")
+SHARE_STEP = Decimal("0.0001")
+"""Finest share amount the venue takes in a market BUY. Its table says 5 decimals at tick 0.001, but
+orders with 5 have been rejected; 4 is valid under both readings and costs less than 0.0001 share."""
+MIN_NOTIONAL = Decimal(1)
+"""pUSD; the venue refuses smaller marketable BUYs ("min size: $1")."""
+FEE_STEP = Decimal("0.00001")
+UNIT = 1_000_000
+
+
+class MarketBuy(Frozen, frozen=True):
+    """What is signed. `maker` and `taker` are millionths of pUSD and of a share."""
+
+    maker: int
+    taker: int
+
+    @property
+    def usd(self) -> Decimal:
+        return Decimal(self.maker) / UNIT
+
+    @property
+    def shares(self) -> Decimal:
+        return Decimal(self.taker) / UNIT
+
+
+def on_grid(price: Decimal, tick: Decimal) -> Decimal:
+    """The highest price on the tick grid that is not above `price`."""
+    return (price / tick).to_integral_value(ROUND_DOWN) * tick
+
+
+def market_buy(usd: Decimal, ask: Decimal, cap: Decimal, tick: Decimal) -> MarketBuy:
+    """Amounts of a market BUY that spends at most `usd` at `cap` or better, and can match `ask`.
+
+    Rounding: the shares are rounded up, so that the derived limit is a hair below `cap`, as long as
+    the next grid price below `cap` still reaches `ask`: even a venue that truncates the derived
+    limit to its grid then matches. When `cap` is `ask` itself they are rounded down, so that the
+    derived limit is a hair above `ask` and never below it; no grid price lies in that hair.
+
+    Raises
+    ------
+    Refused
+        If the venue's published rules would reject the order: below $1, or a cap off (0, 1).
+    """
+    budget = usd.quantize(CENT, ROUND_DOWN)
+    limit = on_grid(cap, tick)
+    if budget < MIN_NOTIONAL:
+        raise Refused(
+            f"order of ${usd} is below the venue's minimum of ${MIN_NOTIONAL}: raise POSITION_SIZE_USD"
+        )
+    if not tick <= limit <= 1 - tick:
+        raise Refused(f"price cap {cap} is outside the venue's range {tick} to {1 - tick} at tick {tick}")
+    if limit < ask:
+        raise Refused(f"price cap {limit} is below the ask {ask}: the order could not match")
+    rounding = ROUND_CEILING if limit - tick >= ask else ROUND_DOWN
+    shares = (budget / limit).quantize(SHARE_STEP, rounding)
+    return MarketBuy(maker=int(budget * UNIT), taker=int(shares * UNIT))
+
+
+def taker_fee(shares: Decimal, price: Decimal, rate: Decimal) -> Decimal:
+    """Fee in pUSD of taking `shares` at `price`, charged on top: shares × rate × p × (1 − p), 5 decimals.
+
+    The venue publishes the formula and the five decimals but not the rounding mode; half-up is ours.
+    """
+    return (shares * rate * price * (1 - price)).quantize(FEE_STEP, ROUND_HALF_UP)

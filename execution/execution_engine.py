@@ -1,0 +1,297 @@
+"""From a decision to a settled position: risk, intent, order, outcome, fill, official result.
+
+The engine owns the order of things that keeps money safe: the intent is on the disk before an order
+is signed, the order's hash before it is sent; whatever may exist at the venue counts as traded and
+spent until the venue says otherwise. It runs on one event loop; the ledger runs on its own thread.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from core.nautilus_core.events import Decided, Event, Filled, Halted, OrderMoved, OrderSent
+from errors import Refused
+from execution.amounts import taker_fee
+from execution.ledger import FillStatus, IntentRow, LedgerReader
+from execution.ledger.writer import Ledger
+from execution.ledger_thread import LedgerThread
+from execution.outcomes import Kind, PostOutcome
+from execution.risk_engine import RiskEngine
+from execution.venue_answers import fills_of
+from models import RETRIED, Decision, Frozen, Market, OrderIntent, OrderState, Reason
+
+REFUSALS_UNTIL_HALT = 3
+"""Refused orders in a row after which only a person may go on (spec, table of outcomes)."""
+
+STATES = {
+    Kind.MATCHED: OrderState.MATCHED,
+    Kind.NO_FILL: OrderState.NO_FILL,
+    Kind.REFUSED: OrderState.REFUSED,
+    Kind.UNKNOWN: OrderState.UNKNOWN,
+}
+
+
+class OrderRules(Frozen, frozen=True):
+    """`retry_pause_ns` is the least time between two orders in one market."""
+
+    max_attempts: int
+    retry_pause_ns: int = 1_000_000_000
+
+
+class ExecutionEngine:
+    """Turns decisions into orders and answers into books. One instance a worker.
+
+    Parameters
+    ----------
+    ledger, reader, thread
+        The record, its reading side, and the thread that both are used on.
+    risk : RiskEngine
+        Asked before each intent.
+    rules : OrderRules
+        Attempts and their pace.
+    send : Callable[[OrderIntent], None]
+        Submits an order; everything that becomes of it comes back through the journal methods.
+    publish : Callable[[Event], None]
+        Told what happens, for people and metrics.
+    now_ns : Callable[[], int]
+        This machine's clock.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        reader: LedgerReader,
+        thread: LedgerThread,
+        risk: RiskEngine,
+        rules: OrderRules,
+        send: Callable[[OrderIntent], None],
+        publish: Callable[[Event], None],
+        now_ns: Callable[[], int],
+    ) -> None:
+        self._ledger = ledger
+        self._reader = reader
+        self._thread = thread
+        self._risk = risk
+        self._rules = rules
+        self._send = send
+        self._publish = publish
+        self._now_ns = now_ns
+        self._markets: dict[str, Market] = {}
+        self._intents: dict[str, OrderIntent] = {}
+        self._by_order: dict[str, OrderIntent] = {}
+        self._states: dict[str, OrderState] = {}
+        self._attempts: dict[str, int] = {}
+        self._last_attempt_ns: dict[str, int] = {}
+        self._refused_in_a_row = 0
+        self._bookings: set[asyncio.Task[None]] = set()
+        self.halted: str | None = None
+        self._stopping = False
+
+    # --- before a decision -----------------------------------------------------------------------
+
+    async def resume(self) -> None:
+        """Take up what an earlier process left: orders in flight are unknown until the venue is asked."""
+        for row in await self._thread.call(self._reader.living_intents):
+            self._adopt(row)
+            if row.state in (OrderState.INTENT, OrderState.SENT):
+                await self._abandon(row)
+
+    def know(self, market: Market) -> None:
+        """Make a market tradable for this engine."""
+        self._markets[market.slug] = market
+        self._thread.post(self._ledger.record_market, market)
+
+    def may_order(self, slug: str) -> bool:
+        """Whether another order in this market is allowed now, as far as its own past goes.
+
+        A halt is not asked about: what it stops is a decision with its evidence, refused by risk.
+        """
+        if self._stopping or self.holds(slug):
+            return False
+        pause_over = self._now_ns() - self._last_attempt_ns.get(slug, 0) >= self._rules.retry_pause_ns
+        return pause_over and self._attempts.get(slug, 0) < self._rules.max_attempts
+
+    def holds(self, slug: str) -> bool:
+        """Whether an order in this market exists or may exist."""
+        return any(
+            intent.slug == slug and not _dead(self._states[intent.intent_id])
+            for intent in self._intents.values()
+        )
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether any order waits for its answer."""
+        return any(state in (OrderState.INTENT, OrderState.SENT) for state in self._states.values())
+
+    # --- a decision ------------------------------------------------------------------------------
+
+    async def take(self, decision: Decision) -> bool:
+        """Record a decision and act on it. Returns whether the market is finished.
+
+        It is finished unless the refusal is one that the next tick may lift; an order without a
+        match is reported through `OrderMoved`, and `may_order` then allows the next one.
+        """
+        slug = decision.context.market.slug
+        if decision.buys:
+            decision = await self._screened(decision)
+        final = decision.reason not in RETRIED and not decision.buys
+        decision_id = await self._thread.call(self._ledger.record_decision, decision)
+        self._publish(Decided(decision=decision, final=final))
+        if decision.buys and self.may_order(slug):
+            await self._order(decision, decision_id)
+        return final
+
+    async def _screened(self, decision: Decision) -> Decision:
+        """The decision, or the same evidence with the risk engine's refusal."""
+        market, price = decision.context.market, decision.ask or Decimal(1)
+        stake = decision.params.position_size_usd
+        stake += taker_fee(stake / price, price, market.fee_rate)
+        why = self.halted or await self._thread.call(self._risk.refusal, self._reader, stake, self._now_ns())
+        return decision if why is None else msgspec.structs.replace(decision, reason=Reason.RISK, detail=why)
+
+    async def _order(self, decision: Decision, decision_id: int) -> None:
+        market, outcome = decision.context.market, decision.outcome
+        if outcome is None or decision.ask is None or decision.price_cap is None:
+            raise Refused(f"decision {decision_id} buys without side, ask or price cap")
+        attempt = self._attempts.get(market.slug, 0) + 1
+        intent = OrderIntent(
+            intent_id=f"BTC15M-{uuid4().hex[:20]}",
+            decision_id=decision_id,
+            slug=market.slug,
+            condition_id=market.condition_id,
+            token_id=market.token(outcome),
+            outcome=outcome,
+            usd=decision.params.position_size_usd,
+            ask=decision.ask,
+            price_cap=decision.price_cap,
+            attempt=attempt,
+            created_ns=self._now_ns(),
+        )
+        # Reserved before the disk is waited for, so that no second order can slip in between.
+        self._intents[intent.intent_id] = intent
+        self._states[intent.intent_id] = OrderState.INTENT
+        self._attempts[market.slug] = attempt
+        self._last_attempt_ns[market.slug] = intent.created_ns
+        await self._thread.call(self._ledger.record_intent, intent)
+        self._publish(OrderSent(intent=intent))
+        self._send(intent)
+
+    # --- what becomes of an order (the journal of patches.market_orders) ---------------------------
+
+    async def order_signed(self, client_order_id: str, order_id: str) -> None:
+        """The order's hash is known and nothing has been sent: put it on the disk."""
+        intent = self._intents[client_order_id]
+        if self._stopping:
+            raise Refused("the bot is stopping: no new order")
+        await self._thread.call(self._ledger.record_order_id, client_order_id, order_id)
+        self._by_order[order_id] = intent
+        self._states[client_order_id] = OrderState.SENT
+
+    def order_answered(self, client_order_id: str, outcome: PostOutcome) -> None:
+        """The venue answered, or did not."""
+        self._move(client_order_id, STATES[outcome.kind], outcome.reason)
+
+    def order_dead(self, order_id: str, reason: str) -> None:
+        """An unknown order turns out to have ended without a match."""
+        self._move(self._by_order[order_id].intent_id, OrderState.NO_FILL, reason)
+
+    def order_denied(self, client_order_id: str, reason: str) -> None:
+        """The order was refused on this side, before anything was sent."""
+        if client_order_id in self._intents:
+            self._move(client_order_id, OrderState.REFUSED, reason)
+
+    def trade(self, trade: Mapping[str, Any]) -> None:
+        """One of this account's trades, with its status of now; known trades only move forward."""
+        intent = self._by_order.get(str(trade.get("taker_order_id")))
+        if intent is None:
+            return
+        if intent.slug not in self._markets:
+            return  # the board has not met this market yet; the trade is asked for again
+        status = FillStatus.__members__.get(str(trade["status"]), FillStatus.MATCHED)
+        fills = fills_of(trade, intent, str(trade["taker_order_id"]), self._markets[intent.slug])
+        if self._states[intent.intent_id] in (OrderState.SENT, OrderState.UNKNOWN):
+            self._move(intent.intent_id, OrderState.MATCHED, "seen on the user stream or among the trades")
+        task = asyncio.get_running_loop().create_task(self._book(intent, fills, status))
+        self._bookings.add(task)
+        task.add_done_callback(self._booked)
+
+    async def _book(self, intent: OrderIntent, fills: list[Any], status: FillStatus) -> None:
+        for fill in fills:
+            is_new = await self._thread.call(self._ledger.record_fill, fill, status)
+            if is_new and status is not FillStatus.FAILED:
+                self._publish(Filled(fill=fill))
+            elif not is_new:
+                await self._thread.call(self._ledger.record_fill_status, fill.trade_id, status)
+        if status is FillStatus.FAILED:
+            self._move(intent.intent_id, OrderState.REVERSED, "the trade failed on the chain")
+
+    def _booked(self, task: asyncio.Task[None]) -> None:
+        self._bookings.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.halt(f"a fill could not be booked: {error}")
+
+    async def drain(self) -> None:
+        """Wait until every trade heard of so far is in the ledger."""
+        await asyncio.gather(*self._bookings, return_exceptions=True)
+
+    def _move(self, intent_id: str, state: OrderState, reason: str) -> None:
+        if self._states[intent_id] is state:
+            return
+        self._states[intent_id] = state
+        self._thread.post(self._ledger.record_state, intent_id, state, reason)
+        self._publish(OrderMoved(intent=self._intents[intent_id], state=state, reason=reason))
+        self._refused_in_a_row = self._refused_in_a_row + 1 if state is OrderState.REFUSED else 0
+        if self._refused_in_a_row >= REFUSALS_UNTIL_HALT:
+            self.halt(f"{REFUSALS_UNTIL_HALT} orders in a row were refused, the last: {reason}")
+
+    def halt(self, why: str) -> None:
+        """No new position until a person acts."""
+        if self.halted is None:
+            self.halted = why
+            self._publish(Halted(why=why))
+
+    # --- stopping and resuming -------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """No new order from now on; what is in flight is left as unknown for the next start."""
+        self._stopping = True
+        for intent_id, state in self._states.items():
+            if state is OrderState.SENT:
+                self._thread.post(
+                    self._ledger.record_state,
+                    intent_id,
+                    OrderState.UNKNOWN,
+                    "the bot stopped before the answer",
+                )
+
+    def _adopt(self, row: IntentRow) -> None:
+        self._intents[row.intent.intent_id] = row.intent
+        self._states[row.intent.intent_id] = row.state
+        if row.order_id:
+            self._by_order[row.order_id] = row.intent
+
+    async def _abandon(self, row: IntentRow) -> None:
+        """An order of a process that is gone: never sent if it has no hash, else unknown."""
+        if row.order_id is None:
+            self._move(
+                row.intent.intent_id, OrderState.REFUSED, "the bot stopped before the order was signed"
+            )
+            self._refused_in_a_row = 0
+        else:
+            self._move(row.intent.intent_id, OrderState.UNKNOWN, "the bot stopped before the answer")
+
+    def unknown(self) -> list[tuple[str, OrderIntent]]:
+        """(order hash, intent) of each order that may or may not exist."""
+        return [
+            (order_id, intent)
+            for order_id, intent in self._by_order.items()
+            if self._states[intent.intent_id] is OrderState.UNKNOWN
+        ]
+
+
+def _dead(state: OrderState) -> bool:
+    return state in (OrderState.NO_FILL, OrderState.REFUSED)

@@ -1,0 +1,198 @@
+"""Opening the ledger's file: settings, version, health, and every SQLite error in the operator's words."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+
+from errors import Fatal
+from execution.ledger.schema import APPLICATION_ID, STEPS
+
+BUSY_TIMEOUT_S = 5.0
+"""Readers never block the writer under WAL; this covers a checkpoint or somebody's SQL shell."""
+OLDEST_SQLITE = (3, 37, 0)
+"""The first with STRICT tables."""
+
+
+def money(amount: Decimal) -> str:
+    """A Decimal as the ledger's text: exact, without exponent.
+
+    Raises
+    ------
+    Fatal
+        For NaN and infinity, which are no amounts of anything.
+    """
+    if not amount.is_finite():
+        raise Fatal(f"ledger cannot be written: {amount} is not an amount", "Report this with the log")
+    return format(amount, "f")
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """Open or create the ledger at `path`, check it and bring it up to date. The caller holds the lock.
+
+    Raises
+    ------
+    Fatal
+        If the file is damaged, not a ledger, from a newer version, or cannot be written.
+    """
+    with _explained(path, "written"):
+        # The thread that writes need not be the one that opens and closes; never two at a time.
+        connection = sqlite3.connect(
+            path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        try:
+            _check_health(connection, path)
+            _check_version(connection, path)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            _migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Open the ledger at `path` read-only, also while the bot writes.
+
+    Raises
+    ------
+    Fatal
+        If there is no file, or it is damaged, or its version is not this program's.
+    """
+    with _explained(path, "read"):
+        uri = f"{path.resolve().as_uri()}?mode=ro"
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        try:
+            version = _check_version(connection, path)
+            if version < len(STEPS):
+                raise Fatal(
+                    f"the ledger {path} is of version {version}, this program reads {len(STEPS)}",
+                    "Start the bot once: it brings the file up to date",
+                )
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
+    """All or nothing, on the disk when it returns.
+
+    Raises
+    ------
+    Fatal
+        If SQLite cannot write; nothing of the transaction is kept.
+    """
+    with _explained(path, "written"):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            # A full disk or a failed write has already rolled back by itself.
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+@contextmanager
+def snapshot(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
+    """Several reads that see the same instant; may be nested."""
+    with _explained(path, "read"):
+        if connection.in_transaction:
+            yield connection
+            return
+        connection.execute("BEGIN")
+        try:
+            yield connection
+        finally:
+            if connection.in_transaction:
+                connection.execute("COMMIT")
+
+
+@contextmanager
+def _explained(path: Path, verb: str) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise Fatal(
+            f"ledger cannot be {verb}: {path} refuses a row that contradicts it ({error})",
+            "Nothing was written; stop, keep the file and compare it with the venue's account",
+        ) from error
+    except sqlite3.Error as error:
+        raise Fatal(f"ledger cannot be {verb}: {path}: {error}", _next_step(path, error)) from error
+
+
+def _next_step(path: Path, error: sqlite3.Error) -> str:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return _damaged_next_step(path)
+    if code == sqlite3.SQLITE_FULL:
+        return f"Free some space on the disk that holds {path.parent}, then start again"
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+        return f"Check that {path} exists and that {_user()} may write in {path.parent}"
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return "Close the program that has the file open for writing, then start again"
+    return f"Check the disk that holds {path.parent}, then start again"
+
+
+def _damaged_next_step(path: Path) -> str:
+    return (
+        f"Move {path} aside together with its -wal file and put a backup back;"
+        " without one, wait until every open position is settled before starting afresh"
+    )
+
+
+def _user() -> str:
+    return f"user {os.getuid()}" if hasattr(os, "getuid") else "this user"
+
+
+def _check_health(connection: sqlite3.Connection, path: Path) -> None:
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise Fatal(
+            f"this Python's SQLite is {sqlite3.sqlite_version}", "Use a Python with SQLite 3.37 or newer"
+        )
+    # The evidence in `decisions` is most of the bytes and none of the money: a start need not read it.
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'decisions'")
+    for (table,) in tables.fetchall():
+        found = connection.execute(f'PRAGMA quick_check("{table}")').fetchone()[0]
+        if found != "ok":
+            raise Fatal(f"the ledger {path} is damaged ({' '.join(found.split())})", _damaged_next_step(path))
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> int:
+    """The file's version, after making sure that it is ours and not from the future."""
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    application: int = connection.execute("PRAGMA application_id").fetchone()[0]
+    tables: int = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if tables and application != APPLICATION_ID:
+        raise Fatal(
+            f"{path} is a SQLite file but not a ledger", "Move it aside or choose another state folder"
+        )
+    if version > len(STEPS):
+        raise Fatal(
+            f"the ledger {path} is of version {version}, newer than this program, which knows {len(STEPS)}",
+            "Update the program, or choose another state folder with STATE_DIR",
+        )
+    return version
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    for number, step in enumerate(STEPS[version:], start=version + 1):
+        try:
+            connection.executescript(
+                f"BEGIN IMMEDIATE; {step}\n"
+                f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number}; COMMIT;"
+            )
+        except sqlite3.Error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise

@@ -1,0 +1,294 @@
+"""Reading rows: SQL on a connection in, frozen rows out. Sums are made here, in Decimal, not by SQLite."""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from execution.ledger.rows import CashFlow, DecisionRow, IntentRow, Mode, RunRow, TradeRow, Venue
+from models import Market, OrderIntent, OrderState, Outcome, Reason, Rule, fill_cost
+
+ZERO = Decimal(0)
+IN_FLIGHT = (OrderState.INTENT, OrderState.SENT, OrderState.UNKNOWN)
+"""States in which the money may be gone: INTENT too, because a crash may hide what followed it."""
+
+Row = tuple[Any, ...]
+
+
+def rows(
+    connection: sqlite3.Connection, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()
+) -> list[Row]:
+    return connection.execute(sql, parameters).fetchall()
+
+
+def placeholders(values: Sequence[Any]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def total(amounts: Iterable[tuple[str]]) -> Decimal:
+    return sum((Decimal(text) for (text,) in amounts), ZERO)
+
+
+def decimal_or_none(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
+def last_run(connection: sqlite3.Connection) -> RunRow | None:
+    found = rows(
+        connection,
+        "SELECT id, session, started_ns, ended_ns, mode, venue, clock_speed, starting_cash, cash_drift, note"
+        " FROM runs ORDER BY id DESC LIMIT 1",
+    )
+    if not found:
+        return None
+    run_id, session, started, ended, mode, venue, speed, cash, drift, note = found[0]
+    return RunRow(
+        id=run_id,
+        session=session,
+        started_ns=started,
+        ended_ns=ended,
+        mode=Mode(mode),
+        venue=Venue(venue),
+        clock_speed=speed,
+        starting_cash=Decimal(cash),
+        cash_drift=Decimal(drift),
+        note=note,
+    )
+
+
+def market(connection: sqlite3.Connection, session: str, slug: str) -> Market:
+    """A market that is in the ledger."""
+    ((start, interval, condition_id, up, down, fee_rate, tick, rule, title, origin),) = rows(
+        connection,
+        "SELECT start, interval, condition_id, up_token, down_token, fee_rate, tick, rule, title, origin"
+        " FROM markets WHERE session = ? AND slug = ?",
+        (session, slug),
+    )
+    return Market(
+        slug=slug,
+        start=start,
+        interval=interval,
+        condition_id=condition_id,
+        up_token=up,
+        down_token=down,
+        fee_rate=Decimal(fee_rate),
+        tick=Decimal(tick),
+        rule=Rule(rule),
+        title=title,
+        origin=origin,
+    )
+
+
+def cash_flow(connection: sqlite3.Connection, session: str) -> CashFlow | None:
+    """The session's account, or None before its first run."""
+    starts = rows(
+        connection, "SELECT starting_cash, cash_drift FROM runs WHERE session = ? ORDER BY id", (session,)
+    )
+    if not starts:
+        return None
+    fills = rows(
+        connection,
+        "SELECT f.shares, f.price, f.fee, f.outcome = s.outcome FROM fills f"
+        " LEFT JOIN settlements s USING (session, slug) WHERE f.session = ? AND f.status <> 'FAILED'",
+        (session,),
+    )
+    return CashFlow(
+        starting=Decimal(starts[0][0]),
+        drift=total((drift,) for _, drift in starts),
+        cost=sum((fill_cost(Decimal(shares), Decimal(price)) for shares, price, _, _ in fills), ZERO),
+        fees=total((fee,) for _, _, fee, _ in fills),
+        payouts=total((shares,) for shares, _, _, won in fills if won),
+        redeemed=total(rows(connection, "SELECT amount FROM redemptions WHERE session = ?", (session,))),
+    )
+
+
+def claimable(connection: sqlite3.Connection, session: str) -> dict[str, Decimal]:
+    """What each settled market of the session still has to pay out, by slug."""
+    owed: dict[str, Decimal] = {}
+    for slug, shares in rows(
+        connection,
+        "SELECT f.slug, f.shares FROM fills f JOIN settlements s USING (session, slug)"
+        " WHERE f.session = ? AND f.status <> 'FAILED' AND f.outcome = s.outcome"
+        " AND NOT EXISTS (SELECT 1 FROM redemptions r WHERE r.session = f.session AND r.slug = f.slug)"
+        " ORDER BY s.settled_ns, f.slug",
+        (session,),
+    ):
+        owed[slug] = owed.get(slug, ZERO) + Decimal(shares)
+    return owed
+
+
+def in_flight(connection: sqlite3.Connection, session: str) -> list[tuple[str, Decimal]]:
+    """(slug, worst cost) of every order whose outcome is not known.
+
+    The fee is rate × shares × a × (1 − a) = rate × usd × (1 − a): at most rate × usd, whatever the price.
+    """
+    found = rows(
+        connection,
+        "SELECT i.slug, i.usd, m.fee_rate FROM intents i JOIN markets m USING (session, slug)"
+        f" WHERE i.session = ? AND i.state IN ({placeholders(IN_FLIGHT)})",
+        (session, *IN_FLIGHT),
+    )
+    return [(slug, Decimal(usd) * (1 + Decimal(rate))) for slug, usd, rate in found]
+
+
+_INTENT = (
+    "i.intent_id, i.decision_id, i.slug, i.condition_id, i.token_id, i.outcome, i.usd, i.ask, i.price_cap,"
+    " i.attempt, i.created_ns, i.state, i.order_id, i.detail"
+)
+
+
+def intents(connection: sqlite3.Connection, where: str, parameters: Sequence[Any]) -> list[IntentRow]:
+    found = rows(
+        connection,
+        f"SELECT {_INTENT} FROM intents i WHERE {where} ORDER BY i.created_ns, i.intent_id",
+        parameters,
+    )
+    return [_intent(row) for row in found]
+
+
+def _intent(row: Row) -> IntentRow:
+    (
+        intent_id,
+        decision,
+        slug,
+        condition,
+        token,
+        outcome,
+        usd,
+        ask,
+        cap,
+        attempt,
+        created,
+        state,
+        order,
+        detail,
+    ) = row
+    intent = OrderIntent(
+        intent_id=intent_id,
+        decision_id=decision,
+        slug=slug,
+        condition_id=condition,
+        token_id=token,
+        outcome=Outcome(outcome),
+        usd=Decimal(usd),
+        ask=Decimal(ask),
+        price_cap=Decimal(cap),
+        attempt=attempt,
+        created_ns=created,
+    )
+    return IntentRow(intent=intent, state=OrderState(state), order_id=order, detail=detail)
+
+
+_TRADE = """
+SELECT i.intent_id, i.decision_id, i.run_id, i.session, i.slug, i.condition_id, m.start, m.start + m.interval,
+    i.outcome, i.state, i.created_ns, i.usd, i.ask, i.price_cap,
+    d.p, d.fair, d.edge, d.score, d.confidence, d.rule, s.outcome, s.settled_ns,
+    f.shares, f.price, f.fee, f.ts_ns, m.origin
+FROM fills f
+JOIN intents i USING (intent_id)
+JOIN decisions d ON d.id = i.decision_id
+JOIN markets m ON m.session = i.session AND m.slug = i.slug
+LEFT JOIN settlements s ON s.session = i.session AND s.slug = i.slug
+WHERE f.status <> 'FAILED'"""
+
+
+def trades(connection: sqlite3.Connection, where: str = "", parameters: Sequence[Any] = ()) -> list[TradeRow]:
+    """Every intent with a fill that stands, oldest first; `where` starts with AND."""
+    grouped: dict[str, list[Row]] = {}
+    for row in rows(connection, f"{_TRADE} {where} ORDER BY i.created_ns, i.intent_id, f.ts_ns", parameters):
+        grouped.setdefault(row[0], []).append(row)
+    return [_trade(group) for group in grouped.values()]
+
+
+def _trade(group: list[Row]) -> TradeRow:
+    (intent_id, decision, run, session, slug, condition, start, end, side, state, created, usd, ask, cap) = (
+        group[0][:14]
+    )
+    p, fair, edge, score, confidence, rule, winner, settled = group[0][14:22]
+    shares = total((row[22],) for row in group)
+    cost = sum((fill_cost(Decimal(row[22]), Decimal(row[23])) for row in group), ZERO)
+    fee = total((row[24],) for row in group)
+    payout = None if winner is None else shares if winner == side else ZERO
+    return TradeRow(
+        intent_id=intent_id,
+        decision_id=decision,
+        run_id=run,
+        session=session,
+        slug=slug,
+        condition_id=condition,
+        market_start=start,
+        market_end=end,
+        side=Outcome(side),
+        state=OrderState(state),
+        created_ns=created,
+        filled_ns=group[0][25],
+        usd=Decimal(usd),
+        ask=Decimal(ask),
+        price_cap=Decimal(cap),
+        shares=shares,
+        cost=cost,
+        fee=fee,
+        p=Decimal(p),
+        fair=fair,
+        edge=edge,
+        score=score,
+        confidence=confidence,
+        rule=Rule(rule),
+        winner=None if winner is None else Outcome(winner),
+        settled_ns=settled,
+        payout=payout,
+        pnl=None if payout is None else payout - cost - fee,
+        origin=group[0][26],
+    )
+
+
+_DECISION = (
+    "id, run_id, slug, second, now_ns, outcome, reason, detail, p, ask, price_cap, fair, edge, score,"
+    " confidence, rule"
+)
+
+
+def decisions(connection: sqlite3.Connection, tail: str, parameters: Sequence[Any] = ()) -> list[DecisionRow]:
+    """Decision rows without their evidence; `tail` is what follows FROM decisions."""
+    return [
+        _decision(row) for row in rows(connection, f"SELECT {_DECISION} FROM decisions {tail}", parameters)
+    ]
+
+
+def _decision(row: Row) -> DecisionRow:
+    (
+        number,
+        run,
+        slug,
+        second,
+        now,
+        outcome,
+        reason,
+        detail,
+        p,
+        ask,
+        cap,
+        fair,
+        edge,
+        score,
+        confidence,
+        rule,
+    ) = row
+    return DecisionRow(
+        id=number,
+        run_id=run,
+        slug=slug,
+        second=second,
+        now_ns=now,
+        outcome=None if outcome is None else Outcome(outcome),
+        reason=None if reason is None else Reason(reason),
+        detail=detail,
+        p=Decimal(p),
+        ask=decimal_or_none(ask),
+        price_cap=decimal_or_none(cap),
+        fair=fair,
+        edge=edge,
+        score=score,
+        confidence=confidence,
+        rule=Rule(rule),
+    )

@@ -1,0 +1,255 @@
+"""The ledger's reading side: any process, at any time, also while the bot writes."""
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from errors import Fatal
+from execution.ledger import connection, queries
+from execution.ledger.rows import CashCheck, CashFlow, DecisionRow, IntentRow, RiskFigures, RunRow, TradeRow
+from models import Decision, Market, OrderState
+
+
+class LedgerReader:
+    """A book's ledger, read-only.
+
+    Questions about trades span the whole book; questions about money and about what may be traded
+    span one session, the newest run's unless another is named (see `schema`).
+
+    Raises
+    ------
+    Fatal
+        From here and from every question: no such file, damaged, or of another version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connection = connection.open_reader(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All questions asked inside see the same instant."""
+        with connection.snapshot(self._connection, self.path):
+            yield
+
+    # --- the whole book --------------------------------------------------------------------------
+
+    def last_run(self) -> RunRow | None:
+        with self.snapshot():
+            return queries.last_run(self._connection)
+
+    def trades(self, since_ns: int = 0) -> list[TradeRow]:
+        """Every intent created since that has a fill that stands, oldest first, settled or not."""
+        with self.snapshot():
+            return queries.trades(self._connection, "AND i.created_ns >= ?", (since_ns,))
+
+    def decision_counts(self, since_ns: int = 0) -> dict[str, int]:
+        """The funnel: decisions by `Reason`, those that bought as ``buy``, most frequent first."""
+        with self.snapshot():
+            return dict(
+                queries.rows(
+                    self._connection,
+                    "SELECT coalesce(reason, 'buy') AS why, count(*) AS n FROM decisions WHERE now_ns >= ?"
+                    " GROUP BY why ORDER BY n DESC, why",
+                    (since_ns,),
+                )
+            )
+
+    def order_counts(self, since_ns: int = 0) -> dict[str, int]:
+        """Intents by the `OrderState` they are in, most frequent first."""
+        with self.snapshot():
+            return dict(
+                queries.rows(
+                    self._connection,
+                    "SELECT state, count(*) AS n FROM intents WHERE created_ns >= ?"
+                    " GROUP BY state ORDER BY n DESC, state",
+                    (since_ns,),
+                )
+            )
+
+    def last_decision(self) -> DecisionRow | None:
+        with self.snapshot():
+            return next(iter(queries.decisions(self._connection, "ORDER BY id DESC LIMIT 1")), None)
+
+    def decisions(self, since_ns: int = 0) -> list[DecisionRow]:
+        """Decisions without their evidence, oldest first."""
+        with self.snapshot():
+            return queries.decisions(self._connection, "WHERE now_ns >= ? ORDER BY id", (since_ns,))
+
+    def decision(self, decision_id: int) -> Decision:
+        """A decision with its whole evidence: context, parameters, votes.
+
+        Raises
+        ------
+        Fatal
+            If there is no such decision.
+        """
+        with self.snapshot():
+            found = queries.rows(
+                self._connection, "SELECT evidence FROM decisions WHERE id = ?", (decision_id,)
+            )
+        if not found:
+            raise Fatal(
+                f"decision {decision_id} is not in the ledger {self.path}", "Report this with the log"
+            )
+        return msgspec.json.decode(zlib.decompress(found[0][0]), type=Decision)
+
+    # --- one session -----------------------------------------------------------------------------
+
+    def open_intents(self, session: str | None = None) -> list[IntentRow]:
+        """Orders in flight: intended, sent or unknown. After a crash these have to be looked up."""
+        with self.snapshot():
+            states = queries.placeholders(queries.IN_FLIGHT)
+            return queries.intents(
+                self._connection,
+                f"i.session = ? AND i.state IN ({states})",
+                (self._session(session), *queries.IN_FLIGHT),
+            )
+
+    def living_intents(self, session: str | None = None) -> list[IntentRow]:
+        """What a process taking over must know: orders in flight, and matched ones without a verdict."""
+        with self.snapshot():
+            states = queries.placeholders(queries.IN_FLIGHT)
+            return queries.intents(
+                self._connection,
+                f"i.session = ? AND (i.state IN ({states}) OR i.state = 'matched' AND NOT EXISTS"
+                " (SELECT 1 FROM settlements s WHERE s.session = i.session AND s.slug = i.slug))",
+                (self._session(session), *queries.IN_FLIGHT),
+            )
+
+    def unknown_intents(self, session: str | None = None) -> list[IntentRow]:
+        """The orders in flight of which the venue's answer was lost."""
+        return [row for row in self.open_intents(session) if row.state is OrderState.UNKNOWN]
+
+    def attempts(self, slug: str, session: str | None = None) -> list[IntentRow]:
+        """Every intent of a market, in the order of their creation."""
+        with self.snapshot():
+            return queries.intents(
+                self._connection, "i.session = ? AND i.slug = ?", (self._session(session), slug)
+            )
+
+    def traded_slugs(self, session: str | None = None) -> frozenset[str]:
+        """Markets with an intent that is not dead, or with a fill that stands: not to be bought again."""
+        with self.snapshot():
+            found = queries.rows(
+                self._connection,
+                "SELECT slug FROM intents WHERE session = :session AND state NOT IN ('no_fill', 'refused')"
+                " UNION SELECT slug FROM fills WHERE session = :session AND status <> 'FAILED'",
+                {"session": self._session(session)},
+            )
+        return frozenset(slug for (slug,) in found)
+
+    def pending_settlements(self, session: str | None = None) -> list[str]:
+        """Slugs that were or may have been bought and have no verdict yet, oldest market first."""
+        with self.snapshot():
+            traded = self.traded_slugs(session)
+            found = queries.rows(
+                self._connection,
+                "SELECT slug FROM markets m WHERE session = ? AND NOT EXISTS"
+                " (SELECT 1 FROM settlements s WHERE s.session = m.session AND s.slug = m.slug)"
+                " ORDER BY start, slug",
+                (self._session(session),),
+            )
+        return [slug for (slug,) in found if slug in traded]
+
+    def pending_markets(self, session: str | None = None) -> list[Market]:
+        """The markets of `pending_settlements`."""
+        with self.snapshot():
+            slugs = self.pending_settlements(session)
+            return [queries.market(self._connection, self._session(session), slug) for slug in slugs]
+
+    def settled_markets(self) -> int:
+        """How many markets have a verdict, in the whole book."""
+        with self.snapshot():
+            ((count,),) = queries.rows(self._connection, "SELECT count(*) FROM settlements")
+        return count
+
+    def market_pnl(self, slug: str, session: str | None = None) -> Decimal | None:
+        """P&L of a settled market's trades; None if there is no trade or no verdict."""
+        with self.snapshot():
+            where = "AND i.session = ? AND i.slug = ?"
+            trades = queries.trades(self._connection, where, (self._session(session), slug))
+        results = [trade.pnl for trade in trades if trade.pnl is not None]
+        return sum(results, queries.ZERO) if results else None
+
+    def balances(self, session: str | None = None) -> tuple[Decimal, Decimal]:
+        """(balance, its highest so far): starting cash, drift and settled P&L, open trades at cost."""
+        with self.snapshot():
+            flow = self.cash_flow(session)
+            trades = queries.trades(self._connection, "AND i.session = ?", (self._session(session),))
+        balance = peak = queries.ZERO if flow is None else flow.starting + flow.drift
+        for trade in sorted(trades, key=lambda trade: trade.settled_ns or 0):
+            balance += trade.pnl or queries.ZERO
+            peak = max(peak, balance)
+        return balance, peak
+
+    def settled_pnl(self, session: str | None = None) -> Decimal:
+        """P&L of all settled trades of the session, fees included."""
+        with self.snapshot():
+            trades = queries.trades(self._connection, "AND i.session = ?", (self._session(session),))
+        return sum((trade.pnl for trade in trades if trade.pnl is not None), queries.ZERO)
+
+    def claimable(self, session: str | None = None) -> dict[str, Decimal]:
+        """Won and not yet redeemed, in pUSD by slug, oldest verdict first."""
+        with self.snapshot():
+            return queries.claimable(self._connection, self._session(session))
+
+    def cash_flow(self, session: str | None = None) -> CashFlow | None:
+        """The account, or None before the first run."""
+        with self.snapshot():
+            return queries.cash_flow(self._connection, self._session(session))
+
+    def last_cash_check(self, session: str | None = None) -> CashCheck | None:
+        """The newest comparison with the venue's balance."""
+        with self.snapshot():
+            found = queries.rows(
+                self._connection,
+                "SELECT c.ts_ns, c.ledger_cash, c.venue_cash, c.difference FROM cash_checks c"
+                " JOIN runs r ON r.id = c.run_id WHERE r.session = ? ORDER BY c.id DESC LIMIT 1",
+                (self._session(session),),
+            )
+        if not found:
+            return None
+        ts_ns, *amounts = found[0]
+        ledger_cash, venue_cash, difference = map(Decimal, amounts)
+        return CashCheck(ts_ns=ts_ns, ledger_cash=ledger_cash, venue_cash=venue_cash, difference=difference)
+
+    def risk_figures(self, day_start_ns: int, session: str | None = None) -> RiskFigures:
+        """What the limits need, as of now; `day_start_ns` is the last UTC midnight."""
+        with self.snapshot():
+            session = self._session(session)
+            flight = queries.in_flight(self._connection, session)
+            trades = queries.trades(
+                self._connection,
+                "AND i.session = ? AND (s.settled_ns IS NULL OR s.settled_ns >= ?)",
+                (session, day_start_ns),
+            )
+        # An order in flight stands at its worst case, which contains the fills it has had so far.
+        final = [trade for trade in trades if trade.state.final]
+        unsettled = [trade for trade in final if trade.pnl is None]
+        return RiskFigures(
+            realised=sum((trade.pnl for trade in final if trade.pnl is not None), queries.ZERO),
+            unsettled=sum((worst for _, worst in flight), queries.ZERO)
+            + sum((trade.cost + trade.fee for trade in unsettled), queries.ZERO),
+            open_positions=len({slug for slug, _ in flight} | {trade.slug for trade in unsettled}),
+        )
+
+    def _session(self, session: str | None) -> str:
+        if session is not None:
+            return session
+        run = queries.last_run(self._connection)
+        return "" if run is None else run.session

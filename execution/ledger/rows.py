@@ -1,0 +1,189 @@
+"""What the ledger answers with: frozen rows, money as Decimal pUSD, times as integer nanoseconds."""
+
+from decimal import Decimal
+from enum import StrEnum
+
+from models import Frozen, OrderIntent, OrderState, Outcome, Reason, Rule, TradeOutcome
+
+
+class Mode(StrEnum):
+    """Whose money a run moves."""
+
+    SIMULATION = "simulation"
+    LIVE = "live"
+
+
+class Venue(StrEnum):
+    """Whose markets a run trades."""
+
+    RECORDED = "recorded"
+    SYNTHETIC = "synthetic"
+    POLYMARKET = "polymarket"
+
+
+class FillStatus(StrEnum):
+    """A fill's way onto the chain. Only CONFIRMED and FAILED are the venue's last word.
+
+    The venue's RETRYING and MATCHED_NOT_BROADCASTED are MATCHED here: the money is committed.
+    """
+
+    MATCHED = "MATCHED"
+    MINED = "MINED"
+    CONFIRMED = "CONFIRMED"
+    FAILED = "FAILED"
+
+
+class RunRow(Frozen, frozen=True):
+    """One start of the bot. `cash_drift` is what the venue's balance at this start differed from the
+    ledger's: a deposit, a withdrawal, or something to look into."""
+
+    id: int
+    session: str
+    started_ns: int
+    ended_ns: int | None
+    mode: Mode
+    venue: Venue
+    clock_speed: float
+    starting_cash: Decimal
+    cash_drift: Decimal
+    note: str
+
+
+class DecisionRow(Frozen, frozen=True):
+    """A decision without its evidence. `reason` is None when it was to buy."""
+
+    id: int
+    run_id: int
+    slug: str
+    second: float
+    now_ns: int
+    outcome: Outcome | None
+    reason: Reason | None
+    detail: str
+    p: Decimal
+    ask: Decimal | None
+    price_cap: Decimal | None
+    fair: float | None
+    edge: float | None
+    score: float | None
+    confidence: float | None
+    rule: Rule
+
+
+class IntentRow(Frozen, frozen=True):
+    """An intent and where it stands; `order_id` is the order's EIP-712 hash, None before it is sent."""
+
+    intent: OrderIntent
+    state: OrderState
+    order_id: str | None
+    detail: str
+
+
+class TradeRow(Frozen, frozen=True):
+    """One intent that was filled, from the decision to the venue's verdict.
+
+    `cost` is `models.fill_cost` summed over the fills that stand, `fee` comes on top. `payout` and `pnl`
+    (payout − cost − fee) are None until the market is settled. `score` is 0 to 100, `confidence` 0 to 1,
+    both None when the decision was made without a fused vote; `p` is the Up token's price at the decision.
+    """
+
+    intent_id: str
+    decision_id: int
+    run_id: int
+    session: str
+    slug: str
+    condition_id: str
+    market_start: int
+    market_end: int
+    side: Outcome
+    state: OrderState
+    created_ns: int
+    filled_ns: int
+    usd: Decimal
+    ask: Decimal
+    price_cap: Decimal
+    shares: Decimal
+    cost: Decimal
+    fee: Decimal
+    p: Decimal
+    fair: float | None
+    edge: float | None
+    score: float | None
+    confidence: float | None
+    rule: Rule
+    winner: Outcome | None = None
+    settled_ns: int | None = None
+    payout: Decimal | None = None
+    pnl: Decimal | None = None
+    origin: str = ""
+
+    @property
+    def event(self) -> str:
+        """Names the event that was traded on: two trades on the same one are one piece of evidence."""
+        return self.origin or self.condition_id
+
+    @property
+    def price(self) -> Decimal:
+        """Paid per share, without the fee."""
+        return self.cost / self.shares
+
+    @property
+    def outcome(self) -> TradeOutcome:
+        if self.winner is None:
+            return TradeOutcome.PENDING
+        return TradeOutcome.WIN if self.winner is self.side else TradeOutcome.LOSS
+
+
+class CashFlow(Frozen, frozen=True):
+    """A session's account, as the ledger knows it.
+
+    cash = starting + drift − cost − fees + redeemed; `claimable` is won but not yet redeemed.
+    """
+
+    starting: Decimal
+    drift: Decimal
+    cost: Decimal
+    fees: Decimal
+    payouts: Decimal
+    redeemed: Decimal
+
+    @property
+    def cash(self) -> Decimal:
+        return self.starting + self.drift - self.cost - self.fees + self.redeemed
+
+    @property
+    def claimable(self) -> Decimal:
+        return self.payouts - self.redeemed
+
+
+class CashCheck(Frozen, frozen=True):
+    """Ledger against venue at one instant; `difference` is venue − ledger."""
+
+    ts_ns: int
+    ledger_cash: Decimal
+    venue_cash: Decimal
+    difference: Decimal
+
+
+class RiskFigures(Frozen, frozen=True):
+    """What the risk limits are held against, unknown orders and unsettled trades at their worst.
+
+    Attributes
+    ----------
+    realised : Decimal
+        P&L of the trades settled since the day began, fees included.
+    unsettled : Decimal
+        What is lost, as a positive amount, if every open position and every order in flight is lost.
+    day_pnl : Decimal
+        realised − unsettled: the worst this day can still come to.
+    open_positions : int
+        Markets with an unsettled fill or an order in flight.
+    """
+
+    realised: Decimal
+    unsettled: Decimal
+    open_positions: int
+
+    @property
+    def day_pnl(self) -> Decimal:
+        return self.realised - self.unsettled

@@ -1,0 +1,188 @@
+"""The ledger's tables, and the steps that bring an older file up to date.
+
+A step is never edited once released: later changes are later steps. Money is TEXT, because SQLite's
+REAL cannot hold a cent exactly; times are INTEGER nanoseconds on the machine's clock.
+
+A market is unique within a *session*. On Polymarket there is one session for ever, so that a market
+is never bought twice whatever happens in between; a practice venue that starts over with a fresh
+account starts a new session, because it may show the same recorded market again.
+"""
+
+APPLICATION_ID = 0x50_42_4C_47
+"""Marks a SQLite file as ours; the bytes spell PBLG."""
+
+
+def _amount(column: str) -> str:
+    """A plain non-negative decimal number: no sign, exponent, NaN or infinity."""
+    return f"{column} TEXT NOT NULL CHECK ({column} GLOB '[0-9]*' AND {column} NOT GLOB '*[^0-9.]*')"
+
+
+def _append_only(table: str) -> str:
+    return "\n".join(
+        f"CREATE TRIGGER {table}_no_{verb} BEFORE {verb} ON {table}"
+        f" BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END;"
+        for verb in ("UPDATE", "DELETE")
+    )
+
+
+_FIRST = f"""
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY,
+    session TEXT NOT NULL,
+    started_ns INTEGER NOT NULL,
+    ended_ns INTEGER,
+    mode TEXT NOT NULL CHECK (mode IN ('simulation', 'live')),
+    venue TEXT NOT NULL CHECK (venue IN ('recorded', 'synthetic', 'polymarket')),
+    clock_speed REAL NOT NULL CHECK (clock_speed > 0),
+    {_amount("starting_cash")},
+    cash_drift TEXT NOT NULL,
+    note TEXT NOT NULL,
+    CHECK (session = '' OR (venue <> 'polymarket' AND mode = 'simulation'))
+) STRICT;
+
+CREATE TABLE markets (
+    session TEXT NOT NULL,
+    slug TEXT NOT NULL,
+    start INTEGER NOT NULL,
+    interval INTEGER NOT NULL CHECK (interval > 0),
+    condition_id TEXT NOT NULL,
+    up_token TEXT NOT NULL,
+    down_token TEXT NOT NULL CHECK (down_token <> up_token),
+    {_amount("fee_rate")},
+    {_amount("tick")},
+    rule TEXT NOT NULL CHECK (rule IN ('spot', 'twap30', 'twap60')),
+    title TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    PRIMARY KEY (session, slug)
+) STRICT;
+
+CREATE TABLE decisions (
+    id INTEGER PRIMARY KEY,
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    session TEXT NOT NULL,
+    slug TEXT NOT NULL,
+    second REAL NOT NULL,
+    now_ns INTEGER NOT NULL,
+    outcome TEXT CHECK (outcome IN ('Up', 'Down')),
+    reason TEXT CHECK (reason IN ('mode', 'not_tradable', 'stale_data', 'outside_window', 'no_history',
+        'no_signals', 'low_score', 'no_trend', 'disagreement', 'no_edge', 'risk', 'no_ask',
+        'too_expensive', 'thin_book')),
+    detail TEXT NOT NULL,
+    {_amount("p")},
+    ask TEXT,
+    price_cap TEXT,
+    fair REAL,
+    edge REAL,
+    score REAL,
+    confidence REAL,
+    rule TEXT NOT NULL,
+    evidence BLOB NOT NULL,
+    FOREIGN KEY (session, slug) REFERENCES markets (session, slug)
+) STRICT;
+CREATE INDEX decisions_by_run ON decisions (run_id);
+CREATE INDEX decisions_by_market ON decisions (session, slug);
+{_append_only("decisions")}
+
+CREATE TABLE intents (
+    intent_id TEXT PRIMARY KEY,
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    decision_id INTEGER NOT NULL REFERENCES decisions (id),
+    session TEXT NOT NULL,
+    slug TEXT NOT NULL,
+    condition_id TEXT NOT NULL,
+    token_id TEXT NOT NULL,
+    outcome TEXT NOT NULL CHECK (outcome IN ('Up', 'Down')),
+    {_amount("usd")},
+    {_amount("ask")},
+    {_amount("price_cap")},
+    attempt INTEGER NOT NULL CHECK (attempt >= 1),
+    created_ns INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (
+        state IN ('intent', 'sent', 'matched', 'no_fill', 'refused', 'unknown', 'reversed')),
+    order_id TEXT,
+    detail TEXT NOT NULL,
+    CHECK (order_id IS NOT NULL OR state IN ('intent', 'refused', 'no_fill')),
+    UNIQUE (intent_id, session, slug, outcome),
+    FOREIGN KEY (session, slug) REFERENCES markets (session, slug)
+) STRICT;
+-- One market is never bought twice: only a dead intent makes room for another.
+CREATE UNIQUE INDEX one_living_intent ON intents (session, slug) WHERE state NOT IN ('no_fill', 'refused');
+CREATE UNIQUE INDEX intents_by_order ON intents (order_id) WHERE order_id IS NOT NULL;
+CREATE TRIGGER intents_stay BEFORE DELETE ON intents
+    BEGIN SELECT RAISE(ABORT, 'intents are never deleted'); END;
+
+CREATE TABLE order_states (
+    id INTEGER PRIMARY KEY,
+    intent_id TEXT NOT NULL REFERENCES intents (intent_id),
+    ts_ns INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    detail TEXT NOT NULL
+) STRICT;
+CREATE INDEX order_states_by_intent ON order_states (intent_id);
+{_append_only("order_states")}
+
+CREATE TABLE fills (
+    session TEXT NOT NULL,
+    trade_id TEXT NOT NULL,
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    order_id TEXT NOT NULL,
+    intent_id TEXT NOT NULL,
+    slug TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    {_amount("shares")} CHECK (CAST(shares AS REAL) > 0),
+    {_amount("price")} CHECK (CAST(price AS REAL) BETWEEN 0 AND 1),
+    {_amount("fee")},
+    ts_ns INTEGER NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('MATCHED', 'MINED', 'CONFIRMED', 'FAILED')),
+    PRIMARY KEY (session, trade_id),
+    -- A fill that names another market or side than its order is not this order's.
+    FOREIGN KEY (intent_id, session, slug, outcome) REFERENCES intents (intent_id, session, slug, outcome)
+) STRICT;
+CREATE INDEX fills_by_intent ON fills (intent_id);
+CREATE TRIGGER fills_forward BEFORE UPDATE OF status ON fills
+    WHEN NOT (OLD.status = 'MATCHED' AND NEW.status IN ('MINED', 'CONFIRMED', 'FAILED')
+        OR OLD.status = 'MINED' AND NEW.status IN ('CONFIRMED', 'FAILED'))
+    BEGIN SELECT RAISE(ABORT, 'a fill only moves forward'); END;
+CREATE TRIGGER fills_fixed
+    BEFORE UPDATE OF session, trade_id, intent_id, slug, outcome, shares, price, fee ON fills
+    BEGIN SELECT RAISE(ABORT, 'a fill does not change'); END;
+CREATE TRIGGER fills_stay BEFORE DELETE ON fills
+    BEGIN SELECT RAISE(ABORT, 'fills are never deleted'); END;
+
+CREATE TABLE settlements (
+    session TEXT NOT NULL,
+    slug TEXT NOT NULL,
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    outcome TEXT NOT NULL CHECK (outcome IN ('Up', 'Down')),
+    source TEXT NOT NULL,
+    settled_ns INTEGER NOT NULL,
+    PRIMARY KEY (session, slug),
+    FOREIGN KEY (session, slug) REFERENCES markets (session, slug)
+) STRICT;
+{_append_only("settlements")}
+
+CREATE TABLE redemptions (
+    session TEXT NOT NULL,
+    slug TEXT NOT NULL,
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    {_amount("amount")},
+    ts_ns INTEGER NOT NULL,
+    PRIMARY KEY (session, slug),
+    FOREIGN KEY (session, slug) REFERENCES settlements (session, slug)
+) STRICT;
+{_append_only("redemptions")}
+
+CREATE TABLE cash_checks (
+    id INTEGER PRIMARY KEY,
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    ts_ns INTEGER NOT NULL,
+    ledger_cash TEXT NOT NULL,
+    venue_cash TEXT NOT NULL,
+    difference TEXT NOT NULL
+) STRICT;
+CREATE INDEX cash_checks_by_run ON cash_checks (run_id);
+{_append_only("cash_checks")}
+"""
+
+STEPS: tuple[str, ...] = (_FIRST,)
+"""The file's ``PRAGMA user_version`` is the number of steps it has taken."""

@@ -1,0 +1,370 @@
+"""The ledger's only writer: one small verb per thing that happened, on the disk before it returns."""
+
+import sqlite3
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from errors import Fatal, Refused
+from execution.ledger import orders, queries
+from execution.ledger.connection import money, open_writer, transaction
+from execution.ledger.rows import CashCheck, FillStatus, Mode, Venue
+from execution.ledger.writer_lock import WriterLock
+from models import Decision, Fill, Market, OrderIntent, OrderState, Settlement
+
+
+class Ledger:
+    """A book's ledger, open for writing. Used by one thread at a time; each verb is one transaction.
+
+    News may come twice, late or out of order: the verbs that answer with a bool say whether it was
+    news, and write nothing when it was not.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it and its folder are created when missing.
+    clock_ns : Callable[[], int]
+        The machine's clock, nanoseconds since the epoch.
+
+    Raises
+    ------
+    Fatal
+        From here and from every verb: another writer holds the file, it is damaged or newer than
+        this program, or it cannot be written. Nothing is half written.
+    """
+
+    def __init__(self, path: Path, clock_ns: Callable[[], int] = time.time_ns) -> None:
+        self.path = path
+        self._clock_ns = clock_ns
+        self._run_id: int | None = None
+        self._session = ""
+        self._lock = WriterLock(path)
+        try:
+            self._connection = open_writer(path)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the file back. An open run stays without an end, as after a crash."""
+        self._connection.close()
+        self._lock.release()
+
+    # --- runs ------------------------------------------------------------------------------------
+
+    def open_run(
+        self,
+        *,
+        mode: Mode,
+        venue: Venue,
+        clock_speed: float,
+        starting_cash: Decimal,
+        session: str = "",
+        note: str = "",
+    ) -> int:
+        """Begin a run and return its id; all that follows belongs to it.
+
+        Parameters
+        ----------
+        clock_speed : float
+            Market-clock seconds per machine second.
+        starting_cash : Decimal
+            The venue's pUSD balance now. If it differs from the ledger's while nothing is under way,
+            the difference is kept as the run's `cash_drift`: somebody deposited or withdrew.
+        session : str
+            Names the account on a practice venue: a new one when that starts with a fresh account.
+            Empty, the one for ever, on Polymarket and for real money.
+        note : str
+            What a reader of the results should know, such as the date of recorded markets.
+        """
+        mode, venue = Mode(mode), Venue(venue)
+        with self._write() as db:
+            self._check_book(db, mode, venue)
+            drift = self._drift(db, session, starting_cash)
+            cursor = db.execute(
+                "INSERT INTO runs (session, started_ns, mode, venue, clock_speed, starting_cash, cash_drift,"
+                " note) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    session,
+                    self._clock_ns(),
+                    mode,
+                    venue,
+                    clock_speed,
+                    money(starting_cash),
+                    money(drift),
+                    note,
+                ),
+            )
+        self._run_id, self._session = cursor.lastrowid, session
+        return self._run
+
+    def close_run(self) -> None:
+        """Mark the run as ended in good order."""
+        with self._write() as db:
+            db.execute("UPDATE runs SET ended_ns = ? WHERE id = ?", (self._clock_ns(), self._run))
+        self._run_id = None
+
+    def _check_book(self, db: sqlite3.Connection, mode: Mode, venue: Venue) -> None:
+        before = queries.last_run(db)
+        if before is not None and (before.mode, before.venue) != (mode, venue):
+            raise Fatal(
+                f"the ledger {self.path} keeps {before.mode} runs on {before.venue}, not {mode} on {venue}",
+                "Choose another state folder with STATE_DIR",
+            )
+
+    @staticmethod
+    def _drift(db: sqlite3.Connection, session: str, starting_cash: Decimal) -> Decimal:
+        flow = queries.cash_flow(db, session)
+        # An open position may have been paid out while the bot was away: that is no deposit.
+        under_way = (
+            queries.in_flight(db, session)
+            or queries.claimable(db, session)
+            or any(trade.pnl is None for trade in queries.trades(db, "AND i.session = ?", (session,)))
+        )
+        return queries.ZERO if flow is None or under_way else starting_cash - flow.cash
+
+    @property
+    def _run(self) -> int:
+        if self._run_id is None:
+            raise Fatal("ledger cannot be written: no run is open", "Call open_run first")
+        return self._run_id
+
+    # --- markets and decisions -------------------------------------------------------------------
+
+    def record_market(self, market: Market) -> None:
+        """Keep a market, or what has changed of it: tick, fee rate, title.
+
+        Raises
+        ------
+        Fatal
+            If the slug is known with other tokens or times: no order on it can be trusted.
+        """
+        with self._write() as db:
+            self._put_market(db, market)
+
+    def _put_market(self, db: sqlite3.Connection, market: Market) -> None:
+        identity = (market.start, market.interval, market.condition_id, market.up_token, market.down_token)
+        known = db.execute(
+            "SELECT start, interval, condition_id, up_token, down_token FROM markets"
+            " WHERE session = ? AND slug = ?",
+            (self._session, market.slug),
+        ).fetchone()
+        if known is not None and known != identity:
+            raise Fatal(
+                f"market {market.slug} is {identity} now and was {known} before",
+                "On a practice venue start a new session; on Polymarket look at the market before trading on",
+            )
+        db.execute(
+            "INSERT INTO markets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            " fee_rate = excluded.fee_rate, tick = excluded.tick, rule = excluded.rule,"
+            " title = excluded.title, origin = excluded.origin",
+            (
+                *(self._session, market.slug, *identity),
+                *(money(market.fee_rate), money(market.tick), market.rule, market.title, market.origin),
+            ),
+        )
+
+    def record_decision(self, decision: Decision) -> int:
+        """Keep a decision with its whole evidence, and its market if it is new; return its id."""
+        context, fused = decision.context, decision.fused
+        values = (
+            *(self._run, self._session, context.market.slug, context.second, context.now_ns),
+            *(decision.outcome, decision.reason, decision.detail, money(context.p)),
+            None if decision.ask is None else money(decision.ask),
+            None if decision.price_cap is None else money(decision.price_cap),
+            *(decision.fair, decision.edge),
+            *((None, None) if fused is None else (fused.score, fused.confidence)),
+            context.market.rule,
+            # Ten times smaller than the text, which is mostly digits of books and price paths.
+            zlib.compress(msgspec.json.encode(decision)),
+        )
+        with self._write() as db:
+            self._put_market(db, context.market)
+            cursor = db.execute(
+                "INSERT INTO decisions (run_id, session, slug, second, now_ns, outcome, reason, detail, p,"
+                " ask, price_cap, fair, edge, score, confidence, rule, evidence)"
+                f" VALUES ({queries.placeholders(values)})",
+                values,
+            )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    # --- orders ----------------------------------------------------------------------------------
+
+    def record_intent(self, intent: OrderIntent) -> None:
+        """Keep the will to trade, before anything is signed or sent.
+
+        Raises
+        ------
+        Refused
+            If the market already has an intent that is not dead: it would be bought twice.
+        """
+        values = (
+            *(intent.intent_id, self._run, intent.decision_id, self._session, intent.slug),
+            *(intent.condition_id, intent.token_id, intent.outcome, money(intent.usd), money(intent.ask)),
+            *(money(intent.price_cap), intent.attempt, intent.created_ns, OrderState.INTENT, None, ""),
+        )
+        with self._write() as db:
+            living = orders.living_intent(db, self._session, intent.slug)
+            if living is not None:
+                raise Refused(f"{intent.slug} already has intent {living[0]} in state {living[1]}")
+            db.execute(f"INSERT INTO intents VALUES ({queries.placeholders(values)})", values)
+            orders.log_state(db, intent.intent_id, OrderState.INTENT, "", self._clock_ns())
+
+    def record_order_id(self, intent_id: str, order_id: str) -> None:
+        """Keep the order's hash and count it as sent; called after signing and before the POST.
+
+        Raises
+        ------
+        Refused
+            If the intent is not fresh: something was sent for it before, or it is dead.
+        """
+        with self._write() as db:
+            state = orders.state_of(db, intent_id)
+            if state is not OrderState.INTENT:
+                raise Refused(f"intent {intent_id} is {state}, not fresh: it may not be sent")
+            db.execute(
+                "UPDATE intents SET state = ?, order_id = ? WHERE intent_id = ?",
+                (OrderState.SENT, order_id, intent_id),
+            )
+            orders.log_state(db, intent_id, OrderState.SENT, order_id, self._clock_ns())
+
+    def record_state(self, intent_id: str, state: OrderState, detail: str = "") -> bool:
+        """Move an intent on. False, and nothing written, if it cannot go there from where it stands.
+
+        A dead intent whose market has another living one is not revived: that is written into its
+        history, and the money counts through the fills.
+        """
+        with self._write() as db:
+            if state not in orders.NEXT[orders.state_of(db, intent_id)]:
+                return False
+            return orders.move(db, intent_id, state, detail, self._clock_ns())
+
+    # --- fills and settlement --------------------------------------------------------------------
+
+    def record_fill(self, fill: Fill, status: FillStatus = FillStatus.MATCHED) -> bool:
+        """Keep a fill; False if its trade is known. A fill of an order believed dead revives it."""
+        values = (
+            *(
+                self._session,
+                fill.trade_id,
+                self._run,
+                fill.order_id,
+                fill.intent_id,
+                fill.slug,
+                fill.outcome,
+            ),
+            *(money(fill.shares), money(fill.price), money(fill.fee), fill.ts_ns, status),
+        )
+        with self._write() as db:
+            if orders.fill_status(db, self._session, fill.trade_id) is not None:
+                return False
+            before = orders.state_of(db, fill.intent_id)
+            db.execute(f"INSERT INTO fills VALUES ({queries.placeholders(values)})", values)
+            if status is not FillStatus.FAILED and before in (*orders.DEAD, OrderState.REVERSED):
+                orders.move(
+                    db,
+                    fill.intent_id,
+                    OrderState.MATCHED,
+                    f"fill {fill.trade_id} came late",
+                    self._clock_ns(),
+                )
+            return True
+
+    def record_fill_status(self, trade_id: str, status: FillStatus) -> bool:
+        """Move a fill towards the chain's last word; False if it is there or further already.
+
+        FAILED takes the fill out of every sum; when no fill of the order is left, the order is reversed.
+
+        Raises
+        ------
+        Fatal
+            If the trade is not in the ledger.
+        """
+        with self._write() as db:
+            before = orders.fill_status(db, self._session, trade_id)
+            if before is None:
+                raise Fatal(f"trade {trade_id} is not in the ledger {self.path}", "Report this with the log")
+            if before not in orders.FORWARD[status]:
+                return False
+            db.execute(
+                "UPDATE fills SET status = ? WHERE session = ? AND trade_id = ?",
+                (status, self._session, trade_id),
+            )
+            if status is FillStatus.FAILED:
+                orders.reverse_if_empty(db, self._session, trade_id, self._clock_ns())
+            return True
+
+    def record_settlement(self, settlement: Settlement) -> bool:
+        """Keep the venue's verdict; False if it is known.
+
+        Raises
+        ------
+        Fatal
+            If the venue said otherwise before.
+        """
+        with self._write() as db:
+            known = db.execute(
+                "SELECT outcome, source FROM settlements WHERE session = ? AND slug = ?",
+                (self._session, settlement.slug),
+            ).fetchone()
+            if known is not None and known[0] != settlement.outcome:
+                raise Fatal(
+                    f"{settlement.slug} was settled {known[0]} by {known[1]}"
+                    f" and is {settlement.outcome} by {settlement.source}",
+                    "Look at the market on the venue before trading on",
+                )
+            if known is None:
+                db.execute(
+                    "INSERT INTO settlements VALUES (?, ?, ?, ?, ?, ?)",
+                    (
+                        *(self._session, settlement.slug, self._run),
+                        *(settlement.outcome, settlement.source, settlement.settled_ns),
+                    ),
+                )
+            return known is None
+
+    def record_redemption(self, slug: str, amount: Decimal) -> bool:
+        """Keep that a settled market's payout reached the account; False if it is known."""
+        with self._write() as db:
+            cursor = db.execute(
+                "INSERT INTO redemptions VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (self._session, slug, self._run, money(amount), self._clock_ns()),
+            )
+            return cursor.rowcount > 0
+
+    def record_cash_check(self, venue_cash: Decimal) -> CashCheck:
+        """Hold the venue's pUSD balance against the ledger's, and keep both."""
+        with self._write() as db:
+            run = self._run
+            flow = queries.cash_flow(db, self._session)
+            assert flow is not None, "an open run has a starting cash"
+            check = CashCheck(
+                ts_ns=self._clock_ns(),
+                ledger_cash=flow.cash,
+                venue_cash=venue_cash,
+                difference=venue_cash - flow.cash,
+            )
+            db.execute(
+                "INSERT INTO cash_checks (run_id, ts_ns, ledger_cash, venue_cash, difference)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (run, check.ts_ns, *map(money, (check.ledger_cash, venue_cash, check.difference))),
+            )
+        return check
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        with transaction(self._connection, self.path) as db:
+            yield db

@@ -1,0 +1,98 @@
+"""Risk limits, fed from the ledger so that they survive a restart: may this stake be risked now?"""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from execution.ledger import LedgerReader
+from models import Frozen
+
+ZERO = Decimal(0)
+
+
+class RiskLimits(Frozen, frozen=True):
+    """All in pUSD except the counts and `max_drawdown_pct`, a fraction of the highest balance."""
+
+    max_position_size: Decimal
+    max_total_exposure: Decimal
+    max_positions: int
+    max_loss_per_day: Decimal
+    max_drawdown_pct: Decimal
+
+
+class RiskState(Frozen, frozen=True):
+    """What the ledger says. Unsettled and unknown stakes count at their worst case: lost, with fees."""
+
+    balance: Decimal
+    """Cash plus open stakes at cost."""
+    peak_balance: Decimal
+    exposure: Decimal = ZERO
+    positions: int = 0
+    day_pnl: Decimal = ZERO
+    """Settled P&L of this UTC day, without the open stakes."""
+
+
+def refusal(limits: RiskLimits, state: RiskState, stake: Decimal) -> str | None:
+    """Why `stake` pUSD (fee included) may not be risked now, or None if it may.
+
+    The checks run in the order position, count, exposure, day loss, drawdown.
+    """
+    if stake > limits.max_position_size + _fee_allowance(limits):
+        return f"stake ${stake} is above MAX_POSITION_SIZE (${limits.max_position_size})"
+    if state.positions >= limits.max_positions:
+        return f"{state.positions} positions are open, MAX_POSITIONS is {limits.max_positions}"
+    if state.exposure + stake > limits.max_total_exposure:
+        return (
+            f"exposure ${state.exposure} with ${stake} more would exceed "
+            f"MAX_TOTAL_EXPOSURE (${limits.max_total_exposure})"
+        )
+    worst_day = state.day_pnl - state.exposure - stake
+    if -worst_day > limits.max_loss_per_day:
+        return (
+            f"this UTC day could end at ${worst_day} (settled ${state.day_pnl}, open ${state.exposure}, "
+            f"this ${stake}), MAX_LOSS_PER_DAY is ${limits.max_loss_per_day}"
+        )
+    drawdown = _drawdown(state)
+    if drawdown > limits.max_drawdown_pct:
+        return (
+            f"balance ${state.balance} is {drawdown:.1%} below its peak ${state.peak_balance}, "
+            f"MAX_DRAWDOWN_PCT is {limits.max_drawdown_pct:.0%}"
+        )
+    return None
+
+
+def _fee_allowance(limits: RiskLimits) -> Decimal:
+    # The position size is the stake before the fee, which is at most 7 % of it on a crypto market
+    # (rate × (1 − p) per dollar, so below the rate itself).
+    return limits.max_position_size * Decimal("0.08")
+
+
+def _drawdown(state: RiskState) -> Decimal:
+    if state.peak_balance <= 0:
+        return ZERO
+    return max(ZERO, (state.peak_balance - state.balance) / state.peak_balance)
+
+
+class RiskEngine:
+    """Holds the limits against the ledger's figures. Called on the ledger's thread."""
+
+    def __init__(self, limits: RiskLimits) -> None:
+        self.limits = limits
+
+    def refusal(self, reader: LedgerReader, stake: Decimal, now_ns: int) -> str | None:
+        """Why `stake` pUSD, fee included, may not be risked now, or None."""
+        figures = reader.risk_figures(day_start_ns(now_ns))
+        balance, peak = reader.balances()
+        state = RiskState(
+            exposure=figures.unsettled,
+            positions=figures.open_positions,
+            day_pnl=figures.realised,
+            balance=balance,
+            peak_balance=peak,
+        )
+        return refusal(self.limits, state, stake)
+
+
+def day_start_ns(now_ns: int) -> int:
+    """Midnight UTC of the day of an instant, in nanoseconds since the epoch."""
+    day = datetime.fromtimestamp(now_ns / 1e9, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return int(day.timestamp()) * 1_000_000_000

@@ -1,0 +1,243 @@
+"""The learning engine: the ledger's settled markets in, the sources' weights out, every step on file.
+
+What was learnt is recomputed from the evidence each time, never counted up. So a market cannot be learnt
+twice, and a process that dies anywhere comes back to the same weights.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from errors import Fatal, Temporary
+from feedback import state as states
+from feedback.evidence import MarketEvidence, in_order
+from feedback.state import Adjustment, LearningState, Learnt
+from feedback.weights import LearningParams, Tally, adjusted_weights, tally
+
+RESOLUTION = 1e-6
+"""A step that moves no weight by this much is none."""
+HISTORY_KEPT = 200
+"""Adjustments kept in the file: about three weeks of trading every market, and under a megabyte."""
+
+
+class LearningEngine:
+    """Keeps the weights of the sources in step with what settled markets say about them.
+
+    Parameters
+    ----------
+    path : Path
+        `learning_state.json` of the book that is traded. Paper and live must not share one.
+    base_weights : Mapping[str, float]
+        The configured weight of every source, 0 or more.
+    params : LearningParams
+    now_ns : Callable[[], int]
+        The machine's clock, the same that stamps settlements, nanoseconds since the epoch.
+
+    Raises
+    ------
+    Fatal
+        If the file cannot be read, is damaged, or belongs to something else.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        base_weights: Mapping[str, float],
+        params: LearningParams,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.path = path
+        self._base = dict(base_weights)
+        self._params = params
+        self._now_ns = now_ns
+        self._notice: str | None = None
+        self._state = self._fresh(since_ns=0)
+        if params.enabled:
+            saved = states.load(path)
+            if saved is not None:
+                self._take_up(saved)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weights in force, by source; a copy."""
+        return dict(self._state.weights)
+
+    @property
+    def state(self) -> LearningState:
+        """All that is known, as it is on file once something has been learnt."""
+        return self._state
+
+    @property
+    def notice(self) -> str | None:
+        """What the operator has to be told about the last thing done here, or None."""
+        return self._notice
+
+    def learn(self, evidence: Sequence[MarketEvidence]) -> Adjustment | None:
+        """Bring the weights up to date with the ledger's whole evidence; harmless to repeat.
+
+        Parameters
+        ----------
+        evidence : Sequence[MarketEvidence]
+            Everything `evidence_of` reads, not only what is new. Only settled markets are in it.
+
+        Returns
+        -------
+        Adjustment | None
+            The newest step, if the weights are other ones now.
+
+        Raises
+        ------
+        Temporary
+            If the file cannot be written. Weights and file stay as they were; the next call catches up.
+        """
+        self._notice = None
+        if not self._params.enabled:
+            return None
+        known = in_order([market for market in evidence if market.settled_ns > self._state.since_ns])
+        previous = self._state
+        learnt = replay(previous, self._base, self._params, known)
+        if learnt == previous:
+            return None
+        last = previous.last_learnt
+        if last is not None and all(market.event != last.event for market in known):
+            self._notice = (
+                f"the ledger does not hold {last.slug}, which was learnt from: weights recomputed from its"
+                f" {len(known)} markets{self._kept()}"
+            )
+        self._adopt(learnt)
+        changed = learnt.weights != previous.weights
+        return learnt.history[-1] if changed and learnt.history else None
+
+    def reset(self) -> Path | None:
+        """Go back to the configured weights; only markets settled from now on count.
+
+        Returns
+        -------
+        Path | None
+            The dated copy of the old file, or None if there was none.
+
+        Raises
+        ------
+        Temporary
+            If a file cannot be written; the old one stands.
+        """
+        backup, self._state = _start_over(self.path, self._base, self._params, self._now_ns())
+        return backup
+
+    def _take_up(self, saved: LearningState) -> None:
+        changes = [
+            f"{source} {_shown(saved.started_from, source)} → {_shown(self._base, source)}"
+            for source in sorted({*saved.started_from, *self._base})
+            if saved.started_from.get(source) != self._base.get(source)
+        ]
+        if changes:
+            try:
+                backup = self.reset()
+            except Temporary as error:
+                raise Fatal(str(error), "Check the disk and the rights of the state folder") from error
+            self._notice = (
+                f"configured weights changed ({', '.join(changes)}): learning starts over;"
+                f" what was learnt is kept in {backup}"
+            )
+            return
+        self._state = saved
+        if saved.params != self._params:
+            self._notice = (
+                f"learning settings changed (interval {saved.params.interval} → {self._params.interval},"
+                f" min trades {saved.params.min_trades} → {self._params.min_trades},"
+                f" rate {saved.params.rate:g} → {self._params.rate:g}):"
+                " weights will be recomputed from the ledger with the new ones"
+            )
+
+    def _adopt(self, state: LearningState) -> None:
+        state = msgspec.structs.replace(state, saved_at=states.iso(self._now_ns()))
+        states.save(self.path, state)
+        self._state = state
+
+    def _kept(self) -> str:
+        backup = states.back_up(self.path, self._now_ns())
+        return "" if backup is None else f"; the old state is kept in {backup}"
+
+    def _fresh(self, since_ns: int) -> LearningState:
+        return states.fresh(self._base, self._params, since_ns, states.iso(self._now_ns()))
+
+
+def reset_learning(
+    path: Path,
+    base_weights: Mapping[str, float],
+    params: LearningParams,
+    now_ns: Callable[[], int] = time.time_ns,
+) -> Path | None:
+    """What `--reset-learning` does, also to a file that no engine accepts. See `LearningEngine.reset`."""
+    return _start_over(path, base_weights, params, now_ns())[0]
+
+
+def replay(
+    saved: LearningState,
+    base: Mapping[str, float],
+    params: LearningParams,
+    markets: Iterable[MarketEvidence],
+) -> LearningState:
+    """All that these markets teach, from the configured weights on.
+
+    Each `params.interval`-th traded market completes an interval and moves the weights one step, with the
+    evidence of all markets settled until then, traded or not. Markets after the last one wait.
+
+    Parameters
+    ----------
+    saved : LearningState
+        Where `since_ns` and `saved_at` are taken from.
+    base : Mapping[str, float]
+    params : LearningParams
+    markets : Iterable[MarketEvidence]
+        In the order of `in_order`.
+    """
+    weights = dict(base)
+    tallies = {source: Tally() for source in base}
+    result = states.fresh(base, params, saved.since_ns, saved.saved_at)
+    history: list[Adjustment] = []
+    count = trades = steps = 0
+    for market in markets:
+        count += 1
+        trades += market.traded
+        tallies = tally([market], tallies)
+        if not market.traded or trades % params.interval:
+            continue
+        moved, evidence = adjusted_weights(weights, base, tallies, params)
+        if any(abs(moved[source] - weights[source]) >= RESOLUTION for source in base):
+            history.append(
+                Adjustment(
+                    time=states.iso(market.settled_ns),
+                    markets=count,
+                    trades=trades,
+                    old=weights,
+                    new=moved,
+                    evidence=evidence,
+                )
+            )
+            weights, steps = moved, steps + 1
+        result = msgspec.structs.replace(
+            result,
+            weights=weights,
+            markets=count,
+            trades=trades,
+            last_learnt=Learnt(event=market.event, slug=market.slug, settled_ns=market.settled_ns),
+            evidence=evidence,
+        )
+    return msgspec.structs.replace(result, adjustments_count=steps, history=tuple(history[-HISTORY_KEPT:]))
+
+
+def _start_over(
+    path: Path, base: Mapping[str, float], params: LearningParams, now_ns: int
+) -> tuple[Path | None, LearningState]:
+    """The copy comes first, then the new state takes the file's place: a crash between loses nothing."""
+    backup = states.back_up(path, now_ns)
+    state = states.fresh(base, params, now_ns, states.iso(now_ns))
+    states.save(path, state)
+    return backup, state
+
+
+def _shown(weights: Mapping[str, float], source: str) -> str:
+    return f"{weights[source]:g}" if source in weights else "none"

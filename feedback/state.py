@@ -1,0 +1,198 @@
+"""`learning_state.json`: what was learnt, from what, and every step on the way; whole or not at all."""
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from math import fsum, isclose
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from errors import Fatal, Temporary
+from feedback.weights import LearningParams, SourceEvidence, bounds
+from models import Frozen
+
+RESET_HINT = "Start once with --reset-learning: the file is kept as a backup and learning starts over"
+SUM_TOLERANCE = 1e-9
+
+
+class Learnt(Frozen, frozen=True):
+    """The newest market that was learnt from."""
+
+    event: str
+    slug: str
+    settled_ns: int
+
+
+class Adjustment(Frozen, frozen=True):
+    """One change of the weights.
+
+    Attributes
+    ----------
+    time : str
+        When the market that completed the interval was settled, ISO 8601, UTC.
+    markets, trades : int
+        Settled markets with votes, and those of them that were traded, learnt from until then.
+    old, new : dict[str, float]
+        Weights by source.
+    evidence : dict[str, SourceEvidence]
+        By source, from all those markets.
+    """
+
+    time: str
+    markets: int
+    trades: int
+    old: dict[str, float]
+    new: dict[str, float]
+    evidence: dict[str, SourceEvidence]
+
+
+class LearningState(Frozen, frozen=True, forbid_unknown_fields=True):
+    """The file's content.
+
+    Attributes
+    ----------
+    saved_at : str
+        ISO 8601, UTC.
+    since_ns : int
+        Only markets settled after this count, nanoseconds since the epoch; 0 unless learning was reset.
+    started_from, weights : dict[str, float]
+        The configured weights that learning started from, and the weights now.
+    params : LearningParams
+    markets, trades : int
+        Settled markets with votes since then, and those of them that were traded.
+    last_learnt : Learnt | None
+    evidence : dict[str, SourceEvidence]
+        What is known about each source as of the last completed interval.
+    adjustments_count : int
+        Changes of the weights so far.
+    history : tuple[Adjustment, ...]
+        The newest of them, oldest first.
+    """
+
+    saved_at: str
+    since_ns: int
+    started_from: dict[str, float]
+    weights: dict[str, float]
+    params: LearningParams
+    markets: int = 0
+    trades: int = 0
+    last_learnt: Learnt | None = None
+    evidence: dict[str, SourceEvidence] = {}
+    adjustments_count: int = 0
+    history: tuple[Adjustment, ...] = ()
+    kind: Literal["learning_state"] = "learning_state"
+    version: Literal[1] = 1
+
+
+def fresh(base: Mapping[str, float], params: LearningParams, since_ns: int, saved_at: str) -> LearningState:
+    """Nothing learnt yet."""
+    return LearningState(
+        saved_at=saved_at, since_ns=since_ns, started_from=dict(base), weights=dict(base), params=params
+    )
+
+
+def load(path: Path) -> LearningState | None:
+    """The saved state, or None if there is no file.
+
+    Raises
+    ------
+    Fatal
+        If it cannot be read, is not such a file, or contradicts itself.
+    """
+    try:
+        state = msgspec.json.decode(path.read_bytes(), type=LearningState)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Fatal(f"{path} cannot be read: {error.strerror}", "Check the file's permissions") from error
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise Fatal(f"{path} is not a learning state of this program ({error})", RESET_HINT) from error
+    fault = _contradiction(state)
+    if fault:
+        raise Fatal(f"{path} contradicts itself: {fault}", RESET_HINT)
+    return state
+
+
+def save(path: Path, state: LearningState) -> None:
+    """Replace the file, whole or not at all, on the disk when it returns.
+
+    Raises
+    ------
+    Temporary
+        If it cannot be written; the old file stands.
+    """
+    _write(path, msgspec.json.format(msgspec.json.encode(state), indent=2) + b"\n")
+
+
+def back_up(path: Path, now_ns: int) -> Path | None:
+    """Copy the file, whatever is in it, to a dated name beside it; None if there is none.
+
+    Raises
+    ------
+    Temporary
+        If it cannot be read or the copy cannot be written.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Temporary(f"{path} cannot be read: {error.strerror}") from error
+    stamp = datetime.fromtimestamp(now_ns // 10**9, UTC).strftime("%Y%m%dT%H%M%SZ")
+    copy = path.with_name(f"{path.stem}.{stamp}{path.suffix}")
+    number = 1
+    while copy.exists():
+        number += 1
+        copy = path.with_name(f"{path.stem}.{stamp}-{number}{path.suffix}")
+    _write(copy, content)
+    return copy
+
+
+def iso(ns: int) -> str:
+    """Nanoseconds since the epoch as ISO 8601, UTC, to the second."""
+    return datetime.fromtimestamp(ns // 10**9, UTC).isoformat()
+
+
+def _contradiction(state: LearningState) -> str | None:
+    if state.weights.keys() != state.started_from.keys():
+        return "weights and started_from name different sources"
+    for source, configured in state.started_from.items():
+        low, high = bounds(configured)
+        if not low - SUM_TOLERANCE <= state.weights[source] <= high + SUM_TOLERANCE:
+            return f"the weight of {source} is {state.weights[source]}, allowed: {low:g} to {high:g}"
+    now, then = fsum(state.weights.values()), fsum(state.started_from.values())
+    if not isclose(now, then, abs_tol=SUM_TOLERANCE):
+        return f"the weights sum to {now:.6f}, those they started from to {then:.6f}"
+    return None
+
+
+def _write(path: Path, content: bytes) -> None:
+    path = path.resolve()
+    # One bot owns a state folder, and a name without the process id leaves nothing behind after a crash.
+    draft = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            draft.unlink()
+        raise Temporary(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself survive a power cut; Windows has no such call and needs none."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,413 @@
+"""The nouns that every room shares: frozen, without I/O, convertible to JSON and back.
+
+Units, everywhere: prices and money are ``Decimal`` pUSD (a price is pUSD per share, 0 to 1);
+``*_ns`` are integer nanoseconds since the epoch on the machine's own clock; market times
+(`Market.start`, market seconds) run on the *market clock*, which is the same clock on the real
+venue and a faster one on the practice venue. Floats appear only inside indicators.
+"""
+
+from decimal import ROUND_DOWN, Decimal
+from enum import IntEnum, StrEnum
+from typing import Any
+
+import msgspec
+
+MICRO = Decimal("0.000001")
+"""The smallest amount of pUSD and of shares on the chain."""
+
+SCALE_SECONDS = 900
+"""Market seconds run from 0 to 900 whatever the market's interval is (spec, "Words")."""
+
+
+class Frozen(msgspec.Struct, frozen=True):
+    """Base of all nouns: immutable, compared by value, encoded by msgspec."""
+
+
+# --- markets and books ---------------------------------------------------------------------------
+
+
+class Outcome(StrEnum):
+    """A token of a market, and which of them won."""
+
+    UP = "Up"
+    DOWN = "Down"
+
+    @property
+    def other(self) -> "Outcome":
+        return Outcome.DOWN if self is Outcome.UP else Outcome.UP
+
+
+class Rule(StrEnum):
+    """What price settles a market: the venue changed it on 2026-08-07 from spot to a TWAP."""
+
+    SPOT = "spot"
+    TWAP30 = "twap30"
+    TWAP60 = "twap60"
+
+
+class Market(Frozen, frozen=True):
+    """One up/down event. `start` is in market-clock seconds since the epoch, from the slug."""
+
+    slug: str
+    start: int
+    interval: int
+    condition_id: str
+    up_token: str
+    down_token: str
+    fee_rate: Decimal
+    tick: Decimal
+    rule: Rule
+    title: str = ""
+    origin: str = ""
+    """Names the event that the prices come from, where a practice venue may show the same one twice;
+    empty when the condition id does."""
+
+    @property
+    def end(self) -> int:
+        return self.start + self.interval
+
+    def token(self, outcome: Outcome) -> str:
+        return self.up_token if outcome is Outcome.UP else self.down_token
+
+    def second(self, market_time: float) -> float:
+        """Market second, 0 to 900, at a market-clock time in seconds since the epoch."""
+        return (market_time - self.start) * SCALE_SECONDS / self.interval
+
+
+class Level(Frozen, frozen=True):
+    price: Decimal
+    size: Decimal
+    """Shares."""
+
+
+class Book(Frozen, frozen=True):
+    """One token's order book, both sides best first."""
+
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+    ts_ns: int
+
+    @property
+    def best_bid(self) -> Decimal | None:
+        return self.bids[0].price if self.bids else None
+
+    @property
+    def best_ask(self) -> Decimal | None:
+        return self.asks[0].price if self.asks else None
+
+
+class Tick(Frozen, frozen=True):
+    """The Up token's mid at a market second."""
+
+    second: float
+    price: Decimal
+
+
+# --- what the outside world says -----------------------------------------------------------------
+
+
+class Spot(Frozen, frozen=True):
+    """A spot price of the asset in USD."""
+
+    source: str
+    price: Decimal
+    source_ns: int
+    received_ns: int
+
+
+class Strike(Frozen, frozen=True):
+    """The settlement-rule price at the market's start: what "above" is measured against."""
+
+    price: Decimal
+    rule: Rule
+    source: str
+    recorded_ns: int
+
+
+class PutCall(Frozen, frozen=True):
+    """Put/call open-interest ratios of the asset's options; `short` counts the near expiries only."""
+
+    source: str
+    overall: float
+    short: float | None
+    put_open_interest: float
+    call_open_interest: float
+    source_ns: int
+    received_ns: int
+
+
+class Sentiment(Frozen, frozen=True):
+    """A fear-and-greed index, 0 (fear) to 100 (greed)."""
+
+    source: str
+    score: float
+    classification: str
+    source_ns: int
+    received_ns: int
+
+
+# --- signals -------------------------------------------------------------------------------------
+
+
+class Direction(StrEnum):
+    BULLISH = "bullish"
+    BEARISH = "bearish"
+    NEUTRAL = "neutral"
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The token this direction favours; None when neutral."""
+        return {Direction.BULLISH: Outcome.UP, Direction.BEARISH: Outcome.DOWN}.get(self)
+
+
+class Strength(IntEnum):
+    WEAK = 1
+    MODERATE = 2
+    STRONG = 3
+    VERY_STRONG = 4
+
+
+class SignalType(StrEnum):
+    SPIKE_DETECTED = "spike_detected"
+    MEAN_REVERSION = "mean_reversion"
+    MOMENTUM = "momentum"
+    SENTIMENT_SHIFT = "sentiment_shift"
+    VOLUME_SURGE = "volume_surge"
+    PRICE_DIVERGENCE = "price_divergence"
+    ANOMALY = "anomaly"
+
+
+class TradingSignal(Frozen, frozen=True):
+    """What one processor says about the market now. `confidence` is 0 to 1."""
+
+    source: str
+    signal_type: SignalType
+    direction: Direction
+    strength: Strength
+    confidence: float
+    current_price: Decimal
+    metadata: dict[str, Any] = {}
+
+
+class Vote(Frozen, frozen=True):
+    """A processor's part in a decision: either a signal, or the reason why there is none."""
+
+    source: str
+    weight: float
+    signal: TradingSignal | None = None
+    abstained: str | None = None
+
+
+class FusedSignal(Frozen, frozen=True):
+    """The votes as one: `score` 0 to 100, `confidence` 0 to 1, contributions by side."""
+
+    direction: Direction
+    score: float
+    confidence: float
+    bullish: float
+    bearish: float
+    signals: int
+
+
+# --- decisions -----------------------------------------------------------------------------------
+
+
+class BrainParams(Frozen, frozen=True):
+    """All numbers a decision depends on; stored with it, so that it can be replayed."""
+
+    weights: dict[str, float]
+    window_start: float
+    window_end: float
+    trend_up: Decimal
+    trend_down: Decimal
+    require_agreement: bool
+    min_edge: Decimal | None
+    fusion_min_signals: int
+    fusion_min_score: float
+    position_size_usd: Decimal
+    max_entry_price: Decimal
+    max_slippage: Decimal
+    max_quote_age_s: float
+    """Machine seconds that a book may be old when it is decided upon."""
+    spike_threshold: float
+    spike_lookback: int
+    sentiment_fear: float
+    sentiment_greed: float
+    divergence_threshold: float
+    orderbook_imbalance_threshold: float
+    orderbook_min_volume: float
+    tick_velocity_60s: float
+    tick_velocity_30s: float
+    deribit_bullish_pcr: float
+    deribit_bearish_pcr: float
+    min_liquidity: Decimal = Decimal("0.02")
+    """A favourite offered at or below this price is a broken book."""
+
+
+class DecisionContext(Frozen, frozen=True):
+    """Everything a decision may look at, frozen at one instant.
+
+    `p` is the Up token's mid, or its only side when the book is one-sided. `history` holds Up mids,
+    oldest first, at most one a market second; `ticks` the same with their seconds. `absent` names
+    each external source that gave nothing usable, and why.
+    """
+
+    market: Market
+    second: float
+    now_ns: int
+    p: Decimal
+    history: tuple[Decimal, ...]
+    ticks: tuple[Tick, ...]
+    up_book: Book
+    down_book: Book
+    spot: Spot | None = None
+    spot_path: tuple[Tick, ...] = ()
+    """Spot prices in USD by market second, oldest first, at most one a second; may start before 0."""
+    strike: Strike | None = None
+    put_call: PutCall | None = None
+    sentiment: Sentiment | None = None
+    absent: dict[str, str] = {}
+
+    def book(self, outcome: Outcome) -> Book:
+        return self.up_book if outcome is Outcome.UP else self.down_book
+
+
+class Reason(StrEnum):
+    """Why a decision ended without an order, in the order of the steps that may end it."""
+
+    MODE = "mode"
+    NOT_TRADABLE = "not_tradable"
+    STALE_DATA = "stale_data"
+    OUTSIDE_WINDOW = "outside_window"
+    NO_HISTORY = "no_history"
+    NO_SIGNALS = "no_signals"
+    LOW_SCORE = "low_score"
+    NO_TREND = "no_trend"
+    DISAGREEMENT = "disagreement"
+    NO_EDGE = "no_edge"
+    RISK = "risk"
+    NO_ASK = "no_ask"
+    TOO_EXPENSIVE = "too_expensive"
+    THIN_BOOK = "thin_book"
+
+
+RETRIED = frozenset(
+    {Reason.NO_ASK, Reason.TOO_EXPENSIVE, Reason.THIN_BOOK, Reason.STALE_DATA, Reason.NO_HISTORY}
+)
+"""Refusals that the next tick inside the window may lift; all others end the market."""
+
+
+class Decision(Frozen, frozen=True):
+    """One row of evidence: an outcome to buy, or the named reason for not buying.
+
+    `ask` is the best ask of the favourite's book, `price_cap` the highest price the order may pay,
+    `fair` the modelled probability that the *chosen* outcome wins, `edge` fair − ask − fee per share.
+    """
+
+    context: DecisionContext
+    params: BrainParams
+    votes: tuple[Vote, ...] = ()
+    fused: FusedSignal | None = None
+    outcome: Outcome | None = None
+    reason: Reason | None = None
+    detail: str = ""
+    ask: Decimal | None = None
+    price_cap: Decimal | None = None
+    fair: float | None = None
+    edge: float | None = None
+
+    @property
+    def buys(self) -> bool:
+        return self.reason is None and self.outcome is not None
+
+
+# --- orders, fills, settlement -------------------------------------------------------------------
+
+
+class OrderIntent(Frozen, frozen=True):
+    """The will to spend `usd` pUSD on one outcome at `price_cap` or better. Written before it is sent."""
+
+    intent_id: str
+    decision_id: int
+    slug: str
+    condition_id: str
+    token_id: str
+    outcome: Outcome
+    usd: Decimal
+    ask: Decimal
+    price_cap: Decimal
+    attempt: int
+    created_ns: int
+
+
+class OrderState(StrEnum):
+    """Where an intent stands. `UNKNOWN` counts as spent until the venue says otherwise."""
+
+    INTENT = "intent"
+    SENT = "sent"
+    MATCHED = "matched"
+    NO_FILL = "no_fill"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+    REVERSED = "reversed"
+
+    @property
+    def final(self) -> bool:
+        return self in (OrderState.MATCHED, OrderState.NO_FILL, OrderState.REFUSED, OrderState.REVERSED)
+
+
+class Fill(Frozen, frozen=True):
+    """What the venue says was taken: `shares` at `price`, `fee` pUSD on top of shares × price."""
+
+    trade_id: str
+    order_id: str
+    intent_id: str
+    slug: str
+    outcome: Outcome
+    shares: Decimal
+    price: Decimal
+    fee: Decimal
+    ts_ns: int
+
+    @property
+    def cost(self) -> Decimal:
+        """pUSD paid without the fee: see `fill_cost`."""
+        return fill_cost(self.shares, self.price)
+
+
+def fill_cost(shares: Decimal, price: Decimal) -> Decimal:
+    """What a fill costs: shares × price, rounded down to the millionth that the currency knows.
+
+    Source: the venue's own answers, such as 2.181817 shares at 0.55 for 1.199999 pUSD.
+    """
+    return (shares * price).quantize(MICRO, ROUND_DOWN)
+
+
+class Settlement(Frozen, frozen=True):
+    """The venue's official word on a market, and where it was read."""
+
+    slug: str
+    outcome: Outcome
+    source: str
+    settled_ns: int
+
+
+class TradeOutcome(StrEnum):
+    WIN = "WIN"
+    LOSS = "LOSS"
+    PENDING = "PENDING"
+
+
+class PaperTrade(Frozen, frozen=True):
+    """A trade as `paper_trades.json` shows it: exactly these seven keys.
+
+    `direction` is LONG for Up and SHORT for Down; `price` is what was paid per share of that token.
+    """
+
+    timestamp: str
+    direction: str
+    size_usd: float
+    price: float
+    signal_score: float
+    signal_confidence: float
+    outcome: TradeOutcome

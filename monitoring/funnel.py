@@ -1,0 +1,188 @@
+"""The funnel: how far each market came, from seen to redeemed, and the named reason why it stopped.
+
+A market counts once a session, at the furthest stage that any of its decisions or orders reached, so
+every stage is the one before it less the markets that stopped on the way. Decisions and orders are
+also counted one by one, because the bot may try the same market several times.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+from execution.ledger import FillStatus
+from models import Frozen, OrderState, Reason
+
+BUY = "buy"
+"""Stands in for a `Reason` where a decision was to buy."""
+
+
+class Stage(StrEnum):
+    """The stages, in the order in which a market goes through them.
+
+    TRADABLE had stable quotes; IN_WINDOW was looked at inside the decision window; VOTED had fresh data,
+    history and at least one signal; AGREED had a clear vote that points the way of the favourite;
+    RISK_PASSED had edge, an ask to buy from, and room within the limits; MATCHED was bought; CONFIRMED
+    has every fill confirmed on the chain; SETTLED has the venue's verdict; REDEEMED was won and paid.
+    """
+
+    SEEN = "seen"
+    TRADABLE = "tradable"
+    IN_WINDOW = "in_window"
+    VOTED = "voted"
+    AGREED = "agreed"
+    RISK_PASSED = "risk_passed"
+    ORDERED = "ordered"
+    MATCHED = "matched"
+    CONFIRMED = "confirmed"
+    SETTLED = "settled"
+    REDEEMED = "redeemed"
+
+
+class Stop(StrEnum):
+    """Why a market went no further, where no `Reason` of a decision says it."""
+
+    NO_QUOTE = "no_quote"
+    """No valid quote until the end of its window: it was watched, and there was nothing to decide on."""
+    NOT_SENT = "not_sent"
+    """The decision was to buy, and no order followed: the bot stopped or halted in between."""
+    IN_FLIGHT = "in_flight"
+    NO_FILL = "no_fill"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+    REVERSED = "reversed"
+    UNCONFIRMED = "unconfirmed"
+    """Matched, and the chain has not spoken yet."""
+    PENDING = "pending"
+    """Confirmed, and the venue has not said yet who won."""
+    LOST = "lost"
+    """Settled against us: there is nothing to redeem."""
+    TO_REDEEM = "to_redeem"
+
+
+BEFORE: dict[Stage, tuple[Reason | Stop, ...]] = {
+    Stage.TRADABLE: (Stop.NO_QUOTE, Reason.MODE, Reason.NOT_TRADABLE),
+    Stage.IN_WINDOW: (Reason.OUTSIDE_WINDOW,),
+    Stage.VOTED: (Reason.STALE_DATA, Reason.NO_HISTORY, Reason.NO_SIGNALS),
+    Stage.AGREED: (Reason.LOW_SCORE, Reason.NO_TREND, Reason.DISAGREEMENT),
+    Stage.RISK_PASSED: (
+        Reason.NO_EDGE,
+        Reason.NO_ASK,
+        Reason.TOO_EXPENSIVE,
+        Reason.THIN_BOOK,
+        Reason.RISK,
+    ),
+    Stage.ORDERED: (Stop.NOT_SENT,),
+    Stage.MATCHED: (Stop.NO_FILL, Stop.REFUSED, Stop.UNKNOWN, Stop.IN_FLIGHT),
+    Stage.CONFIRMED: (Stop.REVERSED, Stop.UNCONFIRMED),
+    Stage.SETTLED: (Stop.PENDING,),
+    Stage.REDEEMED: (Stop.LOST, Stop.TO_REDEEM),
+}
+"""What may keep a market from each stage. Every `Reason` and every `Stop` is at exactly one place."""
+
+STAGES = tuple(Stage)
+_STAGE_OF: dict[str, int] = {
+    stop: STAGES.index(stage) for stage, stops in BEFORE.items() for stop in stops
+} | {BUY: STAGES.index(Stage.ORDERED)}
+_STOP_OF = {
+    OrderState.INTENT: Stop.IN_FLIGHT,
+    OrderState.SENT: Stop.IN_FLIGHT,
+    OrderState.UNKNOWN: Stop.UNKNOWN,
+    OrderState.NO_FILL: Stop.NO_FILL,
+    OrderState.REFUSED: Stop.REFUSED,
+    OrderState.MATCHED: Stop.UNCONFIRMED,
+    OrderState.REVERSED: Stop.REVERSED,
+}
+
+
+class Trail(Frozen, frozen=True):
+    """What the ledger knows of one market in one session.
+
+    Attributes
+    ----------
+    decisions : dict[str, int]
+        By `Reason`, or `BUY`: how many decisions ended so.
+    latest : dict[str, int]
+        The same keys: the id of the last decision that ended so.
+    orders : tuple[OrderState, ...]
+        The state of each order, oldest first.
+    fills : frozenset[FillStatus]
+        The statuses that its fills have.
+    won : bool | None
+        Whether the side bought won; None without a verdict or without a fill that stands.
+    redeemed : bool
+        Whether the payout is in the account.
+    """
+
+    decisions: dict[str, int] = {}
+    latest: dict[str, int] = {}
+    orders: tuple[OrderState, ...] = ()
+    fills: frozenset[FillStatus] = frozenset()
+    won: bool | None = None
+    redeemed: bool = False
+
+
+class StageCount(Frozen, frozen=True):
+    """`markets` reached this stage; `stopped` counts those that did not, of the ones before, by name."""
+
+    stage: Stage
+    markets: int
+    stopped: dict[str, int]
+
+
+class Funnel(Frozen, frozen=True):
+    """The stages with their losses, and every decision and order by how it ended, zeros included."""
+
+    stages: tuple[StageCount, ...]
+    decisions: dict[str, int]
+    orders: dict[str, int]
+
+
+def funnel(trails: Iterable[Trail]) -> Funnel:
+    """Count markets by the stage they reached and by what stopped them."""
+    ends: Counter[str | None] = Counter()
+    decisions: Counter[str] = Counter()
+    orders: Counter[str] = Counter()
+    for trail in trails:
+        ends[_end(trail)] += 1
+        decisions.update(trail.decisions)
+        orders.update(trail.orders)
+    return Funnel(
+        stages=_stages(ends),
+        decisions={name: decisions[name] for name in (BUY, *map(str, Reason))},
+        orders={str(state): orders[state] for state in OrderState},
+    )
+
+
+def _stages(ends: Mapping[str | None, int]) -> tuple[StageCount, ...]:
+    left = sum(ends.values())
+    counts = []
+    for stage in STAGES:
+        stopped = {str(stop): ends.get(stop, 0) for stop in BEFORE.get(stage, ())}
+        left -= sum(stopped.values())
+        counts.append(StageCount(stage=stage, markets=left, stopped=stopped))
+    return tuple(counts)
+
+
+def _end(trail: Trail) -> str | None:
+    """The name of what stopped a market; None if it came all the way."""
+    if trail.fills - {FillStatus.FAILED}:
+        return _end_of_position(trail)
+    if trail.fills:
+        return Stop.REVERSED
+    if trail.orders:
+        living = [state for state in trail.orders if state not in (OrderState.NO_FILL, OrderState.REFUSED)]
+        return _STOP_OF[(living or trail.orders)[-1]]
+    if not trail.decisions:
+        return Stop.NO_QUOTE
+    furthest = max(trail.decisions, key=lambda name: (_STAGE_OF[name], trail.latest[name]))
+    return Stop.NOT_SENT if furthest == BUY else furthest
+
+
+def _end_of_position(trail: Trail) -> Stop | None:
+    if trail.fills - {FillStatus.FAILED, FillStatus.CONFIRMED} and not trail.redeemed:
+        return Stop.UNCONFIRMED
+    if trail.won is None:
+        return Stop.PENDING
+    if not trail.won:
+        return Stop.LOST
+    return None if trail.redeemed else Stop.TO_REDEEM

@@ -1,0 +1,61 @@
+"""Calibration: of the trades given a chance of about x, how many won."""
+
+from collections.abc import Iterable
+from statistics import fmean
+
+from execution.ledger import TradeRow
+from models import Frozen, TradeOutcome
+from monitoring.statistics import wilson
+
+BINS = 10
+
+
+class CalibrationBin(Frozen, frozen=True):
+    """Trades whose chance lies in one tenth: mean chance, share won with its 95 % Wilson interval.
+
+    The interval counts the distinct markets, as everywhere.
+    """
+
+    n: int
+    markets: int
+    chance: float
+    won: float
+    low: float
+    high: float
+
+
+def by_price(trades: Iterable[TradeRow]) -> list[CalibrationBin]:
+    """What was paid for a share, as the chance that it wins."""
+    return _bins((float(trade.price), trade) for trade in trades)
+
+
+def by_model(trades: Iterable[TradeRow]) -> list[CalibrationBin]:
+    """The modelled fair probability of the side bought, where there was one."""
+    return _bins((trade.fair, trade) for trade in trades if trade.fair is not None)
+
+
+def _bins(chances: Iterable[tuple[float, TradeRow]]) -> list[CalibrationBin]:
+    grouped: dict[int, list[tuple[float, TradeRow]]] = {}
+    for chance, trade in chances:
+        if trade.outcome is not TradeOutcome.PENDING:
+            grouped.setdefault(_number(chance), []).append((chance, trade))
+    return [_bin(grouped[number]) for number in sorted(grouped)]
+
+
+def _number(chance: float) -> int:
+    # To a hundredth of a cent: what was paid at 0.60 comes out of a rounded cost as 0.5999999.
+    return min(int(round(chance, 4) * BINS), BINS - 1)
+
+
+def _bin(members: list[tuple[float, TradeRow]]) -> CalibrationBin:
+    won = fmean(trade.outcome is TradeOutcome.WIN for _, trade in members)
+    markets = len({trade.event for _, trade in members})
+    low, high = wilson(won, markets)
+    return CalibrationBin(
+        n=len(members),
+        markets=markets,
+        chance=fmean(chance for chance, _ in members),
+        won=won,
+        low=low,
+        high=high,
+    )

@@ -1,0 +1,68 @@
+"""Building HTML so that nothing unescaped can slip in: text is escaped unless `tag` made it."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+NARROW = 7
+"""A table with fewer columns keeps its numbers together instead of filling the page."""
+
+
+class Markup(str):
+    """HTML that may stand as it is. Only `tag` and `join` make it; everything else is escaped."""
+
+    __slots__ = ()
+
+
+def tag(name: str, /, *children: str, **attributes: str | float | None) -> Markup:
+    """An element. Children that are not `Markup` are escaped, attribute values always.
+
+    Attribute names are written in Python's way: ``class_`` is ``class``, ``stroke_width`` is
+    ``stroke-width``. None leaves an attribute out.
+    """
+    written = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    if name in _VOID:
+        return Markup(f"<{name}{written}>")
+    return Markup(f"<{name}{written}>{join(children)}</{name}>")
+
+
+_VOID = frozenset({"meta", "link", "br"})
+
+
+def join(parts: Iterable[str]) -> Markup:
+    """Children one after the other, each escaped unless it is `Markup`."""
+    return Markup("".join(part if isinstance(part, Markup) else escape(part) for part in parts))
+
+
+def table(
+    headings: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str, words: Iterable[int] = (0,)
+) -> Markup:
+    """A table that scrolls sideways when the screen is narrow; columns in `words` are left-aligned."""
+    left = frozenset(words)
+
+    def cells(kind: str, row: Sequence[str], **attributes: str) -> Markup:
+        return tag(
+            "tr",
+            *(
+                tag(kind, text, class_=None if number in left else "number", **attributes)
+                for number, text in enumerate(row)
+            ),
+        )
+
+    return tag(
+        "div",
+        tag(
+            "table",
+            tag("caption", caption),
+            tag("thead", cells("th", headings, scope="col")),
+            tag("tbody", *(cells("td", row) for row in rows)),
+            class_="narrow" if len(headings) < NARROW else None,
+        ),
+        class_="scroll",
+        tabindex="0",
+        role="region",
+        aria_label=caption,
+    )

@@ -1,0 +1,106 @@
+"""The page: the sections in order, in one file that asks nobody for anything."""
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from errors import Fatal
+from execution.ledger import TradeRow
+from models import Frozen
+from monitoring.funnel import Funnel
+from monitoring.performance_tracker import Performance
+from monitoring.report.html import Markup, tag
+from monitoring.report.sections import (
+    calibration_section,
+    equity_section,
+    funnel_section,
+    groups_section,
+    result_section,
+    source_section,
+    trades_section,
+)
+from monitoring.report.style import STYLE
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+"""The browser itself refuses scripts and requests, whatever a market's name may contain."""
+
+
+class Report(Frozen, frozen=True):
+    """What a report shows.
+
+    Attributes
+    ----------
+    title, period : str
+        Whose trades, and from when to when.
+    generated : datetime
+        When the ledger was read, aware.
+    account : Sequence[tuple[str, str]]
+        (name, text) lines on cash and unfinished business.
+    """
+
+    title: str
+    period: str
+    generated: datetime
+    trades: Sequence[TradeRow]
+    performance: Performance
+    funnel: Funnel
+    account: Sequence[tuple[str, str]]
+
+
+def render(report: Report) -> str:
+    """The report as one HTML document."""
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        # Without it a browser asks the server for one.
+        tag("link", rel="icon", href="data:,"),
+        tag("title", report.title),
+        # A style sheet is not HTML: escaped quotes would break it, and nothing foreign is in it.
+        tag("style", Markup(STYLE)),
+    )
+    body = tag(
+        "body",
+        tag(
+            "header",
+            tag("h1", report.title),
+            tag("p", report.period, class_="soft"),
+            tag("p", f"Read from the ledger at {report.generated:%Y-%m-%d %H:%M:%S %Z}.", class_="soft"),
+        ),
+        tag(
+            "main",
+            result_section(report.performance, list(report.account)),
+            equity_section(report.performance),
+            calibration_section(report.trades),
+            groups_section(report.performance),
+            source_section(report.performance.by_source),
+            funnel_section(report.funnel),
+            trades_section(report.trades),
+        ),
+    )
+    return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def write(report: Report, path: Path) -> None:
+    """Write the report to `path`, whole or not at all.
+
+    Raises
+    ------
+    Fatal
+        If the file cannot be written.
+    """
+    if path.is_dir():
+        raise Fatal(f"{path} is a folder", "Name a file for --html")
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        draft.write_text(render(report), encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            draft.unlink()
+        raise Fatal(
+            f"{path} cannot be written: {error.strerror}", "Choose another file for --html"
+        ) from error

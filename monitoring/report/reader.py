@@ -1,0 +1,134 @@
+"""The questions that only results ask of the ledger: how far each market came, and who voted for what."""
+
+import zlib
+from decimal import Decimal
+
+import msgspec
+
+from execution.ledger import FillStatus, LedgerReader, queries
+from models import Frozen, OrderState, Outcome, Vote
+from monitoring.funnel import Trail
+from monitoring.performance_tracker import SourceVote
+
+
+class _Votes(Frozen, frozen=True):
+    """The part of a decision's evidence that is looked at; the rest is skipped, which is most of it."""
+
+    votes: tuple[Vote, ...] = ()
+
+
+class ReportReader(LedgerReader):
+    """A ledger's reading side with the questions of the report. Raises as `LedgerReader` does."""
+
+    def trails(self, since_ns: int = 0) -> list[Trail]:
+        """One trail for each market and session in which something was decided, ordered or watched."""
+        found: dict[tuple[str, str], _Steps] = {}
+        with self.snapshot():
+            self._add_decisions(found, since_ns)
+            self._add_unquoted(found, since_ns)
+            self._add_orders(found, since_ns)
+        return [steps.trail() for steps in found.values()]
+
+    def _add_decisions(self, found: dict[tuple[str, str], "_Steps"], since_ns: int) -> None:
+        for session, slug, reason, count, last in queries.rows(
+            self._connection,
+            "SELECT session, slug, coalesce(reason, 'buy'), count(*), max(id) FROM decisions"
+            " WHERE now_ns >= ? GROUP BY 1, 2, 3",
+            (since_ns,),
+        ):
+            steps = found.setdefault((session, slug), _Steps())
+            steps.decisions[reason] = count
+            steps.latest[reason] = last
+
+    def _add_unquoted(self, found: dict[tuple[str, str], "_Steps"], since_ns: int) -> None:
+        """Markets that were watched to their verdict and gave nothing to decide on."""
+        for session, slug in queries.rows(
+            self._connection,
+            "SELECT session, slug FROM settlements s WHERE settled_ns >= ? AND NOT EXISTS"
+            " (SELECT 1 FROM decisions d WHERE d.session = s.session AND d.slug = s.slug)",
+            (since_ns,),
+        ):
+            found.setdefault((session, slug), _Steps())
+
+    def _add_orders(self, found: dict[tuple[str, str], "_Steps"], since_ns: int) -> None:
+        for session, slug, intent_id, state, status, won, paid in queries.rows(
+            self._connection,
+            "SELECT i.session, i.slug, i.intent_id, i.state, f.status, f.outcome = s.outcome,"
+            " r.slug IS NOT NULL FROM intents i LEFT JOIN fills f USING (intent_id)"
+            " LEFT JOIN settlements s ON s.session = i.session AND s.slug = i.slug"
+            " LEFT JOIN redemptions r ON r.session = i.session AND r.slug = i.slug"
+            " WHERE i.created_ns >= ? ORDER BY i.created_ns, i.intent_id, f.ts_ns",
+            (since_ns,),
+        ):
+            steps = found.setdefault((session, slug), _Steps())
+            steps.orders[intent_id] = OrderState(state)
+            steps.redeemed = bool(paid)
+            if status is not None:
+                steps.add_fill(FillStatus(status), won)
+
+    def votes(self, since_ns: int = 0) -> list[SourceVote]:
+        """Every vote for a side in a settled market: of the decision that was filled, else of the last.
+
+        Neutral votes and abstentions take no side and are left out.
+        """
+        with self.snapshot():
+            found = queries.rows(
+                self._connection,
+                "WITH bought AS (SELECT session, slug, decision_id FROM intents"
+                "   WHERE state = 'matched' AND created_ns >= :since),"
+                " voted AS (SELECT session, slug, max(id) AS decision_id FROM decisions"
+                "   WHERE score IS NOT NULL AND now_ns >= :since GROUP BY session, slug)"
+                " SELECT d.id, coalesce(nullif(m.origin, ''), m.condition_id), d.p, s.outcome, d.evidence"
+                " FROM settlements s JOIN markets m USING (session, slug)"
+                " LEFT JOIN bought b USING (session, slug) LEFT JOIN voted v USING (session, slug)"
+                " JOIN decisions d ON d.id = coalesce(b.decision_id, v.decision_id)"
+                " ORDER BY d.id",
+                {"since": since_ns},
+            )
+        return [vote for row in found for vote in _side_votes(*row)]
+
+
+class _Steps:
+    """A `Trail` in the making."""
+
+    def __init__(self) -> None:
+        self.decisions: dict[str, int] = {}
+        self.latest: dict[str, int] = {}
+        self.orders: dict[str, OrderState] = {}
+        self.redeemed = False
+        self._fills: set[FillStatus] = set()
+        self._won: bool | None = None
+
+    def add_fill(self, status: FillStatus, won: int | None) -> None:
+        self._fills.add(status)
+        if status is not FillStatus.FAILED and won is not None:
+            self._won = bool(won)
+
+    def trail(self) -> Trail:
+        return Trail(
+            decisions=self.decisions,
+            latest=self.latest,
+            orders=tuple(self.orders.values()),
+            fills=frozenset(self._fills),
+            won=self._won,
+            redeemed=self.redeemed,
+        )
+
+
+def _side_votes(decision_id: int, event: str, p: str, winner: str, evidence: bytes) -> list[SourceVote]:
+    up = float(Decimal(p))
+    cast = []
+    for vote in msgspec.json.decode(zlib.decompress(evidence), type=_Votes).votes:
+        side = None if vote.signal is None else vote.signal.direction.outcome
+        if side is not None:
+            cast.append(
+                SourceVote(
+                    source=vote.source,
+                    decision_id=decision_id,
+                    event=event,
+                    side=side,
+                    chance=up if side is Outcome.UP else 1 - up,
+                    winner=Outcome(winner),
+                )
+            )
+    return cast

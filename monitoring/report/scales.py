@@ -1,0 +1,62 @@
+"""From data to the plane of a plot: linear scales, and ticks where a person expects them."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from math import ceil, floor, log10
+
+from models import Frozen
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+TIME_STEPS = (
+    *(1, 2, 5, 10, 30, MINUTE, 2 * MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE),
+    *(HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 14 * DAY, 30 * DAY, 90 * DAY, 365 * DAY),
+)
+"""Seconds between two ticks of a time axis."""
+
+
+class Scale(Frozen, frozen=True):
+    """Maps `low` to `start` and `high` to `stop`, in the plot's units, linearly."""
+
+    low: float
+    high: float
+    start: float
+    stop: float
+
+    def __call__(self, value: float) -> float:
+        return round(self.start + (value - self.low) / (self.high - self.low) * (self.stop - self.start), 2)
+
+
+def ticks(low: float, high: float, about: int = 6) -> list[float]:
+    """Round numbers from `low` to `high`, roughly `about` of them.
+
+    Raises
+    ------
+    ValueError
+        If `high` is not above `low`.
+    """
+    if high <= low:
+        raise ValueError(f"no range from {low} to {high}")
+    rough = (high - low) / about
+    power = 10.0 ** floor(log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+    digits = max(0, -floor(log10(step)))
+    first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
+    return [round(number * step, digits) for number in range(first, last + 1)]
+
+
+def padded(values: Sequence[float], share: float = 0.08, least: float = 0.01) -> tuple[float, float]:
+    """The range of the values with some room around, never empty."""
+    low, high = min(values), max(values)
+    room = max((high - low) * share, least)
+    return low - room, high + room
+
+
+def time_ticks(low: float, high: float, most: int = 6) -> list[tuple[float, str]]:
+    """(seconds since the epoch, label) of at most `most` round UTC times between two moments."""
+    step = next((step for step in TIME_STEPS if (high - low) / step < most), TIME_STEPS[-1])
+    form = "%H:%M:%S" if step < MINUTE else "%d %b %H:%M" if step < DAY else "%d %b %Y"
+    first = ceil(low / step) * step
+    return [
+        (moment, f"{datetime.fromtimestamp(moment, UTC):{form}}")
+        for moment in range(first, floor(high) + 1, step)
+    ]

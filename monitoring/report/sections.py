@@ -1,0 +1,303 @@
+"""The parts of the report, each a question: how much, how sure, at what price, by whom, and what was left."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from execution.ledger import TradeRow
+from monitoring.funnel import Funnel
+from monitoring.performance_tracker import Group, Performance, SourceResult
+from monitoring.report.calibration import CalibrationBin, by_model, by_price
+from monitoring.report.html import Markup, join, table, tag
+from monitoring.report.plots import Interval, calibration_plot, equity_plot, interval_plot
+from monitoring.report.words import (
+    Lines,
+    decisions_line,
+    funnel_rows,
+    performance_lines,
+    spoken,
+    statistics_lines,
+)
+from monitoring.statistics import Statistics
+
+NEWEST = 1000
+"""Trades listed one by one; the ledger has all of them."""
+NONE_SETTLED = "No settled trade yet."
+DASH = "–"
+
+
+def result_section(found: Performance, account: Lines) -> Markup:
+    """The statistics, the performance and the account, in words."""
+    *lines, (_, verdict) = statistics_lines(found.total)
+    every = [*lines, *performance_lines(found), *account]
+    return _section(
+        "Result",
+        tag("p", tag("strong", verdict), class_="verdict"),
+        tag(
+            "dl", *(tag(kind, text) for line in every for kind, text in zip(("dt", "dd"), line, strict=True))
+        ),
+    )
+
+
+def equity_section(found: Performance) -> Markup:
+    if not found.total.n:
+        return _section("Equity", _empty(NONE_SETTLED))
+    rows = [
+        ("start", f"{found.starting:.3f}"),
+        ("now", f"{found.equity:.3f}"),
+        ("highest", f"{max(point.equity for point in found.curve):.3f}"),
+        ("lowest", f"{min(point.equity for point in found.curve):.3f}"),
+        ("largest fall from a peak", f"{found.drawdown.amount:.3f}"),
+    ]
+    return _section(
+        "Equity",
+        equity_plot(found.curve, found.drawdown),
+        table(("equity", "pUSD"), rows, caption="Starting balance and the P&L of settled trades, after fees"),
+    )
+
+
+def calibration_section(trades: Sequence[TradeRow]) -> Markup:
+    """Were the chances right: those that the market sold, and those that the model gave."""
+    paid, modelled = by_price(trades), by_model(trades)
+    if not paid:
+        return _section("Calibration", _empty(NONE_SETTLED))
+    parts = [
+        tag("h3", "The price paid, as a chance"),
+        calibration_plot("calibration-price", "Share won by price paid", paid),
+        _calibration_table(paid, "Share won by price paid"),
+        tag("h3", "The modelled fair probability"),
+    ]
+    if modelled:
+        parts += [
+            calibration_plot("calibration-model", "Share won by modelled probability", modelled),
+            _calibration_table(modelled, "Share won by modelled probability"),
+        ]
+    else:
+        parts.append(
+            _empty("No settled trade has a modelled probability: it needs a spot price and a strike.")
+        )
+    return _section("Calibration", *parts)
+
+
+def _calibration_table(bins: Iterable[CalibrationBin], caption: str) -> Markup:
+    rows = [
+        (
+            f"{found.chance:.1%}",
+            str(found.n),
+            str(found.markets),
+            f"{found.won:.1%}",
+            f"{found.low:.1%} to {found.high:.1%}",
+            "yes" if found.low <= found.chance <= found.high else "no",
+        )
+        for found in bins
+    ]
+    headings = ("chance given", "n", "markets", "won", "95 % interval", "chance inside")
+    return table(headings, rows, caption=caption)
+
+
+def groups_section(found: Performance) -> Markup:
+    """The result by price band and by side."""
+    if not found.total.n:
+        return _section("By price and side", _empty(NONE_SETTLED))
+    groups = [*found.by_price, *found.by_side]
+    shown = [group for group in groups if group.statistics.n]
+    return _section(
+        "By price and side",
+        interval_plot(
+            "groups",
+            "Mean P&L per trade",
+            "Mean P&L per trade in pUSD with its 95 % interval. The upright mark is zero: an interval that"
+            " contains it is not distinguishable from chance.",
+            [_result_interval(group) for group in shown],
+            "+.3f",
+            bounds=(float("-inf"), float("inf")),
+        ),
+        _groups_table(found.by_price, "price paid", "Result by price band"),
+        _groups_table(found.by_side, "side", "Result by side"),
+        tag(
+            "p",
+            f"With {len(shown)} groups looked at, one in twenty seems special by chance alone.",
+            class_="soft",
+        ),
+    )
+
+
+def _result_interval(group: Group) -> Interval:
+    numbers = group.statistics
+    return Interval(
+        label=f"{group.name} (n = {numbers.n})",
+        low=numbers.mean_pnl_low or 0.0,
+        mean=numbers.mean_pnl or 0.0,
+        high=numbers.mean_pnl_high or 0.0,
+        chance=0.0,
+    )
+
+
+STATISTICS_HEADINGS = (
+    *("n", "markets", "pending", "won", "95 % interval", "break-even", "mean price"),
+    *("P&L", "mean P&L, 95 % interval", "verdict"),
+)
+
+
+def _groups_table(groups: Iterable[Group], what: str, caption: str) -> Markup:
+    rows = [(group.name, *_statistics_cells(group.statistics)) for group in groups]
+    return table((what, *STATISTICS_HEADINGS), rows, caption=caption, words=(0, len(STATISTICS_HEADINGS)))
+
+
+def _statistics_cells(numbers: Statistics) -> tuple[str, ...]:
+    counts = (str(numbers.n), str(numbers.markets), str(numbers.pending))
+    if numbers.win_rate is None:
+        return (*counts, *[DASH] * 6, _short(numbers.verdict))
+    return (
+        *counts,
+        f"{numbers.win_rate:.1%}",
+        f"{numbers.wilson_low:.1%} to {numbers.wilson_high:.1%}",
+        f"{numbers.break_even:.1%}",
+        f"{numbers.mean_price:.3f}",
+        f"{numbers.pnl:+.3f}",
+        f"{numbers.mean_pnl:+.4f} ({numbers.mean_pnl_low:+.4f} to {numbers.mean_pnl_high:+.4f})",
+        _short(numbers.verdict),
+    )
+
+
+def _short(verdict: str) -> str:
+    """A verdict's first words: the sentence in full stands once, at the top."""
+    return verdict.split(":", 1)[0].lower()
+
+
+def source_section(sources: Sequence[SourceResult]) -> Markup:
+    """The votes of each signal source against the market's price, and the trades it backed or opposed."""
+    if not sources:
+        return _section("By signal", _empty("No vote for a side in a settled market yet."))
+    votes = [
+        (
+            *(found.source, str(found.n), str(found.markets), f"{found.accuracy:.1%}"),
+            *(f"{found.low:.1%} to {found.high:.1%}", f"{found.expected:.1%}", f"{found.p_value:.2g}"),
+            found.verdict,
+        )
+        for found in sources
+    ]
+    trades = [
+        (f"{found.source}, {word}", *_statistics_cells(numbers))
+        for found in sources
+        for word, numbers in (("for", found.backed), ("against", found.opposed))
+    ]
+    return _section(
+        "By signal",
+        tag(
+            "p",
+            "A vote is right if its direction was the outcome's, whatever was traded. A source that only"
+            " repeats the market's price is right as often as that price says, so that is what it is"
+            " held against.",
+        ),
+        interval_plot(
+            "signals",
+            "Share of votes that were right",
+            "Share of right votes with its 95 % interval; the upright mark is what the market's price gave"
+            " the sides voted for.",
+            [
+                Interval(found.source, found.low, found.accuracy, found.high, found.expected)
+                for found in sources
+            ],
+            ".0%",
+            bounds=(0, 1),
+        ),
+        table(
+            ("signal", "n", "markets", "right", "95 % interval", "market's price", "p", "verdict"),
+            votes,
+            caption="Votes in settled markets, also where nothing was bought",
+            words=(0, 7),
+        ),
+        table(
+            ("signal's vote", *STATISTICS_HEADINGS),
+            trades,
+            caption="Trades that went the way of the vote, and against it",
+            words=(0, len(STATISTICS_HEADINGS)),
+        ),
+    )
+
+
+def funnel_section(found: Funnel) -> Markup:
+    """How far the markets came, and every named refusal with its count."""
+    seen = found.stages[0].markets
+    if not seen:
+        return _section("Funnel", _empty("No market seen yet."))
+    rows = [
+        (
+            stage,
+            tag("span", _bar(markets / seen), class_="track", aria_hidden="true"),
+            str(markets),
+            f"{markets / seen:.0%}",
+            stops,
+        )
+        for stage, markets, stops in funnel_rows(found)
+    ]
+    return _section(
+        "Funnel",
+        tag("p", "Each market once, at the furthest stage it reached; beside it what stopped the others."),
+        table(
+            ("stage", "", "markets", "of seen", "stopped on the way"),
+            rows,
+            caption="Markets from seen to redeemed",
+            words=(0, 1, 4),
+        ),
+        tag("p", decisions_line(found).capitalize() + ".", class_="soft"),
+        tag(
+            "details",
+            tag("summary", "Every named refusal"),
+            table(("decision", "count"), _counted(found.decisions), caption="Decisions, tries included"),
+            table(("order", "count"), _counted(found.orders), caption="Orders by the state they are in"),
+        ),
+    )
+
+
+def _bar(share: float) -> Markup:
+    return tag("span", class_="bar", style=f"width:{100 * share:.1f}%")
+
+
+def _counted(counts: dict[str, int]) -> list[tuple[str, str]]:
+    return [(spoken(name), str(count)) for name, count in counts.items()]
+
+
+def trades_section(trades: Sequence[TradeRow]) -> Markup:
+    """The newest trades one by one, newest first."""
+    if not trades:
+        return _section("Trades", _empty("No trade yet."))
+    newest = list(reversed(trades[-NEWEST:]))
+    rows = [
+        (
+            f"{datetime.fromtimestamp(trade.created_ns // 10**9, UTC):%Y-%m-%d %H:%M}",
+            trade.slug,
+            trade.side.value,
+            f"{trade.cost:.2f}",
+            f"{trade.price:.3f}",
+            f"{trade.fee:.4f}",
+            DASH if trade.score is None else f"{trade.score:.1f}",
+            trade.outcome.value,
+            DASH if trade.pnl is None else f"{trade.pnl:+.3f}",
+        )
+        for trade in newest
+    ]
+    what = f"the newest {NEWEST:,} of {len(trades):,}" if len(trades) > NEWEST else f"all {len(trades):,}"
+    return _section(
+        "Trades",
+        tag(
+            "details",
+            tag("summary", f"Show {what}"),
+            table(
+                ("time, UTC", "market", "side", "stake", "price", "fee", "score", "outcome", "P&L"),
+                rows,
+                caption=f"Trades, {what}, newest first",
+                words=(0, 1, 2, 7),
+            ),
+        ),
+    )
+
+
+def _section(title: str, *parts: Markup) -> Markup:
+    name = title.lower().replace(" ", "-")
+    heading = tag("h2", title, id=f"heading-{name}")
+    return tag("section", heading, join(parts), id=name, aria_labelledby=f"heading-{name}")
+
+
+def _empty(text: str) -> Markup:
+    return tag("p", text, class_="empty")

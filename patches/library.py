@@ -1,0 +1,67 @@
+"""Refuses to run against libraries that the patches were not written for."""
+
+import hashlib
+import inspect
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from nautilus_trader.adapters.polymarket.execution import PolymarketExecutionClient
+from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentProvider
+from nautilus_trader.adapters.polymarket.websocket.client import PolymarketWebSocketClient
+from py_clob_client_v2.client import ClobClient
+
+from errors import Fatal
+
+VERSIONS = {"nautilus_trader": "1.231.0", "py-clob-client-v2": "1.2.1"}
+
+FINGERPRINTS: dict[Callable[..., Any], str] = {
+    ClobClient._resolve_transactions_hashes: "9dc8108cc748",
+    ClobClient.post_order: "6e58ca97ac4f",
+    PolymarketExecutionClient._connect: "853f330d8e2d",
+    PolymarketExecutionClient._maintain_active_market: "0354fc61c6d7",
+    PolymarketExecutionClient._submit_order: "d4aaf576b20d",
+    PolymarketExecutionClient._submit_market_order: "df1a891a0130",
+    PolymarketExecutionClient._wait_for_ack_order: "9f61aed3e4ca",
+    PolymarketExecutionClient._wait_for_ack_trade: "2a7168f3774d",
+    PolymarketExecutionClient._handle_ws_order_msg: "ff116ad28ad9",
+    PolymarketExecutionClient._handle_ws_trade_msg: "1e79ac33c401",
+    PolymarketExecutionClient._handle_user_trade_in_ws_trade_msg: "357dc392ded4",
+    PolymarketInstrumentProvider.load_all_async: "f38795c95125",
+    PolymarketWebSocketClient._create_subscribe_user_channel_msg: "e06c2d366b53",
+    PolymarketWebSocketClient._subscribe_all: "af1e436f560c",
+}
+"""The functions that the patches override or lean on, and the `fingerprint` of each."""
+
+
+def fingerprint(function: Callable[..., Any]) -> str:
+    """First 12 hex digits of the SHA-256 of a function's source text."""
+    return hashlib.sha256(inspect.getsource(function).encode()).hexdigest()[:12]
+
+
+def verify() -> None:
+    """Check versions and source fingerprints.
+
+    Raises
+    ------
+    Fatal
+        Naming the library or function that is not the one the patches were written for.
+    """
+    for package, wanted in VERSIONS.items():
+        try:
+            found = version(package)
+        except PackageNotFoundError:
+            found = "not installed"
+        if found != wanted:
+            raise Fatal(
+                f"{package} is {found}, the patches are for {wanted}",
+                "Run ./bot once to install the pinned versions",
+            )
+    for function, wanted in FINGERPRINTS.items():
+        found = fingerprint(function)
+        if found != wanted:
+            raise Fatal(
+                f"{function.__qualname__} in {function.__module__} is not the code that was patched"
+                f" ({found}, not {wanted})",
+                "Remove .venv and run ./bot to install the pinned versions",
+            )

@@ -1,0 +1,108 @@
+"""Runs the bot as a person does: the runner as a process, its screen read line by line."""
+
+import os
+import re
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Self
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class BotProcess:
+    """A running `python runner.py`, with files of its own in `folder`.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets state, logs and exports.
+    arguments : tuple of str
+        Command-line arguments.
+    settings : dict, optional
+        Environment variables on top.
+    """
+
+    def __init__(self, folder: Path, *arguments: str, settings: dict[str, str] | None = None) -> None:
+        self.folder = folder
+        environment = {
+            **os.environ,
+            "PYTHONUNBUFFERED": "1",
+            "STATE_DIR": str(folder / "state"),
+            "PAPER_TRADES_FILE": str(folder / "paper_trades.json"),
+            "LOG_DIR": str(folder / "logs"),
+            "NAUTILUS_LOG_DIR": str(folder / "logs" / "nautilus"),
+            "COLUMNS": "200",
+            **(settings or {}),
+        }
+        self.output = ""
+        self.process = subprocess.Popen(
+            [sys.executable, str(ROOT / "runner.py"), *arguments],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def wait_for(self, pattern: str, seconds: float = 60) -> re.Match[str]:
+        """Read the screen until a pattern is on it."""
+        deadline = time.monotonic() + seconds
+        while (found := re.search(pattern, self.output, re.MULTILINE)) is None:
+            if not self._read(deadline):
+                raise AssertionError(f"{pattern!r} did not appear on the screen:\n{self.output}")
+        return found
+
+    def wait(self, seconds: float = 60) -> int:
+        """Read the screen until the process has ended; returns its exit code."""
+        deadline = time.monotonic() + seconds
+        while self._read(deadline):
+            pass
+        return self.process.wait(max(0.1, deadline - time.monotonic()))
+
+    def interrupt(self, number: signal.Signals = signal.SIGINT) -> float:
+        """Press Ctrl-C; returns the seconds it took to end."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        self.wait(30)
+        return time.monotonic() - began
+
+    def children(self) -> dict[str, int]:
+        """Process ids of the worker and the practice venue, by module name."""
+        found = {}
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                arguments = (folder / "cmdline").read_text().split("\0")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if parent == self.process.pid and "-m" in arguments:
+                found[arguments[arguments.index("-m") + 1]] = int(folder.name)
+        return found
+
+    def _read(self, deadline: float) -> bool:
+        assert self.process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            if not selector.select(max(0.0, deadline - time.monotonic())):
+                return False
+        chunk = os.read(self.process.stdout.fileno(), 65536)
+        self.output += chunk.decode()
+        return bool(chunk)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()

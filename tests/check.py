@@ -1,0 +1,52 @@
+"""`./bot check`: everything that CI runs, in the order of speed, each step named with its time.
+
+`./bot check STEP ...` runs only the steps named.
+"""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+
+STEPS: dict[str, list[str]] = {
+    "format": [f"{BIN}/ruff", "format", "--check", "."],
+    "lint": [f"{BIN}/ruff", "check", "."],
+    "lock": ["sh", "-c", "! grep -n '://' requirements.lock"],
+    "imports": [f"{BIN}/lint-imports", "--no-cache"],
+    "types": [f"{BIN}/basedpyright"],
+    "dead-code": [f"{BIN}/vulture"],
+    "dependencies": [f"{BIN}/deptry", "."],
+    "derived": ["sh", "-c", f"{sys.executable} config.py | diff .env.example -"],
+    "tests": [sys.executable, "-m", "pytest", "-n", "2", "-q"],
+    "slow-tests": [sys.executable, "-m", "pytest", "-n", "2", "-q", "-m", "slow"],
+}
+
+
+def main() -> int:
+    """Run the steps; the exit code is 1 if any failed, 2 for an unknown step."""
+    names = sys.argv[1:] or list(STEPS)
+    if unknown := [name for name in names if name not in STEPS]:
+        print(f"unknown step {unknown[0]}; there are: {', '.join(STEPS)}", file=sys.stderr)
+        return 2
+    failed = []
+    for name in names:
+        began = time.monotonic()
+        code = subprocess.run(STEPS[name], cwd=ROOT, check=False).returncode
+        print(
+            f"--- {name}: {'ok' if code == 0 else f'FAILED ({code})'} in {time.monotonic() - began:.1f} s",
+            flush=True,
+        )
+        if code:
+            failed.append(name)
+    print(
+        f"{len(names) - len(failed)} of {len(names)} steps passed"
+        + (f"; failed: {', '.join(failed)}" if failed else "")
+    )
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

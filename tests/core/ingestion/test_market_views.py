@@ -1,0 +1,228 @@
+"""Pure parts of the adapter: the spot path, the consensus, the strikes."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.ingestion.adapters.consensus import consensus_of
+from core.ingestion.adapters.spot_path import SpotPath, until_next_second
+from core.ingestion.adapters.strikes import Strikes
+from data_sources.types import ChainPrice, PriceKind
+from models import Rule, Strike
+
+START = 1_795_348_800
+PRICES = st.decimals(min_value=1000, max_value=1_000_000, places=2)
+
+
+def _path(*points: tuple[float, str]) -> SpotPath:
+    path = SpotPath(960)
+    for at, price in points:
+        path.add(START + at, Decimal(price))
+    return path
+
+
+def _steady(price: str = "65000", first: int = -70, last: int = 5) -> SpotPath:
+    return _path(*((at, price) for at in range(first, last)))
+
+
+def test_path_holds_one_price_a_second_in_order() -> None:
+    """A second price within a second, or one from the past, is passed over; old ones are forgotten."""
+    path = _path((0.2, "1"), (0.9, "2"), (1.0, "3"), (0.5, "4"), (2.5, "5"))
+    ticks = path.ticks(START, 900)
+    assert [tick.second for tick in ticks] == pytest.approx([0.2, 1.0, 2.5], abs=1e-6)
+    assert [tick.price for tick in ticks] == [Decimal(1), Decimal(3), Decimal(5)]
+    path.add(START + 962, Decimal(6))
+    assert [t.price for t in path.ticks(START, 900)] == [Decimal(5), Decimal(6)]
+
+
+def test_path_is_told_in_market_seconds() -> None:
+    """On the 900-second scale a five-minute market's seconds count threefold; before the start below zero."""
+    ticks = _path((-1, "1"), (100, "2")).ticks(START, 300)
+    assert [t.second for t in ticks] == [-3.0, 300.0]
+
+
+@pytest.mark.parametrize(("speed", "seconds"), [(1, 0.75), (15, 0.05), (0, 1.0)])
+def test_next_sample_is_due_at_the_next_second_of_market_time(speed: float, seconds: float) -> None:
+    """Three quarters of a second before it on the machine's clock, a fifteenth of that on a fast one."""
+    found = until_next_second(5_000_000_000, lambda ns: 100.25 + (ns - 5_000_000_000) / 1e9 * speed)
+    assert found == pytest.approx(seconds)
+
+
+def test_mean_is_weighted_by_time() -> None:
+    """Half a minute at 100 and half a minute at 200 make 150, however many samples each half had."""
+    dense = [(at, "100") for at in range(-65, -30)]
+    sparse = [(at, "200") for at in range(-30, 1, 10)]
+    mean = _path(*dense, *sparse).mean(START)
+    assert mean is not None
+    # One second of the slope between the halves is 0.5 s at 150 instead of 100 or 200.
+    assert mean == pytest.approx(Decimal(150), abs=Decimal("1.0"))
+
+
+@pytest.mark.parametrize(
+    ("missing", "known"),
+    [((-40, -31), True), ((-40, -29), False), ((-75, -59), False), ((-9, 5), True), ((-11, 5), False)],
+)
+def test_mean_needs_a_path_without_long_silence(missing: tuple[int, int], known: bool) -> None:
+    """More than ten seconds of silence, at the beginning, within or at the end, and there is no mean."""
+    points = [(at, "65000") for at in range(-75, 5) if not missing[0] <= at < missing[1]]
+    assert (_path(*points).mean(START) is not None) is known
+
+
+def test_mean_of_a_path_that_does_not_reach_back_is_unknown() -> None:
+    """A bot that was started half a minute before the market has no strike of its own."""
+    assert _path(*((at, "65000") for at in range(-30, 5))).mean(START) is None
+
+
+@settings(max_examples=200, deadline=None, database=None)
+@given(st.lists(PRICES, min_size=62, max_size=62), PRICES)
+def test_mean_lies_within_the_prices_and_moves_with_them(prices: list[Decimal], shift: Decimal) -> None:
+    """It never leaves the range of its prices, and adding a constant to all adds it to the mean."""
+    path, shifted = SpotPath(960), SpotPath(960)
+    for at, price in enumerate(prices):
+        path.add(START - 61 + at, price)
+        shifted.add(START - 61 + at, price + shift)
+    mean, moved = path.mean(START), shifted.mean(START)
+    assert mean is not None
+    assert moved is not None
+    assert min(prices) <= round(mean, 6) <= max(prices)
+    assert abs(moved - mean - shift) < Decimal("1e-9")
+
+
+def test_consensus_is_the_median_without_outliers() -> None:
+    """One source that is five percent off is left out, and named."""
+    prices = {"a": Decimal(100), "b": Decimal("100.2"), "c": Decimal(105), "d": Decimal("100.1")}
+    together = consensus_of(prices)
+    assert together is not None
+    assert (together.median, together.spread, together.n) == (Decimal("100.1"), Decimal("0.2"), 3)
+    assert together.spread_percent == pytest.approx(0.1998, abs=1e-4)
+    assert together.outliers == {"c": Decimal(105)}
+
+
+def test_two_sources_that_contradict_each_other_both_stay() -> None:
+    """Nobody can tell which one is wrong; the spread shows it."""
+    together = consensus_of({"a": Decimal(100), "b": Decimal(110)})
+    assert together is not None
+    assert (together.median, together.outliers, together.spread_percent) == (
+        Decimal(105),
+        {},
+        pytest.approx(9.52, abs=0.01),
+    )
+
+
+def test_nobody_is_no_consensus() -> None:
+    """Without a source there is nothing to agree on; with one it is right."""
+    assert consensus_of({}) is None
+    alone = consensus_of({"a": Decimal(1)})
+    assert alone is not None
+    assert (alone.median, alone.n) == (Decimal(1), 1)
+
+
+@settings(max_examples=300, deadline=None, database=None)
+@given(st.dictionaries(st.text(min_size=1, max_size=3), PRICES, min_size=1, max_size=7))
+def test_consensus_is_total_and_inside_its_sources(prices: dict[str, Decimal]) -> None:
+    """Every source is either agreeing or an outlier, and the median lies among those that agree."""
+    together = consensus_of(prices)
+    assert together is not None
+    assert together.sources | together.outliers == prices
+    assert not together.sources.keys() & together.outliers.keys()
+    assert min(together.sources.values()) <= together.median <= max(together.sources.values())
+
+
+def _heard(at: float, price: str = "65010", feed: str = "rtds") -> ChainPrice:
+    at_ns = round((START + at) * 1e9)
+    return ChainPrice(
+        source="chainlink",
+        feed=feed,
+        kind=PriceKind.TWAP60,
+        symbol="btc/usd",
+        price=Decimal(price),
+        source_ns=at_ns,
+        received_ns=at_ns + 1_700_000_000,
+    )
+
+
+def _now(at: float) -> int:
+    return round((START + at) * 1e9)
+
+
+def _strikes() -> Strikes:
+    return Strikes(lambda ns: ns / 1e9, "coinbase")
+
+
+def test_strike_is_the_first_mean_at_or_after_the_start() -> None:
+    """Not the one before, and not a later one, in whatever order they came."""
+    strikes = _strikes()
+    heard = [_heard(2, "65002"), _heard(0, "65000"), _heard(-1, "64999"), _heard(1, "65001")]
+    strikes.note(START, _now(3), SpotPath(960), heard)
+    strike = strikes.find(START)
+    assert isinstance(strike, Strike)
+    assert (strike.price, strike.rule, strike.source) == (
+        Decimal(65000),
+        Rule.TWAP60,
+        "chainlink_twap60/rtds",
+    )
+    assert strike.recorded_ns == _now(1.7)
+
+
+def test_mean_that_comes_too_late_is_no_strike() -> None:
+    """More than three seconds after the start it is another price."""
+    strikes = _strikes()
+    strikes.note(START, _now(9), SpotPath(960), [_heard(3.1), _heard(-0.5)])
+    assert isinstance(strikes.find(START), str)
+
+
+def test_replayed_observation_improves_the_strike() -> None:
+    """A snapshot after a reconnect brings the exact boundary; it replaces a slightly later one."""
+    strikes = _strikes()
+    strikes.note(START, _now(5), SpotPath(960), [_heard(2, "65002")])
+    strikes.note(START, _now(60), SpotPath(960), [_heard(2, "65002"), _heard(0, "65000", "polybolt")])
+    strikes.note(START, _now(90), SpotPath(960), [_heard(1, "65001")])
+    strike = strikes.find(START)
+    assert isinstance(strike, Strike)
+    assert (strike.price, strike.source) == (Decimal(65000), "chainlink_twap60/polybolt")
+
+
+def test_own_mean_is_the_strike_where_chainlink_was_not_heard() -> None:
+    """The mean of our own spot over the minute before, and the source says so."""
+    strikes = _strikes()
+    strikes.note(START, _now(1), _steady(), [])
+    strike = strikes.find(START)
+    assert isinstance(strike, Strike)
+    assert (strike.price, strike.source) == (Decimal(65000), "coinbase_mean60")
+    strikes.note(START, _now(3), _steady(), [_heard(0)])
+    better = strikes.find(START)
+    assert isinstance(better, Strike)
+    assert better.source == "chainlink_twap60/rtds"
+
+
+def test_strikes_that_contradict_each_other_are_none() -> None:
+    """Half a percent apart, one of the two is wrong; then none is used."""
+    strikes = _strikes()
+    strikes.note(START, _now(3), _steady("65000"), [_heard(0, "65326")])
+    assert strikes.find(START) == "Chainlink's mean at the start is 65326, ours is 65000.00"
+
+
+def test_nothing_is_known_before_the_start() -> None:
+    """The minute is not over and no mean counts yet."""
+    strikes = _strikes()
+    strikes.note(START, _now(-0.1), _steady(), [_heard(0)])
+    assert isinstance(strikes.find(START), str)
+
+
+def test_own_mean_is_kept_after_its_path_is_gone() -> None:
+    """A four-hour market is decided long after the path has forgotten its start."""
+    strikes = _strikes()
+    strikes.note(START, _now(1), _steady(), [])
+    strikes.note(START, _now(13_000), SpotPath(960), [])
+    assert isinstance(strikes.find(START), Strike)
+
+
+def test_only_the_last_markets_are_remembered() -> None:
+    """Memory does not grow with the days."""
+    strikes = _strikes()
+    for i in range(6):
+        strikes.note(START + 900 * i, _now(900 * i + 1), SpotPath(960), [_heard(900 * i)])
+    assert isinstance(strikes.find(START + 900), str)
+    assert isinstance(strikes.find(START + 1800), Strike)

@@ -1,0 +1,520 @@
+"""The adapter over real sources and real loopback servers, in good and in bad shape."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import feed_payloads as p  # pyright: ignore[reportMissingImports]
+import pytest
+from feed_servers import HTML, Host, socket_server, until  # pyright: ignore[reportMissingImports]
+from websockets.asyncio.server import ServerConnection
+
+from core.ingestion.adapters.checked_sources import CheckedSources, same_clock
+from core.ingestion.adapters.unified_adapter import Externals, UnifiedDataAdapter
+from core.ingestion.factory import FeedSettings, FeedUrls, get_data_adapter, reset_data_adapter
+from core.ingestion.managers.rate_limiter import RateLimiter
+from core.ingestion.managers.websocket_manager import Backoff, StreamState
+from core.ingestion.validators.data_validator import DataValidator
+from data_sources.binance import BinanceSource
+from data_sources.chainlink import ChainlinkSource, PolyBoltCredentials
+from data_sources.coinbase import CoinbaseSource
+from data_sources.deribit import DeribitSource
+from data_sources.news_social import NewsSocialSource
+from data_sources.solana import SolanaSource
+from data_sources.types import ChainPrice, PriceKind
+from errors import Refused
+from models import Strike
+
+SPOT_PATH = "/v2/prices/BTC-USD/spot"
+CHAIN_PATH = "/api/v2/public/get_book_summary_by_currency"
+START = p.NOW_S
+assert START % 900 == 0, "the payloads' clock stands at the start of a market"
+
+
+class Clock:
+    """A clock that runs like the machine's from a chosen moment, or as much faster as wanted."""
+
+    def __init__(self, second: float = 0.0, speed: float = 1.0) -> None:
+        self._begin_s = START + second
+        self._began = time.monotonic_ns()
+        self._speed = speed
+        self.offset_ns = 0
+        self.stands_still = False
+
+    def wall(self) -> int:
+        passed_ns = 0 if self.stands_still else time.monotonic_ns() - self._began
+        return p.NOW_NS + passed_ns + self.offset_ns
+
+    def market(self, now_ns: int) -> float:
+        return self._begin_s + (now_ns - p.NOW_NS) / 1e9 * self._speed
+
+
+def _healthy(host: Host, price: str = "68923.67") -> None:
+    host.answer(SPOT_PATH, p.COINBASE_SPOT.replace(b"68923.67", price.encode()))
+    host.answer(CHAIN_PATH, p.DERIBIT_CHAIN)
+    host.answer("/fng/", p.FEAR_GREED)
+
+
+@asynccontextmanager
+async def _adapter(
+    host: Host,
+    clock: Clock | None = None,
+    *,
+    chainlink: ChainlinkSource | None = None,
+    binance: BinanceSource | None = None,
+    solana: SolanaSource | None = None,
+    backoff: Backoff | None = None,
+    deribit: bool = True,
+    limiter: RateLimiter | None = None,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+) -> AsyncIterator[UnifiedDataAdapter]:
+    clock = clock or Clock()
+    wall = clock.wall
+    sources = CheckedSources(
+        coinbase=CoinbaseSource(base_url=host.url, exchange_url=host.url, now_ns=wall),
+        deribit=DeribitSource(base_url=host.url, now_ns=wall) if deribit else None,
+        news_social=NewsSocialSource(base_url=host.url, now_ns=wall),
+        chainlink=chainlink,
+        binance=binance,
+        solana=solana,
+        validator=DataValidator("btc", wall),
+        unavailable={} if deribit else {"deribit": "deribit: no symbol for asset 'doge'"},
+        limiter=limiter,
+        now_ns=wall,
+        market_time=clock.market,
+    )
+    adapter = UnifiedDataAdapter(
+        interval=900,
+        sources=sources,
+        backoff=backoff,
+        now_ns=wall,
+        market_time=clock.market,
+        sleep=sleep,
+    )
+    try:
+        yield adapter
+    finally:
+        await adapter.aclose()
+    assert _asking() == []
+
+
+def _asking() -> list[str]:
+    """Tasks of the adapter that are under way."""
+    names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
+    return [name for name in names if name.startswith(("UnifiedDataAdapter", "CheckedSources"))]
+
+
+async def test_all_there(host: Host) -> None:
+    """With every source well nothing is absent but the strike, which nobody could know yet."""
+    _healthy(host)
+    async with _adapter(host) as adapter:
+        seen = await adapter.refresh()
+    assert seen.spot is not None
+    assert seen.put_call is not None
+    assert seen.sentiment is not None
+    assert (seen.spot.price, seen.sentiment.score) == (Decimal("68923.67"), 22.0)
+    assert seen.put_call.short == pytest.approx(1.5, abs=0.01)
+    assert [tick.price for tick in seen.spot_path] == [Decimal("68923.67")]
+    assert set(seen.absent) == {"strike"}
+
+
+async def test_slow_source_is_given_up_at_the_deadline_and_leaves_nothing_behind(host: Host) -> None:
+    """A Deribit that takes ten seconds is absent after the deadline, the others are there, no task leaks."""
+    _healthy(host)
+    host.answer(CHAIN_PATH, p.DERIBIT_CHAIN, delay_s=10)
+    async with _adapter(host) as adapter:
+        began = time.monotonic()
+        seen = await adapter.refresh(deadline_s=0.3)
+        took = time.monotonic() - began
+        assert took < 0.6
+        assert seen.absent["deribit"] == "deribit: no answer within 0.3 s"
+        assert seen.spot is not None
+        assert seen.sentiment is not None
+        assert _asking() == []
+        assert adapter.health()["deribit"].failures == 1
+
+
+async def test_sources_are_asked_at_the_same_time(host: Host) -> None:
+    """Three sources of 0.25 s each take 0.25 s, not 0.75."""
+    _healthy(host)
+    host.answer(SPOT_PATH, p.COINBASE_SPOT, delay_s=0.25)
+    host.answer(CHAIN_PATH, p.DERIBIT_CHAIN, delay_s=0.25)
+    host.answer("/fng/", p.FEAR_GREED, delay_s=0.25)
+    async with _adapter(host) as adapter:
+        began = time.monotonic()
+        seen = await adapter.refresh(deadline_s=2)
+        assert time.monotonic() - began < 0.6
+        assert set(seen.absent) == {"strike"}
+
+
+def _rate_limited(host: Host) -> None:
+    for path in (SPOT_PATH, "/products/BTC-USD/ticker", CHAIN_PATH, "/fng/"):
+        host.answer(path, b"slow down", status=429, headers={"Retry-After": "30"})
+
+
+def _forbidden(host: Host) -> None:
+    for path in (SPOT_PATH, "/products/BTC-USD/ticker", CHAIN_PATH, "/fng/"):
+        host.answer(path, b"", status=451)
+
+
+def _html(host: Host) -> None:
+    for path in (SPOT_PATH, CHAIN_PATH, "/fng/"):
+        host.answer(path, HTML)
+
+
+def _truncated(host: Host) -> None:
+    host.answer(SPOT_PATH, p.COINBASE_SPOT[:25])
+    host.answer(CHAIN_PATH, p.DERIBIT_CHAIN[:300])
+    host.answer("/fng/", p.FEAR_GREED[:40])
+
+
+def _empty(host: Host) -> None:
+    for path in (SPOT_PATH, CHAIN_PATH, "/fng/"):
+        host.answer(path, b"")
+
+
+def _reset(host: Host) -> None:
+    for path in (SPOT_PATH, "/products/BTC-USD/ticker", CHAIN_PATH, "/fng/"):
+        host.drop(path, b'{"data"')
+
+
+@pytest.mark.parametrize("spoil", [_rate_limited, _forbidden, _html, _truncated, _empty, _reset])
+async def test_whatever_the_sources_do_it_does_not_raise(host: Host, spoil: Callable[[Host], None]) -> None:
+    """Each way to fail leaves the value absent with its reason, and is counted."""
+    spoil(host)
+    async with _adapter(host) as adapter:
+        seen = await adapter.refresh()
+        assert (seen.spot, seen.put_call, seen.sentiment) == (None, None, None)
+        assert set(seen.absent) == {"coinbase", "deribit", "fear_greed", "strike"}
+        assert all(name in reason for name, reason in seen.absent.items() if name != "strike")
+        health = adapter.health()
+        assert [health[name].failures for name in ("coinbase", "deribit", "fear_greed")] == [1, 1, 1]
+        assert health["coinbase"].last_success_age_s is None
+
+
+async def test_fault_of_ours_costs_the_value_and_not_the_decision(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that no source declares is reported as unexpected, with its name."""
+    _healthy(host)
+    async with _adapter(host) as adapter:
+
+        def broken(value: object) -> object:
+            raise ZeroDivisionError("oops")
+
+        monkeypatch.setattr(adapter.sources.validator, "check", broken)
+        seen = await adapter.refresh()
+        assert "unexpected ZeroDivisionError: oops" in seen.absent["deribit"]
+        assert adapter.health()["deribit"].failures == 1
+
+
+async def test_implausible_values_are_quarantined_and_absent(host: Host) -> None:
+    """A price of five dollars never reaches anybody, and is kept with its reason."""
+    _healthy(host, price="5.00")
+    async with _adapter(host) as adapter:
+        seen = await adapter.refresh()
+        assert (seen.spot, seen.spot_path) == (None, ())
+        assert "quarantined: price 5.00 is outside" in seen.absent["coinbase"]
+        assert adapter.health()["coinbase"].quarantined == 1
+        assert adapter.sources.validator.quarantine[0].errors
+
+
+async def test_stale_values_are_absent(host: Host) -> None:
+    """A cached answer of a minute, and an index of two days, are too old."""
+    _healthy(host)
+    host.answer(SPOT_PATH, p.COINBASE_SPOT, headers={"Age": "60"})
+    old = str(p.NOW_S - 2 * 86_400).encode()
+    host.answer("/fng/", p.FEAR_GREED.replace(str(p.NOW_S - 43_200).encode(), old))
+    async with _adapter(host) as adapter:
+        seen = await adapter.refresh()
+        assert "stale, 60 s old, at most 30" in seen.absent["coinbase"]
+        assert "stale, 172800 s old, at most 93600" in seen.absent["fear_greed"]
+        assert (seen.spot, seen.sentiment) == (None, None)
+
+
+async def test_source_an_asset_does_not_have_is_absent_with_that_reason(host: Host) -> None:
+    """No options on doge is a reason like any other."""
+    _healthy(host)
+    async with _adapter(host, deribit=False) as adapter:
+        seen = await adapter.refresh()
+        assert seen.absent["deribit"] == "deribit: no symbol for asset 'doge'"
+        assert "deribit" not in adapter.health()
+
+
+async def test_cancelled_refresh_leaves_nothing_behind(host: Host) -> None:
+    """A decision that is called off takes its requests along."""
+    _healthy(host)
+    host.answer(CHAIN_PATH, p.DERIBIT_CHAIN, delay_s=10)
+    async with _adapter(host) as adapter:
+        asking = asyncio.create_task(adapter.refresh(deadline_s=5))
+        await until(lambda: host.count(CHAIN_PATH))
+        assert len(_asking()) >= 2
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert _asking() == []
+
+
+async def test_spot_that_the_others_outvote_is_absent(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If two other sources agree on another price, Coinbase's is an outlier."""
+    _healthy(host, price="72000.00")
+    host.answer("/api/v3/ticker/bookTicker", p.BINANCE_BOOK)
+    host.answer_rpc({"getAccountInfo": p.pyth_answer()})
+    clock = Clock()
+    binance = BinanceSource(base_url=host.url, stream_url="ws://127.0.0.1:1", now_ns=clock.wall)
+    solana = SolanaSource(base_url=host.url, now_ns=clock.wall)
+    async with _adapter(host, clock, binance=binance, solana=solana) as adapter:
+        await adapter.start()
+        await until(lambda: (view := adapter.consensus()) and view.n == 2 and view.outliers)
+        seen = await adapter.refresh()
+        assert seen.spot is None
+        assert "72000.00 is an outlier, 2 other sources say 689" in seen.absent["coinbase"]
+        together = adapter.consensus()
+        assert together is not None
+        assert together.outliers == {"coinbase": Decimal("72000.00")}
+        # The first sample may have come before there was anybody to disagree.
+        assert len(seen.spot_path) <= 1
+
+
+@pytest.mark.parametrize("speed", [1, 15])
+async def test_own_strike_from_the_sampled_minute(host: Host, speed: int) -> None:
+    """Sampled through the minute before the start, at the real pace and at a fast one, spot is the strike."""
+    _healthy(host)
+    clock = Clock(second=-75, speed=speed)
+    clock.stands_still = True
+
+    async def sleep(seconds: float) -> None:
+        """Only the sampler naps for so short a time; the clock passes with it alone."""
+        if seconds > 1:
+            await asyncio.Event().wait()
+        clock.offset_ns += int(seconds * 1e9)
+        await asyncio.sleep(0)
+
+    async with _adapter(host, clock, sleep=sleep) as adapter:
+        await adapter.start()
+        assert adapter.strike_at(START) is None
+        await until(lambda: adapter.strike_at(START))
+        strike = adapter.strike_at(START)
+        assert isinstance(strike, Strike)
+        assert (strike.source, strike.price) == ("coinbase_mean60", Decimal("68923.67"))
+        seen = await adapter.refresh()
+    assert seen.strike == strike
+    assert seen.absent == {}
+    seconds = [tick.second for tick in seen.spot_path]
+    assert seconds == sorted(seconds)
+    assert seconds[0] < -70 < -1 < seconds[-1]
+    assert len(seconds) >= 75 / (1 if speed == 1 else 4)
+
+
+def _serve(*frames: bytes) -> Callable[[ServerConnection], object]:
+    async def handler(connection: ServerConnection) -> None:
+        await connection.recv()
+        for frame in frames:
+            await connection.send(frame.decode())
+        await connection.wait_closed()
+
+    return handler
+
+
+async def test_chainlink_strike_is_heard_from_the_public_relay(host: Host) -> None:
+    """The mean at the boundary becomes the strike, and the strike names its way."""
+    _healthy(host)
+    frames = [p.rtds_twap("68900.5", p.NOW_MS + 1000 * s) for s in (-1, 0, 1)]
+    clock = Clock(second=2)
+    async with socket_server(_serve(*frames)) as url:
+        chainlink = ChainlinkSource(rtds_url=url, now_ns=clock.wall)
+        async with _adapter(host, clock, chainlink=chainlink) as adapter:
+            await adapter.start()
+            await until(lambda: adapter.strike_at(START))
+            seen = await adapter.refresh()
+            assert seen.strike is not None
+            assert (seen.strike.price, seen.strike.source) == (Decimal("68900.5"), "chainlink_twap60/rtds")
+            assert seen.absent == {}
+            stream = adapter.health()["chainlink_rtds stream"]
+            assert (stream.state, stream.successes, stream.reconnects) == ("connected", 3, 0)
+
+
+async def test_strike_can_be_learnt_from_a_snapshot(host: Host) -> None:
+    """Started ninety seconds after the boundary, the authenticated relay's snapshot still tells it."""
+    _healthy(host)
+
+    async def polybolt(connection: ServerConnection) -> None:
+        await connection.recv()
+        await connection.send('{"op":"authed","rid":"auth"}')
+        await connection.recv()
+        points = [(p.NOW_MS + 1000 * s, f"{68900 + s}.25") for s in range(-30, 91)]
+        await connection.send(p.polybolt_snapshot(*points).decode())
+        await connection.wait_closed()
+
+    clock = Clock(second=0)
+    clock.offset_ns = 90_000_000_000
+    async with socket_server(polybolt) as url:
+        keys = PolyBoltCredentials(api_key="k", secret="s", passphrase="p")
+        chainlink = ChainlinkSource(rtds_url=None, polybolt_url=url, credentials=keys, now_ns=clock.wall)
+        async with _adapter(host, clock, chainlink=chainlink) as adapter:
+            await adapter.start()
+            await until(lambda: adapter.strike_at(START))
+            strike = adapter.strike_at(START)
+    assert strike is not None
+    assert (strike.price, strike.source) == (Decimal("68900.25"), "chainlink_twap60/polybolt")
+
+
+async def test_implausible_strike_is_quarantined(host: Host) -> None:
+    """An observation outside the asset's bounds is no strike."""
+    _healthy(host)
+    clock = Clock(second=1)
+    async with socket_server(_serve(p.rtds_twap("5.5", p.NOW_MS))) as url:
+        chainlink = ChainlinkSource(rtds_url=url, now_ns=clock.wall)
+        async with _adapter(host, clock, chainlink=chainlink) as adapter:
+            await adapter.start()
+            await until(lambda: adapter.sources.validator.quarantined["chainlink"])
+            assert adapter.strike_at(START) is None
+            assert adapter.health()["chainlink"].quarantined == 1
+
+
+async def test_failed_stream_is_tried_again_at_the_next_market(host: Host) -> None:
+    """A relay that was given up gets a new chance with each market."""
+    _healthy(host)
+    clock = Clock(second=890)
+    patience = Backoff(base_s=0.01, cap_s=0.01, max_attempts=2)
+    chainlink = ChainlinkSource(rtds_url="ws://127.0.0.1:1", now_ns=clock.wall)
+    async with _adapter(host, clock, chainlink=chainlink, backoff=patience) as adapter:
+        await adapter.start()
+        (manager,) = adapter.managers
+        await until(lambda: manager.state is StreamState.FAILED)
+        assert manager.connects == 2
+        clock.offset_ns = 15_000_000_000
+        await until(lambda: manager.connects == 4)
+        assert adapter.health()["chainlink_rtds stream"].reconnects == 3
+
+
+async def test_sources_are_kept_warm_without_being_asked(host: Host) -> None:
+    """After the start every source has answered before any decision, and the decision costs one request."""
+    _healthy(host)
+    host.answer_rpc(
+        {
+            "getAccountInfo": p.pyth_answer(),
+            "getSlot": p.SOLANA_SLOT,
+            "getBlockTime": p.SOLANA_TIME,
+            "getRecentPerformanceSamples": p.SOLANA_SAMPLES,
+        }
+    )
+    clock = Clock()
+    solana = SolanaSource(base_url=host.url, now_ns=clock.wall)
+    limiter = RateLimiter()
+    async with _adapter(host, clock, solana=solana, limiter=limiter) as adapter:
+        await adapter.start()
+        names = ("coinbase", "deribit", "fear_greed", "pyth", "solana")
+        await until(lambda: all(adapter.health()[name].successes for name in names))
+        assert adapter.sources.chain_status is not None
+        assert adapter.sources.chain_status.slot == p.SLOT
+        before = len(host.hits)
+        await adapter.refresh()
+        new = [hit for hit in host.hits[before:] if hit in (CHAIN_PATH, "/fng/")]
+        assert new == []
+        health = adapter.health()["coinbase"]
+        assert health.last_success_age_s is not None
+        assert health.last_success_age_s < 5
+        assert health.calls_left == 480
+
+
+async def test_sampling_goes_on_after_failures(host: Host) -> None:
+    """A host that is down for a while costs samples and not the sampling."""
+    host.answer(SPOT_PATH, b"", status=500)
+    async with _adapter(host) as adapter:
+        await adapter.start()
+        await until(lambda: adapter.health()["coinbase"].failures >= 2)
+        _healthy(host)
+        await until(lambda: adapter.health()["coinbase"].successes)
+
+
+async def test_fault_in_the_background_is_seen(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A keep-warm task that dies of a fault of ours says so in its health."""
+    _healthy(host)
+    async with _adapter(host) as adapter:
+
+        def broken(value: object) -> object:
+            raise ZeroDivisionError("oops")
+
+        monkeypatch.setattr(adapter.sources.validator, "check", broken)
+        await adapter.start()
+        await until(
+            lambda: "no longer kept warm: ZeroDivisionError" in adapter.health()["deribit"].last_error
+        )
+
+
+def test_same_clock_is_in_seconds() -> None:
+    """The default market clock is the machine's."""
+    assert same_clock(1_500_000_000) == 1.5
+
+
+async def test_factory_builds_the_whole_feed_from_settings(host: Host) -> None:
+    """One call makes every source of the asset, limited and supervised; it is made once."""
+    _healthy(host)
+    dead = "ws://127.0.0.1:1"
+    urls = FeedUrls(
+        coinbase=host.url,
+        coinbase_exchange=host.url,
+        deribit=host.url,
+        fear_greed=host.url,
+        cryptopanic=host.url,
+        binance=host.url,
+        binance_stream=dead,
+        solana=host.url,
+        rtds=dead,
+        polybolt=dead,
+    )
+    keys = PolyBoltCredentials(api_key="k", secret="hush", passphrase="p")
+    settings = FeedSettings(urls=urls, cryptopanic_key="hush", polybolt=keys)
+    assert "hush" not in repr(settings)
+    clock = Clock()
+    adapter = get_data_adapter(settings, now_ns=clock.wall)
+    try:
+        assert get_data_adapter() is adapter
+        seen: Externals = await adapter.refresh()
+        assert set(seen.absent) == {"strike"}
+        assert [manager.stream.name for manager in adapter.managers] == [
+            "chainlink_polybolt",
+            "chainlink_rtds",
+            "binance",
+        ]
+        assert adapter.health()["coinbase"].calls_left == 479
+    finally:
+        assert reset_data_adapter() is adapter
+        await adapter.aclose()
+
+
+async def test_factory_leaves_out_what_an_asset_does_not_have(host: Host) -> None:
+    """Doge has neither options nor a price account; pepe has nothing at all."""
+    adapter = get_data_adapter(
+        FeedSettings(asset="doge", urls=FeedUrls(fear_greed=host.url, coinbase=host.url))
+    )
+    try:
+        assert not {"deribit", "solana", "pyth"} & set(adapter.health())
+    finally:
+        reset_data_adapter()
+        await adapter.aclose()
+    with pytest.raises(Refused, match="pepe"):
+        get_data_adapter(FeedSettings(asset="pepe"))
+    reset_data_adapter()
+
+
+async def test_observation_of_the_chain_is_judged_once(host: Host) -> None:
+    """A repeated observation is not counted twice in quarantine."""
+    chainlink = ChainlinkSource(rtds_url=None)
+    async with _adapter(host, chainlink=chainlink) as adapter:
+        good = ChainPrice(
+            source="chainlink",
+            feed="rtds",
+            kind=PriceKind.SPOT,
+            symbol="btc/usd",
+            price=Decimal(68000),
+            source_ns=p.NOW_NS,
+            received_ns=p.NOW_NS,
+        )
+        chainlink.take(good)
+        chainlink.take(good)
+        assert len(chainlink.observations(PriceKind.SPOT)) == 1
+        assert adapter.sources.validator.quarantined["chainlink"] == 0

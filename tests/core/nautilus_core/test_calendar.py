@@ -1,0 +1,89 @@
+"""The market clock, the slug calendar and the pairing of tokens."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.nautilus_core.instruments.calendar import SlugCalendar
+from core.nautilus_core.instruments.clock import MarketClock
+from core.nautilus_core.instruments.pairing import market_of
+from errors import Refused
+from models import Rule
+
+BTC = SlugCalendar(asset="btc", kind="updown", timeframe="15m", interval=900)
+GAMMA = {
+    "slug": "btc-updown-15m-1790586000",
+    "question": "Bitcoin Up or Down",
+    "conditionId": "0xc0",
+    "outcomes": '["Up", "Down"]',
+    "clobTokenIds": '["11", "22"]',
+    "orderPriceMinTickSize": 0.01,
+    "feesEnabled": True,
+    "feeSchedule": {"exponent": 1, "rate": 0.07, "takerOnly": True, "rebateRate": 0.2},
+    "cryptoMarketConfig": {"twapEnabled": True, "twapLookbackSeconds": 60},
+    "negRisk": False,
+}
+
+
+@given(st.integers(0, 4_000_000_000))
+def test_a_slug_and_its_start_are_the_same_fact(time):
+    """Every market time has one running market, whose slug gives back its start."""
+    start = BTC.running_start(time)
+    assert start <= time < start + 900
+    assert BTC.start_of(BTC.slug(start)) == start
+    assert BTC.upcoming(time)[0] == BTC.slug(start)
+
+
+@pytest.mark.parametrize(
+    "slug", ["btc-updown-15m-1790586001", "eth-updown-15m-1790586000", "btc-updown-5m-1790586000", "btc", ""]
+)
+def test_a_strangers_slug_is_refused(slug):
+    """A slug off the grid, of another asset or of another interval is not taken for ours."""
+    with pytest.raises(ValueError, match="is not a"):
+        BTC.start_of(slug)
+
+
+@given(st.integers(0, 2**60), st.integers(0, 2**60), st.sampled_from([1.0, 15.0, 60.0]))
+def test_the_clock_maps_both_ways(wall, market, speed):
+    """A market time is reached at the wall instant that the clock says, to a microsecond."""
+    clock = MarketClock(wall_ns=wall, market_ns=market, speed=speed)
+    later = market / 1e9 + 600
+    assert clock.market_time(clock.wall_time_ns(later)) == pytest.approx(later, abs=1e-5 * speed, rel=1e-12)
+
+
+def test_up_and_down_are_told_by_their_labels():
+    """Outcomes in the other order give the same tokens to the same sides."""
+    flipped = {**GAMMA, "outcomes": '["Down", "Up"]', "clobTokenIds": '["22", "11"]'}
+    for gamma in (GAMMA, flipped):
+        market = market_of(gamma, BTC)
+        assert (market.up_token, market.down_token) == ("11", "22")
+    assert market.fee_rate == Decimal("0.07")
+    assert market.rule is Rule.TWAP60
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"version": "v2"}, "protocol version v2"),
+        ({"negRisk": True}, "negRisk"),
+        ({"cryptoMarketConfig": {"twapEnabled": True, "twapLookbackSeconds": 45}}, "unknown rule"),
+        ({"outcomes": '["Yes", "No"]'}, "not Up and Down"),
+        ({"clobTokenIds": "[]"}, "malformed"),
+        ({"feeSchedule": None}, "malformed"),
+        ({"slug": "btc-updown-15m-5"}, "malformed"),
+    ],
+)
+def test_what_is_not_understood_is_left_alone(change, words):
+    """A market of another version, rule or shape is refused with the field that says so."""
+    with pytest.raises(Refused, match=words):
+        market_of({**GAMMA, **change}, BTC)
+
+
+def test_rule_eras():
+    """The settlement rule is read from the market itself; without a configuration it is the spot price."""
+    eras = {None: Rule.SPOT, 30: Rule.TWAP30, 60: Rule.TWAP60}
+    for seconds, rule in eras.items():
+        config = None if seconds is None else {"twapEnabled": True, "twapLookbackSeconds": seconds}
+        assert market_of({**GAMMA, "cryptoMarketConfig": config}, BTC).rule is rule

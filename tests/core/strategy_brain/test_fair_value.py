@@ -1,0 +1,294 @@
+"""The fair probability: its geometry, its agreement with simulation, and when it is not to be had."""
+
+import math
+from decimal import Decimal as D
+from typing import Any
+
+import numpy as np
+import pytest
+from brain_builders import context, market, spot, spot_path, strike
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.strategy_brain.fair_value import (
+    MIN_RETURNS,
+    VOLATILITY_FLOOR,
+    FairValue,
+    effective_seconds,
+    elapsed_average,
+    fair_probability,
+    fair_value,
+    fair_value_of,
+    realised_volatility,
+    seconds_left,
+)
+from core.strategy_brain.signal_processors import PriceDivergenceProcessor
+from core.strategy_brain.verdicts import Abstention
+from models import Direction, Rule, SignalType, Strength, Tick
+
+SPOT = 84_000.0
+PATHS = 40_000
+STEP = 0.5
+TAUS = [5, 10, 20, 30, 45, 59, 60, 61, 75, 90, 120, 300]
+
+
+def at(tau, *, rule=Rule.TWAP60, strike_price=SPOT, path=None, interval=900, **changes):
+    """A context with `tau` real seconds left."""
+    second = 900 - tau * 900 / interval
+    return context(
+        market=market(rule=rule, interval=interval),
+        second=second,
+        spot=spot(SPOT),
+        spot_path=spot_path(SPOT, second) if path is None else path,
+        strike=strike(strike_price, rule),
+        **changes,
+    )
+
+
+def test_geometry_of_the_three_rules():
+    """τ − 2w/3 before the window and τ³/3w² inside: τ − 40 and τ³/10800 for sixty seconds, τ for spot."""
+    for tau in (60, 75, 300):
+        assert effective_seconds(tau, 60) == tau - 40
+        assert effective_seconds(tau, 0) == tau
+    for tau in (1, 30, 59):
+        assert effective_seconds(tau, 60) == pytest.approx(tau**3 / 10_800)
+    assert effective_seconds(30, 30) == 10
+    assert effective_seconds(15, 30) == pytest.approx(15**3 / 2700)
+
+
+@given(st.floats(1, 120), st.sampled_from([30.0, 60.0]))
+def test_geometry_is_continuous_where_the_window_opens(window_share, window):
+    """Both branches meet at τ = w, and less time left never means more variance."""
+    assert effective_seconds(math.nextafter(window, 0), window) == pytest.approx(
+        effective_seconds(window, window)
+    )
+    assert effective_seconds(window_share, window) < effective_seconds(window_share + 1, window)
+
+
+def simulate(seen, value, seed, *, elapsed_known=True):
+    """P(Up) by simulation, and its standard error: the average of the last sixty seconds of a walk.
+
+    The elapsed part of the window is the context's own path, or, where it is not known, a walk
+    backwards from the spot price. Only the volatility is taken from the code under test.
+    """
+    tau = seconds_left(seen.market, seen.second)
+    random = np.random.default_rng(seed)
+
+    def walk(seconds):
+        steps = max(2, round(seconds / STEP))
+        dt = seconds / steps
+        moves = random.normal(
+            -0.5 * value.volatility**2 * dt, value.volatility * math.sqrt(dt), (PATHS, steps)
+        )
+        paths = np.exp(np.cumsum(moves, axis=1))
+        return np.hstack([np.ones((PATHS, 1)), paths]), dt
+
+    if tau >= 60:
+        ahead = np.exp(random.normal(0, value.volatility * math.sqrt(tau - 60), PATHS)) if tau > 60 else 1.0
+        inside, dt = walk(60.0)
+        final = SPOT * ahead * np.trapezoid(inside, dx=dt, axis=1) / 60
+    else:
+        inside, dt = walk(tau)
+        area = SPOT * np.trapezoid(inside, dx=dt, axis=1)
+        if elapsed_known:
+            grid = np.linspace(seen.second - (60 - tau), seen.second, 6001)
+            prices = np.interp(
+                grid, [t.second for t in seen.spot_path], [float(t.price) for t in seen.spot_path]
+            )
+            area = area + np.trapezoid(prices, grid)
+        else:
+            behind, dt = walk(60 - tau)
+            area = area + SPOT * np.trapezoid(behind, dx=dt, axis=1)
+        final = area / 60
+    probability = float(np.mean(final >= value.strike))
+    return probability, math.sqrt(max(probability * (1 - probability), 1 / PATHS) / PATHS)
+
+
+@pytest.mark.parametrize("tau", TAUS)
+@pytest.mark.parametrize("deviations", [-0.6, 0.3])
+def test_agrees_with_a_simulation_of_the_average(tau, deviations):
+    """P(Up) lies within three standard errors of a simulated sixty-second average, inside and outside it."""
+    unit = fair_value_of(at(tau))
+    assert isinstance(unit, FairValue)
+    width = unit.volatility * math.sqrt(unit.effective_seconds)
+    seen = at(tau, strike_price=round(unit.expected * math.exp(-deviations * width), 4))
+    value = fair_value_of(seen)
+    assert isinstance(value, FairValue)
+    probability, error = simulate(seen, value, seed=tau)
+    assert abs(value.probability - probability) <= 3 * error
+    assert fair_probability(seen) == value.probability
+
+
+@pytest.mark.parametrize("tau", [10, 30, 50])
+def test_an_unknown_elapsed_part_is_as_uncertain_as_simulated(tau):
+    """Without the path of the window's elapsed part its own variance is added, as a backward walk has it."""
+    second = 900.0 - tau
+    path = tuple(t for t in spot_path(SPOT, second) if t.second <= 835)
+    seen = at(tau, path=path, strike_price=SPOT - 8)
+    value = fair_value_of(seen)
+    assert isinstance(value, FairValue)
+    assert value.effective_seconds == pytest.approx((tau**3 + (60 - tau) ** 3) / 10_800)
+    assert value.expected == SPOT
+    probability, error = simulate(seen, value, seed=tau, elapsed_known=False)
+    assert abs(value.probability - probability) <= 3 * error
+
+
+def test_the_locked_part_can_outweigh_the_spot():
+    """Ten seconds before the end a spot just above the strike loses if the window's average lies below."""
+    low = [Tick(second=600.0 + i, price=D("83990") + i % 2) for i in range(286)]
+    jump = [Tick(second=886.0 + i, price=D("84001")) for i in range(5)]
+    value = fair_value_of(at(10, path=(*low, *jump), strike_price=84_000))
+    assert isinstance(value, FairValue)
+    assert value.expected < 83_994
+    assert value.probability < 0.01
+
+
+@given(st.floats(-0.002, 0.002), st.floats(-0.002, 0.002), st.sampled_from([20, 60, 100]))
+def test_a_higher_strike_is_never_likelier(one, other, tau):
+    """P(Up) does not rise with the strike, stays within 0 and 1, and Down is its complement."""
+    low, high = sorted((SPOT * (1 + one), SPOT * (1 + other)))
+    upper, lower = fair_probability(at(tau, strike_price=low)), fair_probability(at(tau, strike_price=high))
+    assert upper is not None
+    assert lower is not None
+    assert 0 <= lower <= upper <= 1
+
+
+def test_seconds_left_are_real_seconds():
+    """Market second 840 is 60 s before the end of 15 minutes, 20 s of five, 960 s of four hours."""
+    assert [seconds_left(market(interval=i), 840.0) for i in (300, 900, 14_400)] == [20, 60, 960]
+
+
+def test_the_interval_scales_the_path_too():
+    """In a five-minute market a path at 1 Hz has a point every three market seconds and the same σ."""
+    slow = fair_value_of(at(20, interval=300, path=spot_path(SPOT, 840, step=1.0, seconds=300)))
+    quick = fair_value_of(at(20, interval=300, path=_stretched(spot_path(SPOT, 840, seconds=100), 840, 3)))
+    assert isinstance(slow, FairValue)
+    assert isinstance(quick, FairValue)
+    assert quick.volatility == pytest.approx(1e-4, rel=0.2)
+    assert slow.volatility == pytest.approx(1e-4 * math.sqrt(3), rel=0.2)
+    assert quick.effective_seconds == pytest.approx(20**3 / 10_800)
+
+
+def _stretched(path, until, factor):
+    return tuple(Tick(second=until + (t.second - until) * factor, price=t.price) for t in path)
+
+
+def test_nothing_after_the_decision_is_read():
+    """Points of the path that lie in the future change nothing: no lookahead."""
+    seen = at(30)
+    future = tuple(Tick(second=seen.second + i, price=D(1000)) for i in range(1, 30))
+    assert fair_value_of(at(30, path=seen.spot_path + future)) == fair_value_of(seen)
+
+
+def test_volatility_estimator():
+    """√(Σ r² / Σ s): exact on a zigzag, unmoved by a gap, floored, None when at rest or too short."""
+    zigzag = [(float(i), 100.0 * math.exp(1e-3 * (i % 2))) for i in range(MIN_RETURNS + 1)]
+    assert realised_volatility(zigzag, since=0) == pytest.approx(1e-3)
+    assert realised_volatility(zigzag[1:], since=0) is None
+    assert realised_volatility(zigzag, since=1) is None
+    assert realised_volatility([(t, 100.0) for t, _ in zigzag], since=0) is None
+    assert realised_volatility([(t, 100 + 1e-6 * (t % 2)) for t, _ in zigzag], since=0) == VOLATILITY_FLOOR
+    doubled = [point for point in zigzag for _ in range(2)]
+    assert realised_volatility(doubled, since=0) == pytest.approx(1e-3)
+    assert realised_volatility(doubled[2:], since=0) is None
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_gaps_do_not_bias_the_volatility(seed):
+    """Half of the seconds missing at random: σ is still found within six of its standard errors."""
+    random = np.random.default_rng(seed)
+    prices = 100 * np.exp(np.cumsum(random.normal(0, 2e-4, 3000)))
+    kept = [(float(i), float(prices[i])) for i in range(3000) if random.random() < 0.5]
+    found = realised_volatility(kept, since=0)
+    assert found == pytest.approx(2e-4, rel=6 * math.sqrt(1.5) / math.sqrt(2 * len(kept)))
+
+
+def test_elapsed_average_is_time_weighted_and_demands_cover():
+    """Trapezoids by time; a gap of more than five seconds at either edge or inside makes it unknown."""
+    path = [(0.0, 10.0), (1.0, 10.0), (2.0, 20.0), (6.0, 20.0)]
+    assert elapsed_average(path, 0.0, 6.0, 20.0) == pytest.approx((10 + 15 + 80) / 6)
+    assert elapsed_average(path, 0.5, 6.0, 20.0) == pytest.approx((5 + 15 + 80) / 5.5)
+    assert elapsed_average(path, -1.0, 6.0, 20.0) is None
+    assert elapsed_average(path, 0.0, 11.0, 20.0) is not None
+    assert elapsed_average(path, 0.0, 11.1, 20.0) is None
+    assert elapsed_average([(0.0, 1.0), (5.1, 1.0)], 0.0, 6.0, 1.0) is None
+    assert elapsed_average([], 6.0, 6.0, 20.0) == 20.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"spot": None}, "no spot price"),
+        ({"spot": spot(0)}, "no spot price"),
+        ({"strike": None}, "no strike"),
+        ({"strike": strike(0)}, "no strike"),
+        ({"strike": strike(SPOT, Rule.SPOT)}, "the strike is a spot price, the market settles on twap60"),
+        ({"second": 900.0}, "the market is over"),
+        ({"spot_path": ()}, "no volatility"),
+        ({"spot_path": spot_path(SPOT, 400)}, "no volatility"),
+    ],
+)
+def test_what_is_not_known_is_not_guessed(changes, reason):
+    """Each missing piece gives its own reason and no probability."""
+    arguments = {
+        "market": market(),
+        "second": 800.0,
+        "spot": spot(SPOT),
+        "strike": strike(SPOT),
+        "spot_path": spot_path(SPOT, 800),
+    }
+    verdict = fair_value(**(arguments | changes))
+    assert isinstance(verdict, Abstention)
+    assert verdict.reason.startswith(reason)
+    assert fair_probability(context(**(arguments | changes))) is None
+
+
+def divergence(p, threshold=0.05) -> Any:
+    """The judgement at a fair probability of exactly 0.5: spot at the strike, window not yet open."""
+    seen = at(100)
+    return PriceDivergenceProcessor(threshold).evaluate(
+        D(p), [], {"market": seen.market, "second": seen.second, "spot": seen.spot, "strike": seen.strike,
+                   "spot_path": seen.spot_path}
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("p", "direction", "strength", "confidence"),
+    [
+        ("0.44", Direction.BULLISH, Strength.WEAK, 0.55 + 0.08 * 0.2),
+        ("0.41", Direction.BULLISH, Strength.WEAK, 0.55 + 0.08 * 0.8),
+        ("0.39", Direction.BULLISH, Strength.MODERATE, 0.55 + 0.08 * 1.2),
+        ("0.34", Direction.BULLISH, Strength.STRONG, 0.71),
+        ("0.56", Direction.BEARISH, Strength.WEAK, 0.55 + 0.08 * 0.2),
+        ("0.61", Direction.BEARISH, Strength.MODERATE, 0.55 + 0.08 * 1.2),
+        ("0.90", Direction.BEARISH, Strength.STRONG, 0.71),
+    ],
+)
+def test_divergence_votes_towards_the_fair_price(p, direction, strength, confidence):
+    """The gap in thresholds gives strength and confidence; the direction is from p to P."""
+    signal = divergence(p)
+    assert (signal.direction, signal.strength) == (direction, strength)
+    assert signal.confidence == pytest.approx(confidence)
+    assert signal.signal_type is SignalType.PRICE_DIVERGENCE
+    assert signal.metadata["fair_probability"] == 0.5
+
+
+def test_divergence_threshold_acts():
+    """A gap of 0.04 is nothing at 0.05 and a signal at 0.03; a gap equal to the threshold is one."""
+    assert divergence("0.4375", threshold=0.0625).confidence == 0.55
+    assert isinstance(divergence("0.54"), Abstention)
+    assert divergence("0.54", threshold=0.03).direction is Direction.BEARISH
+    with pytest.raises(ValueError, match="divergence_threshold"):
+        PriceDivergenceProcessor(0)
+
+
+def test_divergence_says_why_it_abstains():
+    """The reason names the missing piece, and the context's cause where there is one."""
+    judge = PriceDivergenceProcessor().vote
+    assert judge(context(absent={"coinbase": "timed out"}), 0.18).abstained == "no spot price: timed out"
+    assert judge(context(spot=spot(SPOT)), 0.18).abstained == "no strike"
+    unheard = context(spot=spot(SPOT), absent={"strike": "started too late"})
+    assert judge(unheard, 0.18).abstained == "no strike: started too late"
+    assert str(judge(context(spot=spot(SPOT), strike=strike(SPOT)), 0.18).abstained).startswith(
+        "no volatility"
+    )

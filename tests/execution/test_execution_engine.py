@@ -1,0 +1,229 @@
+"""The engine's promises about order and money, on a real ledger file, with a venue that answers as told."""
+
+import time
+from decimal import Decimal
+
+import pytest
+from ledger_builders import decision as make_decision
+from ledger_builders import market as make_market
+
+from core.nautilus_core.events import Halted
+from errors import Refused
+from execution.execution_engine import ExecutionEngine, OrderRules
+from execution.ledger import LedgerReader, Mode, Venue
+from execution.ledger.writer import Ledger
+from execution.ledger_thread import LedgerThread
+from execution.outcomes import classify
+from execution.risk_engine import RiskEngine, RiskLimits
+from models import OrderIntent, OrderState
+
+NO_MATCH = {"error": "no orders found to match with FAK order."}
+LIMITS = RiskLimits(
+    max_position_size=Decimal(1),
+    max_total_exposure=Decimal(10),
+    max_positions=5,
+    max_loss_per_day=Decimal(5),
+    max_drawdown_pct=Decimal("0.15"),
+)
+
+
+class Bench:
+    """An engine on a ledger of its own; `sent` is what it submitted, `events` what it told."""
+
+    def __init__(self, path, limits=LIMITS, pause_ns=0):
+        self.path = path
+        self.sent: list[OrderIntent] = []
+        self.events = []
+        self.failures = []
+        self.thread = LedgerThread(self.failures.append)
+        self.limits = limits
+        self.pause_ns = pause_ns
+
+    async def open(self):
+        def opened():
+            ledger = Ledger(self.path)
+            ledger.open_run(
+                mode=Mode.SIMULATION,
+                venue=Venue.RECORDED,
+                clock_speed=15.0,
+                starting_cash=Decimal(1000),
+                session="bench",
+            )
+            return ledger, LedgerReader(self.path)
+
+        self.ledger, self.reader = await self.thread.call(opened)
+        self.engine = ExecutionEngine(
+            self.ledger,
+            self.reader,
+            self.thread,
+            RiskEngine(self.limits),
+            OrderRules(max_attempts=3, retry_pause_ns=self.pause_ns),
+            self.sent.append,
+            self.events.append,
+            time.time_ns,
+        )
+        await self.engine.resume()
+        return self.engine
+
+    async def decide(self, number=0):
+        market = make_market(number)
+        self.engine.know(market)
+        return await self.engine.take(make_decision(number))
+
+    async def states(self, number=0):
+        rows = await self.thread.call(self.reader.attempts, make_market(number).slug)
+        return [row.state for row in rows]
+
+    async def close(self):
+        await self.thread.call(self.reader.close)
+        await self.thread.call(self.ledger.close)
+        self.thread.close()
+
+
+@pytest.fixture
+async def bench(tmp_path):
+    bench = Bench(tmp_path / "ledger.sqlite")
+    await bench.open()
+    yield bench
+    await bench.close()
+    assert bench.failures == []
+
+
+async def test_the_intent_is_on_disk_before_the_order_leaves(bench):
+    """When an order is submitted its intent can already be read from the file by somebody else."""
+    seen = []
+
+    def send(intent):
+        with LedgerReader(bench.path) as other:
+            seen.extend(row.intent.intent_id for row in other.open_intents())
+        bench.sent.append(intent)
+
+    bench.engine._send = send
+    await bench.decide()
+    assert seen == [bench.sent[0].intent_id]
+
+
+async def test_the_hash_is_on_disk_before_the_post(bench):
+    """Signing is journalled: when it returns, the file knows the order by its hash as sent."""
+    await bench.decide()
+    await bench.engine.order_signed(bench.sent[0].intent_id, "0x" + "1" * 64)
+    with LedgerReader(bench.path) as other:
+        (row,) = other.open_intents()
+    assert (row.state, row.order_id) == (OrderState.SENT, "0x" + "1" * 64)
+
+
+async def test_a_market_is_bought_once(bench):
+    """While an order of a market may live, no other is allowed; a decision then buys nothing."""
+    await bench.decide()
+    await bench.engine.order_signed(bench.sent[0].intent_id, "0xa")
+    bench.engine.order_answered(bench.sent[0].intent_id, classify(None, "timeout"))
+    assert not bench.engine.may_order(make_market(0).slug)
+    await bench.decide()
+    assert len(bench.sent) == 1
+    assert await bench.states() == [OrderState.UNKNOWN]
+
+
+async def test_a_clean_no_fill_is_tried_again_a_limited_number_of_times(bench):
+    """Without a match another order follows, until the attempts are used up."""
+    for number in range(5):
+        if bench.engine.may_order(make_market(0).slug):
+            await bench.decide()
+            await bench.engine.order_signed(bench.sent[-1].intent_id, f"0x{number}")
+            bench.engine.order_answered(bench.sent[-1].intent_id, classify(400, NO_MATCH))
+    assert [intent.attempt for intent in bench.sent] == [1, 2, 3]
+    assert await bench.states() == [OrderState.NO_FILL] * 3
+
+
+async def test_attempts_keep_their_pace(tmp_path):
+    """Two orders in one market are at least the pause apart."""
+    bench = Bench(tmp_path / "ledger.sqlite", pause_ns=3_600 * 10**9)
+    engine = await bench.open()
+    await bench.decide()
+    engine.order_denied(bench.sent[0].intent_id, "denied")
+    assert not engine.may_order(make_market(0).slug)
+    await bench.close()
+
+
+async def test_three_refusals_halt(bench):
+    """Three refused orders in a row stop trading until a person acts, and say why."""
+    for number in range(3):
+        await bench.decide(number)
+        bench.engine.order_denied(bench.sent[-1].intent_id, "not enough balance / allowance")
+    assert bench.engine.halted is not None
+    assert "not enough balance" in bench.engine.halted
+    assert any(isinstance(event, Halted) for event in bench.events)
+    await bench.decide(3)
+    assert len(bench.sent) == 3
+    row = await bench.thread.call(bench.reader.last_decision)
+    assert (row.reason, row.detail) == ("risk", bench.engine.halted)
+
+
+async def test_risk_turns_a_buy_into_a_named_refusal(tmp_path):
+    """An order beyond a limit is not sent; the decision's row says which limit."""
+    limits = RiskLimits(
+        max_position_size=Decimal(1),
+        max_total_exposure=Decimal("0.50"),
+        max_positions=5,
+        max_loss_per_day=Decimal(5),
+        max_drawdown_pct=Decimal("0.15"),
+    )
+    bench = Bench(tmp_path / "ledger.sqlite", limits)
+    await bench.open()
+    assert await bench.decide()
+    assert bench.sent == []
+    row = await bench.thread.call(bench.reader.last_decision)
+    assert row.reason == "risk"
+    assert "MAX_TOTAL_EXPOSURE" in row.detail
+    await bench.close()
+
+
+async def test_a_new_process_takes_up_what_the_old_one_left(tmp_path):
+    """An order sent but not answered is unknown after a restart, and its market stays closed for orders."""
+    first = Bench(tmp_path / "ledger.sqlite")
+    await first.open()
+    await first.decide(0)
+    await first.engine.order_signed(first.sent[0].intent_id, "0xabc")
+    await first.decide(1)
+    await first.close()
+    second = Bench(tmp_path / "ledger.sqlite")
+    engine = await second.open()
+    assert [order_id for order_id, _ in engine.unknown()] == ["0xabc"]
+    assert not engine.may_order(make_market(0).slug)
+    # The second one was never signed: nothing can exist at the venue.
+    assert await second.states(1) == [OrderState.REFUSED]
+    assert engine.may_order(make_market(1).slug)
+    await second.close()
+
+
+async def test_a_trade_seen_twice_is_one_fill(bench):
+    """The same trade from the stream and from a look-up is booked once, with each maker leg at its price."""
+    await bench.decide()
+    (intent,) = bench.sent
+    await bench.engine.order_signed(intent.intent_id, "0xabc")
+    trade = {
+        "id": "t1",
+        "taker_order_id": "0xabc",
+        "status": "MATCHED",
+        "match_time": "1790000000",
+        "size": "1.5",
+        "price": "0.62",
+        "maker_orders": [
+            {"asset_id": intent.token_id, "matched_amount": "1.0", "price": "0.62"},
+            {"asset_id": "complement", "matched_amount": "0.5", "price": "0.37"},
+        ],
+    }
+    bench.engine.trade(trade)
+    bench.engine.trade({**trade, "status": "CONFIRMED"})
+    await bench.engine.drain()
+    (booked,) = await bench.thread.call(bench.reader.trades)
+    assert booked.shares == Decimal("1.5")
+    assert booked.cost == Decimal("0.62") + Decimal("0.5") * Decimal("0.63")
+    assert booked.state is OrderState.MATCHED
+
+
+async def test_nothing_is_sent_while_stopping(bench):
+    """An order that is signed while the bot stops is not sent."""
+    await bench.decide()
+    bench.engine.stop()
+    with pytest.raises(Refused, match="stopping"):
+        await bench.engine.order_signed(bench.sent[0].intent_id, "0xabc")

@@ -1,0 +1,244 @@
+"""The file: one writer, a known version, no damage, and nothing lost when the process is killed."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ledger_builders import buy, decision, market, open_ledger
+
+from errors import Fatal
+from execution.ledger import LedgerReader, schema
+from execution.ledger.writer import Ledger
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "ledger.sqlite"
+
+
+def pragma(path, name):
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute(f"PRAGMA {name}").fetchone()[0]
+    finally:
+        connection.close()
+
+
+def run_sql(path, script):
+    connection = sqlite3.connect(path)
+    connection.executescript(script)
+    connection.close()
+
+
+class TestOneWriter:
+    def test_second_writer_is_told_who_holds_it(self, path):
+        """A second bot on the same folder stops and learns the process id of the first."""
+        with Ledger(path), pytest.raises(Fatal, match=rf"being written by process {os.getpid()} since 20"):
+            Ledger(path)
+
+    def test_lock_of_another_process(self, path):
+        """The lock holds between processes and dies with the one that holds it, even when it is killed."""
+        script = (
+            "import sys; from pathlib import Path; from execution.ledger.writer import Ledger;"
+            "ledger = Ledger(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+        )
+        with subprocess.Popen(
+            [sys.executable, "-c", script, path],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as holder:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "held\n"
+            with pytest.raises(Fatal, match=f"process {holder.pid} "):
+                Ledger(path)
+            holder.kill()
+            holder.wait()
+
+        Ledger(path).close()
+
+    def test_lock_is_given_back_when_opening_fails(self, path):
+        """A file that cannot be opened does not stay locked."""
+        path.write_bytes(b"not a database, but long enough to have a header" * 50)
+        for _ in range(2):
+            with pytest.raises(Fatal, match="not a database"):
+                Ledger(path)
+
+    def test_folder_that_cannot_be_made(self, tmp_path):
+        """A state folder that is a file is an error in words, with what to do."""
+        (tmp_path / "state").write_text("")
+        with pytest.raises(Fatal, match="Check that the folder can be written"):
+            Ledger(tmp_path / "state" / "live" / "ledger.sqlite")
+
+    def test_readers_are_not_writers(self, path):
+        """A reader works beside the writer and cannot change anything."""
+        with open_ledger(path) as ledger, LedgerReader(path) as reader:
+            buy(ledger)
+            assert len(reader.trades()) == 1
+            with pytest.raises(sqlite3.OperationalError, match="readonly"):
+                reader._connection.execute("UPDATE runs SET note = 'x'")
+
+
+class TestDurability:
+    def test_settings_of_the_connection(self, path):
+        """WAL, fsync at every commit, and foreign keys are really on."""
+        with Ledger(path) as ledger:
+            values = {
+                name: ledger._connection.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("journal_mode", "synchronous", "foreign_keys")
+            }
+        assert values == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+    def test_killed_while_writing(self, path):
+        """Every write that was acknowledged before a kill -9 is there afterwards, and the file is sound."""
+        script = """
+import sys
+from pathlib import Path
+sys.path.insert(0, "tests")
+from ledger_builders import buy, open_ledger
+ledger = open_ledger(Path(sys.argv[1]))
+for number in range(1, 100_000):
+    buy(ledger, number)
+    print(number, flush=True)
+"""
+        with subprocess.Popen(
+            [sys.executable, "-c", script, path], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        ) as child:
+            assert child.stdout is not None
+            for line in child.stdout:
+                if int(line) >= 20:
+                    child.send_signal(signal.SIGKILL)
+                    break
+            acknowledged = int(([line, *child.stdout.read().split()])[-1])
+        assert child.returncode == -signal.SIGKILL
+
+        with Ledger(path) as ledger, LedgerReader(path) as reader:
+            assert ledger._connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+            assert ledger._connection.execute("PRAGMA foreign_key_check").fetchall() == []
+            bought = [trade.slug for trade in reader.trades()]
+            assert bought[:acknowledged] == [market(n).slug for n in range(1, acknowledged + 1)]
+            assert len(bought) - acknowledged in (0, 1)
+            assert reader.last_run().ended_ns is None
+
+    def test_full_disk_stops_the_bot_and_keeps_what_was_there(self, path):
+        """SQLite's own "disk is full" becomes Fatal with what to do; earlier rows stay readable."""
+        with open_ledger(path) as ledger:
+            buy(ledger)
+            pages = ledger._connection.execute("PRAGMA page_count").fetchone()[0]
+            ledger._connection.execute(f"PRAGMA max_page_count = {pages}")
+            with pytest.raises(Fatal, match=r"ledger cannot be written.* full\. Free some space"):
+                list(map(ledger.record_decision, (decision(n, history=100) for n in range(2, 50))))
+            with LedgerReader(path) as reader:
+                assert len(reader.trades()) == 1
+            ledger._connection.execute("PRAGMA max_page_count = 100000")
+            buy(ledger, 2)
+
+    def test_half_a_verb_is_nothing(self, path):
+        """A verb that fails in its second statement leaves nothing of its first."""
+        with open_ledger(path) as ledger, LedgerReader(path) as reader:
+            run_sql(
+                path,
+                "CREATE TRIGGER broken BEFORE INSERT ON decisions BEGIN SELECT RAISE(ABORT, 'broken'); END",
+            )
+            with pytest.raises(Fatal, match="broken"):
+                ledger.record_decision(decision())
+            assert reader._connection.execute("SELECT count(*) FROM markets").fetchone()[0] == 0
+
+
+class TestVersions:
+    def test_new_file_has_taken_all_steps(self, path):
+        """A fresh ledger carries the version and the mark by which it is known."""
+        Ledger(path).close()
+
+        assert pragma(path, "user_version") == len(schema.STEPS)
+        assert pragma(path, "application_id") == schema.APPLICATION_ID
+
+    def test_newer_file_is_refused(self, path):
+        """Neither writer nor reader touches a file of a later version."""
+        Ledger(path).close()
+        run_sql(path, "PRAGMA user_version = 99")
+
+        for opener in (Ledger, LedgerReader):
+            with pytest.raises(Fatal, match=r"version 99, newer than this program.*Update the program"):
+                opener(path)
+
+    def test_older_file_is_brought_up_to_date(self, path, monkeypatch):
+        """A later step runs on an existing file and keeps its rows; before that a reader asks for the bot."""
+        with open_ledger(path) as ledger:
+            buy(ledger)
+        monkeypatch.setattr(
+            "execution.ledger.connection.STEPS", (*schema.STEPS, "CREATE TABLE later (x INTEGER);")
+        )
+        with pytest.raises(Fatal, match="Start the bot once"):
+            LedgerReader(path)
+
+        Ledger(path).close()
+
+        assert pragma(path, "user_version") == len(schema.STEPS) + 1
+        with LedgerReader(path) as reader:
+            assert len(reader.trades()) == 1
+
+    def test_failing_step_leaves_the_old_version(self, path, monkeypatch):
+        """A migration that breaks half-way is rolled back as a whole."""
+        with open_ledger(path) as ledger:
+            buy(ledger)
+        broken = "CREATE TABLE later (x INTEGER); INSERT INTO nowhere VALUES (1);"
+        with monkeypatch.context() as patch:
+            patch.setattr("execution.ledger.connection.STEPS", (*schema.STEPS, broken))
+            with pytest.raises(Fatal, match="no such table: nowhere"):
+                Ledger(path)
+
+        assert pragma(path, "user_version") == len(schema.STEPS)
+        with Ledger(path) as ledger:
+            assert not ledger._connection.execute(
+                "SELECT 1 FROM sqlite_master WHERE name = 'later'"
+            ).fetchall()
+
+
+class TestDamage:
+    @pytest.mark.parametrize("opener", [Ledger, LedgerReader])
+    def test_file_that_is_no_database(self, path, opener):
+        """Garbage in place of the ledger is refused with how to go on, and left as it is."""
+        garbage = b"garbage" * 1000
+        path.write_bytes(garbage)
+
+        with pytest.raises(Fatal, match=r"not a database.*put a backup back"):
+            opener(path)
+
+        assert path.read_bytes() == garbage
+
+    def test_damaged_page(self, path):
+        """A ledger with one page of fills overwritten is found out at the start, not in a trade."""
+        with open_ledger(path) as ledger:
+            buy(ledger)
+            root, size = ledger._connection.execute(
+                "SELECT rootpage, (SELECT page_size FROM pragma_page_size) FROM sqlite_master"
+                " WHERE name = 'fills'"
+            ).fetchone()
+        with path.open("r+b") as file:
+            file.seek((root - 1) * size + 8)
+            file.write(b"\xff\xff")
+
+        with pytest.raises(Fatal, match=r"(is damaged|is malformed).*put a backup back"):
+            Ledger(path)
+
+    def test_somebody_elses_database(self, path):
+        """Another program's SQLite file is not turned into a ledger."""
+        run_sql(path, "CREATE TABLE notes (x)")
+
+        for opener in (Ledger, LedgerReader):
+            with pytest.raises(Fatal, match="not a ledger"):
+                opener(path)
+
+    def test_no_file_to_read(self, path):
+        """A reader creates nothing."""
+        with pytest.raises(Fatal, match="cannot be read"):
+            LedgerReader(path)
+        assert not path.exists()

@@ -1,0 +1,306 @@
+"""What the ledger answers: trades, what is open, what the limits need, and the money to the last digit."""
+
+import tempfile
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ledger_builders import (
+    NOON_NS,
+    buy,
+    decision,
+    fill,
+    intent,
+    market,
+    open_ledger,
+    refusal,
+    send,
+    settlement,
+)
+
+from errors import Fatal
+from execution.ledger import FillStatus, LedgerReader, Mode, Venue, book_name, ledger_path
+from models import OrderState, Outcome, Reason, Rule
+
+MIDNIGHT_NS = NOON_NS - 12 * 3600 * 10**9
+
+
+@pytest.fixture
+def path(tmp_path):
+    return ledger_path(tmp_path, book_name(Mode.SIMULATION, Venue.RECORDED))
+
+
+@pytest.fixture
+def ledger(path):
+    with open_ledger(path, note="recorded markets of 2026-09-28") as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def reader(ledger, path):
+    with LedgerReader(path) as reader:
+        yield reader
+
+
+def test_books_are_apart():
+    """Live money has a folder of its own, whatever the venue."""
+    assert ledger_path(Path("state"), book_name(Mode.LIVE, Venue.POLYMARKET)) == Path(
+        "state/live/ledger.sqlite"
+    )
+    assert book_name(Mode.SIMULATION, Venue.POLYMARKET) == "polymarket"
+
+
+def test_a_replayed_event_is_the_same_evidence(ledger, reader):
+    """Two markets that replay one recording name the same event; without an origin each is its own."""
+    for number in (1, 2, 3):
+        buy(ledger, number)
+        ledger.record_market(market(number, origin="recording-7" if number < 3 else ""))
+
+    assert [trade.event for trade in reader.trades()] == ["recording-7", "recording-7", "0xc3"]
+
+
+def test_trade_carries_the_whole_story(ledger, reader):
+    """A trade row joins decision, order, fill, market and verdict."""
+    buy(ledger, outcome=Outcome.DOWN)
+    ledger.record_settlement(settlement(outcome=Outcome.DOWN))
+
+    (trade,) = reader.trades()
+
+    assert (trade.side, trade.winner, trade.outcome) == (Outcome.DOWN, Outcome.DOWN, "WIN")
+    assert (trade.slug, trade.condition_id, trade.rule) == (market().slug, "0xc1", Rule.TWAP60)
+    assert (trade.market_start, trade.market_end) == (market().start, market().end)
+    assert (trade.score, trade.confidence, trade.p) == (61.5, 0.72, Decimal("0.895"))
+    assert (trade.fair, trade.edge, trade.ask, trade.price_cap) == (
+        0.91,
+        0.004,
+        Decimal("0.90"),
+        Decimal("0.92"),
+    )
+    assert (trade.created_ns, trade.filled_ns, trade.settled_ns) == (
+        NOON_NS + 10**9,
+        NOON_NS + 10**9 + 1,
+        NOON_NS + 900 * 10**9,
+    )
+
+
+def test_trades_since(ledger, reader):
+    """The period counts from the moment the trade was intended, inclusive."""
+    buy(ledger, 1)
+    buy(ledger, 2)
+
+    assert [trade.intent_id for trade in reader.trades(NOON_NS + 2 * 10**9)] == ["i2-1"]
+
+
+def test_decision_comes_back_whole(ledger, reader):
+    """A stored decision equals the one that was made, so that it can be replayed."""
+    made = decision(history=100)
+
+    assert reader.decision(ledger.record_decision(made)) == made
+
+
+def test_missing_decision(reader):
+    """Asking for evidence that is not there is an error in words."""
+    with pytest.raises(Fatal, match="decision 7 is not in the ledger"):
+        reader.decision(7)
+
+
+def test_funnel(ledger, reader):
+    """Every decision is counted once, by reason, the purchases as buy."""
+    for number, reason in enumerate((Reason.NO_ASK, Reason.NO_TREND, Reason.NO_ASK), start=1):
+        ledger.record_decision(refusal(number, reason))
+    ledger.record_decision(decision(4))
+
+    assert list(reader.decision_counts().items()) == [("no_ask", 2), ("buy", 1), ("no_trend", 1)]
+    assert reader.decision_counts(NOON_NS + 4) == {"buy": 1}
+    assert reader.last_decision() == reader.decisions()[-1]
+    assert (reader.decisions()[0].reason, reader.decisions()[0].ask) == (Reason.NO_ASK, None)
+
+
+def test_every_reason_and_rule_fits_the_schema(ledger, reader):
+    """A reason or rule added to the models without a migration would stop the bot: this finds it first."""
+    for number, reason in enumerate(Reason, start=1):
+        ledger.record_decision(refusal(number, reason))
+    for number, rule in enumerate(Rule, start=100):
+        ledger.record_market(market(number, rule=rule))
+
+    assert set(reader.decision_counts()) == set(Reason)
+
+
+def test_every_order_state_fits_the_schema(ledger, reader):
+    """Each state an order can be in can be stored."""
+    buy(ledger, 1)
+    buy(ledger, 2)
+    ledger.record_fill_status("t2-1", FillStatus.FAILED)
+    send(ledger, 3)
+    for number, state in enumerate((OrderState.NO_FILL, OrderState.REFUSED, OrderState.UNKNOWN), start=4):
+        ledger.record_state(send(ledger, number), state)
+    ledger.record_intent(intent(ledger.record_decision(decision(7)), 7))
+
+    assert reader.order_counts() == dict.fromkeys(OrderState, 1)
+
+
+def test_pending_settlements(ledger, reader):
+    """Bought and possibly bought markets wait for a verdict; untouched and dead ones do not."""
+    buy(ledger, 3)
+    send(ledger, 2)
+    ledger.record_state(send(ledger, 4), OrderState.NO_FILL)
+    ledger.record_market(market(5))
+    buy(ledger, 6)
+    ledger.record_settlement(settlement(6))
+
+    assert reader.pending_settlements() == [market(2).slug, market(3).slug]
+
+
+def test_open_intents_include_what_a_crash_left(ledger, reader):
+    """An intent without an order id is in the list of what has to be looked into."""
+    ledger.record_intent(intent(ledger.record_decision(decision())))
+
+    (row,) = reader.open_intents()
+
+    assert (row.state, row.order_id, row.intent.intent_id) == (OrderState.INTENT, None, "i1-1")
+
+
+def test_living_intents_are_what_a_successor_must_know(ledger, reader):
+    """In flight or matched without a verdict, yes; settled, dead and reversed, no."""
+    buy(ledger, 1)
+    buy(ledger, 2)
+    ledger.record_settlement(settlement(2))
+    ledger.record_state(send(ledger, 3), OrderState.NO_FILL)
+    ledger.record_state(send(ledger, 4), OrderState.UNKNOWN)
+    buy(ledger, 5)
+    ledger.record_fill_status("t5-1", FillStatus.FAILED)
+
+    assert [row.intent.intent_id for row in reader.living_intents()] == ["i1-1", "i4-1"]
+
+
+def test_markets_come_back_as_they_were(ledger, reader):
+    """A market that waits for its verdict is the one that was recorded, with its newest tick."""
+    buy(ledger)
+    finer = market(tick=Decimal("0.001"))
+    ledger.record_market(finer)
+
+    assert reader.pending_markets() == [finer]
+    assert reader.settled_markets() == 0
+
+    ledger.record_settlement(settlement())
+
+    assert reader.pending_markets() == []
+    assert reader.settled_markets() == 1
+
+
+def test_balance_and_its_peak(ledger, reader, path):
+    """The balance follows the verdicts in their order; the peak stays after a loss, also in the next run."""
+    assert reader.balances() == (1000, 1000)
+    buy(ledger, 1)
+    buy(ledger, 2)
+    ledger.record_settlement(settlement(1, Outcome.DOWN, NOON_NS + 2))
+    ledger.record_settlement(settlement(2, Outcome.UP, NOON_NS + 1))
+
+    assert reader.market_pnl(market(2).slug) == Decimal("0.10307")
+    assert reader.market_pnl(market(3).slug) is None
+    assert reader.settled_pnl() == Decimal("-0.89386")
+    ledger.close()
+    with open_ledger(path):
+        assert reader.balances() == (Decimal("999.10614"), Decimal("1000.10307"))
+
+
+class TestRiskFigures:
+    def test_unknown_order_counts_at_its_worst(self, ledger, reader):
+        """An unknown $1 order costs a dollar and the highest fee there is on a dollar: 7 %."""
+        ledger.record_state(send(ledger), OrderState.UNKNOWN)
+
+        figures = reader.risk_figures(MIDNIGHT_NS)
+
+        assert (figures.unsettled, figures.open_positions) == (Decimal("1.07"), 1)
+
+    def test_unsettled_trade_counts_as_lost(self, ledger, reader):
+        """A position without a verdict stands at minus cost and fee."""
+        buy(ledger)
+
+        figures = reader.risk_figures(MIDNIGHT_NS)
+
+        assert (figures.realised, figures.unsettled) == (0, Decimal("0.99693"))
+        assert figures.day_pnl == Decimal("-0.99693")
+
+    def test_partly_filled_order_in_flight_is_not_counted_twice(self, ledger, reader):
+        """While the venue's answer is out, the order's worst case covers the fills seen so far."""
+        send(ledger)
+        ledger.record_fill(fill(shares="0.5"))
+
+        assert reader.risk_figures(MIDNIGHT_NS).unsettled == Decimal("1.07")
+
+    def test_only_today_is_realised(self, ledger, reader):
+        """A loss settled before midnight does not count against today's limit."""
+        buy(ledger, 1)
+        ledger.record_settlement(settlement(1, Outcome.DOWN, MIDNIGHT_NS - 1))
+        buy(ledger, 2)
+        ledger.record_settlement(settlement(2, Outcome.UP, MIDNIGHT_NS))
+
+        assert reader.risk_figures(MIDNIGHT_NS).realised == Decimal("0.10307")
+
+    def test_same_instant(self, ledger, reader):
+        """A match written between two questions of a snapshot is seen by neither."""
+        send(ledger)
+        with reader.snapshot():
+            before = reader.risk_figures(MIDNIGHT_NS)
+            ledger.record_fill(fill())
+            ledger.record_state("i1-1", OrderState.MATCHED)
+            assert reader.risk_figures(MIDNIGHT_NS) == before
+            assert reader.trades() == []
+
+        assert len(reader.trades()) == 1
+
+
+def test_empty_ledger_answers(tmp_path):
+    """A ledger without a run has no trades, no cash and no last anything."""
+    from execution.ledger.writer import Ledger
+
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path), LedgerReader(path) as reader:
+        assert reader.trades() == []
+        assert reader.last_run() is None
+        assert reader.last_decision() is None
+        assert reader.cash_flow() is None
+        assert reader.last_cash_check() is None
+        assert reader.risk_figures(0).open_positions == 0
+
+
+cents = st.decimals("0.01", "0.99", places=2)
+trade = st.tuples(
+    st.decimals("0.0001", "250", places=4),
+    cents,
+    st.decimals("0", "5", places=5),
+    st.sampled_from(Outcome),
+    st.sampled_from(Outcome),
+    st.booleans(),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(trade, min_size=1, max_size=5))
+def test_sum_of_pnl_is_change_of_cash(trades):
+    """Whatever is bought, lost, won or reversed: P&L and cash agree to the last digit."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.sqlite"
+        with open_ledger(path) as ledger, LedgerReader(path) as reader:
+            for number, (shares, price, fee, side, winner, fails) in enumerate(trades, start=1):
+                buy(ledger, number, outcome=side, shares=str(shares), price=str(price), fee=str(fee))
+                if fails:
+                    ledger.record_fill_status(f"t{number}-1", FillStatus.FAILED)
+                ledger.record_settlement(settlement(number, winner))
+            for slug, amount in reader.claimable().items():
+                ledger.record_redemption(slug, amount)
+
+            flow = reader.cash_flow()
+
+            assert flow.cash - flow.starting == sum(trade.pnl for trade in reader.trades())
+            assert flow.claimable == 0
+            assert ledger.record_cash_check(flow.cash).difference == 0
+
+
+def test_time_of_the_fixture():
+    """The fixtures' noon is the noon their names say."""
+    assert datetime.fromtimestamp(NOON_NS // 10**9, UTC).isoformat() == "2026-09-28T12:00:00+00:00"

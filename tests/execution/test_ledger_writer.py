@@ -1,0 +1,381 @@
+"""The verbs: what each keeps, what it refuses, and what it takes for no news."""
+
+import sqlite3
+from decimal import Decimal
+
+import pytest
+from ledger_builders import (
+    buy,
+    clock,
+    decision,
+    fill,
+    intent,
+    market,
+    open_ledger,
+    send,
+    settlement,
+)
+
+from errors import Fatal, Refused
+from execution.ledger import FillStatus, LedgerReader, Mode, Venue
+from execution.ledger.writer import Ledger
+from models import OrderState, Outcome
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "recorded" / "ledger.sqlite"
+
+
+@pytest.fixture
+def ledger(path):
+    with open_ledger(path) as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def reader(ledger, path):
+    with LedgerReader(path) as reader:
+        yield reader
+
+
+def state_of(reader, number=1):
+    return [row.state for row in reader.attempts(market(number).slug)]
+
+
+def history(path):
+    """Every state change there is, as (state, detail)."""
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute("SELECT state, detail FROM order_states ORDER BY id").fetchall()
+    finally:
+        connection.close()
+
+
+class TestOneMarketOnce:
+    @pytest.mark.parametrize(
+        "state", [OrderState.SENT, OrderState.UNKNOWN, OrderState.MATCHED, OrderState.REVERSED]
+    )
+    def test_living_intent_blocks_the_market(self, ledger, reader, state):
+        """A second intent is refused while the first may have spent money, and also after a reversal."""
+        intent_id = send(ledger)
+        if state is OrderState.REVERSED:
+            ledger.record_state(intent_id, OrderState.MATCHED)
+        if state is not OrderState.SENT:
+            assert ledger.record_state(intent_id, state)
+        decision_id = ledger.record_decision(decision())
+
+        with pytest.raises(Refused, match=f"i1-1 in state {state}"):
+            ledger.record_intent(intent(decision_id, attempt=2))
+
+        assert state_of(reader) == [state]
+
+    @pytest.mark.parametrize("state", [OrderState.NO_FILL, OrderState.REFUSED])
+    def test_dead_intent_makes_room(self, ledger, reader, state):
+        """After a clean no-fill or a refusal the market may be tried again."""
+        ledger.record_state(send(ledger), state)
+
+        send(ledger, attempt=2)
+
+        assert state_of(reader) == [state, OrderState.SENT]
+
+    def test_the_file_itself_enforces_it(self, ledger, path):
+        """Even a writer that forgets the rule cannot insert a second living intent."""
+        send(ledger)
+        connection = sqlite3.connect(path)
+        try:
+            columns = [row[1] for row in connection.execute("PRAGMA table_info(intents)")]
+            copied = ", ".join({"intent_id": "'other'", "order_id": "'0xother'"}.get(c, c) for c in columns)
+            with pytest.raises(sqlite3.IntegrityError, match=r"intents.session, intents.slug"):
+                connection.execute(f"INSERT INTO intents SELECT {copied} FROM intents")
+        finally:
+            connection.close()
+
+    def test_survives_a_restart(self, ledger, path):
+        """The block holds for the next process that opens the file."""
+        send(ledger)
+        ledger.close()
+
+        with open_ledger(path) as again, pytest.raises(Refused):
+            again.record_intent(intent(again.record_decision(decision()), attempt=2))
+
+    def test_a_fresh_practice_account_may_trade_the_recorded_market_again(self, ledger, path):
+        """Another session is another account: the same slug is free there, and its money separate."""
+        buy(ledger)
+        ledger.close()
+
+        with open_ledger(path, session="venue-2") as again, LedgerReader(path) as reader:
+            assert reader.traded_slugs() == frozenset()
+            send(again, attempt=2)
+            assert reader.traded_slugs() == {market().slug}
+            assert reader.cash_flow().cash == 1000
+            assert reader.cash_flow(session="").cash < 1000
+
+    @pytest.mark.parametrize(
+        ("mode", "venue"), [(Mode.LIVE, Venue.POLYMARKET), (Mode.SIMULATION, Venue.POLYMARKET)]
+    )
+    def test_polymarket_has_one_session_for_ever(self, path, mode, venue):
+        """No caller can free a real market for a second purchase by naming a new session."""
+        with Ledger(path) as ledger, pytest.raises(Fatal, match="session"):
+            ledger.open_run(
+                mode=mode, venue=venue, clock_speed=1, starting_cash=Decimal(5), session="another"
+            )
+
+
+class TestOrders:
+    def test_order_id_is_kept_before_the_post_and_only_once(self, ledger, reader):
+        """Recording the hash makes the intent SENT; a second hash for the same intent is refused."""
+        intent_id = send(ledger)
+
+        with pytest.raises(Refused, match="not fresh"):
+            ledger.record_order_id(intent_id, "0xother")
+
+        (row,) = reader.open_intents()
+        assert (row.state, row.order_id) == (OrderState.SENT, "0xo1-1")
+
+    def test_late_unknown_does_not_undo_a_match(self, ledger, reader):
+        """A timeout that arrives after the match is no news."""
+        intent_id = buy(ledger)
+
+        assert not ledger.record_state(intent_id, OrderState.UNKNOWN, "timeout")
+
+        assert state_of(reader) == [OrderState.MATCHED]
+
+    def test_unknown_is_resolved(self, ledger, reader):
+        """An unknown order leaves the list of unknown ones when the venue has spoken."""
+        intent_id = send(ledger)
+        ledger.record_state(intent_id, OrderState.UNKNOWN, "HTTP 503")
+        assert [row.detail for row in reader.unknown_intents()] == ["HTTP 503"]
+
+        assert ledger.record_state(intent_id, OrderState.NO_FILL, "not in /data/order")
+
+        assert reader.unknown_intents() == []
+
+    def test_history_is_complete_and_cannot_be_rewritten(self, ledger, path):
+        """Each state change is a row of its own that SQLite refuses to change or delete."""
+        buy(ledger)
+
+        assert [state for state, _ in history(path)] == ["intent", "sent", "matched"]
+        connection = sqlite3.connect(path)
+        try:
+            for statement in ("UPDATE order_states SET detail = ''", "DELETE FROM order_states"):
+                with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+                    connection.execute(statement)
+        finally:
+            connection.close()
+
+    def test_unknown_intent_id(self, ledger):
+        """News about an order that was never intended stops the bot instead of being lost."""
+        with pytest.raises(Fatal, match="i9-1 is not in the ledger"):
+            ledger.record_state("i9-1", OrderState.MATCHED)
+
+
+class TestFills:
+    def test_duplicate_trade_is_ignored(self, ledger, reader):
+        """The same trade from stream and from REST counts once."""
+        send(ledger)
+
+        assert ledger.record_fill(fill())
+        assert not ledger.record_fill(fill())
+
+        assert reader.trades()[0].shares == Decimal("1.1")
+
+    def test_parts_add_up(self, ledger, reader):
+        """An order filled in two trades is one position at its average price."""
+        send(ledger)
+        ledger.record_fill(fill(part=1, shares="0.5", price="0.90", fee="0.00315"))
+        ledger.record_fill(fill(part=2, shares="0.5", price="0.92", fee="0.00258"))
+
+        (trade,) = reader.trades()
+
+        assert (trade.shares, trade.cost, trade.price, trade.fee) == (
+            Decimal("1.0"),
+            Decimal("0.910"),
+            Decimal("0.91"),
+            Decimal("0.00573"),
+        )
+
+    def test_status_moves_only_forward(self, ledger):
+        """Late and repeated status messages change nothing; the venue's last word stays the last."""
+        send(ledger)
+        ledger.record_fill(fill())
+
+        assert ledger.record_fill_status("t1-1", FillStatus.CONFIRMED)
+        assert not ledger.record_fill_status("t1-1", FillStatus.MINED)
+        assert not ledger.record_fill_status("t1-1", FillStatus.CONFIRMED)
+        assert not ledger.record_fill_status("t1-1", FillStatus.FAILED)
+
+    def test_failed_on_chain_reverses_everything(self, ledger, reader):
+        """A failed fill leaves trades, cash and exposure, the order is REVERSED, the market stays taken."""
+        before = reader.cash_flow().cash
+        buy(ledger)
+        assert reader.cash_flow().cash < before
+
+        ledger.record_fill_status("t1-1", FillStatus.FAILED)
+
+        assert reader.trades() == []
+        assert reader.cash_flow().cash == before
+        assert reader.risk_figures(0).unsettled == 0
+        assert state_of(reader) == [OrderState.REVERSED]
+        assert reader.traded_slugs() == {market().slug}
+
+    def test_one_of_two_fills_failing_keeps_the_other(self, ledger, reader):
+        """A partly failed order stays a smaller position."""
+        intent_id = send(ledger)
+        ledger.record_fill(fill(part=1, shares="0.5"))
+        ledger.record_fill(fill(part=2, shares="0.6"))
+        ledger.record_state(intent_id, OrderState.MATCHED)
+
+        ledger.record_fill_status("t1-2", FillStatus.FAILED)
+
+        assert reader.trades()[0].shares == Decimal("0.5")
+        assert state_of(reader) == [OrderState.MATCHED]
+
+    def test_late_fill_revives_a_dead_order(self, ledger, reader):
+        """A fill reported after the order was called dead is money: the market counts as traded."""
+        ledger.record_state(send(ledger), OrderState.NO_FILL)
+
+        assert ledger.record_fill(fill())
+
+        assert state_of(reader) == [OrderState.MATCHED]
+        assert reader.traded_slugs() == {market().slug}
+
+    def test_late_fill_beside_a_living_order_is_counted_and_written_down(self, ledger, reader, path):
+        """If the market was bought again meanwhile, both fills count and the history says so."""
+        ledger.record_state(send(ledger), OrderState.NO_FILL)
+        buy_again = send(ledger, attempt=2)
+        ledger.record_fill(fill(part=2, attempt=2))
+        ledger.record_state(buy_again, OrderState.MATCHED)
+
+        assert ledger.record_fill(fill(part=1, attempt=1))
+
+        assert len(reader.trades()) == 2
+        assert state_of(reader) == [OrderState.NO_FILL, OrderState.MATCHED]
+        assert history(path)[-1] == ("no_fill", "matched after i1-2 took the market: bought twice")
+
+    @pytest.mark.parametrize(
+        "wrong", [fill(outcome=Outcome.DOWN), fill(price="1.5"), fill(shares="0"), fill(shares="-1")]
+    )
+    def test_impossible_fill_is_refused(self, ledger, reader, wrong):
+        """A fill of the other side, of no shares or at no price is not written at all."""
+        send(ledger)
+
+        with pytest.raises(Fatal, match="contradicts"):
+            ledger.record_fill(wrong)
+
+        assert reader.trades() == []
+
+    def test_fill_status_of_a_stranger(self, ledger):
+        """A status for a trade the ledger never saw is an alarm, not nothing."""
+        with pytest.raises(Fatal, match="t9-9 is not in the ledger"):
+            ledger.record_fill_status("t9-9", FillStatus.MINED)
+
+
+class TestSettlement:
+    def test_win_and_loss(self, ledger, reader):
+        """A share pays one when its side won and nothing otherwise; P&L counts the fee both ways."""
+        buy(ledger, 1)
+        buy(ledger, 2, outcome=Outcome.DOWN)
+        for number in (1, 2):
+            assert ledger.record_settlement(settlement(number))
+            assert not ledger.record_settlement(settlement(number))
+
+        won, lost = reader.trades()
+
+        assert (won.outcome, won.payout, won.pnl) == ("WIN", Decimal("1.1"), Decimal("0.10307"))
+        assert (lost.outcome, lost.payout, lost.pnl) == ("LOSS", Decimal(0), Decimal("-0.99693"))
+
+    def test_contradiction_stops_the_bot(self, ledger):
+        """A venue that changes its verdict is a matter for a person."""
+        buy(ledger)
+        ledger.record_settlement(settlement())
+
+        with pytest.raises(Fatal, match="was settled Up by gamma and is Down"):
+            ledger.record_settlement(settlement(outcome=Outcome.DOWN))
+
+    def test_market_with_other_tokens_stops_the_bot(self, ledger):
+        """The same slug with swapped tokens would buy the wrong side."""
+        ledger.record_market(market())
+
+        with pytest.raises(Fatal, match=r"was .* before"):
+            ledger.record_market(market(up_token="12", down_token="11"))
+
+    def test_tick_may_change(self, ledger):
+        """A finer tick near the end of a market is ordinary."""
+        ledger.record_market(market())
+        ledger.record_market(market(tick=Decimal("0.001")))
+
+
+class TestCash:
+    def test_account_from_stake_to_redemption(self, ledger, reader):
+        """Cash falls by cost and fee, is owed the payout, and gets it with the redemption, once."""
+        buy(ledger)
+        ledger.record_settlement(settlement())
+        assert reader.cash_flow().cash == Decimal("999.00307")
+        assert reader.claimable() == {market().slug: Decimal("1.1")}
+
+        assert ledger.record_redemption(market().slug, Decimal("1.1"))
+        assert not ledger.record_redemption(market().slug, Decimal("1.1"))
+
+        assert reader.cash_flow().cash == Decimal("1000.10307")
+        assert reader.claimable() == {}
+        assert reader.cash_flow().claimable == 0
+
+    def test_check_keeps_both_and_the_difference(self, ledger, reader):
+        """The comparison with the venue's balance is kept to the last digit."""
+        buy(ledger)
+
+        check = ledger.record_cash_check(Decimal("999.00300"))
+
+        assert check.difference == Decimal("-0.00007")
+        assert reader.last_cash_check() == check
+
+    def test_deposit_between_runs_is_drift(self, ledger, reader, path):
+        """A balance that changed while the bot was away is taken over and shown, not mistaken for P&L."""
+        ledger.close()
+
+        with open_ledger(path, cash="1250"):
+            assert reader.cash_flow().drift == 250
+            assert reader.cash_flow().cash == 1250
+
+    def test_no_drift_while_an_order_is_unknown(self, ledger, reader, path):
+        """A balance that is lower because of an unknown order is not called a withdrawal."""
+        ledger.record_state(send(ledger), OrderState.UNKNOWN)
+        ledger.close()
+
+        with open_ledger(path, cash="999"):
+            assert reader.cash_flow().drift == 0
+
+    def test_no_drift_while_a_position_is_open(self, ledger, reader, path):
+        """A position paid out while the bot was away is not a deposit: its settlement will book it."""
+        buy(ledger)
+        ledger.close()
+
+        with open_ledger(path, cash="1000.5"):
+            assert reader.cash_flow().drift == 0
+
+    @pytest.mark.parametrize("amount", ["NaN", "Infinity"])
+    def test_no_amount(self, ledger, amount):
+        """Not-a-number never reaches the file."""
+        with pytest.raises(Fatal, match="is not an amount"):
+            ledger.record_cash_check(Decimal(amount))
+
+
+class TestRuns:
+    def test_nothing_without_a_run(self, path):
+        """A verb outside a run is a mistake that is said."""
+        with Ledger(path, clock()) as ledger, pytest.raises(Fatal, match="no run is open"):
+            ledger.record_decision(decision())
+
+    def test_paper_and_live_never_share_a_file(self, ledger, path):
+        """A file that has seen paper runs refuses a live one."""
+        with pytest.raises(Fatal, match="keeps simulation runs on recorded, not live on polymarket"):
+            ledger.open_run(mode=Mode.LIVE, venue=Venue.POLYMARKET, clock_speed=1, starting_cash=Decimal(10))
+
+    def test_end_of_a_run(self, ledger, reader):
+        """A run closed in good order has an end; one that crashed has none."""
+        assert reader.last_run().ended_ns is None
+
+        ledger.close_run()
+
+        assert reader.last_run().ended_ns > reader.last_run().started_ns

@@ -1,0 +1,118 @@
+"""The meaning of each answer to POST /order, one row of the outcome table a test."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from execution.outcomes import Kind, classify
+
+FAK_MISS = (
+    "no orders found to match with FAK order. FAK orders are partially filled or killed if no match is found."
+)
+MATCHED = {
+    "errorMsg": "",
+    "makingAmount": "1.199999",
+    "orderID": "0x1",
+    "status": "matched",
+    "success": True,
+    "takingAmount": "2.181817",
+    "tradeIDs": ["t1"],
+    "transactionsHashes": [],
+}
+
+
+def test_matched_carries_the_venues_own_figures():
+    """A match reports what the venue took and gave, not what was asked for."""
+    outcome = classify(200, MATCHED)
+    assert outcome.kind is Kind.MATCHED
+    assert (outcome.making, outcome.taking) == (Decimal("1.199999"), Decimal("2.181817"))
+    assert outcome.trade_ids == ("t1",)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, {"error": FAK_MISS, "orderID": "0x1"}),
+        (200, {"success": False, "errorMsg": FAK_MISS, "orderID": "0x1", "status": "unmatched"}),
+        (500, {"error": "there are no matching orders"}),
+        (400, {"error": "order couldn't be fully filled. FOK orders are fully filled or killed."}),
+        (200, {"success": True, "errorMsg": "", "orderID": "", "status": "unmatched", "takingAmount": "0"}),
+    ],
+)
+def test_no_liquidity_in_any_form_is_a_clean_no_fill(status, body):
+    """The venue's several ways of saying that nothing matched all allow another attempt."""
+    assert classify(status, body).kind is Kind.NO_FILL
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (
+            400,
+            {"error": "not enough balance / allowance: the balance is not enough -> balance: 0"},
+        ),
+        (400, {"error": "invalid amount for a marketable BUY order ($0.99), min size: $1"}),
+        (400, {"error": "order_version_mismatch"}),
+        (401, {"error": "Unauthorized/Invalid api key"}),
+        (403, "<html><title>403 Forbidden</title></html>"),
+        (404, {"error": "market not found"}),
+        (429, {"error": "Too Many Requests"}),
+        (503, {"error": "trading is disabled"}),
+        (
+            503,
+            {
+                "error": "post-only mode: only post-only orders and cancels are allowed",
+                "code": "post_only_mode",
+            },
+        ),
+        (200, {"success": False, "errorMsg": "not enough balance / allowance", "orderID": "", "status": ""}),
+    ],
+)
+def test_a_refusal_is_final_and_says_why(status, body):
+    """What the venue turned away before matching is refused, in the venue's words."""
+    outcome = classify(status, body)
+    assert outcome.kind is Kind.REFUSED
+    assert outcome.reason
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (None, "Request exception!"),
+        (425, {"error": "Too Early"}),
+        (500, {"error": "order timed out"}),
+        (500, {"error": "could not run the execution"}),
+        (502, "<html>Bad Gateway</html>"),
+        (503, {"error": "service unavailable"}),
+        (400, {"error": "order 0x1 is invalid. Duplicated."}),
+        (400, {"error": "order match delayed due to market conditions"}),
+        (200, "not json"),
+        (200, {**MATCHED, "status": "delayed", "takingAmount": "", "makingAmount": ""}),
+        (200, {**MATCHED, "status": "live", "takingAmount": "", "makingAmount": ""}),
+        (200, {**MATCHED, "takingAmount": ""}),
+    ],
+)
+def test_whatever_may_exist_is_unknown(status, body):
+    """An order that may exist is never reported as dead."""
+    assert classify(status, body).kind is Kind.UNKNOWN
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(st.sampled_from(["success", "errorMsg", "status", "takingAmount"]), inner)
+    ),
+)
+
+
+@given(st.one_of(st.none(), st.integers(100, 599)), JSON)
+def test_any_answer_has_a_meaning(status, body):
+    """No answer whatever makes the reading of answers fail, and only a real match is a match."""
+    outcome = classify(status, body)
+    if outcome.kind is Kind.MATCHED:
+        assert status == 200
+        assert outcome.taking is not None
+        assert outcome.taking > 0

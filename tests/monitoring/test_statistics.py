@@ -1,0 +1,200 @@
+"""The statistics: right sums, known intervals and tests, and no claim that the sample cannot carry."""
+
+import random
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from execution.ledger import TradeRow
+from models import OrderState, Outcome, Rule
+from monitoring.statistics import binomial_p_value, break_even, required_markets, statistics, wilson
+
+
+def trade(won, price="0.90", *, number=0, stake="1", rate="0.07"):
+    """A trade of `stake` pUSD at `price`; `won` is None while it is pending."""
+    paid, cost = Decimal(price), Decimal(stake)
+    shares = cost / paid
+    fee = (shares * Decimal(rate) * paid * (1 - paid)).quantize(Decimal("0.00001"))
+    payout = None if won is None else shares if won else Decimal(0)
+    return TradeRow(
+        intent_id=str(number),
+        decision_id=1,
+        run_id=1,
+        session="",
+        slug=f"btc-updown-15m-{number}",
+        condition_id=f"0x{number}",
+        market_start=0,
+        market_end=900,
+        side=Outcome.UP,
+        state=OrderState.MATCHED,
+        created_ns=number,
+        filled_ns=number,
+        usd=cost,
+        ask=paid,
+        price_cap=paid,
+        shares=shares,
+        cost=cost,
+        fee=fee,
+        p=paid,
+        fair=None,
+        edge=None,
+        score=None,
+        confidence=None,
+        rule=Rule.TWAP60,
+        winner=None if won is None else Outcome.UP if won else Outcome.DOWN,
+        settled_ns=None,
+        payout=payout,
+        pnl=None if payout is None else payout - cost - fee,
+    )
+
+
+def sample(wins, losses, price="0.90", **changes):
+    return [trade(i < wins, price, number=i, **changes) for i in range(wins + losses)]
+
+
+def test_sums():
+    """Money adds up exactly, and pending trades count in their own place only."""
+    numbers = statistics([*sample(3, 1, "0.80"), trade(None, number=9)])
+
+    assert (numbers.n, numbers.wins, numbers.losses, numbers.pending) == (4, 3, 1, 1)
+    assert (numbers.staked, numbers.staked_pending, numbers.fees) == (4, 1, Decimal("0.05600"))
+    assert numbers.payouts == Decimal("3.75")
+    assert numbers.pnl == numbers.payouts - numbers.staked - numbers.fees == Decimal("-0.30600")
+
+
+def test_nothing_settled():
+    """Without a settled trade there is no rate, and the verdict says chance."""
+    numbers = statistics([trade(None)])
+
+    assert (numbers.n, numbers.pending, numbers.win_rate, numbers.break_even) == (0, 1, None, None)
+    assert "not distinguishable from chance" in numbers.verdict.lower()
+
+
+@pytest.mark.parametrize(
+    ("price", "even"),
+    [("0.50", 0.5175), ("0.60", 0.6168), ("0.75", 0.76313), ("0.90", 0.9063), ("0.99", 0.99069)],
+)
+def test_break_even_is_the_venues(price, even):
+    """Break-even is price plus fee per share, as the venue's fee formula gives it."""
+    assert break_even(trade(True, price, stake="100")) == pytest.approx(even, abs=1e-5)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["0.6", "0.75", "0.9", "0.97"]), st.booleans()), min_size=1))
+def test_at_break_even_the_mean_is_zero(trades):
+    """If every trade won with its break-even chance, the expected P&L would be zero."""
+    rows = [trade(won, price, number=i) for i, (price, won) in enumerate(trades)]
+
+    expected = sum(break_even(row) * float(row.shares) - float(row.cost + row.fee) for row in rows)
+
+    assert expected == pytest.approx(0, abs=1e-9)
+    assert statistics(rows).break_even == pytest.approx(sum(map(break_even, rows)) / len(rows))
+
+
+@pytest.mark.parametrize(
+    ("rate", "n", "low", "high"),
+    [(0.5, 10, 0.2366, 0.7634), (1.0, 14, 0.7847, 1.0), (0.0, 20, 0.0, 0.1611), (0.9, 300, 0.8609, 0.9290)],
+)
+def test_wilson_against_published_values(rate, n, low, high):
+    """The interval agrees with the textbook, also where nothing or everything was won."""
+    assert wilson(rate, n) == pytest.approx((low, high), abs=1e-3)
+
+
+def test_wilson_needs_an_observation():
+    """An interval of nothing is an error, not the whole line."""
+    with pytest.raises(ValueError, match="n is 0"):
+        wilson(0.5, 0)
+
+
+@pytest.mark.parametrize(
+    ("wins", "n", "chance", "p"),
+    [(7, 10, 0.5, 0.34375), (10, 10, 0.5, 0.001953125), (18, 20, 0.9, 1.0), (0, 5, 0.5, 0.0625)],
+)
+def test_exact_binomial_against_known_values(wins, n, chance, p):
+    """The two-sided exact test gives what any statistics package gives."""
+    assert binomial_p_value(wins, n, chance) == pytest.approx(p, rel=1e-6)
+
+
+@given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.01, 0.99))
+def test_exact_binomial_is_a_probability(outcome, chance):
+    """A p-value lies between zero and one, and is the same seen from the other side."""
+    wins, n = outcome
+    p = binomial_p_value(wins, n, chance)
+
+    assert 0 < p <= 1
+    assert binomial_p_value(n - wins, n, 1 - chance) == pytest.approx(p, rel=1e-3)
+
+
+def test_required_sample():
+    """At 90 cents about 1,900 markets can show two points; near one dollar, ten losses are waited for."""
+    assert required_markets(0.9) == 1856
+    assert required_markets(0.1) == 1856
+    assert required_markets(0.99) == 1000
+    assert 4800 < required_markets(0.5) < 5000
+
+
+class TestVerdict:
+    def test_all_won_is_not_an_edge(self):
+        """Fourteen of fourteen at 92 cents has no spread of its own, and is still chance."""
+        numbers = statistics(sample(14, 0, "0.92"))
+
+        assert numbers.verdict.startswith("Not distinguishable from chance: 14 distinct markets settled")
+        assert numbers.p_value == pytest.approx(0.63, abs=0.02)
+        assert numbers.test.startswith("exact binomial")
+        assert numbers.return_se > 0.05
+        assert numbers.mean_pnl_low < 0 < numbers.mean_pnl_high
+
+    def test_large_sample_at_break_even(self):
+        """Two thousand trades that won as often as their price says are chance too."""
+        numbers = statistics(sample(1813, 187))
+
+        assert numbers.test.startswith("normal")
+        assert abs(numbers.z) < 0.1
+        assert numbers.verdict.startswith("Not distinguishable from chance: over 2,000 distinct markets")
+
+    @pytest.mark.parametrize(("wins", "word"), [(1900, "profit"), (1700, "loss")])
+    def test_large_sample_far_from_it(self, wins, word):
+        """Two thousand trades five points off are told apart from chance, in both directions."""
+        numbers = statistics(sample(wins, 2000 - wins))
+
+        assert numbers.verdict.startswith(f"A {word}, after fees")
+        assert numbers.p_value < 0.01
+        assert (numbers.mean_pnl_low > 0) is (word == "profit")
+        assert (numbers.mean_pnl_high < 0) is (word == "loss")
+
+    @pytest.mark.parametrize("wins", [17, 8])
+    def test_repeats_are_no_new_evidence(self, wins):
+        """The same 18 markets, replayed until there are thousands of trades, stay 18 observations."""
+        once = sample(wins, 18 - wins)
+        again = [_changed(row, intent_id=f"{row.intent_id}-{turn}") for turn in range(200) for row in once]
+        numbers, single = statistics(again), statistics(once)
+
+        assert (numbers.n, numbers.markets) == (3600, 18)
+        assert (numbers.wilson_low, numbers.wilson_high) == pytest.approx(wilson(wins / 18, 18))
+        assert numbers.verdict.startswith("Not distinguishable from chance: 18 distinct markets settled")
+        assert numbers.p_value == pytest.approx(single.p_value)
+        assert numbers.z == pytest.approx(single.z)
+
+    def test_chance_is_called_chance(self):
+        """Of many samples drawn at break-even odds about one in twenty, not more, is called an edge."""
+        rng = random.Random(7)
+        prices = ["0.62", "0.75", "0.88", "0.95"]
+        called = 0
+        for _ in range(60):
+            rows = []
+            for number in range(3600):
+                price = prices[number % 4]
+                even = float(price) + 0.07 * float(price) * (1 - float(price))
+                rows.append(_changed(FAIR[price, rng.random() < even], condition_id=str(number)))
+            called += not statistics(rows).verdict.startswith("Not")
+        assert called <= 8
+
+
+def _changed(row, **changes):
+    return TradeRow(**{name: getattr(row, name) for name in TradeRow.__struct_fields__} | changes)
+
+
+FAIR = {
+    (price, won): trade(won, price) for price in ("0.62", "0.75", "0.88", "0.95") for won in (True, False)
+}

@@ -1,0 +1,89 @@
+"""Settings: what is wrong is named with its key, its value and what is allowed."""
+
+import re
+
+import pytest
+
+from config import ROOT, Settings, env_example, load_settings, open_to_others, reserved_keys
+from errors import ConfigError
+
+
+def test_defaults_need_nothing(tmp_path):
+    """An empty environment gives the documented defaults."""
+    settings = load_settings({}, tmp_path / ".env")
+    assert settings == Settings()
+    assert settings.max_price_history == 100
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("TREND_UP_THRESHOLD", "2", "TREND_UP_THRESHOLD is '2'"),
+        ("MARKET_TIMEFRAME", "1h", "'5m', '15m' or '4h'"),
+        ("WEIGHT_SPIKE", "0.9", "a sum of at most 1"),
+        ("POSITION_SIZE_USD", "5", r"at most MARKET_BUY_USD \(1.00\)"),
+        ("POSITION_SIZE_USD", "0.99", "greater than or equal to 1"),
+        ("TRADE_WINDOW_START", "850", "below TRADE_WINDOW_END"),
+        ("TREND_DOWN_THRESHOLD", "0.7", "below TREND_UP_THRESHOLD"),
+        ("ORDER_MAX_ATTEMPTS", "many", "ORDER_MAX_ATTEMPTS is 'many'"),
+        ("TRADER_ID", "nodash", "TRADER_ID is 'nodash'"),
+    ],
+)
+def test_a_bad_value_is_named(key, value, words, tmp_path):
+    """The error says key, value and what is allowed, and its exit code is 2."""
+    with pytest.raises(ConfigError, match=words) as caught:
+        load_settings({key: value}, tmp_path / ".env")
+    assert caught.value.exit_code == 2
+
+
+def test_an_unknown_key_in_env_file_stops_the_start(tmp_path):
+    """A misspelt key is an error with a suggestion, never silently without effect."""
+    file = tmp_path / ".env"
+    file.write_text("TREND_UP_TRESHOLD=0.7\n")
+    with pytest.raises(ConfigError, match="did you mean TREND_UP_THRESHOLD"):
+        load_settings({}, file)
+
+
+def test_keys_of_older_versions_are_told_not_refused(tmp_path):
+    """A key that this version has no use for does not stop the start; it is named, without its value."""
+    file = tmp_path / ".env"
+    file.write_text("REDIS_HOST=localhost\nPOLYMARKET_PK=test-key-not-a-secret\n")
+    assert load_settings({}, file) == Settings()
+    assert reserved_keys(file) == ["POLYMARKET_PK", "REDIS_HOST"]
+
+
+def test_a_readable_env_file_is_noticed(tmp_path):
+    """An .env that others may read is told from one that only its owner can."""
+    file = tmp_path / ".env"
+    file.write_text("")
+    file.chmod(0o644)
+    assert open_to_others(file)
+    file.chmod(0o600)
+    assert not open_to_others(file)
+
+
+def test_the_environment_wins_over_the_file(tmp_path):
+    """A variable of the environment overrides the same key of .env; other variables are ignored."""
+    file = tmp_path / ".env"
+    file.write_text("MAX_SLIPPAGE=0.03\nMIN_EDGE=\n")
+    settings = load_settings({"MAX_SLIPPAGE": "0.01", "UNRELATED": "x"}, file)
+    assert str(settings.max_slippage) == "0.01"
+    assert settings.min_edge is None
+
+
+def test_env_example_lists_every_setting():
+    """.env.example is the generated one, and names each setting once."""
+    text = (ROOT / ".env.example").read_text()
+    assert text == env_example()
+    keys = re.findall(r"^#([A-Z0-9_]+)=", text, re.MULTILINE)
+    assert sorted(keys) == sorted(name.upper() for name in Settings.model_fields)
+
+
+def test_env_example_uncommented_is_accepted(tmp_path):
+    """Every default in .env.example, taken literally, is a valid setting."""
+    lines = [
+        re.sub(r"\s+#.*$", "", line[1:]) for line in env_example().splitlines() if re.match(r"#[A-Z]", line)
+    ]
+    file = tmp_path / ".env"
+    file.write_text("\n".join(lines))
+    assert load_settings({}, file) == Settings()

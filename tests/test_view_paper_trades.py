@@ -1,0 +1,338 @@
+"""The viewer: what it prints for people and for programs, its exit codes, and that it starts fast."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from ledger_builders import NOON_NS, buy, market, open_ledger, send, settlement
+
+import view_paper_trades
+from execution.ledger import LedgerReader, Mode, Venue, ledger_path
+from execution.ledger.writer import Ledger
+from models import OrderState, Outcome
+
+ROOT = Path(view_paper_trades.__file__).parent
+
+
+@pytest.fixture
+def state(tmp_path):
+    """A state folder with a recorded book: a win, a loss, a pending trade and an unknown order."""
+    with open_ledger(ledger_path(tmp_path, "recorded"), note="recorded markets of 2026-09-28") as ledger:
+        buy(ledger, 1)
+        buy(ledger, 2, outcome=Outcome.DOWN, shares="1.25", price="0.8", fee="0.014")
+        buy(ledger, 3, shares="1.0526", price="0.95", fee="0.0035")
+        ledger.record_settlement(settlement(1))
+        ledger.record_settlement(settlement(2))
+        ledger.record_cash_check(Decimal("996.98307"))
+        ledger.record_state(send(ledger, 4), OrderState.UNKNOWN)
+    return tmp_path
+
+
+def run(capsys, state, *flags):
+    code = view_paper_trades.main(["--state", str(state), *flags])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.fixture
+def at_width(monkeypatch):
+    """Sets the width that the output is fitted to."""
+    return lambda columns: monkeypatch.setenv("COLUMNS", str(columns))
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_table_fits_and_is_complete(capsys, state, at_width, columns):
+    """At 80 and at 120 columns every column is there, uncut, and no line is longer than the screen."""
+    at_width(columns)
+
+    code, out, _ = run(capsys, state)
+
+    lines = out.splitlines()
+    headings = ["#", "time", "market", "dir", "stake", "price", "fee", "score", "conf", "outcome", "P&L"]
+    assert code == 0
+    assert max(map(len, lines)) <= columns
+    assert next(line for line in lines if line.lstrip().startswith("#")).split() == headings
+    place = market(2).slug if columns == 120 else "09-28 12:30"
+    row = next(line for line in lines if line.startswith("2 "))
+    assert row.split() == [
+        *("2", "09-28", "12:00", *place.split(), "DOWN", "1.00", "0.800"),
+        *("0.0140", "61.5", "72%", "LOSS", "-1.014"),
+    ]
+
+
+def test_header_names_venue_period_and_note(capsys, state, at_width):
+    """Whose markets, when, and that it is a simulation stand above the numbers."""
+    at_width(120)
+
+    _, out, _ = run(capsys, state)
+
+    assert out.startswith("PAPER TRADES (simulation): practice venue, recorded real markets\n")
+    assert "recorded markets of 2026-09-28; traded 2026-09-28 12:00 to 2026-09-28 12:00 UTC" in out
+
+
+def test_no_win_rate_stands_alone(capsys, state, at_width):
+    """The line with the win rate has n, the interval and the break-even, and the verdict follows."""
+    at_width(200)
+
+    _, out, _ = run(capsys, state)
+
+    (line,) = [line for line in out.splitlines() if line.startswith("Win rate")]
+    assert "50.0% (n = 2, 95 % interval 9.5% to 90.5%); break-even after fees is 85.9%" in line
+    assert "Not distinguishable from chance: 2 distinct markets settled" in out
+
+
+def test_unfinished_business_is_shown(capsys, state, at_width):
+    """Orders in flight, money to redeem and the cash comparison are in the text."""
+    at_width(200)
+
+    _, out, _ = run(capsys, state)
+
+    assert "1 order without a known outcome" in out
+    assert "1.10 pUSD won in 1 market" in out
+    assert "996.9856" in out
+    assert "venue said 996.9831" in out
+
+
+def test_plain_when_not_a_terminal(capsys, state):
+    """Piped output carries no escape codes."""
+    _, out, _ = run(capsys, state)
+
+    assert "\x1b" not in out
+
+
+def test_json_is_one_object_with_exact_money(capsys, state):
+    """--json prints the same numbers for programs, money to the last digit."""
+    code, out, _ = run(capsys, state, "--json")
+
+    document = json.loads(out, parse_float=Decimal)
+    assert code == 0
+    assert {
+        *("n", "wins", "losses", "pending", "staked", "fees", "pnl", "win_rate", "wilson_low"),
+        *("wilson_high", "break_even", "verdict", "cash", "venue", "since"),
+    } <= set(document)
+    assert (document["n"], document["wins"], document["losses"], document["pending"]) == (2, 1, 1, 1)
+    assert document["pnl"] == Decimal("-0.91093")
+    assert (document["venue"], document["mode"], document["since"]) == ("recorded", "simulation", None)
+    assert document["orders_in_flight"] == 1
+    cash = document["cash"]
+    assert cash["difference"] == cash["venue_cash"] - cash["ledger_cash"]
+    assert cash["venue_cash"] == Decimal("996.98307")
+
+
+def test_json_has_performance_and_funnel(capsys, state):
+    """--json carries the tracker's numbers and the funnel with every name, zeros included."""
+    document = json.loads(run(capsys, state, "--json")[1], parse_float=Decimal)
+
+    found = document["performance"]
+    assert found["equity"] == 1000 + document["pnl"] == Decimal("999.08907")
+    assert (found["realised"], found["drawdown"]["amount"]) == (document["pnl"], Decimal("0.91093"))
+    assert {group["name"]: group["statistics"]["n"] for group in found["by_side"]} == {"Up": 1, "Down": 1}
+    assert [source["source"] for source in found["by_source"]] == ["TickVelocity"]
+    stages = {stage["stage"]: stage["markets"] for stage in document["funnel"]["stages"]}
+    assert next(iter(stages)) == "seen"
+    assert (stages["seen"], stages["ordered"], stages["matched"], stages["confirmed"]) == (4, 4, 3, 0)
+    assert document["funnel"]["decisions"]["no_ask"] == 0
+    assert document["funnel"]["orders"]["unknown"] == 1
+
+
+def test_performance_signals_and_funnel_in_the_text(capsys, state, at_width):
+    """The table view shows equity, drawdown, each signal with its interval, and what stopped markets."""
+    at_width(200)
+
+    _, out, _ = run(capsys, state)
+
+    lines = {line.split("  ")[0].strip(): line for line in out.splitlines()}
+    assert "999.089 pUSD from 1000.000, realised -0.911" in lines["Equity"]
+    assert "0.911 pUSD from peak to trough, at most 0.09% of the peak" in lines["Drawdown"]
+    assert "0.10 pUSD gained for each one lost" in lines["Profit factor"]
+    assert "n = 2 markets): not distinguishable from zero" in lines["Sharpe"]
+    assert "right 100.0% (n = 2 votes in 2 markets, 95 % interval 34.2% to 100.0%)" in lines["TickVelocity"]
+    assert lines["matched"].split() == ["matched", "3", "unknown", "1"]
+    assert "Decisions: buy 4; orders: matched 3, unknown 1" in out
+
+
+def test_html_is_written_instead_of_the_table(capsys, state, tmp_path):
+    """--html writes the report, says where, and prints no table; with --json the object is still printed."""
+    target = tmp_path / "report.html"
+
+    code, out, err = run(capsys, state, "--html", str(target))
+    _, both, _ = run(capsys, state, "--html", str(target), "--json")
+
+    page = target.read_text(encoding="utf-8")
+    assert (code, err) == (0, "")
+    assert out == f"The report is in {target}. Open it in a browser.\n"
+    assert page.startswith("<!DOCTYPE html>")
+    assert "practice venue, recorded real markets" in page
+    assert 'id="plot-equity"' in page
+    assert json.loads(both)["n"] == 2
+
+
+def test_html_that_cannot_be_written(capsys, state, tmp_path):
+    """A folder that is not there is exit 1 and one line with what to do."""
+    code, out, err = run(capsys, state, "--html", str(tmp_path / "no" / "report.html"))
+
+    assert (code, out) == (1, "")
+    assert "Choose another file for --html" in err
+
+
+def test_since_begins_with_the_balance_of_then(capsys, state):
+    """With --since equity starts where the earlier trades had left it."""
+    found = json.loads(run(capsys, state, "--json", "--since", "2026-09-28T12:00:02")[1], parse_float=Decimal)
+
+    assert found["performance"]["starting"] == Decimal("1000.10307")
+    assert found["performance"]["equity"] == Decimal("999.08907")
+    assert found["funnel"]["stages"][0]["markets"] == 3
+
+
+def test_since_leaves_out_what_was_before(capsys, state):
+    """--since counts from the given moment, UTC, also when it is written with another offset."""
+    _, later, _ = run(capsys, state, "--json", "--since", "2026-09-28T12:00:02")
+    _, shifted, _ = run(capsys, state, "--json", "--since", "2026-09-28T14:00:02+02:00")
+    _, nothing, _ = run(capsys, state, "--json", "--since", "2026-09-29")
+
+    assert json.loads(later)["n"] == 1
+    assert later == shifted
+    assert json.loads(nothing)["n"] == 0
+
+
+def test_empty_ledger(capsys, tmp_path):
+    """A ledger without trades is shown as one, with nulls instead of rates, and is no failure."""
+    path = ledger_path(tmp_path, "synthetic")
+    Ledger(path).close()
+
+    code, out, _ = run(capsys, tmp_path, "--json")
+    table_code, text, _ = run(capsys, tmp_path)
+
+    document = json.loads(out)
+    assert (code, table_code) == (0, 0)
+    assert (document["n"], document["win_rate"], document["break_even"]) == (0, None, None)
+    assert set(document["cash"].values()) == {None}
+    assert "no trades" in text
+
+
+def test_no_ledger_says_what_to_run(capsys, tmp_path):
+    """Before the first run: exit 1, nothing on stdout, one line with the command on stderr."""
+    code, out, err = run(capsys, tmp_path)
+    live_code, _, live = run(capsys, tmp_path, "--live")
+    venue_code, _, venue = run(capsys, tmp_path, "--venue", "synthetic")
+
+    assert (code, live_code, venue_code) == (1, 1, 1)
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "python runner.py --test-mode" in err
+    assert "python runner.py --live" in live
+    assert "python runner.py --test-mode --venue synthetic" in venue
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [["--since", "yesterday"], ["--venue", "kalshi"], ["--nonsense"], ["--live", "--venue", "recorded"]],
+)
+def test_bad_usage(state, capsys, flags):
+    """Wrong flags exit 2 with the usage."""
+    with pytest.raises(SystemExit) as ended:
+        run(capsys, state, *flags)
+
+    assert ended.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_newest_book_is_the_default(capsys, state):
+    """Without --venue the paper book that ran last is shown; --venue chooses, live is never mixed in."""
+    later = iter(range(NOON_NS + 10**12, NOON_NS + 10**13, 10**9))
+    for mode, venue, book in (
+        (Mode.SIMULATION, Venue.SYNTHETIC, "synthetic"),
+        (Mode.LIVE, Venue.POLYMARKET, "live"),
+    ):
+        with Ledger(ledger_path(state, book), lambda: next(later)) as ledger:
+            ledger.open_run(mode=mode, venue=venue, clock_speed=1, starting_cash=Decimal(50))
+
+    def shown(*flags):
+        return json.loads(run(capsys, state, "--json", *flags)[1])
+
+    assert shown()["book"] == "synthetic"
+    assert shown("--venue", "recorded")["n"] == 2
+    assert (shown("--live")["mode"], shown("--live")["venue"]) == ("live", "polymarket")
+    assert "real money" in run(capsys, state, "--live")[1]
+
+
+def test_trades_of_a_practice_session_that_is_over(capsys, state, at_width):
+    """A pending trade whose venue is gone is named as one that stays pending."""
+    at_width(200)
+    with open_ledger(ledger_path(state, "recorded"), session="next") as ledger:
+        buy(ledger, 5)
+        _, out, _ = run(capsys, state)
+
+    assert "1 pending from practice sessions that are over" in out
+
+
+def test_damaged_ledger(capsys, state):
+    """A damaged file is exit 1 and a sentence, not a traceback."""
+    ledger_path(state, "recorded").write_bytes(b"garbage" * 1000)
+
+    code, out, err = run(capsys, state, "--venue", "recorded")
+
+    assert (code, out) == (1, "")
+    assert "not a database" in err
+
+
+def test_while_the_bot_writes(capsys, state):
+    """The viewer reads what is committed and disturbs nobody."""
+    path = ledger_path(state, "recorded")
+    with open_ledger(path) as ledger:
+        buy(ledger, 8)
+        _, out, _ = run(capsys, state, "--json")
+        buy(ledger, 9)
+        with LedgerReader(path) as reader:
+            assert len(reader.trades()) == 5
+
+    assert json.loads(out)["pending"] == 2
+
+
+class TestScript:
+    def script(self, *flags, **environment):
+        return subprocess.run(
+            [sys.executable, str(ROOT / "view_paper_trades.py"), *flags],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | environment,
+        )
+
+    def test_runs_by_itself(self, state):
+        """The script runs from any folder and exits 0; NO_COLOR and a pipe give plain text."""
+        done = self.script("--state", str(state), NO_COLOR="1")
+
+        assert done.returncode == 0, done.stderr
+        assert "Verdict" in done.stdout
+        assert "\x1b" not in done.stdout
+
+    def test_help_names_every_flag(self):
+        """--help exits 0 and explains all flags and the exit codes."""
+        done = self.script("--help")
+
+        assert done.returncode == 0
+        for word in ("--json", "--html", "--live", "--venue", "--state", "--since", "Exit code"):
+            assert word in done.stdout
+
+    def test_is_executable(self):
+        """It can be started by its name."""
+        assert (ROOT / "view_paper_trades.py").stat().st_mode & stat.S_IXUSR
+
+    def test_imports_nothing_heavy(self):
+        """Looking at results must not load the trading engine, or wait for it."""
+        code = (
+            "import sys, view_paper_trades;"
+            "print([m for m in sys.modules if m.split('.')[0] in"
+            " ('nautilus_trader', 'pandas', 'numpy', 'pydantic', 'asyncio')])"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+
+        assert done.stdout == "[]\n"

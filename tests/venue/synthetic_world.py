@@ -1,0 +1,68 @@
+"""A synthetic venue in this process whose time is in the test's hands, served on loopback."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+
+from aiohttp import web
+from venue_builders import HandClock
+
+from venue.external.services import base_urls
+from venue.sources.price_path import UNIT
+from venue.sources.synthetic import DEFAULT_SEED, SyntheticSource
+from venue.venue import Options, Venue
+from venue.wire.app import make_app
+
+
+def dollars(price: int) -> Decimal:
+    """A price of 1e-8 USD in USD."""
+    return Decimal(price).scaleb(-8)
+
+
+def in_cents(price: int) -> Decimal:
+    """A price of 1e-8 USD in USD, to the nearest cent."""
+    return (Decimal(price) / UNIT).quantize(Decimal("0.01"), rounding="ROUND_HALF_UP")
+
+
+@dataclass
+class World:
+    """The venue, its machine clock, and where its services are."""
+
+    venue: Venue
+    clock: HandClock
+    url: str
+
+    @property
+    def urls(self) -> dict[str, str]:
+        return base_urls(self.url)
+
+    @property
+    def source(self) -> SyntheticSource:
+        assert isinstance(self.venue.source, SyntheticSource)
+        return self.venue.source
+
+    @property
+    def now(self) -> tuple[int, int]:
+        """Index and second of the market that runs now."""
+        return divmod(int(self.venue.clock.market_s()) - self.venue.schedule.first_start, 900)
+
+    def spot(self) -> int:
+        """The source's price at this moment."""
+        return self.source.spot(*self.now)
+
+
+@asynccontextmanager
+async def open_world(speed: float = 1.0, seed: int = DEFAULT_SEED) -> AsyncIterator[World]:
+    """A world at the start of its first market."""
+    clock = HandClock()
+    venue = Venue(SyntheticSource(seed), Options(speed=speed), clock)
+    runner = web.AppRunner(make_app(venue), access_log=None, shutdown_timeout=0.05)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield World(venue, clock, f"http://127.0.0.1:{runner.addresses[0][1]}")
+    finally:
+        await venue.stop()
+        await runner.cleanup()
+        venue.close()

@@ -1,0 +1,320 @@
+"""Every fault, struck against a running venue, and what it leaves behind."""
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import httpx
+import pytest
+from process import HTTP, PracticeVenue
+from test_venue_feeds import event, listening, read, ready, subscription, tokens_of, until
+from venue_builders import Trader, trader_at
+from websockets.exceptions import ConnectionClosed
+
+from venue.faults import CATALOG, Faults, UnknownFault
+
+
+@pytest.fixture
+def trader(practice_venue: PracticeVenue) -> Trader:
+    return trader_at(practice_venue.url)
+
+
+@pytest.fixture
+def up(practice_venue: PracticeVenue) -> str:
+    return tokens_of(practice_venue)[1]
+
+
+def bought(venue: PracticeVenue, trader: Trader) -> bool:
+    """Whether the account's order was executed."""
+    return bool(venue.account(trader.address)["trades"])
+
+
+def confirmed(venue: PracticeVenue, trader: Trader) -> None:
+    """Return once the account's last trade is confirmed."""
+    while venue.account(trader.address)["trades"][0]["status"] != "CONFIRMED":
+        time.sleep(0.02)
+
+
+def test_a_fault_strikes_as_often_as_it_was_armed_for() -> None:
+    """Armed for two it strikes twice; armed without count until cleared; an unknown one cannot be armed."""
+    faults = Faults()
+    assert faults.take("hang") is None
+    faults.arm("hang", 2, {"seconds": 1})
+    assert [faults.take("hang") for _ in range(3)] == [{"seconds": 1}, {"seconds": 1}, None]
+    faults.arm("hang", None, {})
+    assert all(faults.take("hang") == {"seconds": 60.0} for _ in range(5))
+    faults.clear("hang")
+    assert faults.take("hang") is None
+    with pytest.raises(UnknownFault, match="unknown fault 'hung'; known: drop_before_read"):
+        faults.arm("hung", 1, {})
+
+
+def test_the_catalog_is_told_and_armed_faults_are_listed(practice_venue: PracticeVenue) -> None:
+    """/practice/info explains every fault; /practice/faults shows what is armed and how often it struck."""
+    assert practice_venue.get("/practice/info")["faults"].keys() == CATALOG.keys()
+    practice_venue.fault("gamma_500", 2)
+    HTTP.get(practice_venue.url + "/gamma/markets")
+    (armed,) = practice_venue.get("/practice/faults")
+    assert armed == {"name": "gamma_500", "left": 1, "parameters": {}, "struck": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "status", "body"),
+    [
+        ("too_early_425", {}, 425, {"error": "Too Early"}),
+        ("rate_limit_429", {}, 429, {"error": "Too Many Requests"}),
+        ("error_500", {}, 500, {"error": "order timed out"}),
+        ("error_500", {"text": "could not run the execution"}, 500, {"error": "could not run the execution"}),
+        ("unavailable_503", {}, 503, {"error": "trading is disabled"}),
+        (
+            "unavailable_503",
+            {"variant": "cancel_only"},
+            503,
+            {
+                "error": "Trading is currently cancel-only. "
+                "New orders are not accepted, but cancels are allowed."
+            },
+        ),
+        (
+            "unavailable_503",
+            {"variant": "post_only"},
+            503,
+            {
+                "error": "post-only mode: only post-only orders and cancels are allowed",
+                "code": "post_only_mode",
+                "retry_after_seconds": 79,
+            },
+        ),
+    ],
+)
+def test_an_error_before_the_order_exists(
+    practice_venue: PracticeVenue,
+    trader: Trader,
+    up: str,
+    name: str,
+    parameters: dict[str, Any],
+    status: int,
+    body: dict[str, Any],
+) -> None:
+    """The venue's status and text come back, nothing was executed, and the same order passes afterwards."""
+    practice_venue.fault(name, **parameters)
+    order = trader.buy(up, 100, 990)
+    answer = trader.post(practice_venue.url, order)
+    assert (answer.status_code, answer.json()) == (status, body)
+    assert ("Retry-After" in answer.headers) == (status in (425, 429))
+    assert not bought(practice_venue, trader)
+    assert trader.post(practice_venue.url, order).json()["status"] == "matched"
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [("too_early_425", 425), ("error_500", 500), ("unavailable_503", 503)]
+)
+def test_an_error_after_the_order_was_executed(
+    practice_venue: PracticeVenue, trader: Trader, up: str, name: str, status: int
+) -> None:
+    """With `executed` the same answer hides a fill: the order exists and a second try is a duplicate."""
+    practice_venue.fault(name, executed=True)
+    order = trader.buy(up, 100, 990)
+    assert trader.post(practice_venue.url, order).status_code == status
+    assert bought(practice_venue, trader)
+    assert trader.post(practice_venue.url, order).json()["error"].endswith("Duplicated.")
+
+
+def test_a_403_is_a_page_not_json(practice_venue: PracticeVenue, trader: Trader, up: str) -> None:
+    """The edge's block page is HTML."""
+    practice_venue.fault("html_403")
+    answer = trader.post(practice_venue.url, trader.buy(up, 100, 990))
+    assert answer.status_code == 403
+    assert answer.text.startswith("<!DOCTYPE html>")
+    assert not bought(practice_venue, trader)
+
+
+def test_a_200_may_be_a_failure(practice_venue: PracticeVenue, trader: Trader, up: str) -> None:
+    """success false with a message, and no order."""
+    practice_venue.fault("success_false", text="no")
+    answer = trader.post(practice_venue.url, trader.buy(up, 100, 990))
+    assert answer.status_code == 200
+    assert (answer.json()["success"], answer.json()["errorMsg"]) == (False, "no")
+    assert not bought(practice_venue, trader)
+
+
+@pytest.mark.parametrize(
+    ("name", "executed"), [("drop_before_read", False), ("drop_after_accept", True), ("hang", True)]
+)
+def test_a_lost_connection_says_nothing_about_the_order(
+    practice_venue: PracticeVenue, trader: Trader, up: str, name: str, executed: bool
+) -> None:
+    """The client gets no answer; whether the order was executed depends on when it was lost."""
+    practice_venue.fault(name, **({"seconds": 0.1} if name == "hang" else {}))
+    with pytest.raises(httpx.RemoteProtocolError):
+        trader.post(practice_venue.url, trader.buy(up, 100, 990))
+    assert bought(practice_venue, trader) is executed
+    assert practice_venue.get("/practice/log")[-1]["status"] == 0
+
+
+def test_a_client_may_give_up_on_a_hanging_answer(
+    practice_venue: PracticeVenue, trader: Trader, up: str
+) -> None:
+    """With a long hang the client's own timeout strikes, and the order was executed all the same."""
+    practice_venue.fault("hang")
+    body = json.dumps(trader.buy(up, 100, 990))
+    with pytest.raises(httpx.ReadTimeout):
+        HTTP.post(
+            practice_venue.url + "/order",
+            content=body,
+            headers=trader.headers("POST", "/order", body),
+            timeout=0.5,
+        )
+    assert bought(practice_venue, trader)
+
+
+def test_a_fak_may_answer_live(practice_venue: PracticeVenue, trader: Trader, up: str) -> None:
+    """live without amounts, although the order was matched."""
+    practice_venue.fault("live_fak")
+    answer = trader.post(practice_venue.url, trader.buy(up, 100, 990)).json()
+    assert (answer["status"], answer["takingAmount"], answer["tradeIDs"]) == ("live", "", [])
+    assert bought(practice_venue, trader)
+
+
+async def test_a_delayed_order_is_told_on_the_user_feed(
+    practice_venue: PracticeVenue, trader: Trader, up: str
+) -> None:
+    """The answer is `delayed` and empty; the fill follows later on the feed, a miss as a cancellation."""
+    async with listening(practice_venue, "user", subscription(trader)) as socket:
+        await ready(socket)
+        practice_venue.fault("delayed", seconds=0.2)
+        answer = trader.post(practice_venue.url, trader.buy(up, 100, 990)).json()
+        assert (answer["status"], answer["makingAmount"], answer["tradeIDs"]) == ("delayed", "", [])
+        assert not bought(practice_venue, trader)
+        trade = await until(socket, event("trade"))
+        assert trade["taker_order_id"] == answer["orderID"]
+        practice_venue.fault("delayed", seconds=0.0)
+        missed = trader.post(practice_venue.url, trader.buy(up, 100, 10)).json()
+        assert missed["status"] == "delayed"
+        canceled = await until(socket, lambda f: f.get("type") == "CANCELLATION")
+        assert (canceled["id"], canceled["size_matched"]) == (missed["orderID"], "0")
+
+
+async def trade_events(venue: PracticeVenue, trader: Trader, up: str, count: int) -> tuple[list[str], float]:
+    """The statuses of a one-trade order's first events, and how long before the answer the first one came."""
+    async with listening(venue, "user", subscription(trader)) as socket:
+        await ready(socket)
+        posted = asyncio.create_task(asyncio.to_thread(trader.post, venue.url, trader.buy(up, 100, 990)))
+        first = await until(socket, event("trade"))
+        came = time.monotonic()
+        await posted
+        answered = time.monotonic()
+        found = [first["status"]]
+        while len(found) < count:
+            trade = await until(socket, event("trade"))
+            if trade["id"] == first["id"]:
+                found.append(trade["status"])
+    return found, answered - came
+
+
+@pytest.mark.parametrize(
+    ("name", "statuses"),
+    [
+        (None, ["MATCHED", "MINED", "CONFIRMED"]),
+        ("duplicate_trade", ["MATCHED", "MATCHED", "MINED", "CONFIRMED"]),
+        ("out_of_order_trade", ["CONFIRMED", "MINED", "MATCHED"]),
+        ("failed_after_match", ["MATCHED", "FAILED"]),
+        ("retrying", ["MATCHED", "RETRYING", "MINED", "CONFIRMED"]),
+    ],
+)
+async def test_a_trades_events_may_come_otherwise(
+    practice_venue: PracticeVenue, trader: Trader, up: str, name: str | None, statuses: list[str]
+) -> None:
+    """Without a fault in order, with one twice, backwards, failing, or with a retry in between."""
+    if name is not None:
+        practice_venue.fault(name)
+    found, _ = await trade_events(practice_venue, trader, up, len(statuses))
+    assert found == statuses
+    failed = name == "failed_after_match"
+    assert practice_venue.account(trader.address)["trades"][0]["status"] == statuses[-1] or not failed
+    assert bool(practice_venue.account(trader.address)["positions"]) is not failed
+
+
+async def test_a_trade_may_be_told_before_the_answer(
+    practice_venue: PracticeVenue, trader: Trader, up: str
+) -> None:
+    """With the fault the event is there a good while before the answer to POST /order."""
+    practice_venue.fault("trade_before_response", seconds=0.4)
+    _, lead = await trade_events(practice_venue, trader, up, 1)
+    assert lead > 0.3
+
+
+async def test_the_user_feed_may_be_silent(practice_venue: PracticeVenue, trader: Trader, up: str) -> None:
+    """Nothing of the order is told; a later event is."""
+    async with listening(practice_venue, "user", subscription(trader)) as socket:
+        await ready(socket)
+        practice_venue.fault("user_feed_silent", None)
+        trader.post(practice_venue.url, trader.buy(up, 100, 990))
+        await asyncio.to_thread(confirmed, practice_venue, trader)
+        practice_venue.clear_faults()
+        trader.post(practice_venue.url, trader.limit(up, "BUY", 5, 20))
+        assert (await read(socket))["type"] == "PLACEMENT"
+
+
+async def test_the_user_feed_may_drop(practice_venue: PracticeVenue, trader: Trader, up: str) -> None:
+    """The connection is closed at the order; a new one works."""
+    practice_venue.fault("user_feed_drop")
+    async with listening(practice_venue, "user", subscription(trader)) as socket:
+        await ready(socket)
+        trader.post(practice_venue.url, trader.buy(up, 100, 990))
+        with pytest.raises(ConnectionClosed):
+            await until(socket, lambda _: False)
+    async with listening(practice_venue, "user", subscription(trader)) as socket:
+        await ready(socket)
+
+
+async def test_a_kill_may_be_told_in_free_text(
+    practice_venue: PracticeVenue, trader: Trader, up: str
+) -> None:
+    """The venue's odd status, CANCELED_ and the reason, arrives for a killed order."""
+    async with listening(practice_venue, "user", subscription(trader)) as socket:
+        await ready(socket)
+        practice_venue.fault("killed_event")
+        trader.post(practice_venue.url, trader.buy(up, 100, 10))
+        killed = await read(socket)
+    assert killed["type"] == "CANCELLATION"
+    assert killed["status"].startswith("CANCELED_no orders found to match with FAK order")
+
+
+async def test_the_market_feed_may_stall(practice_venue: PracticeVenue, trader: Trader, up: str) -> None:
+    """While armed no change is told; when cleared the feed catches up."""
+    async with listening(practice_venue, "market", {"type": "market", "assets_ids": [up]}) as socket:
+        await read(socket)
+        practice_venue.fault("market_feed_stall", None)
+        await socket.send("PING")
+        async with asyncio.timeout(5):
+            while await socket.recv() != "PONG":
+                pass
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(socket.recv(), 1.0)
+        practice_venue.clear_faults()
+        assert (await read(socket))["event_type"] in ("price_change", "book")
+
+
+def test_an_order_may_be_missing_from_the_index(
+    practice_venue: PracticeVenue, trader: Trader, up: str
+) -> None:
+    """GET /data/order is 404 once, while /data/trades knows the trade."""
+    answer = trader.post(practice_venue.url, trader.buy(up, 100, 990)).json()
+    path = f"/data/order/{answer['orderID']}"
+    practice_venue.fault("order_lookup_404")
+    assert trader.send(practice_venue.url, "GET", path).status_code == 404
+    found = trader.send(practice_venue.url, "GET", "/data/trades").json()["data"]
+    assert {trade["taker_order_id"] for trade in found} == {answer["orderID"]}
+    assert trader.send(practice_venue.url, "GET", path).json()["status"] == "MATCHED"
+
+
+def test_gamma_and_the_clock_may_be_wrong(practice_venue: PracticeVenue) -> None:
+    """Gamma answers 500 as often as armed; /time is off while armed."""
+    practice_venue.fault("gamma_500")
+    assert [HTTP.get(practice_venue.url + "/gamma/events").status_code for _ in range(2)] == [500, 200]
+    practice_venue.fault("clock_skew", None, seconds=-120)
+    assert practice_venue.get("/time") == pytest.approx(time.time() - 120, abs=3)
+    practice_venue.clear_faults()
+    assert practice_venue.get("/time") == pytest.approx(time.time(), abs=3)

@@ -1,0 +1,109 @@
+"""Who is calling: L1 (a wallet's signature) to make keys, L2 (an HMAC with a key's secret) for the rest."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+import uuid
+from collections.abc import Mapping
+
+import msgspec
+
+from venue.refusal import Refusal
+from venue.signing import auth_signer, checksum
+
+FRESHNESS_SECONDS = 60
+"""How far a header's timestamp may be from the venue's clock."""
+
+UNAUTHORIZED = Refusal(401, "Unauthorized/Invalid api key")
+BAD_L1 = Refusal(401, "Invalid L1 Request headers")
+
+
+class ApiKey(msgspec.Struct, frozen=True):
+    """An account's API key. `address` is the account: the checksum address of the wallet that made it."""
+
+    key: str
+    secret: str
+    passphrase: str
+    address: str
+    nonce: int
+
+    def wire(self) -> dict[str, str]:
+        """The key as the venue answers with it."""
+        return {"apiKey": self.key, "secret": self.secret, "passphrase": self.passphrase}
+
+
+def new_key(address: str, nonce: int) -> ApiKey:
+    """A random key for an account."""
+    return ApiKey(
+        key=str(uuid.uuid4()),
+        secret=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        passphrase=secrets.token_hex(32),
+        address=address,
+        nonce=nonce,
+    )
+
+
+def hmac_signature(secret: str, timestamp: str, method: str, path: str, body: str = "") -> str:
+    """The L2 signature: HMAC-SHA-256 of timestamp, method, path (no query) and body, in URL-safe base64.
+
+    Raises
+    ------
+    ValueError
+        If the secret is not base64.
+    """
+    try:
+        key = base64.urlsafe_b64decode(secret)
+    except binascii.Error as error:
+        raise ValueError("the secret is not base64") from error
+    message = f"{timestamp}{method}{path}{body}".encode()
+    return base64.urlsafe_b64encode(hmac.new(key, message, hashlib.sha256).digest()).decode()
+
+
+def check_l1(headers: Mapping[str, str], now_s: float) -> tuple[str, int]:
+    """The wallet address and nonce that the L1 headers prove.
+
+    Raises
+    ------
+    Refusal
+        401 if a header is missing or stale, or the signature is not the address's own.
+    """
+    try:
+        address = checksum(headers["POLY_ADDRESS"])
+        timestamp = headers["POLY_TIMESTAMP"]
+        nonce = int(headers.get("POLY_NONCE", "0"))
+        signature = headers["POLY_SIGNATURE"]
+        if abs(now_s - int(timestamp)) > FRESHNESS_SECONDS:
+            raise BAD_L1
+    except (KeyError, ValueError) as error:
+        raise BAD_L1 from error
+    if auth_signer(address, timestamp, nonce, signature) != address:
+        raise BAD_L1
+    return address, nonce
+
+
+def check_l2(
+    headers: Mapping[str, str], key: ApiKey | None, method: str, path: str, body: str, now_s: float
+) -> ApiKey:
+    """The key that the L2 headers prove, given the key they name (None if the venue knows no such key).
+
+    Raises
+    ------
+    Refusal
+        401 if anything about them is wrong; the venue does not say what.
+    """
+    try:
+        timestamp = headers["POLY_TIMESTAMP"]
+        signature = headers["POLY_SIGNATURE"]
+        stale = abs(now_s - int(timestamp)) > FRESHNESS_SECONDS
+        if key is None or stale or checksum(headers["POLY_ADDRESS"]) != key.address:
+            raise UNAUTHORIZED
+        passphrase = headers["POLY_PASSPHRASE"]
+    except (KeyError, ValueError) as error:
+        raise UNAUTHORIZED from error
+    expected = hmac_signature(key.secret, timestamp, method, path, body)
+    same = hmac.compare_digest(expected.encode(), signature.encode())
+    if not (same and hmac.compare_digest(passphrase.encode(), key.passphrase.encode())):
+        raise UNAUTHORIZED
+    return key

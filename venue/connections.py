@@ -1,0 +1,81 @@
+"""One WebSocket client: messages leave through a bounded queue, so that a slow reader harms nobody else."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from aiohttp import WSCloseCode, WSMsgType, web
+
+log = logging.getLogger("venue.ws")
+
+QUEUE_LIMIT = 5_000
+"""Messages that may wait for one client before it is disconnected as too slow."""
+
+
+class Connection:
+    """A connected client."""
+
+    def __init__(self, socket: web.WebSocketResponse) -> None:
+        self._socket = socket
+        self._queue: asyncio.Queue[str] = asyncio.Queue(QUEUE_LIMIT)
+        self._overflowed = False
+
+    def send(self, message: Any) -> None:
+        """Queue a message: text as it is, anything else as JSON."""
+        if self._overflowed:
+            return
+        text = message if isinstance(message, str) else msgspec.json.encode(message).decode()
+        try:
+            self._queue.put_nowait(text)
+        except asyncio.QueueFull:
+            self._overflowed = True
+            log.warning("a client reads too slowly and is disconnected")
+
+    async def write(self) -> None:
+        """Send what is queued until the socket closes or the queue overflows."""
+        while not self._socket.closed:
+            await self._socket.send_str(await self._queue.get())
+            if self._overflowed:
+                await self.close(WSCloseCode.TRY_AGAIN_LATER)
+
+    async def close(self, code: int = WSCloseCode.GOING_AWAY) -> None:
+        """Close from the venue's side."""
+        await self._socket.close(code=code)
+
+
+async def serve(
+    request: web.Request,
+    opened: Callable[[Connection], None],
+    received: Callable[[Connection, Any], Awaitable[None]],
+    closed: Callable[[Connection], None],
+    *,
+    heartbeat: float | None = None,
+) -> web.WebSocketResponse:
+    """Run one client's connection: text PING is answered with PONG, other texts are decoded and passed on.
+
+    `heartbeat` is the pause between protocol pings in wall seconds; without one the venue sends none.
+    """
+    socket = web.WebSocketResponse(compress=False, heartbeat=heartbeat)
+    await socket.prepare(request)
+    connection = Connection(socket)
+    opened(connection)
+    writer = asyncio.create_task(connection.write())
+    try:
+        async for frame in socket:
+            if frame.type is not WSMsgType.TEXT:
+                continue
+            if frame.data == "PING":
+                connection.send("PONG")
+                continue
+            try:
+                await received(connection, msgspec.json.decode(frame.data))
+            except (msgspec.DecodeError, msgspec.ValidationError) as error:
+                log.info("a frame was not understood: %s", error)
+    finally:
+        closed(connection)
+        writer.cancel()
+        # The writer may have ended with the reset that ended the reader; that is no news.
+        await asyncio.gather(writer, return_exceptions=True)
+    return socket

@@ -1,0 +1,144 @@
+"""The markets as they stand at this moment: phases, ticks, books with what accounts added and took."""
+
+from collections import defaultdict
+
+from venue.amounts import CENT_MILLS, MILL
+from venue.books import Book, Taken, with_resting
+from venue.books import Side as Levels
+from venue.clock import MarketClock
+from venue.ledger import Ledger
+from venue.matching import Offer
+from venue.records import Order
+from venue.refusal import Refusal
+from venue.rules import Side
+from venue.schedule import Market, Schedule
+from venue.sources.base import INTERVAL, Source
+
+NO_BOOK = Refusal(404, "No orderbook exists for the requested token id")
+
+
+class Exchange:
+    """Reads the source at the clock's time and lays the accounts' own doings over it."""
+
+    def __init__(self, clock: MarketClock, schedule: Schedule, source: Source, ledger: Ledger) -> None:
+        self.clock = clock
+        self.schedule = schedule
+        self.source = source
+        self.ledger = ledger
+        self.resolutions = ledger.resolutions()
+        self._taken: dict[int, Taken] = defaultdict(Taken)
+        self._last_price: dict[str, int] = {}
+
+    # --- phases ------------------------------------------------------------------------------
+
+    def offset(self, market: Market) -> float:
+        """Market seconds since the market's start, negative before it."""
+        return self.clock.market_s() - market.start
+
+    def accepting(self, market: Market) -> bool:
+        """True from the listing to the end."""
+        return self.offset(market) < INTERVAL
+
+    def resolved(self, market: Market) -> bool:
+        return market.start in self.resolutions
+
+    def up_won(self, market: Market) -> bool | None:
+        """The published outcome; None before the resolution."""
+        resolution = self.resolutions.get(market.start)
+        return None if resolution is None else resolution[0]
+
+    def forget(self, market: Market) -> None:
+        """Drop what only a trading market needs."""
+        self._taken.pop(market.start, None)
+
+    # --- books -------------------------------------------------------------------------------
+
+    def tick(self, market: Market) -> int:
+        """The price grid in mills."""
+        change = self.source.tick_change(market.index)
+        return 1 if change is not None and self.offset(market) >= max(change, 0) else CENT_MILLS
+
+    def source_book(self, market: Market) -> Book:
+        """The Up token's book at the source. Before the start the opening book stands still."""
+        return self.source.book(market.index, max(0.0, self.offset(market)))
+
+    def next_change(self, market: Market) -> float | None:
+        """Market time of the source's next other book; None if there is none."""
+        offset = max(0.0, self.offset(market))
+        change = self.source.next_change(market.index, offset)
+        return None if change is None else market.start + max(change, 0.0)
+
+    def left(self, market: Market) -> Book:
+        """The source's book without what accounts took from it (Up view)."""
+        return self._taken[market.start].left_of(self.source_book(market))
+
+    def visible(self, market: Market) -> Book:
+        """What everybody sees: the book that is left, with accounts' resting orders (Up view)."""
+        resting = self.ledger.open_orders(start=market.start)
+        if not resting:
+            return self.left(market)
+        views = [view_from(order, market.up_token) for order in resting]
+        return with_resting(
+            self.left(market),
+            bids=[(price, size) for side, price, size in views if side == "BUY"],
+            asks=[(price, size) for side, price, size in views if side == "SELL"],
+        )
+
+    def book(self, token: str) -> tuple[Market, Book]:
+        """A token's visible book.
+
+        Raises
+        ------
+        Refusal
+            404 if the token is unknown or its market resolved.
+        """
+        market = self.schedule.by_token(token)
+        if market is None or self.resolved(market):
+            raise NO_BOOK
+        return market, self.seen_from(market, token, self.visible(market))
+
+    @staticmethod
+    def seen_from(market: Market, token: str, book: Book) -> Book:
+        """An Up view turned to the token's own view, or back."""
+        return book if token == market.up_token else book.mirrored()
+
+    def facing(self, market: Market, source: Book, token: str, side: Side) -> Levels:
+        """What is left of a source book that an order of the token and side would take, best first."""
+        book = self.seen_from(market, token, self._taken[market.start].left_of(source))
+        return book.asks if side == "BUY" else book.bids
+
+    def resting_against(self, market: Market, token: str, side: Side, address: str) -> list[Offer]:
+        """Other accounts' resting orders that an order would take, oldest first. Nobody meets their own."""
+        opposite = "SELL" if side == "BUY" else "BUY"
+        found: list[Offer] = []
+        for order in self.ledger.open_orders(start=market.start):
+            order_side, price, size = view_from(order, token)
+            if order.address != address and order_side == opposite and size > 0:
+                found.append(Offer(price, size, order.id))
+        return found
+
+    def take(self, market: Market, source: Book, token: str, side: Side, price: int, shares: int) -> None:
+        """Remove what an order of the side took from a level of a source book, until the source renews it."""
+        up = token == market.up_token
+        level_price = price if up else MILL - price
+        level_side = "SELL" if (side == "BUY") == up else "BUY"
+        size = dict(source.asks if level_side == "SELL" else source.bids)[level_price]
+        self._taken[market.start].take(level_side, level_price, size, shares)
+
+    # --- prices ------------------------------------------------------------------------------
+
+    def traded(self, token: str, other_token: str, price: int) -> None:
+        """Remember the last trade's price for both tokens."""
+        self._last_price[token] = price
+        self._last_price[other_token] = MILL - price
+
+    def last_price(self, token: str) -> int | None:
+        """The last trade's price in mills; recordings hold no trades, so only accounts' own count."""
+        return self._last_price.get(token)
+
+
+def view_from(order: Order, token: str) -> tuple[Side, int, int]:
+    """A resting order as (side, price, size) on a token of its market."""
+    if order.token == token:
+        return order.side, order.price, order.open_shares
+    return ("SELL" if order.side == "BUY" else "BUY"), MILL - order.price, order.open_shares

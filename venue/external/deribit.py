@@ -1,0 +1,143 @@
+"""Deribit's option chain, whose put/call ratio is drawn anew every day of market time."""
+
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from statistics import NormalDist
+from typing import Any
+
+from aiohttp import web
+
+from venue.external.access import service
+from venue.external.feeds import DAY, Feeds
+from venue.external.services import PATHS
+from venue.sources.price_path import UNIT, draws
+from venue.wire.common import json_answer
+
+routes = web.RouteTableDef()
+
+EXPIRY_HOUR = 8
+FRIDAY = 4
+DAILIES, WEEKLIES, MONTHLIES, QUARTERLIES = 4, 4, 3, 4
+STRIKES = 15
+
+RATIOS = ((0.35, 1.30, 1.80), (0.70, 0.40, 0.64), (1.0, 0.78, 1.10))
+"""(cumulative share of days, least, greatest ratio): crowded puts, crowded calls, neither."""
+EXPIRY_SPREAD = 0.03
+"""Every expiry has the day's ratio, but for this much."""
+CALLS_LOW, CALLS_HIGH = 2_000.0, 8_000.0
+"""Contracts of calls open in an expiry."""
+
+YEAR_SECONDS = 365 * DAY
+IV, SMILE = 0.42, 0.9
+"""Implied volatility at the money, and how fast it grows with the squared log distance from it."""
+NO_BID_BELOW = 0.0003
+"""An option worth less, in BTC, has no bid: null, as on the exchange."""
+
+_NORMAL = NormalDist()
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+
+
+def put_call_ratio(seed: int, day: int) -> float:
+    """A day's ratio of open puts to open calls."""
+    rng = draws(seed, "put_call", day)
+    kind = rng.random()
+    low, high = next((low, high) for share, low, high in RATIOS if kind <= share)
+    return rng.uniform(low, high)
+
+
+def expiries(now: datetime) -> list[datetime]:
+    """The expiries listed at a moment, soonest first: days, Fridays, last Fridays of months and quarters."""
+    first = now.replace(hour=EXPIRY_HOUR, minute=0, second=0, microsecond=0)
+    if first <= now:
+        first += timedelta(days=1)
+    days = [first + timedelta(days=n) for n in range(DAILIES)]
+    friday = first + timedelta(days=(FRIDAY - first.weekday()) % 7)
+    fridays = [friday + timedelta(weeks=n) for n in range(70)]
+    monthly = [day for day in fridays if (day + timedelta(weeks=1)).month != day.month]
+    quarterly = [day for day in monthly if day.month % 3 == 0]
+    return sorted({*days, *fridays[:WEEKLIES], *monthly[:MONTHLIES], *quarterly[:QUARTERLIES]})
+
+
+@routes.get(PATHS["deribit"] + "/api/v2/public/get_book_summary_by_currency")
+@service("deribit")
+async def book_summary(request: web.Request, feeds: Feeds) -> web.Response:
+    """The chain; other currencies and kinds have no instruments here."""
+    out = feeds.answered_ns("deribit") // 1000
+    envelope: dict[str, Any] = {
+        "jsonrpc": "2.0",
+        "usIn": out - 900,
+        "usOut": out,
+        "usDiff": 900,
+        "testnet": False,
+    }
+    if "currency" not in request.query:
+        data = {"reason": "parameter is required", "param": "currency"}
+        error = {"code": -32602, "message": "Invalid params", "data": data}
+        return json_answer({**envelope, "error": error}, 400)
+    ours = request.query["currency"] == "BTC" and request.query.get("kind", "option") == "option"
+    return json_answer({**envelope, "result": list(_chain(feeds, out)) if ours else []})
+
+
+def _chain(feeds: Feeds, now_us: int) -> Iterator[dict[str, Any]]:
+    now = feeds.now("deribit").second
+    spot = feeds.spot(now) / UNIT
+    # Strikes stand all day where the day's first price put them.
+    centre = feeds.spot(now // DAY * DAY) / UNIT
+    ratio = put_call_ratio(feeds.seed, feeds.day(now))
+    for expiry in expiries(datetime.fromtimestamp(now_us / 1e6, UTC)):
+        name = f"BTC-{expiry.day}{_MONTHS[expiry.month - 1]}{expiry:%y}"
+        years = (expiry.timestamp() - now_us / 1e6) / YEAR_SECONDS
+        rng = draws(feeds.seed, f"interest/{name}", feeds.day(now))
+        calls = rng.uniform(CALLS_LOW, CALLS_HIGH)
+        puts = calls * ratio * rng.uniform(1 - EXPIRY_SPREAD, 1 + EXPIRY_SPREAD)
+        for kind, total in (("C", calls), ("P", puts)):
+            weights = [rng.lognormvariate(0, 0.8) for _ in range(STRIKES)]
+            for strike, weight in zip(_strikes(centre, years), weights, strict=True):
+                interest = round(total * weight / sum(weights), 1)
+                traded = round(interest * rng.uniform(0, 0.2), 1)
+                yield {
+                    **_prices(kind, strike, spot, years),
+                    "instrument_name": f"{name}-{strike}-{kind}",
+                    "open_interest": interest,
+                    "volume": traded,
+                    "volume_usd": round(traded * spot * 0.02, 2),
+                    "underlying_price": round(spot, 2),
+                    "underlying_index": name,
+                    "creation_timestamp": now_us // 1000,
+                }
+
+
+def _strikes(centre: float, years: float) -> list[int]:
+    """Round strikes around a price, further apart the more time there is."""
+    width = centre * IV * math.sqrt(years) * 3 / STRIKES
+    step = next((s for s in (500, 1_000, 2_000, 5_000) if s >= width), 10_000)
+    middle = round(centre / step)
+    half = min(STRIKES // 2, middle - 1)
+    return [step * (middle + n) for n in range(-half, STRIKES - half)]
+
+
+def _prices(kind: str, strike: int, spot: float, years: float) -> dict[str, Any]:
+    """Quotes in BTC around the Black-Scholes value without interest, and what else has nothing to say."""
+    distance = math.log(spot / strike)
+    volatility = IV + SMILE * distance**2
+    deviation = volatility * math.sqrt(years)
+    upper = distance / deviation + deviation / 2
+    call = _NORMAL.cdf(upper) - strike / spot * _NORMAL.cdf(upper - deviation)
+    mark = max(call if kind == "C" else call - 1 + strike / spot, 0.0)
+    bid = math.floor(mark * 0.97 * 1e4) / 1e4 if mark >= NO_BID_BELOW else None
+    ask = math.ceil(mark * 1.03 * 1e4) / 1e4 + 0.0001
+    return {
+        "mark_price": round(mark, 6),
+        "mark_iv": round(volatility * 100, 2),
+        "bid_price": bid,
+        "ask_price": round(ask, 4),
+        "mid_price": None if bid is None else round((bid + ask) / 2, 5),
+        "last": None if bid is None else bid,
+        "high": None,
+        "low": None,
+        "price_change": None,
+        "interest_rate": 0,
+        "base_currency": "BTC",
+        "quote_currency": "BTC",
+    }

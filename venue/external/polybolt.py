@@ -1,0 +1,159 @@
+"""PolyBolt, the authenticated relay of prices: an API key of the venue first, then channels with filters."""
+
+import hmac
+from collections import deque
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from venue.amounts import decimal_text
+from venue.external.access import service
+from venue.external.feeds import Feeds
+from venue.external.services import PATHS
+from venue.external.session import Session
+from venue.ledger import Ledger
+from venue.sources.price_path import UNIT
+from venue.wire.common import venue_of
+
+routes = web.RouteTableDef()
+
+BAD_AUTH, POLICY = 4001, 4008
+"""Close codes."""
+MOST_SUBSCRIPTIONS = 64
+MOST_FRAMES = 20
+"""Frames that a client may send in a second."""
+SECOND_NS = 10**9
+
+SYMBOL, PROVIDER = "btcusd", "chainlink"
+SPOT, TWAP = "price.crypto", "price.crypto.twap"
+WINDOWS = (30, 60)
+
+
+class _Auth(msgspec.Struct):
+    apiKey: str
+    secret: str
+    passphrase: str
+
+
+class _Filter(msgspec.Struct, forbid_unknown_fields=True):
+    symbol: str | None = None
+    window_seconds: int | None = None
+    source: str = PROVIDER
+
+
+class _Wanted(msgspec.Struct):
+    channel: str
+    filter: _Filter = msgspec.field(default_factory=_Filter)
+
+
+class _Message(msgspec.Struct):
+    op: str
+    rid: str | None = None
+    auth: _Auth | None = None
+    subscriptions: list[_Wanted] = []
+
+
+Stream = tuple[str, int | None]
+"""A channel, and the window of an average."""
+
+
+class PolyBoltSession(Session):
+    service = "polybolt"
+    heartbeat = 25.0
+
+    def __init__(self, feeds: Feeds, ledger: Ledger) -> None:
+        super().__init__(feeds)
+        self._ledger = ledger
+        self._authed = False
+        self._told: dict[Stream, int] = {}
+        self._sequence: dict[str, int] = {}
+        self._heard: deque[int] = deque(maxlen=MOST_FRAMES + 1)
+
+    async def received(self, content: Any) -> None:
+        self._heard.append(self.feeds.wall_ns())
+        if len(self._heard) > MOST_FRAMES and self._heard[-1] - self._heard[0] < SECOND_NS:
+            await self.close(POLICY)
+            return
+        message = msgspec.convert(content, _Message)
+        if message.op == "auth" and self._proven(message.auth):
+            self._authed = True
+            self.send({"op": "authed", "rid": message.rid})
+        elif message.op == "auth" or not self._authed:
+            await self.close(BAD_AUTH)
+        elif message.op in ("subscribe", "unsubscribe"):
+            self._change(message)
+
+    def observed(self, second: int) -> None:
+        for stream, told in self._told.items():
+            if second > told:
+                self._told[stream] = second
+                self._tell(stream, self._observation(stream, second))
+
+    def _proven(self, auth: _Auth | None) -> bool:
+        key = None if auth is None else self._ledger.key(auth.apiKey)
+        if auth is None or key is None:
+            return False
+        same = hmac.compare_digest(auth.secret.encode(), key.secret.encode())
+        return same and hmac.compare_digest(auth.passphrase.encode(), key.passphrase.encode())
+
+    def _change(self, message: _Message) -> None:
+        streams = {stream: None for wanted in message.subscriptions for stream in _streams(wanted)}
+        if message.op == "unsubscribe":
+            for stream in streams:
+                self._told.pop(stream, None)
+            self.send({"op": "unsubscribed", "rid": message.rid})
+            return
+        if len(message.subscriptions) > MOST_SUBSCRIPTIONS:
+            self.send({"op": "error", "rid": message.rid, "code": "too_many_subscriptions"})
+            return
+        self.send({"op": "subscribed", "rid": message.rid})
+        for stream in streams:
+            past = self.past()
+            self._told[stream] = past[-1]
+            self._tell_snapshot(stream, past)
+
+    def _tell_snapshot(self, stream: Stream, seconds: range) -> None:
+        rows = [self._observation(stream, second) for second in seconds]
+        data = [{key: row[key] for key in ("timestamp", "value", "full_accuracy_value")} for row in rows]
+        same = {key: value for key, value in rows[-1].items() if key not in data[-1]}
+        self._tell(stream, {**same, "data": data}, snapshot=True)
+
+    def _tell(self, stream: Stream, payload: dict[str, Any], **more: Any) -> None:
+        channel = stream[0]
+        self._sequence[channel] = self._sequence.get(channel, 0) + 1
+        stamp = self.feeds.stamp_ms(self.service)
+        frame = {"v": 1, "channel": channel, "seq": self._sequence[channel], "ts": stamp, **more}
+        self.send({**frame, "payload": payload})
+
+    def _observation(self, stream: Stream, second: int) -> dict[str, Any]:
+        """A price, exact as a decimal text."""
+        window = stream[1]
+        price = self.feeds.spot(second) if window is None else self.feeds.mean(second, window)
+        exact = decimal_text(price, UNIT)
+        observation = {
+            "symbol": SYMBOL,
+            "value": float(exact),
+            "full_accuracy_value": exact,
+            "timestamp": self.feeds.moment(second).wall_ms,
+            "source": PROVIDER,
+        }
+        return observation if window is None else {**observation, "window_seconds": window}
+
+
+def _streams(wanted: _Wanted) -> list[Stream]:
+    """The streams that a subscription means; none for other symbols, providers and channels."""
+    chosen = wanted.filter
+    if chosen.symbol not in (None, SYMBOL) or chosen.source != PROVIDER:
+        return []
+    if wanted.channel == SPOT:
+        return [(SPOT, None)]
+    if wanted.channel == TWAP:
+        return [(TWAP, window) for window in WINDOWS if chosen.window_seconds in (None, window)]
+    return []
+
+
+@routes.get(PATHS["polybolt"])
+@service("polybolt")
+async def polybolt(request: web.Request, feeds: Feeds) -> web.StreamResponse:
+    return await PolyBoltSession(feeds, venue_of(request).ledger).run(request)

@@ -1,0 +1,175 @@
+"""Everything that can go wrong at a venue, by name, so that it can be made to go wrong.
+
+A fault is armed with a count and strikes that many times, or until it is cleared if the count is null. The
+code that can suffer a fault asks `Faults.take` for it at that point and at no other.
+"""
+
+from typing import Any
+
+import msgspec
+
+from venue.external.services import named
+
+
+class Spec(msgspec.Struct, frozen=True):
+    """What a fault does, and the parameters it takes with their defaults."""
+
+    does: str
+    defaults: dict[str, Any] = {}
+
+
+TRADING_DISABLED = {"error": "trading is disabled"}
+CANCEL_ONLY = {
+    "error": "Trading is currently cancel-only. New orders are not accepted, but cancels are allowed."
+}
+POST_ONLY = {
+    "error": "post-only mode: only post-only orders and cancels are allowed",
+    "code": "post_only_mode",
+    "retry_after_seconds": 79,
+}
+UNAVAILABLE = {"trading_disabled": TRADING_DISABLED, "cancel_only": CANCEL_ONLY, "post_only": POST_ONLY}
+"""Bodies of the three kinds of 503 seen at the venue."""
+
+CATALOG: dict[str, Spec] = {
+    # POST /order, before the order exists
+    "drop_before_read": Spec("POST /order: the connection is dropped before the body is read"),
+    "too_early_425": Spec("POST /order: 425 with Retry-After", {"executed": False}),
+    "rate_limit_429": Spec("POST /order: 429 with Retry-After"),
+    "error_500": Spec(
+        "POST /order: 500 with a text; the order is executed all the same if `executed`",
+        {"text": "order timed out", "executed": False},
+    ),
+    "unavailable_503": Spec(
+        "POST /order: 503; variant is trading_disabled, cancel_only or post_only",
+        {"variant": "trading_disabled", "executed": False},
+    ),
+    "html_403": Spec("POST /order: 403 with an HTML page instead of JSON"),
+    "success_false": Spec(
+        "POST /order: 200 with success false and a text; no order exists",
+        {"text": "not enough balance / allowance"},
+    ),
+    # POST /order, after the order was accepted
+    "delayed": Spec(
+        "POST /order: answers status delayed; matched later, told on the user feed", {"seconds": 0.5}
+    ),
+    "live_fak": Spec("POST /order: answers status live although the order was matched"),
+    "hang": Spec("POST /order: executes the order, then does not answer for `seconds`", {"seconds": 60.0}),
+    "drop_after_accept": Spec("POST /order: executes the order, then drops the connection"),
+    "trade_before_response": Spec(
+        "POST /order: the trade is on the user feed `seconds` before the answer", {"seconds": 0.3}
+    ),
+    # trades and the user feed
+    "user_feed_silent": Spec("user feed: an event is not sent"),
+    "duplicate_trade": Spec("user feed: the trade's MATCHED event is sent twice"),
+    "out_of_order_trade": Spec("user feed: the trade's events arrive last first"),
+    "failed_after_match": Spec("the trade fails on chain after MATCHED: FAILED, money and shares go back"),
+    "retrying": Spec("the trade is RETRYING between MATCHED and MINED"),
+    "killed_event": Spec("user feed: a killed order is told with the venue's free-text CANCELED status"),
+    "user_feed_drop": Spec("user feed: all connections are closed, once, at the next order event"),
+    # data
+    "market_feed_stall": Spec("market feed: no updates while armed", {}),
+    "gamma_500": Spec("Gamma: a request answers 500"),
+    "order_lookup_404": Spec("GET /data/order: an existing order is not found (index lag)"),
+    "resolution_delay": Spec(
+        "a market's resolution comes `seconds` market seconds later", {"seconds": 300.0}
+    ),
+    "resolution_never": Spec("a market is not resolved until the fault is cleared"),
+    "clock_skew": Spec("GET /time is wrong by `seconds` while armed", {"seconds": 30}),
+    # external services: `service` is a name, several with commas in between, or all
+    "external_down": Spec("external: connections are dropped, open streams closed", {"service": "all"}),
+    "external_slow": Spec(
+        "external: answers and streams come `seconds` later", {"service": "all", "seconds": 2.0}
+    ),
+    "external_html": Spec("external: an HTML page instead of an answer", {"service": "all", "status": 403}),
+    "external_429": Spec("external: 429 with Retry-After", {"service": "all", "retry_after": 5}),
+    "external_stale": Spec(
+        "external: answers are `seconds` old by their own stamps and an Age header, streams are silent",
+        {"service": "all", "seconds": 300.0},
+    ),
+}
+
+EXTERNAL = frozenset(name for name in CATALOG if name.startswith("external_"))
+
+STANDING = EXTERNAL | {"market_feed_stall", "clock_skew", "resolution_never"}
+"""Faults that are a state rather than an event: armed without a count they last until cleared."""
+
+
+class Armed(msgspec.Struct):
+    """A fault that will strike `left` more times; None: until cleared."""
+
+    name: str
+    left: int | None
+    parameters: dict[str, Any]
+    struck: int = 0
+
+
+class UnknownFault(ValueError):
+    """The name or a parameter is not in the catalog."""
+
+
+class Faults:
+    """The faults that are armed now."""
+
+    def __init__(self) -> None:
+        self._armed: dict[str, Armed] = {}
+
+    def arm(self, name: str, count: int | None, parameters: dict[str, Any]) -> Armed:
+        """Arm a fault, replacing an earlier one of the name.
+
+        Raises
+        ------
+        UnknownFault
+            If there is no such fault, it has no such parameter, or the value is of another type.
+        """
+        spec = CATALOG.get(name)
+        if spec is None:
+            raise UnknownFault(f"unknown fault {name!r}; known: {', '.join(CATALOG)}")
+        for key, value in parameters.items():
+            default = spec.defaults.get(key)
+            if default is None:
+                raise UnknownFault(f"fault {name} has no parameter {key!r}")
+            number = isinstance(default, (int, float)) and not isinstance(default, bool)
+            if not isinstance(value, (int, float) if number else type(default)):
+                raise UnknownFault(f"fault {name}: {key}={value!r} is not like {default!r}")
+        if name == "unavailable_503" and parameters.get("variant", "trading_disabled") not in UNAVAILABLE:
+            raise UnknownFault(f"unavailable_503: variant must be one of {', '.join(UNAVAILABLE)}")
+        if name in EXTERNAL:
+            _check_services(name, parameters.get("service", "all"))
+        if count is not None and count < 1:
+            raise UnknownFault(f"count must be at least 1 or null, not {count}")
+        self._armed[name] = Armed(name, count, {**spec.defaults, **parameters})
+        return self._armed[name]
+
+    def clear(self, name: str | None = None) -> None:
+        """Disarm one fault, or all."""
+        if name is None:
+            self._armed.clear()
+        else:
+            self._armed.pop(name, None)
+
+    def armed(self, name: str) -> dict[str, Any] | None:
+        """The parameters of a fault if it is armed, without using it up."""
+        fault = self._armed.get(name)
+        return None if fault is None else fault.parameters
+
+    def take(self, name: str) -> dict[str, Any] | None:
+        """Let a fault strike if it is armed: its parameters, or None."""
+        fault = self._armed.get(name)
+        if fault is None:
+            return None
+        fault.struck += 1
+        if fault.left is not None:
+            fault.left -= 1
+            if fault.left == 0:
+                del self._armed[name]
+        return fault.parameters
+
+    def listing(self) -> list[Armed]:
+        return list(self._armed.values())
+
+
+def _check_services(name: str, text: str) -> None:
+    try:
+        named(text)
+    except ValueError as error:
+        raise UnknownFault(f"fault {name}: {error}") from error

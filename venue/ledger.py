@@ -1,0 +1,261 @@
+"""Everything the venue must not forget, in one SQLite database: the only place where money changes hands.
+
+With a folder, the database is on disk (WAL, synchronous FULL) and held exclusively: a second venue cannot
+open it, and one that was killed leaves every committed change behind. Without a folder it lives in memory.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from venue.auth import ApiKey
+from venue.records import LIVE, Account, Counterparty, Order, Payout, Position, Trade
+
+FILE = "venue.sqlite3"
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS account (
+  address TEXT PRIMARY KEY, balance INTEGER NOT NULL CHECK (balance >= 0), allowance INTEGER NOT NULL,
+  fees_paid INTEGER NOT NULL, created_ns INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS wallet (wallet TEXT PRIMARY KEY, address TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS api_key (
+  key TEXT PRIMARY KEY, secret TEXT NOT NULL, passphrase TEXT NOT NULL, address TEXT NOT NULL,
+  nonce INTEGER NOT NULL, UNIQUE (address, nonce));
+CREATE TABLE IF NOT EXISTS "order" (
+  id TEXT PRIMARY KEY, address TEXT, wallet TEXT, owner TEXT, start INTEGER, condition_id TEXT, token TEXT,
+  outcome TEXT, side TEXT, kind TEXT, price INTEGER, maker_amount INTEGER, taker_amount INTEGER, left INTEGER,
+  matched_shares INTEGER, matched_usd INTEGER, status TEXT, expiration INTEGER, created_ns INTEGER);
+CREATE INDEX IF NOT EXISTS order_status ON "order" (status, start);
+CREATE TABLE IF NOT EXISTS trade (
+  id TEXT, address TEXT, order_id TEXT, wallet TEXT, owner TEXT, role TEXT, start INTEGER, condition_id TEXT,
+  token TEXT, outcome TEXT, side TEXT, price INTEGER, shares INTEGER, usd INTEGER, fee INTEGER, status TEXT,
+  match_ns INTEGER, update_ns INTEGER, transaction_hash TEXT, other TEXT, PRIMARY KEY (id, address));
+CREATE INDEX IF NOT EXISTS trade_order ON trade (order_id);
+CREATE TABLE IF NOT EXISTS position (
+  address TEXT, token TEXT, start INTEGER, outcome TEXT, shares INTEGER NOT NULL CHECK (shares >= 0),
+  cost INTEGER NOT NULL, bought INTEGER NOT NULL, realized INTEGER NOT NULL, PRIMARY KEY (address, token));
+CREATE TABLE IF NOT EXISTS resolution (
+  start INTEGER PRIMARY KEY, up_won INTEGER, market_s INTEGER, wall_ns INTEGER);
+CREATE TABLE IF NOT EXISTS payout (
+  address TEXT, token TEXT, start INTEGER, shares INTEGER, amount INTEGER, paid_ns INTEGER);
+"""
+
+
+class InUse(Exception):
+    """Another venue holds the folder's database."""
+
+
+class Ledger:
+    """The database, spoken to in the venue's nouns.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Where to keep it; in memory if absent.
+
+    Raises
+    ------
+    InUse
+        If another process holds the folder.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        path = ":memory:" if folder is None else str(folder / FILE)
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=0)
+        self._db.row_factory = sqlite3.Row
+        try:
+            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("BEGIN EXCLUSIVE")
+            for statement in _SCHEMA.split(";"):
+                self._db.execute(statement)
+            self._db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            self._db.close()
+            raise InUse(str(error)) from error
+
+    def close(self) -> None:
+        """Write what is pending and let go of the file."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All changes inside happen together or not at all; nested use joins the outer one."""
+        if self._db.in_transaction:
+            yield
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    # --- the venue's own state ---------------------------------------------------------------
+
+    def meta(self, key: str) -> int | None:
+        """An integer that the venue remembers about itself."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else int(row["value"])
+
+    def set_meta(self, key: str, value: int) -> None:
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, str(value)))
+
+    def resolutions(self) -> dict[int, tuple[bool, int]]:
+        """Resolved markets: start → (Up won, market second of the resolution)."""
+        rows = self._db.execute("SELECT start, up_won, market_s FROM resolution")
+        return {row["start"]: (bool(row["up_won"]), row["market_s"]) for row in rows}
+
+    def add_resolution(self, start: int, up_won: bool, market_s: int, wall_ns: int) -> None:
+        self._db.execute("INSERT INTO resolution VALUES (?, ?, ?, ?)", (start, up_won, market_s, wall_ns))
+
+    # --- accounts ----------------------------------------------------------------------------
+
+    def account(self, address: str) -> Account | None:
+        return self._one(Account, "SELECT * FROM account WHERE address = ?", address)
+
+    def add_account(self, account: Account) -> None:
+        self._insert("account", account)
+
+    def set_funds(self, address: str, *, balance: int | None, allowance: int | None) -> None:
+        """Overwrite an account's balance or allowance; None leaves it as it is."""
+        self._db.execute(
+            "UPDATE account SET balance = coalesce(?, balance), allowance = coalesce(?, allowance) "
+            "WHERE address = ?",
+            (balance, allowance, address),
+        )
+
+    def pay(self, address: str, amount: int, fee: int = 0) -> None:
+        """Add to an account's balance (negative: take), and take and count a fee.
+
+        Raises
+        ------
+        sqlite3.IntegrityError
+            If the balance would become negative.
+        """
+        self._db.execute(
+            "UPDATE account SET balance = balance + ?, fees_paid = fees_paid + ? WHERE address = ?",
+            (amount - fee, fee, address),
+        )
+
+    def wallet_owner(self, wallet: str) -> str | None:
+        """The account that trades through a wallet: the wallet's own address, or the one it is bound to."""
+        row = self._db.execute("SELECT address FROM wallet WHERE wallet = ?", (wallet,)).fetchone()
+        return None if row is None else row["address"]
+
+    def bind_wallet(self, wallet: str, address: str) -> None:
+        self._db.execute("INSERT OR IGNORE INTO wallet VALUES (?, ?)", (wallet, address))
+
+    def key(self, key: str) -> ApiKey | None:
+        return self._one(ApiKey, "SELECT * FROM api_key WHERE key = ?", key)
+
+    def key_of(self, address: str, nonce: int) -> ApiKey | None:
+        return self._one(ApiKey, "SELECT * FROM api_key WHERE address = ? AND nonce = ?", address, nonce)
+
+    def keys_of(self, address: str) -> list[ApiKey]:
+        return self._all(ApiKey, "SELECT * FROM api_key WHERE address = ?", address)
+
+    def add_key(self, key: ApiKey) -> None:
+        self._insert("api_key", key)
+
+    def remove_key(self, key: str) -> None:
+        self._db.execute("DELETE FROM api_key WHERE key = ?", (key,))
+
+    # --- orders and trades -------------------------------------------------------------------
+
+    def order(self, order_id: str) -> Order | None:
+        return self._one(Order, 'SELECT * FROM "order" WHERE id = ?', order_id)
+
+    def put_order(self, order: Order) -> None:
+        """Insert an order or replace what is known of it."""
+        self._insert('"order"', order, "INSERT OR REPLACE")
+
+    def open_orders(self, *, start: int | None = None, address: str | None = None) -> list[Order]:
+        """Resting orders, oldest first, of one market or one account or all."""
+        return self._all(
+            Order,
+            'SELECT * FROM "order" WHERE status = ? AND coalesce(start = ?, 1) '
+            "AND coalesce(address = ?, 1) ORDER BY created_ns, id",
+            LIVE,
+            start,
+            address,
+        )
+
+    def orders_of(self, address: str) -> list[Order]:
+        return self._all(Order, 'SELECT * FROM "order" WHERE address = ? ORDER BY created_ns', address)
+
+    def put_trade(self, trade: Trade) -> None:
+        self._insert("trade", trade, "INSERT OR REPLACE")
+
+    def trade(self, trade_id: str, address: str) -> Trade | None:
+        return self._one(Trade, "SELECT * FROM trade WHERE id = ? AND address = ?", trade_id, address)
+
+    def trades_of(self, address: str) -> list[Trade]:
+        """An account's trades, newest first."""
+        sql = "SELECT * FROM trade WHERE address = ? ORDER BY match_ns DESC, id"
+        return self._all(Trade, sql, address)
+
+    def trade_ids(self, order_id: str) -> list[str]:
+        rows = self._db.execute("SELECT id FROM trade WHERE order_id = ? ORDER BY match_ns, id", (order_id,))
+        return [row["id"] for row in rows]
+
+    def unfinished_trades(self) -> list[Trade]:
+        """Trades that are neither confirmed nor failed."""
+        return self._all(Trade, "SELECT * FROM trade WHERE status NOT IN ('CONFIRMED', 'FAILED')")
+
+    # --- positions ---------------------------------------------------------------------------
+
+    def position(self, address: str, token: str) -> Position | None:
+        return self._one(Position, "SELECT * FROM position WHERE address = ? AND token = ?", address, token)
+
+    def put_position(self, position: Position) -> None:
+        self._insert("position", position, "INSERT OR REPLACE")
+
+    def positions_of(self, address: str) -> list[Position]:
+        """Positions with shares, newest market first."""
+        sql = "SELECT * FROM position WHERE address = ? AND shares > 0 ORDER BY start DESC, token"
+        return self._all(Position, sql, address)
+
+    def holders(self, start: int) -> list[Position]:
+        """Every account's positions in one market."""
+        return self._all(Position, "SELECT * FROM position WHERE start = ? AND shares > 0", start)
+
+    def add_payout(self, payout: Payout) -> None:
+        self._insert("payout", payout)
+
+    def payouts_of(self, address: str) -> list[Payout]:
+        return self._all(Payout, "SELECT * FROM payout WHERE address = ? ORDER BY paid_ns", address)
+
+    # --- rows and nouns ----------------------------------------------------------------------
+
+    def _insert(self, table: str, record: msgspec.Struct, verb: str = "INSERT") -> None:
+        values = [
+            msgspec.json.encode(value).decode() if isinstance(value, Counterparty) else value
+            for value in msgspec.structs.astuple(record)
+        ]
+        names = ", ".join(record.__struct_fields__)
+        marks = ", ".join("?" * len(values))
+        self._db.execute(f"{verb} INTO {table} ({names}) VALUES ({marks})", values)
+
+    def _one[T: msgspec.Struct](self, kind: type[T], sql: str, *values: Any) -> T | None:
+        row = self._db.execute(sql, values).fetchone()
+        return None if row is None else _record(kind, row)
+
+    def _all[T: msgspec.Struct](self, kind: type[T], sql: str, *values: Any) -> list[T]:
+        return [_record(kind, row) for row in self._db.execute(sql, values)]
+
+
+def _record[T: msgspec.Struct](kind: type[T], row: sqlite3.Row) -> T:
+    fields = dict(row)
+    if "other" in fields:
+        fields["other"] = msgspec.json.decode(fields["other"])
+    return msgspec.convert(fields, kind)

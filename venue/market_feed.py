@@ -1,0 +1,261 @@
+"""`/ws/market`: books of the subscribed tokens, then every change, mirrored for both tokens of a market."""
+
+import asyncio
+import logging
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from venue.amounts import MILL, decimal_text, price_text
+from venue.books import Book, Change, changes_between, summary
+from venue.connections import Connection, serve
+from venue.exchange import Exchange
+from venue.faults import Faults
+from venue.records import Trade
+from venue.schedule import Market
+
+log = logging.getLogger("venue.market_feed")
+
+BOOK_INSTEAD = 30
+"""From this many changed levels on, whole books are sent instead of the changes."""
+SHORTEST_WAIT = 0.01
+LONGEST_WAIT = 0.25
+
+
+class _Message(msgspec.Struct):
+    assets_ids: list[str] = []
+    operation: str = "subscribe"
+    custom_feature_enabled: bool = False
+
+
+class _Subscriber(msgspec.Struct):
+    tokens: set[str]
+    custom: bool = False
+
+
+class _Published(msgspec.Struct):
+    """What subscribers of a market were last told (Up view)."""
+
+    book: Book
+    tick: int
+
+
+class MarketFeed:
+    """Publishes the exchange's books to whoever subscribed."""
+
+    def __init__(self, exchange: Exchange, faults: Faults) -> None:
+        self._exchange = exchange
+        self._faults = faults
+        self._subscribers: dict[Connection, _Subscriber] = {}
+        self._published: dict[int, _Published] = {}
+
+    async def handle(self, request: web.Request) -> web.WebSocketResponse:
+        """The route."""
+        return await serve(request, self._opened, self._received, self._closed)
+
+    def next_wait(self, markets: list[Market]) -> float:
+        """Wall seconds until a book of these markets changes at the source, within bounds."""
+        clock = self._exchange.clock
+        due = [t for t in map(self._exchange.next_change, markets) if t is not None]
+        wait = min((clock.wall_until(t) for t in due), default=LONGEST_WAIT)
+        return min(LONGEST_WAIT, max(SHORTEST_WAIT, wait))
+
+    def watched(self) -> list[Market]:
+        """Markets that somebody subscribed to and that still have a book."""
+        tokens = {token for subscriber in self._subscribers.values() for token in subscriber.tokens}
+        markets = {m.start: m for m in map(self._exchange.schedule.by_token, tokens) if m is not None}
+        return [m for m in markets.values() if not self._exchange.resolved(m)]
+
+    def refresh(self, market: Market) -> None:
+        """Tell subscribers what changed in a market's book since they were last told."""
+        published = self._published.get(market.start)
+        if published is None or self._faults.armed("market_feed_stall") is not None:
+            return
+        book, tick = self._exchange.visible(market), self._exchange.tick(market)
+        changes = changes_between(published.book, book)
+        old, self._published[market.start] = published, _Published(book, tick)
+        if tick != old.tick:
+            self._send(market, self._tick_events(market, old.tick, tick))
+        if tick != old.tick or len(changes) >= BOOK_INSTEAD:
+            self._send(market, {token: self._book_event(market, token) for token in market.tokens})
+        elif changes:
+            event = self._change_event(market, changes)
+            self._send(market, dict.fromkeys(market.tokens, event))
+        if changes:
+            self._send(market, self._best_events(market, book), custom=True)
+
+    def traded(self, market: Market, trade: Trade) -> None:
+        """Publish a taker's trade as the last trade price of its token."""
+        event = {
+            "event_type": "last_trade_price",
+            "market": market.condition_id,
+            "asset_id": trade.token,
+            "fee_rate_bps": "0",
+            "price": price_text(trade.price),
+            "side": trade.side,
+            "size": decimal_text(trade.shares),
+            "timestamp": str(trade.match_ns // 1_000_000),
+            "transaction_hash": trade.transaction_hash,
+        }
+        self._send(market, {trade.token: event})
+
+    def resolved(self, market: Market, up_won: bool) -> None:
+        """Publish a resolution to those who asked for the custom events."""
+        winner = market.up_token if up_won else market.down_token
+        event = {
+            "event_type": "market_resolved",
+            "id": str(market.start),
+            "market": market.condition_id,
+            "assets_ids": list(market.tokens),
+            "winning_asset_id": winner,
+            "winning_outcome": market.outcome_of(winner),
+            "timestamp": self._timestamp(),
+            "tags": ["crypto"],
+        }
+        self._send(market, dict.fromkeys(market.tokens, event), custom=True)
+        self._published.pop(market.start, None)
+
+    def listed(self, market: Market) -> None:
+        """Publish a new market to those who asked for the custom events, whatever they subscribed to."""
+        event = {
+            "event_type": "new_market",
+            "id": str(market.start),
+            "question": market.question,
+            "market": market.condition_id,
+            "condition_id": market.condition_id,
+            "slug": market.slug,
+            "description": self._exchange.source.describe(market.index),
+            "assets_ids": list(market.tokens),
+            "clob_token_ids": list(market.tokens),
+            "outcomes": ["Up", "Down"],
+            "active": True,
+            "order_price_min_tick_size": "0.01",
+            "timestamp": self._timestamp(),
+            "tags": ["crypto"],
+        }
+        for connection, subscriber in self._subscribers.items():
+            if subscriber.custom:
+                connection.send(event)
+
+    async def close_all(self) -> None:
+        """Close every connection."""
+        await asyncio.gather(*(connection.close() for connection in list(self._subscribers)))
+
+    # --- subscriptions -----------------------------------------------------------------------
+
+    def _opened(self, connection: Connection) -> None:
+        self._subscribers[connection] = _Subscriber(set())
+
+    def _closed(self, connection: Connection) -> None:
+        self._subscribers.pop(connection, None)
+        watched = {market.start for market in self.watched()}
+        for start in self._published.keys() - watched:
+            del self._published[start]
+
+    async def _received(self, connection: Connection, content: Any) -> None:
+        message = msgspec.convert(content, _Message)
+        subscriber = self._subscribers[connection]
+        if message.operation == "unsubscribe":
+            subscriber.tokens -= set(message.assets_ids)
+            return
+        subscriber.custom = subscriber.custom or message.custom_feature_enabled
+        books: list[dict[str, Any]] = []
+        for token in message.assets_ids:
+            market = self._exchange.schedule.by_token(token)
+            if market is None or self._exchange.resolved(market):
+                continue
+            if market.start in self._published:
+                # Others may be behind: bring them up to date, so that one state serves all.
+                self.refresh(market)
+            else:
+                self._published[market.start] = _Published(
+                    self._exchange.visible(market), self._exchange.tick(market)
+                )
+            subscriber.tokens.add(token)
+            books.append(self._book_event(market, token))
+        connection.send(books)
+
+    def _send(self, market: Market, events: dict[str, dict[str, Any]], *, custom: bool = False) -> None:
+        """Send each token's event to its subscribers; an event shared by both tokens goes out once."""
+        for connection, subscriber in self._subscribers.items():
+            if custom and not subscriber.custom:
+                continue
+            wanted = {id(event): event for token, event in events.items() if token in subscriber.tokens}
+            for event in wanted.values():
+                connection.send(event)
+
+    # --- events ------------------------------------------------------------------------------
+
+    def _timestamp(self) -> str:
+        return str(self._exchange.clock.wall_ms())
+
+    def _summary(self, market: Market, token: str) -> dict[str, Any]:
+        published = self._published[market.start]
+        last = self._exchange.last_price(token)
+        return summary(
+            self._exchange.seen_from(market, token, published.book),
+            market=market.condition_id,
+            token=token,
+            timestamp_ms=self._exchange.clock.wall_ms(),
+            tick=published.tick,
+            last_price="" if last is None else price_text(last),
+        )
+
+    def _book_event(self, market: Market, token: str) -> dict[str, Any]:
+        return {"event_type": "book", **self._summary(market, token)}
+
+    def _tick_events(self, market: Market, old: int, new: int) -> dict[str, dict[str, Any]]:
+        return {
+            token: {
+                "event_type": "tick_size_change",
+                "market": market.condition_id,
+                "asset_id": token,
+                "old_tick_size": decimal_text(old, MILL),
+                "new_tick_size": decimal_text(new, MILL),
+                "timestamp": self._timestamp(),
+            }
+            for token in market.tokens
+        }
+
+    def _change_event(self, market: Market, changes: list[Change]) -> dict[str, Any]:
+        rows: list[dict[str, Any]] = []
+        for token in market.tokens:
+            state = self._summary(market, token)
+            best_bid = state["bids"][-1]["price"] if state["bids"] else ""
+            best_ask = state["asks"][-1]["price"] if state["asks"] else ""
+            for change in changes:
+                own = change if token == market.up_token else change.mirrored()
+                rows.append(
+                    {
+                        "asset_id": token,
+                        "price": price_text(own.price),
+                        "side": own.side,
+                        "size": decimal_text(own.size),
+                        "hash": state["hash"],
+                        "best_bid": best_bid,
+                        "best_ask": best_ask,
+                    }
+                )
+        return {
+            "event_type": "price_change",
+            "market": market.condition_id,
+            "price_changes": rows,
+            "timestamp": self._timestamp(),
+        }
+
+    def _best_events(self, market: Market, book: Book) -> dict[str, dict[str, Any]]:
+        events: dict[str, dict[str, Any]] = {}
+        for token in market.tokens:
+            own = self._exchange.seen_from(market, token, book)
+            bid, ask = own.best_bid, own.best_ask
+            events[token] = {
+                "event_type": "best_bid_ask",
+                "market": market.condition_id,
+                "asset_id": token,
+                "best_bid": "" if bid is None else price_text(bid),
+                "best_ask": "" if ask is None else price_text(ask),
+                "spread": "" if bid is None or ask is None else price_text(ask - bid),
+                "timestamp": self._timestamp(),
+            }
+        return events

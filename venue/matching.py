@@ -1,0 +1,98 @@
+"""The matching rules, pure: an order against the levels it faces, all seen from the order's own token.
+
+A BUY is a budget: it spends its maker amount at its own price or better, so a better price gives more shares.
+A SELL gives shares until they are gone.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from venue.amounts import MILL, buy_cost
+from venue.books import Side as Levels
+from venue.rules import Side, Terms
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """Liquidity at a price (mills): the source's own, or an account's resting order named by its id."""
+
+    price: int
+    size: int
+    order_id: str | None = None
+
+
+class Fill(msgspec.Struct, frozen=True):
+    """A trade at one price: `usd` is what changes hands for `shares`, without fees (micro units)."""
+
+    price: int
+    shares: int
+    usd: int
+    order_id: str | None = None
+
+
+class Match(msgspec.Struct, frozen=True):
+    """What an order gets. `left` is what remains of its maker amount; `complete` if nothing useful does."""
+
+    fills: tuple[Fill, ...]
+    left: int
+    complete: bool
+
+    @property
+    def shares(self) -> int:
+        return sum(fill.shares for fill in self.fills)
+
+    @property
+    def usd(self) -> int:
+        return sum(fill.usd for fill in self.fills)
+
+
+def offers(levels: Levels, resting: Iterable[Offer], side: Side) -> list[Offer]:
+    """Everything an order of `side` can take, best first; at one price the source's liquidity came first."""
+    everything = [Offer(price, size) for price, size in levels]
+    everything.extend(resting)
+    return sorted(everything, key=lambda offer: offer.price if side == "BUY" else -offer.price)
+
+
+def match(terms: Terms, available: Iterable[Offer]) -> Match:
+    """What the order takes of what is offered, best first, within its own price."""
+    left = terms.maker_amount
+    fills: list[Fill] = []
+    complete = False
+    for offer in available:
+        if not terms.reaches(offer.price):
+            break
+        wanted = left * MILL // offer.price if terms.side == "BUY" else left
+        shares = min(wanted, offer.size)
+        usd = buy_cost(shares, offer.price)
+        # Less than a micro pUSD is dust: nobody can pay or receive it.
+        if usd > 0:
+            fills.append(Fill(offer.price, shares, usd, offer.order_id))
+            left -= usd if terms.side == "BUY" else shares
+        complete = wanted <= offer.size
+        if complete:
+            break
+    return Match(tuple(fills), left, complete or left == 0)
+
+
+def resting_shares(side: Side, price: int, left: int) -> int:
+    """Shares that a resting order still shows, given what is left of its maker amount."""
+    return left * MILL // price if side == "BUY" else left
+
+
+def meet(side: Side, price: int, left: int, facing: Levels) -> list[Fill]:
+    """Fills of a resting order, at its own price, when the source's book comes to it.
+
+    `facing` is the opposite side of the order's own token, best first. A returned fill names the *source's*
+    level by its price; what is paid is computed at the resting order's price.
+    """
+    shares_left = resting_shares(side, price, left)
+    fills: list[Fill] = []
+    for level, size in facing:
+        crosses = level <= price if side == "BUY" else level >= price
+        shares = min(shares_left, size)
+        usd = buy_cost(shares, price)
+        if not crosses or usd == 0:
+            break
+        fills.append(Fill(level, shares, usd))
+        shares_left -= shares
+    return fills

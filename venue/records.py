@@ -1,0 +1,125 @@
+"""What the ledger remembers: accounts, orders, trades, positions. Amounts in micro units, prices in mills."""
+
+from typing import Literal
+
+import msgspec
+
+from venue.amounts import MILL
+from venue.matching import resting_shares
+from venue.rules import Kind, Side
+
+Role = Literal["TAKER", "MAKER"]
+TradeStatus = Literal["MATCHED", "MINED", "CONFIRMED", "RETRYING", "FAILED"]
+
+LIVE, MATCHED, CANCELED = "LIVE", "MATCHED", "CANCELED"
+CANCELED_RESOLVED = "CANCELED_MARKET_RESOLVED"
+CANCELED_NOT_ENOUGH = "CANCELED_NOT_ENOUGH_BALANCE"
+FINAL_TRADE = ("CONFIRMED", "FAILED")
+
+
+class Account(msgspec.Struct, frozen=True):
+    """A wallet's money at the venue. `allowance` bounds what one order may give away."""
+
+    address: str
+    balance: int
+    allowance: int
+    fees_paid: int
+    created_ns: int
+
+
+class Order(msgspec.Struct, frozen=True):
+    """An order that passed every check. `left` is what remains of the maker amount while it rests."""
+
+    id: str
+    address: str
+    wallet: str
+    owner: str
+    start: int
+    condition_id: str
+    token: str
+    outcome: str
+    side: Side
+    kind: Kind
+    price: int
+    maker_amount: int
+    taker_amount: int
+    left: int
+    matched_shares: int
+    matched_usd: int
+    status: str
+    expiration: int
+    created_ns: int
+
+    @property
+    def original_shares(self) -> int:
+        return self.taker_amount if self.side == "BUY" else self.maker_amount
+
+    @property
+    def open_shares(self) -> int:
+        """Shares that it still offers or seeks at its price."""
+        return resting_shares(self.side, self.price, self.left) if self.status == LIVE else 0
+
+
+class Counterparty(msgspec.Struct, frozen=True):
+    """The other order of a trade; `token` may be the market's other token (a mint or a merge)."""
+
+    order_id: str
+    wallet: str
+    owner: str
+    token: str
+    outcome: str
+    side: Side
+
+
+class Trade(msgspec.Struct, frozen=True):
+    """One account's side of a match at one price. The same id may exist for the other account."""
+
+    id: str
+    address: str
+    order_id: str
+    wallet: str
+    owner: str
+    role: Role
+    start: int
+    condition_id: str
+    token: str
+    outcome: str
+    side: Side
+    price: int
+    shares: int
+    usd: int
+    fee: int
+    status: TradeStatus
+    match_ns: int
+    update_ns: int
+    transaction_hash: str
+    other: Counterparty
+
+    @property
+    def other_price(self) -> int:
+        """The same price as the other order's token has it."""
+        return self.price if self.other.token == self.token else MILL - self.price
+
+
+class Position(msgspec.Struct, frozen=True):
+    """Shares of one token held. `cost`: what they cost without fees; `bought`: shares ever bought."""
+
+    address: str
+    token: str
+    start: int
+    outcome: str
+    shares: int
+    cost: int
+    bought: int
+    realized: int
+
+
+class Payout(msgspec.Struct, frozen=True):
+    """A redemption: what a position was worth at the resolution, in micro pUSD."""
+
+    address: str
+    token: str
+    start: int
+    shares: int
+    amount: int
+    paid_ns: int

@@ -1,0 +1,208 @@
+"""The venue's rules for an order, as pure functions that raise `Refusal` with the venue's own texts.
+
+Sources: the venue's error-code page and order documentation, and texts seen live (README.md says which).
+"""
+
+from decimal import Decimal
+from typing import Any, Literal
+
+import msgspec
+
+from venue.amounts import MICRO, MILL, decimal_text, taker_fee
+from venue.refusal import Refusal
+from venue.signing import DEPOSIT_WALLET, EXCHANGE, WireOrder, checksum, order_id, order_signer
+
+FEE_RATE = Decimal("0.07")
+"""Crypto markets' taker fee rate."""
+
+MINIMUM_SHARES = 5 * MICRO
+MINIMUM_BUY = 1 * MICRO
+"""A BUY that takes liquidity must be worth at least 1 pUSD."""
+
+GTD_LEAD_SECONDS = 180
+"""A GTD order must expire at least this much later; it dies 60 seconds before its expiration."""
+
+SHARE_STEP = 10_000
+"""Two decimals, in micro units."""
+AMOUNT_STEP = 100
+"""Four decimals. At tick 0.001 one document allows five, live orders had four: four satisfies both."""
+
+Kind = Literal["FAK", "FOK", "GTC", "GTD"]
+Side = Literal["BUY", "SELL"]
+
+_V1_FIELDS = frozenset({"nonce", "feeRateBps", "taker"})
+
+NO_FAK_MATCH = (
+    "no orders found to match with FAK order. FAK orders are partially filled or killed if no match is found."
+)
+FOK_KILLED = "order couldn't be fully filled. FOK orders are fully filled or killed."
+POST_ONLY_CROSSES = "invalid post-only order: order crosses book"
+VERSION_MISMATCH = "order_version_mismatch"
+NOT_ENOUGH = "not enough balance / allowance"
+
+
+class _Envelope(msgspec.Struct, frozen=True):
+    order: WireOrder
+    owner: str
+    orderType: Kind
+    postOnly: bool = False
+    deferExec: bool = False
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """A well-formed order: amounts in micro units, `owner` the API key that must be its sender's."""
+
+    id: str
+    owner: str
+    wire: WireOrder
+    kind: Kind
+    post_only: bool
+    side: Side
+    maker_amount: int
+    taker_amount: int
+    expiration: int
+
+    @property
+    def takes(self) -> bool:
+        """True for the kinds that never rest."""
+        return self.kind in ("FAK", "FOK")
+
+    @property
+    def usd(self) -> int:
+        return self.maker_amount if self.side == "BUY" else self.taker_amount
+
+    @property
+    def shares(self) -> int:
+        return self.taker_amount if self.side == "BUY" else self.maker_amount
+
+    def reaches(self, price: int) -> bool:
+        """True if the order's own price, maker over taker amount, reaches a counter-price in mills."""
+        if self.side == "BUY":
+            return self.maker_amount * MILL >= price * self.taker_amount
+        return self.taker_amount * MILL <= price * self.maker_amount
+
+
+def parse(payload: Any) -> Terms:
+    """An order's body as `Terms`.
+
+    Raises
+    ------
+    Refusal
+        400 if it is malformed or of the first protocol version.
+    """
+    inner = payload.get("order") if isinstance(payload, dict) else None
+    if isinstance(inner, dict) and _V1_FIELDS & inner.keys():
+        raise Refusal(400, VERSION_MISMATCH)
+    if isinstance(inner, dict) and inner.get("side") not in ("BUY", "SELL"):
+        raise Refusal(400, "Invalid side")
+    try:
+        envelope = msgspec.convert(payload, _Envelope)
+    except msgspec.ValidationError as error:
+        raise Refusal(400, "Invalid order payload") from error
+    wire = envelope.order
+    if not wire.tokenId.isdecimal():
+        raise Refusal(400, "Invalid token id")
+    try:
+        terms = Terms(
+            id=order_id(wire),
+            owner=envelope.owner,
+            wire=wire,
+            kind=envelope.orderType,
+            post_only=envelope.postOnly,
+            side="BUY" if wire.side == "BUY" else "SELL",
+            maker_amount=int(wire.makerAmount),
+            taker_amount=int(wire.takerAmount),
+            expiration=int(wire.expiration),
+        )
+    except (ValueError, OverflowError) as error:
+        raise Refusal(400, "Invalid order payload") from error
+    if terms.maker_amount <= 0 or terms.taker_amount <= 0 or (terms.post_only and terms.takes):
+        raise Refusal(400, "Invalid order payload")
+    return terms
+
+
+def check_sender(terms: Terms, key: str, address: str) -> None:
+    """The order must be signed by the key's own wallet and sent with the key it names."""
+    if terms.owner != key:
+        raise Refusal(400, "the order owner has to be the owner of the API KEY")
+    wire = terms.wire
+    deposit = wire.signatureType == DEPOSIT_WALLET
+    try:
+        maker, signer = checksum(wire.maker), checksum(wire.signer)
+    except ValueError as error:
+        raise Refusal(400, "Invalid order payload") from error
+    if wire.signatureType not in (0, 1, 2, DEPOSIT_WALLET) or (deposit and maker != signer):
+        raise Refusal(400, "Invalid order payload")
+    if not deposit and signer != address:
+        raise Refusal(400, "the order signer address has to be the address of the API KEY")
+    if order_signer(wire) != address or (wire.signatureType == 0 and maker != signer):
+        raise Refusal(400, "invalid signature")
+
+
+def check_expiration(terms: Terms, now_s: float) -> None:
+    """Only GTD orders expire, and not too soon."""
+    valid = terms.expiration >= now_s + GTD_LEAD_SECONDS if terms.kind == "GTD" else terms.expiration == 0
+    if not valid:
+        raise Refusal(400, "invalid expiration")
+
+
+def check_price(terms: Terms, tick: int) -> int:
+    """The order's price in mills, which must lie on the grid of `tick` mills, between tick and 1 − tick.
+
+    Clients round amounts to four decimals, so a price counts as on the grid if rounding explains the rest.
+    """
+    usd, shares = terms.usd, terms.shares
+    price = round(usd * MILL / shares / tick) * tick
+    on_grid = price > 0 and abs(usd * MILL - shares * price) < AMOUNT_STEP * MILL
+    shown = decimal_text(usd * MICRO // shares)
+    grid = decimal_text(tick, MILL)
+    if not on_grid:
+        text = f"order {terms.id} is invalid. Price ({shown}) breaks minimum tick size rule: {grid}"
+        raise Refusal(400, text)
+    if not tick <= price <= MILL - tick:
+        top = decimal_text(MILL - tick, MILL)
+        raise Refusal(400, f"invalid price ({shown}), min: {grid} - max: {top}")
+    return price
+
+
+def check_precision(terms: Terms) -> None:
+    """Orders that take: maker two decimals, taker four. Orders that rest: a size of two decimals."""
+    if not terms.takes:
+        if terms.shares % SHARE_STEP:
+            raise Refusal(400, f"order {terms.id} is invalid. Maximum lot size is 2")
+        return
+    if terms.maker_amount % SHARE_STEP or terms.taker_amount % AMOUNT_STEP:
+        subject = "market buy" if terms.side == "BUY" else "sell"
+        raise Refusal(
+            400,
+            f"invalid amounts, the {subject} orders maker amount supports a max accuracy of 2 decimals, "
+            "taker amount a max of 4 decimals",
+        )
+
+
+def check_minimum(terms: Terms, *, marketable: bool) -> None:
+    """A BUY that takes is worth at least 1 pUSD; an order that may rest has at least five shares."""
+    if terms.side == "BUY" and (terms.takes or marketable) and terms.usd < MINIMUM_BUY:
+        amount = decimal_text(terms.usd)
+        raise Refusal(400, f"invalid amount for a marketable BUY order (${amount}), min size: $1")
+    if not terms.takes and terms.shares < MINIMUM_SHARES:
+        size, least = decimal_text(terms.shares), decimal_text(MINIMUM_SHARES)
+        raise Refusal(400, f"order {terms.id} is invalid. Size ({size}) lower than the minimum: {least}")
+
+
+def needed(terms: Terms, price: int, *, marketable: bool) -> int:
+    """What the order can use up: pUSD with the fee at its own price for a BUY, shares for a SELL (micro)."""
+    if terms.side == "SELL":
+        return terms.shares
+    fee = taker_fee(terms.shares, price, FEE_RATE) if terms.takes or marketable else 0
+    return terms.usd + fee
+
+
+def check_funds(amount: int, available: int, allowance: int) -> None:
+    """Balance and allowance must cover the amount (micro units of what the order gives away)."""
+    if available < amount:
+        text = f"the balance is not enough -> balance: {available}, order amount: {amount}"
+        raise Refusal(400, f"{NOT_ENOUGH}: {text}")
+    if allowance < amount:
+        text = f"the allowance is not enough -> spender: {EXCHANGE}, allowance: {allowance}"
+        raise Refusal(400, f"{NOT_ENOUGH}: {text}, order amount: {amount}")

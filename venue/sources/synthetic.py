@@ -1,0 +1,87 @@
+"""Generated markets: a price path out of a seed, makers' books around it, outcomes by the settlement rule."""
+
+import math
+from functools import cache, lru_cache
+from typing import Any
+
+from venue.books import Book
+from venue.sources.base import INTERVAL
+from venue.sources.makers import Makers
+from venue.sources.price_path import WINDOW, PricePath
+
+DEFAULT_SEED = 57
+"""On the first day of this world both daily voices, mood and options, have an opinion, and opposite ones."""
+
+
+class SyntheticSource:
+    """Markets without end, the same ones for the same seed.
+
+    Parameters
+    ----------
+    seed : int
+        Names the world: prices, books, outcomes and everything the external services say follow from it.
+    """
+
+    name = "synthetic"
+
+    def __init__(self, seed: int = DEFAULT_SEED) -> None:
+        self.seed = seed
+        self._path = PricePath(seed)
+        self._makers = lru_cache(maxsize=128)(self._make_makers)
+        # Asked for every market of a listing, also for those whose makers are long forgotten.
+        self._tick_change = cache(self._find_tick_change)
+        self._book = lru_cache(maxsize=256)(self._make_book)
+
+    def info(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "seed": self.seed,
+            "note": f"generated markets and prices of seed {self.seed}, no real ones; "
+            "the external services answer from the same price path",
+        }
+
+    def describe(self, index: int) -> str:
+        return f"Practice market. Generated: market {index} of seed {self.seed}."
+
+    def origin(self, index: int) -> str:
+        return f"synthetic-{self.seed}-{index}"
+
+    def spot(self, index: int, second: int) -> int:
+        """The price of bitcoin at a second of a market, in units of 1e-8 USD."""
+        return self._path.spot(index, second)
+
+    def mean_price(self, index: int, second: int, window: int = WINDOW) -> int:
+        """The mean of the `window` one-second prices up to a second, in units of 1e-8 USD."""
+        return self._path.mean(index, second, window)
+
+    def book(self, index: int, offset: float) -> Book:
+        return self._book(index, _second(offset))
+
+    def next_change(self, index: int, offset: float) -> float | None:
+        second = _second(offset)
+        standing = self._book(index, second)
+        for later in range(second + 1, INTERVAL + 1):
+            if self._book(index, later) != standing:
+                return float(later)
+        return None
+
+    def tick_change(self, index: int) -> float | None:
+        return self._tick_change(index)
+
+    def up_wins(self, index: int) -> bool:
+        return self._path.up_wins(index)
+
+    def _make_makers(self, index: int) -> Makers:
+        return Makers(self._path, index)
+
+    def _find_tick_change(self, index: int) -> float | None:
+        change = self._makers(index).tick_change
+        return None if change is None else float(change)
+
+    def _make_book(self, index: int, second: int) -> Book:
+        return self._makers(index).book(second)
+
+
+def _second(offset: float) -> int:
+    """Books change on whole seconds, from the first to the last of the market."""
+    return min(INTERVAL, max(0, math.floor(offset)))

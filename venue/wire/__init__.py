@@ -1,0 +1,1 @@
+"""The HTTP routes. Handlers translate; what they translate to lives in the rest of the package."""

@@ -1,0 +1,20 @@
+"""All routes on one port: CLOB at the root, Gamma and Data API below it, the sockets, the control surface."""
+
+from aiohttp import web
+
+from venue.external.routes import add_routes
+from venue.venue import Venue
+from venue.wire import clob_private, clob_public, data_api, gamma, orders, practice
+from venue.wire.common import VENUE, errors_and_log
+
+
+def make_app(venue: Venue) -> web.Application:
+    """The application that serves a venue."""
+    app = web.Application(middlewares=[errors_and_log], client_max_size=1 << 20)
+    app[VENUE] = venue
+    for module in (clob_public, clob_private, orders, gamma, data_api, practice):
+        app.add_routes(module.routes)
+    app.router.add_get("/ws/market", venue.markets.handle)
+    app.router.add_get("/ws/user", venue.users.handle)
+    add_routes(app)
+    return app

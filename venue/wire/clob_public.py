@@ -1,0 +1,163 @@
+"""The CLOB's public routes: server, markets, books, prices."""
+
+from typing import Any
+
+from aiohttp import web
+
+from venue.amounts import MILL, decimal_text, price_text
+from venue.books import Book, summary
+from venue.refusal import Refusal
+from venue.schedule import Market
+from venue.wire import market_json
+from venue.wire.common import json_answer, json_body, paged, venue_of
+
+routes = web.RouteTableDef()
+
+MARKET_NOT_FOUND = Refusal(404, "market not found")
+
+
+@routes.get("/ok")
+async def ok(_: web.Request) -> web.Response:
+    return json_answer("OK")
+
+
+@routes.get("/time")
+async def server_time(request: web.Request) -> web.Response:
+    venue = venue_of(request)
+    skew = venue.faults.armed("clock_skew")
+    return json_answer(int(venue.clock.wall_s() + (0 if skew is None else skew["seconds"])))
+
+
+@routes.get("/version")
+async def version(_: web.Request) -> web.Response:
+    return json_answer({"version": 2})
+
+
+@routes.get("/markets")
+async def markets(request: web.Request) -> web.Response:
+    venue = venue_of(request)
+    return paged([market_json.clob_market(venue, market) for market in venue.schedule], request)
+
+
+@routes.get("/markets/{condition_id}")
+async def market(request: web.Request) -> web.Response:
+    return json_answer(market_json.clob_market(venue_of(request), _by_condition(request)))
+
+
+@routes.get("/clob-markets/{condition_id}")
+async def clob_info(request: web.Request) -> web.Response:
+    return json_answer(market_json.clob_info(venue_of(request), _by_condition(request)))
+
+
+@routes.get("/markets-by-token/{token}")
+async def market_by_token(request: web.Request) -> web.Response:
+    found = venue_of(request).schedule.by_token(request.match_info["token"])
+    if found is None:
+        raise MARKET_NOT_FOUND
+    answer = {
+        "condition_id": found.condition_id,
+        "primary_token_id": found.up_token,
+        "secondary_token_id": found.down_token,
+    }
+    return json_answer(answer)
+
+
+@routes.get("/book")
+async def book(request: web.Request) -> web.Response:
+    return json_answer(_summary(request, _token(request)))
+
+
+@routes.post("/books")
+async def books(request: web.Request) -> web.Response:
+    asked = await json_body(request)
+    if not isinstance(asked, list) or not all(isinstance(row, dict) for row in asked):
+        raise Refusal(400, "Invalid payload")
+    known = venue_of(request).schedule.by_token
+    tokens = [str(row.get("token_id", "")) for row in asked]
+    return json_answer([_summary(request, token) for token in tokens if known(token) is not None])
+
+
+@routes.get("/midpoint")
+async def midpoint(request: web.Request) -> web.Response:
+    _, standing = _book(request)
+    if not (standing.bids and standing.asks):
+        raise Refusal(404, "No orderbook exists for the requested token id")
+    return json_answer({"mid": standing.mid_text})
+
+
+@routes.get("/price")
+async def price(request: web.Request) -> web.Response:
+    """BUY is the best bid and SELL the best ask, as observed live."""
+    _, standing = _book(request)
+    side = request.query.get("side", "").upper()
+    if side not in ("BUY", "SELL"):
+        raise Refusal(400, "Invalid side")
+    best = standing.best_bid if side == "BUY" else standing.best_ask
+    return json_answer({"price": "0" if best is None else price_text(best)})
+
+
+@routes.get("/spread")
+async def spread(request: web.Request) -> web.Response:
+    _, standing = _book(request)
+    bid, ask = standing.best_bid, standing.best_ask
+    return json_answer({"spread": "0" if bid is None or ask is None else decimal_text(ask - bid, MILL)})
+
+
+@routes.get("/last-trade-price")
+async def last_trade_price(request: web.Request) -> web.Response:
+    _book(request)
+    last = venue_of(request).exchange.last_price(_token(request))
+    return json_answer({"price": "0.5" if last is None else price_text(last), "side": ""})
+
+
+@routes.get("/tick-size")
+async def tick_size(request: web.Request) -> web.Response:
+    found, _ = _book(request)
+    return json_answer({"minimum_tick_size": market_json.tick_number(venue_of(request), found)})
+
+
+@routes.get("/neg-risk")
+async def neg_risk(request: web.Request) -> web.Response:
+    _book(request)
+    return json_answer({"neg_risk": False})
+
+
+@routes.get("/fee-rate")
+async def fee_rate(request: web.Request) -> web.Response:
+    """The legacy cap in basis points, not the fee: that is in Gamma's feeSchedule and in `fd`."""
+    _book(request)
+    return json_answer({"base_fee": 1000})
+
+
+@routes.get("/fees/builder-fees/{code}")
+async def builder_fees(_: web.Request) -> web.Response:
+    return json_answer({"builder_maker_fee_rate_bps": 0, "builder_taker_fee_rate_bps": 0})
+
+
+def _token(request: web.Request) -> str:
+    return request.query.get("token_id", "")
+
+
+def _book(request: web.Request) -> tuple[Market, Book]:
+    return venue_of(request).exchange.book(_token(request))
+
+
+def _by_condition(request: web.Request) -> Market:
+    found = venue_of(request).schedule.by_condition(request.match_info["condition_id"])
+    if found is None:
+        raise MARKET_NOT_FOUND
+    return found
+
+
+def _summary(request: web.Request, token: str) -> dict[str, Any]:
+    exchange = venue_of(request).exchange
+    found, standing = exchange.book(token)
+    last = exchange.last_price(token)
+    return summary(
+        standing,
+        market=found.condition_id,
+        token=token,
+        timestamp_ms=exchange.clock.wall_ms(),
+        tick=exchange.tick(found),
+        last_price="" if last is None else price_text(last),
+    )

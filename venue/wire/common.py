@@ -1,0 +1,114 @@
+"""What all routes share: the venue behind them, JSON, authentication, paging, the request log."""
+
+import base64
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from venue.auth import ApiKey, check_l2
+from venue.refusal import Refusal
+from venue.venue import LogEntry, Venue
+
+log = logging.getLogger("venue.wire")
+
+VENUE: web.AppKey[Venue] = web.AppKey("venue", Venue)
+END = "LTE="
+"""The cursor after the last page: base64 of "-1"."""
+PAGE = 100
+
+
+def venue_of(request: web.Request) -> Venue:
+    """The venue that the request is for."""
+    return request.app[VENUE]
+
+
+def json_answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """Any content as compact JSON."""
+    return web.Response(
+        body=msgspec.json.encode(content), status=status, content_type="application/json", headers=headers
+    )
+
+
+async def json_body(request: web.Request) -> Any:
+    """The decoded body.
+
+    Raises
+    ------
+    Refusal
+        400 if it is not JSON.
+    """
+    try:
+        return msgspec.json.decode(await request.read())
+    except msgspec.DecodeError as error:
+        raise Refusal(400, "Invalid order payload") from error
+
+
+async def authenticate(request: web.Request) -> ApiKey:
+    """The API key that the request's L2 headers prove.
+
+    Raises
+    ------
+    Refusal
+        401.
+    """
+    venue = venue_of(request)
+    key = venue.ledger.key(request.headers.get("POLY_API_KEY", ""))
+    body = (await request.read()).decode(errors="replace")
+    now = venue.clock.wall_s()
+    return check_l2(request.headers, key, request.method, request.path, body, now)
+
+
+def page[T](items: list[T], cursor: str | None, limit: int = PAGE) -> tuple[list[T], str]:
+    """One page of a list and the cursor of the next; cursors are base64 of the position.
+
+    Raises
+    ------
+    Refusal
+        400 if the cursor is not one of ours.
+    """
+    if cursor == END:
+        return [], END
+    try:
+        first = int(base64.b64decode(cursor)) if cursor else 0
+    except ValueError as error:
+        raise Refusal(400, "invalid next_cursor") from error
+    following = first + limit
+    more = following < len(items)
+    return items[first:following], base64.b64encode(str(following).encode()).decode() if more else END
+
+
+def paged(items: list[Any], request: web.Request) -> web.Response:
+    """The CLOB's page of a list."""
+    data, cursor = page(items, request.query.get("next_cursor"))
+    return json_answer({"data": data, "next_cursor": cursor, "limit": PAGE, "count": len(data)})
+
+
+@web.middleware
+async def errors_and_log(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Turn refusals into the venue's JSON, and remember every request for the venue itself.
+
+    The control surface and the external services are not part of it; the latter are asked every second.
+    """
+    status = 0
+    try:
+        response = await handler(request)
+        dropped = request.transport is None or request.transport.is_closing()
+        status = 0 if dropped else response.status
+        return response
+    except Refusal as refusal:
+        status = refusal.status
+        return json_answer(refusal.body(), status)
+    except web.HTTPException as error:
+        status = error.status
+        return json_answer({"error": error.reason}, status)
+    finally:
+        if not request.path.startswith(("/practice", "/external")):
+            venue = venue_of(request)
+            path = str(request.rel_url)
+            venue.requests.append(LogEntry(venue.clock.wall_ns(), request.method, path, status))
+            log.info("%s %s %s", request.method, path, status)

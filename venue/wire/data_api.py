@@ -1,0 +1,127 @@
+"""The Data API under /data-api: anybody's positions and trades, by wallet address."""
+
+from typing import Any
+
+from aiohttp import web
+
+from venue.amounts import MICRO, MILL
+from venue.records import Position, Trade
+from venue.refusal import Refusal
+from venue.schedule import DOWN, UP, Market
+from venue.signing import checksum
+from venue.venue import Venue
+from venue.wire.common import json_answer, venue_of
+from venue.wire.market_json import decimal_shares, iso, outcome_prices
+
+routes = web.RouteTableDef()
+
+LIMIT = 100
+HIGHEST_LIMIT = 500
+
+
+@routes.get("/data-api/positions")
+async def positions(request: web.Request) -> web.Response:
+    venue, wallet = venue_of(request), _user(request)
+    threshold = _number(request, "sizeThreshold", 1.0)
+    rows = [
+        _position(venue, wallet, position)
+        for position in venue.ledger.positions_of(venue.owner_of(wallet))
+        if position.shares >= threshold * MICRO
+    ]
+    order = {"TOKENS": "size", "CURRENT": "currentValue", "INITIAL": "initialValue", "CASHPNL": "cashPnl"}
+    descending = request.query.get("sortDirection", "DESC").upper() != "ASC"
+    rows.sort(key=lambda row: row[order.get(request.query.get("sortBy", ""), "size")], reverse=descending)
+    return json_answer(_window(request, rows))
+
+
+@routes.get("/data-api/trades")
+async def trades(request: web.Request) -> web.Response:
+    venue, wallet = venue_of(request), _user(request)
+    found = venue.ledger.trades_of(venue.owner_of(wallet))
+    chosen = [
+        trade
+        for trade in found
+        if trade.status != "FAILED" and request.query.get("market", trade.condition_id) == trade.condition_id
+    ]
+    return json_answer([_trade(venue, wallet, trade) for trade in _window(request, chosen)])
+
+
+def _user(request: web.Request) -> str:
+    try:
+        return checksum(request.query["user"])
+    except (KeyError, ValueError) as error:
+        raise Refusal(400, "required query param 'user' not provided") from error
+
+
+def _number(request: web.Request, name: str, default: float) -> float:
+    try:
+        return float(request.query.get(name, default))
+    except ValueError as error:
+        raise Refusal(400, f"invalid {name}") from error
+
+
+def _window(request: web.Request, rows: list[Any]) -> list[Any]:
+    limit = min(HIGHEST_LIMIT, int(_number(request, "limit", LIMIT)))
+    first = int(_number(request, "offset", 0))
+    return rows[first : first + limit]
+
+
+def _market(venue: Venue, start: int) -> Market:
+    market = venue.schedule.at(start)
+    if market is None:
+        raise Refusal(500, "unknown market")
+    return market
+
+
+def _position(venue: Venue, wallet: str, position: Position) -> dict[str, Any]:
+    market = _market(venue, position.start)
+    up = position.outcome == UP
+    price = float(outcome_prices(venue, market)[0 if up else 1])
+    size, initial = decimal_shares(position.shares), decimal_shares(position.cost)
+    current = round(size * price, 6)
+    return {
+        "proxyWallet": wallet,
+        "asset": position.token,
+        "conditionId": market.condition_id,
+        "size": size,
+        "avgPrice": round(initial / size, 6),
+        "initialValue": initial,
+        "currentValue": current,
+        "cashPnl": round(current - initial, 6),
+        "percentPnl": round((current - initial) / initial * 100, 4) if initial else 0,
+        "totalBought": decimal_shares(position.bought),
+        "realizedPnl": decimal_shares(position.realized),
+        "curPrice": price,
+        "redeemable": venue.exchange.resolved(market),
+        "mergeable": False,
+        "title": market.question,
+        "slug": market.slug,
+        "icon": "",
+        "eventSlug": market.slug,
+        "outcome": position.outcome,
+        "outcomeIndex": 0 if up else 1,
+        "oppositeOutcome": DOWN if up else UP,
+        "oppositeAsset": market.down_token if up else market.up_token,
+        "endDate": iso(market.end)[:10],
+        "negativeRisk": False,
+    }
+
+
+def _trade(venue: Venue, wallet: str, trade: Trade) -> dict[str, Any]:
+    market = _market(venue, trade.start)
+    return {
+        "proxyWallet": wallet,
+        "side": trade.side,
+        "asset": trade.token,
+        "conditionId": trade.condition_id,
+        "size": decimal_shares(trade.shares),
+        "price": trade.price / MILL,
+        "timestamp": trade.match_ns // 1_000_000_000,
+        "title": market.question,
+        "slug": market.slug,
+        "icon": "",
+        "eventSlug": market.slug,
+        "outcome": trade.outcome,
+        "outcomeIndex": 0 if trade.outcome == UP else 1,
+        "transactionHash": trade.transaction_hash,
+    }

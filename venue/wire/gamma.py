@@ -1,0 +1,113 @@
+"""Gamma under /gamma: markets and events by slug, by condition, by page."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from venue.refusal import Refusal
+from venue.schedule import Market
+from venue.venue import Venue
+from venue.wire.common import json_answer, page, venue_of
+from venue.wire.market_json import gamma_event, gamma_market
+
+routes = web.RouteTableDef()
+
+_Handler = Callable[[web.Request], Awaitable[web.Response]]
+NOT_FOUND = Refusal(404, "not found")
+LIMIT = 100
+
+
+def _failing(handler: _Handler) -> _Handler:
+    """The route with the fault that makes Gamma answer 500."""
+
+    async def guarded(request: web.Request) -> web.Response:
+        if venue_of(request).faults.take("gamma_500") is not None:
+            raise Refusal(500, "internal server error")
+        return await handler(request)
+
+    return guarded
+
+
+@routes.get("/gamma/markets")
+@_failing
+async def markets(request: web.Request) -> web.Response:
+    """An array; without `closed=true` finished markets are left out, also when asked for by slug."""
+    venue = venue_of(request)
+    found = _chosen(request, closed_default=False)
+    first = _number(request, "offset", 0)
+    shown = found[first : first + _number(request, "limit", LIMIT)]
+    return json_answer([gamma_market(venue, market) for market in shown])
+
+
+@routes.get("/gamma/markets/keyset")
+@_failing
+async def markets_keyset(request: web.Request) -> web.Response:
+    """Pages by cursor; the last page has none."""
+    venue = venue_of(request)
+    limit = min(LIMIT, _number(request, "limit", LIMIT))
+    found, cursor = page(_chosen(request, closed_default=False), request.query.get("after_cursor"), limit)
+    body: dict[str, Any] = {"markets": [gamma_market(venue, market) for market in found]}
+    if cursor != "LTE=":
+        body["next_cursor"] = cursor
+    return json_answer(body)
+
+
+@routes.get("/gamma/markets/slug/{slug}")
+@_failing
+async def market_by_slug(request: web.Request) -> web.Response:
+    return json_answer(gamma_market(venue_of(request), _by_slug(request)))
+
+
+@routes.get("/gamma/events")
+@_failing
+async def events(request: web.Request) -> web.Response:
+    """An array; finished events are left out only if `closed` says so."""
+    venue = venue_of(request)
+    found = _chosen(request, closed_default=None)
+    first = _number(request, "offset", 0)
+    shown = found[first : first + _number(request, "limit", LIMIT)]
+    return json_answer([_event(venue, market) for market in shown])
+
+
+@routes.get("/gamma/events/slug/{slug}")
+@_failing
+async def event_by_slug(request: web.Request) -> web.Response:
+    return json_answer(_event(venue_of(request), _by_slug(request)))
+
+
+def _event(venue: Venue, market: Market) -> dict[str, Any]:
+    own = gamma_market(venue, market)
+    own.pop("events")
+    return {**gamma_event(venue, market), "markets": [own]}
+
+
+def _by_slug(request: web.Request) -> Market:
+    market = venue_of(request).schedule.by_slug(request.match_info["slug"])
+    if market is None:
+        raise NOT_FOUND
+    return market
+
+
+def _chosen(request: web.Request, *, closed_default: bool | None) -> list[Market]:
+    """Markets that the query's slug, condition_ids, clob_token_ids and closed leave."""
+    venue, query = venue_of(request), request.query
+    closed = {"true": True, "false": False}.get(query.get("closed", "").lower(), closed_default)
+    schedule = venue.schedule
+    slugs, conditions = query.getall("slug", []), query.getall("condition_ids", [])
+    tokens = query.getall("clob_token_ids", [])
+    named: list[Market | None] = [
+        *(schedule.by_slug(slug) for slug in slugs),
+        *(schedule.by_condition(condition) for condition in conditions),
+        *(schedule.by_token(token) for token in tokens),
+    ]
+    candidates = named if slugs or conditions or tokens else list(schedule)
+    unique = {market.start: market for market in candidates if market is not None}
+    return [m for m in unique.values() if closed is None or venue.exchange.resolved(m) is closed]
+
+
+def _number(request: web.Request, name: str, default: int) -> int:
+    text = request.query.get(name, str(default))
+    if not text.isdecimal():
+        raise Refusal(422, f"invalid {name}")
+    return int(text)

@@ -1,0 +1,239 @@
+"""A market as Gamma and the CLOB describe it."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from venue.amounts import MILL, decimal_text
+from venue.rules import FEE_RATE
+from venue.schedule import DOWN, UP, Market
+from venue.sources.price_path import UNIT, WINDOW
+from venue.venue import Venue
+
+STALE_SECONDS = 60
+"""Gamma's best bid and ask are old on the real venue; here by this many market seconds."""
+STRIKE_AFTER = 60
+"""Market seconds from the start until Gamma tells the strike, as on the real venue: about a minute."""
+ACCEPTS_BEFORE = 23 * 3600 + 52 * 60
+"""A market is listed about a day ahead: seconds from accepting orders to the start, as in a live sample."""
+RESOLUTION_SOURCE = "https://data.chain.link/streams/btc-usd-twap-60s-streams"
+RULES = (
+    'This market will resolve to "Up" if the time-weighted average price of Bitcoin at the end of the '
+    'time range in the title is greater than or equal to the price at its beginning, otherwise to "Down".'
+)
+FEE_SCHEDULE = {"exponent": 1, "rate": float(FEE_RATE), "takerOnly": True, "rebateRate": 0.2}
+
+
+def iso(seconds: float) -> str:
+    """Market time as Gamma writes dates."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _closed_time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S+00")
+
+
+def tick_number(venue: Venue, market: Market) -> float:
+    """The tick as a JSON number."""
+    return venue.exchange.tick(market) / MILL
+
+
+def outcome_prices(venue: Venue, market: Market) -> tuple[str, str]:
+    """The two tokens' prices: 1 and 0 after the resolution, the book's mid before."""
+    up_won = venue.exchange.up_won(market)
+    if up_won is not None:
+        return ("1", "0") if up_won else ("0", "1")
+    mids = []
+    book = venue.exchange.visible(market)
+    for own in (book, book.mirrored()):
+        mids.append(own.mid_text or "0.5")
+    return mids[0], mids[1]
+
+
+def gamma_event(venue: Venue, market: Market) -> dict[str, Any]:
+    """The event around a market, without its markets."""
+    closed = venue.exchange.resolved(market)
+    return {
+        "id": str(market.start),
+        "ticker": market.slug,
+        "slug": market.slug,
+        "title": market.question,
+        "description": f"{RULES} {venue.source.describe(market.index)}",
+        "resolutionSource": RESOLUTION_SOURCE,
+        "startDate": iso(market.start - ACCEPTS_BEFORE),
+        "creationDate": iso(market.start - ACCEPTS_BEFORE),
+        "endDate": iso(market.end),
+        "startTime": iso(market.start),
+        "eventStartTime": iso(market.start),
+        "active": True,
+        "closed": closed,
+        "archived": False,
+        "negRisk": False,
+        "enableOrderBook": True,
+        "seriesSlug": "btc-up-or-down-15m",
+        "series": [{"id": "10192", "slug": "btc-up-or-down-15m", "recurrence": "15m"}],
+        **_settlement_prices(venue, market),
+    }
+
+
+def _settlement_prices(venue: Venue, market: Market) -> dict[str, Any]:
+    """Strike, some time after the start, and final price, with the outcome; none if the source has none."""
+    feeds = venue.external
+    if feeds is None or venue.exchange.offset(market) < STRIKE_AFTER:
+        return {}
+    prices = {"priceToBeat": feeds.mean(market.start, WINDOW)}
+    if venue.exchange.resolved(market):
+        prices["finalPrice"] = feeds.mean(market.end, WINDOW)
+    return {"eventMetadata": {name: float(decimal_text(price, UNIT)) for name, price in prices.items()}}
+
+
+def gamma_market(venue: Venue, market: Market) -> dict[str, Any]:
+    """A market as Gamma shows it; lists inside it are JSON strings, as on the real venue."""
+    exchange = venue.exchange
+    resolution = exchange.resolutions.get(market.start)
+    body: dict[str, Any] = {
+        "id": str(market.start),
+        "question": market.question,
+        "conditionId": market.condition_id,
+        "questionID": market.question_id,
+        "slug": market.slug,
+        "description": f"{RULES} {venue.source.describe(market.index)}",
+        # Not Polymarket's: lets statistics see that a recording was shown before.
+        "practiceOrigin": venue.source.origin(market.index),
+        "resolutionSource": RESOLUTION_SOURCE,
+        "version": "v1",
+        "outcomes": json.dumps([UP, DOWN]),
+        "outcomePrices": json.dumps(list(outcome_prices(venue, market))),
+        "clobTokenIds": json.dumps(list(market.tokens)),
+        "active": True,
+        "closed": resolution is not None,
+        "archived": False,
+        "acceptingOrders": exchange.accepting(market),
+        "enableOrderBook": True,
+        "negRisk": False,
+        "orderPriceMinTickSize": tick_number(venue, market),
+        "orderMinSize": 5,
+        "secondsDelay": 0,
+        "umaResolutionStatuses": "[]",
+        "cryptoMarketConfigId": "btc-15m-twap-60",
+        "cryptoMarketConfig": {
+            "id": "btc-15m-twap-60",
+            "asset": "btc",
+            "duration": "15m",
+            "twapEnabled": True,
+            "twapLookbackSeconds": 60,
+        },
+        **_dates(market),
+        **_fees(),
+        **_stale_quote(venue, market),
+        "events": [gamma_event(venue, market)],
+    }
+    if resolution is not None:
+        body["umaResolutionStatus"] = "resolved"
+        body["closedTime"] = _closed_time(resolution[1])
+    return body
+
+
+def _dates(market: Market) -> dict[str, str]:
+    return {
+        "startDate": iso(market.start - ACCEPTS_BEFORE),
+        "startDateIso": iso(market.start)[:10],
+        "acceptingOrdersTimestamp": iso(market.start - ACCEPTS_BEFORE),
+        "eventStartTime": iso(market.start),
+        "endDate": iso(market.end),
+        "endDateIso": iso(market.end)[:10],
+    }
+
+
+def _fees() -> dict[str, Any]:
+    return {
+        "makerBaseFee": 1000,
+        "takerBaseFee": 1000,
+        "feesEnabled": True,
+        "feeType": "crypto_fees_v2",
+        "feeSchedule": FEE_SCHEDULE,
+        "makerRebatesFeeShareBps": 10000,
+    }
+
+
+def _stale_quote(venue: Venue, market: Market) -> dict[str, Any]:
+    old = venue.source.book(market.index, max(0.0, venue.exchange.offset(market) - STALE_SECONDS))
+    quote = {"bestBid": old.best_bid, "bestAsk": old.best_ask}
+    return {name: price / MILL for name, price in quote.items() if price is not None}
+
+
+def clob_tokens(venue: Venue, market: Market) -> list[dict[str, Any]]:
+    """The tokens with price and winner, as in the CLOB's market."""
+    up_won = venue.exchange.up_won(market)
+    up_price, down_price = outcome_prices(venue, market)
+    return [
+        {
+            "token_id": market.up_token,
+            "outcome": UP,
+            "price": float(up_price),
+            "winner": up_won is True,
+        },
+        {
+            "token_id": market.down_token,
+            "outcome": DOWN,
+            "price": float(down_price),
+            "winner": up_won is False,
+        },
+    ]
+
+
+def clob_market(venue: Venue, market: Market) -> dict[str, Any]:
+    """A market as `/markets/{condition_id}` shows it."""
+    closed = venue.exchange.resolved(market)
+    return {
+        "enable_order_book": True,
+        "active": True,
+        "closed": closed,
+        "archived": False,
+        "accepting_orders": venue.exchange.accepting(market),
+        "accepting_order_timestamp": iso(market.start - ACCEPTS_BEFORE),
+        "minimum_order_size": 5,
+        "minimum_tick_size": tick_number(venue, market),
+        "condition_id": market.condition_id,
+        "question_id": market.question_id,
+        "question": market.question,
+        "description": f"{RULES} {venue.source.describe(market.index)}",
+        "market_slug": market.slug,
+        "end_date_iso": iso(market.end),
+        "game_start_time": iso(market.start),
+        "seconds_delay": 0,
+        "fpmm": "",
+        "maker_base_fee": 1000,
+        "taker_base_fee": 1000,
+        "notifications_enabled": False,
+        "neg_risk": False,
+        "neg_risk_market_id": "",
+        "neg_risk_request_id": "",
+        "icon": "",
+        "image": "",
+        "rewards": {"rates": None, "min_size": 50, "max_spread": 4.5},
+        "is_50_50_outcome": False,
+        "tokens": clob_tokens(venue, market),
+        "tags": ["Crypto"],
+    }
+
+
+def clob_info(venue: Venue, market: Market) -> dict[str, Any]:
+    """The compact form of `/clob-markets/{condition_id}`; `fd` carries the real fee."""
+    return {
+        "c": market.condition_id,
+        "t": [{"t": market.up_token, "o": UP}, {"t": market.down_token, "o": DOWN}],
+        "mts": tick_number(venue, market),
+        "mos": 5,
+        "mbf": 1000,
+        "tbf": 1000,
+        "fd": {"r": float(FEE_RATE), "e": 1, "to": True},
+        "nr": False,
+        "itode": True,
+        "oas": 0,
+    }
+
+
+def decimal_shares(amount: int) -> float:
+    """Micro units as the Data API's JSON number."""
+    return float(decimal_text(amount))

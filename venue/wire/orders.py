@@ -1,0 +1,146 @@
+"""POST /order and POST /orders, with every way in which the answer can go wrong."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from venue import payloads
+from venue.amounts import decimal_text
+from venue.desk import Accepted, Result
+from venue.faults import UNAVAILABLE, Faults
+from venue.refusal import Refusal
+from venue.venue import Venue
+from venue.wire.common import authenticate, json_answer, venue_of
+
+routes = web.RouteTableDef()
+
+BATCH_LIMIT = 15
+RETRY_AFTER = {"Retry-After": "5"}
+HTML_403 = (
+    "<!DOCTYPE html><html><head><title>403 Forbidden</title></head>"
+    "<body><h1>Sorry, you have been blocked</h1></body></html>"
+)
+
+
+@routes.post("/order")
+async def post_order(request: web.Request) -> web.StreamResponse:
+    """One order. Faults strike before it exists, or instead of the answer."""
+    venue = venue_of(request)
+    if venue.faults.take("drop_before_read") is not None:
+        return _dropped(request)
+    refused = _refused(venue.faults)
+    if refused is not None:
+        return refused
+    key = await authenticate(request)
+    accepted = venue.desk.accept(key, _decoded(await request.read()))
+    delay = venue.faults.take("delayed")
+    if delay is not None:
+        venue.lifecycle.spawn(_later(venue, accepted, delay["seconds"]))
+        return json_answer(payloads.answer(accepted.order.id, "delayed"))
+    result = await venue.desk.execute(accepted)
+    return await _answered(request, venue, result)
+
+
+@routes.post("/orders")
+async def post_orders(request: web.Request) -> web.StreamResponse:
+    """A batch: every leg has its own answer, and a rejected one looks successful but for its message."""
+    venue = venue_of(request)
+    key = await authenticate(request)
+    content = _decoded(await request.read())
+    if not isinstance(content, list) or not content:
+        raise Refusal(400, "Invalid order payload")
+    if len(content) > BATCH_LIMIT:
+        raise Refusal(400, f"Too many orders in payload: {len(content)}, max allowed: {BATCH_LIMIT}")
+
+    async def leg(payload: Any) -> dict[str, Any]:
+        try:
+            return result_answer(await venue.desk.execute(venue.desk.accept(key, payload)))
+        except Refusal as refusal:
+            return payloads.answer("", "", error=refusal.text)
+
+    return json_answer(await asyncio.gather(*(leg(payload) for payload in content)))
+
+
+def result_answer(result: Result) -> dict[str, Any]:
+    """What the venue answers to an order that it took."""
+    order = result.order
+    if not result.trades:
+        return payloads.answer(order.id, "live")
+    usd, shares = decimal_text(order.matched_usd), decimal_text(order.matched_shares)
+    making, taking = (usd, shares) if order.side == "BUY" else (shares, usd)
+    ids = [trade.id for trade in result.trades]
+    return payloads.answer(order.id, "matched", making=making, taking=taking, trade_ids=ids)
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError as error:
+        raise Refusal(400, "Invalid order payload") from error
+
+
+def _refused(faults: Faults) -> web.Response | None:
+    """The answer of a fault that strikes before the order exists."""
+    if faults.take("rate_limit_429") is not None:
+        return json_answer({"error": "Too Many Requests"}, 429, RETRY_AFTER)
+    if faults.take("html_403") is not None:
+        return web.Response(text=HTML_403, status=403, content_type="text/html")
+    failure = faults.take("success_false")
+    if failure is not None:
+        return json_answer(payloads.answer("", "", success=False, error=failure["text"]))
+    return _server_error(faults, executed=False)
+
+
+def _server_error(faults: Faults, *, executed: bool) -> web.Response | None:
+    """425, 500 and 503, which may strike before an order exists or after it was executed."""
+    for name in ("too_early_425", "error_500", "unavailable_503"):
+        armed = faults.armed(name)
+        if armed is None or armed["executed"] is not executed:
+            continue
+        faults.take(name)
+        if name == "too_early_425":
+            return json_answer({"error": "Too Early"}, 425, RETRY_AFTER)
+        if name == "error_500":
+            return json_answer({"error": armed["text"]}, 500)
+        return json_answer(UNAVAILABLE[armed["variant"]], 503)
+    return None
+
+
+async def _answered(request: web.Request, venue: Venue, result: Result) -> web.StreamResponse:
+    """The answer to an executed order, or what a fault makes of it."""
+    faults = venue.faults
+    failed = _server_error(faults, executed=True)
+    if failed is not None:
+        return failed
+    if faults.take("drop_after_accept") is not None:
+        return _dropped(request)
+    hang = faults.take("hang")
+    if hang is not None:
+        await asyncio.sleep(hang["seconds"])
+        return _dropped(request)
+    early = faults.armed("trade_before_response")
+    if early is not None:
+        # The lifecycle looks at the same fault when it tells the trade; it is used up only then.
+        await asyncio.sleep(early["seconds"])
+        faults.take("trade_before_response")
+    if faults.take("live_fak") is not None:
+        return json_answer(payloads.answer(result.order.id, "live"))
+    return json_answer(result_answer(result))
+
+
+async def _later(venue: Venue, accepted: Accepted, seconds: float) -> None:
+    """Execute an order whose sender was told `delayed`; a kill is told on the user feed."""
+    await asyncio.sleep(seconds)
+    try:
+        await venue.desk.execute(accepted)
+    except Refusal:
+        venue.desk.tell_canceled(accepted.order)
+
+
+def _dropped(request: web.Request) -> web.Response:
+    """Cut the connection without an answer."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=500)

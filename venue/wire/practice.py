@@ -1,0 +1,195 @@
+"""The control surface under /practice: no part of Polymarket's protocol, and never needed to trade."""
+
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from venue.amounts import MILL, decimal_text, micro, price_text
+from venue.faults import CATALOG, STANDING, Armed, UnknownFault
+from venue.refusal import Refusal
+from venue.signing import checksum
+from venue.wire.common import json_answer, venue_of
+
+routes = web.RouteTableDef()
+
+
+class _ArmFault(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    count: int | msgspec.UnsetType | None = msgspec.UNSET
+    parameters: dict[str, Any] = {}
+
+
+class _SetAccount(msgspec.Struct, forbid_unknown_fields=True):
+    address: str
+    balance: str | None = None
+    allowance: str | None = None
+
+
+class _Redeem(msgspec.Struct, forbid_unknown_fields=True):
+    address: str
+
+
+async def _body(request: web.Request, kind: type[Any]) -> Any:
+    try:
+        return msgspec.json.decode(await request.read(), type=kind)
+    except msgspec.DecodeError as error:
+        raise Refusal(400, str(error)) from error
+
+
+def _address(text: str) -> str:
+    try:
+        return checksum(text)
+    except ValueError as error:
+        raise Refusal(400, f"not an address: {text!r}") from error
+
+
+@routes.get("/practice/clock")
+async def clock(request: web.Request) -> web.Response:
+    return json_answer(venue_of(request).clock.wire())
+
+
+@routes.get("/practice/info")
+async def info(request: web.Request) -> web.Response:
+    venue = venue_of(request)
+    market = venue.schedule.at(int(venue.clock.market_s()) // 900 * 900)
+    return json_answer(
+        {
+            "clock": venue.clock.wire(),
+            "source": venue.source.info(),
+            "redeem": venue.options.redeem,
+            "first_start": venue.schedule.first_start,
+            "current": None if market is None else market.slug,
+            "faults": {name: {"does": s.does, "parameters": s.defaults} for name, s in CATALOG.items()},
+        }
+    )
+
+
+@routes.get("/practice/log")
+async def request_log(request: web.Request) -> web.Response:
+    return json_answer(list(venue_of(request).requests))
+
+
+@routes.get("/practice/account")
+async def account(request: web.Request) -> web.Response:
+    """An account in decimal strings: money, positions, orders, payouts."""
+    venue = venue_of(request)
+    address = venue.owner_of(_address(request.query.get("address", "")))
+    found = venue.ledger.account(address)
+    if found is None:
+        raise Refusal(404, f"no account of {address}")
+    return json_answer(
+        {
+            "address": found.address,
+            "balance": decimal_text(found.balance),
+            "allowance": decimal_text(found.allowance),
+            "fees_paid": decimal_text(found.fees_paid),
+            "positions": [
+                {
+                    "token": p.token,
+                    "start": p.start,
+                    "outcome": p.outcome,
+                    "shares": decimal_text(p.shares),
+                    "cost": decimal_text(p.cost),
+                    "realized": decimal_text(p.realized),
+                }
+                for p in venue.ledger.positions_of(address)
+            ],
+            "orders": [
+                {
+                    "id": o.id,
+                    "token": o.token,
+                    "outcome": o.outcome,
+                    "side": o.side,
+                    "kind": o.kind,
+                    "price": price_text(o.price),
+                    "status": o.status,
+                    "matched_shares": decimal_text(o.matched_shares),
+                    "matched_usd": decimal_text(o.matched_usd),
+                }
+                for o in venue.ledger.orders_of(address)
+            ],
+            "trades": [
+                {
+                    "id": t.id,
+                    "order_id": t.order_id,
+                    "role": t.role,
+                    "outcome": t.outcome,
+                    "side": t.side,
+                    "price": decimal_text(t.price, MILL),
+                    "shares": decimal_text(t.shares),
+                    "usd": decimal_text(t.usd),
+                    "fee": decimal_text(t.fee),
+                    "status": t.status,
+                }
+                for t in venue.ledger.trades_of(address)
+            ],
+            "payouts": [
+                {
+                    "token": p.token,
+                    "start": p.start,
+                    "shares": decimal_text(p.shares),
+                    "amount": decimal_text(p.amount),
+                }
+                for p in venue.ledger.payouts_of(address)
+            ],
+        }
+    )
+
+
+@routes.post("/practice/accounts")
+async def set_account(request: web.Request) -> web.Response:
+    """Open an account if it is new, and set its balance or allowance (decimal strings)."""
+    venue = venue_of(request)
+    wanted: _SetAccount = await _body(request, _SetAccount)
+    address = _address(wanted.address)
+    try:
+        balance = None if wanted.balance is None else micro(wanted.balance)
+        allowance = None if wanted.allowance is None else micro(wanted.allowance)
+    except ValueError as error:
+        raise Refusal(400, str(error)) from error
+    if (balance is not None and balance < 0) or (allowance is not None and allowance < 0):
+        raise Refusal(400, "balance and allowance cannot be negative")
+    with venue.ledger.transaction():
+        venue.open_account(address)
+        venue.ledger.set_funds(address, balance=balance, allowance=allowance)
+    venue.desk.shed(address)
+    return json_answer({"address": address})
+
+
+@routes.post("/practice/redeem")
+async def redeem(request: web.Request) -> web.Response:
+    """Pay out an account's positions in resolved markets."""
+    venue = venue_of(request)
+    wanted: _Redeem = await _body(request, _Redeem)
+    paid = venue.settlement.redeem(venue.owner_of(_address(wanted.address)))
+    return json_answer({"redeemed": len(paid), "amount": decimal_text(sum(p.amount for p in paid))})
+
+
+@routes.get("/practice/faults")
+async def list_faults(request: web.Request) -> web.Response:
+    return json_answer([_wire(fault) for fault in venue_of(request).faults.listing()])
+
+
+@routes.post("/practice/faults")
+async def arm_fault(request: web.Request) -> web.Response:
+    """Arm a fault: {"name": …, "count": 1, "parameters": {…}}; count null means until cleared."""
+    wanted: _ArmFault = await _body(request, _ArmFault)
+    default = None if wanted.name in STANDING else 1
+    count = default if wanted.count is msgspec.UNSET else wanted.count
+    try:
+        armed = venue_of(request).faults.arm(wanted.name, count, wanted.parameters)
+    except UnknownFault as error:
+        raise Refusal(400, str(error)) from error
+    return json_answer(_wire(armed))
+
+
+@routes.delete("/practice/faults")
+async def clear_faults(request: web.Request) -> web.Response:
+    """Clear the fault named in the query, or all."""
+    venue_of(request).faults.clear(request.query.get("name"))
+    return json_answer({"cleared": request.query.get("name", "all")})
+
+
+def _wire(fault: Armed) -> dict[str, Any]:
+    return {"name": fault.name, "left": fault.left, "parameters": fault.parameters, "struck": fault.struck}

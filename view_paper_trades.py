@@ -1,0 +1,384 @@
+#!/usr/bin/env python3
+"""Shows the trades of one book and what they can honestly say, from the ledger, read-only."""
+
+if __name__ == "__main__":
+    # Before anything that has to be installed: a bare clone installs it first.
+    from bootstrap import ensure_environment
+
+    ensure_environment("view_paper_trades.py")
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from errors import Fatal
+from execution.ledger import (
+    LIVE_BOOK,
+    PAPER_BOOKS,
+    CashCheck,
+    CashFlow,
+    LedgerReader,
+    Mode,
+    RunRow,
+    TradeRow,
+    ledger_path,
+)
+from models import Frozen, TradeOutcome
+from monitoring.funnel import Funnel, funnel
+from monitoring.performance_tracker import Performance, performance
+from monitoring.report.reader import ReportReader
+from monitoring.report.words import (
+    decisions_line,
+    funnel_rows,
+    performance_lines,
+    source_line,
+    statistics_lines,
+)
+from monitoring.statistics import Statistics
+
+WIDE = 112
+"""Columns of text from which a market's slug fits beside everything else."""
+STYLES = {TradeOutcome.WIN: "green", TradeOutcome.LOSS: "red", TradeOutcome.PENDING: "yellow"}
+
+
+class Results(Frozen, frozen=True):
+    """All that is shown, read at one instant."""
+
+    book: str
+    since: datetime | None
+    run: RunRow | None
+    trades: list[TradeRow]
+    performance: Performance
+    funnel: Funnel
+    cash: CashFlow | None
+    check: CashCheck | None
+    claimable: dict[str, Decimal]
+    in_flight: int
+
+    @property
+    def statistics(self) -> Statistics:
+        return self.performance.total
+
+    @property
+    def mode(self) -> Mode:
+        return Mode.LIVE if self.book == LIVE_BOOK else Mode.SIMULATION
+
+    @property
+    def stranded(self) -> int:
+        """Pending trades of practice sessions that are over: their venue is gone, they stay pending."""
+        session = self.run.session if self.run else ""
+        return sum(trade.pnl is None and trade.session != session for trade in self.trades)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the results; the exit code says whether there was a ledger to read."""
+    options = _parser().parse_args(arguments)
+    if options.state is None:
+        # Here, because it is slow to import and not needed when the folder is named.
+        from config import load_settings
+
+        try:
+            options.state = load_settings().state_dir
+        except Fatal as error:
+            print(error, file=sys.stderr)
+            return error.exit_code
+    if options.live and options.venue not in (None, "polymarket"):
+        _parser().error(f"--live is real money on polymarket, not on {options.venue}")
+    try:
+        book = LIVE_BOOK if options.live else options.venue or newest_book(options.state)
+        path = None if book is None else ledger_path(options.state, book)
+        if book is None or path is None or not path.is_file():
+            print(_nothing_yet(book, options.state), file=sys.stderr)
+            return 1
+        results = load(path, book, options.since)
+        if options.html is not None:
+            write_html(results, options.html)
+    except Fatal as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    console = Console(highlight=False, markup=False)
+    if options.json:
+        console.print(as_json(results), soft_wrap=True)
+    elif options.html is not None:
+        print(f"The report is in {options.html}. Open it in a browser.")
+    else:
+        show(results, console)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description="The paper trades, or with --live the real ones, and their statistics.",
+        epilog="Exit code: 0 shown, 1 no ledger or not readable, 2 bad usage.",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="write a report with plots to FILE instead of the table"
+    )
+    parser.add_argument("--live", action="store_true", help="the book of real money")
+    parser.add_argument("--venue", choices=PAPER_BOOKS, help="which paper book; default: the last one used")
+    parser.add_argument("--state", type=Path, help="state folder (default: the setting STATE_DIR)")
+    parser.add_argument("--since", type=_utc, metavar="ISO-DATE", help="only trades from then on, UTC")
+    return parser
+
+
+def _utc(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2026-09-28") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _nothing_yet(book: str | None, state: Path) -> str:
+    if book == LIVE_BOOK:
+        return f"No live trades in {state} yet. Live trading starts with: python runner.py --live"
+    where = f" on {book}" if book else ""
+    flags = f" --venue {book}" if book else ""
+    return f"No paper trades{where} in {state} yet. Make some with: python runner.py --test-mode{flags}"
+
+
+def newest_book(state: Path) -> str | None:
+    """The paper book whose last run began last; one without a run counts as oldest."""
+    started: dict[str, int] = {}
+    for book in PAPER_BOOKS:
+        path = ledger_path(state, book)
+        if path.is_file():
+            with LedgerReader(path) as reader:
+                run = reader.last_run()
+            started[book] = run.started_ns if run else 0
+    return max(started, key=lambda book: started[book], default=None)
+
+
+def load(path: Path, book: str, since: datetime | None) -> Results:
+    """Read one book, all of it at the same instant."""
+    since_ns = 0 if since is None else int(since.timestamp()) * 10**9
+    with ReportReader(path) as reader, reader.snapshot():
+        every = reader.trades()
+        trades = [trade for trade in every if trade.created_ns >= since_ns]
+        cash = reader.cash_flow()
+        return Results(
+            book=book,
+            since=since,
+            run=reader.last_run(),
+            trades=trades,
+            performance=performance(trades, reader.votes(since_ns), starting=_start(cash, every, since_ns)),
+            funnel=funnel(reader.trails(since_ns)),
+            cash=cash,
+            check=reader.last_cash_check(),
+            claimable=reader.claimable(),
+            in_flight=len(reader.open_intents()),
+        )
+
+
+def _start(cash: CashFlow | None, trades: Sequence[TradeRow], since_ns: int) -> Decimal:
+    """The balance that a period begins with: what was paid in, and the P&L of the trades before it.
+
+    Practice sessions are told as one account that began with the newest one's cash.
+    """
+    paid_in = Decimal(0) if cash is None else cash.starting + cash.drift
+    return paid_in + sum(
+        (trade.pnl or Decimal(0) for trade in trades if trade.created_ns < since_ns), Decimal(0)
+    )
+
+
+def write_html(results: Results, path: Path) -> None:
+    """Write the report; raises `Fatal` if the file cannot be written."""
+    # Here, because the table needs none of it.
+    from monitoring.report import Report, write
+
+    report = Report(
+        title=_title(results),
+        period=_period(results),
+        generated=datetime.now(UTC),
+        trades=results.trades,
+        performance=results.performance,
+        funnel=results.funnel,
+        account=_account_lines(results),
+    )
+    write(report, path)
+
+
+# --- for programs --------------------------------------------------------------------------------
+
+
+def as_json(results: Results) -> str:
+    """One object: the statistics, flat, with the book, the period and the cash. Money as exact numbers."""
+    numbers = {name: getattr(results.statistics, name) for name in Statistics.__struct_fields__}
+    run, cash, check = results.run, results.cash, results.check
+    document = {
+        "book": results.book,
+        "mode": results.mode,
+        "venue": run.venue if run else None,
+        "note": run.note if run else None,
+        "since": results.since,
+        **numbers,
+        "performance": _performance(results.performance),
+        "funnel": results.funnel,
+        "stranded": results.stranded,
+        "orders_in_flight": results.in_flight,
+        "cash": {
+            "ledger_cash": cash.cash if cash else None,
+            "claimable": cash.claimable if cash else None,
+            "venue_cash": check.venue_cash if check else None,
+            "difference": check.difference if check else None,
+            "checked_at": _moment(check.ts_ns) if check else None,
+        },
+    }
+    encoder = msgspec.json.Encoder(decimal_format="number")
+    return msgspec.json.format(encoder.encode(document), indent=2).decode()
+
+
+def _performance(found: Performance) -> dict[str, object]:
+    """Without the curve, which grows with every trade, and the total, which stands beside it."""
+    return {
+        name: getattr(found, name) for name in Performance.__struct_fields__ if name not in ("curve", "total")
+    }
+
+
+# --- for people ----------------------------------------------------------------------------------
+
+
+def show(results: Results, console: Console) -> None:
+    """Header, table, statistics and cash, fitted to the console's width."""
+    console.print(Text(_title(results), style="bold"))
+    console.print(_period(results))
+    if results.trades:
+        console.print(_table(results.trades, wide=console.width >= WIDE))
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column()
+    grid.add_row("", "")
+    found = results.performance
+    for name, text in [
+        *statistics_lines(found.total),
+        *performance_lines(found),
+        *_account_lines(results),
+    ]:
+        grid.add_row(name, text)
+    console.print(grid)
+    _show_sources(found, console)
+    _show_funnel(results.funnel, console)
+
+
+def _show_sources(found: Performance, console: Console) -> None:
+    if not found.by_source:
+        return
+    console.print(Text("\nSignals, in settled markets", style="bold"))
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column()
+    for source in found.by_source:
+        grid.add_row(source.source, source_line(source))
+    console.print(grid)
+
+
+def _show_funnel(found: Funnel, console: Console) -> None:
+    console.print(Text("\nFunnel: markets by how far they came, and what stopped the others", style="bold"))
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column()
+    for stage, markets, stops in funnel_rows(found):
+        grid.add_row(stage, str(markets), stops)
+    console.print(grid)
+    console.print(decisions_line(found).capitalize())
+
+
+def _title(results: Results) -> str:
+    if results.mode is Mode.LIVE:
+        return "LIVE TRADES: real money on Polymarket"
+    what = {
+        "recorded": "practice venue, recorded real markets",
+        "synthetic": "practice venue, generated markets",
+        "polymarket": "live Polymarket market data, paper orders",
+    }[results.book]
+    return f"PAPER TRADES (simulation): {what}"
+
+
+def _period(results: Results) -> str:
+    parts = []
+    if results.run and results.run.note:
+        parts.append(results.run.note)
+    if results.trades:
+        first, last = results.trades[0].created_ns, results.trades[-1].created_ns
+        parts.append(f"traded {_moment(first):%Y-%m-%d %H:%M} to {_moment(last):%Y-%m-%d %H:%M} UTC")
+    else:
+        parts.append("no trades")
+    if results.since:
+        parts.append(f"only those since {results.since:%Y-%m-%d %H:%M} UTC")
+    return "; ".join(parts)
+
+
+def _table(trades: Sequence[TradeRow], *, wide: bool) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold underline")
+    for heading in ("#", "time", "market", "dir", "stake", "price", "fee", "score", "conf", "outcome", "P&L"):
+        words = heading in ("time", "market", "dir", "outcome")
+        table.add_column(heading, justify="left" if words else "right", no_wrap=True)
+    for number, trade in enumerate(trades, start=1):
+        start = datetime.fromtimestamp(trade.market_start, UTC)
+        table.add_row(
+            str(number),
+            f"{_moment(trade.created_ns):%m-%d %H:%M}",
+            trade.slug if wide else f"{start:%m-%d %H:%M}",
+            trade.side.upper(),
+            f"{trade.cost:.2f}",
+            f"{trade.price:.3f}",
+            f"{trade.fee:.4f}",
+            "-" if trade.score is None else f"{trade.score:.1f}",
+            "-" if trade.confidence is None else f"{trade.confidence:.0%}",
+            Text(trade.outcome, style=STYLES[trade.outcome]),
+            "" if trade.pnl is None else f"{trade.pnl:+.3f}",
+        )
+    return table
+
+
+def _account_lines(results: Results) -> list[tuple[str, str]]:
+    lines = []
+    if results.stranded:
+        lines.append(
+            ("Stranded", f"{results.stranded} pending from practice sessions that are over: they stay so")
+        )
+    if results.in_flight:
+        lines.append(
+            (
+                "In flight",
+                f"{_number(results.in_flight, 'order')} without a known outcome, counted as spent",
+            )
+        )
+    if results.claimable:
+        owed = sum(results.claimable.values(), Decimal(0))
+        lines.append(("To redeem", f"{owed:.2f} pUSD won in {_number(len(results.claimable), 'market')}"))
+    if results.cash:
+        lines.append(("Cash", _cash(results.cash, results.check)))
+    return lines
+
+
+def _cash(cash: CashFlow, check: CashCheck | None) -> str:
+    text = f"{cash.cash:.4f} pUSD by the ledger"
+    if cash.drift:
+        text += f", {cash.drift:+.4f} of it found different at a start (a deposit or withdrawal)"
+    if check is None:
+        return f"{text}; not yet compared with the venue"
+    verdict = "equal" if not check.difference else f"difference {check.difference:+.4f}"
+    return f"{text}; venue said {check.venue_cash:.4f} at {_moment(check.ts_ns):%m-%d %H:%M} UTC, {verdict}"
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _moment(ns: int) -> datetime:
+    return datetime.fromtimestamp(ns // 10**9, UTC)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
