@@ -1,15 +1,13 @@
 """Paper trades as `paper_trades.json` shows them: an export of the ledger, never a record of its own."""
 
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from errors import Temporary
 from execution.ledger import LedgerReader, TradeRow
+from files import write_atomically
 from models import Outcome, PaperTrade
 
 
@@ -43,28 +41,4 @@ def export_paper_trades(trades: Sequence[PaperTrade], path: Path) -> None:
     Temporary
         If it cannot be written. The ledger has the trades; the next export catches up.
     """
-    path = path.resolve()
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(trades), indent=2) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        with suppress(OSError):
-            draft.unlink()
-        raise Temporary(f"{path} cannot be written: {error.strerror}") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name itself survive a power cut; Windows has no such call and needs none."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    write_atomically(path, msgspec.json.format(msgspec.json.encode(trades), indent=2) + b"\n")

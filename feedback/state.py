@@ -1,8 +1,6 @@
 """`learning_state.json`: what was learnt, from what, and every step on the way; whole or not at all."""
 
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from math import fsum, isclose
 from pathlib import Path
@@ -12,6 +10,7 @@ import msgspec
 
 from errors import Fatal, Temporary
 from feedback.weights import LearningParams, SourceEvidence, bounds
+from files import write_atomically
 from models import Frozen
 
 RESET_HINT = "Start once with --reset-learning: the file is kept as a backup and learning starts over"
@@ -124,7 +123,7 @@ def save(path: Path, state: LearningState) -> None:
     Temporary
         If it cannot be written; the old file stands.
     """
-    _write(path, msgspec.json.format(msgspec.json.encode(state), indent=2) + b"\n")
+    write_atomically(path, msgspec.json.format(msgspec.json.encode(state), indent=2) + b"\n")
 
 
 def back_up(path: Path, now_ns: int) -> Path | None:
@@ -147,7 +146,7 @@ def back_up(path: Path, now_ns: int) -> Path | None:
     while copy.exists():
         number += 1
         copy = path.with_name(f"{path.stem}.{stamp}-{number}{path.suffix}")
-    _write(copy, content)
+    write_atomically(copy, content)
     return copy
 
 
@@ -167,32 +166,3 @@ def _contradiction(state: LearningState) -> str | None:
     if not isclose(now, then, abs_tol=SUM_TOLERANCE):
         return f"the weights sum to {now:.6f}, those they started from to {then:.6f}"
     return None
-
-
-def _write(path: Path, content: bytes) -> None:
-    path = path.resolve()
-    # One bot owns a state folder, and a name without the process id leaves nothing behind after a crash.
-    draft = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        with suppress(OSError):
-            draft.unlink()
-        raise Temporary(f"{path} cannot be written: {error.strerror}") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name itself survive a power cut; Windows has no such call and needs none."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,6 +11,7 @@ ALLOWED = {
     "errors": set(),
     "config": {"models", "errors"},
     "bootstrap": set(),
+    "files": {"errors"},
     "venue_process": {"config", "errors"},
     "supervisor": {"config", "errors", "venue_process"},
 }

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ledger_builders import NOON_NS, buy, open_ledger, settlement
 
+import files
 import paper_trading
 from errors import Temporary
 from execution.ledger import FillStatus, LedgerReader
@@ -108,7 +109,7 @@ def test_interrupted_export_keeps_the_old_file(path, monkeypatch):
     def full(_descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(paper_trading.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(Temporary, match=r"paper_trades.json cannot be written: No space left"):
         export_paper_trades([some_trade(), some_trade()], path)
 
@@ -129,8 +130,8 @@ def test_file_is_on_the_disk_before_it_has_its_name(path, monkeypatch):
         steps.append("rename")
         replace(source, target)
 
-    monkeypatch.setattr(paper_trading.os, "fsync", noted_fsync)
-    monkeypatch.setattr(paper_trading.os, "replace", noted_replace)
+    monkeypatch.setattr(files.os, "fsync", noted_fsync)
+    monkeypatch.setattr(files.os, "replace", noted_replace)
 
     export_paper_trades([some_trade()], path)
 
