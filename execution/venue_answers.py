@@ -5,10 +5,13 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from errors import Temporary
 from execution.amounts import taker_fee
 from models import Fill, Market, OrderIntent, Outcome
 
 NANOS = 1_000_000_000
+LARGEST = Decimal(10**12)
+"""Shares; no trade is larger, and beyond it arithmetic would lose digits."""
 
 
 def gamma_outcome(market: Any) -> Outcome | None:
@@ -44,17 +47,22 @@ def fills_of(trade: Mapping[str, Any], intent: OrderIntent, order_id: str, marke
 
     A leg may be of the complement token, at one minus our price (two BUYs mint a pair of shares).
     A trade without legs is one fill at its own size and price.
+
+    Raises
+    ------
+    Temporary
+        If the trade cannot be read; it is asked for again.
     """
-    legs = [
-        (Decimal(leg["matched_amount"]), _leg_price(leg, intent.token_id))
-        for leg in trade.get("maker_orders") or []
-    ]
-    if not legs:
-        legs = [(Decimal(trade["size"]), Decimal(trade["price"]))]
-    at = int(trade["match_time"]) * NANOS
+    try:
+        legs = [_leg(leg, intent.token_id) for leg in trade.get("maker_orders") or []]
+        if not legs:
+            legs = [(_amount(trade["size"]), _amount(trade["price"]))]
+        trade_id, at = str(trade["id"]), int(trade["match_time"]) * NANOS
+    except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError) as error:
+        raise Temporary(f"a trade of order {order_id} cannot be read: {error!r}") from None
     return [
         Fill(
-            trade_id=f"{trade['id']}#{number}",
+            trade_id=f"{trade_id}#{number}",
             order_id=order_id,
             intent_id=intent.intent_id,
             slug=market.slug,
@@ -68,9 +76,16 @@ def fills_of(trade: Mapping[str, Any], intent: OrderIntent, order_id: str, marke
     ]
 
 
-def _leg_price(leg: Mapping[str, Any], token_id: str) -> Decimal:
-    price = Decimal(leg["price"])
-    return price if leg.get("asset_id") == token_id else 1 - price
+def _leg(leg: Mapping[str, Any], token_id: str) -> tuple[Decimal, Decimal]:
+    price = _amount(leg["price"])
+    return _amount(leg["matched_amount"]), price if leg.get("asset_id") == token_id else 1 - price
+
+
+def _amount(value: Any) -> Decimal:
+    amount = Decimal(str(value))
+    if not amount.is_finite() or not 0 < amount < LARGEST:
+        raise ValueError(f"{value!r} is no amount")
+    return amount
 
 
 def _listed(value: Any) -> list[Any]:

@@ -37,7 +37,7 @@ from py_clob_client_v2.exceptions import PolyApiException
 from py_clob_client_v2.order_utils import ExchangeOrderBuilderV2, Side
 from py_clob_client_v2.order_utils.model.order_data_v2 import OrderDataV2
 
-from errors import Refused
+from errors import Refused, Temporary
 from execution.amounts import MarketBuy, market_buy, taker_fee
 from execution.outcomes import Kind, PostOutcome, classify
 from patches.user_feed import ALL_MARKETS, AccountWebSocketClient
@@ -231,10 +231,16 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
                 trades = []
             for trade in trades:
                 if trade.get("taker_order_id") == order_id.value:
-                    self._handle_ws_trade_msg(_as_user_trade(trade), wait_for_ack=False)
+                    self._take_fetched(trade)
             delay = LOOKUP_DELAYS_S[min(attempt, len(LOOKUP_DELAYS_S) - 1)]
             attempt += 1
             await asyncio.sleep(delay)
+
+    def _take_fetched(self, trade: dict[str, Any]) -> None:
+        try:
+            self._handle_ws_trade_msg(_as_user_trade(trade), wait_for_ack=False)
+        except (msgspec.ValidationError, KeyError, ValueError, Temporary) as error:
+            self._log.warning(f"a trade cannot be read and is asked for again: {error!r}")
 
     async def _wait_for_ack_trade(self, msg: Any, venue_order_id: VenueOrderId) -> None:
         await self._until_answered(venue_order_id)

@@ -29,8 +29,11 @@ def market_of(gamma: Mapping[str, Any], calendar: SlugCalendar) -> Market:
         )
         tick = Decimal(str(gamma["orderPriceMinTickSize"]))
         condition_id = str(gamma["conditionId"])
-    except (KeyError, TypeError, ValueError, InvalidOperation) as error:
+        rule = _rule(slug, gamma.get("cryptoMarketConfig"))
+    except (AttributeError, KeyError, TypeError, ValueError, InvalidOperation) as error:
         raise Refused(f"market {slug or '(no slug)'} is malformed: {error!r}") from None
+    if not (fee_rate.is_finite() and tick.is_finite() and 0 <= fee_rate < 1 and 0 < tick < 1):
+        raise Refused(f"market {slug} has fee rate {fee_rate} and tick {tick}, which cannot be")
     if set(tokens) != {Outcome.UP.value, Outcome.DOWN.value}:
         raise Refused(f"market {slug} has outcomes {sorted(tokens)}, not Up and Down")
     if (version := gamma.get("version", "v1")) != "v1":
@@ -46,7 +49,7 @@ def market_of(gamma: Mapping[str, Any], calendar: SlugCalendar) -> Market:
         down_token=str(tokens[Outcome.DOWN.value]),
         fee_rate=fee_rate,
         tick=tick,
-        rule=_rule(slug, gamma.get("cryptoMarketConfig")),
+        rule=rule,
         title=str(gamma.get("question", "")),
         origin=str(gamma.get("practiceOrigin", "")),
     )
