@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from core.nautilus_core.instruments.calendar import SlugCalendar
@@ -30,12 +30,12 @@ def market_of(gamma: Mapping[str, Any], calendar: SlugCalendar) -> Market:
         tick = Decimal(str(gamma["orderPriceMinTickSize"]))
         condition_id = str(gamma["conditionId"])
         rule = _rule(slug, gamma.get("cryptoMarketConfig"))
-    except (AttributeError, KeyError, TypeError, ValueError, InvalidOperation) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise Refused(f"market {slug or '(no slug)'} is malformed: {error!r}") from None
     if not (fee_rate.is_finite() and tick.is_finite() and 0 <= fee_rate < 1 and 0 < tick < 1):
         raise Refused(f"market {slug} has fee rate {fee_rate} and tick {tick}, which cannot be")
     if set(tokens) != {Outcome.UP.value, Outcome.DOWN.value}:
-        raise Refused(f"market {slug} has outcomes {sorted(tokens)}, not Up and Down")
+        raise Refused(f"market {slug} has outcomes {list(tokens)}, not Up and Down")
     if (version := gamma.get("version", "v1")) != "v1":
         raise Refused(f"market {slug} is of protocol version {version}, only v1 is understood")
     if gamma.get("negRisk"):
