@@ -147,7 +147,8 @@ def test_a_lost_connection_says_nothing_about_the_order(
 ) -> None:
     """The client gets no answer; whether the order was executed depends on when it was lost."""
     practice_venue.fault(name, **({"seconds": 0.1} if name == "hang" else {}))
-    with pytest.raises(httpx.RemoteProtocolError):
+    # A connection closed with bytes unread is a reset or an end of file, as the kernel gets to it.
+    with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
         trader.post(practice_venue.url, trader.buy(up, 100, 990))
     assert bought(practice_venue, trader) is executed
     assert practice_venue.get("/practice/log")[-1]["status"] == 0
