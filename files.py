@@ -7,11 +7,14 @@ from pathlib import Path
 from errors import Temporary
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, *, shared: bool = False) -> None:
     """Replace a file's content, on the disk when this returns; missing folders are made.
 
-    The draft beside it carries no process id, so that a crash leaves at most one behind: a state folder
-    has one writer.
+    Parameters
+    ----------
+    shared : bool
+        Whether several processes may write the file at a time: each then has a draft of its own. A file
+        with one writer has one draft, so that a crash leaves at most one behind.
 
     Raises
     ------
@@ -19,7 +22,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         If it cannot be written; the old content stands.
     """
     path = path.resolve()
-    draft = path.with_name(f".{path.name}.tmp")
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp" if shared else f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with draft.open("wb") as file:

@@ -41,4 +41,6 @@ def export_paper_trades(trades: Sequence[PaperTrade], path: Path) -> None:
     Temporary
         If it cannot be written. The ledger has the trades; the next export catches up.
     """
-    write_atomically(path, msgspec.json.format(msgspec.json.encode(trades), indent=2) + b"\n")
+    content = msgspec.json.format(msgspec.json.encode(trades), indent=2) + b"\n"
+    # It lies outside the state folders: bots on two venues may export at the same time.
+    write_atomically(path, content, shared=True)

@@ -5,7 +5,8 @@ accepts whole cents of pUSD and, whatever the tick, at most four decimals of sha
 order's limit price as maker/taker and matches only asks at or below it.
 """
 
-from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_UP, Decimal
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import Any
 
 from errors import Refused
 from models import Frozen
@@ -18,6 +19,8 @@ MIN_NOTIONAL = Decimal(1)
 """pUSD; the venue refuses smaller marketable BUYs ("min size: $1")."""
 FEE_STEP = Decimal("0.00001")
 UNIT = 1_000_000
+LARGEST = Decimal(10**12)
+"""pUSD or shares; no trade is larger, and beyond it arithmetic would lose digits."""
 
 
 class MarketBuy(Frozen, frozen=True):
@@ -33,6 +36,23 @@ class MarketBuy(Frozen, frozen=True):
     @property
     def shares(self) -> Decimal:
         return Decimal(self.taker) / UNIT
+
+
+def amount_of(value: Any) -> Decimal:
+    """An amount in the venue's words: finite, above 0, small enough that no digit is lost.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        raise ValueError(f"{value!r} is no amount") from None
+    if not amount.is_finite() or not 0 < amount < LARGEST:
+        raise ValueError(f"{value!r} is no amount")
+    return amount
 
 
 def on_grid(price: Decimal, tick: Decimal) -> Decimal:

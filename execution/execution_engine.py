@@ -21,7 +21,7 @@ from execution.ledger.writer import Ledger
 from execution.ledger_thread import LedgerThread
 from execution.outcomes import Kind, PostOutcome
 from execution.risk_engine import RiskEngine
-from execution.venue_answers import fills_of
+from execution.venue_answers import fills_of, status_of
 from models import RETRIED, Decision, Frozen, Market, OrderIntent, OrderState, Reason
 
 REFUSALS_UNTIL_HALT = 3
@@ -211,7 +211,7 @@ class ExecutionEngine:
             return
         if intent.slug not in self._markets:
             return  # the board has not met this market yet; the trade is asked for again
-        status = FillStatus.__members__.get(str(trade["status"]), FillStatus.MATCHED)
+        status = FillStatus.__members__.get(status_of(trade), FillStatus.MATCHED)
         fills = fills_of(trade, intent, str(trade["taker_order_id"]), self._markets[intent.slug])
         if self._states[intent.intent_id] in (OrderState.SENT, OrderState.UNKNOWN):
             self._move(intent.intent_id, OrderState.MATCHED, "seen on the user stream or among the trades")

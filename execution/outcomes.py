@@ -4,10 +4,11 @@ The one rule that matters: whenever the order *may* exist, the outcome is UNKNOW
 order is looked up by its hash, never sent again.
 """
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from execution.amounts import amount_of
 from models import Frozen
 
 
@@ -90,10 +91,9 @@ def _accepted(body: Any, text: str) -> PostOutcome:
 
 def _amount(value: Any) -> Decimal | None:
     try:
-        amount = Decimal(str(value))
-    except InvalidOperation:
+        return amount_of(value)
+    except ValueError:
         return None
-    return amount if amount.is_finite() and amount > 0 else None
 
 
 def _text(body: Any) -> str:

@@ -6,12 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 from errors import Temporary
-from execution.amounts import taker_fee
+from execution.amounts import amount_of, taker_fee
 from models import Fill, Market, OrderIntent, Outcome
 
 NANOS = 1_000_000_000
-LARGEST = Decimal(10**12)
-"""Shares; no trade is larger, and beyond it arithmetic would lose digits."""
 
 
 def gamma_outcome(market: Any) -> Outcome | None:
@@ -56,7 +54,7 @@ def fills_of(trade: Mapping[str, Any], intent: OrderIntent, order_id: str, marke
     try:
         legs = [_leg(leg, intent.token_id) for leg in trade.get("maker_orders") or []]
         if not legs:
-            legs = [(_amount(trade["size"]), _amount(trade["price"]))]
+            legs = [(amount_of(trade["size"]), amount_of(trade["price"]))]
         trade_id, at = str(trade["id"]), int(trade["match_time"]) * NANOS
     except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise Temporary(f"a trade of order {order_id} cannot be read: {error!r}") from None
@@ -76,16 +74,22 @@ def fills_of(trade: Mapping[str, Any], intent: OrderIntent, order_id: str, marke
     ]
 
 
+def status_of(trade: Mapping[str, Any]) -> str:
+    """A trade's status as the user stream words it; the trades list may put a prefix before it.
+
+    Raises
+    ------
+    Temporary
+        If it has none; it is asked for again.
+    """
+    if "status" not in trade:
+        raise Temporary(f"a trade without a status: {trade.get('id')}")
+    return str(trade["status"]).removeprefix("TRADE_STATUS_")
+
+
 def _leg(leg: Mapping[str, Any], token_id: str) -> tuple[Decimal, Decimal]:
-    price = _amount(leg["price"])
-    return _amount(leg["matched_amount"]), price if leg.get("asset_id") == token_id else 1 - price
-
-
-def _amount(value: Any) -> Decimal:
-    amount = Decimal(str(value))
-    if not amount.is_finite() or not 0 < amount < LARGEST:
-        raise ValueError(f"{value!r} is no amount")
-    return amount
+    price = amount_of(leg["price"])
+    return amount_of(leg["matched_amount"]), price if leg.get("asset_id") == token_id else 1 - price
 
 
 def _listed(value: Any) -> list[Any]:

@@ -38,8 +38,9 @@ from py_clob_client_v2.order_utils import ExchangeOrderBuilderV2, Side
 from py_clob_client_v2.order_utils.model.order_data_v2 import OrderDataV2
 
 from errors import Refused, Temporary
-from execution.amounts import MarketBuy, market_buy, taker_fee
+from execution.amounts import MarketBuy, amount_of, market_buy, taker_fee
 from execution.outcomes import Kind, PostOutcome, classify
+from execution.venue_answers import status_of
 from patches.user_feed import ALL_MARKETS, AccountWebSocketClient
 
 POST_ANSWER_LIMIT_S = 35.0
@@ -239,8 +240,8 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
     def _take_fetched(self, trade: dict[str, Any]) -> None:
         try:
             self._handle_ws_trade_msg(_as_user_trade(trade), wait_for_ack=False)
-        except (msgspec.ValidationError, KeyError, ValueError, Temporary) as error:
-            self._log.warning(f"a trade cannot be read and is asked for again: {error!r}")
+        except Temporary as error:
+            self._log.warning(f"{error}; it is asked for again")
 
     async def _wait_for_ack_trade(self, msg: Any, venue_order_id: VenueOrderId) -> None:
         await self._until_answered(venue_order_id)
@@ -313,14 +314,25 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
 
 
 def _as_user_trade(trade: dict[str, Any]) -> PolymarketUserTrade:
-    """A trade from `/data/trades` in the shape of the user stream, which adds a few fields to it."""
-    seconds = str(trade.get("last_update") or trade["match_time"])
-    message = {
-        **trade,
-        "event_type": "trade",
-        "type": "TRADE",
-        "status": str(trade["status"]).removeprefix("TRADE_STATUS_"),
-        "timestamp": str(int(seconds) * 1000),
-        "trade_owner": trade.get("owner", ""),
-    }
-    return msgspec.convert(message, PolymarketUserTrade, strict=False)
+    """A trade from `/data/trades` in the shape of the user stream, which adds a few fields to it.
+
+    Raises
+    ------
+    Temporary
+        If it cannot be read.
+    """
+    try:
+        seconds = int(trade.get("last_update") or trade["match_time"])
+        message = {
+            **trade,
+            "event_type": "trade",
+            "type": "TRADE",
+            "status": status_of(trade),
+            "size": str(amount_of(trade["size"])),
+            "price": str(amount_of(trade["price"])),
+            "timestamp": str(seconds * 1000),
+            "trade_owner": trade.get("owner", ""),
+        }
+        return msgspec.convert(message, PolymarketUserTrade, strict=False)
+    except (msgspec.ValidationError, KeyError, TypeError, ValueError) as error:
+        raise Temporary(f"a trade cannot be read: {error!r}") from None

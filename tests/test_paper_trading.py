@@ -117,6 +117,26 @@ def test_interrupted_export_keeps_the_old_file(path, monkeypatch):
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
+def test_two_bots_may_export_at_the_same_time(path, monkeypatch):
+    """An export of another process in the middle of ours spoils neither; the last to finish stands."""
+    sync = os.fsync
+    ours, theirs = [some_trade()], [some_trade(), some_trade()]
+
+    def interrupted(descriptor):
+        monkeypatch.setattr(files.os, "fsync", sync)
+        with monkeypatch.context() as other:
+            other.setattr(files.os, "getpid", lambda: 1)
+            export_paper_trades(theirs, path)
+        assert len(json.loads(path.read_text())) == 2
+        sync(descriptor)
+
+    monkeypatch.setattr(files.os, "fsync", interrupted)
+    export_paper_trades(ours, path)
+
+    assert len(json.loads(path.read_text())) == 1
+    assert list(path.parent.glob("*.tmp")) + list(path.parent.glob(".*.tmp")) == []
+
+
 def test_file_is_on_the_disk_before_it_has_its_name(path, monkeypatch):
     """The order is: sync the draft, rename it, sync the folder."""
     steps = []

@@ -1,6 +1,5 @@
 """The venue's words on outcomes and fills: right on real shapes, harmless on everything else."""
 
-import json
 from decimal import Decimal
 
 import pytest
@@ -11,7 +10,7 @@ from ledger_builders import intent, market
 from core.nautilus_core.instruments.calendar import SlugCalendar
 from core.nautilus_core.instruments.pairing import market_of
 from errors import Refused, Temporary
-from execution.venue_answers import clob_outcome, fills_of, gamma_outcome
+from execution.venue_answers import clob_outcome, fills_of, gamma_outcome, status_of
 from models import Outcome
 
 RESOLVED = {"closed": True, "outcomes": '["Up", "Down"]', "outcomePrices": '["0", "1"]'}
@@ -94,6 +93,14 @@ def test_a_minted_leg_counts_at_its_complement():
     assert first.trade_id != second.trade_id
 
 
+@pytest.mark.parametrize("words", ["FAILED", "TRADE_STATUS_FAILED"])
+def test_a_status_means_the_same_with_its_prefix(words):
+    """A failed trade is failed in the stream's words and in the list's."""
+    assert status_of({"status": words}) == "FAILED"
+    with pytest.raises(Temporary, match="without a status"):
+        status_of({"id": "t1"})
+
+
 @settings(max_examples=1000)
 @given(st.one_of(ODD, broken(RESOLVED)))
 def test_no_words_on_an_outcome_raise(words):
@@ -123,4 +130,4 @@ def test_a_market_is_understood_or_left_alone(gamma):
     except Refused:
         return
     assert found.tick > 0
-    assert json.loads(json.dumps(found.slug)) == found.slug
+    assert calendar.start_of(found.slug) == found.start

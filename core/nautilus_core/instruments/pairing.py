@@ -22,34 +22,35 @@ def market_of(gamma: Mapping[str, Any], calendar: SlugCalendar) -> Market:
     """
     slug = str(gamma.get("slug", ""))
     try:
-        start = calendar.start_of(slug)
-        tokens = dict(zip(_json_list(gamma, "outcomes"), _json_list(gamma, "clobTokenIds"), strict=True))
-        fee_rate = (
-            Decimal(str(gamma["feeSchedule"]["rate"])) if gamma.get("feesEnabled", True) else Decimal(0)
-        )
-        tick = Decimal(str(gamma["orderPriceMinTickSize"]))
-        condition_id = str(gamma["conditionId"])
-        rule = _rule(slug, gamma.get("cryptoMarketConfig"))
+        return _read(slug, gamma, calendar)
     except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise Refused(f"market {slug or '(no slug)'} is malformed: {error!r}") from None
-    if not (fee_rate.is_finite() and tick.is_finite() and 0 <= fee_rate < 1 and 0 < tick < 1):
-        raise Refused(f"market {slug} has fee rate {fee_rate} and tick {tick}, which cannot be")
+
+
+def _read(slug: str, gamma: Mapping[str, Any], calendar: SlugCalendar) -> Market:
+    start = calendar.start_of(slug)
+    tokens = dict(zip(_json_list(gamma, "outcomes"), _json_list(gamma, "clobTokenIds"), strict=True))
     if set(tokens) != {Outcome.UP.value, Outcome.DOWN.value}:
         raise Refused(f"market {slug} has outcomes {list(tokens)}, not Up and Down")
     if (version := gamma.get("version", "v1")) != "v1":
         raise Refused(f"market {slug} is of protocol version {version}, only v1 is understood")
     if gamma.get("negRisk"):
         raise Refused(f"market {slug} is a negRisk market, which up/down markets are not")
+    charges = gamma.get("feesEnabled", True)
+    fee_rate = Decimal(str(gamma["feeSchedule"]["rate"])) if charges else Decimal(0)
+    tick = Decimal(str(gamma["orderPriceMinTickSize"]))
+    if not (fee_rate.is_finite() and tick.is_finite() and 0 <= fee_rate < 1 and 0 < tick < 1):
+        raise Refused(f"market {slug} has fee rate {fee_rate} and tick {tick}, which cannot be")
     return Market(
         slug=slug,
         start=start,
         interval=calendar.interval,
-        condition_id=condition_id,
+        condition_id=str(gamma["conditionId"]),
         up_token=str(tokens[Outcome.UP.value]),
         down_token=str(tokens[Outcome.DOWN.value]),
         fee_rate=fee_rate,
         tick=tick,
-        rule=rule,
+        rule=_rule(slug, gamma.get("cryptoMarketConfig")),
         title=str(gamma.get("question", "")),
         origin=str(gamma.get("practiceOrigin", "")),
     )
