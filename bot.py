@@ -42,14 +42,22 @@ from models import (
     BrainParams,
     Decision,
     DecisionContext,
+    Frozen,
     Market,
     OrderIntent,
     Outcome,
     Reason,
 )
 
-REDECIDE_PAUSE_NS = 1_000_000_000
-"""Least time between two decisions in one market: the pace that orders are allowed at."""
+
+class Pace(Frozen, frozen=True):
+    """How often a market is decided upon."""
+
+    every_ns: int = 1_000_000_000
+    """Least time between two decisions in one market: the pace that orders are allowed at."""
+    on_and_on: bool = False
+    """Decide again and again, also in a market that is bought or refused: a look at the running market in
+    test mode. It is still bought at most once."""
 
 
 class Parts(Protocol):
@@ -58,6 +66,7 @@ class Parts(Protocol):
     board: MarketBoard
     clock: MarketClock
     params: BrainParams
+    pace: Pace
     engine: ExecutionEngine
     decision_loop: DecisionLoop
 
@@ -118,6 +127,18 @@ class IntegratedBTCStrategy(Strategy):
         second = self._running.market.second(self._parts.clock.market_time(self.clock.timestamp_ns()))
         return self._running, second, self._view.p
 
+    def quote_age_s(self) -> float | None:
+        """Seconds since the running market was last heard of, or opened; None between markets."""
+        watch = self._running
+        if watch is None:
+            return None
+        return (self.clock.timestamp_ns() - max(watch.opened_ns, *watch.heard_ns.values())) / 1e9
+
+    @property
+    def tradable(self) -> bool:
+        """Whether the running market has shown enough valid quotes."""
+        return self._view is not None and self._view.tradable
+
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
@@ -173,6 +194,7 @@ class IntegratedBTCStrategy(Strategy):
         left, self._running = self._running, watch
         if watch is not None:
             watch.opened_second = watch.market.second(now)
+            watch.opened_ns = self.clock.timestamp_ns()
             self._view = self._parts.new_view(watch.market)
             for instrument_id in watch.ids.values():
                 self._parts.limit_notional(instrument_id, self._parts.params.position_size_usd)
@@ -180,8 +202,13 @@ class IntegratedBTCStrategy(Strategy):
         if left is not None:
             # The next market is subscribed already: the adapter drops its connection with the last one.
             self._unsubscribe(left)
-            seen = left.opened_second is not None and left.opened_second < self._parts.params.window_start
+            seen = left.opened_second is not None and left.opened_second < self._seen_before()
             self._parts.market_left(left.market, seen)
+
+    def _seen_before(self) -> float:
+        """Market second before which a market must be opened for all of its decisions to be seen."""
+        params = self._parts.params
+        return params.window_end if self._parts.pace.on_and_on else params.window_start
 
     def _subscribe_ahead(self) -> None:
         """Be subscribed to the running market and to the next one."""
@@ -224,15 +251,15 @@ class IntegratedBTCStrategy(Strategy):
     # --- decisions -------------------------------------------------------------------------------
 
     def _may_decide(self, watch: Watch, second: float, now_ns: int) -> bool:
-        params = self._parts.params
+        params, pace = self._parts.params, self._parts.pace
         return (
             not watch.deciding
             and not watch.finished
             and in_window(second, params.window_start, params.window_end)
-            and now_ns - watch.last_decision_ns >= REDECIDE_PAUSE_NS
+            and now_ns - watch.last_decision_ns >= pace.every_ns
             and self._view is not None
             and self._view.tradable
-            and self._parts.engine.may_order(watch.market.slug)
+            and (pace.on_and_on or self._parts.engine.may_order(watch.market.slug))
         )
 
     def _begin_decision(self, watch: Watch, view: MarketView, second: float, now_ns: int) -> None:
@@ -249,7 +276,8 @@ class IntegratedBTCStrategy(Strategy):
         try:
             future = self._parts.decision_loop.submit(self._parts.decide(context))
             decision = await asyncio.wrap_future(future)
-            watch.finished = await self._parts.engine.take(decision)
+            final = await self._parts.engine.take(decision)
+            watch.finished = final and not self._parts.pace.on_and_on
         finally:
             watch.deciding = False
 

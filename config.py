@@ -27,19 +27,6 @@ from errors import ConfigError
 from models import BrainParams
 
 ROOT = Path(__file__).resolve().parent
-RESERVED = frozenset(
-    {
-        "REDIS_HOST",
-        "REDIS_PORT",
-        "REDIS_DB",
-        "POLYMARKET_PK",
-        "POLYMARKET_API_KEY",
-        "POLYMARKET_API_SECRET",
-        "POLYMARKET_PASSPHRASE",
-        "POLYMARKET_FUNDER",
-    }
-)
-"""Keys of older versions' .env files that this one has no use for yet: said at the start, not an error."""
 TIMEFRAMES = {"5m": 300, "15m": 900, "4h": 14400}
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -162,6 +149,37 @@ class Settings(BaseModel):
     rtds_url: str = _s("wss://ws-live-data.polymarket.com", "settlement price, public relay")
     polybolt_url: str = _s("wss://ws-live-v2.polymarket.com/ws", "settlement price, authenticated")
 
+    # Mode store (Redis): `python redis_control.py sim|live|status`
+    redis_host: Annotated[str, Field(min_length=1)] = _s(
+        "localhost", "where the mode is kept; if nobody answers there, the bot runs a Redis of its own"
+    )
+    redis_port: Annotated[int, Field(ge=1, le=65_535)] = _s(6379, "its port")
+    redis_db: Annotated[int, Field(ge=0, le=1_000_000)] = _s(2, "its database")
+
+    # Live trading (only with --live)
+    polymarket_pk: SecretStr = _s(SecretStr(""), "private key of the signing wallet, 0x and 64 hex digits")
+    polymarket_funder: Annotated[str, Field(pattern=r"^(0x[0-9a-fA-F]{40})?$")] = _s(
+        "", "address that holds the money; empty: the key's own"
+    )
+    polymarket_signature_type: Annotated[int, Field(ge=0, le=3)] | None = _s(
+        None, "0 own wallet, 1 e-mail login, 2 browser wallet, 3 deposit wallet; unset: the one with money"
+    )
+    polymarket_api_key: SecretStr = _s(SecretStr(""), "API key; all three empty: derived from the wallet")
+    polymarket_api_secret: SecretStr = _s(SecretStr(""), "its secret")
+    polymarket_passphrase: SecretStr = _s(SecretStr(""), "its passphrase")
+    live_trading_confirm: Literal["", "yes"] = _s("", "yes: arm --live without typing LIVE")
+
+    # Watching
+    grafana_host: Annotated[str, Field(min_length=1)] = _s("127.0.0.1", "where /metrics and /health listen")
+    grafana_port: Annotated[int, Field(ge=0, le=65_535)] = _s(8000, "their port; 0: any free one")
+    notify_url: SecretStr = _s(
+        SecretStr(""), "where notifications go, as an Apprise URL; several: separated by spaces"
+    )
+    notify_level: Literal["alerts", "trades", "all"] = _s(
+        "trades",
+        "alerts: halts, mode changes, failures; trades: orders and results too; all: every decision too",
+    )
+
     # Process
     state_dir: Path = _s(Path("state"), "where ledgers, accounts and locks live")
     paper_trades_file: Path = _s(Path("paper_trades.json"), "export of the paper trades")
@@ -182,6 +200,7 @@ class Settings(BaseModel):
     gamma_url: str = _s("https://gamma-api.polymarket.com", "market catalogue")
     data_api_url: str = _s("https://data-api.polymarket.com", "positions API")
     ws_url: str = _s("wss://ws-subscriptions-clob.polymarket.com/ws/", "market and user streams")
+    geoblock_url: str = _s("https://polymarket.com/api/geoblock", "says whether orders are taken from here")
 
     @field_validator("state_dir", "paper_trades_file", "log_dir", "nautilus_log_dir", mode="after")
     @classmethod
@@ -239,6 +258,15 @@ class Settings(BaseModel):
                 f"at most MAX_PRICE_HISTORY ({self.max_price_history})",
             )
         )
+        given = sum(map(bool, self.api_key_parts))
+        checks.append(
+            (
+                given in (0, 3),
+                "POLYMARKET_API_KEY, POLYMARKET_API_SECRET, POLYMARKET_PASSPHRASE",
+                f"{given} of three",
+                "all three or none",
+            )
+        )
         for holds, key, value, allowed in checks:
             if not holds:
                 raise ValueError(f"{key} is {value}, allowed: {allowed}")
@@ -260,6 +288,15 @@ class Settings(BaseModel):
             "DeribitPCR": self.weight_deribit_pcr,
             "SentimentAnalysis": self.weight_sentiment,
         }
+
+    @property
+    def api_key_parts(self) -> tuple[str, str, str]:
+        """API key, secret and passphrase; all empty if they are to be derived from the wallet."""
+        return (
+            self.polymarket_api_key.get_secret_value(),
+            self.polymarket_api_secret.get_secret_value(),
+            self.polymarket_passphrase.get_secret_value(),
+        )
 
     def brain_params(self) -> BrainParams:
         """The part of the settings that decisions depend on."""
@@ -312,12 +349,6 @@ def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | Non
         raise ConfigError(*_explain(error, given)) from None
 
 
-def reserved_keys(env_file: Path | None = None) -> list[str]:
-    """The keys of `.env` that are accepted and not used."""
-    env_file = ROOT / ".env" if env_file is None else env_file
-    return sorted(RESERVED & dotenv_values(env_file, interpolate=False).keys()) if env_file.is_file() else []
-
-
 def open_to_others(env_file: Path) -> bool:
     """Whether somebody else than the owner may read the file that holds the secrets."""
     return env_file.is_file() and bool(env_file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
@@ -326,7 +357,7 @@ def open_to_others(env_file: Path) -> bool:
 def _read_env_file(env_file: Path, keys: Mapping[str, str]) -> dict[str, str]:
     values = {key: value or "" for key, value in dotenv_values(env_file, interpolate=False).items()}
     for key in values:
-        if key not in keys and key not in RESERVED:
+        if key not in keys:
             close = difflib.get_close_matches(key, keys, 1)
             hint = f"did you mean {close[0]}?" if close else "see .env.example for the keys there are"
             raise ConfigError(f"unknown setting {key} in {env_file.name}", f"Remove it, or {hint}")

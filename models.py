@@ -292,7 +292,14 @@ class Reason(StrEnum):
 
 
 RETRIED = frozenset(
-    {Reason.NO_ASK, Reason.TOO_EXPENSIVE, Reason.THIN_BOOK, Reason.STALE_DATA, Reason.NO_HISTORY}
+    {
+        Reason.MODE,
+        Reason.NO_ASK,
+        Reason.TOO_EXPENSIVE,
+        Reason.THIN_BOOK,
+        Reason.STALE_DATA,
+        Reason.NO_HISTORY,
+    }
 )
 """Refusals that the next tick inside the window may lift; all others end the market."""
 

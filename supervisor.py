@@ -11,7 +11,6 @@ from typing import IO
 
 from config import ROOT
 from errors import Fatal
-from venue_process import PracticeVenueProcess
 
 MAX_CRASHES = 5
 """Crashes within CRASH_WINDOW_S after which the supervisor gives up."""
@@ -33,17 +32,17 @@ class Supervisor:
     ----------
     plan : Callable[[], str]
         Makes the line of JSON that each worker is started with.
-    venue : PracticeVenueProcess or None
-        The practice venue that the workers trade on, stopped last.
+    venue_ended : Callable[[], bool]
+        Whether the practice venue that the workers trade on has gone.
     say : Callable[[str], None]
         Tells the operator what happens.
     """
 
     def __init__(
-        self, plan: Callable[[], str], venue: PracticeVenueProcess | None, say: Callable[[str], None]
+        self, plan: Callable[[], str], venue_ended: Callable[[], bool], say: Callable[[str], None]
     ) -> None:
         self._plan = plan
-        self._venue = venue
+        self._venue_ended = venue_ended
         self._say = say
         self._worker: subprocess.Popen[str] | None = None
         self._stopping = False
@@ -61,7 +60,7 @@ class Supervisor:
                 return code
             if code == EXIT_FATAL:
                 return 1  # it has said why, and starting it again would change nothing
-            if self._venue is not None and self._venue.ended:
+            if self._venue_ended():
                 raise Fatal("the practice venue has stopped", "See logs/venue.log")
             if code == EXIT_RESTART:
                 continue

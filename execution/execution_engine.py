@@ -7,13 +7,14 @@ spent until the venue says otherwise. It runs on one event loop; the ledger runs
 
 import asyncio
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import msgspec
 
-from core.nautilus_core.events import Decided, Event, Filled, Halted, OrderMoved, OrderSent
+from core.nautilus_core.events import Decided, Event, Filled, Halted, OrderMoved, OrderSent, Resumed
 from errors import Refused
 from execution.amounts import taker_fee
 from execution.ledger import FillStatus, IntentRow, LedgerReader
@@ -42,6 +43,22 @@ class OrderRules(Frozen, frozen=True):
     retry_pause_ns: int = 1_000_000_000
 
 
+class Gate(Protocol):
+    """What stands between a decision and an order that the engine does not decide itself."""
+
+    def refusal(self) -> str | None:
+        """Why no order may be sent at this instant, by the mode; blocks for a fraction of a second."""
+        ...
+
+    def halt(self, why: str) -> None:
+        """Remember a halt beyond this process; blocking, never raises."""
+        ...
+
+    def standing(self) -> str | None:
+        """The halt that stands, of this process or an earlier one or by a person; blocking."""
+        ...
+
+
 class ExecutionEngine:
     """Turns decisions into orders and answers into books. One instance a worker.
 
@@ -51,6 +68,8 @@ class ExecutionEngine:
         The record, its reading side, and the thread that both are used on.
     risk : RiskEngine
         Asked before each intent.
+    gate : Gate
+        Asked at each decision, and again at the last moment before an order is sent.
     rules : OrderRules
         Attempts and their pace.
     send : Callable[[OrderIntent], None]
@@ -67,6 +86,7 @@ class ExecutionEngine:
         reader: LedgerReader,
         thread: LedgerThread,
         risk: RiskEngine,
+        gate: Gate,
         rules: OrderRules,
         send: Callable[[OrderIntent], None],
         publish: Callable[[Event], None],
@@ -76,6 +96,7 @@ class ExecutionEngine:
         self._reader = reader
         self._thread = thread
         self._risk = risk
+        self._gate = gate
         self._rules = rules
         self._send = send
         self._publish = publish
@@ -87,7 +108,10 @@ class ExecutionEngine:
         self._attempts: dict[str, int] = {}
         self._last_attempt_ns: dict[str, int] = {}
         self._refused_in_a_row = 0
+        self._withheld: set[str] = set()
         self._bookings: set[asyncio.Task[None]] = set()
+        self._keeping = ThreadPoolExecutor(1, thread_name_prefix="halt")
+        self._kept: Future[None] | None = None
         self.halted: str | None = None
         self._stopping = False
 
@@ -95,6 +119,7 @@ class ExecutionEngine:
 
     async def resume(self) -> None:
         """Take up what an earlier process left: orders in flight are unknown until the venue is asked."""
+        await self.look_for_halt()
         for row in await self._thread.call(self._reader.living_intents):
             self._adopt(row)
             if row.state in (OrderState.INTENT, OrderState.SENT):
@@ -136,8 +161,7 @@ class ExecutionEngine:
         match is reported through `OrderMoved`, and `may_order` then allows the next one.
         """
         slug = decision.context.market.slug
-        if decision.buys:
-            decision = await self._screened(decision)
+        decision = await self._screened(decision)
         final = decision.reason not in RETRIED and not decision.buys
         decision_id = await self._thread.call(self._ledger.record_decision, decision)
         self._publish(Decided(decision=decision, final=final))
@@ -146,12 +170,41 @@ class ExecutionEngine:
         return final
 
     async def _screened(self, decision: Decision) -> Decision:
-        """The decision, or the same evidence with the risk engine's refusal."""
+        """The decision, or the same evidence with the refusal of the mode or of the risk engine."""
+        closed = await asyncio.to_thread(self._gate.refusal)
+        if closed is not None:
+            return msgspec.structs.replace(decision, reason=Reason.MODE, detail=closed)
+        if not decision.buys:
+            return decision
+        await self.look_for_halt()
+        slug = decision.context.market.slug
+        why = (
+            self.halted
+            or self._bought(slug)
+            or await self._past_refusal(slug)
+            or await self._risk_refusal(decision)
+        )
+        return decision if why is None else msgspec.structs.replace(decision, reason=Reason.RISK, detail=why)
+
+    def _bought(self, slug: str) -> str | None:
+        return "an order in this market exists or may exist" if self.holds(slug) else None
+
+    async def _past_refusal(self, slug: str) -> str | None:
+        """What the market's earlier orders say against another one, those of earlier processes included."""
+        rows = await self._thread.call(self._reader.attempts, slug)
+        self._attempts[slug] = len(rows)
+        for row in rows:
+            if row.state is OrderState.REFUSED:
+                return f"an order in this market was refused: {row.detail}"
+        if len(rows) >= self._rules.max_attempts:
+            return f"{len(rows)} orders in this market found no match, ORDER_MAX_ATTEMPTS is {len(rows)}"
+        return None
+
+    async def _risk_refusal(self, decision: Decision) -> str | None:
         market, price = decision.context.market, decision.ask or Decimal(1)
         stake = decision.params.position_size_usd
         stake += taker_fee(stake / price, price, market.fee_rate)
-        why = self.halted or await self._thread.call(self._risk.refusal, self._reader, stake, self._now_ns())
-        return decision if why is None else msgspec.structs.replace(decision, reason=Reason.RISK, detail=why)
+        return await self._thread.call(self._risk.refusal, self._reader, stake, self._now_ns())
 
     async def _order(self, decision: Decision, decision_id: int) -> None:
         market, outcome = decision.context.market, decision.outcome
@@ -187,6 +240,10 @@ class ExecutionEngine:
         intent = self._intents[client_order_id]
         if self._stopping:
             raise Refused("the bot is stopping: no new order")
+        closed = await asyncio.to_thread(self._gate.refusal)
+        if closed is not None:
+            self._withheld.add(client_order_id)
+            raise Refused(closed)
         await self._thread.call(self._ledger.record_order_id, client_order_id, order_id)
         self._by_order[order_id] = intent
         self._states[client_order_id] = OrderState.SENT
@@ -201,7 +258,10 @@ class ExecutionEngine:
 
     def order_denied(self, client_order_id: str, reason: str) -> None:
         """The order was refused on this side, before anything was sent."""
-        if client_order_id in self._intents:
+        if client_order_id in self._withheld:
+            # Nothing is wrong with the order: it does not count towards a halt.
+            self._move(client_order_id, OrderState.NO_FILL, reason)
+        elif client_order_id in self._intents:
             self._move(client_order_id, OrderState.REFUSED, reason)
 
     def trade(self, trade: Mapping[str, Any]) -> None:
@@ -249,10 +309,26 @@ class ExecutionEngine:
             self.halt(f"{REFUSALS_UNTIL_HALT} orders in a row were refused, the last: {reason}")
 
     def halt(self, why: str) -> None:
-        """No new position until a person acts."""
+        """No new position until a person acts, also not by a later process."""
         if self.halted is None:
             self.halted = why
+            self._kept = self._keeping.submit(self._gate.halt, why)
+            self._thread.post(self._ledger.record_halt, why)
             self._publish(Halted(why=why))
+
+    async def look_for_halt(self) -> None:
+        """Take up a halt that stands from before or was made by a person, or that a person has lifted."""
+        if self._kept is not None:
+            await asyncio.wrap_future(self._kept)
+        standing = await asyncio.to_thread(self._gate.standing)
+        if standing is not None and self.halted is None:
+            self.halted = standing
+            self._publish(Halted(why=standing))
+        elif standing is None and self.halted is not None:
+            lifted, self.halted = self.halted, None
+            self._refused_in_a_row = 0
+            self._thread.post(self._ledger.record_resume, lifted)
+            self._publish(Resumed(why=lifted))
 
     # --- stopping and resuming -------------------------------------------------------------------
 
@@ -278,9 +354,8 @@ class ExecutionEngine:
         """An order of a process that is gone: never sent if it has no hash, else unknown."""
         if row.order_id is None:
             self._move(
-                row.intent.intent_id, OrderState.REFUSED, "the bot stopped before the order was signed"
+                row.intent.intent_id, OrderState.NO_FILL, "the bot stopped before the order was signed"
             )
-            self._refused_in_a_row = 0
         else:
             self._move(row.intent.intent_id, OrderState.UNKNOWN, "the bot stopped before the answer")
 

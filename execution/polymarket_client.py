@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
@@ -41,8 +42,9 @@ class PolymarketClient:
         )
         self.address: str = self._client.get_address()
 
-    def credentials(self) -> ApiCreds:
-        """The API key of this wallet: created at the first call ever, derived afterwards.
+    def credentials(self, given: tuple[str, str, str] = ("", "", "")) -> ApiCreds:
+        """The API key of this wallet: the one that is given, or created at the first call ever and derived
+        afterwards.
 
         Raises
         ------
@@ -50,7 +52,7 @@ class PolymarketClient:
             If the venue gives none.
         """
         try:
-            creds = self._existing_key() or self._client.create_api_key()
+            creds = ApiCreds(*given) if all(given) else self._existing_key() or self._client.create_api_key()
         except PolyApiException as error:
             raise Fatal(
                 f"the venue gave no API key for {self.address}: {error}", "Check the wallet's key"
@@ -65,6 +67,22 @@ class PolymarketClient:
             if error.status_code is None or error.status_code >= 500:
                 raise
             return None
+
+    def clock_skew_s(self) -> float:
+        """This machine's clock minus the venue's, in seconds; the venue tells whole seconds.
+
+        Raises
+        ------
+        Temporary
+            If the venue does not answer.
+        """
+        before = time.time()
+        try:
+            told = float(cast(Any, self._client.get_server_time()))
+        except (PolyApiException, TypeError, ValueError) as error:
+            raise Temporary(f"the venue did not tell its time: {error!r}") from None
+        # The venue's second began up to one second ago, and it said so half-way through the question.
+        return (before + time.time()) / 2 - (told + 0.5)
 
     def balance(self) -> Decimal:
         """Free pUSD of the account.

@@ -26,7 +26,9 @@ from core.nautilus_core.events import (
     Halted,
     MarketOpened,
     MarketRefused,
+    ModeChanged,
     OrderMoved,
+    Resumed,
     Settled,
 )
 from models import SCALE_SECONDS, Decision, Direction, Market, OrderState, Outcome, Vote
@@ -164,10 +166,20 @@ class ConsoleReporter:
                 line.settled = event
                 del self._lines[market.slug]
                 self._print(line.text())
+            case _:
+                self._announce(event)
+
+    def _announce(self, event: Event) -> None:
+        """What concerns the bot itself, not one market."""
+        match event:
             case Halted(why=why):
-                self._print(
-                    Text(f"HALTED: {why}. No new position until you restart the bot.", style="bold red")
-                )
+                words = f"HALTED: {why}. No new position until: python redis_control.py resume"
+                self._print(Text(words, style="bold red"))
+            case Resumed(why=why):
+                self._print(Text(f"RESUMED: trading goes on after: {why}", style="bold green"))
+            case ModeChanged(mode=mode, allows_orders=allows, why=why):
+                what = mode.upper() if allows else f"{mode.upper()}, no new position"
+                self._print(Text(f"MODE {what}: {why}", style="bold yellow"))
             case _:
                 pass
 

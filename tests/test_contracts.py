@@ -13,7 +13,7 @@ ALLOWED = {
     "bootstrap": set(),
     "files": {"errors"},
     "venue_process": {"config", "errors"},
-    "supervisor": {"config", "errors", "venue_process"},
+    "supervisor": {"config", "errors"},
 }
 OURS = {path.stem for path in ROOT.glob("*.py")} | {
     path.parent.name for path in ROOT.glob("*/__init__.py") if path.parent.name != "tests"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ledger_builders import buy, decision, intent, market, open_ledger, refusal, send, settlement
 
-from execution.ledger import FillStatus, LedgerReader
+from execution.ledger import FillStatus, LedgerReader, Mode
 from models import OrderState, Outcome
 
 PAGE = (Path(__file__).parent.parent / "docs" / "ledger.md").read_text(encoding="utf-8")
@@ -35,6 +35,10 @@ def book(tmp_path_factory):
         ledger.record_state(send(ledger, 7), OrderState.UNKNOWN, "timeout")
         ledger.record_intent(intent(ledger.record_decision(decision(8)), 8))
         ledger.record_cash_check(Decimal("990"))
+        ledger.record_mode(Mode.SIMULATION, True, "started without --live")
+        ledger.record_halt("three refusals")
+        ledger.record_resume("three refusals")
+        ledger.record_weights(20, {"SpikeDetection": 0.12}, {"SpikeDetection": 0.13})
     with open_ledger(path, cash="990"):
         pass
     return path

@@ -157,7 +157,8 @@ def test_without_network_it_names_the_way_out(tmp_path):
         (("--test-mode", "--start-at", "900"), {}, "0 to 899"),
         (("--test-mode",), {"TREND_UP_THRESHOLD": "7"}, "TREND_UP_THRESHOLD is '7'"),
         (("--test-mode",), {"MARKET_ASSET": "eth"}, "not eth 15m"),
-        (("--live",), {}, "--live is not in this version"),
+        (("--live", "--test-mode", "--venue", "polymarket"), {}, "no fast clock"),
+        (("--first", "3"), {}, "--first is for practice markets"),
     ],
 )
 def test_bad_usage_is_one_clear_line(arguments, settings, words, tmp_path):
@@ -187,7 +188,9 @@ def test_a_second_bot_on_the_same_state_is_refused(tmp_path):
         bot.wait_for(r"stops .*Ctrl-C", 20)
         with BotProcess(tmp_path, "--test-mode") as second:
             assert second.wait(30) == 1
-        assert "another venue runs on this folder" in second.output
+        assert re.search(
+            rf"another bot \(process {bot.process.pid}\) runs on the state folder", second.output
+        )
         assert bot.process.poll() is None
 
 

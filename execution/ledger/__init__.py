@@ -4,7 +4,7 @@ This package exports the reading side, which any room may use. The writer is `le
 exactly one process holds it.
 """
 
-from execution.ledger.books import LIVE_BOOK, PAPER_BOOKS, book_name, ledger_path
+from execution.ledger.books import LIVE_BOOK, PAPER_BOOKS, REHEARSAL_BOOKS, book_name, ledger_path
 from execution.ledger.reader import LedgerReader
 from execution.ledger.rows import (
     CashCheck,
@@ -22,6 +22,7 @@ from execution.ledger.rows import (
 __all__ = [
     "LIVE_BOOK",
     "PAPER_BOOKS",
+    "REHEARSAL_BOOKS",
     "CashCheck",
     "CashFlow",
     "DecisionRow",

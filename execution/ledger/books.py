@@ -2,15 +2,21 @@
 
 from pathlib import Path
 
-from execution.ledger.rows import Mode, Venue
+from execution.ledger.rows import Venue
 
 LIVE_BOOK = "live"
 PAPER_BOOKS = tuple(venue.value for venue in Venue)
 
 
-def book_name(mode: Mode, venue: Venue) -> str:
-    """`live` for real money, else the venue's name."""
-    return LIVE_BOOK if mode is Mode.LIVE else venue.value
+REHEARSAL_BOOKS = tuple(f"rehearsal-{venue.value}" for venue in Venue if venue is not Venue.POLYMARKET)
+"""The live path on a practice venue: its runs are simulation, because no real money moves."""
+
+
+def book_name(*, live_path: bool, venue: Venue) -> str:
+    """`live` for real money, ``rehearsal-…`` for the live path on a practice venue, else the venue's name."""
+    if not live_path:
+        return venue.value
+    return LIVE_BOOK if venue is Venue.POLYMARKET else f"rehearsal-{venue.value}"
 
 
 def ledger_path(state_dir: Path, book: str) -> Path:

@@ -184,5 +184,37 @@ CREATE INDEX cash_checks_by_run ON cash_checks (run_id);
 {_append_only("cash_checks")}
 """
 
-STEPS: tuple[str, ...] = (_FIRST,)
+_SECOND = f"""
+CREATE TABLE mode_changes (
+    id INTEGER PRIMARY KEY,
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    ts_ns INTEGER NOT NULL,
+    mode TEXT NOT NULL CHECK (mode IN ('simulation', 'live')),
+    allows_orders INTEGER NOT NULL CHECK (allows_orders IN (0, 1)),
+    why TEXT NOT NULL
+) STRICT;
+{_append_only("mode_changes")}
+
+CREATE TABLE halts (
+    id INTEGER PRIMARY KEY,
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    ts_ns INTEGER NOT NULL,
+    event TEXT NOT NULL CHECK (event IN ('halt', 'resume')),
+    why TEXT NOT NULL
+) STRICT;
+{_append_only("halts")}
+
+CREATE TABLE weights (
+    id INTEGER PRIMARY KEY,
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    ts_ns INTEGER NOT NULL,
+    markets INTEGER NOT NULL CHECK (markets >= 0),
+    source TEXT NOT NULL,
+    before REAL NOT NULL CHECK (before BETWEEN 0 AND 1),
+    after REAL NOT NULL CHECK (after BETWEEN 0 AND 1)
+) STRICT;
+{_append_only("weights")}
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _SECOND)
 """The file's ``PRAGMA user_version`` is the number of steps it has taken."""

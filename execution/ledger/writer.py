@@ -3,7 +3,7 @@
 import sqlite3
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -363,6 +363,43 @@ class Ledger:
                 (run, check.ts_ns, *map(money, (check.ledger_cash, venue_cash, check.difference))),
             )
         return check
+
+    # --- what happened to the bot itself ---------------------------------------------------------
+
+    def record_mode(self, mode: Mode, allows_orders: bool, why: str) -> None:
+        """Keep what the run may do with orders from now on, and by whose word."""
+        with self._write() as db:
+            db.execute(
+                "INSERT INTO mode_changes (run_id, ts_ns, mode, allows_orders, why) VALUES (?, ?, ?, ?, ?)",
+                (self._run, self._clock_ns(), Mode(mode), int(allows_orders), why),
+            )
+
+    def record_halt(self, why: str) -> None:
+        """Keep that trading stopped until a person acts."""
+        self._record_halt("halt", why)
+
+    def record_resume(self, why: str) -> None:
+        """Keep that a person lifted the halt that `why` names."""
+        self._record_halt("resume", why)
+
+    def _record_halt(self, event: str, why: str) -> None:
+        with self._write() as db:
+            db.execute(
+                "INSERT INTO halts (run_id, ts_ns, event, why) VALUES (?, ?, ?, ?)",
+                (self._run, self._clock_ns(), event, why),
+            )
+
+    def record_weights(self, markets: int, before: Mapping[str, float], after: Mapping[str, float]) -> None:
+        """Keep a change of the processors' weights, learnt from so many settled markets."""
+        with self._write() as db:
+            db.executemany(
+                "INSERT INTO weights (run_id, ts_ns, markets, source, before, after)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (self._run, self._clock_ns(), markets, source, before[source], weight)
+                    for source, weight in after.items()
+                ],
+            )
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:

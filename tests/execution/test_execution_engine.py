@@ -7,7 +7,9 @@ import pytest
 from ledger_builders import decision as make_decision
 from ledger_builders import market as make_market
 
-from core.nautilus_core.events import Halted
+from control.gate import Keeper
+from control.halt import HALTED, HaltFile
+from core.nautilus_core.events import Halted, Resumed
 from errors import Refused
 from execution.execution_engine import ExecutionEngine, OrderRules
 from execution.ledger import LedgerReader, Mode, Venue
@@ -16,6 +18,7 @@ from execution.ledger_thread import LedgerThread
 from execution.outcomes import classify
 from execution.risk_engine import RiskEngine, RiskLimits
 from models import OrderIntent, OrderState
+from worker.gate import OrderGate
 
 NO_MATCH = {"error": "no orders found to match with FAK order."}
 LIMITS = RiskLimits(
@@ -37,6 +40,9 @@ class Bench:
         self.failures = []
         self.thread = LedgerThread(self.failures.append)
         self.limits = limits
+        self.gate = OrderGate(
+            Keeper(None, False, False, path.parent / "mode.json"), HaltFile(path.parent / HALTED), False
+        )
         self.pause_ns = pause_ns
 
     async def open(self):
@@ -57,6 +63,7 @@ class Bench:
             self.reader,
             self.thread,
             RiskEngine(self.limits),
+            self.gate,
             OrderRules(max_attempts=3, retry_pause_ns=self.pause_ns),
             self.sent.append,
             self.events.append,
@@ -144,6 +151,45 @@ async def test_attempts_keep_their_pace(tmp_path):
     await bench.close()
 
 
+async def test_a_refused_order_is_not_tried_again(tmp_path):
+    """After a refusal the market gets no other order, neither from this process nor from the next."""
+    first = Bench(tmp_path / "ledger.sqlite")
+    await first.open()
+    await first.decide()
+    first.engine.order_denied(first.sent[0].intent_id, "the market is closed")
+    assert await first.decide()
+    assert len(first.sent) == 1
+    await first.close()
+    second = Bench(tmp_path / "ledger.sqlite")
+    await second.open()
+    assert await second.decide()
+    assert second.sent == []
+    row = await second.thread.call(second.reader.last_decision)
+    assert (row.reason, row.detail) == ("risk", "an order in this market was refused: the market is closed")
+    await second.close()
+
+
+async def test_a_halt_outlives_the_process_until_a_person_lifts_it(tmp_path):
+    """A halt stops the next process too; lifting it lets a running bot go on, and says so."""
+    first = Bench(tmp_path / "ledger.sqlite")
+    engine = await first.open()
+    engine.halt("the ledger and the venue disagree")
+    await engine.look_for_halt()
+    await first.close()
+    second = Bench(tmp_path / "ledger.sqlite")
+    engine = await second.open()
+    assert "the ledger and the venue disagree" in engine.halted
+    await second.decide()
+    assert second.sent == []
+    HaltFile(tmp_path / HALTED).lift()
+    await engine.look_for_halt()
+    assert engine.halted is None
+    assert any(isinstance(event, Resumed) for event in second.events)
+    await second.decide(1)
+    assert len(second.sent) == 1
+    await second.close()
+
+
 async def test_three_refusals_halt(bench):
     """Three refused orders in a row stop trading until a person acts, and say why."""
     for number in range(3):
@@ -190,7 +236,7 @@ async def test_a_new_process_takes_up_what_the_old_one_left(tmp_path):
     assert [order_id for order_id, _ in engine.unknown()] == ["0xabc"]
     assert not engine.may_order(make_market(0).slug)
     # The second one was never signed: nothing can exist at the venue.
-    assert await second.states(1) == [OrderState.REFUSED]
+    assert await second.states(1) == [OrderState.NO_FILL]
     assert engine.may_order(make_market(1).slug)
     await second.close()
 

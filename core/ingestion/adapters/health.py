@@ -10,11 +10,13 @@ class SourceHealth(Frozen, frozen=True):
 
     `last_success_age_s` is None before the first success. `state` and `reconnects` are those of its
     websocket, if it has one, `calls_left` what its rate limit still allows at once, if it has one.
+    `up` says that its newest attempt succeeded or that its websocket is connected.
     """
 
     last_success_age_s: float | None
     successes: int
     failures: int
+    up: bool
     quarantined: int = 0
     last_error: str = ""
     state: str | None = None
@@ -37,14 +39,17 @@ class HealthBook:
         self._failures: dict[str, int] = {}
         self._last_success_ns: dict[str, int] = {}
         self._last_error: dict[str, str] = {}
+        self._up: set[str] = set()
 
     def succeeded(self, source: str) -> None:
         self._successes[source] = self._successes.get(source, 0) + 1
         self._last_success_ns[source] = self._now_ns()
+        self._up.add(source)
 
     def failed(self, source: str, why: str) -> None:
         self._failures[source] = self._failures.get(source, 0) + 1
         self._last_error[source] = why
+        self._up.discard(source)
 
     def of(self, source: str, quarantined: int, calls_left: int | None) -> SourceHealth:
         """The numbers of one source."""
@@ -53,6 +58,7 @@ class HealthBook:
             last_success_age_s=None if last_ns is None else (self._now_ns() - last_ns) / 1e9,
             successes=self._successes.get(source, 0),
             failures=self._failures.get(source, 0),
+            up=source in self._up,
             quarantined=quarantined,
             calls_left=calls_left,
             last_error=self._last_error.get(source, ""),

@@ -277,6 +277,7 @@ def _health_of(manager: WebSocketManager) -> SourceHealth:
         last_success_age_s=manager.data_age_s(),
         successes=manager.frames,
         failures=manager.disconnects + manager.malformed,
+        up=manager.state is StreamState.CONNECTED,
         last_error=manager.last_error,
         state=manager.state,
         reconnects=max(manager.connects - 1, 0),

@@ -1,6 +1,6 @@
 """Builds the TradingNode: the patched Polymarket adapter against whatever venue the URLs name."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
@@ -61,9 +61,14 @@ class Wallet(Frozen, frozen=True):
 
 
 class NodePlan(Frozen, frozen=True):
-    """All that distinguishes one node from another."""
+    """All that distinguishes one node from another.
+
+    `market_urls` is where books and the catalogue come from, `urls` where orders go: the same venue,
+    unless orders are paper and the books are the real venue's.
+    """
 
     trader_id: str
+    market_urls: VenueUrls
     urls: VenueUrls
     wallet: Wallet
     max_order_usd: Decimal
@@ -81,13 +86,17 @@ def build_node(
     actors: Sequence[Actor],
     journal: OrderJournal,
     slugs: Callable[[], list[str]],
+    reconnected: Callable[[str], None],
 ) -> TradingNode:
-    """A built, not yet running node with one strategy and its actors."""
+    """A built, not yet running node with one strategy and its actors.
+
+    `reconnected` is told the name of a stream, ``market`` or ``user``, each time it had to be opened again.
+    """
     node = TradingNode(config=_config(plan))
     for actor in actors:
         node.trader.add_actor(actor)
     node.trader.add_strategy(strategy)
-    data_factory, exec_factory = _factories(plan, journal, slugs)
+    data_factory, exec_factory = _factories(plan, journal, slugs, reconnected)
     node.add_data_client_factory(VENUE, data_factory)
     node.add_exec_client_factory(VENUE, exec_factory)
     node.build()
@@ -118,17 +127,7 @@ class RollingDataClient(PolymarketDataClient):
 
 def _config(plan: NodePlan) -> TradingNodeConfig:
     wallet, urls = plan.wallet, plan.urls
-    keys: dict[str, Any] = {
-        "private_key": wallet.private_key,
-        "api_key": wallet.api_key,
-        "api_secret": wallet.api_secret,
-        "passphrase": wallet.passphrase,
-        "funder": wallet.funder,
-        "signature_type": wallet.signature_type,
-        "base_url_http": urls.clob,
-        "base_url_ws": urls.ws,
-        "instrument_config": PolymarketInstrumentProviderConfig(load_all=True),
-    }
+    instruments = PolymarketInstrumentProviderConfig(load_all=True)
     plan.log_dir.mkdir(parents=True, exist_ok=True)
     return TradingNodeConfig(
         trader_id=plan.trader_id,
@@ -156,13 +155,28 @@ def _config(plan: NodePlan) -> TradingNodeConfig:
         ),
         data_clients={
             VENUE: PolymarketDataClientConfig(
-                **keys,
+                base_url_http=plan.market_urls.clob,
+                base_url_ws=plan.market_urls.ws,
+                instrument_config=instruments,
                 drop_quotes_missing_side=False,
                 ws_connection_initial_delay_secs=plan.connect_delay_seconds,
                 update_instruments_interval_mins=1,
             )
         },
-        exec_clients={VENUE: PolymarketExecClientConfig(**keys, base_url_data_api=urls.data_api)},
+        exec_clients={
+            VENUE: PolymarketExecClientConfig(
+                private_key=wallet.private_key,
+                api_key=wallet.api_key,
+                api_secret=wallet.api_secret,
+                passphrase=wallet.passphrase,
+                funder=wallet.funder,
+                signature_type=wallet.signature_type,
+                base_url_http=urls.clob,
+                base_url_ws=urls.ws,
+                base_url_data_api=urls.data_api,
+                instrument_config=instruments,
+            )
+        },
         timeout_connection=20.0,
         timeout_reconciliation=5.0,
         timeout_portfolio=5.0,
@@ -172,9 +186,19 @@ def _config(plan: NodePlan) -> TradingNodeConfig:
 
 
 def _factories(
-    plan: NodePlan, journal: OrderJournal, slugs: Callable[[], list[str]]
+    plan: NodePlan,
+    journal: OrderJournal,
+    slugs: Callable[[], list[str]],
+    reconnected: Callable[[str], None],
 ) -> tuple[type[PolymarketLiveDataClientFactory], type[PolymarketLiveExecClientFactory]]:
     """Factories that share one order client and one provider, as the stock ones do."""
+
+    def counting(stream: str) -> Callable[[], Awaitable[None]]:
+        async def again() -> None:
+            reconnected(stream)
+
+        return again
+
     client = clob_client(plan.urls, plan.wallet)
     shared: dict[str, SlugProvider] = {}
 
@@ -185,7 +209,7 @@ def _factories(
                 clock=clock,
                 config=config.instrument_config,
                 slugs=slugs,
-                gamma_url=plan.urls.gamma,
+                gamma_url=plan.market_urls.gamma,
             )
         return shared["provider"]
 
@@ -203,13 +227,14 @@ def _factories(
                 name=name,
             )
             data_client.refresh_seconds = plan.refresh_seconds
+            data_client._ws_client._handler_reconnect = counting("market")
             return data_client
 
     class ExecFactory(PolymarketLiveExecClientFactory):
         @staticmethod
         def create(loop: Any, name: Any, config: Any, msgbus: Any, cache: Any, clock: Any) -> Any:
             wallet = plan.wallet
-            return UsdFakExecutionClient(
+            exec_client = UsdFakExecutionClient(
                 loop=loop,
                 http_client=client,
                 msgbus=msgbus,
@@ -224,5 +249,7 @@ def _factories(
                 journal=journal,
                 max_usd=plan.max_order_usd,
             )
+            exec_client._ws_client._handler_reconnect = counting("user")
+            return exec_client
 
     return DataFactory, ExecFactory

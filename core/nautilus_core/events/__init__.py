@@ -56,4 +56,89 @@ class Halted(Frozen, frozen=True):
     why: str
 
 
-Event = MarketOpened | MarketRefused | Decided | OrderSent | OrderMoved | Filled | Settled | Halted
+class Resumed(Frozen, frozen=True):
+    """A person lifted the halt."""
+
+    why: str
+
+
+class Started(Frozen, frozen=True):
+    """A worker began; `mode` is what its orders are: real money only if ``live``."""
+
+    mode: str
+    venue: str
+    note: str
+    restarted: bool = False
+    """Whether it follows another worker of the same run."""
+
+
+class Stopped(Frozen, frozen=True):
+    """The worker ends, for this reason."""
+
+    why: str
+
+
+class ModeChanged(Frozen, frozen=True):
+    """What this process may do with orders changed, or a switch was refused: `allows_orders` says."""
+
+    mode: str
+    allows_orders: bool
+    why: str
+
+
+Event = (
+    MarketOpened
+    | MarketRefused
+    | Decided
+    | OrderSent
+    | OrderMoved
+    | Filled
+    | Settled
+    | Halted
+    | Resumed
+    | Started
+    | Stopped
+    | ModeChanged
+)
+
+
+class FeedPulse(Frozen, frozen=True):
+    """One external source: age of its newest value in seconds, None if it never had one."""
+
+    source: str
+    age_s: float | None
+    failures: int
+    up: bool
+
+
+class Pulse(Frozen, frozen=True):
+    """How the worker is at one instant; made once a second on the node's loop. Seconds are the wall clock's,
+    but for `second`, the market second."""
+
+    ts_ns: int
+    book: str
+    mode: str
+    armed: bool
+    halted: str | None
+    allows_orders: bool
+    mode_detail: str
+    slug: str | None = None
+    title: str = ""
+    second: float = 0.0
+    second_length_s: float = 1.0
+    """Wall seconds a market second takes: below 1 on a fast practice venue."""
+    p: Decimal | None = None
+    quote_age_s: float | None = None
+    """Since the running market's last quote, or its opening if it had none; None between markets."""
+    tradable: bool = False
+    pending_settlements: int = 0
+    oldest_pending_s: float | None = None
+    """Since the end of the longest unsettled market."""
+    unknown_orders: int = 0
+    reconnects: dict[str, int] = {}
+    """By stream: market, user, and the feeds' names."""
+    feeds: tuple[FeedPulse, ...] = ()
+    clock_skew_s: float | None = None
+    """This machine's clock minus the venue's, as last measured."""
+    outside: str = ""
+    """Spot against strike, in words."""

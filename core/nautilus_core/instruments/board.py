@@ -22,6 +22,7 @@ class Watch:
         self.ids = ids
         self.tops = dict.fromkeys(Outcome, EMPTY)
         self.heard_ns = dict.fromkeys(Outcome, 0)
+        self.opened_ns = 0
         self.opened_second: float | None = None
         """Market second at which this bot began to watch it as the running market."""
         self.deciding = False

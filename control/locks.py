@@ -1,0 +1,91 @@
+"""One bot a state folder and one a wallet: a second one refuses to start."""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from platformdirs import user_state_path
+
+from errors import Fatal
+
+APPLICATION = "polymarket-btc-15m-bot"
+RUNNING = "running"
+
+
+def state_lock(state_dir: Path) -> Path:
+    """The file whose lock means that a bot runs on this folder."""
+    return state_dir / f"{RUNNING}.lock"
+
+
+def wallet_lock(address: str) -> Path:
+    """The file whose lock means that a bot trades with this wallet, on whatever folder."""
+    return user_state_path(APPLICATION) / f"wallet-{address.lower()}.lock"
+
+
+def hold_state(state_dir: Path) -> AbstractContextManager[None]:
+    """Be the only bot on a state folder while the context lasts.
+
+    Raises
+    ------
+    Fatal
+        Naming the folder and the process that holds it.
+    """
+    return _held(
+        state_lock(state_dir), f"on the state folder {state_dir}", "name another folder with STATE_DIR"
+    )
+
+
+def hold_wallet(address: str) -> AbstractContextManager[None]:
+    """Be the only bot that trades with a wallet while the context lasts.
+
+    Raises
+    ------
+    Fatal
+        Naming the wallet and the process that holds it.
+    """
+    return _held(wallet_lock(address), f"with the wallet {address}", "use another wallet")
+
+
+def holder(lock_file: Path) -> str | None:
+    """Who holds a lock now, in words; None if nobody does. A file left by a killed process is nobody's."""
+    lock = FileLock(lock_file)
+    if not lock_file.exists():
+        return None
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return _who(lock_file)
+    except OSError as error:
+        return f"the lock {lock_file} cannot be used: {error.strerror}"
+    lock.release()
+    return None
+
+
+@contextmanager
+def _held(lock_file: Path, what: str, way_out: str) -> Iterator[None]:
+    try:
+        lock_file.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(lock_file)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise Fatal(f"another bot ({_who(lock_file)}) runs {what}", f"Stop it, or {way_out}") from None
+    except OSError as error:
+        raise Fatal(
+            f"{lock_file} cannot be locked: {error.strerror}", f"Mend its folder, or {way_out}"
+        ) from None
+    owner = lock_file.with_suffix(".pid")
+    owner.write_text(str(os.getpid()))
+    try:
+        yield
+    finally:
+        owner.unlink(missing_ok=True)
+        lock.release()
+
+
+def _who(lock_file: Path) -> str:
+    try:
+        return f"process {int(lock_file.with_suffix('.pid').read_text())}"
+    except (OSError, ValueError):
+        return "of an unknown process"

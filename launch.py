@@ -1,0 +1,277 @@
+"""What one start of the bot consists of: its lanes (whose books, whose orders, which files) and their venues.
+
+A lane is a way of trading: the paper lane every run has, and the live lane of a run with --live. Both are the
+same code; they differ in the venue that the orders go to. Which lane the next worker takes is the mode's.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from config import Settings
+from control.gate import Keeper
+from control.store import Endpoint
+from core.ingestion.factory import FeedUrls
+from core.nautilus_core.data_engine.node import VenueUrls
+from core.nautilus_core.instruments.clock import MarketClock
+from errors import ConfigError
+from execution.ledger import LedgerReader, Mode, Venue, book_name, ledger_path
+from models import Frozen
+from venue_process import PracticeVenueProcess
+from worker.plan import LiveWallet, WorkerPlan
+
+TEST_SPEED = 15.0
+"""Market seconds a second in test mode: a whole 15-minute market every minute."""
+TEST_START_AT = 600
+"""Market second at which a test run begins: 12 s before its first decision window."""
+
+
+class Flags(Frozen, frozen=True):
+    """The command line."""
+
+    test_mode: bool = False
+    live: bool = False
+    venue: Venue = Venue.POLYMARKET
+    markets: int = 0
+    start_at: int | None = None
+    seed: int | None = None
+    first: int | None = None
+    reset_learning: bool = False
+    no_grafana: bool = False
+    doctor: bool = False
+
+    @property
+    def replay(self) -> bool:
+        """Whether the markets are a practice venue's own."""
+        return self.venue is not Venue.POLYMARKET
+
+    @property
+    def rehearsal(self) -> bool:
+        """The live path on practice money."""
+        return self.live and self.replay
+
+    def check(self, settings: Settings) -> None:
+        """Refuse what makes no sense together.
+
+        Raises
+        ------
+        ConfigError
+        """
+        if self.live and self.test_mode and not self.replay:
+            raise ConfigError(
+                "--live on Polymarket has no fast clock", "Leave out --test-mode, or add --venue synthetic"
+            )
+        for name in ("start_at", "seed", "first"):
+            if getattr(self, name) is not None and not self.replay:
+                raise ConfigError(
+                    f"--{name.replace('_', '-')} is for practice markets",
+                    "Add --venue recorded or --venue synthetic",
+                )
+        if self.replay and (settings.market_asset != "btc" or settings.market_timeframe != "15m"):
+            raise ConfigError(
+                f"practice markets are btc 15m, not {settings.market_asset} {settings.market_timeframe}",
+                "Unset MARKET_ASSET and MARKET_TIMEFRAME",
+            )
+
+
+def practice_urls(url: str) -> VenueUrls:
+    """The addresses of a practice venue, from its base URL."""
+    return VenueUrls(
+        clob=url, gamma=f"{url}/gamma", data_api=f"{url}/data-api", ws=url.replace("http", "ws", 1) + "/ws/"
+    )
+
+
+def polymarket_urls(settings: Settings) -> VenueUrls:
+    """The addresses of the real venue, as the settings have them."""
+    return VenueUrls(
+        clob=settings.clob_url, gamma=settings.gamma_url, data_api=settings.data_api_url, ws=settings.ws_url
+    )
+
+
+def feed_urls(settings: Settings) -> FeedUrls:
+    """The addresses of the external services, as the settings have them."""
+    return FeedUrls(**{name: getattr(settings, f"{name}_url") for name in FeedUrls.__struct_fields__})
+
+
+class Lane:
+    """One way of trading; its practice venue, if it has one, starts when it is first needed.
+
+    Parameters
+    ----------
+    flags, settings
+    live_path : bool
+        The lane of --live.
+    """
+
+    def __init__(self, flags: Flags, settings: Settings, live_path: bool) -> None:
+        self.flags = flags
+        self.settings = settings
+        self.live_path = live_path
+        self.mode = Mode.LIVE if live_path and not flags.replay else Mode.SIMULATION
+        self.book = book_name(live_path=live_path, venue=flags.venue)
+        self.settled_before = self.settled()
+        self._process: PracticeVenueProcess | None = None
+
+    @property
+    def needs_venue(self) -> bool:
+        """Orders of every lane but the real live one go to a practice venue of our own."""
+        return self.mode is not Mode.LIVE
+
+    @property
+    def process(self) -> PracticeVenueProcess | None:
+        """The practice venue, running; None in the lane of real orders."""
+        if self._process is None and self.needs_venue:
+            self._process = PracticeVenueProcess(self._arguments(), self.settings.log_dir / "venue.log")
+        return self._process
+
+    @property
+    def venue_ended(self) -> bool:
+        return self._process is not None and self._process.ended
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.stop()
+
+    def settled(self) -> int:
+        """Settled markets in this lane's book."""
+        path = ledger_path(self.settings.state_dir, self.book)
+        if not path.exists():
+            return 0
+        with LedgerReader(path) as reader:
+            return reader.settled_markets()
+
+    @property
+    def urls(self) -> VenueUrls:
+        """Where orders go."""
+        return practice_urls(self.process.url) if self.process else polymarket_urls(self.settings)
+
+    @property
+    def market_urls(self) -> VenueUrls:
+        """Where books come from: the real venue also for its paper orders."""
+        return self.urls if self.flags.replay else polymarket_urls(self.settings)
+
+    @property
+    def clock(self) -> MarketClock:
+        if self.process is None or not self.flags.replay:
+            return MarketClock()
+        return msgspec.convert(self.process.ready["clock"], MarketClock)
+
+    @property
+    def feeds(self) -> FeedUrls | None:
+        if self.process is None or not self.flags.replay:
+            return feed_urls(self.settings)
+        external = self.process.ready["source"].get("external")
+        return None if external is None else msgspec.convert(external, FeedUrls)
+
+    @property
+    def note(self) -> str:
+        """What was recorded when, or how it was generated, in a few words."""
+        if self.process is None:
+            return "Polymarket"
+        source: Mapping[str, Any] = self.process.ready["source"]
+        if "note" in source:
+            return str(source["note"])
+        begin, end = (datetime.fromisoformat(source[key]) for key in ("recorded_from", "recorded_to"))
+        return (
+            f"{source['markets']} real Polymarket markets recorded on {begin:%Y-%m-%d %H:%M}–{end:%H:%M} UTC"
+        )
+
+    def _arguments(self) -> list[str]:
+        state = self.settings.state_dir / self.book / "venue"
+        if not self.flags.replay:
+            return [*self._shadow_arguments(), "--state", str(state)]
+        flags = self.flags
+        speed = TEST_SPEED if flags.test_mode else 1.0
+        start_at = (
+            flags.start_at if flags.start_at is not None else (TEST_START_AT if flags.test_mode else None)
+        )
+        arguments = ["--source", flags.venue.value, "--speed", str(speed), "--state", str(state)]
+        for name, value in (("--start-at", start_at), ("--seed", flags.seed), ("--first", flags.first)):
+            arguments += [] if value is None else [name, str(value)]
+        return arguments
+
+    def _shadow_arguments(self) -> list[str]:
+        urls, settings = polymarket_urls(self.settings), self.settings
+        return [
+            *("--source", "shadow", "--upstream-gamma", urls.gamma, "--upstream-clob", urls.clob),
+            *(
+                "--upstream-ws",
+                urls.ws,
+                "--asset",
+                settings.market_asset,
+                "--timeframe",
+                settings.market_timeframe,
+            ),
+        ]
+
+
+class Run:
+    """The lanes of one start, and the plan of each worker.
+
+    Parameters
+    ----------
+    flags, settings
+    keeper : Keeper
+        Tells which lane the mode asks for.
+    store : Endpoint or None
+        The mode store, for the workers.
+    """
+
+    def __init__(self, flags: Flags, settings: Settings, keeper: Keeper, store: Endpoint | None) -> None:
+        self.flags = flags
+        self.settings = settings
+        self._keeper = keeper
+        self._store = store
+        self.paper = Lane(flags, settings, live_path=False)
+        self.live = Lane(flags, settings, live_path=True) if flags.live else None
+        self.armed = False
+        self.wallet: LiveWallet | None = None
+        self._workers = 0
+
+    @property
+    def lanes(self) -> list[Lane]:
+        return [self.paper] if self.live is None else [self.live, self.paper]
+
+    def lane(self) -> Lane:
+        """The lane that the mode asks for now."""
+        if self.live is not None and self.armed and self._keeper.verdict().mode is Mode.LIVE:
+            return self.live
+        return self.paper
+
+    @property
+    def venue_ended(self) -> bool:
+        return any(lane.venue_ended for lane in self.lanes)
+
+    def stop(self) -> None:
+        """Stop the practice venues."""
+        for lane in self.lanes:
+            lane.stop()
+
+    def plan(self) -> str:
+        """The next worker's plan as one line of JSON."""
+        lane, first = self.lane(), self._workers == 0
+        self._workers += 1
+        plan = WorkerPlan(
+            mode=lane.mode,
+            venue=self.flags.venue,
+            book=lane.book,
+            market_urls=lane.market_urls,
+            urls=lane.urls,
+            clock=lane.clock,
+            note=lane.note,
+            markets=self.flags.markets,
+            live_path=lane.live_path,
+            armed=self.armed,
+            wallet=self.wallet if lane.mode is Mode.LIVE else None,
+            store=self._store,
+            feeds=lane.feeds,
+            every_minute=self.flags.test_mode and not self.flags.replay,
+            metrics=not self.flags.no_grafana,
+            # The first worker only: a restart must not forget again.
+            reset_learning=self.flags.reset_learning and first,
+            restarted=not first,
+            done=sum(lane.settled() - lane.settled_before for lane in self.lanes),
+        )
+        return msgspec.json.encode(plan).decode()

@@ -1,0 +1,69 @@
+"""What the supervisor tells a worker, and what the worker's exit code tells the supervisor."""
+
+from enum import IntEnum
+from pathlib import Path
+
+from control.store import Endpoint
+from core.ingestion.factory import FeedUrls
+from core.nautilus_core.data_engine.node import VenueUrls
+from core.nautilus_core.instruments.clock import MarketClock
+from execution.ledger import Mode, Venue
+from models import Frozen
+
+MODE_MEMORY = "mode.json"
+"""Under the state folder: the operator's last word on the mode, for the day the mode store forgets it."""
+
+
+class Exit(IntEnum):
+    """What a worker's exit code tells the supervisor."""
+
+    DONE = 0
+    CRASHED = 1
+    MISCONFIGURED = 2
+    FATAL = 3
+    RESTART = 75
+
+
+class LiveWallet(Frozen, frozen=True):
+    """The operator's account, without its keys: those the worker reads from the settings itself."""
+
+    funder: str
+    signature_type: int
+
+
+class WorkerPlan(Frozen, frozen=True):
+    """Everything that is decided for a worker before it starts. `markets` 0 means: until told to stop."""
+
+    mode: Mode
+    """What the orders move: real money only if LIVE."""
+    venue: Venue
+    book: str
+    market_urls: VenueUrls
+    """Where books and the catalogue come from."""
+    urls: VenueUrls
+    """Where orders go."""
+    clock: MarketClock
+    note: str
+    markets: int
+    live_path: bool = False
+    """Whether each order needs the mode store's leave: live, or the rehearsal of it on practice money."""
+    armed: bool = False
+    """Whether this run was started with --live and armed, so that it may be switched to live."""
+    wallet: LiveWallet | None = None
+    """None: a practice wallet made for the book."""
+    store: Endpoint | None = None
+    """The mode store; None if there is none."""
+    feeds: FeedUrls | None = None
+    """Where the external feeds are; None when the venue's markets have none."""
+    every_minute: bool = False
+    """Decide once a minute on the running market, instead of once in its window."""
+    metrics: bool = True
+    reset_learning: bool = False
+    restarted: bool = False
+    """Whether an earlier worker of the same run came before."""
+    done: int = 0
+    """Markets that earlier workers of the same run have settled."""
+
+    def folder(self, state_dir: Path) -> Path:
+        """Where this book's files lie."""
+        return state_dir / self.book

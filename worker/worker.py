@@ -1,0 +1,438 @@
+"""Holds the parts of a run together and does what is left between them."""
+
+import asyncio
+import time
+from decimal import Decimal
+
+import httpx
+import msgspec
+from loguru import logger
+from nautilus_trader.common.actor import Actor
+from nautilus_trader.live.node import TradingNode
+from nautilus_trader.model.identifiers import InstrumentId
+from rich.console import Console
+
+from bot import IntegratedBTCStrategy
+from config import Settings
+from core.ingestion.adapters.unified_adapter import UnifiedDataAdapter
+from core.ingestion.factory import FeedSettings, get_data_adapter
+from core.nautilus_core.data_engine.node import NodePlan, build_node
+from core.nautilus_core.events import (
+    Event,
+    Filled,
+    MarketRefused,
+    ModeChanged,
+    Pulse,
+    Settled,
+    Started,
+    Stopped,
+)
+from core.nautilus_core.instruments.board import MarketBoard
+from core.nautilus_core.providers.decision_loop import DecisionLoop
+from core.nautilus_core.providers.feed_actor import FeedActor
+from core.strategy_brain.fusion_engine import get_fusion_engine
+from core.strategy_brain.strategies.decide import decide
+from core.strategy_brain.strategies.market_view import MarketView
+from data_sources.chainlink import PolyBoltCredentials
+from errors import Temporary
+from execution.execution_engine import ExecutionEngine, OrderRules
+from execution.ledger import LedgerReader, Mode, Venue, ledger_path
+from execution.ledger.writer import Ledger
+from execution.ledger_thread import LedgerThread
+from execution.reconcile import Reconciler
+from execution.risk_engine import RiskEngine
+from execution.settle import CASH_TOLERANCE, Settler
+from execution.settlement import OutcomeSource, SettlementWatcher
+from models import Decision, DecisionContext, Market, Settlement
+from paper_trading import export_paper_trades, paper_trades
+from worker.account import open_account
+from worker.audience import Audience
+from worker.gate import OrderGate
+from worker.learner import Learner
+from worker.plan import Exit, WorkerPlan
+from worker.pulse import feed_pulses, feed_reconnects, outside
+from worker.rhythm import calendar, limits, rhythm
+
+REFRESH_SECONDS = 0.25
+LOOK_SECONDS = 1.0
+"""Between two looks at the mode store and the halt file; orders ask by themselves."""
+SKEW_SECONDS = 60.0
+NO_FEEDS = dict.fromkeys(
+    ("coinbase", "strike", "deribit", "fear_greed"), "recorded markets carry no external feeds"
+)
+UNLIMITED_USD = Decimal(1_000_000)
+LEAVE_BEFORE = 60.0
+"""Market seconds before the window after which a worker stays for it."""
+
+
+class Worker:
+    """One node, one strategy, one ledger, one account."""
+
+    def __init__(self, settings: Settings, plan: WorkerPlan, gate: OrderGate, console: Console) -> None:
+        self.settings = settings
+        self.plan = plan
+        self.clock = plan.clock
+        self.params, self.pace = rhythm(settings, plan)
+        self.exit = Exit.DONE
+        self.settled = plan.done
+        self._gate = gate
+        self._verdict = gate.verdict()
+        self._switching: str | None = None
+        self._started = time.monotonic()
+        self._seen: set[str] = set()
+        self._reconnects: dict[str, int] = {"market": 0, "user": 0}
+        self._skew_s: float | None = None
+        self.folder = plan.folder(settings.state_dir)
+        self._account, self._wallet = open_account(settings, plan)
+        self.board = MarketBoard(calendar(settings), self._market_known, self._market_refused)
+        self.decision_loop = DecisionLoop()
+        self._thread = LedgerThread(self._ledger_failed)
+        self._ledger, self._reader = self._open_ledger()
+        self.audience = Audience(settings, plan, console)
+        self.strategy = IntegratedBTCStrategy(self)
+        self.engine = ExecutionEngine(
+            self._ledger,
+            self._reader,
+            self._thread,
+            RiskEngine(limits(settings)),
+            gate,
+            OrderRules(max_attempts=settings.order_max_attempts),
+            self.strategy.send,
+            self.publish,
+            time.time_ns,
+        )
+        self._learner = Learner(
+            settings, self.folder, plan.reset_learning, self._ledger, self._reader, self._thread
+        )
+        self._settler = Settler(
+            self._ledger,
+            self._reader,
+            self._thread,
+            self._account.balance,
+            pays_by_itself=plan.mode is not Mode.LIVE,
+        )
+        self._watcher: SettlementWatcher | None = None
+        self._http: httpx.AsyncClient | None = None
+        self._background: set[asyncio.Task[None]] = set()
+        self._feeds = self._build_feeds()
+        self._node = self._build_node()
+
+    # --- assembly --------------------------------------------------------------------------------
+
+    def _open_ledger(self) -> tuple[Ledger, LedgerReader]:
+        cash, plan = self._account.balance(), self.plan
+        path = ledger_path(self.settings.state_dir, plan.book)
+        # A practice account can start over, and may then be shown the same recorded market again.
+        session = "" if plan.venue is Venue.POLYMARKET else self._account.address
+
+        def opened() -> tuple[Ledger, LedgerReader]:
+            ledger = Ledger(path)
+            ledger.open_run(
+                mode=plan.mode,
+                venue=plan.venue,
+                clock_speed=plan.clock.speed,
+                starting_cash=cash,
+                session=session,
+                note=plan.note,
+            )
+            return ledger, LedgerReader(path)
+
+        return asyncio.run(self._thread.call(opened))
+
+    def _build_feeds(self) -> UnifiedDataAdapter | None:
+        if self.plan.feeds is None:
+            return None
+        settings, wallet = self.settings, self._wallet
+        # The real relay knows real wallets only; a practice one knows its own.
+        known = self.plan.mode is Mode.LIVE or self.plan.venue is Venue.SYNTHETIC
+        return get_data_adapter(
+            FeedSettings(
+                asset=settings.market_asset,
+                interval=settings.interval_seconds,
+                urls=self.plan.feeds,
+                cryptopanic_key=settings.cryptopanic_api_key.get_secret_value(),
+                polybolt=PolyBoltCredentials(wallet.api_key, wallet.api_secret, wallet.passphrase)
+                if known
+                else None,
+                deribit_max_dte=settings.deribit_max_dte,
+                deribit_cache_s=settings.deribit_cache_seconds,
+            ),
+            now_ns=time.time_ns,
+            market_time=self.clock.market_time,
+        )
+
+    def _actors(self) -> list[Actor]:
+        if self._feeds is None:
+            return []
+        return [FeedActor(self._feeds, self.decision_loop, self.clock, time.time_ns)]
+
+    def _build_node(self) -> TradingNode:
+        settings, plan = self.settings, self.plan
+        return build_node(
+            NodePlan(
+                trader_id=settings.trader_id,
+                market_urls=plan.market_urls,
+                urls=plan.urls,
+                wallet=self._wallet,
+                max_order_usd=settings.market_buy_usd,
+                refresh_seconds=max(1.0, plan.clock.wall_seconds(settings.interval_seconds) / 2),
+                connect_delay_seconds=min(5.0, 5.0 / plan.clock.speed),
+                data_qsize=settings.data_engine_qsize,
+                exec_qsize=settings.exec_engine_qsize,
+                log_level=settings.nautilus_log_level,
+                log_dir=settings.nautilus_log_dir,
+            ),
+            self.strategy,
+            self._actors(),
+            self.engine,
+            lambda: self.board.calendar.upcoming(self.clock.market_time(time.time_ns())),
+            self._reconnected,
+        )
+
+    # --- running ---------------------------------------------------------------------------------
+
+    def run(self) -> Exit:
+        """Trade until stopped; returns what the supervisor has to know."""
+        self.audience.start()
+        try:
+            self._node.run()
+        finally:
+            self.audience.close()
+            self._node.dispose()
+            self.decision_loop.close()
+            self._thread.post(self._ledger.close_run)
+            self._thread.post(self._reader.close)
+            self._thread.post(self._ledger.close)
+            self._thread.close()
+        return self.exit
+
+    async def started(self) -> None:
+        """Take up what an earlier process left, before the first tick is looked at."""
+        self._http = httpx.AsyncClient()
+        poll = min(5.0, max(0.5, self.clock.wall_seconds(10)))
+        self._watcher = SettlementWatcher(
+            OutcomeSource(self._http, self.plan.market_urls.gamma, self.plan.market_urls.clob),
+            self._settle,
+            lambda market: (self.clock.wall_time_ns(market.end) - time.time_ns()) / 1e9,
+            time.time_ns,
+            poll,
+        )
+        plan = self.plan
+        self.publish(Started(mode=plan.mode, venue=plan.venue, note=plan.note, restarted=plan.restarted))
+        self._thread.post(
+            self._ledger.record_mode, self._verdict.mode, self._verdict.allows_orders, self._verdict.why
+        )
+        await self._settler.pay_out_old()
+        await self._learner.learn()
+        for market in await self._thread.call(self._reader.pending_markets):
+            self.engine.know(market)
+            self._watcher.watch(market)
+        await self.engine.resume()
+        reconciler = Reconciler(self.engine, self._account, self._settler.is_settled, time.time_ns)
+        for work in (reconciler.run(), self._look_at_mode(), self._measure_skew(), self._beat()):
+            task = asyncio.get_running_loop().create_task(work)
+            self._background.add(task)
+            task.add_done_callback(self._background_ended)
+
+    def _background_ended(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.opt(exception=error).error("a background task failed")
+            self.engine.halt(f"internal error: {error!r}; details are in the log")
+
+    async def stopping(self) -> None:
+        """Close what `started` opened."""
+        for task in list(self._background):
+            task.cancel()
+        if self._watcher is not None:
+            await self._watcher.close()
+        if self._http is not None:
+            await self._http.aclose()
+
+    def stop(self, code: Exit, why: str) -> None:
+        """End the node from any thread; the first reason counts."""
+        if self.exit is Exit.DONE:
+            self.exit = code
+        logger.info(f"stopping: {why}")
+        self.audience.handle(Stopped(why=why))
+        self.strategy.shutdown_system(why)
+
+    async def watch_time(self) -> None:
+        """Draw the waiting line, and notice when it is time for a fresh worker."""
+        while True:
+            watch, second, p = self.strategy.now()
+            market = watch.market if watch else None
+            waiting = len(self._watcher.waiting) if self._watcher else 0
+            self.audience.reporter.progress(market, second, p, waiting, outside(self.strategy.externals))
+            why = self._time_to_leave(market, second)
+            if why is not None:
+                self.stop(Exit.RESTART, why)
+                return
+            await asyncio.sleep(REFRESH_SECONDS)
+
+    def _time_to_leave(self, market: Market | None, second: float) -> str | None:
+        """Why a fresh worker has to take over now, between two markets; None if it has not."""
+        if self.engine.in_flight or second >= self.settings.trade_window_start - LEAVE_BEFORE:
+            return None
+        if self._switching is not None and (market is None or market.slug != self._switching):
+            return f"the mode is now {self._verdict.mode}"
+        minutes = self.settings.restart_after_minutes
+        unsettled = bool(self._watcher and self._watcher.waiting)
+        if time.monotonic() - self._started > minutes * 60 and not unsettled:
+            return f"fresh start after {minutes:g} minutes"
+        return None
+
+    # --- in the background -----------------------------------------------------------------------
+
+    async def _look_at_mode(self) -> None:
+        """Take up a switch of the mode and of a halt; a switch takes effect for orders by itself."""
+        while True:
+            await self.engine.look_for_halt()
+            verdict = await asyncio.to_thread(self._gate.verdict)
+            if verdict != self._verdict:
+                self._verdict = verdict
+                self._thread.post(self._ledger.record_mode, verdict.mode, verdict.allows_orders, verdict.why)
+                self.publish(
+                    ModeChanged(mode=verdict.mode, allows_orders=verdict.allows_orders, why=verdict.why)
+                )
+            wanted = self.plan.armed and verdict.mode is Mode.LIVE
+            if wanted == self.plan.live_path:
+                self._switching = None
+            elif self._switching is None:
+                watch, _, _ = self.strategy.now()
+                self._switching = watch.market.slug if watch else ""
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _measure_skew(self) -> None:
+        while True:
+            try:
+                self._skew_s = await asyncio.to_thread(self._account.clock_skew_s)
+            except Temporary as error:
+                logger.warning(f"{error}")
+            await asyncio.sleep(SKEW_SECONDS)
+
+    async def _beat(self) -> None:
+        while True:
+            self.audience.beat(self._pulse())
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _pulse(self) -> Pulse:
+        watch, second, p = self.strategy.now()
+        now_ns, plan = time.time_ns(), self.plan
+        health = self._feeds.health() if self._feeds is not None else {}
+        return Pulse(
+            ts_ns=now_ns,
+            book=plan.book,
+            mode=plan.mode,
+            armed=plan.armed,
+            halted=self.engine.halted,
+            allows_orders=not plan.live_path or self._verdict.allows_orders,
+            mode_detail=self._verdict.why,
+            slug=watch.market.slug if watch else None,
+            title=watch.market.title if watch else "",
+            second=second,
+            second_length_s=self.clock.wall_seconds(self.settings.interval_seconds) / 900,
+            p=p,
+            quote_age_s=self.strategy.quote_age_s(),
+            tradable=self.strategy.tradable,
+            pending_settlements=len(self._watcher.waiting) if self._watcher else 0,
+            oldest_pending_s=None,
+            unknown_orders=len(self.engine.unknown()),
+            reconnects=self._reconnects | feed_reconnects(health),
+            feeds=feed_pulses(health),
+            clock_skew_s=self._skew_s,
+            outside=outside(self.strategy.externals),
+        )
+
+    def _reconnected(self, stream: str) -> None:
+        self._reconnects[stream] += 1
+
+    # --- what the strategy asks for --------------------------------------------------------------
+
+    def new_view(self, market: Market) -> MarketView:
+        settings = self.settings
+        return MarketView(
+            market,
+            max_history=settings.max_price_history,
+            tick_buffer=settings.tick_buffer_size,
+            quote_stability_required=settings.quote_stability_required,
+            min_spread=settings.quote_min_spread,
+        )
+
+    async def decide(self, context: DecisionContext) -> Decision:
+        """Complete a frozen context with the external values of now, and let the brain decide.
+
+        Runs on the decision loop.
+        """
+        params = msgspec.structs.replace(self.params, weights=get_fusion_engine().weights)
+        if self._feeds is None:
+            return decide(msgspec.structs.replace(context, absent=NO_FEEDS), params)
+        found = await self._feeds.refresh(self.settings.feed_deadline_seconds, start=context.market.start)
+        complete = msgspec.structs.replace(
+            context,
+            spot=found.spot,
+            spot_path=found.spot_path,
+            strike=found.strike,
+            put_call=found.put_call,
+            sentiment=found.sentiment,
+            absent=found.absent,
+        )
+        return decide(complete, params)
+
+    def market_left(self, market: Market, seen_window: bool) -> None:
+        """The market is over: wait for its outcome if this bot watched its window."""
+        if seen_window and self._watcher is not None:
+            self._seen.add(market.slug)
+            self._watcher.watch(market)
+
+    def limit_notional(self, instrument_id: InstrumentId, usd: Decimal | None) -> None:
+        self._node.kernel.risk_engine.set_max_notional_per_order(instrument_id, usd or UNLIMITED_USD)
+
+    def publish(self, event: Event) -> None:
+        self.audience.handle(event)
+        if isinstance(event, Filled):
+            self._thread.post(self._export)
+
+    def _market_known(self, market: Market) -> None:
+        self.engine.know(market)
+
+    def _market_refused(self, slug: str, why: str) -> None:
+        self.publish(MarketRefused(slug=slug, why=why))
+
+    def _ledger_failed(self, error: BaseException) -> None:
+        logger.opt(exception=error).error("the ledger failed")
+        self.engine.halt(str(error))
+        self.stop(Exit.CRASHED, f"the ledger failed: {error}")
+
+    # --- settlement ------------------------------------------------------------------------------
+
+    async def _settle(self, market: Market, settlement: Settlement) -> None:
+        booked = await self._settler.settle(market, settlement)
+        self.strategy.close_settled(market.slug, settlement.outcome)
+        await self._thread.call(self._export)
+        await self.check_cash()
+        self.publish(
+            Settled(market=market, settlement=settlement, pnl=booked.pnl, total_pnl=booked.total_pnl)
+        )
+        await self._learner.learn()
+        if market.slug in self._seen:
+            self.settled += 1
+            if self.plan.markets and self.settled >= self.plan.markets:
+                self.stop(Exit.DONE, f"{self.settled} markets are settled")
+
+    async def check_cash(self) -> None:
+        """Hold the ledger's cash against the venue's; a difference halts trading."""
+        await self.engine.drain()
+        if self.engine.in_flight:
+            return
+        check = await self._settler.check_cash()
+        if abs(check.difference) > CASH_TOLERANCE:
+            self.engine.halt(f"the ledger says ${check.ledger_cash}, the venue ${check.venue_cash}")
+
+    def _export(self) -> None:
+        if self.plan.live_path:
+            return
+        try:
+            export_paper_trades(paper_trades(self._reader), self.settings.paper_trades_file)
+        except Temporary as error:
+            logger.warning(f"{error}; the ledger has the trades, the next change writes them again")
