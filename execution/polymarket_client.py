@@ -1,21 +1,86 @@
-"""What the adapter lacks: keys for a wallet, and the account's balance. Blocking: call it from a thread."""
+"""What the adapter lacks: a wallet's keys, money, standing, won positions. Blocking: call from a thread."""
 
 import json
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
+import httpx
+import msgspec
 from eth_account import Account
 from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import ApiCreds, AssetType, BalanceAllowanceParams, TradeParams
+from py_clob_client_v2.config import get_contract_config
 from py_clob_client_v2.exceptions import PolyApiException
 
 from errors import Fatal, Temporary
+from models import Frozen
 
 POLYGON = 137
 UNIT = Decimal(1_000_000)
+SIGNATURE_TYPES = (0, 1, 2, 3)
+"""Own account, proxy of an e-mail login, safe of a browser wallet, deposit wallet."""
+ORDER_SPENDERS = (str(get_contract_config(POLYGON).exchange_v2),)
+"""The contracts that take the money of an order of ours; markets that need another one are refused."""
+REQUEST_TIMEOUT_S = 5.0
+POSITIONS_PAGE = 100
+LATER = (408, 425, 429)
+"""Refusals of the moment, not of what was asked."""
+NO_ANSWER = (PolyApiException, AttributeError, KeyError, TypeError, ValueError, ArithmeticError)
+"""What the venue's library lets out when the venue is silent, refuses, or answers something else."""
+
+
+class Funds(Frozen, frozen=True):
+    """A wallet's free pUSD, and what each contract may take of it, by the contract's address."""
+
+    balance: Decimal
+    allowances: dict[str, Decimal]
+
+    @property
+    def allowance(self) -> Decimal:
+        """What an order can take: the smallest allowance of the contracts that it needs."""
+        given = {spender.lower(): amount for spender, amount in self.allowances.items()}
+        return min(given.get(spender.lower(), Decimal(0)) for spender in ORDER_SPENDERS)
+
+
+class Geoblock(Frozen, frozen=True):
+    """Whether the venue takes orders from this machine's address, and where it believes that to be."""
+
+    blocked: bool
+    country: str
+    region: str
+
+
+class Redeemable(Frozen, frozen=True):
+    """A position in a resolved market that the wallet still holds: a winning share is worth 1 pUSD."""
+
+    condition_id: str
+    slug: str
+    outcome: str
+    shares: Decimal
+    won: bool
+
+
+class _Position(msgspec.Struct):
+    condition_id: str
+    slug: str
+    outcome: str
+    current_size: Decimal
+    current_price: Decimal
+    redeemable: bool
+
+
+class _Pagination(msgspec.Struct):
+    next_cursor: str | None = None
+
+
+class _Positions(msgspec.Struct):
+    data: list[_Position]
+    pagination: _Pagination
 
 
 class PolymarketClient:
@@ -36,11 +101,14 @@ class PolymarketClient:
     def __init__(
         self, clob_url: str, private_key: str, signature_type: int = 0, funder: str | None = None
     ) -> None:
+        self._url = clob_url
+        self._private_key = private_key
         self._signature_type = signature_type
         self._client = ClobClient(
             clob_url, chain_id=POLYGON, key=private_key, signature_type=signature_type, funder=funder
         )
         self.address: str = self._client.get_address()
+        self.funder: str = funder or self.address
 
     def credentials(self, given: tuple[str, str, str] = ("", "", "")) -> ApiCreds:
         """The API key of this wallet: the one that is given, or created at the first call ever and derived
@@ -50,13 +118,17 @@ class PolymarketClient:
         ------
         Fatal
             If the venue gives none.
+        Temporary
+            If the venue does not answer.
         """
         try:
             creds = ApiCreds(*given) if all(given) else self._existing_key() or self._client.create_api_key()
-        except PolyApiException as error:
-            raise Fatal(
-                f"the venue gave no API key for {self.address}: {error}", "Check the wallet's key"
-            ) from None
+        except NO_ANSWER as error:
+            if _refused(error):
+                raise Fatal(
+                    f"the venue gave no API key for {self.address}: {error}", "Check the wallet's key"
+                ) from None
+            raise Temporary(f"the venue gave no API key for {self.address}: {error!r}") from None
         self._client.set_api_creds(creds)
         return creds
 
@@ -64,9 +136,11 @@ class PolymarketClient:
         try:
             return self._client.derive_api_key()
         except PolyApiException as error:
-            if error.status_code is None or error.status_code >= 500:
+            if not _refused(error):
                 raise
             return None
+
+    # --- the venue -------------------------------------------------------------------------------
 
     def clock_skew_s(self) -> float:
         """This machine's clock minus the venue's, in seconds; the venue tells whole seconds.
@@ -77,12 +151,37 @@ class PolymarketClient:
             If the venue does not answer.
         """
         before = time.time()
-        try:
+        with _telling("its time"):
             told = float(cast(Any, self._client.get_server_time()))
-        except (PolyApiException, TypeError, ValueError) as error:
-            raise Temporary(f"the venue did not tell its time: {error!r}") from None
         # The venue's second began up to one second ago, and it said so half-way through the question.
         return (before + time.time()) / 2 - (told + 0.5)
+
+    def clob_version(self) -> int:
+        """The version of the orders that the venue takes. (The library's own question says 2 when it fails.)
+
+        Raises
+        ------
+        Temporary
+            If the venue does not answer.
+        """
+        with _telling("its version"):
+            return int(_get(f"{self._url}/version")["version"])
+
+    # --- the account -----------------------------------------------------------------------------
+
+    def closed_only(self) -> bool:
+        """Whether the venue lets this account only close positions.
+
+        Raises
+        ------
+        Temporary
+            If the venue does not answer.
+        """
+        with _telling(f"whether {self.address} may trade"):
+            told: Any = self._client.get_closed_only_mode()
+            if not isinstance(told["closed_only"], bool):
+                raise TypeError(f"closed_only is {told['closed_only']!r}")
+            return told["closed_only"]
 
     def balance(self) -> Decimal:
         """Free pUSD of the account.
@@ -92,14 +191,66 @@ class PolymarketClient:
         Temporary
             If the venue does not answer.
         """
-        params = BalanceAllowanceParams(
-            cast(AssetType, AssetType.COLLATERAL), signature_type=self._signature_type
+        return self.funds().balance
+
+    def funds(self, signature_type: int | None = None) -> Funds:
+        """Free pUSD and allowances of the wallet that the venue derives from this key and a signature type.
+
+        Parameters
+        ----------
+        signature_type : int, optional
+            The account's own if absent. With a wrong one the venue truthfully says that there is nothing.
+
+        Raises
+        ------
+        Temporary
+            If the venue does not answer.
+        """
+        kind = self._signature_type if signature_type is None else signature_type
+        with _telling(f"the balance of {self.address} as signature type {kind}"):
+            return _funds(self._as(kind).get_balance_allowance(_COLLATERAL))
+
+    def funded_types(self) -> dict[int, Decimal]:
+        """The balance that each signature type sees.
+
+        Raises
+        ------
+        Temporary
+            If the venue does not answer.
+        """
+        return {kind: self.funds(kind).balance for kind in SIGNATURE_TYPES}
+
+    def _as(self, signature_type: int) -> ClobClient:
+        """The library's client as a wallet of another type: it asks with its own, whatever it is told."""
+        if signature_type == self._signature_type:
+            return self._client
+        return ClobClient(
+            self._url,
+            chain_id=POLYGON,
+            key=self._private_key,
+            creds=self._client.creds,
+            signature_type=signature_type,
         )
-        try:
-            answer: Any = self._client.get_balance_allowance(params)
-            return Decimal(answer["balance"]) / UNIT
-        except (PolyApiException, KeyError, TypeError, ArithmeticError) as error:
-            raise Temporary(f"the venue did not tell the balance of {self.address}: {error!r}") from None
+
+    def redeemable(self, data_api_url: str) -> list[Redeemable]:
+        """Positions in resolved markets that the wallet still holds, as the Data API (version 2) knows them.
+
+        It is behind the chain by one to three minutes.
+
+        Raises
+        ------
+        Temporary
+            If the venue does not answer.
+        """
+        found: list[Redeemable] = []
+        asked: dict[str, Any] = {"user": self.funder, "status": "REDEEMABLE", "limit": POSITIONS_PAGE}
+        with _telling(f"the positions of {self.funder}"):
+            while True:
+                page: _Positions = _get(f"{data_api_url}/v2/positions", asked, _Positions)
+                found += [_redeemable(row) for row in page.data if row.redeemable]
+                if page.pagination.next_cursor is None:
+                    return found
+                asked["cursor"] = page.pagination.next_cursor
 
     def trades(self, condition_id: str) -> list[dict[str, Any]]:
         """This account's trades in one market, as the venue words them.
@@ -109,10 +260,8 @@ class PolymarketClient:
         Temporary
             If the venue does not answer.
         """
-        try:
+        with _telling(f"the trades of {condition_id}"):
             return list(self._client.get_trades(TradeParams(market=condition_id)))
-        except (PolyApiException, TypeError) as error:
-            raise Temporary(f"the venue did not tell the trades of {condition_id}: {error!r}") from None
 
     def killed(self, order_id: str) -> bool:
         """Whether the venue knows this order and says that it is over without a match.
@@ -124,16 +273,84 @@ class PolymarketClient:
         Temporary
             If the venue does not answer.
         """
+        with _telling(f"about order {order_id}"):
+            order = self._order(order_id)
+            if not isinstance(order, dict):
+                return False
+            dead = str(order.get("status", "")).upper().startswith(("CANCELED", "UNMATCHED", "INVALID"))
+            return dead and Decimal(str(order.get("size_matched") or 0)) == 0
+
+    def _order(self, order_id: str) -> Any:
         try:
-            order: Any = self._client.get_order(order_id)
+            return self._client.get_order(order_id)
         except PolyApiException as error:
             if error.status_code == 404:
-                return False
-            raise Temporary(f"the venue did not tell about order {order_id}: {error!r}") from None
-        if not isinstance(order, dict):
-            return False
-        dead = str(order.get("status", "")).upper().startswith(("CANCELED", "UNMATCHED", "INVALID"))
-        return dead and Decimal(str(order.get("size_matched") or 0)) == 0
+                return None
+            raise
+
+
+def geoblock(url: str) -> Geoblock:
+    """Whether orders are taken from this machine's address. Public: needs no key.
+
+    Raises
+    ------
+    Temporary
+        If nobody answers there, or something else.
+    """
+    with _telling("whether it takes orders from here"):
+        told = _get(url)
+        if not isinstance(told["blocked"], bool):
+            raise TypeError(f"blocked is {told['blocked']!r}")
+        return Geoblock(
+            blocked=told["blocked"],
+            country=str(told.get("country") or ""),
+            region=str(told.get("region") or ""),
+        )
+
+
+_COLLATERAL = BalanceAllowanceParams(cast(AssetType, AssetType.COLLATERAL))
+
+
+def _funds(told: Any) -> Funds:
+    allowances = told["allowances"] if "allowances" in told else {ORDER_SPENDERS[0]: told["allowance"]}
+    return Funds(
+        balance=int(told["balance"]) / UNIT,
+        allowances={str(spender): int(amount) / UNIT for spender, amount in allowances.items()},
+    )
+
+
+def _redeemable(row: _Position) -> Redeemable:
+    return Redeemable(
+        condition_id=row.condition_id.lower(),
+        slug=row.slug,
+        outcome=row.outcome,
+        shares=row.current_size,
+        won=row.current_price == 1,
+    )
+
+
+def _get(url: str, asked: dict[str, Any] | None = None, kind: Any = Any) -> Any:
+    answer = httpx.get(url, params=asked, timeout=REQUEST_TIMEOUT_S)
+    answer.raise_for_status()
+    return msgspec.json.decode(answer.content, type=kind)
+
+
+def _refused(error: Exception) -> bool:
+    """Whether the venue understood a question and said no."""
+    status = error.status_code if isinstance(error, PolyApiException) else None
+    return status is not None and 400 <= status < 500 and status not in LATER
+
+
+@contextmanager
+def _telling(what: str) -> Iterator[None]:
+    """Turn every way of not being told `what` into Temporary, with what to do where that is known."""
+    try:
+        yield
+    except (*NO_ANSWER, httpx.HTTPError, httpx.InvalidURL, msgspec.MsgspecError) as error:
+        hint = ""
+        if isinstance(error, PolyApiException) and error.status_code == 401:
+            hint = ". Unset POLYMARKET_API_KEY, _API_SECRET and _PASSPHRASE, so that they are derived"
+        raise Temporary(f"the venue did not tell {what}: {error!r}{hint}") from None
 
 
 def throwaway_key(path: Path) -> str:
