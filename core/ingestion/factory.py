@@ -18,10 +18,10 @@ from data_sources.chainlink import (
 from data_sources.coinbase import CoinbaseSource, get_coinbase_source, reset_coinbase_source
 from data_sources.deribit import DeribitSource, get_deribit_source, reset_deribit_source
 from data_sources.news_social import NewsSocialSource, get_news_social_source, reset_news_social_source
-from data_sources.singleton import Singleton
 from data_sources.solana import SolanaSource, get_solana_source, reset_solana_source
 from errors import Refused
 from models import Frozen
+from singleton import Singleton
 
 
 class FeedUrls(Frozen, frozen=True):

@@ -11,11 +11,11 @@ from data_sources.binance.parsers import (
 )
 from data_sources.channel import open_channel
 from data_sources.parsing import SECOND
-from data_sources.singleton import Singleton
 from data_sources.transport import HttpFetcher
 from data_sources.types import BookTicker, Channel, Trade, symbol_for
 from errors import Temporary
 from models import Spot
+from singleton import Singleton
 
 SYMBOLS = {
     "btc": "BTCUSDT",

@@ -14,11 +14,11 @@ from data_sources.news_social.parsers import (
     parse_fear_greed,
     parse_posts,
 )
-from data_sources.singleton import Singleton
 from data_sources.transport import HttpFetcher
 from data_sources.types import NewsSentiment
 from errors import Refused, Temporary
 from models import Sentiment
+from singleton import Singleton
 
 _log = logging.getLogger(__name__)
 

@@ -5,7 +5,6 @@ import time
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
-from data_sources.singleton import Singleton
 from data_sources.solana.parsers import (
     SOURCE,
     parse_account,
@@ -19,6 +18,7 @@ from data_sources.transport import HttpFetcher
 from data_sources.types import MalformedPayload, PythPrice, SolanaStatus, symbol_for
 from errors import Temporary
 from models import Spot
+from singleton import Singleton
 
 PYTH_ACCOUNTS = {
     "btc": "GVXRSBjFk6e6J3NbVPXohDJetcTjaeeuykUpbQF8UoMU",

@@ -73,9 +73,11 @@ class Started(Frozen, frozen=True):
 
 
 class Stopped(Frozen, frozen=True):
-    """The worker ends, for this reason."""
+    """The worker ends; `restarts` if a fresh one follows by plan, `failed` if something is broken."""
 
     why: str
+    restarts: bool = False
+    failed: bool = False
 
 
 class ModeChanged(Frozen, frozen=True):

@@ -1,4 +1,4 @@
-"""One instance of a source a process, made on the first call, with its settings given then."""
+"""One instance a process of an engine or a source, made on the first call, with its settings given then."""
 
 import threading
 from collections.abc import Callable

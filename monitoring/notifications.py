@@ -1,0 +1,233 @@
+"""What happens, told to chats, mailboxes and webhooks by a thread that trading never waits for.
+
+One setting holds the channels, in the notation of Apprise (Telegram, Discord, Slack, e-mail, webhooks and a
+hundred more). Bursts become one notification; a dead channel costs nothing but its own messages.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import apprise
+from loguru import logger
+
+from core.nautilus_core.events import Event, Pulse
+from errors import BotError, Fatal
+from execution.ledger import LedgerReader
+from files import write_atomically
+from models import Frozen
+from monitoring.messages import Importance, Message, daily_summary, message_of
+from singleton import Singleton
+
+CAPACITY = 200
+"""Messages that wait at most; beyond it the oldest of the least important goes."""
+PAUSE_S = 3.0
+"""Between two notifications: at most twenty a minute, which is what chats allow; bursts are put together."""
+LINES = 12
+"""Messages in one notification; of more, the most important ones are told and the others counted."""
+RETRY_PAUSES_S = (2.0, 10.0)
+"""Before a notification is tried again on a channel that failed; then it is given up for it."""
+LOOK_S = 20.0
+"""How often it is looked whether a UTC day has ended."""
+FLUSH_S = 1.0
+"""Longest wait for the last message at the end: the whole exit may take 5 s."""
+TAGS = {Importance.ALERTS: apprise.NotifyType.FAILURE}
+
+
+class NotifyParams(Frozen, frozen=True):
+    """Where to tell, from which importance on, of which book; `memory` keeps the last summarised day."""
+
+    urls: str
+    level: Importance
+    book: str
+    ledger: Path
+    memory: Path
+
+    def __repr__(self) -> str:
+        return f"NotifyParams(level={self.level.name}, book={self.book}, ***)"
+
+
+def importance(level: str) -> Importance:
+    """The importance that a NOTIFY_LEVEL begins with."""
+    return Importance[level.upper()]
+
+
+def check_urls(urls: str) -> str | None:
+    """What is wrong with the setting NOTIFY_URL, without repeating it; None if nothing is."""
+    _keep_secrets_out_of_the_log()
+    for number, url in enumerate(urls.split(), start=1):
+        if not apprise.Apprise().add(url):
+            scheme = url.partition("://")[0][:20] if "://" in url else "no scheme"
+            return f"NOTIFY_URL: address {number} ({scheme}) is not one that Apprise understands"
+    return None
+
+
+class Notifier:
+    """Tells the channels what `message_of` has words for. A `worker.audience.Watcher`.
+
+    `handle` only puts a message into a bounded queue; everything else happens on one thread.
+
+    Parameters
+    ----------
+    params : NotifyParams
+    now : Callable[[], datetime]
+        UTC now; for the end of the day.
+
+    Raises
+    ------
+    Fatal
+        If an address is not one that Apprise understands.
+    """
+
+    def __init__(self, params: NotifyParams, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        wrong = check_urls(params.urls)
+        if wrong is not None:
+            raise Fatal(wrong, "See docs/operations.md for examples")
+        self._params = params
+        self._now = now
+        self._channels = [_channel(url) for url in params.urls.split()]
+        self._queue: deque[Message] = deque()
+        self._dropped = 0
+        self._changed = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
+
+    # --- called on the node's loop ---------------------------------------------------------------
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def handle(self, event: Event) -> None:
+        message = message_of(event)
+        if message is not None and message.importance >= self._params.level:
+            self._put(message)
+
+    def beat(self, pulse: Pulse) -> None:
+        """A notifier tells what happens, not how things are."""
+
+    def close(self) -> None:
+        """Tell what waits, for a moment, then end."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        if self._thread.is_alive():
+            self._thread.join(FLUSH_S)
+
+    def _put(self, message: Message) -> None:
+        with self._changed:
+            self._queue.append(message)
+            if len(self._queue) > CAPACITY:
+                least = min(waiting.importance for waiting in self._queue)
+                del self._queue[[waiting.importance for waiting in self._queue].index(least)]
+                self._dropped += 1
+            self._changed.notify()
+
+    # --- the thread ------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while True:
+            self._look_at_day()
+            with self._changed:
+                if not self._queue and not self._closing:
+                    self._changed.wait(LOOK_S)
+                batch, dropped = list(self._queue), self._dropped
+                self._queue.clear()
+                self._dropped = 0
+                closing = self._closing
+            if batch:
+                self._tell(_together(batch, dropped))
+            if closing:
+                return
+            if batch:
+                self._pause(PAUSE_S)
+
+    def _pause(self, seconds: float) -> None:
+        """Wait, unless the worker ends."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closing, seconds)
+
+    def _tell(self, message: Message) -> None:
+        left = self._channels
+        for pause in (0.0, *RETRY_PAUSES_S):
+            if pause:
+                self._pause(pause)
+            left = [channel for channel in left if not self._reached(channel, message)]
+            if not left or self._closing:
+                break
+        if left:
+            logger.warning(
+                f"{len(left)} of {len(self._channels)} notification channels did not take a message"
+            )
+
+    def _reached(self, channel: apprise.Apprise, message: Message) -> bool:
+        kind = TAGS.get(message.importance, apprise.NotifyType.INFO)
+        try:
+            return bool(channel.notify(title=message.title, body=message.body, notify_type=kind))
+        except Exception as error:  # noqa: BLE001  a hundred plug-ins: whatever they raise, trading goes on
+            # The error's own words may hold the address, which holds the secret.
+            logger.warning(f"a notification channel failed with {type(error).__name__}")
+            return False
+
+    # --- the end of a day ------------------------------------------------------------------------
+
+    def _look_at_day(self) -> None:
+        today = self._now().date()
+        told = self._last_told()
+        yesterday = today - timedelta(days=1)
+        if told is not None and told >= yesterday:
+            return
+        try:
+            if told is not None and self._params.level <= Importance.TRADES:
+                self._put(self._summary(yesterday))
+            # The first start ever has no yesterday to tell of.
+            write_atomically(self._params.memory, yesterday.isoformat().encode())
+        except BotError as error:
+            logger.warning(f"the daily summary waits: {error}")
+
+    def _last_told(self) -> date | None:
+        try:
+            return date.fromisoformat(self._params.memory.read_text().strip())
+        except (OSError, ValueError):
+            return None
+
+    def _summary(self, day: date) -> Message:
+        since = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 10**9
+        with LedgerReader(self._params.ledger) as reader, reader.snapshot():
+            return daily_summary(day, self._params.book, reader.trades(since), reader.decisions(since))
+
+
+def _channel(url: str) -> apprise.Apprise:
+    channel = apprise.Apprise(asset=apprise.AppriseAsset(app_id="Polymarket bot", async_mode=False))
+    channel.add(url)
+    return channel
+
+
+def _together(batch: list[Message], dropped: int) -> Message:
+    """One message out of those that came while the last one was told; the order stays."""
+    most = max(message.importance for message in batch)
+    if len(batch) == 1 and not dropped:
+        return batch[0]
+    ranked = sorted(range(len(batch)), key=lambda i: -batch[i].importance)
+    shown = sorted(ranked[:LINES])
+    lines = [f"{batch[i].title}: {batch[i].body}" for i in shown]
+    untold = len(batch) - len(shown) + dropped
+    if untold:
+        lines.append(f"and {untold} more, see logs/bot.log")
+    first = next(message for message in batch if message.importance is most)
+    return Message(
+        first.title if len(shown) == 1 else f"{first.title} (+{len(batch) - 1})", "\n".join(lines), most
+    )
+
+
+def _keep_secrets_out_of_the_log() -> None:
+    """Apprise and its HTTP library log addresses, and an address holds its channel's secret."""
+    for name in ("apprise", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+_singleton = Singleton(Notifier)
+get_notifier = _singleton.get
+reset_notifier = _singleton.reset
