@@ -15,7 +15,7 @@ import apprise
 from loguru import logger
 
 from core.nautilus_core.events import Event, Pulse
-from errors import BotError, Fatal
+from errors import BotError, ConfigError
 from execution.ledger import LedgerReader
 from files import write_atomically
 from models import Frozen
@@ -78,14 +78,14 @@ class Notifier:
 
     Raises
     ------
-    Fatal
+    ConfigError
         If an address is not one that Apprise understands.
     """
 
     def __init__(self, params: NotifyParams, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         wrong = check_urls(params.urls)
         if wrong is not None:
-            raise Fatal(wrong, "See docs/operations.md for examples")
+            raise ConfigError(wrong, "See docs/operations.md for examples")
         self._params = params
         self._now = now
         self._channels = [_channel(url) for url in params.urls.split()]

@@ -52,6 +52,7 @@ from worker.learner import Learner
 from worker.plan import Exit, WorkerPlan
 from worker.pulse import feed_pulses, feed_reconnects, outside
 from worker.rhythm import calendar, limits, rhythm
+from worker.watchers import watchers
 
 REFRESH_SECONDS = 0.25
 LOOK_SECONDS = 1.0
@@ -78,6 +79,7 @@ class Worker:
         self._gate = gate
         self._verdict = gate.verdict()
         self._switching: str | None = None
+        self._said_why = False
         self._started = time.monotonic()
         self._seen: set[str] = set()
         self._reconnects: dict[str, int] = {"market": 0, "user": 0}
@@ -88,7 +90,7 @@ class Worker:
         self.decision_loop = DecisionLoop()
         self._thread = LedgerThread(self._ledger_failed)
         self._ledger, self._reader = self._open_ledger()
-        self.audience = Audience(settings, plan, console)
+        self.audience = Audience(settings, plan, console, watchers(settings, plan))
         self.strategy = IntegratedBTCStrategy(self)
         self.engine = ExecutionEngine(
             self._ledger,
@@ -197,6 +199,8 @@ class Worker:
         try:
             self._node.run()
         finally:
+            if not self._said_why:
+                self.audience.handle(Stopped(why="as it was told to"))
             self.audience.close()
             self._node.dispose()
             self.decision_loop.close()
@@ -254,7 +258,9 @@ class Worker:
         if self.exit is Exit.DONE:
             self.exit = code
         logger.info(f"stopping: {why}")
-        self.audience.handle(Stopped(why=why))
+        self._said_why = True
+        failed = code in (Exit.CRASHED, Exit.FATAL)
+        self.audience.handle(Stopped(why=why, restarts=code is Exit.RESTART, failed=failed))
         self.strategy.shutdown_system(why)
 
     async def watch_time(self) -> None:

@@ -11,7 +11,7 @@ import pytest
 from ledger_builders import NOON_NS, buy, open_ledger, settlement
 
 from core.nautilus_core.events import Halted, ModeChanged, Started, Stopped
-from errors import Fatal
+from errors import ConfigError
 from monitoring.messages import Importance, Message, daily_summary, message_of
 from monitoring.notifications import CAPACITY, Notifier, NotifyParams, check_urls, importance
 
@@ -165,7 +165,7 @@ def test_a_secret_address_is_never_repeated(tmp_path, caplog):
         urls=wrong, level=Importance.ALL, book="b", ledger=tmp_path / "l", memory=tmp_path / "m"
     )
     assert "secret" not in repr(params)
-    with pytest.raises(Fatal, match="NOTIFY_URL: address 1") as caught:
+    with pytest.raises(ConfigError, match="NOTIFY_URL: address 1") as caught:
         Notifier(params)
     assert "secret" not in str(caught.value) + caplog.text
 

@@ -1,0 +1,33 @@
+"""Who watches a worker besides the screen, as the settings and the plan have it."""
+
+from config import Settings
+from execution.ledger import ledger_path
+from monitoring.notifications import NotifyParams, get_notifier, importance
+from monitoring.pulse_file import PULSE_FILE, PulseFile
+from worker.audience import Watcher
+from worker.plan import WorkerPlan
+
+LAST_TOLD = "last_summary.txt"
+"""In the book's folder: the last UTC day that was summed up in a notification."""
+
+
+def watchers(settings: Settings, plan: WorkerPlan) -> list[Watcher]:
+    """The watchers of one worker, not yet started.
+
+    Raises
+    ------
+    ConfigError
+        If one of them cannot be made as the settings say.
+    """
+    folder = plan.folder(settings.state_dir)
+    found: list[Watcher] = [PulseFile(folder / PULSE_FILE)]
+    if urls := settings.notify_url.get_secret_value():
+        params = NotifyParams(
+            urls=urls,
+            level=importance(settings.notify_level),
+            book=plan.book,
+            ledger=ledger_path(settings.state_dir, plan.book),
+            memory=folder / LAST_TOLD,
+        )
+        found.append(get_notifier(params))
+    return found
