@@ -72,6 +72,11 @@ def reserved(ledger: Ledger, address: str, side: Side, token: str) -> int:
     )
 
 
+def seen_by(ledger: Ledger, address: str, signature_type: int) -> bool:
+    """Whether the wallet of an account and a signature type is the one that holds the account's money."""
+    return ledger.standing(address).money_in in (None, signature_type)
+
+
 def available(ledger: Ledger, address: str, side: Side, token: str) -> int:
     """What an account can still give away in an order of that side: pUSD or the token's shares (micro)."""
     if side == "BUY":

@@ -85,6 +85,8 @@ class Desk:
         rules.check_sender(terms, key.key, key.address)
         wallet = checksum(terms.wire.maker)
         self._check_wallet(wallet, key.address)
+        if terms.side == "BUY" and self._ledger.standing(key.address).closed_only:
+            raise Refusal(400, f"'{key.address}' address in closed only mode")
         market = self._tradable(terms.wire.tokenId)
         now_s = self._exchange.clock.wall_s()
         rules.check_expiration(terms, now_s)
@@ -144,7 +146,9 @@ class Desk:
         account = self._ledger.account(address)
         if account is None:
             raise Refusal(400, rules.NOT_ENOUGH)
-        available = bookkeeping.available(self._ledger, address, terms.side, terms.wire.tokenId)
+        available = 0
+        if bookkeeping.seen_by(self._ledger, address, terms.wire.signatureType):
+            available = bookkeeping.available(self._ledger, address, terms.side, terms.wire.tokenId)
         rules.check_funds(amount, available, account.allowance)
 
     # --- matching ----------------------------------------------------------------------------

@@ -48,6 +48,9 @@ CATALOG: dict[str, Spec] = {
         "POST /order: 200 with success false and a text; no order exists",
         {"text": "not enough balance / allowance"},
     ),
+    "geoblocked": Spec(
+        "GET /api/geoblock says blocked, POST /order answers 403", {"country": "US", "region": "NY"}
+    ),
     # POST /order, after the order was accepted
     "delayed": Spec(
         "POST /order: answers status delayed; matched later, told on the user feed", {"seconds": 0.5}
@@ -90,7 +93,7 @@ CATALOG: dict[str, Spec] = {
 
 EXTERNAL = frozenset(name for name in CATALOG if name.startswith("external_"))
 
-STANDING = EXTERNAL | {"market_feed_stall", "clock_skew", "resolution_never"}
+STANDING = EXTERNAL | {"geoblocked", "market_feed_stall", "clock_skew", "resolution_never"}
 """Faults that are a state rather than an event: armed without a count they last until cleared."""
 
 

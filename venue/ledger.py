@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from venue.auth import ApiKey
-from venue.records import LIVE, Account, Counterparty, Order, Payout, Position, Trade
+from venue.records import LIVE, Account, Counterparty, Order, Payout, Position, Standing, Trade
 
 FILE = "venue.sqlite3"
 
@@ -23,6 +23,8 @@ CREATE TABLE IF NOT EXISTS account (
   address TEXT PRIMARY KEY, balance INTEGER NOT NULL CHECK (balance >= 0), allowance INTEGER NOT NULL,
   fees_paid INTEGER NOT NULL, created_ns INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS wallet (wallet TEXT PRIMARY KEY, address TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS standing (
+  address TEXT PRIMARY KEY, money_in INTEGER, closed_only INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS api_key (
   key TEXT PRIMARY KEY, secret TEXT NOT NULL, passphrase TEXT NOT NULL, address TEXT NOT NULL,
   nonce INTEGER NOT NULL, UNIQUE (address, nonce));
@@ -133,6 +135,14 @@ class Ledger:
             "WHERE address = ?",
             (balance, allowance, address),
         )
+
+    def standing(self, address: str) -> Standing:
+        """What is particular about an account; nothing, unless a test said otherwise."""
+        row = self._db.execute("SELECT * FROM standing WHERE address = ?", (address,)).fetchone()
+        return Standing(address) if row is None else msgspec.convert(dict(row), Standing, strict=False)
+
+    def put_standing(self, standing: Standing) -> None:
+        self._insert("standing", standing, "INSERT OR REPLACE")
 
     def pay(self, address: str, amount: int, fee: int = 0) -> None:
         """Add to an account's balance (negative: take), and take and count a fee.

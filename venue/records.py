@@ -27,6 +27,18 @@ class Account(msgspec.Struct, frozen=True):
     created_ns: int
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """What is particular about an account.
+
+    `money_in` is the signature type of the one wallet that its money and shares are in; None: whichever it
+    trades through. `closed_only` accounts may not buy.
+    """
+
+    address: str
+    money_in: int | None = None
+    closed_only: bool = False
+
+
 class Order(msgspec.Struct, frozen=True):
     """An order that passed every check. `left` is what remains of the maker amount while it rests."""
 

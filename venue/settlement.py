@@ -60,13 +60,15 @@ class Settlement:
                 self._oldest_open = market.end
         return resolved
 
-    def redeem(self, address: str) -> list[Payout]:
-        """Pay out and remove an account's positions in resolved markets."""
+    def redeem(self, address: str, condition_id: str | None = None) -> list[Payout]:
+        """Pay out and remove an account's positions in resolved markets, or in one of them."""
         paid: list[Payout] = []
         for position in self._ledger.positions_of(address):
             up_won = self._exchange.resolutions.get(position.start)
             market = self._exchange.schedule.at(position.start)
-            if up_won is not None and market is not None:
+            if up_won is None or market is None:
+                continue
+            if condition_id in (None, market.condition_id):
                 paid.append(self._pay(position, market, up_won[0]))
         return paid
 

@@ -14,6 +14,8 @@ from eth_utils.exceptions import ValidationError
 
 CHAIN_ID = 137
 EXCHANGE = "0xE111180000d2663C0091e4f400237545B87B996B"
+NEG_RISK_EXCHANGE = "0xe2222d279d744050d28e00520010520000310F59"
+EXCHANGE_V3 = "0xe3333700cA9d93003F00f0F71f8515005F6c00Aa"
 DEPOSIT_WALLET = 3
 """Signature type of a deposit wallet: it is maker and signer, its owner signs inside an ERC-7739 wrapper."""
 

@@ -1,15 +1,14 @@
 """The CLOB's authenticated routes except placing orders: keys, cancels, orders, trades, balance."""
 
 from collections.abc import Callable
-from typing import Any
 
 from aiohttp import web
 
-from venue import payloads
+from venue import bookkeeping, payloads
 from venue.auth import check_l1, new_key
 from venue.records import Order, Trade
 from venue.refusal import Refusal
-from venue.signing import EXCHANGE
+from venue.signing import EXCHANGE, EXCHANGE_V3, NEG_RISK_EXCHANGE
 from venue.wire.common import authenticate, json_answer, json_body, paged, venue_of
 
 routes = web.RouteTableDef()
@@ -61,8 +60,8 @@ async def delete_key(request: web.Request) -> web.Response:
 
 @routes.get("/auth/ban-status/closed-only")
 async def closed_only(request: web.Request) -> web.Response:
-    await authenticate(request)
-    return json_answer({"closed_only": False})
+    key = await authenticate(request)
+    return json_answer({"closed_only": venue_of(request).ledger.standing(key.address).closed_only})
 
 
 # --- cancels ---------------------------------------------------------------------------------
@@ -168,19 +167,29 @@ def _wanted(trade: Trade, request: web.Request) -> bool:
 
 @routes.get("/balance-allowance")
 async def balance_allowance(request: web.Request) -> web.Response:
-    """pUSD or a token's shares, in micro units; a practice account has one balance for all its wallets."""
+    """pUSD or a token's shares, in micro units, of the wallet that the signature type names."""
     key = await authenticate(request)
     venue = venue_of(request)
     account = venue.open_account(key.address)
     kind = request.query.get("asset_type", "COLLATERAL")
-    balance = account.balance
+    if kind not in ("COLLATERAL", "CONDITIONAL"):
+        raise Refusal(400, "Invalid asset type")
+    balance, allowance = account.balance, account.allowance
     if kind == "CONDITIONAL":
         position = venue.ledger.position(key.address, request.query.get("token_id", ""))
         balance = 0 if position is None else position.shares
-    elif kind != "COLLATERAL":
-        raise Refusal(400, "Invalid asset type")
-    allowances: dict[str, Any] = {EXCHANGE: str(account.allowance)}
+    if not bookkeeping.seen_by(venue.ledger, key.address, _signature_type(request)):
+        balance, allowance = 0, 0
+    # The neg-risk exchange and V3 take no order of these markets; nobody has given them an allowance here.
+    allowances = dict.fromkeys((NEG_RISK_EXCHANGE, EXCHANGE_V3), "0") | {EXCHANGE: str(allowance)}
     return json_answer({"balance": str(balance), "allowances": allowances})
+
+
+def _signature_type(request: web.Request) -> int:
+    try:
+        return int(request.query.get("signature_type", 0))
+    except ValueError as error:
+        raise Refusal(400, "Invalid signature type") from error
 
 
 @routes.get("/balance-allowance/update")

@@ -33,6 +33,14 @@ async def version(_: web.Request) -> web.Response:
     return json_answer({"version": 2})
 
 
+@routes.get("/api/geoblock")
+async def geoblock(request: web.Request) -> web.Response:
+    """As on the venue's web site, which is another host there: whether orders are taken from the caller."""
+    armed = venue_of(request).faults.armed("geoblocked")
+    place = {"country": "IE", "region": "L"} if armed is None else armed
+    return json_answer({"blocked": armed is not None, "ip": request.remote, **place})
+
+
 @routes.get("/markets")
 async def markets(request: web.Request) -> web.Response:
     venue = venue_of(request)

@@ -10,13 +10,15 @@ from venue.refusal import Refusal
 from venue.schedule import DOWN, UP, Market
 from venue.signing import checksum
 from venue.venue import Venue
-from venue.wire.common import json_answer, venue_of
+from venue.wire.common import END, json_answer, page, venue_of
 from venue.wire.market_json import decimal_shares, iso, outcome_prices
 
 routes = web.RouteTableDef()
 
 LIMIT = 100
 HIGHEST_LIMIT = 500
+LOST = "REDEEMABLE_LOST"
+STATUSES = ("OPEN", "REDEEMABLE", LOST)
 
 
 @routes.get("/data-api/positions")
@@ -44,6 +46,26 @@ async def trades(request: web.Request) -> web.Response:
         if trade.status != "FAILED" and request.query.get("market", trade.condition_id) == trade.condition_id
     ]
     return json_answer([_trade(venue, wallet, trade) for trade in _window(request, chosen)])
+
+
+@routes.get("/data-api/v2/positions")
+async def positions_v2(request: web.Request) -> web.Response:
+    """What a wallet holds, as version 2 words it: a lost position is REDEEMABLE too, until it is burned."""
+    venue, wallet = venue_of(request), _user(request)
+    status = request.query.get("status")
+    if status not in (None, *STATUSES):
+        raise Refusal(400, f"invalid status: {status}")
+    rows = [
+        row
+        for row in (_position_v2(venue, wallet, p) for p in venue.ledger.positions_of(venue.owner_of(wallet)))
+        if status in (None, row["status"])
+        or (status == LOST and row["redeemable"] and not row["current_value"])
+    ]
+    limit = max(1, min(HIGHEST_LIMIT, int(_number(request, "limit", LIMIT))))
+    data, cursor = page(rows, request.query.get("cursor"), limit)
+    following = None if cursor == END else cursor
+    pagination = {"has_more": following is not None, "next_cursor": following}
+    return json_answer({"data": data, "pagination": pagination})
 
 
 def _user(request: web.Request) -> str:
@@ -104,6 +126,43 @@ def _position(venue: Venue, wallet: str, position: Position) -> dict[str, Any]:
         "oppositeAsset": market.down_token if up else market.up_token,
         "endDate": iso(market.end)[:10],
         "negativeRisk": False,
+    }
+
+
+def _position_v2(venue: Venue, wallet: str, position: Position) -> dict[str, Any]:
+    """Version 1's figures under version 2's names."""
+    v1 = _position(venue, wallet, position)
+    entry, unrealized, realized = v1["initialValue"], v1["cashPnl"], v1["realizedPnl"]
+    total_cost = round(v1["totalBought"] * v1["avgPrice"], 6)
+    return {
+        "proxy_wallet": wallet,
+        "token_id": position.token,
+        "condition_id": v1["conditionId"],
+        "current_size": v1["size"],
+        "avg_price": v1["avgPrice"],
+        "entry_cost_usdc": entry,
+        "entry_fees_usdc": 0.0,
+        "total_cost_usdc": total_cost,
+        "current_price": v1["curPrice"],
+        "current_value": v1["currentValue"],
+        "total_size": v1["totalBought"],
+        "realized_pnl": realized,
+        "unrealized_pnl": unrealized,
+        "total_pnl": round(realized + unrealized, 6),
+        "percent_pnl": v1["percentPnl"],
+        "percent_realized_pnl": round(realized / total_cost * 100, 4) if total_cost else 0.0,
+        "status": "REDEEMABLE" if v1["redeemable"] else "OPEN",
+        "redeemable": v1["redeemable"],
+        "mergeable": False,
+        "negative_risk": False,
+        "archived": False,
+        "verified": False,
+        **{name: v1[name] for name in ("title", "slug", "icon", "outcome")},
+        "event_slug": v1["eventSlug"],
+        "outcome_index": v1["outcomeIndex"],
+        "opposite_outcome": v1["oppositeOutcome"],
+        "opposite_token_id": v1["oppositeAsset"],
+        "end_date": v1["endDate"],
     }
 
 

@@ -18,6 +18,10 @@ routes = web.RouteTableDef()
 
 BATCH_LIMIT = 15
 RETRY_AFTER = {"Retry-After": "5"}
+GEOBLOCKED = (
+    "Trading restricted in your region, please refer to available regions - "
+    "https://docs.polymarket.com/developers/CLOB/geoblock"
+)
 HTML_403 = (
     "<!DOCTYPE html><html><head><title>403 Forbidden</title></head>"
     "<body><h1>Sorry, you have been blocked</h1></body></html>"
@@ -83,6 +87,8 @@ def _decoded(body: bytes) -> Any:
 
 def _refused(faults: Faults) -> web.Response | None:
     """The answer of a fault that strikes before the order exists."""
+    if faults.take("geoblocked") is not None:
+        return json_answer({"error": GEOBLOCKED}, 403)
     if faults.take("rate_limit_429") is not None:
         return json_answer({"error": "Too Many Requests"}, 429, RETRY_AFTER)
     if faults.take("html_403") is not None:

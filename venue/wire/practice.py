@@ -1,6 +1,6 @@
 """The control surface under /practice: no part of Polymarket's protocol, and never needed to trade."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from aiohttp import web
@@ -24,10 +24,13 @@ class _SetAccount(msgspec.Struct, forbid_unknown_fields=True):
     address: str
     balance: str | None = None
     allowance: str | None = None
+    signature_type: Literal[0, 1, 2, 3] | msgspec.UnsetType | None = msgspec.UNSET
+    closed_only: bool | None = None
 
 
 class _Redeem(msgspec.Struct, forbid_unknown_fields=True):
     address: str
+    condition_id: str | None = None
 
 
 async def _body(request: web.Request, kind: type[Any]) -> Any:
@@ -139,7 +142,10 @@ async def account(request: web.Request) -> web.Response:
 
 @routes.post("/practice/accounts")
 async def set_account(request: web.Request) -> web.Response:
-    """Open an account if it is new, and set its balance or allowance (decimal strings)."""
+    """Open an account if it is new, and set its balance or allowance (decimal strings), or its standing.
+
+    `signature_type` puts all it has into the wallet of that type alone; null: into whichever it uses.
+    """
     venue = venue_of(request)
     wanted: _SetAccount = await _body(request, _SetAccount)
     address = _address(wanted.address)
@@ -153,16 +159,22 @@ async def set_account(request: web.Request) -> web.Response:
     with venue.ledger.transaction():
         venue.open_account(address)
         venue.ledger.set_funds(address, balance=balance, allowance=allowance)
+        standing = venue.ledger.standing(address)
+        if wanted.signature_type is not msgspec.UNSET:
+            standing = msgspec.structs.replace(standing, money_in=wanted.signature_type)
+        if wanted.closed_only is not None:
+            standing = msgspec.structs.replace(standing, closed_only=wanted.closed_only)
+        venue.ledger.put_standing(standing)
     venue.desk.shed(address)
     return json_answer({"address": address})
 
 
 @routes.post("/practice/redeem")
 async def redeem(request: web.Request) -> web.Response:
-    """Pay out an account's positions in resolved markets."""
+    """Pay out an account's positions in resolved markets, in one of them if it is named."""
     venue = venue_of(request)
     wanted: _Redeem = await _body(request, _Redeem)
-    paid = venue.settlement.redeem(venue.owner_of(_address(wanted.address)))
+    paid = venue.settlement.redeem(venue.owner_of(_address(wanted.address)), wanted.condition_id)
     return json_answer({"redeemed": len(paid), "amount": decimal_text(sum(p.amount for p in paid))})
 
 
