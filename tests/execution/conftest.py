@@ -1,0 +1,35 @@
+"""A practice venue whose winners wait to be redeemed, and a server that answers what a test tells it to."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "venue"))
+
+from canned_server import CannedServer
+from process import PracticeVenue
+
+
+@pytest.fixture(scope="session")
+def shared_manual_venue() -> Iterator[PracticeVenue]:
+    """One venue with a market every 1.5 s, shared by tests that use wallets of their own."""
+    with PracticeVenue.start("--speed", "600", "--redeem", "manual") as venue:
+        yield venue
+
+
+@pytest.fixture
+def manual_venue(shared_manual_venue: PracticeVenue) -> Iterator[PracticeVenue]:
+    """The shared venue without faults, before and after."""
+    shared_manual_venue.clear_faults()
+    yield shared_manual_venue
+    shared_manual_venue.clear_faults()
+
+
+@pytest.fixture
+def canned() -> Iterator[CannedServer]:
+    """A loopback server that knows no route until it is told."""
+    with CannedServer() as server:
+        yield server

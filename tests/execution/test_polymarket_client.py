@@ -1,0 +1,333 @@
+"""The account's client against a practice venue, and against a venue that answers nonsense."""
+
+import json
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from canned_server import Answer, CannedServer
+from eth_account import Account
+from polymarket.models.data.portfolio import Position
+from process import HTTP, PracticeVenue
+from venue_builders import Trader
+
+from errors import Fatal, Temporary
+from execution import polymarket_client
+from execution.polymarket_client import (
+    ORDER_SPENDERS,
+    Funds,
+    Geoblock,
+    PolymarketClient,
+    geoblock,
+    throwaway_key,
+)
+from venue.auth import ApiKey
+
+TEST_KEY = "0x" + "11" * 32  # a test key, never holds money
+MADE_KEY = {"apiKey": "made", "secret": "c2VjcmV0", "passphrase": "phrase"}
+KNOWN_KEY = {**MADE_KEY, "apiKey": "known"}
+DEADLINE_S = 10.0
+
+
+@pytest.fixture
+def client(manual_venue: PracticeVenue) -> PolymarketClient:
+    """A new wallet with its API key."""
+    made = PolymarketClient(manual_venue.url, "0x" + bytes(Account.create().key).hex())
+    made.credentials()
+    return made
+
+
+def set_account(venue: PracticeVenue, address: str, **fields: Any) -> None:
+    HTTP.post(venue.url + "/practice/accounts", json={"address": address, **fields}).raise_for_status()
+
+
+def trader_of(client: PolymarketClient, **fields: Any) -> Trader:
+    """The same wallet as one that signs orders."""
+    made = client.credentials()
+    api = ApiKey(made.api_key, made.api_secret, made.api_passphrase, client.address, 0)
+    return Trader(key=client._private_key, api=api, **fields)
+
+
+def tokens(venue: PracticeVenue) -> list[str]:
+    """Up and Down token of the running market."""
+    slug = venue.get("/practice/info")["current"]
+    return json.loads(venue.get(f"/gamma/markets/slug/{slug}")["clobTokenIds"])
+
+
+# --- keys ----------------------------------------------------------------------------------------
+
+
+def test_the_same_wallet_has_the_same_key_again(
+    manual_venue: PracticeVenue, client: PolymarketClient
+) -> None:
+    """The second start derives what the first one was given, and given parts are taken as they are."""
+    first = client.credentials()
+    again = PolymarketClient(manual_venue.url, client._private_key)
+    assert again.credentials() == first
+    given = PolymarketClient(manual_venue.url, client._private_key)
+    given.credentials((first.api_key, first.api_secret, first.api_passphrase))
+    assert given.balance() == 1000
+
+
+def test_a_known_key_is_derived_and_none_is_created(canned: CannedServer) -> None:
+    """A wallet that has a key never makes another."""
+    canned.answers["GET", "/auth/derive-api-key"] = (200, KNOWN_KEY)
+    assert PolymarketClient(canned.url, TEST_KEY).credentials().api_key == "known"
+    assert canned.paths("POST") == []
+
+
+def test_a_key_is_created_where_there_is_none_to_derive(canned: CannedServer) -> None:
+    """The first start ever: the venue refuses to derive, and makes one when asked."""
+    canned.answers["GET", "/auth/derive-api-key"] = (400, {"error": "Could not derive api key!"})
+    canned.answers["POST", "/auth/api-key"] = (200, MADE_KEY)
+    assert PolymarketClient(canned.url, TEST_KEY).credentials().api_key == "made"
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ((401, {"error": "Invalid L1 Request headers"}), Fatal),
+        ((503, {"error": "trading is disabled"}), Temporary),
+        ((429, {"error": "Too Many Requests"}), Temporary),
+        ((200, b"<html>"), Temporary),
+        ((200, {"apiKey": "half"}), Temporary),
+    ],
+)
+def test_no_key_is_fatal_only_if_the_venue_refuses(
+    canned: CannedServer, answer: Answer, error: type[Exception]
+) -> None:
+    """A refusal needs the operator, everything else another try."""
+    canned.default = answer
+    with pytest.raises(error, match="gave no API key for 0x"):
+        PolymarketClient(canned.url, TEST_KEY).credentials()
+
+
+def test_an_api_key_the_venue_does_not_know_says_what_to_do(manual_venue: PracticeVenue) -> None:
+    """The 401 of a wrong key names the settings that hold it."""
+    wrong = PolymarketClient(manual_venue.url, TEST_KEY)
+    wrong.credentials(("00000000-0000-0000-0000-000000000000", "c2VjcmV0", "wrong"))
+    with pytest.raises(Temporary, match="Unset POLYMARKET_API_KEY"):
+        wrong.funds()
+
+
+# --- money and standing --------------------------------------------------------------------------
+
+
+def test_money_is_seen_by_the_type_whose_wallet_has_it(
+    manual_venue: PracticeVenue, client: PolymarketClient
+) -> None:
+    """Types 0 to 3 are four wallets of one key: three of them truthfully hold nothing."""
+    assert client.funded_types() == dict.fromkeys(range(4), Decimal(1000))
+    set_account(manual_venue, client.address, balance="12.345678", allowance="50", signature_type=3)
+    assert client.funded_types() == {0: 0, 1: 0, 2: 0, 3: Decimal("12.345678")}
+    assert client.funds(3).allowance == 50
+    assert client.funds() == Funds(
+        balance=Decimal(0), allowances=dict.fromkeys(client.funds(3).allowances, Decimal(0))
+    )
+    as_three = PolymarketClient(manual_venue.url, client._private_key, 3, "0x" + "ab" * 20)
+    as_three.credentials()
+    assert as_three.balance() == Decimal("12.345678")
+
+
+def test_an_order_of_the_wallet_without_money_is_refused(
+    manual_venue: PracticeVenue, client: PolymarketClient
+) -> None:
+    """What the balance says by type holds for orders too, with real signatures of both."""
+    set_account(manual_venue, client.address, signature_type=3)
+    own, deposit = trader_of(client), trader_of(client, signature_type=3, funder=Account.create().address)
+    refused = own.post(manual_venue.url, own.buy(tokens(manual_venue)[0], 100, 990)).json()
+    assert "balance: 0, order amount: 10" in refused["error"]
+    taken = deposit.post(manual_venue.url, deposit.buy(tokens(manual_venue)[0], 100, 990)).json()
+    assert taken.get("status") == "matched" or "no orders found" in taken["error"]
+
+
+def test_the_allowance_is_that_of_the_contracts_an_order_needs(
+    manual_venue: PracticeVenue, client: PolymarketClient
+) -> None:
+    """Contracts that no order of ours uses do not count, in whatever case the venue writes addresses."""
+    set_account(manual_venue, client.address, allowance="0")
+    funds = client.funds()
+    assert (funds.balance, funds.allowance) == (1000, 0)
+    assert len(funds.allowances) == 3
+    lower = Funds(
+        balance=Decimal(1), allowances={ORDER_SPENDERS[0].lower(): Decimal(7), "0xother": Decimal(0)}
+    )
+    assert lower.allowance == 7
+
+
+def test_the_older_wording_of_an_allowance_is_read(canned: CannedServer) -> None:
+    """One `allowance` instead of one a spender is the exchange's."""
+    canned.answers["GET", "/balance-allowance"] = (200, {"balance": "1500000", "allowance": "2000000"})
+    client = PolymarketClient(canned.url, TEST_KEY)
+    client.credentials(("key", "c2VjcmV0", "phrase"))
+    assert (client.balance(), client.funds().allowance) == (Decimal("1.5"), 2)
+
+
+def test_closed_only_accounts_are_told_and_cannot_buy(
+    manual_venue: PracticeVenue, client: PolymarketClient
+) -> None:
+    """The question and the refusal of an order agree."""
+    assert client.closed_only() is False
+    set_account(manual_venue, client.address, closed_only=True)
+    assert client.closed_only() is True
+    trader = trader_of(client)
+    refused = trader.post(manual_venue.url, trader.buy(tokens(manual_venue)[0], 100, 990))
+    assert refused.json()["error"] == f"'{client.address}' address in closed only mode"
+
+
+# --- the venue -----------------------------------------------------------------------------------
+
+
+def test_the_geoblock_is_told_and_stops_orders(manual_venue: PracticeVenue, client: PolymarketClient) -> None:
+    """Where the venue believes this machine to be, and that it then refuses its orders."""
+    url = manual_venue.url + "/api/geoblock"
+    assert geoblock(url) == Geoblock(blocked=False, country="IE", region="L")
+    manual_venue.fault("geoblocked", None, country="DE", region="BE")
+    assert geoblock(url) == Geoblock(blocked=True, country="DE", region="BE")
+    trader = trader_of(client)
+    refused = trader.post(manual_venue.url, trader.buy(tokens(manual_venue)[0], 100, 990))
+    assert refused.status_code == 403
+    assert refused.json()["error"].startswith("Trading restricted in your region")
+
+
+def test_a_region_the_venue_does_not_know_is_empty(canned: CannedServer) -> None:
+    """Only `blocked` has to be there."""
+    canned.default = (200, {"blocked": True, "ip": "203.0.113.42", "country": None})
+    assert geoblock(canned.url) == Geoblock(blocked=True, country="", region="")
+
+
+def test_version_and_clock_are_the_venues_own(manual_venue: PracticeVenue, client: PolymarketClient) -> None:
+    """Orders are of version 2; a venue half a minute ahead makes this clock half a minute late."""
+    assert client.clob_version() == 2
+    assert abs(client.clock_skew_s()) < 2
+    manual_venue.fault("clock_skew", None, seconds=30)
+    assert client.clock_skew_s() == pytest.approx(-30, abs=2)
+
+
+QUESTIONS: dict[str, Callable[[PolymarketClient, str], Any]] = {
+    "version": lambda client, _: client.clob_version(),
+    "clock": lambda client, _: client.clock_skew_s(),
+    "closed only": lambda client, _: client.closed_only(),
+    "funds": lambda client, _: client.funds(),
+    "funded types": lambda client, _: client.funded_types(),
+    "redeemable": lambda client, url: client.redeemable(url),
+    "trades": lambda client, _: client.trades("0xc0"),
+    "geoblock": lambda _, url: geoblock(url),
+}
+NONSENSE: list[Answer] = [
+    (500, {"error": "order timed out"}),
+    (403, b"<!DOCTYPE html>"),
+    (200, b"<!DOCTYPE html>"),
+    (200, None),
+    (200, []),
+    (200, {}),
+    (
+        200,
+        {"balance": "NaN", "allowances": {}, "version": "two", "closed_only": 0, "blocked": "yes", "data": 1},
+    ),
+    (200, {"balance": "1", "allowances": [], "data": [{"slug": "x"}], "pagination": {}}),
+]
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_whatever_is_no_answer_is_temporary(canned: CannedServer, question: str) -> None:
+    """Refused, HTML, null, empty, of wrong types, or nobody there: one kind of error that names the thing."""
+    client = PolymarketClient(canned.url, TEST_KEY)
+    client.credentials(("key", "c2VjcmV0", "phrase"))
+    for answer in NONSENSE:
+        if question == "trades" and answer[1] == NONSENSE[-1][1]:
+            continue  # a list of objects: what is in a trade is for `fills_of` to refuse
+        canned.default = answer
+        with pytest.raises(Temporary, match="did not tell"):
+            QUESTIONS[question](client, canned.url)
+    gone = PolymarketClient("http://127.0.0.1:9", TEST_KEY)
+    gone.credentials(("key", "c2VjcmV0", "phrase"))
+    with pytest.raises(Temporary, match="did not tell"):
+        QUESTIONS[question](gone, "http://127.0.0.1:9")
+
+
+def test_only_a_dead_order_without_a_match_is_killed(canned: CannedServer) -> None:
+    """An order the venue does not know may still match; one it cannot tell of is asked for again."""
+    client = PolymarketClient(canned.url, TEST_KEY)
+    client.credentials(("key", "c2VjcmV0", "phrase"))
+    path = ("GET", "/data/order/0xid")
+    for answer, expected in (
+        ((404, {"error": "order not found"}), False),
+        ((200, None), False),
+        ((200, {"status": "CANCELED", "size_matched": "0"}), True),
+        ((200, {"status": "CANCELED", "size_matched": "1.5"}), False),
+        ((200, {"status": "LIVE", "size_matched": "0"}), False),
+    ):
+        canned.answers[path] = answer
+        assert client.killed("0xid") is expected, answer
+    for answer in ((500, {"error": "x"}), (200, {"status": "CANCELED", "size_matched": "many"})):
+        canned.answers[path] = answer
+        with pytest.raises(Temporary, match="order 0xid"):
+            client.killed("0xid")
+
+
+# --- won positions -------------------------------------------------------------------------------
+
+
+def test_won_and_lost_positions_are_listed_until_redeemed(
+    manual_venue: PracticeVenue, client: PolymarketClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Winner and loser are there once the market is over, over pages, and gone once redeemed."""
+    trader = trader_of(client)
+    bought = _both_tokens(manual_venue, trader)
+    data_api = manual_venue.url + "/data-api"
+    held = _resolved(client, data_api)
+    assert {row.shares for row in held} == bought
+    assert {row.won for row in held} == {True, False}
+    assert {row.outcome for row in held} == {"Up", "Down"}
+    assert {row.slug.rpartition("-")[0] for row in held} == {"btc-updown-15m"}
+    monkeypatch.setattr(polymarket_client, "POSITIONS_PAGE", 1)
+    assert client.redeemable(data_api) == held
+    raw = manual_venue.get("/data-api/v2/positions", user=client.address, status="REDEEMABLE")
+    official = Position.parse_response_list(raw["data"])
+    assert [row.current_size for row in official] == [row.shares for row in held]
+    lost = manual_venue.get("/data-api/v2/positions", user=client.address, status="REDEEMABLE_LOST")
+    assert [row["outcome"] for row in lost["data"]] == [row.outcome for row in held if not row.won]
+    redeem(manual_venue, client.address, "0x" + "00" * 32)
+    assert client.redeemable(data_api) == held
+    before = client.balance()
+    redeem(manual_venue, client.address, held[0].condition_id)
+    assert client.redeemable(data_api) == []
+    assert client.balance() - before == next(row.shares for row in held if row.won)
+
+
+def redeem(venue: PracticeVenue, address: str, condition_id: str) -> None:
+    body = {"address": address, "condition_id": condition_id}
+    HTTP.post(venue.url + "/practice/redeem", json=body).raise_for_status()
+
+
+def _both_tokens(venue: PracticeVenue, trader: Trader) -> set[Decimal]:
+    """Buy a dollar of each token of one market; the shares of each."""
+    until = time.monotonic() + DEADLINE_S
+    while time.monotonic() < until:
+        while not 0 < venue.clock.market_s() % 900 < 300:
+            pass
+        pair = tokens(venue)
+        answers = [trader.post(venue.url, trader.buy(token, 100, 990)).json() for token in pair]
+        if all(answer.get("status") == "matched" for answer in answers):
+            return {Decimal(answer["takingAmount"]) for answer in answers}
+    raise AssertionError("no market had both tokens for sale")
+
+
+def _resolved(client: PolymarketClient, data_api: str) -> list[polymarket_client.Redeemable]:
+    until = time.monotonic() + DEADLINE_S
+    while time.monotonic() < until:
+        if len(held := client.redeemable(data_api)) >= 2:
+            return held
+    raise AssertionError("the market was not resolved")
+
+
+def test_a_practice_wallet_is_made_once_and_kept_to_its_owner(tmp_path: Path) -> None:
+    """The same key again, in a file that nobody else may read."""
+    path = tmp_path / "venue" / "wallet.json"
+    key = throwaway_key(path)
+    assert throwaway_key(path) == key
+    assert path.stat().st_mode & 0o077 == 0
