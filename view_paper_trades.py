@@ -92,6 +92,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return error.exit_code
     if options.live and options.venue not in (None, "polymarket"):
         _parser().error(f"--live is real money on polymarket, not on {options.venue}")
+    if options.watch:
+        # Here, because the table needs none of it.
+        from monitoring.watch import watch
+
+        watch(options.state, LIVE_BOOK if options.live else options.venue, Console(highlight=False))
+        return 0
     try:
         book = LIVE_BOOK if options.live else options.venue or newest_book(options.state)
         path = None if book is None else ledger_path(options.state, book)
@@ -123,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--html", type=Path, metavar="FILE", help="write a report with plots to FILE instead of the table"
     )
+    parser.add_argument("--watch", action="store_true", help="look at a running bot, until q is pressed")
     parser.add_argument("--live", action="store_true", help="the book of real money")
     parser.add_argument("--venue", choices=PAPER_BOOKS, help="which paper book; default: the last one used")
     parser.add_argument("--state", type=Path, help="state folder (default: the setting STATE_DIR)")

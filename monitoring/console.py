@@ -267,7 +267,7 @@ def _append_decision(line: Text, decision: Decision) -> None:
     line.append(f"Up {bid if bid is not None else '–'}/{ask if ask is not None else '–'}")
     for vote in decision.votes:
         line.append("  ")
-        line.append_text(_vote(vote))
+        line.append_text(vote_text(vote))
     if decision.fused is not None:
         line.append(f"  vote {decision.fused.score:.0f}")
     line.append("  ")
@@ -278,7 +278,8 @@ def _append_decision(line: Text, decision: Decision) -> None:
         line.append(f"skip, {decision.reason.value.replace('_', ' ')}: {decision.detail}", style="yellow")
 
 
-def _vote(vote: Vote) -> Text:
+def vote_text(vote: Vote) -> Text:
+    """A vote as name, arrow and confidence."""
     name = SHORT_NAMES.get(vote.source, vote.source)
     if vote.signal is None:
         return Text(f"{name} –", style="dim")

@@ -338,6 +338,7 @@ class Worker:
             title=watch.market.title if watch else "",
             second=second,
             second_length_s=self.clock.wall_seconds(self.settings.interval_seconds) / 900,
+            window=(self.params.window_start, self.params.window_end),
             p=p,
             quote_age_s=self.strategy.quote_age_s(),
             tradable=self.strategy.tradable,

@@ -85,6 +85,11 @@ class LedgerReader:
         with self.snapshot():
             return next(iter(queries.decisions(self._connection, "ORDER BY id DESC LIMIT 1")), None)
 
+    def recent_decisions(self, count: int) -> list[DecisionRow]:
+        """The last so many decisions without their evidence, newest first."""
+        with self.snapshot():
+            return queries.decisions(self._connection, "ORDER BY id DESC LIMIT ?", (count,))
+
     def decisions(self, since_ns: int = 0) -> list[DecisionRow]:
         """Decisions without their evidence, oldest first."""
         with self.snapshot():

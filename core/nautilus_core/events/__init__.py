@@ -129,6 +129,8 @@ class Pulse(Frozen, frozen=True):
     second: float = 0.0
     second_length_s: float = 1.0
     """Wall seconds a market second takes: below 1 on a fast practice venue."""
+    window: tuple[float, float] = (0.0, 0.0)
+    """Market seconds between which decisions are made."""
     p: Decimal | None = None
     quote_age_s: float | None = None
     """Since the running market's last quote, or its opening if it had none; None between markets."""

@@ -1,0 +1,63 @@
+"""The terminal view of a running bot: `view_paper_trades.py --watch`. It only reads, and may come and go."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+
+from monitoring.watch.reading import Watching
+from monitoring.watch.screen import screen
+
+REFRESH_S = 0.5
+
+
+def watch(state_dir: Path, book: str | None, console: Console) -> None:
+    """Show a book until q or Ctrl-C; in a pipe, show it once.
+
+    Parameters
+    ----------
+    state_dir : Path
+        Where the books lie.
+    book : str or None
+        Which one; None: always the one that beat last.
+    """
+    watching = Watching(state_dir, book)
+    if not console.is_terminal:
+        console.print(screen(watching.look(time.time_ns()), console.width, 1_000))
+        return
+    with _keys() as pressed, Live(console=console, screen=True, auto_refresh=False) as live:
+        try:
+            while True:
+                seen = watching.look(time.time_ns())
+                live.update(screen(seen, console.width, console.height), refresh=True)
+                if pressed(REFRESH_S) in ("q", "Q"):
+                    return
+        except KeyboardInterrupt:
+            return
+
+
+@contextmanager
+def _keys() -> Iterator[Callable[[float], str]]:
+    """A function that waits so many seconds for a key; it only waits where keys cannot be read one by one."""
+    if not sys.stdin.isatty() or sys.platform == "win32":
+        yield lambda seconds: time.sleep(seconds) or ""
+        return
+    import select
+    import termios
+    import tty
+
+    before = termios.tcgetattr(sys.stdin)
+    tty.setcbreak(sys.stdin)
+
+    def pressed(seconds: float) -> str:
+        ready, _, _ = select.select([sys.stdin], [], [], seconds)
+        return sys.stdin.read(1) if ready else ""
+
+    try:
+        yield pressed
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)

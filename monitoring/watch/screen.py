@@ -1,0 +1,216 @@
+"""The terminal view, drawn: one look in, one screen out. Pure; fits itself to the lines there are."""
+
+from datetime import UTC, datetime
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from core.nautilus_core.events import FeedPulse, Pulse
+from models import SCALE_SECONDS, OrderState, TradeOutcome, Vote
+from monitoring.console import vote_text
+from monitoring.report.words import funnel_rows, spoken
+from monitoring.statistics import Statistics
+from monitoring.watch.reading import Record, Seen
+
+SILENT_AFTER_S = 5.0
+"""Without a beat for so long, nobody lives there: a worker beats once a second."""
+LEAST_DECISIONS = 3
+STYLES = {TradeOutcome.WIN: "green", TradeOutcome.LOSS: "red", TradeOutcome.PENDING: "yellow"}
+HEALTHY, WARNING, DEAD = "bold green", "bold yellow", "bold red"
+
+
+def screen(seen: Seen, width: int, height: int) -> RenderableType:
+    """Everything that fits into `width` × `height`; the list of decisions takes what is left."""
+    above: list[RenderableType] = [_header(seen)]
+    if seen.pulse is not None:
+        above += [_market(seen.pulse, width), *_world(seen.pulse)]
+    if seen.trouble is not None:
+        above.append(Text(seen.trouble, style=DEAD))
+    if seen.record is None:
+        return Group(*above)
+    below = _results(seen.record, roomy=height >= 30)
+    above += [Text(), _votes(seen.record)]
+    used = sum(_lines(part, width) for part in (*above, *below)) + 3
+    fitting = max(LEAST_DECISIONS, height - used)
+    return Group(*above, Text(), _decisions(seen.record, min(fitting, 20), width), Text(), *below)
+
+
+def _header(seen: Seen) -> RenderableType:
+    if seen.book is None:
+        return Text(
+            f"No bot has run on {seen.state_dir} yet. Start one with: python runner.py --test-mode",
+            style=WARNING,
+        )
+    pulse, silence = seen.pulse, seen.silence_s
+    if pulse is None or silence is None:
+        return Text(f"{seen.book}: no bot runs on it, and none has left a sign. Waiting.", style=WARNING)
+    line = Text(f"{_mode(pulse)} on {pulse.book}  ", style="bold")
+    if silence > SILENT_AFTER_S:
+        last = datetime.fromtimestamp(pulse.ts_ns // 10**9, UTC)
+        return line.append(f"no bot runs: last seen {last:%d %b %H:%M:%S} UTC. Waiting for one.", style=DEAD)
+    if pulse.halted is not None:
+        return line.append(f"HALTED: {pulse.halted}", style=DEAD)
+    if not pulse.allows_orders:
+        return line.append(f"no new position: {pulse.mode_detail}", style=WARNING)
+    return line.append("● running", style=HEALTHY).append(f"  {_troubles(pulse)}", style="yellow")
+
+
+def _mode(pulse: Pulse) -> str:
+    return f"{pulse.mode.upper()}{' (armed)' if pulse.armed else ''}"
+
+
+def _troubles(pulse: Pulse) -> str:
+    parts = []
+    if pulse.unknown_orders:
+        parts.append(f"{pulse.unknown_orders} orders of unknown fate")
+    if pulse.pending_settlements:
+        waiting = "" if pulse.oldest_pending_s is None else f" for {duration(pulse.oldest_pending_s)}"
+        parts.append(f"{pulse.pending_settlements} waiting for the official outcome{waiting}")
+    if pulse.clock_skew_s is not None and abs(pulse.clock_skew_s) > 2:
+        parts.append(f"clock off by {pulse.clock_skew_s:+.0f} s")
+    return ", ".join(parts)
+
+
+def _market(pulse: Pulse, width: int) -> RenderableType:
+    if pulse.slug is None:
+        return Text("between markets: the catalogue does not list the running one yet", style="dim")
+    row = Table.grid(padding=(0, 1))
+    age = "" if pulse.quote_age_s is None else f"quote {pulse.quote_age_s:.1f} s old"
+    row.add_row(
+        Text(_start(pulse.slug), style="bold"),
+        ProgressBar(total=SCALE_SECONDS, completed=pulse.second, width=max(10, min(40, width - 62))),
+        Text(f"{pulse.second:3.0f} s"),
+        Text(f"Up {pulse.p:.3f}" if pulse.p is not None else "no price yet", style="bold cyan"),
+        Text(_countdown(pulse), style="bold"),
+        Text(age if pulse.tradable else f"not tradable yet, {age}", style="dim"),
+    )
+    return row
+
+
+def _countdown(pulse: Pulse) -> str:
+    begin, end = pulse.window
+    if pulse.second < begin:
+        return f"decides in {duration((begin - pulse.second) * pulse.second_length_s)}"
+    return "deciding" if pulse.second < end else "window over"
+
+
+def _world(pulse: Pulse) -> list[RenderableType]:
+    """Spot against strike and the feeds' ages, where there are any."""
+    if not pulse.feeds and not pulse.outside:
+        return []
+    line = Text()
+    if pulse.outside:
+        line.append(f"spot {pulse.outside}  ", style="cyan")
+    for feed in pulse.feeds:
+        line.append(f"{feed.source} {_age(feed)}  ", style="dim" if feed.up else "red")
+    return [line]
+
+
+def _age(feed: FeedPulse) -> str:
+    return "never" if feed.age_s is None else duration(feed.age_s)
+
+
+def _votes(record: Record) -> RenderableType:
+    if not record.votes:
+        return Text("no votes yet", style="dim")
+    line = Text("votes  ", style="bold")
+    for vote in record.votes:
+        line.append_text(vote_text(vote)).append(_weight(vote), style="dim")
+    return line
+
+
+def _weight(vote: Vote) -> str:
+    return f" ×{vote.weight:.2f}  "
+
+
+def _decisions(record: Record, count: int, width: int) -> RenderableType:
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold underline")
+    for heading in ("time", "market", "sec", "Up", "decision", "what came of it"):
+        table.add_column(heading, no_wrap=True, overflow="ellipsis")
+    for row in record.recent[:count]:
+        table.add_row(
+            f"{datetime.fromtimestamp(row.now_ns // 10**9, UTC):%H:%M:%S}",
+            _start(row.slug),
+            f"{row.second:.0f}",
+            f"{row.p:.3f}",
+            f"BUY {row.outcome} at {row.ask}" if row.reason is None else spoken(row.reason),
+            _came(record, row.id) if row.reason is None else Text(row.detail[: max(10, width - 52)]),
+        )
+    return table if record.recent else Text("no decision yet", style="dim")
+
+
+def _came(record: Record, decision_id: int) -> Text:
+    trade, order = record.trades.get(decision_id), record.orders.get(decision_id)
+    if trade is not None:
+        text = f"{trade.shares.normalize():f} at {trade.price:.3f} {trade.outcome}"
+        pnl = "" if trade.pnl is None else f" {trade.pnl:+.4f}"
+        return Text(text + pnl, style=STYLES[trade.outcome])
+    if order is not None:
+        bad = order.state in (OrderState.REFUSED, OrderState.UNKNOWN, OrderState.REVERSED)
+        return Text(f"{spoken(order.state)} {order.detail}".strip(), style="red" if bad else "yellow")
+    return Text("no order", style="dim")
+
+
+def _results(record: Record, *, roomy: bool) -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    if record.open_trades:
+        parts.append(_open(record))
+    parts += [_statistics("today", record.today), _statistics("in all", record.total)]
+    parts.append(Text(record.total.verdict, style="italic"))
+    parts.append(_funnel_table(record) if roomy else _funnel_line(record))
+    return parts
+
+
+def _open(record: Record) -> Text:
+    line = Text("open  ", style="bold")
+    for trade in record.open_trades:
+        cost = trade.cost + trade.fee
+        line.append(f"{_start(trade.slug)} {trade.side} {trade.shares.normalize():f} for {cost:.4f}  ")
+    return line
+
+
+def _statistics(name: str, numbers: Statistics) -> Text:
+    line = Text(f"{name:<7}", style="bold")
+    if numbers.win_rate is None:
+        return line.append(f"{numbers.n} settled, {numbers.pending} pending")
+    line.append(f"{numbers.pnl:+.4f} pUSD", style="green" if numbers.pnl > 0 else "red")
+    return line.append(
+        f"  won {numbers.wins} of {numbers.n}: {numbers.win_rate:.0%} (95 % {numbers.wilson_low:.0%} to"
+        f" {numbers.wilson_high:.0%}), break-even {numbers.break_even:.1%}, fees {numbers.fees:.4f}"
+    )
+
+
+def _funnel_line(record: Record) -> Text:
+    stages = (f"{spoken(stage.stage)} {stage.markets}" for stage in record.funnel.stages)
+    return Text("funnel ", style="bold").append(" → ".join(stages))
+
+
+def _funnel_table(record: Record) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    for stage, markets, stops in funnel_rows(record.funnel):
+        table.add_row(
+            Text(stage, style="bold"), Text(str(markets), justify="right"), Text(stops, style="dim")
+        )
+    return table
+
+
+def _start(slug: str) -> str:
+    start = slug.rpartition("-")[2]
+    return f"{datetime.fromtimestamp(int(start), UTC):%d %b %H:%M}" if start.isdigit() else slug
+
+
+def duration(seconds: float) -> str:
+    """A span in the two units that matter."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _lines(part: RenderableType, width: int) -> int:
+    """Lines that a part takes."""
+    if isinstance(part, Text):
+        return max(1, -(-part.cell_len // width))
+    return part.row_count if isinstance(part, Table) else 1
