@@ -1,5 +1,6 @@
 """The terminal view of a running bot: `view_paper_trades.py --watch`. It only reads, and may come and go."""
 
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -29,15 +30,17 @@ def watch(state_dir: Path, book: str | None, console: Console) -> None:
     if not console.is_terminal:
         console.print(screen(watching.look(time.time_ns()), console.width, 1_000))
         return
-    with _keys() as pressed, Live(console=console, screen=True, auto_refresh=False) as live:
-        try:
+    # Ctrl-C would otherwise end the process where it stands, and leave the terminal as it is drawn.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with _keys() as pressed, Live(console=console, screen=True, auto_refresh=False) as live:
             while True:
                 seen = watching.look(time.time_ns())
                 live.update(screen(seen, console.width, console.height), refresh=True)
                 if pressed(REFRESH_S) in ("q", "Q"):
                     return
-        except KeyboardInterrupt:
-            return
+    except KeyboardInterrupt:
+        return
 
 
 @contextmanager

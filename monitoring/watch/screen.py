@@ -2,8 +2,7 @@
 
 from datetime import UTC, datetime
 
-from rich.console import Group, RenderableType
-from rich.progress_bar import ProgressBar
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -76,17 +75,12 @@ def _troubles(pulse: Pulse) -> str:
 def _market(pulse: Pulse, width: int) -> RenderableType:
     if pulse.slug is None:
         return Text("between markets: the catalogue does not list the running one yet", style="dim")
-    row = Table.grid(padding=(0, 1))
-    age = "" if pulse.quote_age_s is None else f"quote {pulse.quote_age_s:.1f} s old"
-    row.add_row(
-        Text(_start(pulse.slug), style="bold"),
-        ProgressBar(total=SCALE_SECONDS, completed=pulse.second, width=max(10, min(40, width - 62))),
-        Text(f"{pulse.second:3.0f} s"),
-        Text(f"Up {pulse.p:.3f}" if pulse.p is not None else "no price yet", style="bold cyan"),
-        Text(_countdown(pulse), style="bold"),
-        Text(age if pulse.tradable else f"not tradable yet, {age}", style="dim"),
-    )
-    return row
+    price = f"Up {pulse.p:.3f}" if pulse.p is not None else "no price"
+    left, right = f"{_start(pulse.slug)} ", f" {pulse.second:3.0f} s  {price}  {_countdown(pulse)}"
+    room = max(6, min(40, width - len(left) - len(right)))
+    done = round(room * min(1.0, pulse.second / SCALE_SECONDS))
+    line = Text(left, style="bold").append("━" * done, style="cyan").append("─" * (room - done), style="dim")
+    return line.append(right)
 
 
 def _countdown(pulse: Pulse) -> str:
@@ -97,15 +91,15 @@ def _countdown(pulse: Pulse) -> str:
 
 
 def _world(pulse: Pulse) -> list[RenderableType]:
-    """Spot against strike and the feeds' ages, where there are any."""
-    if not pulse.feeds and not pulse.outside:
-        return []
-    line = Text()
+    """Age of the quote, spot against strike, ages of the feeds: as far as there are any."""
+    line = Text(style="dim")
+    if pulse.slug is not None and pulse.quote_age_s is not None:
+        line.append(f"quote {duration(pulse.quote_age_s)} old{'' if pulse.tradable else ', not tradable'}  ")
     if pulse.outside:
         line.append(f"spot {pulse.outside}  ", style="cyan")
     for feed in pulse.feeds:
-        line.append(f"{feed.source} {_age(feed)}  ", style="dim" if feed.up else "red")
-    return [line]
+        line.append(f"{feed.source} {_age(feed)}  ", style="" if feed.up else "red")
+    return [line] if line.cell_len else []
 
 
 def _age(feed: FeedPulse) -> str:
@@ -211,6 +205,4 @@ def duration(seconds: float) -> str:
 
 def _lines(part: RenderableType, width: int) -> int:
     """Lines that a part takes."""
-    if isinstance(part, Text):
-        return max(1, -(-part.cell_len // width))
-    return part.row_count if isinstance(part, Table) else 1
+    return len(Console(width=width).render_lines(part, pad=False))

@@ -1,0 +1,170 @@
+"""The terminal view: says truthfully how a running bot is, fits any terminal, and leaves at q."""
+
+import os
+import pty
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+from ledger_builders import NOON_NS, buy, open_ledger, refusal, settlement
+from rich.console import Console
+
+from core.nautilus_core.events import FeedPulse, Pulse
+from execution.ledger import ledger_path
+from monitoring.pulse_file import PULSE_FILE
+from monitoring.watch.reading import Watching
+from monitoring.watch.screen import duration, screen
+
+ROOT = Path(__file__).resolve().parents[2]
+ALIVE = Pulse(
+    ts_ns=NOON_NS,
+    book="recorded",
+    mode="simulation",
+    armed=False,
+    halted=None,
+    allows_orders=True,
+    mode_detail="started without --live",
+    slug="btc-updown-15m-1790596800",
+    second=712.0,
+    second_length_s=1.0,
+    window=(780.0, 840.0),
+    quote_age_s=0.4,
+    tradable=True,
+    feeds=(
+        FeedPulse(source="coinbase", age_s=0.4, failures=0, up=True),
+        FeedPulse(source="deribit", age_s=None, failures=3, up=False),
+    ),
+    outside="91,234.10 (+12.30)",
+)
+
+
+def book(state: Path, markets: int = 30, pulse: Pulse | None = ALIVE) -> None:
+    """A book with trades won, lost and open, refusals, and a pulse."""
+    with open_ledger(ledger_path(state, "recorded")) as ledger:
+        for number in range(1, markets):
+            ledger.record_decision(refusal(number))
+            buy(ledger, number)
+            if number < markets - 1:
+                ledger.record_settlement(settlement(number))
+    if pulse is not None:
+        (state / "recorded" / PULSE_FILE).write_bytes(msgspec.json.encode(pulse))
+
+
+def drawn(state: Path, width: int = 80, height: int = 24, now_ns: int = NOON_NS) -> list[str]:
+    console = Console(width=width, height=height, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    console.print(screen(Watching(state, None).look(now_ns), width, height))
+    console.file.close()
+    return console.export_text().splitlines()
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 60), (60, 18)])
+def test_it_fits_the_terminal(tmp_path, width, height):
+    """Market, votes, decisions, results and funnel are on the screen, and nothing runs off its edges."""
+    book(tmp_path)
+    lines = drawn(tmp_path, width, height)
+    assert max(map(len, lines)) <= width
+    if height >= 24:
+        assert len(lines) <= height
+    text = "\n".join(lines)
+    for part in ("SIMULATION on recorded", "● running", "decides in 1 min 08 s", "votes", "BUY Up"):
+        assert part in text
+    for part in ("no ask", "open", "break-even", "95 %", "funnel" if height < 30 else "redeemed"):
+        assert part in text
+
+
+def test_a_silent_bot_is_called_silent(tmp_path):
+    """When the pulse stops it says when it was last seen, instead of showing an old state as now."""
+    book(tmp_path)
+    assert "no bot runs: last seen" in drawn(tmp_path, now_ns=NOON_NS + 6 * 10**9)[0]
+
+
+def test_a_halt_is_the_first_thing_seen(tmp_path):
+    """A halt takes the place of the good news."""
+    book(tmp_path, pulse=msgspec.structs.replace(ALIVE, halted="3 orders in a row were refused"))
+    first = drawn(tmp_path)[0]
+    assert "HALTED: 3 orders in a row were refused" in first
+    assert "running" not in first
+
+
+def test_orders_withheld_by_the_mode_are_said(tmp_path):
+    """While the mode store is lost the screen says that no new position is opened, and why."""
+    lost = msgspec.structs.replace(ALIVE, mode="live", allows_orders=False, mode_detail="mode store lost")
+    book(tmp_path, pulse=lost)
+    assert "LIVE on recorded  no new position: mode store lost" in drawn(tmp_path)[0]
+
+
+def test_an_empty_folder_names_the_way_on(tmp_path):
+    """Before the first run it says how to start one."""
+    assert "python runner.py --test-mode" in " ".join(drawn(tmp_path))
+
+
+def test_a_damaged_ledger_is_said_and_the_pulse_still_shown(tmp_path):
+    """What cannot be read is named; what can be read is shown."""
+    book(tmp_path)
+    path = ledger_path(tmp_path, "recorded")
+    for file in path.parent.glob("ledger.sqlite*"):
+        file.write_bytes(b"not a database" * 1000)
+    text = " ".join(drawn(tmp_path))
+    assert "● running" in text
+    assert "not a database" in text
+
+
+def test_in_a_pipe_it_prints_one_look(tmp_path):
+    """Without a terminal the command shows the present once and exits with 0."""
+    book(tmp_path)
+    shown = subprocess.run(
+        [sys.executable, str(ROOT / "view_paper_trades.py"), "--watch", "--state", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=20,
+    )
+    assert "last seen" in shown.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize("key", [b"q", b"\x03"])
+def test_a_key_leaves_it(tmp_path, key):
+    """In a terminal q and Ctrl-C leave with exit code 0 and without a traceback."""
+    book(tmp_path)
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "view_paper_trades.py"), "--watch", "--state", str(tmp_path)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: _control(theirs),
+        env={**os.environ, "TERM": "xterm"},
+    )
+    os.close(theirs)
+    seen = b""
+    deadline = time.monotonic() + 20
+    while b"last seen" not in seen and time.monotonic() < deadline:
+        seen += os.read(ours, 65536)
+    os.write(ours, key)
+    try:
+        while process.poll() is None and time.monotonic() < deadline:
+            seen += os.read(ours, 65536)
+    except OSError:
+        pass  # the terminal's other end is closed: it has left
+    assert process.wait(5) == 0, seen[-1500:].decode()
+    assert b"Traceback" not in seen
+    os.close(ours)
+
+
+def _control(terminal: int) -> None:
+    """Make the pseudo-terminal the process' own, so that Ctrl-C becomes its signal."""
+    import fcntl
+    import termios
+
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(7.4, "7 s"), (68, "1 min 08 s"), (7800, "2 h 10 min")])
+def test_a_span_in_words(seconds, text):
+    """Spans are told in the two units that matter."""
+    assert duration(seconds) == text
