@@ -1,0 +1,64 @@
+"""docs/operations.md: what it tells an operator to type is understood, and its unit is a unit."""
+
+import configparser
+import re
+import shlex
+import shutil
+import subprocess
+
+import pytest
+from bot_process import ROOT
+
+import redis_control
+import runner
+import view_paper_trades
+
+TEXT = (ROOT / "docs/operations.md").read_text()
+PARSERS = {
+    "runner.py": runner.parse,
+    "redis_control.py": redis_control.parse,
+    "view_paper_trades.py": lambda arguments: view_paper_trades._parser().parse_args(arguments),
+}
+COMMANDS = sorted(set(re.findall(r"python ((?:runner|redis_control|view_paper_trades)\.py[^`\n#&]*)", TEXT)))
+UNIT = re.search(r"```ini\n(.*?)```", TEXT, re.DOTALL)[1]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_understood(command):
+    """Each command in the text is one that the program's own parser takes."""
+    script, *arguments = shlex.split(command)
+    PARSERS[script](arguments)
+
+
+def test_there_are_commands():
+    """The pattern above finds the commands of the checklist."""
+    assert len(COMMANDS) > 10
+
+
+def test_the_unit_starts_what_there_is(tmp_path):
+    """The unit's program exists in the project, and its files may be written where the settings put them."""
+    parsed = configparser.ConfigParser(strict=False, interpolation=None)
+    parsed.optionxform = str
+    parsed.read_string(UNIT)
+    service = parsed["Service"]
+    assert (ROOT / service["ExecStart"].split()[1].removeprefix("/opt/polymarket-bot/")).is_file()
+    writable = service["ReadWritePaths"].split()
+    folders = re.findall(
+        r"^    (?:STATE_DIR|PAPER_TRADES_FILE|LOG_DIR|NAUTILUS_LOG_DIR)=(\S+)$", TEXT, re.MULTILINE
+    )
+    assert len(folders) == 4
+    assert all(any(folder.startswith(path) for path in writable) for folder in folders)
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+def test_systemd_takes_the_unit(tmp_path):
+    """systemd itself finds nothing wrong with the unit but that it is not installed here."""
+    (tmp_path / "polymarket-bot.service").write_text(UNIT)
+    found = subprocess.run(
+        ["systemd-analyze", "verify", str(tmp_path / "polymarket-bot.service")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = [line for line in found.stderr.splitlines() if "not executable" not in line]
+    assert lines == []
