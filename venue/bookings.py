@@ -9,10 +9,9 @@ from venue.amounts import buy_cost, taker_fee
 from venue.exchange import Exchange
 from venue.ledger import Ledger
 from venue.lifecycle import Lifecycle
+from venue.market import Market
 from venue.matching import Fill
 from venue.records import MATCHED, Counterparty, Order, Role, Trade
-from venue.rules import FEE_RATE
-from venue.schedule import Market
 from venue.user_feed import UserFeed
 
 HOUSE = Counterparty(
@@ -41,7 +40,7 @@ class Bookings:
     def taker(self, order: Order, market: Market, fill: Fill) -> Trade:
         """Book one fill of an order that took it, and the maker's side if an account's order was met."""
         trade_id = str(uuid.uuid4())
-        fee = taker_fee(fill.shares, fill.price, FEE_RATE)
+        fee = taker_fee(fill.shares, fill.price, market.fee_rate)
         maker = None if fill.order_id is None else self._ledger.order(fill.order_id)
         other = self.house(order) if maker is None else _counterparty(maker)
         trade = self._trade(trade_id, order, "TAKER", fill.price, fill.shares, fill.usd, fee, other)

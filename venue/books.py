@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import msgspec
 
 from venue.amounts import CENT_MILLS, MILL, decimal_text, price_text
+from venue.market import MINIMUM_SHARES
 
 Side = tuple[tuple[int, int], ...]
 """Levels (price in mills, size in micro shares), best first."""
@@ -129,7 +130,16 @@ def wire_levels(levels: Side) -> list[dict[str, str]]:
     return [{"price": price_text(p), "size": decimal_text(s)} for p, s in reversed(levels)]
 
 
-def summary(book: Book, *, market: str, token: str, timestamp_ms: int, tick: int, last_price: str) -> dict:
+def summary(
+    book: Book,
+    *,
+    market: str,
+    token: str,
+    timestamp_ms: int,
+    tick: int,
+    last_price: str,
+    minimum_shares: int = MINIMUM_SHARES,
+) -> dict:
     """The `/book` answer, with its hash.
 
     The hash is the SHA-1 of the compact JSON of the same object with an empty `hash`, as the venue's own
@@ -142,7 +152,7 @@ def summary(book: Book, *, market: str, token: str, timestamp_ms: int, tick: int
         "hash": "",
         "bids": wire_levels(book.bids),
         "asks": wire_levels(book.asks),
-        "min_order_size": "5",
+        "min_order_size": decimal_text(minimum_shares),
         "tick_size": decimal_text(tick, MILL),
         "neg_risk": False,
         "last_trade_price": last_price,

@@ -59,6 +59,12 @@ class MarketClock:
         return {"wall_ns": self.wall_ns(), "market_ns": self.market_ns(), "speed": self.speed}
 
 
+def unhurried(now_ns: Callable[[], int] = time.time_ns) -> MarketClock:
+    """A clock whose market time is the machine's own."""
+    wall = now_ns()
+    return MarketClock(wall, wall, 1.0, now_ns)
+
+
 def anchored(
     speed: float, stopped_at_ns: int | None, start_at: int | None, now_ns: Callable[[], int] = time.time_ns
 ) -> MarketClock:

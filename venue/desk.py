@@ -17,12 +17,12 @@ from venue.exchange import Exchange
 from venue.faults import Faults
 from venue.ledger import Ledger
 from venue.lifecycle import Lifecycle
+from venue.market import Market
 from venue.market_feed import MarketFeed
 from venue.matching import Match, match, meet, offers
 from venue.records import CANCELED, CANCELED_NOT_ENOUGH, LIVE, MATCHED, Order, Trade
 from venue.refusal import Refusal
 from venue.rules import Terms
-from venue.schedule import Market
 from venue.signing import checksum
 from venue.user_feed import UserFeed
 
@@ -93,8 +93,9 @@ class Desk:
         price = rules.check_price(terms, self._exchange.tick(market))
         rules.check_precision(terms)
         crosses = self._crosses(terms, market)
-        rules.check_minimum(terms, marketable=crosses)
-        self._check_funds(terms, key.address, rules.needed(terms, price, marketable=crosses))
+        rules.check_minimum(terms, marketable=crosses, minimum_shares=market.minimum_shares)
+        needed = rules.needed(terms, price, marketable=crosses, fee_rate=market.fee_rate)
+        self._check_funds(terms, key.address, needed)
         if terms.id in self._waiting or self._ledger.order(terms.id) is not None:
             raise Refusal(400, f"order {terms.id} is invalid. Duplicated.")
         if terms.post_only and crosses:
@@ -134,7 +135,7 @@ class Desk:
     def _tradable(self, token: str) -> Market:
         market = self._exchange.schedule.by_token(token)
         if market is None or not self._exchange.accepting(market):
-            raise Refusal(400, f"the orderbook {token} does not exist")
+            raise _no_orderbook(token)
         return market
 
     def _crosses(self, terms: Terms, market: Market) -> bool:
@@ -159,19 +160,23 @@ class Desk:
         Raises
         ------
         Refusal
-            If it is killed without a fill, or can no longer be paid. The order then exists, canceled.
+            If it is killed without a fill, can no longer be paid, or meets a book that cannot be known. The
+            order then exists, canceled.
         """
         try:
             if accepted.waits:
                 await asyncio.sleep(self._taker_delay)
-            return self._match(accepted)
+            known = await self._exchange.confirm(accepted.market)
+            return self._match(accepted, known=known)
         finally:
             self._waiting.discard(accepted.order.id)
 
-    def _match(self, accepted: Accepted) -> Result:
+    def _match(self, accepted: Accepted, *, known: bool) -> Result:
         terms, market, order = accepted.terms, accepted.market, accepted.order
         try:
             self._tradable(order.token)
+            if not known:
+                raise _no_orderbook(order.token)
             source = self._exchange.source_book(market)
             facing = self._exchange.facing(market, source, order.token, order.side)
             resting = self._exchange.resting_against(market, order.token, order.side, order.address)
@@ -207,7 +212,7 @@ class Desk:
             raise Refusal(400, rules.FOK_KILLED, order.id)
         if terms.post_only and result.fills:
             raise Refusal(400, rules.POST_ONLY_CROSSES)
-        fees = sum(taker_fee(fill.shares, fill.price, rules.FEE_RATE) for fill in result.fills)
+        fees = sum(taker_fee(fill.shares, fill.price, accepted.market.fee_rate) for fill in result.fills)
         # Money may have gone elsewhere during the delay, and a better price may cost a higher fee.
         spent = result.usd if terms.takes else terms.usd
         amount = spent + fees if terms.side == "BUY" else terms.shares
@@ -240,7 +245,7 @@ class Desk:
         for order in self._ledger.open_orders(start=market.start):
             if order.kind == "GTD" and now_s >= order.expiration - GTD_EARLY_SECONDS:
                 self.cancel(order)
-            elif self._exchange.accepting(market):
+            elif self._exchange.accepting(market) and self._exchange.source.certain(market):
                 self._meet(market, order)
 
     def _meet(self, market: Market, order: Order) -> None:
@@ -289,3 +294,8 @@ class Desk:
                 self.cancel(order)
                 canceled.append(order_id)
         return {"canceled": canceled, "not_canceled": refused}
+
+
+def _no_orderbook(token: str) -> Refusal:
+    """What the venue says to an order for a market that it has no book of."""
+    return Refusal(400, f"the orderbook {token} does not exist")

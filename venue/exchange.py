@@ -2,17 +2,17 @@
 
 from collections import defaultdict
 
-from venue.amounts import CENT_MILLS, MILL
+from venue.amounts import MILL
 from venue.books import Book, Taken, with_resting
 from venue.books import Side as Levels
 from venue.clock import MarketClock
 from venue.ledger import Ledger
+from venue.market import Market
 from venue.matching import Offer
 from venue.records import Order
 from venue.refusal import Refusal
 from venue.rules import Side
-from venue.schedule import Market, Schedule
-from venue.sources.base import INTERVAL, Source
+from venue.sources.base import Source
 
 NO_BOOK = Refusal(404, "No orderbook exists for the requested token id")
 
@@ -20,12 +20,14 @@ NO_BOOK = Refusal(404, "No orderbook exists for the requested token id")
 class Exchange:
     """Reads the source at the clock's time and lays the accounts' own doings over it."""
 
-    def __init__(self, clock: MarketClock, schedule: Schedule, source: Source, ledger: Ledger) -> None:
+    def __init__(self, clock: MarketClock, source: Source, ledger: Ledger) -> None:
         self.clock = clock
-        self.schedule = schedule
+        self.schedule = source.catalogue
         self.source = source
         self.ledger = ledger
         self.resolutions = ledger.resolutions()
+        for start in self.resolutions:
+            self.schedule.close(start)
         self._taken: dict[int, Taken] = defaultdict(Taken)
         self._last_price: dict[str, int] = {}
 
@@ -37,7 +39,7 @@ class Exchange:
 
     def accepting(self, market: Market) -> bool:
         """True from the listing to the end."""
-        return self.offset(market) < INTERVAL
+        return self.clock.market_s() < market.end
 
     def resolved(self, market: Market) -> bool:
         return market.start in self.resolutions
@@ -47,26 +49,25 @@ class Exchange:
         resolution = self.resolutions.get(market.start)
         return None if resolution is None else resolution[0]
 
-    def forget(self, market: Market) -> None:
-        """Drop what only a trading market needs."""
+    def close(self, market: Market, up_won: bool, at: int) -> None:
+        """A market has its outcome: keep that, and drop what only a trading market needs."""
+        self.resolutions[market.start] = (up_won, at)
+        self.schedule.close(market.start)
         self._taken.pop(market.start, None)
 
     # --- books -------------------------------------------------------------------------------
 
     def tick(self, market: Market) -> int:
         """The price grid in mills."""
-        change = self.source.tick_change(market.index)
-        return 1 if change is not None and self.offset(market) >= max(change, 0) else CENT_MILLS
+        return self.source.tick(market)
 
     def source_book(self, market: Market) -> Book:
-        """The Up token's book at the source. Before the start the opening book stands still."""
-        return self.source.book(market.index, max(0.0, self.offset(market)))
+        """The Up token's book at the source, empty while nobody knows it."""
+        return self.source.book(market) or Book()
 
-    def next_change(self, market: Market) -> float | None:
-        """Market time of the source's next other book; None if there is none."""
-        offset = max(0.0, self.offset(market))
-        change = self.source.next_change(market.index, offset)
-        return None if change is None else market.start + max(change, 0.0)
+    async def confirm(self, market: Market) -> bool:
+        """Make certain that the source's book is that of this moment; False if that cannot be done."""
+        return self.source.certain(market) or await self.source.confirm(market)
 
     def left(self, market: Market) -> Book:
         """The source's book without what accounts took from it (Up view)."""
@@ -84,8 +85,8 @@ class Exchange:
             asks=[(price, size) for side, price, size in views if side == "SELL"],
         )
 
-    def book(self, token: str) -> tuple[Market, Book]:
-        """A token's visible book.
+    def trading(self, token: str) -> Market:
+        """A token's market.
 
         Raises
         ------
@@ -94,6 +95,19 @@ class Exchange:
         """
         market = self.schedule.by_token(token)
         if market is None or self.resolved(market):
+            raise NO_BOOK
+        return market
+
+    async def book(self, token: str) -> tuple[Market, Book]:
+        """A token's visible book.
+
+        Raises
+        ------
+        Refusal
+            404 if the token is unknown, its market resolved, or its book cannot be known.
+        """
+        market = self.trading(token)
+        if not await self.confirm(market):
             raise NO_BOOK
         return market, self.seen_from(market, token, self.visible(market))
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from venue.auth import ApiKey
+from venue.market import Market
 from venue.records import LIVE, Account, Counterparty, Order, Payout, Position, Standing, Trade
 
 FILE = "venue.sqlite3"
@@ -45,6 +46,7 @@ CREATE TABLE IF NOT EXISTS resolution (
   start INTEGER PRIMARY KEY, up_won INTEGER, market_s INTEGER, wall_ns INTEGER);
 CREATE TABLE IF NOT EXISTS payout (
   address TEXT, token TEXT, start INTEGER, shares INTEGER, amount INTEGER, paid_ns INTEGER);
+CREATE TABLE IF NOT EXISTS market (start INTEGER PRIMARY KEY, terms TEXT NOT NULL);
 """
 
 
@@ -106,11 +108,28 @@ class Ledger:
 
     def meta(self, key: str) -> int | None:
         """An integer that the venue remembers about itself."""
-        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return None if row is None else int(row["value"])
+        word = self.word(key)
+        return None if word is None else int(word)
 
     def set_meta(self, key: str, value: int) -> None:
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, str(value)))
+        self.set_word(key, str(value))
+
+    def word(self, key: str) -> str | None:
+        """A text that the venue remembers about itself."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else row["value"]
+
+    def set_word(self, key: str, value: str) -> None:
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def markets(self) -> list[Market]:
+        """Markets that another venue once told of, oldest first."""
+        rows = self._db.execute("SELECT terms FROM market ORDER BY start")
+        return [msgspec.json.decode(row["terms"], type=Market) for row in rows]
+
+    def add_market(self, market: Market) -> None:
+        terms = msgspec.json.encode(market).decode()
+        self._db.execute("INSERT OR REPLACE INTO market VALUES (?, ?)", (market.start, terms))
 
     def resolutions(self) -> dict[int, tuple[bool, int]]:
         """Resolved markets: start → (Up won, market second of the resolution)."""

@@ -12,8 +12,8 @@ from venue.books import Book, Change, changes_between, summary
 from venue.connections import Connection, serve
 from venue.exchange import Exchange
 from venue.faults import Faults
+from venue.market import Market
 from venue.records import Trade
-from venue.schedule import Market
 
 log = logging.getLogger("venue.market_feed")
 
@@ -57,7 +57,7 @@ class MarketFeed:
     def next_wait(self, markets: list[Market]) -> float:
         """Wall seconds until a book of these markets changes at the source, within bounds."""
         clock = self._exchange.clock
-        due = [t for t in map(self._exchange.next_change, markets) if t is not None]
+        due = [t for t in map(self._exchange.source.next_change, markets) if t is not None]
         wait = min((clock.wall_until(t) for t in due), default=LONGEST_WAIT)
         return min(LONGEST_WAIT, max(SHORTEST_WAIT, wait))
 
@@ -125,12 +125,12 @@ class MarketFeed:
             "market": market.condition_id,
             "condition_id": market.condition_id,
             "slug": market.slug,
-            "description": self._exchange.source.describe(market.index),
+            "description": self._exchange.source.describe(market),
             "assets_ids": list(market.tokens),
             "clob_token_ids": list(market.tokens),
             "outcomes": ["Up", "Down"],
             "active": True,
-            "order_price_min_tick_size": "0.01",
+            "order_price_min_tick_size": decimal_text(self._exchange.tick(market), MILL),
             "timestamp": self._timestamp(),
             "tags": ["crypto"],
         }
@@ -200,6 +200,7 @@ class MarketFeed:
             timestamp_ms=self._exchange.clock.wall_ms(),
             tick=published.tick,
             last_price="" if last is None else price_text(last),
+            minimum_shares=market.minimum_shares,
         )
 
     def _book_event(self, market: Market, token: str) -> dict[str, Any]:

@@ -9,13 +9,10 @@ from typing import Any, Literal
 import msgspec
 
 from venue.amounts import MICRO, MILL, decimal_text, taker_fee
+from venue.market import FEE_RATE, MINIMUM_SHARES
 from venue.refusal import Refusal
 from venue.signing import DEPOSIT_WALLET, EXCHANGE, WireOrder, checksum, order_id, order_signer
 
-FEE_RATE = Decimal("0.07")
-"""Crypto markets' taker fee rate."""
-
-MINIMUM_SHARES = 5 * MICRO
 MINIMUM_BUY = 1 * MICRO
 """A BUY that takes liquidity must be worth at least 1 pUSD."""
 
@@ -180,21 +177,21 @@ def check_precision(terms: Terms) -> None:
         )
 
 
-def check_minimum(terms: Terms, *, marketable: bool) -> None:
-    """A BUY that takes is worth at least 1 pUSD; an order that may rest has at least five shares."""
+def check_minimum(terms: Terms, *, marketable: bool, minimum_shares: int = MINIMUM_SHARES) -> None:
+    """A BUY that takes is worth at least 1 pUSD; one that may rest has the market's least size."""
     if terms.side == "BUY" and (terms.takes or marketable) and terms.usd < MINIMUM_BUY:
         amount = decimal_text(terms.usd)
         raise Refusal(400, f"invalid amount for a marketable BUY order (${amount}), min size: $1")
-    if not terms.takes and terms.shares < MINIMUM_SHARES:
-        size, least = decimal_text(terms.shares), decimal_text(MINIMUM_SHARES)
+    if not terms.takes and terms.shares < minimum_shares:
+        size, least = decimal_text(terms.shares), decimal_text(minimum_shares)
         raise Refusal(400, f"order {terms.id} is invalid. Size ({size}) lower than the minimum: {least}")
 
 
-def needed(terms: Terms, price: int, *, marketable: bool) -> int:
+def needed(terms: Terms, price: int, *, marketable: bool, fee_rate: Decimal = FEE_RATE) -> int:
     """What the order can use up: pUSD with the fee at its own price for a BUY, shares for a SELL (micro)."""
     if terms.side == "SELL":
         return terms.shares
-    fee = taker_fee(terms.shares, price, FEE_RATE) if terms.takes or marketable else 0
+    fee = taker_fee(terms.shares, price, fee_rate) if terms.takes or marketable else 0
     return terms.usd + fee
 
 

@@ -9,9 +9,9 @@ from venue.desk import Desk
 from venue.exchange import Exchange
 from venue.faults import Faults
 from venue.ledger import Ledger
+from venue.market import Market
 from venue.market_feed import MarketFeed
 from venue.records import CANCELED_RESOLVED, Payout, Position
-from venue.schedule import Market
 
 log = logging.getLogger("venue.settlement")
 
@@ -43,21 +43,18 @@ class Settlement:
         self._feed = feed
         self._faults = faults
         self._redeem: Redeem = redeem
-        self._oldest_open = exchange.schedule.first_start
         self._delayed: dict[int, float] = {}
 
     def resolve_due(self) -> list[Market]:
         """Resolve every market whose time has come; returns them, oldest first."""
         resolved: list[Market] = []
-        contiguous = True
-        for market in self._unresolved():
-            if self._due(market):
-                self._resolve(market)
+        for market in self._exchange.schedule.unresolved():
+            if self._exchange.accepting(market):
+                break
+            up_won = self._outcome(market)
+            if up_won is not None:
+                self._resolve(market, up_won)
                 resolved.append(market)
-            else:
-                contiguous = False
-            if contiguous:
-                self._oldest_open = market.end
         return resolved
 
     def redeem(self, address: str, condition_id: str | None = None) -> list[Payout]:
@@ -72,34 +69,22 @@ class Settlement:
                 paid.append(self._pay(position, market, up_won[0]))
         return paid
 
-    def _unresolved(self) -> list[Market]:
-        found: list[Market] = []
-        start = self._oldest_open
-        while (market := self._exchange.schedule.at(start)) is not None:
-            if self._exchange.accepting(market):
-                break
-            if not self._exchange.resolved(market):
-                found.append(market)
-            elif start == self._oldest_open:
-                self._oldest_open = market.end
-            start = market.end
-        return found
-
-    def _due(self, market: Market) -> bool:
+    def _outcome(self, market: Market) -> bool | None:
+        """Whether Up won, once the source says so and no fault holds it back."""
         now = self._exchange.clock.market_s()
-        if now < self._delayed.get(market.start, market.end + market.resolution_delay):
-            return False
-        if self._faults.armed("resolution_never") is not None:
-            return False
+        if now < self._delayed.get(market.start, 0.0) or self._faults.armed("resolution_never") is not None:
+            return None
+        up_won = self._exchange.source.outcome(market)
+        if up_won is None:
+            return None
         delay = self._faults.take("resolution_delay")
         if delay is not None:
             self._delayed[market.start] = now + delay["seconds"]
-            return False
+            return None
         self._delayed.pop(market.start, None)
-        return True
+        return up_won
 
-    def _resolve(self, market: Market) -> None:
-        up_won = self._exchange.source.up_wins(market.index)
+    def _resolve(self, market: Market, up_won: bool) -> None:
         clock = self._exchange.clock
         at = int(clock.market_s())
         for order in self._ledger.open_orders(start=market.start):
@@ -109,8 +94,7 @@ class Settlement:
             if self._redeem == "auto":
                 for position in self._ledger.holders(market.start):
                     self._pay(position, market, up_won)
-        self._exchange.resolutions[market.start] = (up_won, at)
-        self._exchange.forget(market)
+        self._exchange.close(market, up_won, at)
         self._feed.resolved(market, up_won)
         log.info("%s resolved %s", market.slug, "Up" if up_won else "Down")
 

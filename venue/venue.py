@@ -9,18 +9,22 @@ from pathlib import Path
 import msgspec
 
 from venue.amounts import MICRO
-from venue.clock import SECOND, MarketClock, anchored
+from venue.catalogue import Catalogue
+from venue.clock import SECOND, anchored, unhurried
 from venue.desk import TAKER_DELAY, Desk
 from venue.exchange import Exchange
 from venue.external.feeds import Feeds
 from venue.faults import Faults
 from venue.ledger import Ledger
 from venue.lifecycle import Lifecycle
+from venue.market import INTERVAL, Market
 from venue.market_feed import MarketFeed
 from venue.records import Account
-from venue.schedule import Market, Schedule
 from venue.settlement import Redeem, Settlement
-from venue.sources.base import INTERVAL, Priced, Source
+from venue.sources.base import Priced, Script, Source
+from venue.sources.replay import Replay
+from venue.sources.shadow.source import ShadowSource
+from venue.sources.shadow.upstream import Upstream
 from venue.user_feed import UserFeed
 
 UNLIMITED = 2**62
@@ -35,7 +39,8 @@ class Options(msgspec.Struct, frozen=True):
 
     `balance` in micro pUSD; `start_at` a second of the next market, 0 to 899; `taker_delay` in wall seconds;
     `first` is the source's market, counted from 0, that a venue without a past begins with; `external_lag`
-    makes the external price streams as late as the real ones.
+    makes the external price streams as late as the real ones. With `real_time` market time is the
+    machine's, whatever `speed` and `start_at` are.
     """
 
     speed: float = 15.0
@@ -46,6 +51,7 @@ class Options(msgspec.Struct, frozen=True):
     redeem: Redeem = "auto"
     taker_delay: float = TAKER_DELAY
     external_lag: bool = False
+    real_time: bool = False
 
 
 class LogEntry(msgspec.Struct, frozen=True):
@@ -60,22 +66,37 @@ class LogEntry(msgspec.Struct, frozen=True):
 class Venue:
     """Everything behind the wire.
 
+    Parameters
+    ----------
+    source : Script or Upstream
+        What its markets come from: a script to play, or another venue to mirror.
+    options : Options
+        A mirroring venue has to run in real time.
+    now_ns : callable
+        The machine's clock.
+
     Raises
     ------
     ledger.InUse
         If another venue runs on the same state folder.
     """
 
-    def __init__(self, source: Source, options: Options, now_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self, source: Script | Upstream, options: Options, now_ns: Callable[[], int] = time.time_ns
+    ) -> None:
         self.options = options
-        self.source = source
         self.ledger = Ledger(options.state)
-        self.clock = self._resume_clock(now_ns)
-        self.schedule = Schedule(self._first_start())
-        self.schedule.list_until(self.clock.market_s())
         self.faults = Faults()
-        self.external = self._make_external()
-        self.exchange = Exchange(self.clock, self.schedule, source, self.ledger)
+        self.external: Feeds | None = None
+        if options.real_time:
+            self.clock = unhurried(now_ns)
+        else:
+            self.clock = anchored(options.speed, self.ledger.meta("market_ns"), options.start_at, now_ns)
+        if isinstance(source, Upstream):
+            self.source: Source = ShadowSource(source, self.clock, self.ledger)
+        else:
+            self.source = self._replay(source)
+        self.exchange = Exchange(self.clock, self.source, self.ledger)
         self.users = UserFeed(self.ledger, self.faults)
         self.markets = MarketFeed(self.exchange, self.faults)
         self.lifecycle = Lifecycle(self.ledger, self.clock, self.users, self.faults)
@@ -107,16 +128,26 @@ class Venue:
         return self.ledger.wallet_owner(wallet) or wallet
 
     async def start(self) -> None:
-        """Settle what ended while the venue was away, then keep moving."""
+        """Settle what ended while the venue was away, then keep moving.
+
+        Raises
+        ------
+        Unreachable
+            If the venue mirrors another one, which does not answer.
+        """
+        await self.source.start()
         self.settlement.resolve_due()
         self.lifecycle.resume()
-        self._loops = [asyncio.create_task(self._pump()), asyncio.create_task(self._keep_time())]
+        self._loops = [
+            asyncio.create_task(work) for work in (self._pump(), self._keep_time(), self.source.run())
+        ]
 
     async def stop(self) -> None:
         """Stop moving and close the sockets; requests may still be answered until `close`."""
         for task in self._loops:
             task.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
+        await self.source.stop()
         await self.lifecycle.stop()
         await asyncio.gather(self.users.close_all(), self.markets.close_all())
         if self.external is not None:
@@ -127,9 +158,14 @@ class Venue:
         self.ledger.set_meta("market_ns", self.clock.market_ns())
         self.ledger.close()
 
+    @property
+    def schedule(self) -> Catalogue:
+        """The markets that are listed."""
+        return self.source.catalogue
+
     def step(self) -> None:
         """Bring everything to the present: listings, resting orders, feeds, resolutions."""
-        for market in self.schedule.list_until(self.clock.market_s()):
+        for market in self.source.listed():
             self.markets.listed(market)
         for market in self._with_resting_orders():
             self.desk.meet_source(market)
@@ -145,7 +181,7 @@ class Venue:
         while True:
             self.step()
             moving = [*self.markets.watched(), *self._with_resting_orders()]
-            await asyncio.sleep(self.markets.next_wait(moving))
+            await self.source.wait(self.markets.next_wait(moving))
 
     def _with_resting_orders(self) -> list[Market]:
         starts = {order.start for order in self.ledger.open_orders()}
@@ -158,16 +194,13 @@ class Venue:
             self.ledger.set_meta("market_ns", self.clock.market_ns() + ahead)
             await asyncio.sleep(CLOCK_LEASE)
 
-    def _resume_clock(self, now_ns: Callable[[], int]) -> MarketClock:
-        stopped = self.ledger.meta("market_ns")
-        return anchored(self.options.speed, stopped, self.options.start_at, now_ns)
-
-    def _make_external(self) -> Feeds | None:
-        """The external services, if the source has prices to serve them with."""
-        if not isinstance(self.source, Priced):
-            return None
-        lagging = self.options.external_lag
-        return Feeds(self.clock, self.schedule, self.source, self.faults, lagging=lagging)
+    def _replay(self, script: Script) -> Replay:
+        """The source that plays a script, and the external services if the script has prices for them."""
+        replay = Replay(script, self.clock, self._first_start())
+        if isinstance(script, Priced):
+            lagging = self.options.external_lag
+            self.external = Feeds(self.clock, replay.catalogue, script, self.faults, lagging=lagging)
+        return replay
 
     def _first_start(self) -> int:
         first = self.ledger.meta("first_start")

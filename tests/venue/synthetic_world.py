@@ -10,6 +10,7 @@ from venue_builders import HandClock
 
 from venue.external.services import base_urls
 from venue.sources.price_path import UNIT
+from venue.sources.replay import Replay
 from venue.sources.synthetic import DEFAULT_SEED, SyntheticSource
 from venue.venue import Options, Venue
 from venue.wire.app import make_app
@@ -39,8 +40,9 @@ class World:
 
     @property
     def source(self) -> SyntheticSource:
-        assert isinstance(self.venue.source, SyntheticSource)
-        return self.venue.source
+        assert isinstance(self.venue.source, Replay)
+        assert isinstance(self.venue.source.script, SyntheticSource)
+        return self.venue.source.script
 
     @property
     def now(self) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from py_clob_client_v2.signing.hmac import build_hmac_signature
 
 from venue.auth import ApiKey, new_key
 from venue.books import Book
-from venue.schedule import Market
+from venue.market import Market
 from venue.venue import Options, Venue
 
 ZERO = "0x" + "0" * 64

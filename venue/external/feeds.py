@@ -14,8 +14,9 @@ import msgspec
 from venue.clock import SECOND, MarketClock
 from venue.external.services import named
 from venue.faults import Faults
+from venue.market import INTERVAL
 from venue.schedule import Schedule
-from venue.sources.base import INTERVAL, Priced
+from venue.sources.base import Priced
 
 DAY = 86_400
 

@@ -3,13 +3,82 @@
 from typing import Any, Protocol, runtime_checkable
 
 from venue.books import Book
-
-INTERVAL = 900
-"""Length of a market in market seconds."""
+from venue.catalogue import Catalogue
+from venue.market import Market
 
 
 class Source(Protocol):
-    """Books and outcomes of the markets on the 900-second grid of market time.
+    """Markets with their books and outcomes, as they stand at the clock's time.
+
+    `catalogue` holds what is listed. Market times are seconds since the epoch.
+    """
+
+    @property
+    def catalogue(self) -> Catalogue: ...
+
+    def info(self) -> dict[str, Any]:
+        """What this source is, for people, with its `name`."""
+        ...
+
+    def listed(self) -> list[Market]:
+        """Markets that came into the catalogue since this was last asked, oldest first."""
+        ...
+
+    def describe(self, market: Market) -> str:
+        """The market's rules, and where its data come from."""
+        ...
+
+    def origin(self, market: Market) -> str:
+        """Names the event behind a market: the same for markets that replay the same recording."""
+        ...
+
+    def book(self, market: Market) -> Book | None:
+        """The Up token's book; None if nobody knows it. Before the start the opening book stands still."""
+        ...
+
+    def book_before(self, market: Market, seconds: int) -> Book | None:
+        """The book as it was that many market seconds ago."""
+        ...
+
+    def tick(self, market: Market) -> int:
+        """The price grid in mills."""
+        ...
+
+    def next_change(self, market: Market) -> float | None:
+        """Market time of the next different book; None if there is none or nobody can know."""
+        ...
+
+    def outcome(self, market: Market) -> bool | None:
+        """Whether Up won; None until the outcome is to be published."""
+        ...
+
+    def certain(self, market: Market) -> bool:
+        """Whether `book` is the book of this moment."""
+        ...
+
+    async def confirm(self, market: Market) -> bool:
+        """Make certain of the book if it is not; False if that cannot be done."""
+        ...
+
+    async def start(self) -> None:
+        """Get ready to serve."""
+        ...
+
+    async def stop(self) -> None:
+        """Let go of what `start` opened."""
+        ...
+
+    async def run(self) -> None:
+        """Keep up with whatever the markets come from, as long as the venue runs."""
+        ...
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until something changes that `next_change` did not tell, at most so long (wall seconds)."""
+        ...
+
+
+class Script(Protocol):
+    """Books and outcomes of markets on the 900-second grid of market time, known beforehand.
 
     A market is named by `index`, its position in the schedule: 0 is the first one the venue ever started.
     Offsets are market seconds since the market's start; they may lie before 0 and beyond 900.
@@ -18,7 +87,7 @@ class Source(Protocol):
     name: str
 
     def info(self) -> dict[str, Any]:
-        """What this source is, for people: what was recorded when, licence, number of markets."""
+        """What this script is, for people: what was recorded when, licence, number of markets."""
         ...
 
     def describe(self, index: int) -> str:
@@ -42,13 +111,13 @@ class Source(Protocol):
         ...
 
     def up_wins(self, index: int) -> bool:
-        """The outcome. The server asks only when it publishes the resolution."""
+        """The outcome. It is asked for only when the resolution is published."""
         ...
 
 
 @runtime_checkable
 class Priced(Protocol):
-    """What a source has that knows the price of bitcoin too, so that the external services can be served.
+    """What a script has that knows the price of bitcoin too, so that the external services can be served.
 
     Prices are integers in units of 1e-8 USD, one for every second of a market; seconds beyond the market's
     ends belong to its neighbours.

@@ -1,21 +1,24 @@
-"""Which source a venue runs on; a state folder stays with the source, and the seed, that it began with."""
+"""Which source a venue runs on; a state folder stays with what it began with."""
 
 from pathlib import Path
 
 from venue.ledger import Ledger
-from venue.sources.base import Source
+from venue.sources.base import Script
 from venue.sources.recorded import RecordedSource
+from venue.sources.shadow.upstream import Upstream
 from venue.sources.synthetic import DEFAULT_SEED, SyntheticSource
 
-RECORDED, SYNTHETIC = "recorded", "synthetic"
-NAMES = (RECORDED, SYNTHETIC)
+RECORDED, SYNTHETIC, SHADOW = "recorded", "synthetic", "shadow"
+NAMES = (RECORDED, SYNTHETIC, SHADOW)
 
 
 class Mismatch(ValueError):
-    """A state folder was begun with another source or seed: its open markets would change their outcome."""
+    """A state folder was begun otherwise: its open markets would change their outcome, or never have one."""
 
 
-def chosen_source(name: str, seed: int | None, state: Path | None) -> Source:
+def chosen_source(
+    name: str, seed: int | None, state: Path | None, upstream: Upstream | None = None
+) -> Script | Upstream:
     """The source that was asked for.
 
     Parameters
@@ -25,36 +28,55 @@ def chosen_source(name: str, seed: int | None, state: Path | None) -> Source:
     seed : int, optional
         Of synthetic markets; by default the folder's own, or `DEFAULT_SEED` for a new one.
     state : Path, optional
-        The venue's folder, which remembers the seed.
+        The venue's folder, which remembers source, seed, and which markets are mirrored.
+    upstream : Upstream, optional
+        Of the shadow source.
 
     Raises
     ------
     Mismatch
-        If the folder was begun with another source or seed.
+        If the folder was begun with another source, seed, asset or timeframe.
     ledger.InUse, OSError
         If the folder cannot be used.
     """
     if state is not None:
         ledger = Ledger(state)
         try:
-            seed = _kept(ledger, name, seed)
+            _keep_source(ledger, name)
+            if name == SYNTHETIC:
+                seed = _kept_seed(ledger, seed)
+            if upstream is not None:
+                _keep_markets(ledger, upstream)
         finally:
             ledger.close()
-    if name == RECORDED:
-        return RecordedSource()
-    return SyntheticSource(DEFAULT_SEED if seed is None else seed)
+    if upstream is not None:
+        return upstream
+    return RecordedSource() if name == RECORDED else SyntheticSource(DEFAULT_SEED if seed is None else seed)
 
 
-def _kept(ledger: Ledger, name: str, seed: int | None) -> int | None:
-    kept = ledger.meta("seed")
-    if ledger.meta("first_start") is not None and (kept is None) is not (name == RECORDED):
-        began = RECORDED if kept is None else SYNTHETIC
+def _keep_source(ledger: Ledger, name: str) -> None:
+    began = ledger.word("source")
+    if began is None and ledger.meta("first_start") is not None:
+        # A folder of the time when it did not say so: only generated markets have a seed.
+        began = RECORDED if ledger.meta("seed") is None else SYNTHETIC
+    if began not in (None, name):
         raise Mismatch(f"it was begun with --source {began}")
-    if name == RECORDED:
-        return None
+    ledger.set_word("source", name)
+
+
+def _kept_seed(ledger: Ledger, seed: int | None) -> int:
+    kept = ledger.meta("seed")
     if kept is None:
         kept = DEFAULT_SEED if seed is None else seed
         ledger.set_meta("seed", kept)
     if seed not in (None, kept):
         raise Mismatch(f"it was begun with --seed {kept}")
     return kept
+
+
+def _keep_markets(ledger: Ledger, upstream: Upstream) -> None:
+    wanted = f"--asset {upstream.asset} --timeframe {upstream.timeframe}"
+    began = ledger.word("markets")
+    if began not in (None, wanted):
+        raise Mismatch(f"it was begun with {began}")
+    ledger.set_word("markets", wanted)

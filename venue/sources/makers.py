@@ -23,7 +23,7 @@ import msgspec
 
 from venue.amounts import CENT_MILLS, MICRO, MILL
 from venue.books import Book, Side
-from venue.sources.base import INTERVAL
+from venue.market import INTERVAL
 from venue.sources.price_path import JUMP_VARIANCE, WINDOW, PricePath, draws
 
 LAG_SECONDS = (1, 2, 3)

@@ -21,7 +21,7 @@ from itertools import accumulate
 
 import msgspec
 
-from venue.sources.base import INTERVAL
+from venue.market import INTERVAL
 
 UNIT = 10**8
 WINDOW = 60

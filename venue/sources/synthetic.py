@@ -5,7 +5,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from venue.books import Book
-from venue.sources.base import INTERVAL
+from venue.market import INTERVAL
 from venue.sources.makers import Makers
 from venue.sources.price_path import WINDOW, PricePath
 

@@ -6,8 +6,8 @@ from aiohttp import web
 
 from venue.amounts import MILL, decimal_text, price_text
 from venue.books import Book, summary
+from venue.market import Market
 from venue.refusal import Refusal
-from venue.schedule import Market
 from venue.wire import market_json
 from venue.wire.common import json_answer, json_body, paged, venue_of
 
@@ -72,7 +72,7 @@ async def market_by_token(request: web.Request) -> web.Response:
 
 @routes.get("/book")
 async def book(request: web.Request) -> web.Response:
-    return json_answer(_summary(request, _token(request)))
+    return json_answer(await _summary(request, _token(request)))
 
 
 @routes.post("/books")
@@ -82,12 +82,12 @@ async def books(request: web.Request) -> web.Response:
         raise Refusal(400, "Invalid payload")
     known = venue_of(request).schedule.by_token
     tokens = [str(row.get("token_id", "")) for row in asked]
-    return json_answer([_summary(request, token) for token in tokens if known(token) is not None])
+    return json_answer([await _summary(request, token) for token in tokens if known(token) is not None])
 
 
 @routes.get("/midpoint")
 async def midpoint(request: web.Request) -> web.Response:
-    _, standing = _book(request)
+    _, standing = await _book(request)
     if not (standing.bids and standing.asks):
         raise Refusal(404, "No orderbook exists for the requested token id")
     return json_answer({"mid": standing.mid_text})
@@ -96,7 +96,7 @@ async def midpoint(request: web.Request) -> web.Response:
 @routes.get("/price")
 async def price(request: web.Request) -> web.Response:
     """BUY is the best bid and SELL the best ask, as observed live."""
-    _, standing = _book(request)
+    _, standing = await _book(request)
     side = request.query.get("side", "").upper()
     if side not in ("BUY", "SELL"):
         raise Refusal(400, "Invalid side")
@@ -106,34 +106,34 @@ async def price(request: web.Request) -> web.Response:
 
 @routes.get("/spread")
 async def spread(request: web.Request) -> web.Response:
-    _, standing = _book(request)
+    _, standing = await _book(request)
     bid, ask = standing.best_bid, standing.best_ask
     return json_answer({"spread": "0" if bid is None or ask is None else decimal_text(ask - bid, MILL)})
 
 
 @routes.get("/last-trade-price")
 async def last_trade_price(request: web.Request) -> web.Response:
-    _book(request)
+    await _book(request)
     last = venue_of(request).exchange.last_price(_token(request))
     return json_answer({"price": "0.5" if last is None else price_text(last), "side": ""})
 
 
 @routes.get("/tick-size")
 async def tick_size(request: web.Request) -> web.Response:
-    found, _ = _book(request)
+    found = _by_token(request)
     return json_answer({"minimum_tick_size": market_json.tick_number(venue_of(request), found)})
 
 
 @routes.get("/neg-risk")
 async def neg_risk(request: web.Request) -> web.Response:
-    _book(request)
+    _by_token(request)
     return json_answer({"neg_risk": False})
 
 
 @routes.get("/fee-rate")
 async def fee_rate(request: web.Request) -> web.Response:
     """The legacy cap in basis points, not the fee: that is in Gamma's feeSchedule and in `fd`."""
-    _book(request)
+    _by_token(request)
     return json_answer({"base_fee": 1000})
 
 
@@ -146,8 +146,13 @@ def _token(request: web.Request) -> str:
     return request.query.get("token_id", "")
 
 
-def _book(request: web.Request) -> tuple[Market, Book]:
-    return venue_of(request).exchange.book(_token(request))
+async def _book(request: web.Request) -> tuple[Market, Book]:
+    return await venue_of(request).exchange.book(_token(request))
+
+
+def _by_token(request: web.Request) -> Market:
+    """The market of the asked token, for terms that hold whatever its book is."""
+    return venue_of(request).exchange.trading(_token(request))
 
 
 def _by_condition(request: web.Request) -> Market:
@@ -157,9 +162,9 @@ def _by_condition(request: web.Request) -> Market:
     return found
 
 
-def _summary(request: web.Request, token: str) -> dict[str, Any]:
+async def _summary(request: web.Request, token: str) -> dict[str, Any]:
     exchange = venue_of(request).exchange
-    found, standing = exchange.book(token)
+    found, standing = await exchange.book(token)
     last = exchange.last_price(token)
     return summary(
         standing,
@@ -168,4 +173,5 @@ def _summary(request: web.Request, token: str) -> dict[str, Any]:
         timestamp_ms=exchange.clock.wall_ms(),
         tick=exchange.tick(found),
         last_price="" if last is None else price_text(last),
+        minimum_shares=found.minimum_shares,
     )

@@ -5,8 +5,8 @@ from typing import Any
 
 from aiohttp import web
 
+from venue.market import Market
 from venue.refusal import Refusal
-from venue.schedule import Market
 from venue.venue import Venue
 from venue.wire.common import json_answer, page, venue_of
 from venue.wire.market_json import gamma_event, gamma_market

@@ -4,9 +4,9 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from venue.amounts import MILL, decimal_text
-from venue.rules import FEE_RATE
-from venue.schedule import DOWN, UP, Market
+from venue.amounts import MICRO, MILL, decimal_text
+from venue.books import Book
+from venue.market import DOWN, UP, Market
 from venue.sources.price_path import UNIT, WINDOW
 from venue.venue import Venue
 
@@ -16,12 +16,6 @@ STRIKE_AFTER = 60
 """Market seconds from the start until Gamma tells the strike, as on the real venue: about a minute."""
 ACCEPTS_BEFORE = 23 * 3600 + 52 * 60
 """A market is listed about a day ahead: seconds from accepting orders to the start, as in a live sample."""
-RESOLUTION_SOURCE = "https://data.chain.link/streams/btc-usd-twap-60s-streams"
-RULES = (
-    'This market will resolve to "Up" if the time-weighted average price of Bitcoin at the end of the '
-    'time range in the title is greater than or equal to the price at its beginning, otherwise to "Down".'
-)
-FEE_SCHEDULE = {"exponent": 1, "rate": float(FEE_RATE), "takerOnly": True, "rebateRate": 0.2}
 
 
 def iso(seconds: float) -> str:
@@ -53,13 +47,14 @@ def outcome_prices(venue: Venue, market: Market) -> tuple[str, str]:
 def gamma_event(venue: Venue, market: Market) -> dict[str, Any]:
     """The event around a market, without its markets."""
     closed = venue.exchange.resolved(market)
+    series = f"{market.asset}-up-or-down-{market.timeframe}"
     return {
         "id": str(market.start),
         "ticker": market.slug,
         "slug": market.slug,
         "title": market.question,
-        "description": f"{RULES} {venue.source.describe(market.index)}",
-        "resolutionSource": RESOLUTION_SOURCE,
+        "description": venue.source.describe(market),
+        "resolutionSource": market.resolution_source,
         "startDate": iso(market.start - ACCEPTS_BEFORE),
         "creationDate": iso(market.start - ACCEPTS_BEFORE),
         "endDate": iso(market.end),
@@ -70,8 +65,8 @@ def gamma_event(venue: Venue, market: Market) -> dict[str, Any]:
         "archived": False,
         "negRisk": False,
         "enableOrderBook": True,
-        "seriesSlug": "btc-up-or-down-15m",
-        "series": [{"id": "10192", "slug": "btc-up-or-down-15m", "recurrence": "15m"}],
+        "seriesSlug": series,
+        "series": [{"id": "10192", "slug": series, "recurrence": market.timeframe}],
         **_settlement_prices(venue, market),
     }
 
@@ -97,10 +92,10 @@ def gamma_market(venue: Venue, market: Market) -> dict[str, Any]:
         "conditionId": market.condition_id,
         "questionID": market.question_id,
         "slug": market.slug,
-        "description": f"{RULES} {venue.source.describe(market.index)}",
+        "description": venue.source.describe(market),
         # Not Polymarket's: lets statistics see that a recording was shown before.
-        "practiceOrigin": venue.source.origin(market.index),
-        "resolutionSource": RESOLUTION_SOURCE,
+        "practiceOrigin": venue.source.origin(market),
+        "resolutionSource": market.resolution_source,
         "version": "v1",
         "outcomes": json.dumps([UP, DOWN]),
         "outcomePrices": json.dumps(list(outcome_prices(venue, market))),
@@ -112,19 +107,12 @@ def gamma_market(venue: Venue, market: Market) -> dict[str, Any]:
         "enableOrderBook": True,
         "negRisk": False,
         "orderPriceMinTickSize": tick_number(venue, market),
-        "orderMinSize": 5,
+        "orderMinSize": _number(market.minimum_shares),
         "secondsDelay": 0,
         "umaResolutionStatuses": "[]",
-        "cryptoMarketConfigId": "btc-15m-twap-60",
-        "cryptoMarketConfig": {
-            "id": "btc-15m-twap-60",
-            "asset": "btc",
-            "duration": "15m",
-            "twapEnabled": True,
-            "twapLookbackSeconds": 60,
-        },
+        **_rule(market),
         **_dates(market),
-        **_fees(),
+        **_fees(market),
         **_stale_quote(venue, market),
         "events": [gamma_event(venue, market)],
     }
@@ -132,6 +120,20 @@ def gamma_market(venue: Venue, market: Market) -> dict[str, Any]:
         body["umaResolutionStatus"] = "resolved"
         body["closedTime"] = _closed_time(resolution[1])
     return body
+
+
+def _rule(market: Market) -> dict[str, Any]:
+    config = f"{market.asset}-{market.timeframe}-twap-60"
+    return {
+        "cryptoMarketConfigId": config,
+        "cryptoMarketConfig": {
+            "id": config,
+            "asset": market.asset,
+            "duration": market.timeframe,
+            "twapEnabled": True,
+            "twapLookbackSeconds": 60,
+        },
+    }
 
 
 def _dates(market: Market) -> dict[str, str]:
@@ -145,19 +147,20 @@ def _dates(market: Market) -> dict[str, str]:
     }
 
 
-def _fees() -> dict[str, Any]:
+def _fees(market: Market) -> dict[str, Any]:
+    rate = float(market.fee_rate)
     return {
         "makerBaseFee": 1000,
         "takerBaseFee": 1000,
         "feesEnabled": True,
         "feeType": "crypto_fees_v2",
-        "feeSchedule": FEE_SCHEDULE,
+        "feeSchedule": {"exponent": 1, "rate": rate, "takerOnly": True, "rebateRate": 0.2},
         "makerRebatesFeeShareBps": 10000,
     }
 
 
 def _stale_quote(venue: Venue, market: Market) -> dict[str, Any]:
-    old = venue.source.book(market.index, max(0.0, venue.exchange.offset(market) - STALE_SECONDS))
+    old = venue.source.book_before(market, STALE_SECONDS) or Book()
     quote = {"bestBid": old.best_bid, "bestAsk": old.best_ask}
     return {name: price / MILL for name, price in quote.items() if price is not None}
 
@@ -192,12 +195,12 @@ def clob_market(venue: Venue, market: Market) -> dict[str, Any]:
         "archived": False,
         "accepting_orders": venue.exchange.accepting(market),
         "accepting_order_timestamp": iso(market.start - ACCEPTS_BEFORE),
-        "minimum_order_size": 5,
+        "minimum_order_size": _number(market.minimum_shares),
         "minimum_tick_size": tick_number(venue, market),
         "condition_id": market.condition_id,
         "question_id": market.question_id,
         "question": market.question,
-        "description": f"{RULES} {venue.source.describe(market.index)}",
+        "description": venue.source.describe(market),
         "market_slug": market.slug,
         "end_date_iso": iso(market.end),
         "game_start_time": iso(market.start),
@@ -224,14 +227,19 @@ def clob_info(venue: Venue, market: Market) -> dict[str, Any]:
         "c": market.condition_id,
         "t": [{"t": market.up_token, "o": UP}, {"t": market.down_token, "o": DOWN}],
         "mts": tick_number(venue, market),
-        "mos": 5,
+        "mos": _number(market.minimum_shares),
         "mbf": 1000,
         "tbf": 1000,
-        "fd": {"r": float(FEE_RATE), "e": 1, "to": True},
+        "fd": {"r": float(market.fee_rate), "e": 1, "to": True},
         "nr": False,
         "itode": True,
         "oas": 0,
     }
+
+
+def _number(amount: int) -> int | float:
+    """Micro units as the shortest JSON number."""
+    return amount // MICRO if amount % MICRO == 0 else amount / MICRO
 
 
 def decimal_shares(amount: int) -> float:

@@ -55,14 +55,15 @@ async def clock(request: web.Request) -> web.Response:
 @routes.get("/practice/info")
 async def info(request: web.Request) -> web.Response:
     venue = venue_of(request)
-    market = venue.schedule.at(int(venue.clock.market_s()) // 900 * 900)
+    now = venue.clock.market_s()
+    running = [market.slug for market in venue.schedule if market.start <= now < market.end]
     return json_answer(
         {
             "clock": venue.clock.wire(),
             "source": venue.source.info(),
             "redeem": venue.options.redeem,
             "first_start": venue.schedule.first_start,
-            "current": None if market is None else market.slug,
+            "current": running[0] if running else None,
             "faults": {name: {"does": s.does, "parameters": s.defaults} for name, s in CATALOG.items()},
         }
     )

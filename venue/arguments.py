@@ -1,0 +1,190 @@
+"""The command line of ``python -m venue``: every option checked, those of one source refused with another."""
+
+import argparse
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from venue.amounts import micro
+from venue.sources.choice import NAMES, RECORDED, SHADOW, SYNTHETIC
+from venue.sources.shadow.upstream import Upstream
+from venue.sources.synthetic import DEFAULT_SEED
+from venue.venue import Options
+
+INTERVALS = {"5m": 300, "15m": 900, "4h": 14_400}
+"""Lengths of the up/down markets in seconds, by the name in their slugs."""
+SPEED = 15.0
+SCRIPTED = ("speed", "start_at", "first", "real_time")
+"""Options that move a script; a mirror runs when its upstream does."""
+MIRRORED = ("upstream_gamma", "upstream_clob", "upstream_ws", "asset", "timeframe")
+
+
+def read_arguments(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+    """The options given, and the parser that turns what is wrong with them into an exit with code 2."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    wrong = _misplaced(given)
+    if wrong is not None:
+        parser.error(wrong)
+    return parser, given
+
+
+def options_of(given: argparse.Namespace) -> Options:
+    """How the venue is run."""
+    unhurried = given.source == SHADOW or given.real_time
+    return Options(
+        speed=1.0 if unhurried else given.speed or SPEED,
+        state=given.state,
+        balance=given.balance,
+        start_at=given.start_at,
+        first=given.first or 0,
+        real_time=unhurried,
+        redeem=given.redeem,
+        external_lag=given.external_lag,
+    )
+
+
+def upstream_of(given: argparse.Namespace) -> Upstream | None:
+    """The venue to mirror; None for a source of its own markets."""
+    if given.source != SHADOW:
+        return None
+    timeframe = given.timeframe or "15m"
+    return Upstream(
+        gamma=given.upstream_gamma,
+        clob=given.upstream_clob,
+        ws=given.upstream_ws,
+        asset=given.asset or "btc",
+        timeframe=timeframe,
+        interval=INTERVALS[timeframe],
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m venue",
+        description="Polymarket's protocol on 127.0.0.1, to practise on. Prints one JSON line when ready.",
+    )
+    parser.add_argument("--source", choices=NAMES, default=RECORDED, help="where books come from (recorded)")
+    parser.add_argument("--port", type=_port, default=0, help="TCP port; 0 takes a free one (0)")
+    parser.add_argument("--state", type=Path, help="folder that survives a restart; in memory if absent")
+    parser.add_argument("--balance", type=_balance, default=1000 * 10**6, help="a new account's pUSD (1000)")
+    parser.add_argument(
+        "--redeem", choices=("auto", "manual"), default="auto", help="whether winners are paid at once (auto)"
+    )
+    parser.add_argument("--exit-with-stdin", action="store_true", help="stop when stdin is closed")
+    parser.add_argument("--verbose", action="store_true", help="log every request to stderr")
+    scripted = parser.add_argument_group("recorded and synthetic markets")
+    scripted.add_argument("--speed", type=_speed, help="market seconds a wall second (15)")
+    scripted.add_argument(
+        "--real-time",
+        action="store_true",
+        default=None,
+        help="market time is the machine's: the running market is half over by now, as at the real venue",
+    )
+    scripted.add_argument(
+        "--start-at", type=_second, help="begin at this second of the next market, 0 to 899"
+    )
+    scripted.add_argument(
+        "--first", type=_index, help="the source's market that a new state begins with, from 0 (0)"
+    )
+    scripted.add_argument(
+        "--seed",
+        type=_seed,
+        help=f"synthetic markets: their seed; a state folder keeps its own ({DEFAULT_SEED})",
+    )
+    scripted.add_argument(
+        "--external-lag",
+        action="store_true",
+        help="synthetic markets: relays of the settlement price are as late as the real ones",
+    )
+    mirrored = parser.add_argument_group("shadow: the live markets of another venue, orders on paper")
+    mirrored.add_argument("--upstream-gamma", type=_http, metavar="URL", help="its catalogue")
+    mirrored.add_argument("--upstream-clob", type=_http, metavar="URL", help="its order API")
+    mirrored.add_argument("--upstream-ws", type=_ws, metavar="URL", help="its sockets, up to /ws/")
+    mirrored.add_argument("--asset", type=_asset, help="btc, eth, sol … (btc)")
+    mirrored.add_argument("--timeframe", choices=tuple(INTERVALS), help="length of the markets (15m)")
+    return parser
+
+
+def _misplaced(given: argparse.Namespace) -> str | None:
+    """What is wrong with an option beside this source."""
+    if given.source != SYNTHETIC and (given.seed is not None or given.external_lag):
+        option = "--external-lag" if given.external_lag else "--seed"
+        return f"{option}: {given.source} markets have none; use it with --source {SYNTHETIC}"
+    named = vars(given)
+    if given.real_time and (given.speed or 1.0, given.start_at) != (1.0, None):
+        return "--real-time: it has the machine's pace and place; leave out --speed and --start-at"
+    if given.source != SHADOW:
+        foreign = [name for name in MIRRORED if named[name] is not None]
+        return (
+            f"{_flag(foreign[0])}: only a mirror has one; use it with --source {SHADOW}" if foreign else None
+        )
+    moved = [name for name in SCRIPTED if named[name] is not None and (name, named[name]) != ("speed", 1.0)]
+    if moved:
+        return f"{_flag(moved[0])}: a mirror runs when its upstream does; leave it out"
+    missing = [name for name in MIRRORED[:3] if named[name] is None]
+    return f"--source {SHADOW} needs {_flag(missing[0])}: where the mirrored venue is" if missing else None
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _number(text: str, low: float, high: float, what: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what} from {low:g} to {high:g}")
+    return value
+
+
+def _speed(text: str) -> float:
+    return _number(text, 0.01, 10_000, "a speed")
+
+
+def _port(text: str) -> int:
+    return int(_number(text, 0, 65_535, "a port"))
+
+
+def _index(text: str) -> int:
+    return int(_number(text, 0, 10_000, "a market"))
+
+
+def _seed(text: str) -> int:
+    return int(_number(text, 0, 2**31 - 1, "a seed"))
+
+
+def _second(text: str) -> int:
+    return int(_number(text, 0, 899, "a second of a market"))
+
+
+def _balance(text: str) -> int:
+    try:
+        amount = micro(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    if amount < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is negative: give an amount of pUSD from 0 up")
+    return amount
+
+
+def _http(text: str) -> str:
+    return _url(text, "http", "https").rstrip("/")
+
+
+def _ws(text: str) -> str:
+    return _url(text, "ws", "wss").rstrip("/") + "/"
+
+
+def _url(text: str, *schemes: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in schemes or not parts.hostname:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address like {schemes[-1]}://host/path")
+    return text
+
+
+def _asset(text: str) -> str:
+    if not (text.isascii() and text.isalnum() and text.islower()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an asset as in a market's slug: btc, eth, sol")
+    return text

@@ -1,0 +1,54 @@
+"""The markets that a venue knows, by every name they have; which of them are still without an outcome."""
+
+from collections.abc import Iterator
+
+from venue.market import Market
+
+
+class Catalogue:
+    """All markets from the first one that the venue ever started to the last one listed.
+
+    Parameters
+    ----------
+    first_start : int
+        Start of the first market, in market seconds since the epoch.
+    """
+
+    def __init__(self, first_start: int) -> None:
+        self.first_start = first_start
+        self._by_start: dict[int, Market] = {}
+        self._by_slug: dict[str, Market] = {}
+        self._by_token: dict[str, Market] = {}
+        self._by_condition: dict[str, Market] = {}
+        self._open: dict[int, Market] = {}
+
+    def add(self, market: Market) -> None:
+        """List a market."""
+        self._by_start[market.start] = market
+        self._by_slug[market.slug] = market
+        self._by_condition[market.condition_id] = market
+        self._by_token.update(dict.fromkeys(market.tokens, market))
+        self._open[market.start] = market
+
+    def close(self, start: int) -> None:
+        """A market has its outcome."""
+        self._open.pop(start, None)
+
+    def unresolved(self) -> list[Market]:
+        """Markets without an outcome, oldest first."""
+        return [self._open[start] for start in sorted(self._open)]
+
+    def at(self, start: int) -> Market | None:
+        return self._by_start.get(start)
+
+    def by_slug(self, slug: str) -> Market | None:
+        return self._by_slug.get(slug)
+
+    def by_token(self, token: str) -> Market | None:
+        return self._by_token.get(token)
+
+    def by_condition(self, condition_id: str) -> Market | None:
+        return self._by_condition.get(condition_id)
+
+    def __iter__(self) -> Iterator[Market]:
+        return iter(self._by_start.values())

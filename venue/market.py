@@ -1,0 +1,58 @@
+"""What a market is: its place in time, its names, and the terms that it trades on."""
+
+from decimal import Decimal
+
+import msgspec
+
+from venue.amounts import MICRO
+
+INTERVAL = 900
+"""Length of a replayed market in market seconds."""
+
+UP, DOWN = "Up", "Down"
+
+FEE_RATE = Decimal("0.07")
+"""Crypto markets' taker fee rate."""
+MINIMUM_SHARES = 5 * MICRO
+"""The least size of an order that may rest."""
+RESOLUTION_SOURCE = "https://data.chain.link/streams/btc-usd-twap-60s-streams"
+
+
+class Market(msgspec.Struct, frozen=True):
+    """A market. `start` in market seconds since the epoch, the key by which a venue knows it.
+
+    `minimum_shares` in micro shares. `index` and `resolution_delay` are those of a scripted market: its
+    place in the script, and the market seconds from its end to its resolution.
+    """
+
+    start: int
+    slug: str
+    condition_id: str
+    question_id: str
+    up_token: str
+    down_token: str
+    question: str
+    index: int = 0
+    resolution_delay: int = 0
+    interval: int = INTERVAL
+    asset: str = "btc"
+    timeframe: str = "15m"
+    fee_rate: Decimal = FEE_RATE
+    minimum_shares: int = MINIMUM_SHARES
+    resolution_source: str = RESOLUTION_SOURCE
+    description: str = ""
+
+    @property
+    def end(self) -> int:
+        return self.start + self.interval
+
+    @property
+    def tokens(self) -> tuple[str, str]:
+        return self.up_token, self.down_token
+
+    def sibling(self, token: str) -> str:
+        """The market's other token."""
+        return self.down_token if token == self.up_token else self.up_token
+
+    def outcome_of(self, token: str) -> str:
+        return UP if token == self.up_token else DOWN

@@ -1,0 +1,146 @@
+"""Reads what the upstream says of a market: its terms, or why it is left alone, and its outcome."""
+
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+
+from venue.amounts import CENT_MILLS, micro
+from venue.market import DOWN, UP, Market
+from venue.sources.shadow.upstream import Upstream
+
+TICKS = {"0.01": CENT_MILLS, "0.001": 1}
+"""Price grids in mills whose rounding rules are known."""
+
+
+class NotUnderstood(Exception):
+    """Something about a market is not what this venue's rules are made for."""
+
+
+class _Fees(msgspec.Struct):
+    rate: float
+    exponent: float = 1
+    takerOnly: bool = True
+
+
+class _Market(msgspec.Struct):
+    slug: str
+    conditionId: str
+    outcomes: str
+    clobTokenIds: str
+    orderPriceMinTickSize: float
+    orderMinSize: float
+    questionID: str = ""
+    question: str = ""
+    description: str = ""
+    resolutionSource: str = ""
+    version: str = "v1"
+    negRisk: bool = False
+    enableOrderBook: bool = True
+    feesEnabled: bool = True
+    feeSchedule: _Fees | None = None
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A market with the price grid that it has at the moment of the reading, in mills."""
+
+    market: Market
+    tick: int
+
+
+def listed(row: dict[str, Any], upstream: Upstream, start: int) -> Listed:
+    """The market that a Gamma object describes; Up and Down are told apart by their labels.
+
+    Raises
+    ------
+    NotUnderstood
+        With the field and the value that stand in the way.
+    """
+    try:
+        known = msgspec.convert(row, _Market)
+        names = msgspec.json.decode(known.outcomes, type=list[str])
+        tokens = dict(zip(names, msgspec.json.decode(known.clobTokenIds, type=list[str]), strict=True))
+        minimum = micro(known.orderMinSize)
+    except ValueError as error:
+        raise NotUnderstood(f"it is malformed: {error}") from error
+    _check(known, upstream.slug(start), names)
+    return Listed(
+        Market(
+            start=start,
+            slug=known.slug,
+            condition_id=known.conditionId,
+            question_id=known.questionID,
+            up_token=tokens[UP],
+            down_token=tokens[DOWN],
+            question=known.question,
+            interval=upstream.interval,
+            asset=upstream.asset,
+            timeframe=upstream.timeframe,
+            fee_rate=_fee_rate(known),
+            minimum_shares=minimum,
+            resolution_source=known.resolutionSource,
+            description=known.description,
+        ),
+        tick_of(known.orderPriceMinTickSize),
+    )
+
+
+def tick_of(value: object) -> int:
+    """A price grid in mills, from a number or a text.
+
+    Raises
+    ------
+    NotUnderstood
+    """
+    try:
+        tick = TICKS.get(str(Decimal(str(value)).normalize()))
+    except InvalidOperation:
+        tick = None
+    if tick is None:
+        raise NotUnderstood(f"its tick size is {value}, not one of {', '.join(TICKS)}")
+    return tick
+
+
+def gamma_outcome(row: dict[str, Any]) -> bool | None:
+    """Whether Up won, as a Gamma object says it: closed, one price exactly 1 and the other 0."""
+    if row.get("closed") is not True:
+        return None
+    try:
+        names = msgspec.json.decode(str(row.get("outcomes")), type=list[str])
+        texts = msgspec.json.decode(str(row.get("outcomePrices")), type=list[str])
+        prices = dict(zip(names, map(Decimal, texts), strict=True))
+    except (ValueError, InvalidOperation):
+        return None
+    up, down = prices.get(UP), prices.get(DOWN)
+    return up == 1 if {up, down} == {Decimal(0), Decimal(1)} else None
+
+
+def clob_outcome(row: dict[str, Any]) -> bool | None:
+    """Whether Up won, as the order API says it: exactly one token is the winner."""
+    tokens = row.get("tokens")
+    if not isinstance(tokens, list):
+        return None
+    won = [row.get("outcome") for row in tokens if isinstance(row, dict) and row.get("winner") is True]
+    return won == [UP] if won in ([UP], [DOWN]) else None
+
+
+def _check(known: _Market, slug: str, names: list[str]) -> None:
+    wrong = {
+        f"its slug is {known.slug}": known.slug != slug,
+        f"its outcomes are {names}, not Up and Down": sorted(names) != [DOWN, UP],
+        f"it is of protocol version {known.version}, only v1 is understood": known.version != "v1",
+        "it is a negRisk market": known.negRisk,
+        "it has no order book": not known.enableOrderBook,
+    }
+    for reason, holds in wrong.items():
+        if holds:
+            raise NotUnderstood(reason)
+
+
+def _fee_rate(known: _Market) -> Decimal:
+    if not known.feesEnabled:
+        return Decimal(0)
+    fees = known.feeSchedule
+    if fees is None or fees.exponent != 1 or not fees.takerOnly or not 0 <= fees.rate < 1:
+        raise NotUnderstood(f"its fees are {fees}, not rate × p × (1 − p) of takers")
+    return Decimal(str(fees.rate))

@@ -1,0 +1,200 @@
+"""One market's book as the upstream tells it, and whether it can be believed. Pure: it is told and asked."""
+
+import logging
+from typing import Any, Literal
+
+import msgspec
+
+from venue.amounts import MILL, micro
+from venue.books import Book, Side
+from venue.clock import SECOND
+from venue.market import Market
+from venue.sources.shadow.listing import NotUnderstood, tick_of
+
+log = logging.getLogger("venue.shadow")
+
+STALE_NS = 3 * SECOND
+"""A running market's book changes several times a second; after this much silence it is asked for instead."""
+
+
+class _Level(msgspec.Struct):
+    price: str
+    size: str
+
+
+class _Book(msgspec.Struct):
+    bids: list[_Level]
+    asks: list[_Level]
+    timestamp: str
+    tick_size: str | float | None = None
+
+
+class _Change(msgspec.Struct):
+    asset_id: str
+    price: str
+    size: str
+    side: Literal["BUY", "SELL"]
+    best_bid: str | None = None
+    best_ask: str | None = None
+
+
+class _Changes(msgspec.Struct):
+    price_changes: list[_Change]
+    timestamp: str
+
+
+class _Tick(msgspec.Struct):
+    new_tick_size: str
+
+
+class Mirror:
+    """The book of a market's Up token; the Down token's is its mirror image.
+
+    It is in doubt until the present connection has told a whole book, after a change that does not fit,
+    and after `STALE_NS` without a word about the market.
+    """
+
+    def __init__(self, market: Market, tick: int) -> None:
+        self.market = market
+        self.tick = tick
+        self.book: Book | None = None
+        self._bids: dict[int, int] = {}
+        self._asks: dict[int, int] = {}
+        self.streamed = False
+        """Whether the present connection has told a whole book."""
+        self._broken = ""
+        self.heard_ns = 0
+        self._stamp_ms = 0
+
+    # --- can it be believed? -----------------------------------------------------------------
+
+    def certain(self, now_ns: int) -> bool:
+        """Whether the book is the upstream's of this moment."""
+        return self.doubt(now_ns) == ""
+
+    def doubt(self, now_ns: int) -> str:
+        """Why the book may be another one; empty if it is certain."""
+        if not self.streamed:
+            return "the stream has not told it yet"
+        return self._broken or ("the stream is silent" if self.silent(now_ns) else "")
+
+    def silent(self, now_ns: int) -> bool:
+        """Whether the stream has not mentioned the market for a while; a clock that was set back counts."""
+        return not 0 <= now_ns - self.heard_ns <= STALE_NS
+
+    @property
+    def broken(self) -> bool:
+        """Whether a change did not fit the book, so that the stream alone cannot mend it."""
+        return bool(self._broken)
+
+    def disconnected(self) -> None:
+        """The connection that told the book is gone."""
+        self.streamed = False
+
+    # --- what the upstream says --------------------------------------------------------------
+
+    def read(self, row: dict[str, Any]) -> bool:
+        """Take a book that was asked for; whether it differs from what was known.
+
+        Raises
+        ------
+        NotUnderstood
+        """
+        before = self.book
+        self._replace(row)
+        return self.book != before
+
+    def hear(self, event: dict[str, Any], now_ns: int) -> None:
+        """Take an event of the stream about the market."""
+        self.heard_ns = now_ns
+        try:
+            self._take(event)
+        except NotUnderstood as error:
+            self._break(str(error))
+        except ValueError as error:
+            self._break(f"a {event.get('event_type')} event cannot be read: {error}")
+
+    def _take(self, event: dict[str, Any]) -> None:
+        kind = event.get("event_type")
+        if kind == "price_change":
+            self._change(msgspec.convert(event, _Changes))
+        elif kind == "tick_size_change":
+            self.tick = tick_of(msgspec.convert(event, _Tick).new_tick_size)
+            # Levels off the new grid are about to go; the whole book follows.
+            self._break("its tick size changed")
+        elif kind == "book" and event.get("asset_id") == self.market.up_token:
+            self._replace(event)
+            self.streamed = True
+
+    def _replace(self, row: dict[str, Any]) -> None:
+        try:
+            told = msgspec.convert(row, _Book)
+            bids, asks = _levels(told.bids), _levels(told.asks)
+            stamp = int(told.timestamp)
+        except ValueError as error:
+            raise NotUnderstood(f"its book cannot be read: {error}") from error
+        if told.tick_size is not None:
+            self.tick = tick_of(told.tick_size)
+        self._bids, self._asks, self._stamp_ms = bids, asks, stamp
+        self._broken = ""
+        self._show()
+
+    def _change(self, told: _Changes) -> None:
+        # What was under way when the whole book was told is in it already.
+        if self.book is None or int(told.timestamp) < self._stamp_ms:
+            return
+        own = [change for change in told.price_changes if change.asset_id == self.market.up_token]
+        for change in own:
+            levels = self._bids if change.side == "BUY" else self._asks
+            price, size = _mills(change.price), micro(change.size)
+            if size > 0:
+                levels[price] = size
+            else:
+                levels.pop(price, None)
+        self._show()
+        if own and not self._fits(own[-1]):
+            self._break("its best prices are not those that the stream tells: a change is missing")
+
+    def _fits(self, last: _Change) -> bool:
+        """Whether the best prices after a change are those that came with it."""
+        assert self.book is not None
+        pairs = ((last.best_bid, self.book.best_bid), (last.best_ask, self.book.best_ask))
+        return all(told is None or _best(told) == known for told, known in pairs)
+
+    def _show(self) -> None:
+        self.book = Book(bids=_sorted(self._bids, reverse=True), asks=_sorted(self._asks))
+        if self.book.crossed:
+            self._break("its book is crossed")
+
+    def _break(self, reason: str) -> None:
+        if not self._broken:
+            log.warning("%s: %s", self.market.slug, reason)
+        self._broken = reason
+
+
+def _sorted(levels: dict[int, int], *, reverse: bool = False) -> Side:
+    return tuple(sorted(levels.items(), reverse=reverse))
+
+
+def _levels(rows: list[_Level]) -> dict[int, int]:
+    return {_mills(row.price): size for row in rows if (size := micro(row.size)) > 0}
+
+
+def _mills(text: str) -> int:
+    """A price in mills.
+
+    Raises
+    ------
+    ValueError
+        If it is no price between 0 and 1 on the finest grid.
+    """
+    price, rest = divmod(micro(text), MILL)
+    if rest or not 0 < price < MILL:
+        raise ValueError(f"not a price: {text!r}")
+    return price
+
+
+def _best(text: str) -> int | None:
+    """A best price as it comes with a change; empty, 0 or 1 where that side of the book is empty."""
+    price = micro(text or "0") // MILL
+    return price if 0 < price < MILL else None

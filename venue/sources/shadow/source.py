@@ -1,0 +1,308 @@
+"""The shadow source: another venue's live books, fees and official outcomes, for orders on paper."""
+
+import asyncio
+import logging
+from typing import Any
+
+from venue.books import Book
+from venue.catalogue import Catalogue
+from venue.clock import SECOND, MarketClock
+from venue.ledger import Ledger
+from venue.market import Market
+from venue.sources.shadow.listing import NotUnderstood, clob_outcome, gamma_outcome, listed
+from venue.sources.shadow.mirror import Mirror
+from venue.sources.shadow.stream import Stream
+from venue.sources.shadow.upstream import Reader, Unreachable, Upstream
+
+log = logging.getLogger("venue.shadow")
+
+AHEAD = 4
+"""Markets that are mirrored before they start: the next one is subscribed long before the running ends."""
+LOOK_SECONDS = 3.0
+"""Between two looks at what is due; Gamma is asked no more often than this."""
+FAR_SECONDS = 60.0
+"""Between two questions for markets that are neither running nor next."""
+PATIENCE = 20
+"""An outcome is asked for again after this fraction of the time it has been missing..."""
+RAREST_SECONDS = 60.0
+"""...but at least so often."""
+BATCH = 20
+"""Markets in one question to Gamma."""
+QUIET_NS = 10 * SECOND
+"""A running market's book is compared after so much silence: who is quiet, the market or the stream?"""
+KEPT_SECONDS = 900
+"""An ended market stays subscribed so long, for the event of its resolution."""
+SHORTEST_WAIT = 0.01
+
+
+class ShadowSource:
+    """Mirrors the running and the coming markets of an upstream.
+
+    Parameters
+    ----------
+    upstream : Upstream
+        Where it is, and which markets.
+    clock : MarketClock
+        The venue's, which runs at the machine's pace.
+    ledger : Ledger
+        Remembers the markets, so that they can be settled whenever their outcome is seen.
+    """
+
+    def __init__(self, upstream: Upstream, clock: MarketClock, ledger: Ledger) -> None:
+        self._upstream = upstream
+        self._clock = clock
+        self._ledger = ledger
+        self._reader = Reader(upstream)
+        self._stream = Stream(
+            lambda: self._reader.session, f"{upstream.ws}market", self._heard, self._disconnected
+        )
+        self._mirrors: dict[int, Mirror] = {}
+        self._by_condition: dict[str, Mirror] = {}
+        self._outcomes: dict[int, bool] = {}
+        self._new: list[Market] = []
+        self._reasons: dict[str, str] = {}
+        self._asked: dict[int, float] = {}
+        self._compared_ns: dict[int, int] = {}
+        self._changed = asyncio.Event()
+        known = ledger.markets()
+        self.catalogue = Catalogue(known[0].start if known else self._running_start())
+        for market in known:
+            self.catalogue.add(market)
+
+    # --- what the server asks ----------------------------------------------------------------
+
+    def info(self) -> dict[str, Any]:
+        upstream, now = self._upstream, self._clock.wall_ns()
+        return {
+            "name": "shadow",
+            "note": f"the live books of {upstream.clob}; orders are on paper",
+            "asset": upstream.asset,
+            "timeframe": upstream.timeframe,
+            "upstream": {"gamma": upstream.gamma, "clob": upstream.clob, "ws": upstream.ws},
+            "doubts": {mirror.market.slug: mirror.doubt(now) for mirror in self._mirrors.values()},
+        }
+
+    def listed(self) -> list[Market]:
+        new, self._new = self._new, []
+        return new
+
+    def describe(self, market: Market) -> str:
+        return (
+            f"{market.description} Practice market: mirrors {market.slug} of {self._upstream.clob}.".strip()
+        )
+
+    def origin(self, market: Market) -> str:
+        return market.slug
+
+    def book(self, market: Market) -> Book | None:
+        mirror = self._mirrors.get(market.start)
+        return None if mirror is None else mirror.book
+
+    def book_before(self, market: Market, seconds: int) -> Book | None:
+        """The present one: what was is not kept."""
+        del seconds
+        return self.book(market)
+
+    def tick(self, market: Market) -> int:
+        return self._mirrors[market.start].tick if market.start in self._mirrors else 1
+
+    def next_change(self, market: Market) -> float | None:
+        """Nobody can know."""
+        del market
+        return None
+
+    def outcome(self, market: Market) -> bool | None:
+        return self._outcomes.get(market.start)
+
+    def certain(self, market: Market) -> bool:
+        mirror = self._mirrors.get(market.start)
+        return mirror is not None and mirror.certain(self._clock.wall_ns())
+
+    async def confirm(self, market: Market) -> bool:
+        """Read the book from `/book` if the mirror is in doubt; False if that fails too."""
+        mirror = self._mirrors.get(market.start)
+        if mirror is None:
+            return False
+        return mirror.certain(self._clock.wall_ns()) or await self._read(mirror)
+
+    # --- running -----------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """See that the upstream is there, list its markets, and learn what was settled meanwhile.
+
+        Raises
+        ------
+        Unreachable
+            If any of its three services does not answer.
+        """
+        await self._reader.check()
+        await self._stream.check()
+        await self.look_for_markets()
+        await self.look_for_outcomes()
+
+    async def stop(self) -> None:
+        await self._reader.close()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._stream.run())
+            group.create_task(self._look())
+
+    async def wait(self, seconds: float) -> None:
+        await asyncio.sleep(SHORTEST_WAIT)
+        try:
+            await asyncio.wait_for(self._changed.wait(), seconds)
+        except TimeoutError:
+            return
+        self._changed.clear()
+
+    async def _look(self) -> None:
+        while True:
+            await self.look_for_markets()
+            await self.look_for_outcomes()
+            await self.look_at_doubts()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    # --- markets -----------------------------------------------------------------------------
+
+    async def look_for_markets(self) -> None:
+        """List the running and the coming markets that are not mirrored yet, and let the old ones go."""
+        now, running = self._clock.market_s(), self._running_start()
+        for mirror in list(self._mirrors.values()):
+            market = mirror.market
+            if market.start in self._outcomes or now > market.end + KEPT_SECONDS:
+                await self._let_go(mirror)
+        starts = [running + k * self._upstream.interval for k in range(AHEAD + 1)]
+        missing = [start for start in starts if start not in self._mirrors]
+        far = running + self._upstream.interval
+        due = [start for start in missing if start <= far or self._due(start, FAR_SECONDS)]
+        if not due:
+            return
+        try:
+            rows = await self._reader.gamma_markets([self._upstream.slug(s) for s in missing], closed=False)
+        except Unreachable as error:
+            log.warning("no look for new markets: %s", error)
+            return
+        by_slug = {row.get("slug"): row for row in rows}
+        for start in missing:
+            self._asked[start] = now
+            row = by_slug.get(self._upstream.slug(start))
+            if row is not None:
+                await self._list(row, start)
+
+    async def _list(self, row: dict[str, Any], start: int) -> None:
+        try:
+            found = listed(row, self._upstream, start)
+        except NotUnderstood as error:
+            self._refuse(self._upstream.slug(start), str(error))
+            return
+        market = found.market
+        if self.catalogue.at(start) is None:
+            self._new.append(market)
+        self._ledger.add_market(market)
+        self.catalogue.add(market)
+        mirror = Mirror(market, found.tick)
+        self._mirrors[start] = self._by_condition[market.condition_id] = mirror
+        await self._stream.subscribe(market.tokens)
+
+    def _refuse(self, slug: str, reason: str) -> None:
+        """A market that is not understood is not listed: for whoever orders in it it does not exist."""
+        if self._reasons.get(slug) != reason:
+            self._reasons[slug] = reason
+            log.warning("%s is not tradable here: %s", slug, reason)
+
+    async def _let_go(self, mirror: Mirror) -> None:
+        market = mirror.market
+        del self._mirrors[market.start], self._by_condition[market.condition_id]
+        self._compared_ns.pop(market.start, None)
+        await self._stream.unsubscribe(market.tokens)
+
+    def _running_start(self) -> int:
+        interval = self._upstream.interval
+        return int(self._clock.market_s()) // interval * interval
+
+    # --- books -------------------------------------------------------------------------------
+
+    def _heard(self, event: dict[str, Any]) -> None:
+        mirror = self._by_condition.get(str(event.get("market")))
+        if mirror is None:
+            return
+        if event.get("event_type") == "market_resolved":
+            self._resolved(mirror.market, event)
+        else:
+            mirror.hear(event, self._clock.wall_ns())
+        self._changed.set()
+
+    def _disconnected(self) -> None:
+        for mirror in self._mirrors.values():
+            mirror.disconnected()
+
+    async def look_at_doubts(self) -> None:
+        """Mend books that a change did not fit, and see whether a silent stream hides changes."""
+        now_ns, now = self._clock.wall_ns(), self._clock.market_s()
+        for mirror in list(self._mirrors.values()):
+            market = mirror.market
+            running = market.start <= now < market.end
+            since = max(mirror.heard_ns, self._compared_ns.get(market.start, 0))
+            if mirror.broken or (running and mirror.streamed and now_ns - since > QUIET_NS):
+                self._compared_ns[market.start] = now_ns
+                await self._read(mirror)
+
+    async def _read(self, mirror: Mirror) -> bool:
+        """Replace the mirror's book with the one of `/book`."""
+        heard, intact = mirror.heard_ns, mirror.streamed and not mirror.broken
+        try:
+            differs = mirror.read(await self._reader.book(mirror.market.up_token))
+        except (Unreachable, NotUnderstood) as error:
+            log.warning("%s: its book cannot be read: %s", mirror.market.slug, error)
+            return False
+        self._changed.set()
+        silent = mirror.heard_ns == heard and mirror.silent(self._clock.wall_ns())
+        if differs and intact and silent:
+            self._stream.reconnect(f"it is silent while the book of {mirror.market.slug} changes")
+        return True
+
+    # --- outcomes ----------------------------------------------------------------------------
+
+    async def look_for_outcomes(self) -> None:
+        """Ask for the official outcomes of ended markets, those that ended lately more often."""
+        now = self._clock.market_s()
+        ended = [
+            market
+            for market in self.catalogue.unresolved()
+            if market.end <= now and market.start not in self._outcomes
+        ]
+        due = [m for m in ended if self._due(m.start, min(RAREST_SECONDS, (now - m.end) / PATIENCE))]
+        for first in range(0, len(due), BATCH):
+            try:
+                await self._ask_outcomes(due[first : first + BATCH])
+            except Unreachable as error:
+                log.warning("no look for outcomes: %s", error)
+
+    async def _ask_outcomes(self, markets: list[Market]) -> None:
+        """Gamma first, which forgets short markets after a while; then the order API, which keeps them."""
+        rows = await self._reader.gamma_markets([market.slug for market in markets], closed=True)
+        by_slug = {row.get("slug"): gamma_outcome(row) for row in rows}
+        for market in markets:
+            self._asked[market.start] = self._clock.market_s()
+            up_won = by_slug.get(market.slug)
+            if up_won is None:
+                up_won = clob_outcome(await self._reader.clob_market(market.condition_id))
+            if up_won is not None:
+                self._know(market, up_won)
+
+    def _resolved(self, market: Market, event: dict[str, Any]) -> None:
+        winner = event.get("winning_asset_id")
+        if winner in market.tokens:
+            self._know(market, winner == market.up_token)
+        else:
+            log.warning("%s: resolved to %r, which is none of its tokens", market.slug, winner)
+
+    def _know(self, market: Market, up_won: bool) -> None:
+        self._outcomes[market.start] = up_won
+        self._changed.set()
+
+    def _due(self, start: int, pause: float) -> bool:
+        """Whether a question about a market may be asked again."""
+        asked = self._asked.get(start)
+        return asked is None or self._clock.market_s() - asked >= pause

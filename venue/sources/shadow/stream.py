@@ -1,0 +1,172 @@
+"""The upstream's market stream: one connection, kept alive, opened again when it is lost."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from venue.sources.shadow.upstream import Unreachable
+
+log = logging.getLogger("venue.shadow")
+
+PING_SECONDS = 10.0
+"""Between two text PINGs, as the upstream asks for."""
+DEAD_SECONDS = 25.0
+"""A connection on which not even a PONG came for so long is lost."""
+CONNECT_SECONDS = 10.0
+CLOSING = aiohttp.ClientWSTimeout(ws_close=1.0)  # pyright: ignore[reportCallIssue]
+"""How long a connection that is given up may take to say goodbye."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+"""Seconds before connecting again, doubled each time; half of it is random."""
+PROVEN_SECONDS = 60.0
+"""A connection that lived so long starts the pauses from the beginning."""
+
+
+class Stream:
+    """Subscribes to tokens and hands over every event.
+
+    Parameters
+    ----------
+    session : callable
+        The pool of connections.
+    url : str
+        Of the market channel.
+    heard : callable
+        Told each event.
+    lost : callable
+        Told when the connection is gone.
+    """
+
+    def __init__(
+        self,
+        session: Callable[[], aiohttp.ClientSession],
+        url: str,
+        heard: Callable[[dict[str, Any]], None],
+        lost: Callable[[], None],
+    ) -> None:
+        self._session = session
+        self._url = url
+        self._heard = heard
+        self._lost = lost
+        self._tokens: dict[str, None] = {}
+        self._wanted = asyncio.Event()
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._patience: asyncio.Timeout | None = None
+        self._failures = 0
+
+    async def check(self) -> None:
+        """Connect once, and let go again.
+
+        Raises
+        ------
+        Unreachable
+        """
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                socket = await self._session().ws_connect(self._url)
+                await socket.close()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise Unreachable(f"{self._url} cannot be connected to ({type(error).__name__})") from error
+
+    async def subscribe(self, tokens: Iterable[str]) -> None:
+        """Ask for tokens, now and on every later connection."""
+        new = [token for token in tokens if token not in self._tokens]
+        self._tokens.update(dict.fromkeys(new))
+        if new:
+            self._wanted.set()
+            await self._tell({"operation": "subscribe", "assets_ids": new})
+
+    async def unsubscribe(self, tokens: Iterable[str]) -> None:
+        """Ask for tokens no longer."""
+        gone = [token for token in tokens if self._tokens.pop(token, "") is None]
+        if gone:
+            await self._tell({"operation": "unsubscribe", "assets_ids": gone})
+
+    def reconnect(self, why: str) -> None:
+        """Give the connection up for a new one."""
+        if self._patience is not None:
+            log.warning("the upstream's market stream is given up: %s", why)
+            self._lost()
+            self._patience.reschedule(asyncio.get_running_loop().time())
+            self._patience = None
+
+    async def run(self) -> None:
+        """Stay connected until cancelled."""
+        while True:
+            await self._wanted.wait()
+            began = asyncio.get_running_loop().time()
+            try:
+                await self._connection()
+                reason = "closed by the upstream"
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                reason = str(error) or type(error).__name__
+            finally:
+                self._socket = self._patience = None
+                self._lost()
+            if asyncio.get_running_loop().time() - began > PROVEN_SECONDS:
+                self._failures = 0
+            pause = _pause(self._failures)
+            self._failures += 1
+            log.warning("the upstream's market stream is lost (%s); again in %.1f s", reason, pause)
+            await asyncio.sleep(pause)
+
+    async def _connection(self) -> None:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            socket = await self._session().ws_connect(self._url, max_msg_size=0, timeout=CLOSING)
+        async with socket:
+            # Whoever subscribes from here on tells the socket too: nothing comes between this and the list.
+            self._socket = socket
+            first = {"type": "market", "assets_ids": list(self._tokens), "custom_feature_enabled": True}
+            await socket.send_str(msgspec.json.encode(first).decode())
+            pinging = asyncio.create_task(_ping(socket))
+            try:
+                await self._read(socket)
+            finally:
+                pinging.cancel()
+                await asyncio.gather(pinging, return_exceptions=True)
+
+    async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        clock = asyncio.get_running_loop().time
+        async with asyncio.timeout(DEAD_SECONDS) as self._patience:
+            async for frame in socket:
+                if self._patience is None:
+                    return
+                self._patience.reschedule(clock() + DEAD_SECONDS)
+                if frame.type is aiohttp.WSMsgType.TEXT and frame.data != "PONG":
+                    self._hand_over(frame.data)
+
+    def _hand_over(self, text: str) -> None:
+        """Pass a frame's events on; the upstream's own complaints are texts."""
+        try:
+            content = msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            log.warning("the upstream's market stream says %.100r", text)
+            return
+        for event in content if isinstance(content, list) else [content]:
+            if isinstance(event, dict):
+                self._heard(event)
+
+    async def _tell(self, message: dict[str, Any]) -> None:
+        socket = self._socket
+        if socket is None:
+            return
+        try:
+            await socket.send_str(msgspec.json.encode(message).decode())
+        except (aiohttp.ClientError, OSError) as error:
+            # The reader notices the same end, and the next connection asks for everything.
+            log.info("the upstream's market stream ended while being told: %s", error)
+
+
+async def _ping(socket: aiohttp.ClientWebSocketResponse) -> None:
+    while not socket.closed:
+        await asyncio.sleep(PING_SECONDS)
+        await socket.send_str("PING")
+
+
+def _pause(failures: int) -> float:
+    longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures, 10))
+    return longest * random.uniform(0.5, 1.0)

@@ -1,0 +1,118 @@
+"""The venue that is mirrored: where it is, and what is asked of it over HTTP."""
+
+import ipaddress
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+
+TIMEOUT = 5.0
+"""Seconds for one request; an order waits for no more than this."""
+
+
+class Upstream(msgspec.Struct, frozen=True):
+    """Base addresses of a venue, and which of its markets are mirrored. `ws` ends with a slash."""
+
+    gamma: str
+    clob: str
+    ws: str
+    asset: str = "btc"
+    timeframe: str = "15m"
+    interval: int = 900
+
+    def slug(self, start: int) -> str:
+        return f"{self.asset}-updown-{self.timeframe}-{start}"
+
+
+class Unreachable(Exception):
+    """The upstream did not answer, or not with what was asked."""
+
+
+class Reader:
+    """Reads the upstream's public HTTP routes."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """The pool of connections, made when it is first needed."""
+        if self._session is None:
+            # Proxies of the environment are for the world outside, never for loopback.
+            outside = not all(map(_loopback, (self._upstream.gamma, self._upstream.clob, self._upstream.ws)))
+            self._session = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=TIMEOUT), trust_env=outside
+            )
+        return self._session
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def gamma_markets(self, slugs: list[str], *, closed: bool) -> list[dict[str, Any]]:
+        """What Gamma knows of markets by slug: those still open, or those closed.
+
+        Raises
+        ------
+        Unreachable
+        """
+        query = [("slug", slug) for slug in slugs] + ([("closed", "true")] if closed else [])
+        url = f"{self._upstream.gamma}/markets"
+        found = await self._json(url, query)
+        if not isinstance(found, list):
+            raise Unreachable(f"{url} did not answer with a list")
+        return [market for market in found if isinstance(market, dict)]
+
+    async def clob_market(self, condition_id: str) -> dict[str, Any]:
+        """The order API's market.
+
+        Raises
+        ------
+        Unreachable
+        """
+        return await self._object(f"{self._upstream.clob}/markets/{condition_id}", [])
+
+    async def book(self, token: str) -> dict[str, Any]:
+        """A token's book.
+
+        Raises
+        ------
+        Unreachable
+        """
+        return await self._object(f"{self._upstream.clob}/book", [("token_id", token)])
+
+    async def check(self) -> None:
+        """Ask both services something small.
+
+        Raises
+        ------
+        Unreachable
+        """
+        await self._json(f"{self._upstream.clob}/time", [])
+        await self._json(f"{self._upstream.gamma}/markets", [("limit", "1")])
+
+    async def _object(self, url: str, query: list[tuple[str, str]]) -> dict[str, Any]:
+        found = await self._json(url, query)
+        if not isinstance(found, dict):
+            raise Unreachable(f"{url} did not answer with an object")
+        return found
+
+    async def _json(self, url: str, query: list[tuple[str, str]]) -> Any:
+        try:
+            async with self.session.get(url, params=query) as answer:
+                body = await answer.read()
+                if answer.status != 200:
+                    raise Unreachable(f"{url} answered {answer.status}")
+                return msgspec.json.decode(body)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            raise Unreachable(f"{url} cannot be read ({type(error).__name__})") from error
+
+
+def _loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
