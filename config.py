@@ -167,6 +167,12 @@ class Settings(BaseModel):
     polymarket_api_key: SecretStr = _s(SecretStr(""), "API key; all three empty: derived from the wallet")
     polymarket_api_secret: SecretStr = _s(SecretStr(""), "its secret")
     polymarket_passphrase: SecretStr = _s(SecretStr(""), "its passphrase")
+    relayer_api_key: SecretStr = _s(
+        SecretStr(""), "relayer key, to redeem won positions without gas (extra `redeem`)"
+    )
+    relayer_api_key_address: Annotated[str, Field(pattern=r"^(0x[0-9a-fA-F]{40})?$")] = _s(
+        "", "address that the relayer key was made for"
+    )
     live_trading_confirm: Literal["", "yes"] = _s("", "yes: arm --live without typing LIVE")
 
     # Watching
@@ -201,6 +207,8 @@ class Settings(BaseModel):
     data_api_url: str = _s("https://data-api.polymarket.com", "positions API")
     ws_url: str = _s("wss://ws-subscriptions-clob.polymarket.com/ws/", "market and user streams")
     geoblock_url: str = _s("https://polymarket.com/api/geoblock", "says whether orders are taken from here")
+    relayer_url: str = _s("https://relayer-v2.polymarket.com", "sends redemptions without gas")
+    polygon_rpc_url: str = _s("https://polygon.drpc.org", "the chain, for redemptions from an own account")
 
     @field_validator("state_dir", "paper_trades_file", "log_dir", "nautilus_log_dir", mode="after")
     @classmethod
@@ -258,6 +266,14 @@ class Settings(BaseModel):
                 f"at most MAX_PRICE_HISTORY ({self.max_price_history})",
             )
         )
+        checks.append(
+            (
+                bool(self.relayer_api_key.get_secret_value()) is bool(self.relayer_api_key_address),
+                "RELAYER_API_KEY, RELAYER_API_KEY_ADDRESS",
+                "one of two",
+                "both or none",
+            )
+        )
         given = sum(map(bool, self.api_key_parts))
         checks.append(
             (
@@ -297,6 +313,12 @@ class Settings(BaseModel):
             self.polymarket_api_secret.get_secret_value(),
             self.polymarket_passphrase.get_secret_value(),
         )
+
+    @property
+    def relayer_key(self) -> tuple[str, str] | None:
+        """Relayer key and the address it was made for; None without one."""
+        key = self.relayer_api_key.get_secret_value()
+        return (key, self.relayer_api_key_address) if key else None
 
     def brain_params(self) -> BrainParams:
         """The part of the settings that decisions depend on."""

@@ -5,12 +5,13 @@ whole of it can be done again from the start by whoever comes after.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from decimal import Decimal
 
 from execution.ledger import CashCheck, LedgerReader
 from execution.ledger.writer import Ledger
 from execution.ledger_thread import LedgerThread
+from execution.payouts import paid
 from models import Frozen, Market, Settlement
 
 CASH_TOLERANCE = Decimal("0.00001")
@@ -22,6 +23,26 @@ class Booked(Frozen, frozen=True):
 
     pnl: Decimal | None
     total_pnl: Decimal
+
+
+class CashVerdict(Frozen, frozen=True):
+    """Ledger against venue; `paid` are markets whose payouts the venue has made and the ledger not booked,
+    None if payouts do not explain the difference."""
+
+    check: CashCheck
+    paid: tuple[str, ...] | None
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing but payouts is between the two."""
+        return self.paid is not None
+
+
+class PaidOut(Frozen, frozen=True):
+    """Markets whose payouts were booked, and those whose money is there while the position still shows."""
+
+    booked: tuple[str, ...]
+    arrived: tuple[str, ...]
 
 
 class Settler:
@@ -52,6 +73,8 @@ class Settler:
         self._balance = balance
         self._pays_by_itself = pays_by_itself
         self._settled: set[str] = set()
+        # A balance is asked for and held against the ledger with no payout booked in between.
+        self._cash = asyncio.Lock()
 
     def is_settled(self, slug: str) -> bool:
         """Whether this process has booked a market's verdict."""
@@ -77,7 +100,58 @@ class Settler:
             for slug in await self._thread.call(self._reader.claimable):
                 await self.redeemed(slug)
 
-    async def check_cash(self) -> CashCheck:
+    async def owed(self) -> dict[str, Decimal]:
+        """What each settled market still has to pay out, oldest verdict first."""
+        return await self._thread.call(self._reader.claimable)
+
+    async def bought(self) -> frozenset[str]:
+        """Markets that this ledger has bought; the account's other positions are none of its business."""
+        return await self._thread.call(self._reader.traded_slugs)
+
+    async def take_up_payouts(self, held: Collection[str], undisturbed: Callable[[], bool]) -> PaidOut | None:
+        """Book the payouts that have reached the account.
+
+        A payout is booked when its position is gone and it is part of what the venue has more than the
+        ledger: either alone may be a listing that is behind, or money from elsewhere.
+
+        Parameters
+        ----------
+        held : Collection of str
+            Slugs of the markets whose won positions the venue still lists.
+        undisturbed : Callable[[], bool]
+            Whether no order can have moved the balance; asked once the venue has told it.
+
+        Returns
+        -------
+        PaidOut or None
+            None if the balance tells nothing now.
+
+        Raises
+        ------
+        Temporary
+            If the venue does not tell.
+        """
+        async with self._cash:
+            venue_cash = await asyncio.to_thread(self._balance)
+            if not undisturbed():
+                return None
+            ledger_cash, owed = await self._thread.call(self._cash_and_owed)
+            surplus = venue_cash - ledger_cash
+            gone = {slug: amount for slug, amount in owed.items() if slug not in held}
+            booked = paid(surplus, gone, CASH_TOLERANCE)
+            if booked is None:
+                return PaidOut(booked=(), arrived=paid(surplus, owed, CASH_TOLERANCE) or ())
+            # One by one: what a crash leaves over is again the whole surplus of the next time.
+            for slug in booked:
+                await self.redeemed(slug)
+            return PaidOut(booked=booked, arrived=())
+
+    def _cash_and_owed(self) -> tuple[Decimal, dict[str, Decimal]]:
+        with self._reader.snapshot():
+            flow = self._reader.cash_flow()
+            return Decimal(0) if flow is None else flow.cash, self._reader.claimable()
+
+    async def check_cash(self) -> CashVerdict:
         """Hold the ledger's cash against the venue's, and keep both.
 
         Raises
@@ -85,5 +159,10 @@ class Settler:
         Temporary
             If the venue does not tell.
         """
-        venue_cash = await asyncio.to_thread(self._balance)
-        return await self._thread.call(self._ledger.record_cash_check, venue_cash)
+        async with self._cash:
+            venue_cash = await asyncio.to_thread(self._balance)
+            return await self._thread.call(self._held_against, venue_cash)
+
+    def _held_against(self, venue_cash: Decimal) -> CashVerdict:
+        check = self._ledger.record_cash_check(venue_cash)
+        return CashVerdict(check=check, paid=paid(check.difference, self._reader.claimable(), CASH_TOLERANCE))

@@ -28,6 +28,7 @@ from core.nautilus_core.events import (
     MarketRefused,
     ModeChanged,
     OrderMoved,
+    Payout,
     Resumed,
     Settled,
 )
@@ -175,6 +176,8 @@ class ConsoleReporter:
             case Halted(why=why):
                 words = f"HALTED: {why}. No new position until: python redis_control.py resume"
                 self._print(Text(words, style="bold red"))
+            case Payout(what=what, by_hand=by_hand):
+                self._print(Text(what, style="bold yellow" if by_hand else "green"))
             case Resumed(why=why):
                 self._print(Text(f"RESUMED: trading goes on after: {why}", style="bold green"))
             case ModeChanged(mode=mode, allows_orders=allows, why=why):

@@ -40,8 +40,9 @@ from execution.ledger import LedgerReader, Mode, Venue, ledger_path
 from execution.ledger.writer import Ledger
 from execution.ledger_thread import LedgerThread
 from execution.reconcile import Reconciler
+from execution.redemption import Redemption
 from execution.risk_engine import RiskEngine
-from execution.settle import CASH_TOLERANCE, Settler
+from execution.settle import Settler
 from execution.settlement import OutcomeSource, SettlementWatcher
 from models import Decision, DecisionContext, Market, Settlement
 from paper_trading import export_paper_trades, paper_trades
@@ -51,6 +52,7 @@ from worker.gate import OrderGate
 from worker.learner import Learner
 from worker.plan import Exit, WorkerPlan
 from worker.pulse import feed_pulses, feed_reconnects, outside
+from worker.redeem import make_redemption
 from worker.rhythm import calendar, limits, rhythm
 from worker.watchers import watchers
 
@@ -111,8 +113,13 @@ class Worker:
             self._reader,
             self._thread,
             self._account.balance,
-            pays_by_itself=plan.mode is not Mode.LIVE,
+            pays_by_itself=not plan.live_path,
         )
+        self._redemption: Redemption | None = None
+        if plan.live_path:
+            self._redemption = make_redemption(
+                settings, plan, self._account, self._wallet, self.engine, self._settler, self.publish
+            )
         self._watcher: SettlementWatcher | None = None
         self._http: httpx.AsyncClient | None = None
         self._background: set[asyncio.Task[None]] = set()
@@ -233,7 +240,10 @@ class Worker:
             self._watcher.watch(market)
         await self.engine.resume()
         reconciler = Reconciler(self.engine, self._account, self._settler.is_settled, time.time_ns)
-        for work in (reconciler.run(), self._look_at_mode(), self._measure_skew(), self._beat()):
+        works = [reconciler.run(), self._look_at_mode(), self._measure_skew(), self._beat()]
+        if self._redemption is not None:
+            works.append(self._redemption.run())
+        for work in works:
             task = asyncio.get_running_loop().create_task(work)
             self._background.add(task)
             task.add_done_callback(self._background_ended)
@@ -417,10 +427,12 @@ class Worker:
         booked = await self._settler.settle(market, settlement)
         self.strategy.close_settled(market.slug, settlement.outcome)
         await self._thread.call(self._export)
-        await self.check_cash()
         self.publish(
             Settled(market=market, settlement=settlement, pnl=booked.pnl, total_pnl=booked.total_pnl)
         )
+        if self._redemption is not None:
+            await self._redemption.look()
+        await self.check_cash()
         await self._learner.learn()
         if market.slug in self._seen:
             self.settled += 1
@@ -428,12 +440,17 @@ class Worker:
                 self.stop(Exit.DONE, f"{self.settled} markets are settled")
 
     async def check_cash(self) -> None:
-        """Hold the ledger's cash against the venue's; a difference halts trading."""
+        """Hold the ledger's cash against the venue's; a difference halts trading, unless it is a payout."""
         await self.engine.drain()
-        if self.engine.in_flight:
+        if self.engine.in_flight or self.engine.unknown():
             return
-        check = await self._settler.check_cash()
-        if abs(check.difference) > CASH_TOLERANCE:
+        try:
+            verdict = await self._settler.check_cash()
+        except Temporary as error:
+            logger.warning(f"the cash is checked after the next market: {error}")
+            return
+        if not verdict.holds:
+            check = verdict.check
             self.engine.halt(f"the ledger says ${check.ledger_cash}, the venue ${check.venue_cash}")
 
     def _export(self) -> None:

@@ -50,6 +50,14 @@ class Settled(Frozen, frozen=True):
     total_pnl: Decimal
 
 
+class Payout(Frozen, frozen=True):
+    """Money that was won moves: it was paid, it is being redeemed, or, `by_hand`, it waits for a person."""
+
+    slug: str
+    what: str
+    by_hand: bool = False
+
+
 class Halted(Frozen, frozen=True):
     """No new position until a person acts."""
 
@@ -96,6 +104,7 @@ Event = (
     | OrderMoved
     | Filled
     | Settled
+    | Payout
     | Halted
     | Resumed
     | Started

@@ -1,0 +1,74 @@
+"""Who redeems what a worker of the live lane has won, and how patiently."""
+
+from collections.abc import Callable
+
+from config import Settings
+from core.nautilus_core.data_engine.node import Wallet
+from core.nautilus_core.events import Event
+from execution.execution_engine import ExecutionEngine
+from execution.ledger import Mode
+from execution.polymarket_client import PolymarketClient
+from execution.redeemers import ChainUrls, Keys, PracticeRedeemer, official_redeemer
+from execution.redemption import Pace, Redeemer, Redemption
+from execution.settle import Settler
+from worker.plan import WorkerPlan
+
+
+def make_redemption(
+    settings: Settings,
+    plan: WorkerPlan,
+    account: PolymarketClient,
+    wallet: Wallet,
+    engine: ExecutionEngine,
+    settler: Settler,
+    publish: Callable[[Event], None],
+) -> Redemption:
+    """The redemption of a worker, not running yet."""
+
+    def undisturbed() -> bool:
+        return not engine.in_flight and not engine.unknown()
+
+    async def settled_orders() -> bool:
+        await engine.drain()
+        return undisturbed()
+
+    return Redemption(
+        settler,
+        lambda: account.redeemable(plan.urls.data_api),
+        _redeemer(settings, plan, wallet),
+        settled_orders,
+        undisturbed,
+        publish,
+        _pace(plan),
+    )
+
+
+def _redeemer(settings: Settings, plan: WorkerPlan, wallet: Wallet) -> Redeemer | str:
+    if plan.mode is not Mode.LIVE:
+        return PracticeRedeemer(plan.urls.clob, wallet.funder)
+    keys = Keys(
+        private_key=wallet.private_key,
+        wallet=wallet.funder,
+        api_key=wallet.api_key,
+        api_secret=wallet.api_secret,
+        passphrase=wallet.passphrase,
+        relayer=settings.relayer_key,
+    )
+    urls = ChainUrls(
+        clob=plan.urls.clob,
+        gamma=plan.urls.gamma,
+        data_api=plan.urls.data_api,
+        relayer=settings.relayer_url,
+        rpc=settings.polygon_rpc_url,
+    )
+    return official_redeemer(keys, wallet.signature_type, urls)
+
+
+def _pace(plan: WorkerPlan) -> Pace:
+    """On a fast practice clock markets are short, and so is all waiting for them."""
+    usual, wall = Pace(), plan.clock.wall_seconds
+    return Pace(
+        look_s=min(usual.look_s, max(0.5, wall(usual.look_s))),
+        patience_s=min(usual.patience_s, wall(usual.patience_s)),
+        retry_s=min(usual.retry_s, wall(usual.retry_s)),
+    )
