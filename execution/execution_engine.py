@@ -24,6 +24,7 @@ from execution.outcomes import Kind, PostOutcome
 from execution.risk_engine import RiskEngine
 from execution.venue_answers import fills_of, status_of
 from models import RETRIED, Decision, Frozen, Market, OrderIntent, OrderState, Reason
+from singleton import Singleton
 
 REFUSALS_UNTIL_HALT = 3
 """Refused orders in a row after which only a person may go on (spec, table of outcomes)."""
@@ -370,3 +371,8 @@ class ExecutionEngine:
 
 def _dead(state: OrderState) -> bool:
     return state in (OrderState.NO_FILL, OrderState.REFUSED)
+
+
+_singleton = Singleton(ExecutionEngine)
+get_execution_engine = _singleton.get
+reset_execution_engine = _singleton.reset

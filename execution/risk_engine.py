@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from execution.ledger import LedgerReader
 from models import Frozen
+from singleton import Singleton
 
 ZERO = Decimal(0)
 
@@ -96,3 +97,8 @@ def day_start_ns(now_ns: int) -> int:
     """Midnight UTC of the day of an instant, in nanoseconds since the epoch."""
     day = datetime.fromtimestamp(now_ns / 1e9, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return int(day.timestamp()) * 1_000_000_000
+
+
+_singleton = Singleton(RiskEngine)
+get_risk_engine = _singleton.get
+reset_risk_engine = _singleton.reset

@@ -35,13 +35,13 @@ from core.strategy_brain.strategies.decide import decide
 from core.strategy_brain.strategies.market_view import MarketView
 from data_sources.chainlink import PolyBoltCredentials
 from errors import Temporary
-from execution.execution_engine import ExecutionEngine, OrderRules
+from execution.execution_engine import OrderRules, get_execution_engine
 from execution.ledger import LedgerReader, Mode, Venue, ledger_path
 from execution.ledger.writer import Ledger
 from execution.ledger_thread import LedgerThread
 from execution.reconcile import Reconciler
 from execution.redemption import Redemption
-from execution.risk_engine import RiskEngine
+from execution.risk_engine import get_risk_engine
 from execution.settle import Settler
 from execution.settlement import OutcomeSource, SettlementWatcher
 from models import Decision, DecisionContext, Market, Settlement
@@ -94,11 +94,11 @@ class Worker:
         self._ledger, self._reader = self._open_ledger()
         self.audience = Audience(settings, plan, console, watchers(settings, plan))
         self.strategy = IntegratedBTCStrategy(self)
-        self.engine = ExecutionEngine(
+        self.engine = get_execution_engine(
             self._ledger,
             self._reader,
             self._thread,
-            RiskEngine(limits(settings)),
+            get_risk_engine(limits(settings)),
             gate,
             OrderRules(max_attempts=settings.order_max_attempts),
             self.strategy.send,
