@@ -1,0 +1,162 @@
+"""Grafana's HTTP API, as far as the import needs it; every refusal is told in words that say what to do."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx
+
+from errors import ConfigError, Fatal
+
+TIMEOUT_S = 10.0
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+SHOWN = 160
+"""Characters of a foreign text that are repeated to the operator."""
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A service account's token, or a user's name and password. Never shown, not even by mistake."""
+
+    token: str = field(default="", repr=False)
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+    def check(self) -> Self:
+        """Itself, if it is one way to sign in and whole.
+
+        Raises
+        ------
+        ConfigError
+        """
+        if self.token and (self.user or self.password):
+            raise ConfigError(
+                "there are a token and a user at the same time", "Give GRAFANA_TOKEN or GRAFANA_USER"
+            )
+        if not self.token and not (self.user and self.password):
+            missing = "GRAFANA_PASSWORD" if self.user else "GRAFANA_USER" if self.password else ""
+            raise ConfigError(
+                f"{missing} is not set" if missing else "there are no credentials",
+                "Set GRAFANA_TOKEN to a service account's token, or GRAFANA_USER and GRAFANA_PASSWORD",
+            )
+        together = self.token + self.user + self.password
+        if not (together.isascii() and together.isprintable()):
+            raise ConfigError("the credentials hold other than plain characters", "Copy them again")
+        return self
+
+    @property
+    def words(self) -> str:
+        return "token" if self.token else f"password of {self.user!r}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What Grafana said, and with which status; `body` is the JSON, always an object or a list."""
+
+    status: int
+    body: Any
+
+    @property
+    def message(self) -> str:
+        said = self.body.get("message", "") if isinstance(self.body, Mapping) else ""
+        return str(said)[:SHOWN] or f"status {self.status}"
+
+    @property
+    def code(self) -> str:
+        """Grafana's short name of the reason, such as ``version-mismatch``."""
+        return str(self.body.get("status", "")) if isinstance(self.body, Mapping) else ""
+
+
+class Grafana:
+    """One Grafana, asked as one user. A context manager.
+
+    Parameters
+    ----------
+    url : str
+        Its address, with the path it is served under, if any.
+    credentials : Credentials
+    timeout_s : float
+
+    Raises
+    ------
+    ConfigError
+        If the address or the credentials cannot be right.
+    """
+
+    def __init__(self, url: str, credentials: Credentials, timeout_s: float = TIMEOUT_S) -> None:
+        parts = urlsplit(url)
+        if parts.username or parts.password:
+            raise ConfigError(
+                "the address of Grafana holds credentials", "Put them into GRAFANA_USER and GRAFANA_PASSWORD"
+            )
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigError(f"{url!r} is no address of a Grafana", "Give one such as http://127.0.0.1:3000")
+        self.url = url.rstrip("/")
+        self._who = credentials.check()
+        by_token = {"Authorization": f"Bearer {credentials.token}"} if credentials.token else {}
+        self._client = httpx.Client(
+            headers={"Accept": "application/json", **by_token},
+            auth=None if credentials.token else (credentials.user, credentials.password),
+            timeout=timeout_s,
+            trust_env=parts.hostname not in LOOPBACK,  # no proxy for what is on this machine
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
+        """Ask for `path`, which begins with /api.
+
+        Raises
+        ------
+        Fatal
+            If nobody answers, if it is not Grafana that answers, if it does not know us (401), or if it is
+            out of order (5xx). Every other status is the caller's to understand.
+        """
+        try:
+            response = self._client.request(method, self.url + path, json=body)
+        except httpx.TimeoutException:
+            raise Fatal(
+                f"Grafana at {self.url} did not answer in time", "Try again, or give --timeout"
+            ) from None
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise Fatal(
+                f"nobody answers at {self.url} ({type(error).__name__})",
+                "Start Grafana, or give its address with --url or GRAFANA_URL",
+            ) from None
+        if response.is_redirect:
+            where = str(response.headers.get("location", ""))[:SHOWN]
+            raise Fatal(
+                f"{self.url} sends us on to {where}", "Give the address at which Grafana's API itself answers"
+            )
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            raise Fatal(
+                f"Grafana does not accept the {self._who.words} (401)",
+                "Make a token under Administration → Service accounts (role Admin), and set GRAFANA_TOKEN",
+            )
+        answer = Answer(response.status_code, self._json(response))
+        if response.is_server_error:
+            raise Fatal(
+                f"Grafana is out of order ({answer.status}: {answer.message})", "See its log, then try again"
+            )
+        return answer
+
+    def _json(self, response: httpx.Response) -> Any:
+        try:
+            found = json.loads(response.content)
+        except ValueError:
+            found = None
+        if isinstance(found, dict | list):
+            return found
+        if response.is_server_error:
+            return {}
+        kind = response.headers.get("content-type", "no type").partition(";")[0]
+        raise Fatal(
+            f"{self.url} answers {response.status_code} with {kind}, which is not Grafana's API",
+            "Check the address: a proxy, a login page or another program may be there",
+        )

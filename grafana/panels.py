@@ -1,0 +1,208 @@
+"""How a panel looks: the few kinds that the dashboard uses, with units, colours and words for no data.
+
+Every number that is shown by itself is asked for as it is now (an instant query): when the bot is gone, such
+a panel says so, instead of showing the last value that was ever seen.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from grafana_foundation_sdk.builders import bargauge, common, prometheus, stat, timeseries
+from grafana_foundation_sdk.builders.dashboard import ThresholdsConfig
+from grafana_foundation_sdk.models import common as kinds
+from grafana_foundation_sdk.models.dashboard import (
+    DashboardSpecialValueMapOptions,
+    DataSourceRef,
+    DynamicConfigValue,
+    FieldColor,
+    FieldColorModeId,
+    SpecialValueMap,
+    SpecialValueMatch,
+    Threshold,
+    ThresholdsMode,
+    ValueMap,
+    ValueMapping,
+    ValueMappingResult,
+)
+
+SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
+GREEN, YELLOW, ORANGE, RED, BLUE, PURPLE = "green", "yellow", "orange", "red", "blue", "purple"
+GREY, PLAIN = "#7b8087", "text"
+
+Steps = Sequence[tuple[float | None, str]]
+"""From which value on which colour; the first begins at None."""
+Words = Mapping[float, tuple[str, str]]
+"""The word and the colour that stand for a value."""
+type Builder = stat.Panel | bargauge.Panel | timeseries.Panel
+
+
+@dataclass(frozen=True)
+class Query:
+    """One PromQL expression, and how its series are named."""
+
+    expr: str
+    legend: str = ""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a value looks like.
+
+    `unit` is Grafana's name of it. `missing` stands where there is nothing to show, `undefined` where the
+    bot says that there is no such value now.
+    """
+
+    unit: str = "short"
+    decimals: float | None = None
+    steps: Steps = ((None, PLAIN),)
+    words: Words = field(default_factory=dict)
+    undefined: str = ""
+    missing: str = "no data"
+    low: float | None = None
+    high: float | None = None
+    colours: Mapping[str, str] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+    """Colours and units of single series, by their names."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A panel and its width of 24; `empty` says why a healthy run may have nothing for it, if it may."""
+
+    panel: Builder
+    width: int
+    empty: str = ""
+
+
+def number(
+    title: str,
+    description: str,
+    queries: Query | Sequence[Query],
+    look: Look,
+    width: int,
+    *,
+    tile: bool = False,
+    name: bool = False,
+    empty: str = "",
+) -> Shown:
+    """One or several values as large figures; `tile` colours the ground, `name` shows the series' name."""
+    panel = (
+        stat.Panel()
+        .graph_mode(kinds.BigValueGraphMode.NONE)
+        .color_mode(kinds.BigValueColorMode.BACKGROUND if tile else kinds.BigValueColorMode.VALUE)
+        .justify_mode(kinds.BigValueJustifyMode.CENTER)
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    )
+    several = not isinstance(queries, Query)
+    mode = kinds.BigValueTextMode.VALUE_AND_NAME if several else kinds.BigValueTextMode.VALUE
+    panel.text_mode(kinds.BigValueTextMode.NAME if name else mode)
+    return Shown(_dressed(panel, title, description, queries, look, instant=True), width, empty)
+
+
+def bars(
+    title: str,
+    description: str,
+    queries: Query | Sequence[Query],
+    look: Look,
+    width: int,
+    *,
+    empty: str = "",
+) -> Shown:
+    """Values as horizontal bars, one below the other."""
+    panel = (
+        bargauge.Panel()
+        .display_mode(kinds.BarGaugeDisplayMode.BASIC)
+        .orientation(kinds.VizOrientation.HORIZONTAL)
+        .value_mode(kinds.BarGaugeValueMode.TEXT)
+        .show_unfilled(True)
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    )
+    return Shown(_dressed(panel, title, description, queries, look, instant=True), width, empty)
+
+
+def lines(
+    title: str,
+    description: str,
+    queries: Query | Sequence[Query],
+    look: Look,
+    width: int,
+    *,
+    stacked: bool = False,
+    limits: bool = False,
+    empty: str = "",
+) -> Shown:
+    """Values over time; `stacked` as bars upon each other, `limits` draws the steps of the look as lines."""
+    panel = (
+        timeseries.Panel()
+        .draw_style(kinds.GraphDrawStyle.BARS if stacked else kinds.GraphDrawStyle.LINE)
+        .line_width(1.5)
+        .fill_opacity(70 if stacked else 8)
+        .show_points(kinds.VisibilityMode.NEVER)
+        .span_nulls(False)
+        .legend(
+            common.VizLegendOptions()
+            .display_mode(kinds.LegendDisplayMode.LIST)
+            .placement(kinds.LegendPlacement.BOTTOM)
+            .show_legend(True)
+        )
+        .tooltip(common.VizTooltipOptions().mode(kinds.TooltipDisplayMode.MULTI))
+    )
+    if stacked:
+        panel.stacking(common.StackingConfig().mode(kinds.StackingMode.NORMAL).group("A"))
+    if limits:
+        panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(kinds.GraphTresholdsStyleMode.DASHED))
+    return Shown(_dressed(panel, title, description, queries, look, instant=False), width, empty)
+
+
+def _dressed(
+    panel: Builder,
+    title: str,
+    description: str,
+    queries: Query | Sequence[Query],
+    look: Look,
+    *,
+    instant: bool,
+) -> Builder:
+    panel.title(title).description(description).datasource(SOURCE).unit(look.unit).no_value(look.missing)
+    steps = [Threshold(value=value, color=colour) for value, colour in look.steps]
+    panel.thresholds(ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps))
+    if look.decimals is not None:
+        panel.decimals(look.decimals)
+    if look.low is not None:
+        panel.min(look.low)
+    if look.high is not None:
+        panel.max(look.high)
+    panel.mappings(_mappings(look))
+    for series, colour in look.colours.items():
+        fixed = FieldColor(mode=FieldColorModeId.FIXED, fixed_color=colour)
+        panel.override_by_name(series, [DynamicConfigValue(id_val="color", value=fixed)])
+    for series, unit in look.units.items():
+        panel.override_by_name(series, [DynamicConfigValue(id_val="unit", value=unit)])
+    for number_, query in enumerate([queries] if isinstance(queries, Query) else queries):
+        target = prometheus.Dataquery().expr(query.expr).ref_id(chr(ord("A") + number_)).datasource(SOURCE)
+        target.legend_format(query.legend or "__auto")
+        panel.with_target(target.instant() if instant else target.range())
+    return panel
+
+
+def _mappings(look: Look) -> list[ValueMapping]:
+    found: list[ValueMapping] = []
+    if look.words:
+        found.append(
+            ValueMap(
+                options={
+                    f"{value:g}": ValueMappingResult(text=word, color=colour, index=index)
+                    for index, (value, (word, colour)) in enumerate(look.words.items())
+                }
+            )
+        )
+    if look.undefined:
+        found.append(
+            SpecialValueMap(
+                options=DashboardSpecialValueMapOptions(
+                    match=SpecialValueMatch.NULL_AND_NAN,
+                    result=ValueMappingResult(text=look.undefined, color=GREY, index=len(look.words)),
+                )
+            )
+        )
+    return found

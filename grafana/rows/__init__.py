@@ -1,0 +1,27 @@
+"""What the dashboard shows, row by row, in the order in which somebody asks who did not write the bot.
+
+Is it healthy? What is going on now? What did it do, and why did it not trade? What is that worth? Then, for
+whoever looks for a cause: signals, latencies, feeds, the process.
+"""
+
+from grafana.rows.decisions import decisions
+from grafana.rows.grid import Row
+from grafana.rows.health import health
+from grafana.rows.market import market
+from grafana.rows.money import money
+from grafana.rows.plumbing import feeds, latency, process
+from grafana.rows.signals import signals
+
+
+def rows() -> tuple[Row, ...]:
+    """The whole dashboard."""
+    return (
+        Row("Is it healthy?", health()),
+        Row("The market now", market()),
+        Row("What it decided, and why it did not trade", decisions()),
+        Row("Money", money()),
+        Row("Signals", signals()),
+        Row("Latency", latency()),
+        Row("Feeds", feeds()),
+        Row("Process", process()),
+    )

@@ -1,0 +1,28 @@
+"""What the rows are made of, and the words that several of them use."""
+
+from dataclasses import dataclass
+
+from grafana.panels import Shown
+
+JOB = "btc-15m-bot"
+"""The job's name in prometheus.yml."""
+USD = "currencyUSD"
+NO_TRADE = "no trade is settled yet"
+NOT_DECIDED = "no decision has been made yet"
+NO_FEEDS = "recorded markets carry no external feeds"
+
+
+@dataclass(frozen=True)
+class Line:
+    """Panels side by side, of one height in units of the grid."""
+
+    height: int
+    panels: tuple[Shown, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A heading, and what stands below it."""
+
+    title: str
+    lines: tuple[Line, ...]

@@ -1,0 +1,151 @@
+"""Is it healthy: one glance says whether somebody has to act."""
+
+from grafana.panels import BLUE, GREEN, ORANGE, PLAIN, PURPLE, RED, YELLOW, Look, Query, number
+from grafana.rows.grid import JOB, Line
+
+
+def health() -> tuple[Line, ...]:
+    return (
+        Line(
+            4,
+            (
+                number(
+                    "Bot",
+                    "Whether Prometheus reaches the bot's metrics. DOWN: it is not running, or frozen.",
+                    Query(f'max(up{{job="{JOB}"}})'),
+                    Look(words={1: ("UP", GREEN), 0: ("DOWN", RED)}, missing="not scraped"),
+                    3,
+                    tile=True,
+                ),
+                number(
+                    "Mode",
+                    "What the orders move: nothing (simulation), practice money on the live path "
+                    "(rehearsal), or real money (live).",
+                    Query(
+                        'trading_mode{mode="rehearsal"} + ignoring (mode) 2 * trading_mode{mode="live"}',
+                    ),
+                    Look(
+                        words={0: ("SIMULATION", BLUE), 1: ("REHEARSAL", PURPLE), 2: ("LIVE", ORANGE)},
+                        missing="bot is down",
+                    ),
+                    4,
+                    tile=True,
+                ),
+                number(
+                    "New positions",
+                    "Whether the mode lets orders out at this instant. Blocked: the mode store is lost, "
+                    "or its word was given against this run.",
+                    Query("trading_orders_allowed"),
+                    Look(words={1: ("ALLOWED", GREEN), 0: ("BLOCKED", RED)}, missing="bot is down"),
+                    4,
+                    tile=True,
+                ),
+                number(
+                    "Halt",
+                    "It stops every new position until a person lifts it: python redis_control.py resume.",
+                    Query("trading_halted"),
+                    Look(words={0: ("NONE", GREEN), 1: ("HALTED", RED)}, missing="bot is down"),
+                    3,
+                    tile=True,
+                ),
+                number(
+                    "Alerts",
+                    "Alerts that fire now; which ones: in Prometheus under Alerts, or in Alertmanager.",
+                    Query(f'count(ALERTS{{alertstate="firing", job="{JOB}"}}) or vector(0)'),
+                    Look(unit="none", decimals=0, steps=((None, GREEN), (1, RED))),
+                    3,
+                    tile=True,
+                ),
+                number(
+                    "Newest quote",
+                    "How old the running market's newest quote is. Red from 60 s on: /health is 503 then.",
+                    Query("trading_quote_age_seconds"),
+                    Look(
+                        unit="s",
+                        decimals=1,
+                        steps=((None, GREEN), (10, YELLOW), (60, RED)),
+                        undefined="between markets",
+                        missing="between markets",
+                    ),
+                    4,
+                    tile=True,
+                    empty="between two markets there is no running one",
+                ),
+                number(
+                    "Loop",
+                    "Time since the trading loop last answered. It does once a second; red: it is stuck.",
+                    Query("trading_loop_age_seconds"),
+                    Look(
+                        unit="s",
+                        decimals=1,
+                        steps=((None, GREEN), (5, YELLOW), (15, RED)),
+                        missing="bot is down",
+                    ),
+                    3,
+                    tile=True,
+                ),
+            ),
+        ),
+        Line(
+            4,
+            (
+                number(
+                    "Unknown orders",
+                    "Orders whose outcome is not known yet. They count as spent and are never sent again.",
+                    Query("trading_unknown_orders"),
+                    Look(unit="none", decimals=0, steps=((None, GREEN), (1, RED)), missing="bot is down"),
+                    4,
+                ),
+                number(
+                    "Waiting for the outcome",
+                    "Markets that are over and not yet resolved by the venue.",
+                    Query("trading_pending_settlements"),
+                    Look(unit="none", decimals=0, steps=((None, PLAIN), (3, YELLOW)), missing="bot is down"),
+                    4,
+                ),
+                number(
+                    "Longest wait",
+                    "Since the end of the longest unresolved market. Usual are one to two minutes.",
+                    Query("trading_oldest_pending_settlement_seconds"),
+                    Look(
+                        unit="s",
+                        decimals=0,
+                        steps=((None, PLAIN), (300, YELLOW), (900, RED)),
+                        undefined="nothing waits",
+                        missing="nothing waits",
+                    ),
+                    4,
+                    empty="no market waits for its outcome",
+                ),
+                number(
+                    "Clock",
+                    "This machine's clock minus the venue's. Beyond 2 s: set the clock, orders carry it.",
+                    Query("trading_clock_skew_seconds"),
+                    Look(
+                        unit="s",
+                        decimals=2,
+                        steps=((None, RED), (-2, GREEN), (2, RED)),
+                        undefined="not measured",
+                        missing="not measured",
+                    ),
+                    4,
+                    empty="it is measured a moment after the start",
+                ),
+                number(
+                    "Running for",
+                    "Since the worker process began; it starts afresh every 90 minutes, between two markets.",
+                    Query("time() - trading_process_start_time_seconds"),
+                    Look(unit="s", decimals=0, missing="bot is down"),
+                    4,
+                ),
+                number(
+                    "Version",
+                    "The bot's own version; NautilusTrader's and Python's are labels of trading_build_info.",
+                    Query("trading_build_info", "{{version}}"),
+                    Look(missing="bot is down"),
+                    4,
+                    name=True,
+                ),
+            ),
+        ),
+    )

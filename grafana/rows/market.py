@@ -1,0 +1,108 @@
+"""The running market: where it stands, and whether the bot sees it."""
+
+from grafana.panels import BLUE, GREEN, GREY, PLAIN, RED, YELLOW, Look, Query, bars, lines, number
+from grafana.rows.grid import NOT_DECIDED, Line
+from models import SCALE_SECONDS
+
+
+def market() -> tuple[Line, ...]:
+    return (
+        Line(
+            4,
+            (
+                bars(
+                    "Market second",
+                    "0 to 900 whatever the market's length. Green: the decision window, 780 to 840.",
+                    Query("trading_market_second", "second"),
+                    Look(
+                        unit="none",
+                        decimals=0,
+                        steps=((None, BLUE), (780, GREEN), (840, GREY)),
+                        low=0,
+                        high=SCALE_SECONDS,
+                        undefined="between markets",
+                        missing="between markets",
+                    ),
+                    8,
+                    empty="between two markets there is no running one",
+                ),
+                number(
+                    "Price of Up",
+                    "Mid of the Up token: what the market thinks Up's chance is.",
+                    Query("trading_market_price"),
+                    Look(
+                        unit="none",
+                        decimals=3,
+                        steps=((None, RED), (0.4, PLAIN), (0.6, GREEN)),
+                        undefined="no price yet",
+                        missing="no price yet",
+                    ),
+                    4,
+                    empty="a market that has just opened has no quote yet",
+                ),
+                number(
+                    "Market",
+                    "Tradable after three valid quotes in a row.",
+                    Query("trading_market_tradable"),
+                    Look(
+                        words={1: ("tradable", GREEN), 0: ("not tradable yet", GREY)}, missing="bot is down"
+                    ),
+                    4,
+                ),
+                number(
+                    "Window",
+                    "Whether the running market is inside the decision window.",
+                    Query("trading_in_window"),
+                    Look(words={1: ("deciding", GREEN), 0: ("outside", GREY)}, missing="bot is down"),
+                    4,
+                ),
+                number(
+                    "Last vote",
+                    "Fused score of the last decision, 0 to 100; 40 is needed by default.",
+                    Query("trading_fused_score"),
+                    Look(
+                        unit="none",
+                        decimals=0,
+                        steps=((None, GREY), (40, GREEN)),
+                        undefined=NOT_DECIDED,
+                        missing=NOT_DECIDED,
+                    ),
+                    4,
+                    empty=NOT_DECIDED,
+                ),
+            ),
+        ),
+        Line(
+            8,
+            (
+                lines(
+                    "Price of Up over time",
+                    "Above the upper line Up is the favourite, below the lower one Down is.",
+                    Query("trading_market_price", "Up"),
+                    Look(
+                        unit="none",
+                        decimals=2,
+                        steps=((None, RED), (0.4, GREY), (0.6, GREEN)),
+                        low=0,
+                        high=1,
+                        colours={"Up": BLUE},
+                    ),
+                    16,
+                    limits=True,
+                ),
+                lines(
+                    "Age of the newest quote",
+                    "Rises while the venue says nothing about the running market.",
+                    Query("trading_quote_age_seconds", "quote"),
+                    Look(
+                        unit="s",
+                        steps=((None, GREEN), (60, RED)),
+                        low=0,
+                        colours={"quote": YELLOW},
+                        missing="no market yet",
+                    ),
+                    8,
+                ),
+            ),
+        ),
+    )

@@ -1,0 +1,171 @@
+"""What came of it in money, never a win rate without its sample, interval and break-even."""
+
+from grafana.panels import BLUE, GREEN, GREY, ORANGE, PLAIN, RED, YELLOW, Look, Query, Shown, lines, number
+from grafana.rows.grid import NO_TRADE, USD, Line
+
+
+def money() -> tuple[Line, ...]:
+    signed = ((None, RED), (0, GREEN))
+    return (
+        Line(
+            4,
+            (
+                _usd(
+                    "Capital",
+                    "What the account began with plus everything won and lost, fees included.",
+                    "trading_current_capital",
+                    2,
+                ),
+                _usd("Profit", "Of all settled trades, after fees.", "trading_total_pnl", 2, signed),
+                _usd("Profit today", "Of this UTC day.", "trading_day_pnl", 2, signed),
+                _usd(
+                    "At stake", "Paid for positions whose market is not settled.", "trading_total_exposure", 2
+                ),
+                number(
+                    "Limit used",
+                    "Stake as a share of MAX_TOTAL_EXPOSURE.",
+                    Query("trading_risk_utilization"),
+                    Look(
+                        unit="percent",
+                        decimals=0,
+                        steps=((None, PLAIN), (80, YELLOW), (100, RED)),
+                        missing="bot is down",
+                    ),
+                    4,
+                ),
+                _usd(
+                    "Fees paid", "To the venue, on every trade that takes liquidity.", "trading_fees_pusd", 4
+                ),
+            ),
+        ),
+        Line(
+            4,
+            (
+                number(
+                    "Win rate of the settled trades, and what it has to beat",
+                    "A win rate says nothing alone: beside it stand the number of trades, its 95 % interval "
+                    "and the win rate at which these prices and fees break even.",
+                    (
+                        Query("trading_settled_trades", "trades"),
+                        Query("trading_win_rate", "won"),
+                        Query("trading_win_rate_low", "at least (95 %)"),
+                        Query("trading_win_rate_high", "at most (95 %)"),
+                        Query("trading_break_even_win_rate", "breaks even at"),
+                        Query("trading_mean_price", "mean price paid"),
+                    ),
+                    Look(
+                        unit="percent",
+                        decimals=1,
+                        undefined="–",
+                        missing=NO_TRADE,
+                        colours={"breaks even at": ORANGE},
+                        units={"trades": "none", "mean price paid": USD},
+                    ),
+                    16,
+                ),
+                number(
+                    "Verdict",
+                    "What this many trades can tell: whether the result differs from chance at all.",
+                    Query("trading_verdict == 1", "{{verdict}}"),
+                    Look(missing=NO_TRADE),
+                    8,
+                    name=True,
+                    empty=NO_TRADE,
+                ),
+            ),
+        ),
+        Line(
+            8,
+            (
+                lines(
+                    "Capital over time",
+                    "What the account began with plus everything won and lost, fees included.",
+                    Query("trading_current_capital", "capital"),
+                    Look(unit=USD, decimals=2, colours={"capital": GREEN}),
+                    12,
+                ),
+                lines(
+                    "Win rate against break-even",
+                    "While the break-even line is inside the interval, nobody can tell an edge from chance.",
+                    (
+                        Query("trading_win_rate", "won"),
+                        Query("trading_win_rate_low", "at least (95 %)"),
+                        Query("trading_win_rate_high", "at most (95 %)"),
+                        Query("trading_break_even_win_rate", "breaks even at"),
+                    ),
+                    Look(
+                        unit="percent",
+                        low=0,
+                        high=100,
+                        missing=NO_TRADE,
+                        colours={
+                            "won": BLUE,
+                            "at least (95 %)": GREY,
+                            "at most (95 %)": GREY,
+                            "breaks even at": ORANGE,
+                        },
+                    ),
+                    12,
+                    empty=NO_TRADE,
+                ),
+            ),
+        ),
+        Line(
+            4,
+            (
+                number(
+                    "Trades",
+                    "Settled trades: all, won, lost.",
+                    (
+                        Query("trades_total", "all"),
+                        Query("trading_winning_trades_total", "won"),
+                        Query("trading_losing_trades_total", "lost"),
+                    ),
+                    Look(unit="none", decimals=0, missing="bot is down"),
+                    8,
+                ),
+                number(
+                    "Drawdown",
+                    "Fall from the highest balance. New positions stop at MAX_DRAWDOWN_PCT, 15 % by default.",
+                    Query("trading_max_drawdown"),
+                    Look(
+                        unit="percent",
+                        decimals=1,
+                        steps=((None, GREEN), (5, YELLOW), (10, RED)),
+                        undefined="–",
+                        missing="bot is down",
+                    ),
+                    4,
+                ),
+                number(
+                    "Sharpe per trade",
+                    "Mean return of a trade over its standard deviation; not annualised.",
+                    Query("trading_sharpe_ratio"),
+                    Look(unit="none", decimals=2, undefined="too few trades", missing="too few trades"),
+                    4,
+                    empty="it takes two settled trades with different returns",
+                ),
+                _usd("To redeem", "Won, and not yet paid into the account.", "trading_unredeemed_pusd", 2),
+                _usd(
+                    "Cash difference",
+                    "The ledger's cash minus the venue's; any difference halts trading.",
+                    "trading_cash_difference_pusd",
+                    5,
+                    ((None, RED), (-0.00001, GREEN), (0.00002, RED)),
+                    "not compared yet",
+                ),
+            ),
+        ),
+    )
+
+
+def _usd(
+    title: str,
+    description: str,
+    metric: str,
+    decimals: int,
+    steps: tuple[tuple[float | None, str], ...] = ((None, PLAIN),),
+    undefined: str = "–",
+) -> Shown:
+    look = Look(unit=USD, decimals=decimals, steps=steps, undefined=undefined, missing="bot is down")
+    return number(title, description, Query(metric), look, 4)

@@ -1,0 +1,83 @@
+"""The six processors: whether they spoke, agreed, and how much they count."""
+
+from grafana.panels import BLUE, GREEN, GREY, PURPLE, RED, Look, Query, bars, lines
+from grafana.rows.grid import NOT_DECIDED, Line
+
+
+def signals() -> tuple[Line, ...]:
+    ratio = Look(
+        unit="percentunit",
+        decimals=0,
+        steps=((None, BLUE),),
+        low=0,
+        high=1,
+        undefined="–",
+        missing=NOT_DECIDED,
+    )
+    spoke = (
+        'sum by (source) (trading_signal_votes_total{vote!="abstained"}) / '
+        "(sum by (source) (trading_signal_votes_total) > 0)"
+    )
+    return (
+        Line(
+            8,
+            (
+                bars(
+                    "How often each one spoke",
+                    "Share of the decisions in which a processor had a signal; else it said why not.",
+                    Query(spoke, "{{source}}"),
+                    ratio,
+                    8,
+                    empty=NOT_DECIDED,
+                ),
+                bars(
+                    "How often it agreed",
+                    "Share of a processor's votes that pointed the way of the fused vote.",
+                    Query("trading_signal_agreement_ratio", "{{source}}"),
+                    ratio,
+                    8,
+                    empty=NOT_DECIDED,
+                ),
+                bars(
+                    "What its vote weighs",
+                    "Learned from settled markets, between 0.05 and 0.50: see docs/learning.md.",
+                    Query("trading_signal_weight", "{{source}}"),
+                    Look(
+                        unit="none",
+                        decimals=3,
+                        steps=((None, PURPLE),),
+                        low=0,
+                        high=0.5,
+                        missing="bot is down",
+                    ),
+                    8,
+                ),
+            ),
+        ),
+        Line(
+            8,
+            (
+                lines(
+                    "Votes of the last five minutes",
+                    "All processors together.",
+                    Query("sum by (vote) (increase(trading_signal_votes_total[5m])) > 0", "{{vote}}"),
+                    Look(
+                        unit="none",
+                        low=0,
+                        missing=NOT_DECIDED,
+                        colours={"bullish": GREEN, "bearish": RED, "neutral": BLUE, "abstained": GREY},
+                    ),
+                    12,
+                    stacked=True,
+                    empty="no decision was made in the last five minutes",
+                ),
+                lines(
+                    "Weights over time",
+                    "They move slowly, and only as far as the sample supports.",
+                    Query("trading_signal_weight", "{{source}}"),
+                    Look(unit="none", decimals=2, low=0),
+                    12,
+                ),
+            ),
+        ),
+    )
