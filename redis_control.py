@@ -11,25 +11,24 @@ if __name__ == "__main__":
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from config import Settings, load_settings
-from control.embedded import EmbeddedRedis, running_endpoint
+from control.embedded import FOLDER, running_endpoint
+from control.gate import decide_mode
 from control.halt import HALTED, HaltFile
-from control.store import Endpoint, ModeStore, Says
+from control.locks import holder, state_lock
+from control.memory import MODE_MEMORY, LastWord, Memory
+from control.store import Endpoint, ModeStore, Reading, Says
+from control.switch import Switched, stores, to_live, to_simulation
 from errors import BotError, ConfigError, Fatal, Temporary
-from execution.ledger import Mode
+from execution.ledger import LIVE_BOOK, Mode
 
-MEANINGS = {
-    Says.SIMULATION: "SIMULATION: no live order, whatever a bot was started with",
-    Says.LIVE: "LIVE: a bot that was started with --live and armed trades real money; any other refuses",
-    Says.UNSET: "Not set: each bot goes on as it was started, unless its last word was simulation",
-    Says.GARBAGE: "SIMULATION, because the value is neither 1 nor 0",
-    Says.LOST: "unreachable: a live bot opens no new position until it is back",
-}
 WORDS = {
     "sim": Mode.SIMULATION,
     "simulation": Mode.SIMULATION,
@@ -37,7 +36,16 @@ WORDS = {
     "live": Mode.LIVE,
     "off": Mode.LIVE,
 }
-MENU = ("sim", "live", "status", "halt", "resume")
+MENU = {
+    "sim": "simulation: no live order from now on",
+    "live": "live: a bot started with --live and armed trades real money",
+    "status": "what holds now",
+    "halt": "no new position, on paper neither, until resume",
+    "resume": "lift the halts",
+}
+
+OWN_TO_COME = Endpoint("127.0.0.1", 0, own=True)
+"""The bot's own Redis before there is one."""
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -45,7 +53,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python redis_control.py",
         description="Switches the bot between simulation and live, halts it and lets it go on.",
-        epilog="Without a command there is a menu. In an emergency: python redis_control.py sim",
+        epilog="Without a command there is a menu.\nIn an emergency: python redis_control.py sim",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "command",
@@ -58,7 +67,15 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--book", help="with halt and resume: only this book, e.g. live or recorded (default: all)"
     )
     parser.add_argument("--yes", action="store_true", help="with live: do not ask")
-    return parser.parse_args(arguments)
+    given = parser.parse_args(arguments)
+    for there, what, commands in (
+        (given.reason, " ".join(given.reason), ("halt",)),
+        (given.book, "--book", ("halt", "resume")),
+        (given.yes, "--yes", ("live", "off")),
+    ):
+        if there and given.command not in commands:
+            parser.error(f"{what} goes with {' and '.join(commands)} only")
+    return given
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,105 +90,137 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if command in ("halt", "resume"):
             return _halts(settings, command, " ".join(given.reason), given.book, console)
         return _status(settings, console) if command else 0
-    except (EOFError, KeyboardInterrupt):
-        return 0
+    except KeyboardInterrupt:
+        return 1
     except BotError as error:
-        Console(stderr=True, soft_wrap=True).print(f"error: {error}", style="red", markup=False)
+        Console(stderr=True, soft_wrap=True).print(
+            f"error: {error}", style="red", markup=False, highlight=False
+        )
         return error.exit_code if isinstance(error, Fatal) else 1
 
 
 def _menu(console: Console) -> str:
-    for number, name in enumerate(MENU, 1):
-        console.print(f"  {number}  {name}")
-    chosen = input("1-5, anything else leaves: ").strip()
-    return MENU[int(chosen) - 1] if chosen in {"1", "2", "3", "4", "5"} else ""
+    for number, (name, meaning) in enumerate(MENU.items(), 1):
+        console.print(f"  {number}  {name:8}{meaning}")
+    chosen = _asked(f"1-{len(MENU)}, anything else leaves: ")
+    return dict(zip("12345", MENU, strict=True)).get(chosen, "")
+
+
+def _asked(question: str) -> str:
+    try:
+        return input(question).strip()
+    except EOFError:
+        return ""
 
 
 # --- the mode ------------------------------------------------------------------------------------
 
 
-def _stores(settings: Settings) -> list[ModeStore]:
-    """Every store that a bot may be asking: the one it says it asks, and the one the settings name."""
-    configured = Endpoint(settings.redis_host, settings.redis_port, settings.redis_db)
-    running = running_endpoint(settings.state_dir)
-    return [ModeStore(endpoint) for endpoint in dict.fromkeys((running, configured)) if endpoint is not None]
+def _configured(settings: Settings) -> Endpoint:
+    return Endpoint(settings.redis_host, settings.redis_port, settings.redis_db)
 
 
 def _switch(settings: Settings, mode: Mode, sure: bool, console: Console) -> int:
-    if mode is Mode.LIVE and not sure:
+    configured, state_dir = _configured(settings), settings.state_dir
+    if mode is Mode.SIMULATION:
+        _report(mode, to_simulation(configured, state_dir), console)
+        if holder(state_lock(state_dir)) is None:
+            console.print("No bot runs on this state folder; the next one stays in simulation.")
+        else:
+            console.print("The running bot opens no live position from now on.")
+        return 0
+    if not sure:
         console.print(
             "A bot that was started with --live and armed will trade REAL MONEY from its next market on."
         )
-        if input("Type 'yes' to confirm: ").strip().lower() != "yes":
+        if _asked("Type 'yes' to confirm: ").lower() != "yes":
             console.print("Nothing was changed.")
             return 1
-    running = running_endpoint(settings.state_dir)
-    written, failed = [], {}
-    for store in _stores(settings):
-        try:
-            store.write(mode)
-            written.append(store.endpoint)
-        except Temporary as error:
-            failed[store.endpoint] = str(error)
-    if running in failed:
-        raise Temporary(f"{failed[running]}. The running bot asks that one: stop the bot, or halt it instead")
-    if not written:
-        server = EmbeddedRedis(settings.state_dir, settings.redis_db)
-        try:
-            ModeStore(server.endpoint).write(mode)
-        finally:
-            server.stop()
-        written.append(server.endpoint)
-    where = ", ".join(map(str, written))
-    console.print(f"The mode is {mode.upper()} now ({where}). {_what_follows(mode, running)}")
+    _report(mode, to_live(configured, state_dir), console)
+    if holder(state_lock(state_dir)) is None:
+        console.print("No bot runs on this state folder; the next one may go live with --live, once armed.")
+    else:
+        console.print("The running bot obeys at its next market if it was started with --live and armed,")
+        console.print("else it refuses.")
     return 0
 
 
-def _what_follows(mode: Mode, running: Endpoint | None) -> str:
-    if running is None:
-        return "No bot runs on this state folder; the next one finds it."
-    if mode is Mode.SIMULATION:
-        return "The running bot opens no live position from now on."
-    return (
-        "The running bot obeys at its next market if it was started with --live and armed, else it refuses."
-    )
+def _report(mode: Mode, switched: Switched, console: Console) -> None:
+    kept = ", ".join(f"{place.name} ({place})" if place.own else str(place) for place in switched.stores)
+    console.print(f"The mode is {mode.upper()} now, kept by {kept or 'the state folder'}.")
+    for failure in switched.failed:
+        console.print(f"note: {failure}", style="yellow", markup=False)
 
 
 def _status(settings: Settings, console: Console) -> int:
-    running = running_endpoint(settings.state_dir)
+    state_dir, running = settings.state_dir, running_endpoint(settings.state_dir)
+    last = Memory(state_dir / MODE_MEMORY).recall()
     table = Table.grid(padding=(0, 2))
-    for store in _stores(settings):
-        reading = store.read()
-        asked = " (the running bot asks this one)" if store.endpoint == running else ""
-        table.add_row("mode store", f"{store.endpoint}{asked}")
-        table.add_row("", f"{reading.detail}", style="dim")
-        table.add_row("means", MEANINGS[reading.says])
-    if running is None:
-        table.add_row("bot", "none runs on this state folder")
+
+    def row(name: str, text: str, style: str = "") -> None:
+        table.add_row(name, Text(text, style))  # Text: what a store holds is nobody's markup
+
+    who = holder(state_lock(state_dir))
+    row("bot", f"{who} runs on {state_dir}" if who else f"none runs on {state_dir}")
+    for endpoint, reading in _readings(settings, running):
+        asked = " (asked by the running bot)" if endpoint == running else ""
+        row("mode store", f"{endpoint.name}{asked}: {reading.detail}")
+        if running in (None, endpoint):
+            verdict = decide_mode(live_flag=True, armed=True, reading=reading, last=last, store=endpoint.name)
+            orders = "" if verdict.allows_orders else ", but no new position"
+            style = "red" if verdict.mode is Mode.LIVE else "green"
+            row("so", f"{verdict.mode.upper()}{orders}: a bot with --live, armed ({verdict.why})", style)
+    row("last word", _words(last))
+    row("any other", "SIMULATION: a bot without --live, whatever is above")
     for file in _halt_files(settings, None):
-        table.add_row("HALTED", f"{file.path.parent.name}: {file.standing()}", style="red")
+        row("HALTED", f"{file.path.parent.name}: {file.standing()}", "red")
     console.print(table)
     return 0
+
+
+def _readings(settings: Settings, running: Endpoint | None) -> list[tuple[Endpoint, Reading]]:
+    """What each store says, the bot's own included if it is the one that the next bot would ask."""
+    configured, state_dir = _configured(settings), settings.state_dir
+    plain = [ModeStore(place) for place in dict.fromkeys((running, configured)) if place is not None]
+    # The bot's own is looked into if there is one; looking makes none.
+    known = stores(configured, state_dir) if (state_dir / FOLDER).is_dir() else nullcontext(plain)
+    try:
+        with known as found:
+            readings = [(store.endpoint, store.read()) for store in found]
+    except Temporary as error:
+        return [(configured, Reading(Says.LOST, str(error)))]
+    own = [(endpoint, reading) for endpoint, reading in readings if endpoint.own]
+    if running is not None or readings[0][1].says is not Says.LOST:
+        return readings
+    return own or [(OWN_TO_COME, Reading(Says.UNSET, "the next bot starts it"))]
+
+
+def _words(last: LastWord | None) -> str:
+    if last is None:
+        return "none yet: each bot does as it was started"
+    return f"{last.mode}, {'kept by ' + last.store if last.store else 'kept by the state folder only'}"
 
 
 # --- halts ---------------------------------------------------------------------------------------
 
 
 def _books(settings: Settings, book: str | None) -> list[Path]:
-    """The folders of the books there are.
+    """The folders of the books there are; that of real money always.
 
     Raises
     ------
     ConfigError
         If the one that was named is none.
     """
-    books = sorted(path.parent for path in settings.state_dir.glob("*/ledger.sqlite"))
+    state_dir = settings.state_dir
+    found = {path.parent for name in ("ledger.sqlite", HALTED) for path in state_dir.glob(f"*/{name}")}
+    books = sorted(found | {state_dir / LIVE_BOOK})
     if book is None:
         return books
     named = [path for path in books if path.name == book]
     if not named:
-        there = ", ".join(path.name for path in books) or "none"
-        raise ConfigError(f"there is no book {book!r} in {settings.state_dir}", f"There are: {there}")
+        there = ", ".join(path.name for path in books)
+        raise ConfigError(f"there is no book {book!r} in {state_dir}", f"There are: {there}")
     return named
 
 
@@ -184,15 +233,23 @@ def _halts(settings: Settings, command: str, reason: str, book: str | None, cons
     if command == "resume":
         standing = _halt_files(settings, book)
         for file in standing:
-            console.print(f"{file.path.parent.name} may trade again; it was halted: {file.lift()}")
+            stood = file.lift()
+            console.print(f"{file.path.parent.name} may trade again; it was halted: {stood}", markup=False)
         if not standing:
             console.print("Nothing was halted.")
         return 0
-    if not (folders := _books(settings, book)):
-        raise Fatal(f"there is no book in {settings.state_dir} to halt", "Start the bot once")
-    for folder in folders:
-        HaltFile(folder / HALTED).raise_(reason or "by hand")
-        console.print(f"{folder.name} is halted: no new position until `python redis_control.py resume`.")
+    failed = []
+    for folder in _books(settings, book):
+        file = HaltFile(folder / HALTED)
+        try:
+            file.raise_(reason or "by hand")
+        except Temporary as error:
+            failed.append(str(error))
+        else:
+            console.print(f"{folder.name} is halted: {file.standing()}", markup=False)
+    if failed:
+        raise Temporary(f"{'; '.join(failed)}. Stop the bot instead")
+    console.print("No new position until: python redis_control.py resume")
     return 0
 
 

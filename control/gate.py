@@ -3,19 +3,14 @@
 Simulation is the resting state of every doubt: live needs every condition at once, simulation needs none.
 """
 
+import threading
 from pathlib import Path
 
-import msgspec
-
+from control.memory import LastWord, Memory
 from control.store import ModeStore, Reading, Says
 from errors import Temporary
 from execution.ledger import Mode
-from files import write_atomically
 from models import Frozen
-
-WORDS = {Says.SIMULATION: Mode.SIMULATION, Says.GARBAGE: Mode.SIMULATION, Says.LIVE: Mode.LIVE}
-"""What is remembered of an answer: somebody meant something by garbage, and it was not live."""
-NO_STORE = Reading(Says.LOST, "there is no mode store")
 
 
 class Verdict(Frozen, frozen=True):
@@ -26,7 +21,9 @@ class Verdict(Frozen, frozen=True):
     why: str
 
 
-def decide_mode(*, live_flag: bool, armed: bool, reading: Reading, remembered: Mode | None) -> Verdict:
+def decide_mode(
+    *, live_flag: bool, armed: bool, reading: Reading, last: LastWord | None, store: str
+) -> Verdict:
     """The verdict; pure.
 
     Parameters
@@ -37,32 +34,48 @@ def decide_mode(*, live_flag: bool, armed: bool, reading: Reading, remembered: M
         Whether the operator armed it: credentials, doctor, and LIVE typed or set.
     reading : Reading
         The mode store's answer of this instant.
-    remembered : Mode or None
-        The last explicit word that was ever seen in the store. It counts when the store has none: a Redis
-        that lost its data must not undo an emergency switch to simulation.
+    last : LastWord or None
+        The last switch that anybody knows of. It counts when the store has none: a Redis that lost its data
+        must not undo an emergency switch to simulation; and when it was given elsewhere: a Redis that was
+        away when the switch came must not undo it with the older word that it still has.
+    store : str
+        Name of the store that was read.
     """
     if not live_flag or not armed:
         why = "started without --live" if not live_flag else "not armed"
         if reading.says is Says.LIVE:
             why = f"the mode store says live, refused: this bot was {why}"
         return Verdict(Mode.SIMULATION, True, why)
+    held = last is not None and last.is_simulation
     match reading.says:
+        case Says.LIVE if held and last is not None and last.store != store:
+            where = f"given to {last.store}" if last.store else "given while this store could not take it"
+            return _simulation(
+                f"the mode store says live, but the last switch was to simulation, {where}: "
+                "`python redis_control.py live` goes live"
+            )
         case Says.LIVE:
             return Verdict(Mode.LIVE, True, reading.detail)
+        case Says.LOST if held:
+            return _simulation(f"the last word was simulation; {reading.detail}")
         case Says.LOST:
             return Verdict(
                 Mode.LIVE, False, f"mode store lost, no new position until it is back: {reading.detail}"
             )
-        case Says.UNSET if remembered is Mode.SIMULATION:
-            return Verdict(Mode.SIMULATION, True, "the mode store is empty, and its last word was simulation")
+        case Says.UNSET if held:
+            return _simulation("the mode store is empty, and the last word was simulation")
         case Says.UNSET:
             return Verdict(Mode.LIVE, True, "as started: --live and armed")
         case _:
-            return Verdict(Mode.SIMULATION, True, reading.detail)
+            return _simulation(reading.detail)
+
+
+def _simulation(why: str) -> Verdict:
+    return Verdict(Mode.SIMULATION, True, why)
 
 
 class Keeper:
-    """Asks the mode store and remembers its last word. Thread-safe; a question is bounded in time.
+    """Asks the mode store and remembers its last word. Thread-safe; an answer is bounded in time.
 
     Parameters
     ----------
@@ -76,32 +89,64 @@ class Keeper:
     def __init__(self, store: ModeStore | None, live_flag: bool, armed: bool, memory: Path) -> None:
         self._store = store
         self._live_flag = live_flag
-        self._armed = armed and store is not None
-        self._memory = memory
+        self._armed = armed
+        self._memory = Memory(memory)
+        self._settling = threading.Lock()
+        self._can_remember = False
+        self._unwritten: LastWord | None = None
 
     def verdict(self) -> Verdict:
         """What this run may do now."""
-        reading = NO_STORE if self._store is None else self._store.read()
-        remembered = _recall(self._memory)
-        word = WORDS.get(reading.says)
-        # Only a bot that may obey takes note of a switch to live.
-        if word is not None and word is not remembered and (self._armed or word is Mode.SIMULATION):
-            try:
-                write_atomically(self._memory, msgspec.json.encode(word), shared=True)
-            except Temporary as error:
-                if word is Mode.LIVE:
-                    # Going live is acted upon only when it is remembered; going back is at once.
-                    return Verdict(Mode.SIMULATION, True, f"a switch to live could not be recorded: {error}")
-        return decide_mode(
-            live_flag=self._live_flag, armed=self._armed, reading=reading, remembered=remembered
+        if self._store is None:
+            return _simulation("there is no mode store, and without one nothing is live")
+        reading = self._store.read()
+        with self._settling:
+            return self._settle(self._store, reading)
+
+    def _settle(self, store: ModeStore, reading: Reading) -> Verdict:
+        """The verdict on a reading; what has to be remembered for it is on the disk when this returns."""
+        if self._unwritten is not None:
+            self._keep(self._unwritten)
+        last = self._unwritten or self._memory.recall()
+        verdict = decide_mode(
+            live_flag=self._live_flag,
+            armed=self._armed,
+            reading=reading,
+            last=last,
+            store=store.endpoint.name,
         )
+        # Somebody meant something by garbage, and it was not live.
+        word = LastWord(Mode.SIMULATION, store.endpoint.name)
+        if reading.says in (Says.SIMULATION, Says.GARBAGE) and word != last:
+            self._keep(word)
+        elif verdict.mode is Mode.LIVE and verdict.allows_orders:
+            return self._go_live(store, reading, last, verdict)
+        return verdict
 
+    def _keep(self, word: LastWord) -> None:
+        """Remember a switch to simulation; on a disk that takes nothing, at least in this process."""
+        try:
+            self._memory.note(word)
+            self._unwritten = None
+        except Temporary:
+            self._unwritten = word
 
-def _recall(memory: Path) -> Mode | None:
-    """The remembered word; a file that cannot be read means the safe one."""
-    try:
-        return msgspec.json.decode(memory.read_bytes(), type=Mode)
-    except FileNotFoundError:
-        return None
-    except (OSError, msgspec.DecodeError):
-        return Mode.SIMULATION
+    def _go_live(
+        self, store: ModeStore, reading: Reading, last: LastWord | None, verdict: Verdict
+    ) -> Verdict:
+        """Live, if that can be noted: where it cannot, a later switch to simulation could not be either."""
+        held = last is not None and last.is_simulation
+        if self._can_remember and not held:
+            return verdict
+        try:
+            self._memory.note(LastWord(Mode.LIVE, store.endpoint.name))
+        except Temporary as error:
+            return _simulation(f"a switch to live could not be recorded: {error}")
+        self._can_remember, self._unwritten = True, None
+        # A switch to simulation that came between the reading and the note must not have been written over.
+        again = store.read()
+        if again.says is reading.says:
+            return verdict
+        if held and last is not None:
+            self._keep(last)
+        return self._settle(store, again)

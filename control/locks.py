@@ -12,6 +12,8 @@ from errors import Fatal
 
 APPLICATION = "polymarket-btc-15m-bot"
 RUNNING = "running"
+PATIENCE_S = 0.5
+"""Somebody who only looks whether a lock is held holds it for an instant."""
 
 
 def state_lock(state_dir: Path) -> Path:
@@ -65,18 +67,19 @@ def holder(lock_file: Path) -> str | None:
 
 @contextmanager
 def _held(lock_file: Path, what: str, way_out: str) -> Iterator[None]:
+    owner = lock_file.with_suffix(".pid")
+    lock = FileLock(lock_file)
     try:
         lock_file.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(lock_file)
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=PATIENCE_S)
+        owner.write_text(str(os.getpid()))
     except Timeout:
         raise Fatal(f"another bot ({_who(lock_file)}) runs {what}", f"Stop it, or {way_out}") from None
     except OSError as error:
+        lock.release()
         raise Fatal(
             f"{lock_file} cannot be locked: {error.strerror}", f"Mend its folder, or {way_out}"
         ) from None
-    owner = lock_file.with_suffix(".pid")
-    owner.write_text(str(os.getpid()))
     try:
         yield
     finally:

@@ -1,0 +1,298 @@
+"""When a live order is possible: every sequence of words, losses and restarts against a real Redis."""
+
+import os
+import shutil
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+from redis_servers import Relay
+
+from control.embedded import find_store
+from control.gate import Keeper
+from control.locks import hold_state
+from control.memory import MODE_MEMORY, LastWord, Memory
+from control.store import Endpoint, ModeStore
+from control.switch import to_live, to_simulation
+from errors import Temporary
+from execution.ledger import Mode
+
+
+def keeper(server, folder, *, flag=True, armed=True):
+    return Keeper(ModeStore(server.endpoint), flag, armed, folder / MODE_MEMORY)
+
+
+def block(folder) -> Path:
+    """Let the memory file refuse every write, for root too; returns what has to go to end it."""
+    draft = folder / f".{MODE_MEMORY}.{os.getpid()}.tmp"
+    draft.mkdir()
+    return draft
+
+
+def test_a_switch_to_simulation_outlives_the_stores_data(redis_server, tmp_path):
+    """A Redis that comes back empty does not undo a switch, in this process or in the next."""
+    running = keeper(redis_server, tmp_path)
+    assert running.verdict().mode is Mode.LIVE
+    redis_server.set("1")
+    assert running.verdict().mode is Mode.SIMULATION
+    redis_server.set(None)
+    assert running.verdict().mode is Mode.SIMULATION
+    assert keeper(redis_server, tmp_path).verdict().mode is Mode.SIMULATION
+    redis_server.set("0")
+    assert keeper(redis_server, tmp_path).verdict().mode is Mode.LIVE
+    redis_server.set(None)
+    assert keeper(redis_server, tmp_path).verdict().mode is Mode.LIVE
+
+
+def test_the_start_writes_nothing_into_the_store(redis_server, tmp_path):
+    """Whatever a bot is started with, it leaves the store's word as it found it."""
+    with redis_server.client() as client:
+        for value in (None, "1", "0", "garbage"):
+            redis_server.set(value)
+            for flag, armed in ((False, False), (True, False), (True, True)):
+                keeper(redis_server, tmp_path, flag=flag, armed=armed).verdict()
+                kept = client.get("btc_trading:simulation_mode")
+                assert kept == (None if value is None else value.encode())
+
+
+@pytest.mark.parametrize(("flag", "armed"), [(False, False), (False, True), (True, False)])
+def test_who_may_not_be_live_refuses_it_and_says_so(flag, armed, redis_server, tmp_path):
+    """A process without --live, or not armed, trades on paper whatever is written, and names the refusal."""
+    redis_server.set("0")
+    verdict = keeper(redis_server, tmp_path, flag=flag, armed=armed).verdict()
+    assert verdict.mode is Mode.SIMULATION
+    assert "refused" in verdict.why
+    assert ("--live" if not flag else "not armed") in verdict.why
+    assert not (tmp_path / MODE_MEMORY).exists()
+
+
+def test_without_a_store_nothing_is_live(tmp_path):
+    """A bot that found no mode store and could start none trades on paper."""
+    verdict = Keeper(None, True, True, tmp_path / MODE_MEMORY).verdict()
+    assert verdict.mode is Mode.SIMULATION
+    assert "no mode store" in verdict.why
+
+
+def test_who_cannot_note_a_switch_is_not_live(redis_server, tmp_path):
+    """In a folder that takes no file live is refused, because a later switch could not be remembered."""
+    blocked = block(tmp_path)
+    verdict = keeper(redis_server, tmp_path).verdict()
+    assert verdict.mode is Mode.SIMULATION
+    assert "could not be recorded" in verdict.why
+    blocked.rmdir()
+    assert keeper(redis_server, tmp_path).verdict().mode is Mode.LIVE
+
+
+def test_a_switch_that_cannot_be_noted_holds_in_the_process(redis_server, tmp_path):
+    """On a full disk a switch holds at once, also when the store loses it, and is noted onoted later."""
+    running = keeper(redis_server, tmp_path)
+    assert running.verdict().mode is Mode.LIVE
+    blocked = block(tmp_path)
+    redis_server.set("1")
+    assert running.verdict().mode is Mode.SIMULATION
+    redis_server.set(None)
+    assert running.verdict().mode is Mode.SIMULATION
+    assert keeper(redis_server, tmp_path).verdict().mode is Mode.SIMULATION, "the next one cannot note either"
+    blocked.rmdir()
+    assert running.verdict().mode is Mode.SIMULATION
+    assert keeper(redis_server, tmp_path).verdict().mode is Mode.SIMULATION
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b'"live"', b'{"mode":"LIVE"}', b"\xff" * 100])
+def test_a_damaged_memory_is_simulation(content, redis_server, tmp_path):
+    """A last word that cannot be read was not live."""
+    (tmp_path / MODE_MEMORY).write_bytes(content)
+    for value in (None, "0"):
+        redis_server.set(value)
+        assert keeper(redis_server, tmp_path).verdict().mode is Mode.SIMULATION
+
+
+def test_a_store_that_was_away_does_not_undo_a_switch(redis_server, tmp_path):
+    """A switch given to the bot's own Redis holds when the configured one is back with its older `0`."""
+    Memory(tmp_path / MODE_MEMORY).note(LastWord(Mode.SIMULATION, "the bot's own Redis"))
+    redis_server.set("0")
+    running = keeper(redis_server, tmp_path)
+    verdict = running.verdict()
+    assert verdict.mode is Mode.SIMULATION
+    assert "redis_control.py live" in verdict.why
+    to_live(redis_server.endpoint, tmp_path)
+    assert running.verdict().mode is Mode.LIVE
+
+
+def test_a_switch_between_reading_and_noting_is_not_written_over(redis_server, tmp_path):
+    """Going live, the note is checked against the store once more: a switch in between wins, also later."""
+    redis_server.set("1")
+    running = keeper(redis_server, tmp_path)
+    running.verdict()
+    redis_server.set("0")
+    note = running._memory.note
+
+    def note_late(word):
+        if word.mode is Mode.LIVE:
+            redis_server.set("1")
+        note(word)
+
+    running._memory.note = note_late
+    assert running.verdict().mode is Mode.SIMULATION
+    redis_server.set(None)
+    assert running.verdict().mode is Mode.SIMULATION
+    assert keeper(redis_server, tmp_path).verdict().mode is Mode.SIMULATION
+
+
+VALUES = st.sampled_from(["0", "0", "1", None, "", "live", b"\x00"])
+
+
+class Days(RuleBasedStateMachine):
+    """A bot's days: words of operators and strangers, outages, lost data, full disks, restarts.
+
+    `word` is what an onlooker would call the last word, `stranded` that it was simulation and did not reach
+    the store. The bot looks after every step, as it does once a second.
+    """
+
+    server = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="mode"))
+        self.relay = Relay(self.server.endpoint)
+        self.place: Endpoint = self.relay.endpoint
+        self.value: str | bytes | None = None
+        self.server.set(None)
+        self.word = self.noted = None
+        self.stranded = self.noted_stranded = False
+        self.blocked: Path | None = None
+        self.running = ExitStack()
+
+    @initialize(flag=st.sampled_from([True, True, True, False]), armed=st.sampled_from([True, True, False]))
+    def start(self, flag, armed):
+        self.flag, self.armed = flag, armed
+        self.running.enter_context(hold_state(self.folder))
+        self.running.enter_context(find_store(self.place, self.folder))
+        self._start()
+
+    def _start(self):
+        self.keeper = Keeper(ModeStore(self.place), self.flag, self.armed, self.folder / MODE_MEMORY)
+        self.proven = False
+
+    @rule(value=VALUES)
+    def somebody_writes(self, value):
+        if not self.relay.cut:  # what the bot cannot see nobody can hold it to
+            self.server.set(value)
+            self.value = value
+
+    @rule()
+    def the_store_loses_its_data(self):
+        self.server.set(None)
+        self.value = None
+
+    @rule(value=VALUES)
+    def the_store_comes_back_with_something_else(self, value):
+        if self.relay.cut:
+            self.server.set(value)
+            self.value, self.relay.cut = value, False
+
+    @rule()
+    def the_store_goes_away(self):
+        self.relay.cut = True
+
+    @rule()
+    def the_store_is_back(self):
+        self.relay.cut = False
+
+    @rule()
+    def the_operator_says_simulation(self):
+        try:
+            to_simulation(self.place, self.folder)
+        except Temporary:
+            assert self.blocked, "only a blocked folder and an absent store may fail together"
+            assert self.relay.cut
+            return
+        self.word, self.stranded = Mode.SIMULATION, self.relay.cut
+        if not self.relay.cut:
+            self.value = "1"
+
+    @rule()
+    def the_operator_says_live(self):
+        try:
+            to_live(self.place, self.folder)
+        except Temporary:
+            assert self.blocked or self.relay.cut
+            if not self.relay.cut:
+                self.value = "0"
+            return
+        self.word, self.stranded, self.value = Mode.LIVE, False, "0"
+
+    @rule(blocked=st.booleans())
+    def the_disk(self, blocked):
+        if blocked and self.blocked is None:
+            self.blocked = block(self.folder)
+        elif not blocked and self.blocked is not None:
+            self.blocked.rmdir()
+            self.blocked = None
+
+    @rule()
+    def a_restart(self):
+        self._start()
+        if self.blocked:  # what could not be noted is gone with the process, and keeps the next from live
+            self.word, self.stranded = self.noted, self.noted_stranded
+
+    @invariant()
+    def live_needs_everything(self):
+        if not hasattr(self, "keeper"):
+            return
+        verdict = self.keeper.verdict()
+        live = verdict.mode is Mode.LIVE and verdict.allows_orders
+        held = self.word is Mode.SIMULATION
+        may = self.flag and self.armed and not self.relay.cut and self._says_live(held)
+        assert not live or may, verdict
+        if self.blocked:
+            assert not live or self.proven, "live where a switch could not be noted"
+        else:
+            assert live == may, verdict
+        if held and self.relay.cut:
+            assert verdict.mode is Mode.SIMULATION, "a switch holds while the store is away"
+        self._learn(live)
+
+    def _says_live(self, held):
+        return (self.value == "0" and not (held and self.stranded)) or (self.value is None and not held)
+
+    def _learn(self, live):
+        if not self.relay.cut:
+            if self.value not in (None, "0"):
+                self.word, self.stranded = Mode.SIMULATION, False
+            elif live:
+                self.word = Mode.LIVE
+        if not self.blocked:
+            self.noted, self.noted_stranded = self.word, self.stranded
+            self.proven = self.proven or live
+
+    def teardown(self):
+        self.running.close()
+        self.relay.__exit__()
+        shutil.rmtree(self.folder)
+
+
+@pytest.mark.parametrize("examples", [15, pytest.param(300, marks=pytest.mark.slow)])
+def test_a_live_order_needs_the_flag_the_arming_and_the_stores_last_word(examples, redis_server):
+    """Live orders need --live, the arming, and a store that answers and whose last word is not simulation."""
+    Days.server = redis_server
+    run_state_machine_as_test(
+        Days,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=20,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
+        ),
+    )

@@ -1,0 +1,229 @@
+"""The mode store against real Redis servers, and against everything that only looks like one."""
+
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import redis
+from redis_servers import Pretender, RedisServer, Relay, free_port, handshake
+
+from control.gate import Keeper
+from control.store import BOUND_S, KEY, Endpoint, ModeStore, Says
+from errors import Temporary
+from execution.ledger import Mode
+
+SLACK_S = 1.5
+"""For a busy machine, on top of the bound that the store promises."""
+
+
+def armed(endpoint, tmp_path):
+    return Keeper(ModeStore(endpoint), True, True, tmp_path / "mode.json")
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("1", Says.SIMULATION),
+        ("0", Says.LIVE),
+        (None, Says.UNSET),
+        ("", Says.GARBAGE),
+        ("00", Says.GARBAGE),
+        (" 0", Says.GARBAGE),
+        ("0\n", Says.GARBAGE),
+        ("false", Says.GARBAGE),
+        ("live", Says.GARBAGE),
+        (b"0\x00", Says.GARBAGE),
+        (b"\xff\xfe[/]\x1b[31m", Says.GARBAGE),
+    ],
+)
+def test_only_a_plain_0_is_live(value, says, redis_server, tmp_path):
+    """Exactly `0` is live and exactly no key is unset; every other value is simulation."""
+    redis_server.set(value)
+    assert ModeStore(redis_server.endpoint).read().says is says
+    live = armed(redis_server.endpoint, tmp_path).verdict().mode is Mode.LIVE
+    assert live is (says in (Says.LIVE, Says.UNSET))
+
+
+@pytest.mark.parametrize("kind", ["list", "hash", "set", "stream", "huge"])
+def test_a_key_of_another_kind_is_simulation(kind, redis_server, tmp_path):
+    """A list, a hash, a set, a stream and a value of 64 MB are somebody's word, and not live."""
+    with redis_server.client() as client:
+        match kind:
+            case "list":
+                client.rpush(KEY, "0")
+            case "hash":
+                client.hset(KEY, "0", "0")
+            case "set":
+                client.sadd(KEY, "0")
+            case "stream":
+                client.xadd(KEY, {"0": "0"})
+            case "huge":
+                client.setrange(KEY, 64 * 2**20, "0")
+    reading = ModeStore(redis_server.endpoint).read()
+    assert reading.says is Says.GARBAGE
+    assert len(reading.detail) < 200
+    assert armed(redis_server.endpoint, tmp_path).verdict().mode is Mode.SIMULATION
+
+
+def test_a_word_is_kept_and_the_database_is_the_configured_one(redis_server):
+    """What is written is read again, by the operator's own tools too, and only in its database."""
+    store = ModeStore(Endpoint("127.0.0.1", redis_server.endpoint.port, 2))
+    store.write(Mode.SIMULATION)
+    assert store.read().says is Says.SIMULATION
+    with redis.Redis(port=redis_server.endpoint.port, db=2, protocol=2) as client:
+        assert client.get("btc_trading:simulation_mode") == b"1"
+    assert ModeStore(redis_server.endpoint).read().says is Says.UNSET
+    store.write(Mode.LIVE)
+    assert store.read().says is Says.LIVE
+
+
+# --- servers that are none -----------------------------------------------------------------------
+
+
+def _drip(connection, head=b"", each=b"O"):
+    connection.sendall(head)
+    while True:
+        connection.sendall(each)
+        time.sleep(0.02)
+
+
+def _hold(connection):
+    """Say nothing until the other side goes."""
+    while connection.recv(65536):
+        pass
+
+
+def _after_handshake(then):
+    def behave(connection):
+        handshake(connection)
+        then(connection)
+
+    return behave
+
+
+def _say(*answers):
+    """After the handshake, one answer to each question, the last for ever."""
+
+    def then(connection):
+        for answer in answers:
+            connection.sendall(answer)
+            connection.recv(65536)
+        while connection.recv(65536):
+            connection.sendall(answers[-1])
+
+    return _after_handshake(then)
+
+
+HOSTILE = {
+    "garbage": lambda c: c.sendall(b"\x00\xffHTTP/1.1 200 OK\r\n\r\n0\r\n$1\r\n0\r\n"),
+    "garbage after the handshake": _say(b"\x00\xff\r\n"),
+    "a web server": lambda c: (c.recv(65536), c.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")),
+    "silence": _hold,
+    "hangs up": lambda c: None,
+    "hangs up when asked": _after_handshake(lambda c: None),
+    "half an answer, then the end": _after_handshake(lambda c: c.sendall(b"$1\r\n")),
+    "half an answer, then silence": _after_handshake(lambda c: (c.sendall(b"$1\r\n0"), _hold(c))),
+    "a drip": _drip,
+    "a drip of an answer": _after_handshake(lambda c: _drip(c, b"$1000000\r\n", b"0")),
+    "a drip of line": _after_handshake(lambda c: _drip(c, b"+")),
+    "a flood": _after_handshake(lambda c: _drip(c, b"$536870912\r\n", b"0" * 65536)),
+    "a bulk of negative length": _say(b"$-7\r\n0\r\n"),
+    "nested arrays": _say(b"*1\r\n" * 50_000 + b"$1\r\n0\r\n"),
+    "an array with the word": _say(b"*1\r\n$1\r\n0\r\n"),
+    "a number": _say(b":0\r\n"),
+    "nothing": _say(b"$-1\r\n"),
+    "empty, then no number": _say(b"$0\r\n\r\n", b"$1\r\n0\r\n"),
+    "a simple string": _say(b"+\r\n"),
+    "loading": _say(b"-LOADING Redis is loading the dataset in memory\r\n"),
+    "moved": _say(b"-MOVED 1234 127.0.0.1:1\r\n"),
+    "no script kiddies": _say(b"-ERR unknown command 'GETRANGE'\r\n"),
+}
+
+
+def test_what_is_no_redis_never_leads_to_a_live_order(tmp_path):
+    """Whatever a server sends instead of an answer, an armed bot may not order, and knows so in time."""
+
+    def ask(name):
+        (tmp_path / name).mkdir()
+        with Pretender(HOSTILE[name]) as pretender:
+            keeper = armed(pretender.endpoint, tmp_path / name)
+            began = time.monotonic()
+            verdict = keeper.verdict()
+            return time.monotonic() - began, verdict
+
+    with ThreadPoolExecutor(len(HOSTILE)) as pool:  # at once, because most of them waste time
+        answers = dict(zip(HOSTILE, pool.map(ask, HOSTILE), strict=True))
+    for name, (seconds, verdict) in answers.items():
+        assert not (verdict.mode is Mode.LIVE and verdict.allows_orders), (name, verdict)
+        assert seconds < BOUND_S + SLACK_S, name
+
+
+def test_nobody_there(tmp_path):
+    """A refused connection and a name that does not resolve are a lost store, with the place in the words."""
+    for endpoint in (Endpoint("127.0.0.1", free_port()), Endpoint("no-such-host.invalid", 6379)):
+        reading = ModeStore(endpoint).read()
+        assert reading.says is Says.LOST
+        assert str(endpoint) in reading.detail
+        verdict = armed(endpoint, tmp_path).verdict()
+        assert (verdict.mode, verdict.allows_orders) == (Mode.LIVE, False)
+
+
+def test_a_name_server_that_hangs_is_bounded_too(monkeypatch):
+    """A look-up of the host that never ends does not hold an order up longer than the bound."""
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: time.sleep(BOUND_S + 2) or [])
+    began = time.monotonic()
+    assert ModeStore(Endpoint("redis.example", 6379)).read().says is Says.LOST
+    assert time.monotonic() - began < BOUND_S + SLACK_S
+
+
+def test_a_password_that_is_asked_for_is_no_answer(tmp_path):
+    """A Redis that wants authentication is lost, and says why."""
+    server = RedisServer(tmp_path, "--requirepass", "a test's own")
+    try:
+        reading = ModeStore(server.endpoint).read()
+        assert reading.says is Says.LOST
+        assert "uthentication" in reading.detail
+    finally:
+        server.stop()
+
+
+def test_a_frozen_redis_is_lost_in_time_and_is_back_when_it_is(own_redis, tmp_path):
+    """Frozen, it stops new positions within the bound; thawed, trading goes on."""
+    own_redis.set("0")
+    keeper = armed(own_redis.endpoint, tmp_path)
+    assert keeper.verdict().allows_orders
+    own_redis.freeze()
+    began = time.monotonic()
+    assert not keeper.verdict().allows_orders
+    assert time.monotonic() - began < BOUND_S + SLACK_S
+    own_redis.thaw()
+    assert keeper.verdict().allows_orders
+
+
+def test_a_flapping_redis_is_believed_only_while_it_answers(redis_server, tmp_path):
+    """With every other connection dropped, each answer is either the store's own or no leave to order."""
+    redis_server.set("0")
+    with Relay(redis_server.endpoint) as relay:
+        keeper = armed(relay.endpoint, tmp_path)
+        for number in range(6):
+            relay.cut = bool(number % 2)
+            assert keeper.verdict().allows_orders is not relay.cut
+        redis_server.set("1")
+        for number in range(6):
+            relay.cut = bool(number % 2)
+            assert keeper.verdict().mode is Mode.SIMULATION
+
+
+def test_a_store_that_says_yes_and_keeps_nothing_is_found_out(own_redis):
+    """A write is believed when it can be read again: a store that confirms and forgets has not taken it."""
+    with own_redis.client() as client:
+        client.config_set("maxmemory", "1")
+        client.config_set("maxmemory-policy", "noeviction")
+    with pytest.raises(Temporary, match="did not take"):
+        ModeStore(own_redis.endpoint).write(Mode.SIMULATION)
+    with (
+        Pretender(_say(b"+OK\r\n", b"$1\r\n0\r\n")) as forgetful,
+        pytest.raises(Temporary, match="did not keep"),
+    ):
+        ModeStore(forgetful.endpoint).write(Mode.SIMULATION)
