@@ -30,13 +30,13 @@ class _Market(msgspec.Struct):
     clobTokenIds: str
     orderPriceMinTickSize: float
     orderMinSize: float
-    questionID: str = ""
-    question: str = ""
-    description: str = ""
-    resolutionSource: str = ""
+    questionID: str | None = None
+    question: str | None = None
+    description: str | None = None
+    resolutionSource: str | None = None
     version: str = "v1"
-    negRisk: bool = False
-    enableOrderBook: bool = True
+    negRisk: bool | None = None
+    enableOrderBook: bool | None = None
     feesEnabled: bool = True
     feeSchedule: _Fees | None = None
 
@@ -69,17 +69,17 @@ def listed(row: dict[str, Any], upstream: Upstream, start: int) -> Listed:
             start=start,
             slug=known.slug,
             condition_id=known.conditionId,
-            question_id=known.questionID,
+            question_id=known.questionID or "",
             up_token=tokens[UP],
             down_token=tokens[DOWN],
-            question=known.question,
+            question=known.question or "",
             interval=upstream.interval,
             asset=upstream.asset,
             timeframe=upstream.timeframe,
             fee_rate=_fee_rate(known),
             minimum_shares=minimum,
-            resolution_source=known.resolutionSource,
-            description=known.description,
+            resolution_source=known.resolutionSource or "",
+            description=known.description or "",
         ),
         tick_of(known.orderPriceMinTickSize),
     )
@@ -129,8 +129,8 @@ def _check(known: _Market, slug: str, names: list[str]) -> None:
         f"its slug is {known.slug}": known.slug != slug,
         f"its outcomes are {names}, not Up and Down": sorted(names) != [DOWN, UP],
         f"it is of protocol version {known.version}, only v1 is understood": known.version != "v1",
-        "it is a negRisk market": known.negRisk,
-        "it has no order book": not known.enableOrderBook,
+        "it is a negRisk market": known.negRisk is True,
+        "it has no order book": known.enableOrderBook is False,
     }
     for reason, holds in wrong.items():
         if holds:

@@ -121,7 +121,7 @@ class Mirror:
         elif kind == "tick_size_change":
             self.tick = tick_of(msgspec.convert(event, _Tick).new_tick_size)
             # Levels off the new grid are about to go; the whole book follows.
-            self._break("its tick size changed")
+            self._broken = "its tick size changed"
         elif kind == "book" and event.get("asset_id") == self.market.up_token:
             self._replace(event)
             self.streamed = True

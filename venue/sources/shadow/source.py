@@ -274,22 +274,30 @@ class ShadowSource:
         ]
         due = [m for m in ended if self._due(m.start, min(RAREST_SECONDS, (now - m.end) / PATIENCE))]
         for first in range(0, len(due), BATCH):
-            try:
-                await self._ask_outcomes(due[first : first + BATCH])
-            except Unreachable as error:
-                log.warning("no look for outcomes: %s", error)
+            batch = due[first : first + BATCH]
+            told = await self._gamma_outcomes(batch)
+            for market in batch:
+                self._asked[market.start] = now
+                up_won = told.get(market.slug)
+                # Gamma forgets short markets after a while; the order API keeps them.
+                up_won = await self._clob_outcome(market) if up_won is None else up_won
+                if up_won is not None:
+                    self._know(market, up_won)
 
-    async def _ask_outcomes(self, markets: list[Market]) -> None:
-        """Gamma first, which forgets short markets after a while; then the order API, which keeps them."""
-        rows = await self._reader.gamma_markets([market.slug for market in markets], closed=True)
-        by_slug = {row.get("slug"): gamma_outcome(row) for row in rows}
-        for market in markets:
-            self._asked[market.start] = self._clock.market_s()
-            up_won = by_slug.get(market.slug)
-            if up_won is None:
-                up_won = clob_outcome(await self._reader.clob_market(market.condition_id))
-            if up_won is not None:
-                self._know(market, up_won)
+    async def _gamma_outcomes(self, markets: list[Market]) -> dict[str, bool | None]:
+        try:
+            rows = await self._reader.gamma_markets([market.slug for market in markets], closed=True)
+        except Unreachable as error:
+            log.warning("the catalogue tells no outcomes: %s", error)
+            return {}
+        return {str(row.get("slug")): gamma_outcome(row) for row in rows}
+
+    async def _clob_outcome(self, market: Market) -> bool | None:
+        try:
+            return clob_outcome(await self._reader.clob_market(market.condition_id))
+        except Unreachable as error:
+            log.warning("%s: the order API tells no outcome: %s", market.slug, error)
+            return None
 
     def _resolved(self, market: Market, event: dict[str, Any]) -> None:
         winner = event.get("winning_asset_id")

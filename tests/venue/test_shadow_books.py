@@ -1,0 +1,202 @@
+"""The mirror: the upstream's books at every moment, and what is believed when they are in doubt."""
+
+import random
+from decimal import Decimal
+
+import msgspec
+import pytest
+from shadow_builders import mirrored_pair, until, upstream_only
+from venue_builders import BOOK, side
+
+from venue.amounts import MICRO, taker_fee
+from venue.books import Book
+from venue.market import FEE_RATE
+from venue.refusal import Refusal
+
+pytestmark = pytest.mark.asyncio
+
+DEARER = Book(bids=side((610, 50), (600, 10)), asks=side((640, 80), (650, 90)))
+
+
+def made_book(draw: random.Random) -> Book:
+    """A book of up to six levels a side, sometimes one-sided, sometimes empty."""
+    mid = draw.randrange(100, 900, 10)
+    below = sorted(draw.sample(range(10, mid, 10), draw.randrange(0, 7)), reverse=True)
+    above = sorted(draw.sample(range(mid, 1000, 10), draw.randrange(0, 7)))
+    return Book(
+        bids=tuple((price, draw.randrange(1, 10**9)) for price in below),
+        asks=tuple((price, draw.randrange(1, 10**9)) for price in above),
+    )
+
+
+async def test_the_mirror_shows_the_upstreams_book_at_every_moment() -> None:
+    """After each of 60 changes both tokens' books are the upstream's, and /book was never asked."""
+    draw = random.Random(5)
+    async with mirrored_pair() as pair:
+        for _ in range(60):
+            book = made_book(draw)
+            pair.quote(book)
+            await until(lambda book=book: pair.shown() == book)
+            for token in pair.market.tokens:
+                _, shown = await pair.shadow.exchange.book(token)
+                assert shown == (await pair.upstream.venue.exchange.book(token))[1]
+        assert pair.doubt() == ""
+        assert pair.asked("/book") == 0
+        assert pair.asked("/gamma") <= 3
+
+
+async def test_an_order_fills_at_the_upstreams_price_of_the_moment_after_the_delay() -> None:
+    """The book moves during the taker delay: the fill has the new price, and the fee of that price."""
+    async with mirrored_pair(taker_delay=0.05) as pair:
+        trader = pair.trader()
+        body = trader.buy(pair.market.up_token, 100, 650)
+        pair.quote(DEARER)
+        (trade,) = await pair.place(trader, body)
+        assert trade.price == 640
+        assert trade.fee == taker_fee(trade.shares, 640, FEE_RATE)
+        assert pair.balance(trader) == 1000 * MICRO - trade.usd - trade.fee
+
+
+async def test_fee_minimum_and_tick_are_the_markets_own() -> None:
+    """A market with another fee rate, minimum size and tick is traded on those terms."""
+    async with upstream_only() as pair:
+        market = pair.upstream.market
+        terms = msgspec.structs.replace(market, fee_rate=Decimal("0.05"), minimum_shares=20 * MICRO)
+        pair.upstream.venue.schedule.add(terms)
+        pair.upstream.source.changes_tick_at = 0.0
+        pair.upstream.source.standing = Book(bids=side((601, 9)), asks=side((619, 90)))
+        await pair.mirrored()
+        trader = pair.trader()
+        (trade,) = await pair.place(trader, trader.buy(pair.market.up_token, 100, 619))
+        assert (trade.price, trade.fee) == (619, taker_fee(trade.shares, 619, Decimal("0.05")))
+        with pytest.raises(Refusal, match="lower than the minimum: 20"):
+            await pair.place(trader, trader.limit(pair.market.up_token, "BUY", 19, 500))
+        await pair.gone()
+
+
+async def test_what_an_account_took_stays_taken_until_the_upstream_renews_the_level() -> None:
+    """A filled size is missing from the mirror, in both views, until the level has another size upstream."""
+    async with mirrored_pair() as pair:
+        trader = pair.trader()
+        (trade,) = await pair.place(trader, trader.buy(pair.market.down_token, 100, 420))
+        assert trade.price == 400
+        left = 100 * MICRO - trade.shares
+        assert pair.shown().bids[0] == (600, left)
+        pair.quote(Book(bids=BOOK.bids, asks=side((620, 7))))
+        await until(lambda: pair.shown().asks == side((620, 7)))
+        assert pair.shown().bids[0] == (600, left)
+        pair.quote(Book(bids=side((600, 99)), asks=side((620, 7))))
+        await until(lambda: pair.shown().bids == side((600, 99)))
+
+
+async def test_an_upstream_that_dies_gets_no_fills_and_comes_back() -> None:
+    """Without stream and /book an order is told that there is no book; later all is right again."""
+    async with mirrored_pair() as pair:
+        trader = pair.trader()
+        await pair.vanish()
+        await until(lambda: pair.doubt() != "")
+        body = trader.buy(pair.market.up_token, 100, 650)
+        with pytest.raises(Refusal, match=f"the orderbook {pair.market.up_token} does not exist") as refused:
+            await pair.place(trader, body)
+        assert refused.value.status == 400
+        with pytest.raises(Refusal, match="No orderbook exists"):
+            await pair.shadow.exchange.book(pair.market.up_token)
+        assert pair.balance(trader) == 1000 * MICRO
+        assert [order.status for order in pair.shadow.ledger.orders_of(trader.address)] == ["CANCELED"]
+        pair.upstream.source.standing = DEARER
+        await pair.serve()
+        (trade,) = await pair.place(trader, trader.buy(pair.market.up_token, 100, 650))
+        assert trade.price == 640
+        await until(lambda: pair.doubt() == "")
+        pair.quote(BOOK)
+        await until(lambda: pair.shown() == BOOK)
+
+
+async def test_a_stalled_stream_is_noticed_and_the_book_read_instead() -> None:
+    """The stream is open and tells nothing: an order meets the book of /book, the stream is given up."""
+    async with mirrored_pair() as pair:
+        pair.upstream.venue.faults.arm("market_feed_stall", None, {})
+        pair.quote(DEARER)
+        pair.clock.forward(4)
+        assert pair.doubt() == "the stream is silent"
+        trader = pair.trader()
+        (trade,) = await pair.place(trader, trader.buy(pair.market.up_token, 100, 650))
+        assert (trade.price, pair.asked("/book")) == (640, 1)
+        assert pair.doubt() == "the stream has not told it yet"
+        pair.upstream.venue.faults.clear(None)
+        await until(lambda: pair.doubt() == "")
+
+
+async def test_a_stall_is_noticed_without_an_order_too() -> None:
+    """A running market that is silent for ten seconds is compared with /book, and no more often than that."""
+    async with mirrored_pair() as pair:
+        pair.clock.forward(11)
+        await pair.source.look_at_doubts()
+        pair.clock.forward(2)
+        await pair.source.look_at_doubts()
+        assert pair.asked("/book") == 1
+        assert pair.doubt() == "the stream is silent"
+        pair.upstream.source.standing = DEARER
+        pair.clock.forward(11)
+        await pair.source.look_at_doubts()
+        assert pair.doubt() == "the stream has not told it yet"
+        assert pair.shown() == DEARER
+
+
+async def test_a_change_that_does_not_fit_is_mended_without_an_order() -> None:
+    """A lost change shows in the best prices of the next one; the book is read again, the stream kept."""
+    async with mirrored_pair() as pair:
+        market = pair.upstream.market
+        row = {"asset_id": market.up_token, "price": "0.55", "side": "BUY", "size": "7", "best_bid": "0.61"}
+        event = {"event_type": "price_change", "market": market.condition_id, "price_changes": [row]}
+        stamp = str(pair.clock.ns // 10**6)
+        pair.upstream.venue.markets._send(market, {market.up_token: event | {"timestamp": stamp}})
+        await until(lambda: "a change is missing" in pair.doubt())
+        await pair.source.look_at_doubts()
+        assert (pair.doubt(), pair.shown(), pair.asked("/book")) == ("", BOOK, 1)
+        assert pair.asked("/ws/market") == 1
+
+
+async def test_a_quiet_market_is_asked_for_and_keeps_its_stream() -> None:
+    """Silence without a change is no fault: the order meets the same book, the connection stays."""
+    async with mirrored_pair() as pair:
+        pair.clock.forward(4)
+        trader = pair.trader()
+        (trade,) = await pair.place(trader, trader.buy(pair.market.up_token, 100, 650))
+        assert (trade.price, pair.asked("/book")) == (620, 1)
+        pair.quote(DEARER)
+        await until(lambda: pair.shown() == DEARER)
+        assert (pair.doubt(), pair.asked("/ws/market")) == ("", 1)
+
+
+async def test_resting_orders_do_not_meet_a_book_in_doubt() -> None:
+    """While the mirror may be wrong a resting order waits; once the book is certain it fills."""
+    async with mirrored_pair() as pair:
+        trader = pair.trader()
+        await pair.place(trader, trader.limit(pair.market.up_token, "BUY", 10, 610))
+        crossing = Book(bids=side((590, 1)), asks=side((605, 50)))
+        pair.upstream.source.standing = crossing
+        pair.clock.forward(4)
+        await pair.source.confirm(pair.market)
+        assert pair.source.book(pair.market) == crossing
+        pair.shadow.step()
+        assert len(pair.shadow.ledger.trades_of(trader.address)) == 0
+        await until(lambda: pair.doubt() == "")
+        await until(lambda: len(pair.shadow.ledger.trades_of(trader.address)) == 1)
+
+
+async def test_the_next_market_is_followed_before_the_running_one_is_left() -> None:
+    """At the boundary the next market's book is certain already, and only it is traded."""
+    async with mirrored_pair() as pair:
+        following = pair.shadow.schedule.at(pair.market.end)
+        assert following is not None
+        await until(lambda: pair.source.certain(following))
+        pair.clock.forward(900)
+        pair.quote(DEARER)
+        await until(lambda: pair.source.certain(following))
+        assert pair.shadow.exchange.visible(following) == DEARER
+        trader = pair.trader()
+        with pytest.raises(Refusal, match="does not exist"):
+            await pair.place(trader, trader.buy(pair.market.up_token, 100, 650))
+        (trade,) = await pair.place(trader, trader.buy(following.up_token, 100, 650))
+        assert trade.price == 640

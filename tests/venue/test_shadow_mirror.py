@@ -1,0 +1,173 @@
+"""A mirror alone: what it makes of the stream's words, and of the catalogue's."""
+
+import random
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from shadow_builders import upstream_only
+from test_shadow_books import made_book
+
+from venue.amounts import MICRO, decimal_text, price_text
+from venue.books import Book, changes_between, summary
+from venue.market import Market
+from venue.sources.shadow.listing import NotUnderstood, clob_outcome, gamma_outcome, listed
+from venue.sources.shadow.mirror import STALE_NS, Mirror
+from venue.sources.shadow.upstream import Upstream
+from venue.wire.market_json import gamma_market
+
+MARKET = Market(0, "btc-updown-15m-0", "0x1", "0x2", "1", "2", "Up or down?")
+UPSTREAM = Upstream("http://g", "http://c", "ws://w/")
+
+
+def whole(book: Book, stamp: int) -> dict[str, Any]:
+    """A whole book in the stream's words."""
+    told = summary(book, market="0x1", token="1", timestamp_ms=stamp, tick=10, last_price="")
+    return {"event_type": "book", **told}
+
+
+def step(old: Book, new: Book, stamp: int) -> dict[str, Any]:
+    """The change from one book to the next in the stream's words, for both tokens."""
+    rows = []
+    for token, before, after in (("1", old, new), ("2", old.mirrored(), new.mirrored())):
+        bid, ask = after.best_bid, after.best_ask
+        best = {
+            "best_bid": "" if bid is None else price_text(bid),
+            "best_ask": "" if ask is None else price_text(ask),
+        }
+        rows += [
+            {
+                "asset_id": token,
+                "price": price_text(c.price),
+                "side": c.side,
+                "size": decimal_text(c.size),
+                **best,
+            }
+            for c in changes_between(before, after)
+        ]
+    return {"event_type": "price_change", "market": "0x1", "price_changes": rows, "timestamp": str(stamp)}
+
+
+def test_a_missed_change_is_noticed_by_the_best_prices() -> None:
+    """Of 300 dropped changes none that moved the touch goes unnoticed, and the next whole book heals all."""
+    draw = random.Random(8)
+    noticed = 0
+    for _ in range(300):
+        first, second, third = made_book(draw), made_book(draw), made_book(draw)
+        mirror = Mirror(MARKET, 10)
+        mirror.hear(whole(first, 1), 1)
+        assert mirror.certain(1)
+        mirror.hear(step(second, third, 3), 3)
+        assert mirror.book is not None
+        touch = (mirror.book.best_bid, mirror.book.best_ask)
+        if changes_between(second, third) and touch != (third.best_bid, third.best_ask):
+            assert mirror.doubt(3) != ""
+            noticed += 1
+        mirror.hear(whole(third, 4), 4)
+        assert (mirror.certain(4), mirror.book) == (True, third)
+    assert noticed > 100
+
+
+def test_changes_that_were_under_way_when_the_book_was_read_are_not_undone() -> None:
+    """A change older than the book of /book is in it already and does not count a second time."""
+    draw = random.Random(3)
+    first, second, third = made_book(draw), made_book(draw), made_book(draw)
+    mirror = Mirror(MARKET, 10)
+    mirror.hear(whole(first, 1), 1)
+    assert mirror.read(whole(third, 5)) is True
+    mirror.hear(step(first, second, 3), 6)
+    assert mirror.book == third
+    assert mirror.read(whole(third, 6)) is False
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"event_type": "price_change", "price_changes": [{"asset_id": "1"}], "timestamp": "2"},
+        {"event_type": "tick_size_change", "asset_id": "1", "new_tick_size": "0.0025"},
+        {"event_type": "book", "asset_id": "1", "bids": [], "asks": [{"price": "1.5", "size": "1"}]},
+        {**whole(Book(bids=((500, 1),)), 2), "bids": [{"price": "0.50001", "size": "1"}]},
+        {**whole(Book(bids=((500, 5),), asks=((400, 5),)), 2)},
+    ],
+)
+def test_words_that_make_no_sense_leave_the_book_in_doubt(event: dict[str, Any]) -> None:
+    """Malformed events, unknown ticks, impossible prices and crossed books are never traded on."""
+    mirror = Mirror(MARKET, 10)
+    mirror.hear(whole(Book(bids=((500, MICRO),)), 1), 1)
+    mirror.hear(event, 2)
+    assert not mirror.certain(2)
+
+
+def test_a_clock_that_was_set_back_does_not_make_an_old_book_young() -> None:
+    """Silence is counted in both directions."""
+    mirror = Mirror(MARKET, 10)
+    mirror.hear(whole(Book(), 1), 10 * STALE_NS)
+    assert mirror.certain(11 * STALE_NS)
+    assert not mirror.certain(11 * STALE_NS + 1)
+    assert not mirror.certain(9 * STALE_NS)
+
+
+@pytest.fixture
+async def row() -> dict[str, Any]:
+    """A market as the upstream's catalogue tells it."""
+    async with upstream_only() as pair:
+        return gamma_market(pair.upstream.venue, pair.upstream.market)
+
+
+async def test_a_market_is_read_by_its_labels(row: dict[str, Any]) -> None:
+    """Up and Down are told apart by their names, whatever their order; terms are the market's own."""
+    start = int(row["slug"].rpartition("-")[2])
+    straight = listed(row, UPSTREAM, start)
+    up, down = straight.market.tokens
+    row["outcomes"] = '["Down", "Up"]'
+    assert listed(row, UPSTREAM, start).market.tokens == (down, up)
+    row |= {"feesEnabled": False, "orderMinSize": 2.5, "orderPriceMinTickSize": 0.001}
+    free = listed(row, UPSTREAM, start)
+    assert (free.market.fee_rate, free.market.minimum_shares, free.tick) == (Decimal(0), 2_500_000, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"version": "v2"}, "protocol version v2"),
+        ({"negRisk": True}, "negRisk"),
+        ({"enableOrderBook": False}, "no order book"),
+        ({"outcomes": '["Yes", "No"]'}, "not Up and Down"),
+        ({"outcomes": '["Up", "Up"]'}, "not Up and Down"),
+        ({"clobTokenIds": '["1"]'}, "malformed"),
+        ({"clobTokenIds": "no list"}, "malformed"),
+        ({"orderPriceMinTickSize": 0.0025}, "tick size is 0.0025"),
+        ({"orderPriceMinTickSize": None}, "malformed"),
+        ({"feeSchedule": None}, "its fees"),
+        ({"feeSchedule": {"rate": 0.25, "exponent": 2}}, "its fees"),
+        ({"feeSchedule": {"rate": 0.07, "takerOnly": False}}, "its fees"),
+        ({"slug": "eth-updown-15m-0"}, "its slug is eth"),
+    ],
+)
+async def test_what_is_not_understood_is_refused_with_its_reason(
+    row: dict[str, Any], change: dict[str, Any], reason: str
+) -> None:
+    """A market with any unknown rule is no market here, and the reason names it."""
+    start = int(row["slug"].rpartition("-")[2])
+    with pytest.raises(NotUnderstood, match=reason):
+        listed(row | change, UPSTREAM, start)
+
+
+@pytest.mark.parametrize(
+    ("closed", "outcomes", "prices", "up_won"),
+    [
+        (True, '["Up", "Down"]', '["1", "0"]', True),
+        (True, '["Down", "Up"]', '["1", "0"]', False),
+        (True, '["Up", "Down"]', '["0.5", "0.5"]', None),
+        (True, '["Up", "Down"]', '["0.999", "0.001"]', None),
+        (True, '["Up", "Down"]', None, None),
+        (False, '["Up", "Down"]', '["1", "0"]', None),
+    ],
+)
+def test_an_outcome_is_read_only_where_it_is_official(
+    closed: bool, outcomes: str, prices: str | None, up_won: bool | None
+) -> None:
+    """Closed and exactly 1 to 0, by label; anything else is no outcome yet."""
+    assert gamma_outcome({"closed": closed, "outcomes": outcomes, "outcomePrices": prices}) is up_won
+    tokens = [{"outcome": "Up", "winner": up_won is True}, {"outcome": "Down", "winner": up_won is False}]
+    assert clob_outcome({"tokens": tokens}) is up_won

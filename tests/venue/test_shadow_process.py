@@ -1,0 +1,130 @@
+"""`--source shadow` as a process: its options, its messages, and a mirror of another process."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from process import PracticeVenue
+from venue_builders import trader_at
+
+from venue.__main__ import main
+from venue.arguments import options_of, read_arguments, upstream_of
+from venue.sources.choice import chosen_source
+from venue.venue import Options, Venue
+
+NOWHERE = (
+    *("--source", "shadow", "--upstream-gamma", "http://127.0.0.1:9/gamma"),
+    *("--upstream-clob", "http://127.0.0.1:9/", "--upstream-ws", "ws://127.0.0.1:9/ws"),
+)
+
+
+def mirror_of(venue: PracticeVenue) -> tuple[str, ...]:
+    """The options under which a venue mirrors this one."""
+    return (
+        *("--source", "shadow", "--upstream-gamma", f"{venue.url}/gamma"),
+        *("--upstream-clob", venue.url, "--upstream-ws", venue.ws_url),
+    )
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.02)
+
+
+def test_the_options_say_what_is_mirrored_in_real_time() -> None:
+    """Addresses are taken with or without a last slash; market time is the machine's."""
+    _, given = read_arguments([*NOWHERE, "--asset", "eth", "--timeframe", "4h"])
+    upstream = upstream_of(given)
+    assert upstream is not None
+    assert (upstream.clob, upstream.ws) == ("http://127.0.0.1:9", "ws://127.0.0.1:9/ws/")
+    assert (upstream.slug(14_400), upstream.interval) == ("eth-updown-4h-14400", 14_400)
+    assert (options_of(given).speed, options_of(given).real_time) == (1.0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--source", "shadow"), "--source shadow needs --upstream-gamma: where the mirrored venue is"),
+        (NOWHERE[:-2], "--source shadow needs --upstream-ws: where the mirrored venue is"),
+        ((*NOWHERE, "--speed", "15"), "--speed: a mirror runs when its upstream does; leave it out"),
+        ((*NOWHERE, "--start-at", "0"), "--start-at: a mirror runs when its upstream does; leave it out"),
+        ((*NOWHERE, "--first", "3"), "--first: a mirror runs when its upstream does; leave it out"),
+        ((*NOWHERE, "--seed", "3"), "--seed: shadow markets have none; use it with --source synthetic"),
+        ((*NOWHERE, "--timeframe", "1h"), "--timeframe: invalid choice: '1h'"),
+        ((*NOWHERE, "--asset", "BTC/USD"), "'BTC/USD' is not an asset as in a market's slug"),
+        ((*NOWHERE, "--upstream-ws", "http://h"), "'http://h' is not an address like wss://host/path"),
+        (
+            ("--upstream-clob", "http://h"),
+            "--upstream-clob: only a mirror has one; use it with --source shadow",
+        ),
+        (("--asset", "eth"), "--asset: only a mirror has one; use it with --source shadow"),
+        (("--real-time", "--speed", "2"), "--real-time: it has the machine's pace and place"),
+        (NOWHERE, "the venue to mirror is not there: http://127.0.0.1:9/time cannot be read"),
+    ],
+)
+def test_what_cannot_be_mirrored_ends_with_its_reason(
+    arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2 and a line that names the option and what to do."""
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--source", "recorded"), "it was begun with --source shadow"),
+        ((*NOWHERE, "--asset", "eth"), "it was begun with --asset btc --timeframe 15m"),
+    ],
+)
+def test_a_state_folder_stays_with_what_it_mirrored(
+    tmp_path: Path, arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another source or asset on the same folder is refused; the folder still serves the first one."""
+    upstream = upstream_of(read_arguments(list(NOWHERE))[1])
+    options = Options(state=tmp_path, real_time=True)
+    Venue(chosen_source("shadow", None, tmp_path, upstream), options).close()
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--state", str(tmp_path)])
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+    Venue(chosen_source("shadow", None, tmp_path, upstream), options).close()
+
+
+@pytest.mark.slow
+def test_a_mirror_survives_the_upstreams_crash_and_its_own(tmp_path: Path) -> None:
+    """Both are killed and come back on their state: the account goes on, the books are in step again."""
+    with (
+        PracticeVenue.start("--real-time", state=tmp_path / "upstream") as upstream,
+        PracticeVenue.start(*mirror_of(upstream), state=tmp_path / "shadow") as shadow,
+    ):
+        assert shadow.ready["source"]["name"] == "shadow"
+        trader = trader_at(shadow.url)
+        # Two ahead of the running one: no boundary of real time can come between.
+        slug = f"btc-updown-15m-{int(time.time()) // 900 * 900 + 1800}"
+        wait_until(lambda: in_step(shadow, slug))
+        up, down = json.loads(shadow.get("/gamma/markets", slug=slug)[0]["clobTokenIds"])
+        assert trader.post(shadow.url, trader.limit(up, "BUY", 5, 10)).json()["success"]
+        port = upstream.url.rpartition(":")[2]
+        upstream.kill()
+        wait_until(lambda: not in_step(shadow, slug))
+        refused = trader.post(shadow.url, trader.buy(up, 100, 990))
+        assert (refused.status_code, refused.json()["error"]) == (400, f"the orderbook {up} does not exist")
+        upstream.restart("--real-time", "--port", port)
+        shadow.kill()
+        shadow.restart()
+        wait_until(lambda: in_step(shadow, slug))
+        original, mirrored = (venue.get("/book", token_id=down) for venue in (upstream, shadow))
+        assert mirrored["bids"] == original["bids"] != []
+        assert [order["status"] for order in shadow.account(trader.address)["orders"]] == ["LIVE", "CANCELED"]
+
+
+def in_step(shadow: PracticeVenue, slug: str) -> bool:
+    """Whether the mirror of a market is certain."""
+    return shadow.get("/practice/info")["source"]["doubts"].get(slug) == ""
