@@ -63,6 +63,8 @@ class Look:
     colours: Mapping[str, str] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     """Colours and units of single series, by their names."""
+    right: str = ""
+    """The series that is measured on the right-hand axis, from 0."""
 
 
 @dataclass(frozen=True)
@@ -178,8 +180,17 @@ def _dressed(
         panel.override_by_name(series, [DynamicConfigValue(id_val="color", value=fixed)])
     for series, unit in look.units.items():
         panel.override_by_name(series, [DynamicConfigValue(id_val="unit", value=unit)])
-    for number_, query in enumerate([queries] if isinstance(queries, Query) else queries):
-        target = prometheus.Dataquery().expr(query.expr).ref_id(chr(ord("A") + number_)).datasource(SOURCE)
+    if look.right:
+        own = {
+            "custom.axisPlacement": "right",
+            "min": 0,
+            "custom.lineStyle": {"fill": "dash", "dash": [4, 4]},
+        }
+        panel.override_by_name(
+            look.right, [DynamicConfigValue(id_val=key, value=value) for key, value in own.items()]
+        )
+    for place, query in enumerate([queries] if isinstance(queries, Query) else queries):
+        target = prometheus.Dataquery().expr(query.expr).ref_id(chr(ord("A") + place)).datasource(SOURCE)
         target.legend_format(query.legend or "__auto")
         panel.with_target(target.instant() if instant else target.range())
     return panel

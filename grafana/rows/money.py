@@ -1,6 +1,20 @@
 """What came of it in money, never a win rate without its sample, interval and break-even."""
 
-from grafana.panels import BLUE, GREEN, GREY, ORANGE, PLAIN, RED, YELLOW, Look, Query, Shown, lines, number
+from grafana.panels import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PLAIN,
+    PURPLE,
+    RED,
+    YELLOW,
+    Look,
+    Query,
+    Shown,
+    lines,
+    number,
+)
 from grafana.rows.grid import NO_TRADE, USD, Line
 
 
@@ -92,17 +106,20 @@ def money() -> tuple[Line, ...]:
                         Query("trading_win_rate_low", "at least (95 %)"),
                         Query("trading_win_rate_high", "at most (95 %)"),
                         Query("trading_break_even_win_rate", "breaks even at"),
+                        Query("trading_settled_trades", "trades (right)"),
                     ),
                     Look(
                         unit="percent",
                         low=0,
-                        high=100,
+                        right="trades (right)",
+                        units={"trades (right)": "none"},
                         missing=NO_TRADE,
                         colours={
                             "won": BLUE,
                             "at least (95 %)": GREY,
                             "at most (95 %)": GREY,
                             "breaks even at": ORANGE,
+                            "trades (right)": PURPLE,
                         },
                     ),
                     12,

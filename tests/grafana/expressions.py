@@ -1,0 +1,59 @@
+"""What PromQL expressions are in the repository, and which series they ask for."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import promql_parser
+import yaml
+from bot_process import ROOT
+
+from grafana.dashboard import build
+
+ALERTS = ROOT / "grafana" / "prometheus" / "alerts.yml"
+
+
+def panels() -> list[dict[str, Any]]:
+    """The dashboard's panels without the headings."""
+    return [panel for panel in build()["panels"] if panel["type"] != "row"]
+
+
+def panel_expressions() -> Iterator[tuple[str, str]]:
+    """Title and expression of each query."""
+    for panel in panels():
+        for target in panel["targets"]:
+            yield panel["title"], target["expr"]
+
+
+def alerts() -> list[dict[str, Any]]:
+    """The alert rules."""
+    return yaml.safe_load(ALERTS.read_text())["groups"][0]["rules"]
+
+
+def alert_expressions() -> Iterator[tuple[str, str]]:
+    """Name and expression of each alert."""
+    for rule in alerts():
+        yield rule["alert"], rule["expr"]
+
+
+def selectors(expr: str) -> list[Any]:
+    """The vector selectors in an expression.
+
+    Raises
+    ------
+    ValueError
+        If it is no PromQL.
+    """
+    found: list[Any] = []
+
+    def visit(node: object) -> bool:
+        if isinstance(node, promql_parser.VectorSelector):
+            found.append(node)
+        return True
+
+    promql_parser.walk(promql_parser.parse(expr), visit)
+    return found
+
+
+def metrics(expr: str) -> set[str]:
+    """The names of the metrics that an expression asks for."""
+    return {selector.name for selector in selectors(expr)}
