@@ -222,7 +222,8 @@ class Worker:
         self._http = httpx.AsyncClient()
         poll = min(5.0, max(0.5, self.clock.wall_seconds(10)))
         self._watcher = SettlementWatcher(
-            OutcomeSource(self._http, self.plan.market_urls.gamma, self.plan.market_urls.clob),
+            # The venue that holds the account: what it has not heard of it has not paid for either.
+            OutcomeSource(self._http, self.plan.urls.gamma, self.plan.urls.clob),
             self._settle,
             lambda market: (self.clock.wall_time_ns(market.end) - time.time_ns()) / 1e9,
             time.time_ns,

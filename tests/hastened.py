@@ -1,0 +1,46 @@
+"""One scene in hastened time: a practice venue plays Polymarket, and the bot runs against it.
+
+Started by `faketime`, so that both venues, runner and worker share one clock. Arguments: a folder, and JSON
+with `market` (the generated one that runs now), `arguments` and `settings` of the bot. Leaves `scene.json`
+in the folder: exit code, screen, and what the stand-in for Polymarket was asked.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import process
+from bot_process import BotProcess
+
+RUN_SECONDS = 1800.0
+
+
+def settings_of(venue: process.PracticeVenue) -> dict[str, str]:
+    """The settings under which this venue is Polymarket, and its services are the outside world."""
+    feeds = {f"{name.upper()}_URL": url for name, url in venue.ready["source"]["external"].items()}
+    return feeds | {
+        "CLOB_URL": venue.url,
+        "GAMMA_URL": f"{venue.url}/gamma",
+        "DATA_API_URL": f"{venue.url}/data-api",
+        "WS_URL": venue.ws_url,
+        "GEOBLOCK_URL": f"{venue.url}/api/geoblock",
+    }
+
+
+def play(folder: Path, market: int, arguments: list[str], settings: dict[str, str]) -> dict[str, Any]:
+    """Run the bot to its end."""
+    # All waiting is in hastened seconds too.
+    process.START_SECONDS = 600.0
+    with (
+        process.PracticeVenue.start("--real-time", "--source", "synthetic", "--first", str(market)) as venue,
+        BotProcess(folder, *arguments, settings=settings_of(venue) | settings) as bot,
+    ):
+        code = bot.wait(RUN_SECONDS)
+        requests = [(row["method"], row["path"], row["status"]) for row in venue.get("/practice/log")]
+    return {"code": code, "screen": bot.output, "requests": requests}
+
+
+if __name__ == "__main__":
+    place = Path(sys.argv[1])
+    (place / "scene.json").write_text(json.dumps(play(place, **json.loads(sys.argv[2]))))
