@@ -24,14 +24,15 @@ def sums(owed: list[Decimal]) -> set[Decimal]:
 
 @given(few, st.data())
 def test_any_choice_of_payouts_explains_itself(owed: list[Decimal], data: st.DataObject) -> None:
-    """Whatever was paid, with whatever rounding, is found: to the tolerance, each market at most once."""
+    """Whatever was paid, with whatever rounding, is found, or what is nearer; each market at most once."""
     chosen = data.draw(st.sets(st.sampled_from(sorted(named(owed)))) if owed else st.just(set()))
     noise = Decimal(data.draw(st.integers(-10, 10))) / 10**6
     surplus = sum((named(owed)[slug] for slug in chosen), Decimal(0)) + noise
     found = paid(surplus, named(owed), TOLERANCE)
     assert found is not None
     assert len(found) == len(set(found))
-    assert abs(sum((named(owed)[slug] for slug in found), Decimal(0)) - surplus) <= TOLERANCE
+    difference = sum((named(owed)[slug] for slug in found), Decimal(0)) - surplus
+    assert abs(difference) <= abs(noise)
 
 
 @given(few, st.integers(-2_000_000, 9_000_000).map(lambda micro: Decimal(micro) / 10**6))
@@ -62,7 +63,7 @@ def test_examples(surplus: str, owed: list[str], expected: tuple[str, ...] | Non
 
 
 def test_months_of_unredeemed_wins_are_no_work() -> None:
-    """Of 400 payouts, none, all, three, and all but three are told; a hopeless search ends."""
+    """Of 400 payouts, none, all, three, and all but three are told; a search without end is given up."""
     owed = named([Decimal(1_000_000 + 7919 * (number % 37)) / 10**6 for number in range(400)])
     three = sum(list(owed.values())[5:8], Decimal(0))
     total = sum(owed.values(), Decimal(0))
@@ -71,4 +72,4 @@ def test_months_of_unredeemed_wins_are_no_work() -> None:
         assert found is not None
         assert len(found) == count
     distinct = named([Decimal(2**20 + 2**number) / 10**6 for number in range(20)])
-    assert paid(sum(list(distinct.values())[::2], Decimal("0.5")), distinct, TOLERANCE) is None
+    assert paid(sum(list(distinct.values())[::2], Decimal(0)), distinct, TOLERANCE) is None

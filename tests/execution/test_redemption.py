@@ -395,6 +395,9 @@ def test_positions_of_others_hands_and_lost_ones_are_left_alone(bot: Bot) -> Non
     look = bot.redemption(positions=lambda: [*bot.positions(), foreign], redeemer=redeemer, pace=AT_ONCE)
     asyncio.run(look.look())
     assert sorted(redeemer.asked) == sorted(row.condition_id for row in bot.won)
+    lost = [msgspec.structs.replace(row, won=False) for row in bot.won]
+    asyncio.run(bot.redemption(positions=lambda: lost, redeemer=redeemer, pace=AT_ONCE).look())
+    assert len(redeemer.asked) == 2
 
 
 def test_a_venue_that_does_not_answer_is_asked_again(bot: Bot) -> None:
