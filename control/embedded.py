@@ -32,8 +32,15 @@ LOCK_LIMIT_S = 2.0
 """Longest wait for somebody who has it for a moment only, to give a word."""
 START_LIMIT_S = 5.0
 STOP_LIMIT_S = 2.0
-OWNED = '"$@" & read -r _; kill $! 2>/dev/null; wait $!'
-"""Runs a command until standard input ends."""
+OWNED = """
+exec 3<&0
+"$@" 3<&- & server=$!
+(read -r _ <&3; kill $server) 2>/dev/null & watch=$!
+exec 3<&-
+wait $server
+kill $watch 2>/dev/null
+"""
+"""Runs a command until it ends, or until standard input does."""
 
 
 class FoundStore(Frozen, frozen=True):

@@ -1,0 +1,209 @@
+"""The operator's commands: what they say, what they leave behind, and their exit codes."""
+
+import io
+import os
+from contextlib import ExitStack
+
+import pytest
+from redis_servers import Pretender, RedisServer, Relay, free_port
+
+import redis_control
+from control.embedded import find_store
+from control.gate import Keeper
+from control.halt import HALTED
+from control.locks import hold_state
+from control.memory import MODE_MEMORY, LastWord, Memory
+from control.store import Endpoint, ModeStore, Says
+from control.switch import to_simulation
+from execution.ledger import Mode
+
+
+class Operator:
+    """Somebody at a terminal, with settings of their own."""
+
+    def __init__(self, folder, monkeypatch, capsys):
+        self.state, self._patch, self._capsys = folder / "state", monkeypatch, capsys
+        monkeypatch.setenv("STATE_DIR", str(self.state))
+        monkeypatch.setenv("REDIS_HOST", "127.0.0.1")
+        monkeypatch.setenv("REDIS_DB", "0")
+        monkeypatch.setenv("COLUMNS", "200")
+
+    def redis(self, port):
+        self._patch.setenv("REDIS_PORT", str(port))
+
+    def says(self, *words, typed=""):
+        """Runs a command; returns its exit code and the whole screen."""
+        self._patch.setattr("sys.stdin", io.StringIO(typed))
+        try:
+            code = redis_control.main(words)
+        except SystemExit as left:
+            code = left.code
+        shown = self._capsys.readouterr()
+        assert "Traceback" not in shown.out + shown.err
+        return code, shown.out + shown.err
+
+
+@pytest.fixture
+def operator(tmp_path, monkeypatch, capsys, redis_server):
+    operator = Operator(tmp_path, monkeypatch, capsys)
+    operator.redis(redis_server.endpoint.port)
+    return operator
+
+
+def running_bot(stack, operator, endpoint):
+    """What a bot holds and leaves word of while it runs; returns its armed keeper."""
+    stack.enter_context(hold_state(operator.state))
+    found = stack.enter_context(find_store(endpoint, operator.state))
+    return Keeper(found.store, True, True, operator.state / MODE_MEMORY)
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "code", "says", "shown"),
+    [
+        (("sim",), "", 0, Says.SIMULATION, "The mode is SIMULATION now"),
+        (("simulation",), "", 0, Says.SIMULATION, "The mode is SIMULATION now"),
+        (("on",), "", 0, Says.SIMULATION, "The mode is SIMULATION now"),
+        (("live",), "yes\n", 0, Says.LIVE, "The mode is LIVE now"),
+        (("off",), "YES\n", 0, Says.LIVE, "REAL MONEY"),
+        (("live", "--yes"), "", 0, Says.LIVE, "The mode is LIVE now"),
+        (("live",), "y\n", 1, Says.UNSET, "Nothing was changed"),
+        (("live",), "", 1, Says.UNSET, "Nothing was changed"),
+        (("status",), "", 0, Says.UNSET, "none runs on"),
+        (("check",), "", 0, Says.UNSET, "as started"),
+        ((), "1\n", 0, Says.SIMULATION, "The mode is SIMULATION now"),
+        ((), "2\nyes\n", 0, Says.LIVE, "The mode is LIVE now"),
+        ((), "3\n", 0, Says.UNSET, "mode store"),
+        ((), "9\n", 0, Says.UNSET, "anything else leaves"),
+        ((), "", 0, Says.UNSET, "anything else leaves"),
+        (("paper",), "", 2, Says.UNSET, "invalid choice: 'paper'"),
+        (("sim", "now"), "", 2, Says.UNSET, "now goes with halt only"),
+        (("sim", "--yes"), "", 2, Says.UNSET, "--yes goes with live and off only"),
+        (("live", "--book", "live"), "", 2, Says.UNSET, "--book goes with halt and resume only"),
+    ],
+)
+def test_each_command(words, typed, code, says, shown, operator, redis_server):
+    """Each word and each line of the menu does what it says, says it, and exits with its code."""
+    got, screen = operator.says(*words, typed=typed)
+    assert got == code, screen
+    assert shown in screen
+    assert ModeStore(redis_server.endpoint).read().says is says
+
+
+def test_a_wrong_setting_is_exit_code_2(operator, monkeypatch):
+    """A setting out of range ends with its name, before anything is asked or written."""
+    monkeypatch.setenv("REDIS_PORT", "70000")
+    code, screen = operator.says("sim")
+    assert code == 2
+    assert "REDIS_PORT is '70000'" in screen
+
+
+def test_a_running_bot_obeys_and_the_screen_says_what_follows(operator, redis_server):
+    """The words about the running bot are true of it, and the next start finds the switch again."""
+    with ExitStack() as stack:
+        bot = running_bot(stack, operator, redis_server.endpoint)
+        assert bot.verdict().mode is Mode.LIVE
+        assert "opens no live position from now on" in operator.says("sim")[1]
+        assert bot.verdict().mode is Mode.SIMULATION
+        _, screen = operator.says("status")
+        assert "asked by the running bot" in screen
+        assert "SIMULATION: a bot with --live, armed" in screen
+        assert "at its next market" in operator.says("live", "--yes")[1]
+        assert bot.verdict().mode is Mode.LIVE
+        operator.says("sim")
+    redis_server.set(None)
+    with ExitStack() as stack:
+        assert running_bot(stack, operator, redis_server.endpoint).verdict().mode is Mode.SIMULATION
+
+
+def test_an_emergency_switch_works_while_the_store_is_away(operator, redis_server):
+    """`sim` holds also when the store is away, and the older `0` that it comes back with undoes nothing."""
+    redis_server.set("0")
+    with Relay(redis_server.endpoint) as relay, ExitStack() as stack:
+        operator.redis(relay.endpoint.port)
+        bot = running_bot(stack, operator, relay.endpoint)
+        assert bot.verdict().allows_orders
+        relay.cut = True
+        assert operator.says("live", "--yes")[0] == 1
+        code, screen = operator.says("sim")
+        assert code == 0
+        assert "kept by the state folder" in screen
+        assert bot.verdict().mode is Mode.SIMULATION
+        relay.cut = False
+        assert bot.verdict().mode is Mode.SIMULATION
+        assert "live: a bot" not in operator.says("status")[1].lower().replace("simulation", "")
+        assert operator.says("live", "--yes")[0] == 0
+        assert bot.verdict().mode is Mode.LIVE
+
+
+def test_the_state_folder_knows_before_any_store_is_asked(tmp_path):
+    """A store that takes its time does not delay a switch to simulation: the bot's folder has it already."""
+    memory, seen = Memory(tmp_path / MODE_MEMORY), []
+    with Pretender(lambda connection: seen.append(memory.recall())) as slow:
+        to_simulation(slow.endpoint, tmp_path)
+    assert seen[0] == LastWord(Mode.SIMULATION)
+
+
+def test_a_switch_without_any_bot_is_found_by_the_next(operator, tmp_path):
+    """With neither Redis nor bot a switch goes into the bot's own, and reaches the next bot anyway."""
+    port = free_port()
+    operator.redis(port)
+    assert "next bot starts it" in operator.says("status")[1]
+    assert not (operator.state / "redis").exists(), "looking makes nothing"
+    assert operator.says("sim")[0] == 0
+    assert "the bot's own Redis: the mode store says simulation" in operator.says("status")[1]
+    with ExitStack() as stack:
+        bot = running_bot(stack, operator, Endpoint("127.0.0.1", port))
+        assert bot.verdict().mode is Mode.SIMULATION
+    server = RedisServer(tmp_path, port=port)
+    try:
+        server.set("0")
+        with ExitStack() as stack:
+            assert running_bot(stack, operator, server.endpoint).verdict().mode is Mode.SIMULATION
+        assert operator.says("live", "--yes")[0] == 0
+        with ExitStack() as stack:
+            assert running_bot(stack, operator, server.endpoint).verdict().mode is Mode.LIVE
+    finally:
+        server.stop()
+
+
+def test_status_shows_a_hostile_value_as_it_is(operator, redis_server):
+    """A value full of markup and control characters is shown, not obeyed, and means simulation."""
+    redis_server.set(b"[red]0[/red]\x1b[2J[/nonsense]")
+    code, screen = operator.says("status")
+    assert code == 0
+    assert "[red]0[/red]\\x1b[2J" in screen
+    assert "SIMULATION: a bot with --live, armed" in screen
+
+
+def test_halt_and_resume(operator):
+    """A halt reaches each book that there is, real money's always, or the one named; resume lifts it."""
+    recorded = operator.state / "recorded"
+    recorded.mkdir(parents=True)
+    (recorded / "ledger.sqlite").write_bytes(b"")
+    code, screen = operator.says("halt", "the", "[b]fan[/b]", "is", "loud")
+    assert code == 0
+    assert "live is halted: the [b]fan[/b] is loud (since" in screen
+    assert (recorded / HALTED).exists()
+    assert (operator.state / "live" / HALTED).exists()
+    assert "recorded: the [b]fan[/b] is loud" in operator.says("status")[1]
+    code, screen = operator.says("resume", "--book", "recorded")
+    assert "recorded may trade again; it was halted: the [b]fan[/b]" in screen
+    assert (operator.state / "live" / HALTED).exists()
+    assert "live may trade again" in operator.says("resume")[1]
+    assert "Nothing was halted" in operator.says("resume")[1]
+    code, screen = operator.says("halt", "--book", "nowhere")
+    assert code == 2
+    assert "no book 'nowhere'" in screen
+    assert "live, recorded" in screen
+
+
+def test_a_halt_that_one_book_refuses_still_reaches_the_others(operator):
+    """A folder that takes no file is named with exit code 1, after every other book was halted."""
+    (operator.state / "live" / f".{HALTED}.{os.getpid()}.tmp").mkdir(parents=True)
+    book = operator.state / "recorded"
+    book.mkdir()
+    (book / "ledger.sqlite").write_bytes(b"")
+    code, screen = operator.says("halt")
+    assert code == 1
+    assert "Stop the bot" in screen
+    assert (book / HALTED).exists()
