@@ -56,7 +56,10 @@ class Geoblock(Frozen, frozen=True):
 
 
 class Redeemable(Frozen, frozen=True):
-    """A position in a resolved market that the wallet still holds: a winning share is worth 1 pUSD."""
+    """A position in a resolved market that the wallet still holds: a winning share is worth 1 pUSD.
+
+    `slug` and `outcome` are empty where the venue does not tell them.
+    """
 
     condition_id: str
     slug: str
@@ -67,11 +70,11 @@ class Redeemable(Frozen, frozen=True):
 
 class _Position(msgspec.Struct):
     condition_id: str
-    slug: str
-    outcome: str
     current_size: Decimal
     current_price: Decimal
     redeemable: bool
+    slug: str | None = None
+    outcome: str | None = None
 
 
 class _Pagination(msgspec.Struct):
@@ -322,8 +325,8 @@ def _funds(told: Any) -> Funds:
 def _redeemable(row: _Position) -> Redeemable:
     return Redeemable(
         condition_id=row.condition_id.lower(),
-        slug=row.slug,
-        outcome=row.outcome,
+        slug=row.slug or "",
+        outcome=row.outcome or "",
         shares=row.current_size,
         won=row.current_price == 1,
     )

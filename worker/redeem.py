@@ -35,15 +35,16 @@ def make_redemption(
     return Redemption(
         settler,
         lambda: account.redeemable(plan.urls.data_api),
-        _redeemer(settings, plan, wallet),
+        redeemer_of(settings, plan, wallet),
         settled_orders,
         undisturbed,
         publish,
-        _pace(plan),
+        pace_of(plan),
     )
 
 
-def _redeemer(settings: Settings, plan: WorkerPlan, wallet: Wallet) -> Redeemer | str:
+def redeemer_of(settings: Settings, plan: WorkerPlan, wallet: Wallet) -> Redeemer | str:
+    """Who redeems: the practice venue its own, the official client real money; or why nobody can."""
     if plan.mode is not Mode.LIVE:
         return PracticeRedeemer(plan.urls.clob, wallet.funder)
     keys = Keys(
@@ -64,7 +65,7 @@ def _redeemer(settings: Settings, plan: WorkerPlan, wallet: Wallet) -> Redeemer 
     return official_redeemer(keys, wallet.signature_type, urls)
 
 
-def _pace(plan: WorkerPlan) -> Pace:
+def pace_of(plan: WorkerPlan) -> Pace:
     """On a fast practice clock markets are short, and so is all waiting for them."""
     usual, wall = Pace(), plan.clock.wall_seconds
     return Pace(

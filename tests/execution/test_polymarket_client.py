@@ -299,6 +299,20 @@ def test_won_and_lost_positions_are_listed_until_redeemed(
     assert client.balance() - before == next(row.shares for row in held if row.won)
 
 
+def test_a_position_without_a_name_hides_no_other(canned: CannedServer) -> None:
+    """The venue may not know a market's slug; what is OPEN or not redeemable yet is left out."""
+    row = {"condition_id": "0xAB", "current_size": 1.052631, "current_price": 1, "redeemable": True}
+    rows = [{**row, "slug": None, "outcome": None}, {**row, "redeemable": False}, {**row, "slug": "x"}]
+    pages = {"has_more": False, "next_cursor": None}
+    canned.answers["GET", "/v2/positions"] = (200, {"data": rows, "pagination": pages})
+    found = PolymarketClient(canned.url, TEST_KEY, 2, "0x" + "ab" * 20).redeemable(canned.url)
+    assert [(held.condition_id, held.slug, held.shares) for held in found] == [
+        ("0xab", "", Decimal("1.052631")),
+        ("0xab", "x", Decimal("1.052631")),
+    ]
+    assert "user=0x" + "ab" * 20 in canned.asked[0][1]
+
+
 def redeem(venue: PracticeVenue, address: str, condition_id: str) -> None:
     body = {"address": address, "condition_id": condition_id}
     HTTP.post(venue.url + "/practice/redeem", json=body).raise_for_status()
