@@ -1,10 +1,25 @@
-"""The operator's word: live orders only after LIVE was typed, or LIVE_TRADING_CONFIRM=yes was set."""
+"""The operator's word: live orders only after the doctor passed, and LIVE was typed or set."""
 
 from collections.abc import Callable
 
 from errors import Fatal
 
 WORD = "LIVE"
+
+
+def require_doctor(failures: int) -> None:
+    """Let nobody arm while the doctor finds something that fails; missing credentials are among it.
+
+    Raises
+    ------
+    Fatal
+        Nothing was traded.
+    """
+    if failures:
+        raise Fatal(
+            f"--live is not armed: the doctor found {failures} that fail",
+            "Mend them, then look again with --doctor; nothing was traded",
+        )
 
 
 def arm(confirm: str, ask: Callable[[str], str] | None) -> str:

@@ -12,6 +12,8 @@ from errors import Temporary
 from execution.ledger import Mode
 from models import Frozen
 
+WITHOUT_LIVE = "started without --live"
+
 
 class Verdict(Frozen, frozen=True):
     """The mode to act in; `allows_orders` is False while no new position may be opened in it."""
@@ -42,7 +44,7 @@ def decide_mode(
         Name of the store that was read.
     """
     if not live_flag or not armed:
-        why = "started without --live" if not live_flag else "not armed"
+        why = WITHOUT_LIVE if not live_flag else "not armed"
         if reading.says is Says.LIVE:
             why = f"the mode store says live, refused: this bot was {why}"
         return Verdict(Mode.SIMULATION, True, why)
@@ -98,7 +100,8 @@ class Keeper:
     def verdict(self) -> Verdict:
         """What this run may do now."""
         if self._store is None:
-            return _simulation("there is no mode store, and without one nothing is live")
+            here = "there is no mode store, and without one nothing is live"
+            return _simulation(here if self._live_flag else WITHOUT_LIVE)
         reading = self._store.read()
         with self._settling:
             return self._settle(self._store, reading)

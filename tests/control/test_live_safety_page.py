@@ -1,0 +1,27 @@
+"""docs/live-safety.md: its table is what the code decides, and says no more real orders than the code."""
+
+from pathlib import Path
+
+from control.table import HEAD, table
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "live-safety.md"
+BEGIN, END = "<!-- table -->\n", "<!-- /table -->"
+
+
+def test_the_table_is_what_the_code_decides():
+    """The committed table is the one that `python -m control.table` prints now."""
+    page = PAGE.read_text(encoding="utf-8")
+    committed = page[page.index(BEGIN) + len(BEGIN) : page.index(END)]
+    assert committed == table(), "put the output of `python -m control.table` between the two marks"
+
+
+def test_real_orders_are_two_rows():
+    """Real orders need --live, the arming, and `0`, or no key where simulation was never the last word."""
+    rows = [dict(zip(HEAD, line[2:-2].split(" | "), strict=True)) for line in table().splitlines()]
+    real = [
+        (row["started"], row["the store says"], row["last word"]) for row in rows if "REAL" in row["orders"]
+    ]
+    assert real == [
+        ("`--live`, doctor passes, armed", "`0`", "none yet or live or simulation, in this store"),
+        ("`--live`, doctor passes, armed", "no key", "none yet or live"),
+    ]
