@@ -6,6 +6,7 @@
 import difflib
 import os
 import stat
+import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -27,6 +28,7 @@ from errors import ConfigError
 from models import BrainParams
 
 ROOT = Path(__file__).resolve().parent
+VERSION = str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"])
 TIMEFRAMES = {"5m": 300, "15m": 900, "4h": 14400}
 
 Fraction = Annotated[float, Field(ge=0, le=1)]

@@ -1,7 +1,8 @@
 """Who watches a worker besides the screen, as the settings and the plan have it."""
 
-from config import Settings
+from config import VERSION, Settings
 from execution.ledger import ledger_path
+from monitoring.grafana_exporter import ExporterParams, get_grafana_exporter
 from monitoring.notifications import NotifyParams, get_notifier, importance
 from monitoring.pulse_file import PULSE_FILE, PulseFile
 from worker.audience import Watcher
@@ -21,6 +22,8 @@ def watchers(settings: Settings, plan: WorkerPlan) -> list[Watcher]:
     """
     folder = plan.folder(settings.state_dir)
     found: list[Watcher] = [PulseFile(folder / PULSE_FILE)]
+    if plan.metrics:
+        found.append(get_grafana_exporter(_exporter_params(settings, plan)))
     if urls := settings.notify_url.get_secret_value():
         params = NotifyParams(
             urls=urls,
@@ -31,3 +34,15 @@ def watchers(settings: Settings, plan: WorkerPlan) -> list[Watcher]:
         )
         found.append(get_notifier(params))
     return found
+
+
+def _exporter_params(settings: Settings, plan: WorkerPlan) -> ExporterParams:
+    return ExporterParams(
+        host=settings.grafana_host,
+        port=settings.grafana_port,
+        ledger=ledger_path(settings.state_dir, plan.book),
+        max_exposure=settings.max_total_exposure,
+        live_path=plan.live_path,
+        version=VERSION,
+        weights=settings.weights,
+    )

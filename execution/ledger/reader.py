@@ -81,6 +81,16 @@ class LedgerReader:
                 )
             )
 
+    def states_reached(self) -> dict[str, int]:
+        """How many intents were ever in an `OrderState`, whatever became of them later: it only grows."""
+        with self.snapshot():
+            return dict(
+                queries.rows(
+                    self._connection,
+                    "SELECT state, count(DISTINCT intent_id) FROM order_states GROUP BY state",
+                )
+            )
+
     def last_decision(self) -> DecisionRow | None:
         with self.snapshot():
             return next(iter(queries.decisions(self._connection, "ORDER BY id DESC LIMIT 1")), None)

@@ -1,0 +1,110 @@
+"""The metrics that mirror a state: name, kind, help and, where there is a label, every value it may have.
+
+Everything here is exposed from the first scrape on, zeros included, so that a dashboard shows 0 and not
+nothing. The older names of this bot's first version stand beside the newer ones; nothing has two meanings.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from models import Frozen, OrderState, Reason
+from monitoring.funnel import BEFORE, BUY, Stage
+
+Value = float | Mapping[str, float]
+"""A number, or one for each value of the metric's label."""
+
+SOURCES = (
+    "OrderBookImbalance",
+    "TickVelocity",
+    "PriceDivergence",
+    "SpikeDetection",
+    "DeribitPCR",
+    "SentimentAnalysis",
+)
+MODES = ("simulation", "rehearsal", "live")
+VERDICTS = ("chance", "profit", "loss")
+STOPS = tuple(str(stop) for stops in BEFORE.values() for stop in stops)
+DECISIONS = (BUY, *map(str, Reason))
+OUTCOMES = tuple(str(state) for state in OrderState if state not in (OrderState.INTENT, OrderState.SENT))
+STAGES = tuple(map(str, Stage))
+MOST_VALUES = 40
+"""Of a label whose values the feeds name; more are left out, so that no series count grows without end."""
+
+
+class Spec(Frozen, frozen=True):
+    """One metric. `values` empty: those that there are, at most `MOST_VALUES`."""
+
+    name: str
+    kind: Literal["gauge", "counter"]
+    help: str
+    label: str = ""
+    values: tuple[str, ...] = ()
+
+
+def _gauge(name: str, text: str, label: str = "", values: tuple[str, ...] = ()) -> Spec:
+    return Spec(f"trading_{name}", "gauge", text, label, values)
+
+
+def _counter(name: str, text: str, label: str = "", values: tuple[str, ...] = ()) -> Spec:
+    return Spec(name, "counter", text, label, values)
+
+
+CATALOGUE: tuple[Spec, ...] = (
+    # money, from the ledger: right across restarts
+    _gauge("total_pnl", "P&L of all settled trades, fees included, pUSD"),
+    _gauge("day_pnl", "P&L of the trades settled this UTC day, pUSD"),
+    _gauge("current_capital", "equity: what was paid in and the P&L of the settled trades, pUSD"),
+    _gauge("roi", "P&L in percent of what was paid in"),
+    _gauge("max_drawdown", "largest fall of equity from a peak, percent of that peak"),
+    _gauge("sharpe_ratio", "mean over standard deviation of the returns per trade, not annualised"),
+    _gauge("fees_pusd", "fees of all settled trades, pUSD"),
+    _gauge("staked_pusd", "paid for the shares of all settled trades, pUSD"),
+    _gauge("open_positions", "markets with an unsettled fill or an order in flight"),
+    _gauge("total_exposure", "what is lost if every open position is lost, pUSD"),
+    _gauge("risk_utilization", "exposure in percent of MAX_TOTAL_EXPOSURE"),
+    _gauge("unredeemed_pusd", "won and not yet paid into the account, pUSD"),
+    _gauge("cash_difference_pusd", "venue's balance less the ledger's at the last comparison, pUSD"),
+    # evidence: no win rate without what it has to be held against
+    _gauge("settled_trades", "settled trades"),
+    _gauge("win_rate", "settled trades won, percent"),
+    _gauge("win_rate_low", "lower end of the win rate's 95 % Wilson interval, percent"),
+    _gauge("win_rate_high", "upper end of the win rate's 95 % Wilson interval, percent"),
+    _gauge("break_even_win_rate", "win rate at which the trades would have made nothing, percent"),
+    _gauge("mean_price", "price paid per share, mean over the trades, pUSD"),
+    _gauge("verdict", "1 for what the sample can tell: chance, profit or loss", "verdict", VERDICTS),
+    _gauge("avg_signal_score", "fused score of the trades, mean, 0 to 100"),
+    _gauge("avg_signal_confidence", "fused confidence of the trades, mean, 0 to 1"),
+    _counter("trades", "trades"),
+    _counter("trading_total_trades", "trades, under the name that the first dashboard asked for"),
+    _counter("trading_winning_trades", "settled trades won"),
+    _counter("trading_losing_trades", "settled trades lost"),
+    # what was done, from the ledger
+    _counter("trading_decisions", "decisions by how they ended", "reason", DECISIONS),
+    _counter("trading_orders_placed", "orders that were signed and sent"),
+    _counter("trading_orders_filled", "orders that were matched, in full or in part"),
+    _counter("trading_orders_rejected", "orders that were refused, by the venue or before it"),
+    _counter("trading_order_outcomes", "orders that ever came to the outcome", "outcome", OUTCOMES),
+    _gauge("funnel_markets", "markets that came as far as the stage", "stage", STAGES),
+    _gauge("funnel_stops", "markets by what stopped them", "reason", STOPS),
+    _gauge("ledger_bytes", "size of the ledger's files"),
+    # how it is, from the pulse
+    _gauge("mode", "1 for what the orders move: practice money, or real money in `live`", "mode", MODES),
+    _gauge("armed", "1 if this run was started with --live and armed"),
+    _gauge("halted", "1 while no new position is opened until a person acts"),
+    _gauge("orders_allowed", "1 if the mode allows new positions now"),
+    _gauge("market_second", "market second, 0 to 900"),
+    _gauge("market_price", "price of the running market's Up token"),
+    _gauge("market_tradable", "1 if the running market has shown enough valid quotes"),
+    _gauge("in_window", "1 inside the decision window"),
+    _gauge("quote_age_seconds", "since the running market's last quote; 0 between markets"),
+    _gauge("pending_settlements", "markets that are over and have no official outcome yet"),
+    _gauge("oldest_pending_settlement_seconds", "since the end of the longest of them"),
+    _gauge("unknown_orders", "orders of which the venue's answer is missing"),
+    _gauge("clock_skew_seconds", "this machine's clock less the venue's"),
+    _gauge("loop_age_seconds", "since the worker's loop last beat"),
+    _gauge("feed_age_seconds", "since the source's last value; -1 if it never had one", "source"),
+    _gauge("feed_up", "1 if the source's last answer was one", "source"),
+    _counter("trading_feed_failures", "questions to the source that failed, in this process", "source"),
+    _counter("trading_reconnects", "streams opened again, in this process", "stream"),
+)
+"""A counter's exposed name ends in `_total`."""

@@ -1,0 +1,83 @@
+"""The numbers that come from the pulse: how the worker is now. Pure."""
+
+from core.nautilus_core.events import Pulse
+from models import Frozen
+from monitoring.metrics.catalogue import MODES, MOST_VALUES, Value
+
+NO_QUOTE_S = 60.0
+"""A running market is quoted several times a second; a minute of nothing is a fault (spec)."""
+STUCK_S = 10.0
+"""A worker beats once a second; ten missed beats are no pause of the machine's."""
+
+
+class Health(Frozen, frozen=True):
+    """What /health says; `reasons` is empty if all is well."""
+
+    status: str
+    reasons: tuple[str, ...]
+    beat_age_s: float | None = None
+    quote_age_s: float | None = None
+    market: str | None = None
+    market_second: float | None = None
+
+    @property
+    def http_status(self) -> int:
+        return 503 if self.reasons else 200
+
+
+def health(pulse: Pulse | None, now_ns: int) -> Health:
+    """Whether the bot lives and may trade; a reason for each thing that keeps it from it."""
+    if pulse is None:
+        return Health(status="starting", reasons=("the worker has not beaten yet",))
+    age = beat_age_s(pulse, now_ns)
+    # What the pulse says grows old with it: a stuck loop hears no quotes either.
+    quote_age = None if pulse.quote_age_s is None else pulse.quote_age_s + age
+    reasons = []
+    if age > STUCK_S:
+        reasons.append(f"the loop is stuck: its last beat is {age:.0f} s old")
+    if pulse.halted is not None:
+        reasons.append(f"halted: {pulse.halted}")
+    if quote_age is not None and quote_age > NO_QUOTE_S:
+        reasons.append(f"no quote of {pulse.slug} for {quote_age:.0f} s")
+    return Health(
+        status="failing" if reasons else "ok",
+        reasons=tuple(reasons),
+        beat_age_s=round(age, 3),
+        quote_age_s=None if quote_age is None else round(quote_age, 3),
+        market=pulse.slug,
+        market_second=round(pulse.second, 1),
+    )
+
+
+def beat_age_s(pulse: Pulse, now_ns: int) -> float:
+    return max(0.0, (now_ns - pulse.ts_ns) / 1e9)
+
+
+def state_values(pulse: Pulse, now_ns: int, *, live_path: bool) -> dict[str, Value]:
+    """Metric values by name."""
+    mode = pulse.mode if pulse.mode == "live" or not live_path else "rehearsal"
+    age = beat_age_s(pulse, now_ns)
+    begin, end = pulse.window
+    feeds = pulse.feeds[:MOST_VALUES]
+    return {
+        "trading_mode": {name: float(name == mode) for name in MODES},
+        "trading_armed": float(pulse.armed),
+        "trading_halted": float(pulse.halted is not None),
+        "trading_orders_allowed": float(pulse.allows_orders and pulse.halted is None),
+        "trading_market_second": pulse.second,
+        "trading_market_price": float(pulse.p or 0),
+        "trading_market_tradable": float(pulse.tradable),
+        "trading_in_window": float(begin <= pulse.second < end),
+        "trading_quote_age_seconds": 0.0 if pulse.quote_age_s is None else pulse.quote_age_s + age,
+        "trading_pending_settlements": float(pulse.pending_settlements),
+        "trading_oldest_pending_settlement_seconds": pulse.oldest_pending_s or 0.0,
+        "trading_unknown_orders": float(pulse.unknown_orders),
+        "trading_clock_skew_seconds": pulse.clock_skew_s or 0.0,
+        "trading_loop_age_seconds": age,
+        "trading_feed_age_seconds": {f.source: -1.0 if f.age_s is None else f.age_s + age for f in feeds},
+        "trading_feed_up": {f.source: float(f.up) for f in feeds},
+        "trading_feed_failures": {f.source: float(f.failures) for f in feeds},
+        "trading_reconnects": {
+            name: float(count) for name, count in list(pulse.reconnects.items())[:MOST_VALUES]
+        },
+    }

@@ -1,0 +1,252 @@
+"""The exporter: real HTTP, numbers that are right across restarts, a health check that tells the truth."""
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import pytest
+from ledger_builders import NOON_NS, buy, decision, intent, open_ledger, refusal, settlement
+from prometheus_client.parser import text_string_to_metric_families
+from test_watch import ALIVE, book
+
+from core.nautilus_core.events import Decided, FeedPulse, ModeChanged, OrderMoved
+from execution.ledger import ledger_path
+from models import OrderState, Reason
+from monitoring.grafana_exporter import ExporterParams, GrafanaMetricsExporter
+from monitoring.metrics.__main__ import document
+from monitoring.metrics.catalogue import CATALOGUE, MOST_VALUES
+from monitoring.metrics.state import NO_QUOTE_S, STUCK_S, health
+
+OLD_NAMES = (
+    *("trading_total_pnl", "trading_roi", "trading_win_rate", "trading_sharpe_ratio", "trading_max_drawdown"),
+    *("trading_open_positions", "trading_total_exposure", "trading_risk_utilization"),
+    *("trading_current_capital", "trading_avg_signal_score", "trading_avg_signal_confidence", "trades_total"),
+    *("trading_total_trades_total", "trading_winning_trades_total", "trading_losing_trades_total"),
+    *("trading_orders_placed_total", "trading_orders_filled_total", "trading_orders_rejected_total"),
+    *("trading_trade_duration_seconds_sum", "trading_trade_duration_seconds_count"),
+)
+    "trading_total_pnl",
+    "trading_roi",
+    "trading_win_rate",
+    "trading_sharpe_ratio",
+    "trading_max_drawdown",
+    "trading_open_positions",
+    "trading_total_exposure",
+    "trading_risk_utilization",
+    "trading_current_capital",
+    "trading_avg_signal_score",
+    "trading_avg_signal_confidence",
+    "trades_total",
+    "trading_total_trades_total",
+    "trading_winning_trades_total",
+    "trading_losing_trades_total",
+    "trading_orders_placed_total",
+    "trading_orders_filled_total",
+    "trading_orders_rejected_total",
+    "trading_trade_duration_seconds_sum",
+    "trading_trade_duration_seconds_count",
+]
+
+
+@contextmanager
+def exporting(state, *, port=0, now_ns=lambda: NOON_NS):
+    exporter = GrafanaMetricsExporter(
+        ExporterParams(
+            host="127.0.0.1",
+            port=port,
+            ledger=ledger_path(state, "recorded"),
+            max_exposure=Decimal(10),
+            live_path=False,
+            version="0.0.0",
+            weights={"TickVelocity": 0.25},
+        ),
+        now_ns,
+    )
+    exporter.start()
+    try:
+        yield exporter
+    finally:
+        exporter.close()
+
+
+def get(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def scrape(exporter) -> dict[tuple[str, tuple[str, ...]], float]:
+    """Every sample, by name and label values."""
+    families = text_string_to_metric_families(get(f"{exporter.url}/metrics")[1])
+    return {(s.name, tuple(s.labels.values())): s.value for family in families for s in family.samples}
+
+
+def after_reading(exporter, least=1) -> dict[tuple[str, tuple[str, ...]], float]:
+    deadline = time.monotonic() + 10
+    while exporter.readings < least:
+        assert time.monotonic() < deadline
+    return scrape(exporter)
+
+
+def test_every_old_name_resolves_and_agrees_with_the_ledger(tmp_path):
+    """The names of the first version are all there, both trade counters alike, with the ledger's numbers."""
+    book(tmp_path, markets=11, pulse=None)
+    with exporting(tmp_path) as exporter:
+        exporter.beat(ALIVE)
+        found = after_reading(exporter)
+    assert not [name for name in OLD_NAMES if (name, ()) not in found]
+    assert found["trades_total", ()] == found["trading_total_trades_total", ()] == 10
+    assert found["trading_winning_trades_total", ()] == found["trading_settled_trades", ()] == 9
+    assert found["trading_total_pnl", ()] == pytest.approx(9 * (1.1 - 0.99 - 0.00693))
+    assert found["trading_current_capital", ()] == pytest.approx(1000 + found["trading_total_pnl", ()])
+    assert found["trading_open_positions", ()] == 1
+    assert found["trading_verdict", ("chance",)] == 1
+    assert found["trading_decisions_total", ("no_ask",)] == 10
+    assert found["trading_funnel_stops", ("unconfirmed",)] == 10
+    assert found["trading_order_outcomes_total", ("matched",)] == 10
+    assert found["trading_win_rate_low", ()] < found["trading_win_rate", ()] == 100
+
+
+def test_a_restarted_worker_counts_on(tmp_path):
+    """Numbers that come from the ledger do not begin at zero again with a new process."""
+    book(tmp_path, markets=4, pulse=None)
+    seen = []
+    for _ in range(2):
+        with exporting(tmp_path) as exporter:
+            seen.append(after_reading(exporter)["trades_total", ()])
+    assert seen == [3, 3]
+
+
+def test_what_happens_is_read_once_and_never_by_a_scrape(tmp_path):
+    """A new trade shows after its event, and a hundred scrapes read the ledger not once."""
+    book(tmp_path, markets=3, pulse=None)
+    with exporting(tmp_path) as exporter:
+        before = after_reading(exporter)
+        for _ in range(100):
+            scrape(exporter)
+        assert exporter.readings == 1
+        with open_ledger(ledger_path(tmp_path, "recorded")) as ledger:
+            buy(ledger, 50)
+            ledger.record_settlement(settlement(50))
+        exporter.read()
+        assert scrape(exporter)["trades_total", ()] == before["trades_total", ()] + 1
+
+
+def test_everything_is_there_before_anything_happened(tmp_path):
+    """Without a ledger, a pulse or an event every metric of the catalogue is exposed, at zero."""
+    with exporting(tmp_path) as exporter:
+        names = {name for name, _ in scrape(exporter)}
+    for spec in CATALOGUE:
+        if spec.values or not spec.label:
+            assert (f"{spec.name}_total" if spec.kind == "counter" else spec.name) in names
+
+
+def test_events_become_latencies_and_votes(tmp_path):
+    """A decision and an order's answer are timed; each processor's vote is counted under its own name."""
+    now = NOON_NS + 40_000_000
+    with exporting(tmp_path, now_ns=lambda: now) as exporter:
+        made = decision(now_ns=NOON_NS)
+        exporter.handle(Decided(decision=made, final=True))
+        wanted = intent(1, created_ns=now - 400_000_000)
+        exporter.handle(OrderMoved(intent=wanted, state=OrderState.UNKNOWN, reason=""))
+        exporter.handle(OrderMoved(intent=wanted, state=OrderState.MATCHED, reason=""))
+        exporter.handle(ModeChanged(mode="simulation", allows_orders=True, why="the store says so"))
+        found = scrape(exporter)
+    assert found["trading_decision_latency_seconds_sum", ()] == pytest.approx(0.04)
+    assert found["trading_order_latency_seconds_count", ()] == 1
+    assert found["trading_order_latency_seconds_bucket", ("0.5",)] == 1
+    assert found["trading_signal_votes_total", ("TickVelocity", "bullish")] == 1
+    assert found["trading_signal_agreement_ratio", ("TickVelocity",)] == 1
+    assert found["trading_mode_changes_total", ()] == 1
+
+
+def test_foreign_names_make_no_series_without_end(tmp_path):
+    """A thousand sources, streams or unknown processors add a bounded number of series."""
+    hostile = msgspec.structs.replace(
+        ALIVE,
+        feeds=tuple(FeedPulse(source=f'f{n}"\n', age_s=1.0, failures=0, up=True) for n in range(1000)),
+        reconnects={f"s{n}": n for n in range(1000)},
+    )
+    with exporting(tmp_path) as exporter:
+        before = len(scrape(exporter))
+        exporter.beat(hostile)
+        made = decision(now_ns=NOON_NS)
+        for number in range(1000):
+            votes = tuple(msgspec.structs.replace(vote, source=f"p{number}") for vote in made.votes)
+            exporter.handle(Decided(decision=msgspec.structs.replace(made, votes=votes), final=True))
+        assert len(scrape(exporter)) - before <= 4 * MOST_VALUES
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_promtool_finds_nothing_wrong(tmp_path):
+    """Prometheus' own checker takes the page without a complaint."""
+    book(tmp_path, markets=3, pulse=None)
+    with exporting(tmp_path) as exporter:
+        exporter.beat(ALIVE)
+        after_reading(exporter)
+        page = get(f"{exporter.url}/metrics")[1]
+    checked = subprocess.run(
+        ["promtool", "check", "metrics"], input=page, capture_output=True, text=True, check=False
+    )
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+def test_a_taken_port_costs_the_metrics_only(tmp_path):
+    """When somebody listens there already the exporter says so and the worker goes on."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        exporting(tmp_path, port=taken.getsockname()[1]) as exporter,
+    ):
+        exporter.beat(ALIVE)
+        exporter.handle(Decided(decision=refusal(reason=Reason.NO_ASK), final=True))
+        assert exporter.url is None
+
+
+PULSES = {
+    "alive": (ALIVE, 0.0, 200, ""),
+    "no beat yet": (None, 0.0, 503, "not beaten yet"),
+    "a slow second": (ALIVE, STUCK_S - 1, 200, ""),
+    "stuck loop": (ALIVE, STUCK_S + 1, 503, "the loop is stuck"),
+    "halted": (msgspec.structs.replace(ALIVE, halted="by hand"), 0.0, 503, "halted: by hand"),
+    "no quote": (msgspec.structs.replace(ALIVE, quote_age_s=NO_QUOTE_S + 1), 0.0, 503, "no quote of btc"),
+    "between markets": (msgspec.structs.replace(ALIVE, slug=None, quote_age_s=None), 0.0, 200, ""),
+    "orders withheld": (msgspec.structs.replace(ALIVE, allows_orders=False), 0.0, 200, ""),
+}
+
+
+@pytest.mark.parametrize(("pulse", "later_s", "status", "words"), PULSES.values(), ids=PULSES)
+def test_health_is_the_truth(pulse, later_s, status, words):
+    """503 exactly while there is no beat, no quote for a minute inside a market, or a halt; it says why."""
+    found = health(pulse, NOON_NS + int(later_s * 1e9))
+    assert found.http_status == status
+    assert words in " ".join(found.reasons)
+    assert bool(found.reasons) == (status == 503)
+
+
+def test_health_is_served(tmp_path):
+    """/health answers with the status and the reasons as JSON, / with links, anything else with 404."""
+    with exporting(tmp_path) as exporter:
+        status, body = get(f"{exporter.url}/health")
+        assert (status, json.loads(body)["status"]) == (503, "starting")
+        exporter.beat(ALIVE)
+        status, body = get(f"{exporter.url}/health")
+        assert (status, json.loads(body)["status"]) == (200, "ok")
+        assert json.loads(body)["market"] == ALIVE.slug
+        assert "/metrics" in get(exporter.url)[1]
+        assert get(f"{exporter.url}/nothing")[0] == 404
+
+
+def test_the_page_of_metrics_is_up_to_date():
+    """docs/metrics.md lists what is exposed; mend it: python -m monitoring.metrics > docs/metrics.md."""
+    page = Path(__file__).resolve().parents[2] / "docs/metrics.md"
+    assert page.read_text() == document()
