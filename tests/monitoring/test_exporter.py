@@ -33,27 +33,6 @@ OLD_NAMES = (
     *("trading_orders_placed_total", "trading_orders_filled_total", "trading_orders_rejected_total"),
     *("trading_trade_duration_seconds_sum", "trading_trade_duration_seconds_count"),
 )
-    "trading_total_pnl",
-    "trading_roi",
-    "trading_win_rate",
-    "trading_sharpe_ratio",
-    "trading_max_drawdown",
-    "trading_open_positions",
-    "trading_total_exposure",
-    "trading_risk_utilization",
-    "trading_current_capital",
-    "trading_avg_signal_score",
-    "trading_avg_signal_confidence",
-    "trades_total",
-    "trading_total_trades_total",
-    "trading_winning_trades_total",
-    "trading_losing_trades_total",
-    "trading_orders_placed_total",
-    "trading_orders_filled_total",
-    "trading_orders_rejected_total",
-    "trading_trade_duration_seconds_sum",
-    "trading_trade_duration_seconds_count",
-]
 
 
 @contextmanager
