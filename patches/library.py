@@ -10,14 +10,19 @@ from nautilus_trader.adapters.polymarket.execution import PolymarketExecutionCli
 from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentProvider
 from nautilus_trader.adapters.polymarket.websocket.client import PolymarketWebSocketClient
 from py_clob_client_v2.client import ClobClient
+from py_clob_client_v2.order_utils import ExchangeOrderBuilderV2
 
 from errors import Fatal
+from patches.signing import verify_signing
 
 VERSIONS = {"nautilus_trader": "1.231.0", "py-clob-client-v2": "1.2.1"}
 
 FINGERPRINTS: dict[Callable[..., Any], str] = {
     ClobClient._resolve_transactions_hashes: "9dc8108cc748",
     ClobClient.post_order: "6e58ca97ac4f",
+    ExchangeOrderBuilderV2.build_signed_order: "1a2a31ce2c2e",
+    ExchangeOrderBuilderV2.build_order_typed_data: "00951fd60eb5",
+    ExchangeOrderBuilderV2.build_order_signature: "dd39c80640ea",
     PolymarketExecutionClient._connect: "853f330d8e2d",
     PolymarketExecutionClient._maintain_active_market: "0354fc61c6d7",
     PolymarketExecutionClient._submit_order: "d4aaf576b20d",
@@ -40,12 +45,13 @@ def fingerprint(function: Callable[..., Any]) -> str:
 
 
 def verify() -> None:
-    """Check versions and source fingerprints.
+    """Check versions and source fingerprints, and sign an order for nothing.
 
     Raises
     ------
     Fatal
-        Naming the library or function that is not the one the patches were written for.
+        Naming the library or function that is not the one the patches were written for, or what is wrong
+        with the signed order.
     """
     for package, wanted in VERSIONS.items():
         try:
@@ -65,3 +71,4 @@ def verify() -> None:
                 f" ({found}, not {wanted})",
                 "Remove .venv and run ./bot to install the pinned versions",
             )
+    verify_signing()

@@ -13,7 +13,6 @@ What the stock client gets wrong on this path, and what is done here instead:
 """
 
 import asyncio
-import time
 from decimal import Decimal
 from typing import Any, Protocol, cast
 
@@ -31,16 +30,13 @@ from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.model.objects import Money, Price
 from nautilus_trader.model.orders import Order
 from py_clob_client_v2.clob_types import OrderType, TradeParams
-from py_clob_client_v2.config import get_contract_config
-from py_clob_client_v2.constants import BYTES32_ZERO
 from py_clob_client_v2.exceptions import PolyApiException
-from py_clob_client_v2.order_utils import ExchangeOrderBuilderV2, Side
-from py_clob_client_v2.order_utils.model.order_data_v2 import OrderDataV2
 
 from errors import Refused, Temporary
 from execution.amounts import MarketBuy, amount_of, market_buy, taker_fee
 from execution.outcomes import Kind, PostOutcome, classify
 from execution.venue_answers import status_of
+from patches.signing import sign_market_buy
 from patches.user_feed import ALL_MARKETS, AccountWebSocketClient
 
 POST_ANSWER_LIMIT_S = 35.0
@@ -157,26 +153,10 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         return amounts
 
     def _sign(self, instrument: BinaryOption, amounts: MarketBuy) -> tuple[Any, VenueOrderId]:
-        client: Any = self._http_client
-        contracts = get_contract_config(client.chain_id)
-        neg_risk = self._get_neg_risk_for_instrument(instrument)
-        exchange = contracts.neg_risk_exchange_v2 if neg_risk else contracts.exchange_v2
-        builder = ExchangeOrderBuilderV2(exchange, client.chain_id, client.signer)
-        signed = builder.build_signed_order(
-            OrderDataV2(
-                maker=client.builder.funder,
-                signer=client.builder._v2_order_signer(),
-                tokenId=get_polymarket_token_id(instrument.id),
-                makerAmount=str(amounts.maker),
-                takerAmount=str(amounts.taker),
-                side=Side.BUY,
-                signatureType=client.builder.signature_type,
-                timestamp=str(time.time_ns() // 1_000_000),
-                metadata=BYTES32_ZERO,
-                builder=BYTES32_ZERO,
-            )
-        )
-        return signed, VenueOrderId(builder.build_order_hash(builder.build_order_typed_data(signed)))
+        neg_risk = bool(self._get_neg_risk_for_instrument(instrument))
+        token_id = get_polymarket_token_id(instrument.id)
+        signed, order_id = sign_market_buy(self._http_client, token_id, amounts, neg_risk=neg_risk)
+        return signed, VenueOrderId(order_id)
 
     async def _post(self, signed: Any) -> PostOutcome:
         try:

@@ -1,10 +1,13 @@
 """The patches run only on the libraries that they were written for."""
 
 import pytest
+from eth_account import Account
+from py_clob_client_v2.order_utils import ExchangeOrderBuilderV2
 
 import patches
 from errors import Fatal
 from patches import library
+from patches.signing import verify_signing
 
 
 def test_the_installed_libraries_are_the_patched_ones():
@@ -25,3 +28,19 @@ def test_a_drifted_function_is_named(monkeypatch):
     monkeypatch.setitem(library.FINGERPRINTS, function, "0" * 12)
     with pytest.raises(Fatal, match=f"{function.__qualname__} .* is not the code that was patched"):
         patches.verify()
+
+
+def test_a_library_that_signs_something_else_ends_the_process(monkeypatch):
+    """If an order's id were not its hash any more, a dry signing says so before the first real one."""
+    monkeypatch.setattr(ExchangeOrderBuilderV2, "build_order_hash", lambda *_: "0x00")
+    with pytest.raises(Fatal, match="the order is named 0x00 and is 0x"):
+        verify_signing()
+
+
+def test_a_signature_of_another_key_ends_the_process(monkeypatch):
+    """A signature that is not the account's own is noticed."""
+    stranger = Account.create()
+    sign = Account.sign_message
+    monkeypatch.setattr(Account, "sign_message", lambda message, private_key: sign(message, stranger.key))
+    with pytest.raises(Fatal, match=f"the signature is {stranger.address}'s"):
+        verify_signing()

@@ -1,0 +1,101 @@
+"""Signs a market BUY of protocol V2; the order's id is known with the signature, before anything is sent.
+
+The library's own way to sign goes through float arithmetic and the order book; this goes around both.
+"""
+
+import time
+from decimal import Decimal
+from typing import Any
+
+from eth_account import Account
+from eth_account.messages import encode_typed_data
+from eth_utils.crypto import keccak
+from py_clob_client_v2.config import get_contract_config
+from py_clob_client_v2.constants import BYTES32_ZERO
+from py_clob_client_v2.order_utils import ExchangeOrderBuilderV2, Side
+from py_clob_client_v2.order_utils.model.order_data_v2 import OrderDataV2
+
+from errors import Fatal
+from execution.amounts import MarketBuy, market_buy
+from patches.clob_client import PromptClobClient
+
+POLYGON = 137
+NOWHERE = "http://127.0.0.1:9"
+"""Signing asks nobody."""
+WALLET_SIGNATURE_BYTES = 317
+"""A deposit wallet's signature: the key's own 65 bytes, two hashes, the order's type in full, a length."""
+
+
+def sign_market_buy(client: Any, token_id: str, amounts: MarketBuy, *, neg_risk: bool) -> tuple[Any, str]:
+    """The signed order, and its id: the EIP-712 hash that the venue will know it by.
+
+    Parameters
+    ----------
+    client : ClobClient
+        Holds the key, the funder and the signature type.
+    """
+    builder = _builder(client, neg_risk=neg_risk)
+    signed = builder.build_signed_order(
+        OrderDataV2(
+            maker=client.builder.funder,
+            signer=client.builder._v2_order_signer(),
+            tokenId=token_id,
+            makerAmount=str(amounts.maker),
+            takerAmount=str(amounts.taker),
+            side=Side.BUY,
+            signatureType=client.builder.signature_type,
+            timestamp=str(time.time_ns() // 1_000_000),
+            metadata=BYTES32_ZERO,
+            builder=BYTES32_ZERO,
+        )
+    )
+    return signed, builder.build_order_hash(builder.build_order_typed_data(signed))
+
+
+def _builder(client: Any, *, neg_risk: bool) -> ExchangeOrderBuilderV2:
+    contracts = get_contract_config(client.chain_id)
+    exchange = contracts.neg_risk_exchange_v2 if neg_risk else contracts.exchange_v2
+    return ExchangeOrderBuilderV2(exchange, client.chain_id, client.signer)
+
+
+def verify_signing() -> None:
+    """Sign an order for nothing, with a key made for it, and hold id and signature against a second way.
+
+    Raises
+    ------
+    Fatal
+        If the library signs something else than the published order, or names it otherwise.
+    """
+    account = Account.create()
+    amounts = market_buy(Decimal(1), Decimal("0.95"), Decimal("0.97"), Decimal("0.01"))
+    for signature_type in (0, 3):
+        client = PromptClobClient(
+            NOWHERE,
+            chain_id=POLYGON,
+            key=account.key.hex(),
+            signature_type=signature_type,
+            funder=account.address,
+        )
+        signed, order_id = sign_market_buy(client, "1", amounts, neg_risk=False)
+        what = _wrong(client, signed, order_id, account.address)
+        if what is not None:
+            raise Fatal(
+                f"a dry signing with signature type {signature_type} went wrong: {what}",
+                "Remove .venv and run ./bot to install the pinned versions",
+            )
+
+
+def _wrong(client: Any, signed: Any, order_id: str, address: str) -> str | None:
+    """What is wrong with a signed order; None if nothing is."""
+    sent = (int(signed.makerAmount), int(signed.takerAmount), int(signed.side), signed.maker)
+    if sent != (1_000_000, 1_031_000, 0, address):
+        return f"maker, taker, side and wallet are {sent}"
+    message = encode_typed_data(full_message=_builder(client, neg_risk=False).build_order_typed_data(signed))
+    expected = f"0x{keccak(bytes([0x19]) + message.version + message.header + message.body).hex()}"
+    if order_id != expected:
+        return f"the order is named {order_id} and is {expected}"
+    if client.builder.signature_type == 3:
+        length = len(bytes.fromhex(signed.signature[2:]))
+        return None if length == WALLET_SIGNATURE_BYTES else f"the signature has {length} bytes"
+    signer = Account.recover_message(message, signature=signed.signature)
+    return None if signer == address else f"the signature is {signer}'s, not {address}'s"
