@@ -11,13 +11,15 @@ from typing import Any
 import msgspec
 
 from config import Settings
-from control.gate import Keeper
-from control.store import Endpoint
+from control.gate import Keeper, Verdict
+from control.memory import MODE_MEMORY
+from control.store import ModeStore
 from core.ingestion.factory import FeedUrls
 from core.nautilus_core.data_engine.node import VenueUrls
 from core.nautilus_core.instruments.clock import MarketClock
 from errors import ConfigError
 from execution.ledger import LedgerReader, Mode, Venue, book_name, ledger_path
+from execution.ledger.writer import Ledger
 from models import Frozen
 from venue_process import PracticeVenueProcess
 from worker.plan import LiveWallet, WorkerPlan
@@ -111,7 +113,9 @@ class Lane:
         self.live_path = live_path
         self.mode = Mode.LIVE if live_path and not flags.replay else Mode.SIMULATION
         self.book = book_name(live_path=live_path, venue=flags.venue)
-        self.settled_before = self.settled()
+        self.settled_before = 0
+        self.used = False
+        """Whether a worker of this run traded in it."""
         self._process: PracticeVenueProcess | None = None
 
     @property
@@ -134,6 +138,19 @@ class Lane:
         if self._process is not None:
             self._process.stop()
 
+    def begin(self) -> None:
+        """Bring the book's ledger up to date, and count from what it has.
+
+        Raises
+        ------
+        Fatal
+            If it cannot be used.
+        """
+        path = ledger_path(self.settings.state_dir, self.book)
+        if path.exists():
+            Ledger(path).close()
+        self.settled_before = self.settled()
+
     def settled(self) -> int:
         """Settled markets in this lane's book."""
         path = ledger_path(self.settings.state_dir, self.book)
@@ -148,19 +165,26 @@ class Lane:
         return practice_urls(self.process.url) if self.process else polymarket_urls(self.settings)
 
     @property
+    def geoblock_url(self) -> str:
+        """Who tells whether orders are taken from here."""
+        if not self.flags.replay or self.process is None:
+            return self.settings.geoblock_url
+        return f"{self.process.url}/api/geoblock"
+
+    @property
     def market_urls(self) -> VenueUrls:
         """Where books come from: the real venue also for its paper orders."""
         return self.urls if self.flags.replay else polymarket_urls(self.settings)
 
     @property
     def clock(self) -> MarketClock:
-        if self.process is None or not self.flags.replay:
+        if not self.flags.replay or self.process is None:
             return MarketClock()
         return msgspec.convert(self.process.ready["clock"], MarketClock)
 
     @property
     def feeds(self) -> FeedUrls | None:
-        if self.process is None or not self.flags.replay:
+        if not self.flags.replay or self.process is None:
             return feed_urls(self.settings)
         external = self.process.ready["source"].get("external")
         return None if external is None else msgspec.convert(external, FeedUrls)
@@ -213,30 +237,48 @@ class Run:
     Parameters
     ----------
     flags, settings
-    keeper : Keeper
-        Tells which lane the mode asks for.
-    store : Endpoint or None
-        The mode store, for the workers.
+    store : ModeStore or None
+        Says which lane the mode asks for, here and in the workers.
     """
 
-    def __init__(self, flags: Flags, settings: Settings, keeper: Keeper, store: Endpoint | None) -> None:
+    def __init__(self, flags: Flags, settings: Settings, store: ModeStore | None) -> None:
         self.flags = flags
         self.settings = settings
-        self._keeper = keeper
         self._store = store
         self.paper = Lane(flags, settings, live_path=False)
         self.live = Lane(flags, settings, live_path=True) if flags.live else None
-        self.armed = False
         self.wallet: LiveWallet | None = None
+        self._keeper = self._keep()
         self._workers = 0
+
+    def _keep(self) -> Keeper:
+        return Keeper(self._store, self.flags.live, self.armed, self.settings.state_dir / MODE_MEMORY)
+
+    @property
+    def armed(self) -> bool:
+        return self.wallet is not None
+
+    def arm(self, wallet: LiveWallet) -> None:
+        """From now on the mode may be live, with this wallet. The caller holds its lock."""
+        self.wallet = wallet
+        self._keeper = self._keep()
+
+    def begin(self) -> None:
+        """Make the books ready, before the first worker."""
+        for lane in self.lanes:
+            lane.begin()
 
     @property
     def lanes(self) -> list[Lane]:
         return [self.paper] if self.live is None else [self.live, self.paper]
 
+    def verdict(self) -> Verdict:
+        """What the mode allows now."""
+        return self._keeper.verdict()
+
     def lane(self) -> Lane:
         """The lane that the mode asks for now."""
-        if self.live is not None and self.armed and self._keeper.verdict().mode is Mode.LIVE:
+        if self.live is not None and self.verdict().mode is Mode.LIVE:
             return self.live
         return self.paper
 
@@ -253,6 +295,7 @@ class Run:
         """The next worker's plan as one line of JSON."""
         lane, first = self.lane(), self._workers == 0
         self._workers += 1
+        lane.used = True
         plan = WorkerPlan(
             mode=lane.mode,
             venue=self.flags.venue,
@@ -265,7 +308,7 @@ class Run:
             live_path=lane.live_path,
             armed=self.armed,
             wallet=self.wallet if lane.mode is Mode.LIVE else None,
-            store=self._store,
+            store=None if self._store is None else self._store.endpoint,
             feeds=lane.feeds,
             every_minute=self.flags.test_mode and not self.flags.replay,
             metrics=not self.flags.no_grafana,

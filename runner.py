@@ -6,24 +6,26 @@ if __name__ == "__main__":
     ensure_environment("runner.py")
 
 import argparse
+import os
+import resource
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 import httpx
 from rich.console import Console
 
 from config import ROOT, Settings, load_settings, open_to_others
-from control.embedded import find_store
-from control.gate import Keeper
-from control.locks import hold_state
-from control.store import Endpoint
+from control.arming import arm
+from control.embedded import FoundStore, find_store, running_endpoint
+from control.locks import hold_state, hold_wallet
+from control.store import Endpoint, ModeStore
 from errors import Fatal
 from execution.ledger import Venue
 from launch import TEST_START_AT, Flags, Run
-from screens import banner, summary
+from screens import asker, banner, stakes, summary
 from supervisor import Supervisor
-from worker.plan import MODE_MEMORY
 
 REACH_TIMEOUT_S = 5.0
 
@@ -87,8 +89,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load_settings()
         flags.check(settings)
+        _keep_close()
         with ExitStack() as stack:
-            return _run(flags, settings, console, stack)
+            return (_doctor if flags.doctor else _run)(flags, settings, console, stack)
     except Fatal as error:
         Console(stderr=True, soft_wrap=True).print(
             f"error: {error}", style="red", markup=False, highlight=False
@@ -96,23 +99,83 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
 
 
+def _keep_close() -> None:
+    """Nothing of this process or its children goes where it does not belong."""
+    # No proxy of the machine's network stands between the bot and its own practice venue.
+    loopback = ["127.0.0.1", "localhost"]
+    os.environ["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY", ""), *loopback]))
+    # The memory of a process that crashes holds the keys.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 def _run(flags: Flags, settings: Settings, console: Console, stack: ExitStack) -> int:
-    if open_to_others(ROOT / ".env"):
+    if open_to_others(ROOT / ".env") and not flags.live:
         console.print("warning: .env can be read by others than its owner: chmod 600 .env", style="yellow")
     stack.enter_context(hold_state(settings.state_dir))
-    configured = Endpoint(settings.redis_host, settings.redis_port, settings.redis_db)
-    store = stack.enter_context(find_store(configured, settings.state_dir))
-    memory = settings.state_dir / MODE_MEMORY
-    run = Run(flags, settings, Keeper(store.store, flags.live, False, memory), store.endpoint)
+    store = stack.enter_context(find_store(_configured(settings), settings.state_dir))
+    run = Run(flags, settings, store.store)
     stack.callback(run.stop)
-    if not flags.replay:
+    if flags.live:
+        _arm(run, store, console, stack)
+    elif not flags.replay:
         _require_polymarket(settings)
+    run.begin()
     console.print(banner(run, run.lane(), store.words))
     code = Supervisor(
         run.plan, lambda: run.venue_ended, lambda text: console.print(text, style="yellow")
     ).run()
     run.stop()
     return summary(run, console) if code == 0 else code
+
+
+def _arm(run: Run, store: FoundStore, console: Console, stack: ExitStack) -> None:
+    """Everything that stands between --live and the first order.
+
+    Raises
+    ------
+    Fatal
+        If it is not armed, with the reason; nothing was traded.
+    """
+    from doctor import examine, show  # asks a dozen others, which a simulation does not wait for
+
+    ask = asker(console)
+    report = examine(run, store, typist=ask is not None)
+    show(report.findings, console)
+    if report.failures or report.wallet is None:
+        raise Fatal(
+            f"--live is not armed: the doctor found {report.failures} that fail",
+            "Mend them, then look again with --doctor; nothing was traded",
+        )
+    stack.enter_context(hold_wallet(report.wallet.funder))
+    console.print(stakes(run, report.wallet.funder, report.balance))
+    console.print(f"{arm(run.settings.live_trading_confirm, ask)}.")
+    run.arm(report.wallet)
+
+
+def _doctor(flags: Flags, settings: Settings, console: Console, stack: ExitStack) -> int:
+    from doctor import examine, show
+
+    refused: Fatal | None = None
+    try:
+        stack.enter_context(hold_state(settings.state_dir))
+        store = stack.enter_context(find_store(_configured(settings), settings.state_dir))
+    except Fatal as error:
+        refused, store = error, _known_store(_configured(settings), settings.state_dir)
+    run = Run(flags, settings, store.store)
+    stack.callback(run.stop)
+    report = examine(run, store, typist=asker(console) is not None, refused=refused)
+    show(report.findings, console)
+    return 1 if report.failures else 0
+
+
+def _known_store(configured: Endpoint, state_dir: Path) -> FoundStore:
+    """The mode store of the bot that runs on a state folder, else the one that the settings name."""
+    endpoint = running_endpoint(state_dir) or configured
+    return FoundStore(ModeStore(endpoint), f"Redis at {endpoint}")
+
+
+def _configured(settings: Settings) -> Endpoint:
+    return Endpoint(settings.redis_host, settings.redis_port, settings.redis_db)
 
 
 def _require_polymarket(settings: Settings) -> None:

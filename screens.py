@@ -1,9 +1,13 @@
 """What a person sees before and after a run: what is about to happen, and what became of it."""
 
+import signal
+import sys
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
@@ -49,7 +53,7 @@ def _mode(run: Run, lane: Lane) -> str:
     if lane.live_path:
         return "[bold yellow]LIVE REHEARSAL[/] (the whole live path, armed, with practice money)"
     if run.live is not None:
-        return "[bold green]SIMULATION[/] (armed for live, but the mode store says simulation)"
+        return f"[bold green]SIMULATION[/] (armed for live, but {escape(run.verdict().why)})"
     return "[bold green]SIMULATION[/] (no real money; the same code as live, on a practice venue)"
 
 
@@ -59,6 +63,21 @@ def _venue(lane: Lane) -> str:
     if lane.flags.replay:
         return f"practice venue at {lane.process.url}, {lane.note}"
     return f"books of {lane.market_urls.clob}, paper orders to {lane.process.url}"
+
+
+def asker(console: Console) -> Callable[[str], str] | None:
+    """Asks the person at the terminal; None if nobody can type here. Ctrl-C is an answer: no."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        return None
+
+    def ask(question: str) -> str:
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            return console.input(question, markup=False)
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    return ask
 
 
 def stakes(run: Run, address: str, money: Decimal) -> Table:
@@ -84,7 +103,7 @@ def summary(run: Run, console: Console) -> int:
     shown = 0
     for lane in run.lanes:
         path = ledger_path(run.settings.state_dir, lane.book)
-        if not path.exists():
+        if not lane.used or not path.exists():
             continue
         results = load(path, lane.book, None)
         show(results, console)

@@ -86,16 +86,25 @@ class Supervisor:
             text=True,
             start_new_session=True,
         )
-        pipe: IO[str] | None = self._worker.stdin
-        if pipe is not None:
-            try:
-                pipe.write(self._plan() + "\n")
-                pipe.flush()
-            except BrokenPipeError:
-                pass  # it ended before it read its plan; its exit code says why
+        self._hand_over(self._worker)
         if self._stopping:
             self._worker.terminate()
         return self._wait(self._worker)
+
+    def _hand_over(self, worker: subprocess.Popen[str]) -> None:
+        """Give the worker its plan, which is made while the worker starts."""
+        pipe: IO[str] | None = worker.stdin
+        if pipe is None:
+            return
+        try:
+            pipe.write(self._plan() + "\n")
+            pipe.flush()
+        except BrokenPipeError:
+            pass  # it ended before it read its plan; its exit code says why
+        except BaseException:
+            worker.kill()
+            worker.wait()
+            raise
 
     def _wait(self, worker: subprocess.Popen[str]) -> int:
         deadline = None

@@ -1,16 +1,20 @@
 """The practice venue as its own process, so that the worker can die and come back to the same account."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from config import ROOT
+from pydantic import SecretStr
+
+from config import ROOT, Settings
 from errors import Fatal
 
 STOP_LIMIT_S = 2.0
+SECRETS = {name.upper() for name, field in Settings.model_fields.items() if field.annotation is SecretStr}
 
 
 class PracticeVenueProcess:
@@ -34,6 +38,7 @@ class PracticeVenueProcess:
                 stdout=subprocess.PIPE,
                 stderr=sink,
                 text=True,
+                env=_without_secrets(),
                 start_new_session=True,
             )
         line = self._process.stdout.readline() if self._process.stdout else ""
@@ -64,3 +69,8 @@ class PracticeVenueProcess:
             self._process.wait()
         if self._process.stdout:
             self._process.stdout.close()
+
+
+def _without_secrets() -> dict[str, str]:
+    """The environment of a process that has no use for the operator's keys."""
+    return {name: value for name, value in os.environ.items() if name not in SECRETS}

@@ -23,6 +23,7 @@ from errors import Fatal
 from execution.ledger import (
     LIVE_BOOK,
     PAPER_BOOKS,
+    REHEARSAL_BOOKS,
     CashCheck,
     CashFlow,
     LedgerReader,
@@ -307,7 +308,9 @@ def _title(results: Results) -> str:
         "recorded": "practice venue, recorded real markets",
         "synthetic": "practice venue, generated markets",
         "polymarket": "live Polymarket market data, paper orders",
-    }[results.book]
+    }[results.book.removeprefix("rehearsal-")]
+    if results.book in REHEARSAL_BOOKS:
+        return f"LIVE REHEARSAL (practice money): {what}"
     return f"PAPER TRADES (simulation): {what}"
 
 

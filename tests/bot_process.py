@@ -24,9 +24,20 @@ class BotProcess:
         Command-line arguments.
     settings : dict, optional
         Environment variables on top.
+    root : Path
+        The checkout to run.
+    stdin : int
+        Where the bot reads what is typed.
     """
 
-    def __init__(self, folder: Path, *arguments: str, settings: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        settings: dict[str, str] | None = None,
+        root: Path = ROOT,
+        stdin: int = subprocess.DEVNULL,
+    ) -> None:
         self.folder = folder
         environment = {
             **os.environ,
@@ -35,15 +46,16 @@ class BotProcess:
             "PAPER_TRADES_FILE": str(folder / "paper_trades.json"),
             "LOG_DIR": str(folder / "logs"),
             "NAUTILUS_LOG_DIR": str(folder / "logs" / "nautilus"),
+            "XDG_STATE_HOME": str(folder / "home"),
             "COLUMNS": "200",
             **(settings or {}),
         }
         self.output = ""
         self.process = subprocess.Popen(
-            [sys.executable, str(ROOT / "runner.py"), *arguments],
+            [sys.executable, str(root / "runner.py"), *arguments],
             cwd=folder,
             env=environment,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )

@@ -12,11 +12,12 @@ import patches
 from config import load_settings
 from control.gate import Keeper
 from control.halt import HALTED, HaltFile
+from control.memory import MODE_MEMORY
 from control.store import ModeStore
 from errors import BotError, ConfigError, Fatal
 from monitoring.console import log_to_file
 from worker.gate import OrderGate
-from worker.plan import MODE_MEMORY, Exit, WorkerPlan
+from worker.plan import Exit, WorkerPlan
 from worker.worker import Worker
 
 

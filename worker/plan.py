@@ -10,9 +10,6 @@ from core.nautilus_core.instruments.clock import MarketClock
 from execution.ledger import Mode, Venue
 from models import Frozen
 
-MODE_MEMORY = "mode.json"
-"""Under the state folder: the operator's last word on the mode, for the day the mode store forgets it."""
-
 
 class Exit(IntEnum):
     """What a worker's exit code tells the supervisor."""
@@ -25,8 +22,12 @@ class Exit(IntEnum):
 
 
 class LiveWallet(Frozen, frozen=True):
-    """The operator's account, without its keys: those the worker reads from the settings itself."""
+    """The operator's account, without its keys: those the worker reads from the settings itself.
 
+    `signer` is the address of the key, `funder` the one that holds the money.
+    """
+
+    signer: str
     funder: str
     signature_type: int
 

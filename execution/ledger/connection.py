@@ -81,6 +81,23 @@ def open_reader(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def examine(path: Path) -> bool:
+    """Whether the ledger at `path` is of this version; False if the next start brings it up to date.
+
+    Raises
+    ------
+    Fatal
+        If it is damaged, not a ledger, or from a newer version.
+    """
+    with _explained(path, "read"):
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)
+        try:
+            _check_health(connection, path)
+            return _check_version(connection, path) == len(STEPS)
+        finally:
+            connection.close()
+
+
 @contextmanager
 def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
     """All or nothing, on the disk when it returns.
