@@ -62,7 +62,8 @@ class Look:
     high: float | None = None
     colours: Mapping[str, str] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
-    """Colours and units of single series, by their names."""
+    places: Mapping[str, float] = field(default_factory=dict)
+    """Colours, units and decimals of single series, by their names."""
     right: str = ""
     """The series that is measured on the right-hand axis, from 0."""
 
@@ -138,7 +139,7 @@ def lines(
         timeseries.Panel()
         .draw_style(kinds.GraphDrawStyle.BARS if stacked else kinds.GraphDrawStyle.LINE)
         .line_width(1.5)
-        .fill_opacity(70 if stacked else 8)
+        .fill_opacity(70 if stacked else 8 if isinstance(queries, Query) else 0)
         .show_points(kinds.VisibilityMode.NEVER)
         .span_nulls(False)
         .legend(
@@ -178,8 +179,9 @@ def _dressed(
     for series, colour in look.colours.items():
         fixed = FieldColor(mode=FieldColorModeId.FIXED, fixed_color=colour)
         panel.override_by_name(series, [DynamicConfigValue(id_val="color", value=fixed)])
-    for series, unit in look.units.items():
-        panel.override_by_name(series, [DynamicConfigValue(id_val="unit", value=unit)])
+    for key, own in (("unit", look.units), ("decimals", look.places)):
+        for series, value in own.items():
+            panel.override_by_name(series, [DynamicConfigValue(id_val=key, value=value)])
     if look.right:
         own = {
             "custom.axisPlacement": "right",

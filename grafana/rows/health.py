@@ -1,6 +1,6 @@
 """Is it healthy: one glance says whether somebody has to act."""
 
-from grafana.panels import BLUE, GREEN, ORANGE, PLAIN, PURPLE, RED, YELLOW, Look, Query, number
+from grafana.panels import BLUE, GREEN, GREY, ORANGE, PLAIN, PURPLE, RED, YELLOW, Look, Query, number
 from grafana.rows.grid import JOB, Line
 
 
@@ -33,8 +33,8 @@ def health() -> tuple[Line, ...]:
                 ),
                 number(
                     "New positions",
-                    "Whether the mode lets orders out at this instant. Blocked: the mode store is lost, "
-                    "or its word was given against this run.",
+                    "Whether an order may go out at this instant. Blocked: a halt, or the mode store is "
+                    "lost, or its word was given against this run.",
                     Query("trading_orders_allowed"),
                     Look(words={1: ("ALLOWED", GREEN), 0: ("BLOCKED", RED)}, missing="bot is down"),
                     4,
@@ -64,12 +64,10 @@ def health() -> tuple[Line, ...]:
                         unit="s",
                         decimals=1,
                         steps=((None, GREEN), (10, YELLOW), (60, RED)),
-                        undefined="between markets",
-                        missing="between markets",
+                        missing="bot is down",
                     ),
                     4,
                     tile=True,
-                    empty="between two markets there is no running one",
                 ),
                 number(
                     "Loop",
@@ -78,7 +76,7 @@ def health() -> tuple[Line, ...]:
                     Look(
                         unit="s",
                         decimals=1,
-                        steps=((None, GREEN), (5, YELLOW), (15, RED)),
+                        steps=((None, GREEN), (5, YELLOW), (10, RED)),
                         missing="bot is down",
                     ),
                     3,
@@ -111,11 +109,10 @@ def health() -> tuple[Line, ...]:
                         unit="s",
                         decimals=0,
                         steps=((None, PLAIN), (300, YELLOW), (900, RED)),
-                        undefined="nothing waits",
-                        missing="nothing waits",
+                        words={0: ("nothing waits", GREY)},
+                        missing="bot is down",
                     ),
                     4,
-                    empty="no market waits for its outcome",
                 ),
                 number(
                     "Clock",
@@ -125,11 +122,10 @@ def health() -> tuple[Line, ...]:
                         unit="s",
                         decimals=2,
                         steps=((None, RED), (-2, GREEN), (2, RED)),
-                        undefined="not measured",
-                        missing="not measured",
+                        words={0: ("not measured", GREY)},
+                        missing="bot is down",
                     ),
                     4,
-                    empty="it is measured a moment after the start",
                 ),
                 number(
                     "Running for",

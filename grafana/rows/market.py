@@ -1,7 +1,7 @@
 """The running market: where it stands, and whether the bot sees it."""
 
 from grafana.panels import BLUE, GREEN, GREY, PLAIN, RED, YELLOW, Look, Query, bars, lines, number
-from grafana.rows.grid import NOT_DECIDED, Line
+from grafana.rows.grid import Line
 from models import SCALE_SECONDS
 
 
@@ -20,11 +20,9 @@ def market() -> tuple[Line, ...]:
                         steps=((None, BLUE), (780, GREEN), (840, GREY)),
                         low=0,
                         high=SCALE_SECONDS,
-                        undefined="between markets",
-                        missing="between markets",
+                        missing="bot is down",
                     ),
                     8,
-                    empty="between two markets there is no running one",
                 ),
                 number(
                     "Price of Up",
@@ -34,11 +32,10 @@ def market() -> tuple[Line, ...]:
                         unit="none",
                         decimals=3,
                         steps=((None, RED), (0.4, PLAIN), (0.6, GREEN)),
-                        undefined="no price yet",
-                        missing="no price yet",
+                        words={0: ("no price yet", GREY)},
+                        missing="bot is down",
                     ),
                     4,
-                    empty="a market that has just opened has no quote yet",
                 ),
                 number(
                     "Market",
@@ -64,11 +61,9 @@ def market() -> tuple[Line, ...]:
                         unit="none",
                         decimals=0,
                         steps=((None, GREY), (40, GREEN)),
-                        undefined=NOT_DECIDED,
-                        missing=NOT_DECIDED,
+                        missing="bot is down",
                     ),
                     4,
-                    empty=NOT_DECIDED,
                 ),
             ),
         ),
@@ -78,7 +73,7 @@ def market() -> tuple[Line, ...]:
                 lines(
                     "Price of Up over time",
                     "Above the upper line Up is the favourite, below the lower one Down is.",
-                    Query("trading_market_price", "Up"),
+                    Query("trading_market_price > 0", "Up"),
                     Look(
                         unit="none",
                         decimals=2,

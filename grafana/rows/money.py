@@ -61,30 +61,38 @@ def money() -> tuple[Line, ...]:
                     "and the win rate at which these prices and fees break even.",
                     (
                         Query("trading_settled_trades", "trades"),
-                        Query("trading_win_rate", "won"),
-                        Query("trading_win_rate_low", "at least (95 %)"),
-                        Query("trading_win_rate_high", "at most (95 %)"),
-                        Query("trading_break_even_win_rate", "breaks even at"),
-                        Query("trading_mean_price", "mean price paid"),
+                        Query("trading_win_rate and trading_settled_trades > 0", "won"),
+                        Query("trading_win_rate_low and trading_settled_trades > 0", "at least (95 %)"),
+                        Query("trading_win_rate_high and trading_settled_trades > 0", "at most (95 %)"),
+                        Query("trading_break_even_win_rate and trading_settled_trades > 0", "breaks even at"),
+                        Query("trading_mean_price and trading_settled_trades > 0", "mean price paid"),
                     ),
                     Look(
                         unit="percent",
                         decimals=1,
-                        undefined="–",
-                        missing=NO_TRADE,
+                        missing="bot is down",
                         colours={"breaks even at": ORANGE},
                         units={"trades": "none", "mean price paid": USD},
+                        places={"trades": 0, "mean price paid": 3},
                     ),
                     16,
                 ),
                 number(
                     "Verdict",
                     "What this many trades can tell: whether the result differs from chance at all.",
-                    Query("trading_verdict == 1", "{{verdict}}"),
-                    Look(missing=NO_TRADE),
+                    Query(
+                        'trading_verdict{verdict="profit"} + ignoring (verdict) '
+                        '2 * trading_verdict{verdict="loss"}'
+                    ),
+                    Look(
+                        words={
+                            0: ("NOT DISTINGUISHABLE FROM CHANCE", GREY),
+                            1: ("A PROFIT BEYOND CHANCE", GREEN),
+                            2: ("A LOSS BEYOND CHANCE", RED),
+                        },
+                        missing="bot is down",
+                    ),
                     8,
-                    name=True,
-                    empty=NO_TRADE,
                 ),
             ),
         ),
@@ -102,10 +110,10 @@ def money() -> tuple[Line, ...]:
                     "Win rate against break-even",
                     "While the break-even line is inside the interval, nobody can tell an edge from chance.",
                     (
-                        Query("trading_win_rate", "won"),
-                        Query("trading_win_rate_low", "at least (95 %)"),
-                        Query("trading_win_rate_high", "at most (95 %)"),
-                        Query("trading_break_even_win_rate", "breaks even at"),
+                        Query("trading_win_rate and trading_settled_trades > 0", "won"),
+                        Query("trading_win_rate_low and trading_settled_trades > 0", "at least (95 %)"),
+                        Query("trading_win_rate_high and trading_settled_trades > 0", "at most (95 %)"),
+                        Query("trading_break_even_win_rate and trading_settled_trades > 0", "breaks even at"),
                         Query("trading_settled_trades", "trades (right)"),
                     ),
                     Look(
@@ -142,14 +150,13 @@ def money() -> tuple[Line, ...]:
                     8,
                 ),
                 number(
-                    "Drawdown",
-                    "Fall from the highest balance. New positions stop at MAX_DRAWDOWN_PCT, 15 % by default.",
+                    "Largest drawdown",
+                    "From a highest balance. New positions stop at MAX_DRAWDOWN_PCT, 15 % by default.",
                     Query("trading_max_drawdown"),
                     Look(
                         unit="percent",
                         decimals=1,
                         steps=((None, GREEN), (5, YELLOW), (10, RED)),
-                        undefined="–",
                         missing="bot is down",
                     ),
                     4,
@@ -158,18 +165,21 @@ def money() -> tuple[Line, ...]:
                     "Sharpe per trade",
                     "Mean return of a trade over its standard deviation; not annualised.",
                     Query("trading_sharpe_ratio"),
-                    Look(unit="none", decimals=2, undefined="too few trades", missing="too few trades"),
+                    Look(
+                        unit="none",
+                        decimals=2,
+                        words={0: ("too few trades", GREY)},
+                        missing="bot is down",
+                    ),
                     4,
-                    empty="it takes two settled trades with different returns",
                 ),
                 _usd("To redeem", "Won, and not yet paid into the account.", "trading_unredeemed_pusd", 2),
                 _usd(
                     "Cash difference",
-                    "The ledger's cash minus the venue's; any difference halts trading.",
+                    "The venue's cash minus the ledger's; any difference halts trading.",
                     "trading_cash_difference_pusd",
                     5,
                     ((None, RED), (-0.00001, GREEN), (0.00002, RED)),
-                    "not compared yet",
                 ),
             ),
         ),
@@ -182,7 +192,6 @@ def _usd(
     metric: str,
     decimals: int,
     steps: tuple[tuple[float | None, str], ...] = ((None, PLAIN),),
-    undefined: str = "–",
 ) -> Shown:
-    look = Look(unit=USD, decimals=decimals, steps=steps, undefined=undefined, missing="bot is down")
+    look = Look(unit=USD, decimals=decimals, steps=steps, missing="bot is down")
     return number(title, description, Query(metric), look, 4)

@@ -57,11 +57,7 @@ def feeds() -> tuple[Line, ...]:
                     "Sources",
                     "Whether a source's newest answer was good, or its stream is open. "
                     "A source that is down only loses its vote.",
-                    Query(
-                        "trading_feed_up and on (source) "
-                        "(trading_feed_up == 1 or trading_feed_failures_total > 0)",
-                        "{{source}}",
-                    ),
+                    Query("trading_feed_up", "{{source}}"),
                     Look(words={1: ("up", GREEN), 0: ("down", RED)}, missing=NO_FEEDS),
                     24,
                     empty=NO_FEEDS,
@@ -74,7 +70,7 @@ def feeds() -> tuple[Line, ...]:
                 lines(
                     "Age of the newest value",
                     "Slow sources are asked rarely: the fear and greed index changes once a day.",
-                    Query("trading_feed_age_seconds", "{{source}}"),
+                    Query("trading_feed_age_seconds >= 0", "{{source}}"),
                     Look(unit="s", low=0, missing=NO_FEEDS),
                     10,
                     empty=NO_FEEDS,

@@ -11,7 +11,6 @@ def signals() -> tuple[Line, ...]:
         steps=((None, BLUE),),
         low=0,
         high=1,
-        undefined="–",
         missing=NOT_DECIDED,
     )
     spoke = (
@@ -32,11 +31,10 @@ def signals() -> tuple[Line, ...]:
                 ),
                 bars(
                     "How often it agreed",
-                    "Share of a processor's votes that pointed the way of the fused vote.",
+                    "Share of a processor's votes for a side that were the fused vote's side.",
                     Query("trading_signal_agreement_ratio", "{{source}}"),
                     ratio,
                     8,
-                    empty=NOT_DECIDED,
                 ),
                 bars(
                     "What its vote weighs",

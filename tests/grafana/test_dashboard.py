@@ -1,14 +1,17 @@
 """The dashboard as committed: what the code makes, whole, readable by Grafana's own types, and honest."""
 
 import json
+from decimal import Decimal
+from pathlib import Path
 
 import pytest
-from expressions import metrics, panel_expressions, panels
+from expressions import alert_expressions, metrics, panel_expressions, panels
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana import dashboard
 from grafana.rows.grid import JOB
+from monitoring.grafana_exporter import ExporterParams, GrafanaMetricsExporter
 
 SECOND_OPINIONS = {
     "trading_settled_trades",
@@ -103,6 +106,24 @@ def test_each_expression_is_promql():
         assert "$" not in expr
     with pytest.raises(ValueError, match="paren"):
         metrics("sum(rate(trading_decisions_total[5m])")
+
+
+def test_each_metric_is_one_of_the_exporters():
+    """Dashboard and alerts ask for what the exporter exposes, or Prometheus itself makes."""
+    params = ExporterParams(
+        host="127.0.0.1",
+        port=0,
+        ledger=Path("no ledger"),
+        max_exposure=Decimal(1),
+        live_path=False,
+        version="test",
+        weights={},
+    )
+    families = GrafanaMetricsExporter(params).registry.collect()
+    suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
+    known = {family.name + end for family in families for end in suffixes.get(family.type, ("",))}
+    used = set().union(*(metrics(expr) for _, expr in [*panel_expressions(), *alert_expressions()]))
+    assert used - known == {"up", "ALERTS"}
 
 
 def test_emptiness_is_declared_for_panels_that_exist():
