@@ -1,4 +1,4 @@
-"""Put on PYTHONPATH by tests: on SIGUSR2 a worker's main thread is busy for a while, as by a blocking call."""
+"""Put on PYTHONPATH by tests: SIGUSR2 keeps a worker's main thread busy for a while, as a blocking call does."""
 
 import os
 import signal
