@@ -78,6 +78,8 @@ class NodePlan(Frozen, frozen=True):
     exec_qsize: int
     log_level: str
     log_dir: Path
+    order_rate: str = "5/00:00:01"
+    """Most orders in a time, by Nautilus' own risk engine; the bot's pace is one a second."""
 
 
 def build_node(
@@ -151,7 +153,7 @@ def _config(plan: NodePlan) -> TradingNodeConfig:
             graceful_shutdown_on_exception=True,
         ),
         risk_engine=LiveRiskEngineConfig(
-            qsize=plan.exec_qsize, max_order_submit_rate="5/00:00:01", graceful_shutdown_on_exception=True
+            qsize=plan.exec_qsize, max_order_submit_rate=plan.order_rate, graceful_shutdown_on_exception=True
         ),
         data_clients={
             VENUE: PolymarketDataClientConfig(

@@ -1,0 +1,292 @@
+"""A real node with the patched adapter against a practice venue whose books stand still, one order at a time.
+
+The engine and its ledger are new for each order, so that a market can be bought again; node, account and
+venue stay. Everything that a running bot has between a decision and somebody's money is the real thing.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from eth_account import Account
+from ledger_builders import decision as any_decision
+from nautilus_trader.model.identifiers import ClientOrderId
+from process import PracticeVenue
+from venue_builders import Trader, trader_at
+
+from bot import IntegratedBTCStrategy, Pace
+from control.gate import Keeper
+from control.halt import HALTED, HaltFile
+from core.nautilus_core.data_engine.node import NodePlan, VenueUrls, Wallet, build_node
+from core.nautilus_core.instruments.board import MarketBoard
+from core.nautilus_core.instruments.calendar import SlugCalendar
+from execution.execution_engine import ExecutionEngine, OrderRules
+from execution.ledger import LedgerReader, Mode, Venue
+from execution.ledger.writer import Ledger
+from execution.ledger_thread import LedgerThread
+from execution.polymarket_client import PolymarketClient
+from execution.reconcile import Reconciler
+from execution.risk_engine import RiskEngine, RiskLimits
+from models import Decision, Market, OrderIntent, OrderState, Outcome
+from worker.gate import OrderGate
+
+WORLD = ("--source", "synthetic", "--speed", "0.01", "--start-at", "700", "--first", "2")
+"""A generated market that hardly moves: Down is the favourite, offered at 0.63, 0.64, 0.65 and 0.66."""
+SIDE = Outcome.DOWN
+FAR_AWAY = Decimal(1_000_000)
+LIMITS = RiskLimits(
+    max_position_size=Decimal(1_000),
+    max_total_exposure=Decimal(10_000),
+    max_positions=1_000,
+    max_loss_per_day=Decimal(10_000),
+    max_drawdown_pct=Decimal(1),
+)
+
+
+class Sender(IntegratedBTCStrategy):
+    """The bot's strategy, its own way to send included, without a will of its own."""
+
+    def on_start(self) -> None:
+        for instrument in self.cache.instruments():
+            self._parts.board.add(instrument)
+        self._parts.ready.set()
+
+    def on_stop(self) -> None:
+        """There is nothing of the worker's to stop."""
+
+
+class Attempt:
+    """One decision's order: its engine, its ledger, and what the account was before it."""
+
+    def __init__(self, rig: "Rig", folder: Path, attempts: int = 5) -> None:
+        self.rig = rig
+        self.folder = folder
+        self.path = folder / "ledger.sqlite"
+        self.events: list[Any] = []
+        self.thread = LedgerThread(self.events.append)
+        self.attempts = attempts
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> "Attempt":
+        self.cash = await asyncio.to_thread(self.rig.client.balance)
+        self.known_trades = {trade["id"] for trade in self.rig.account()["trades"]}
+
+        def opened() -> tuple[Ledger, LedgerReader]:
+            ledger = Ledger(self.path)
+            ledger.open_run(
+                mode=Mode.SIMULATION,
+                venue=Venue.SYNTHETIC,
+                clock_speed=1.0,
+                starting_cash=self.cash,
+                session="rig",
+            )
+            return ledger, LedgerReader(self.path)
+
+        self.ledger, self.reader = await self.thread.call(opened)
+        gate = OrderGate(
+            Keeper(None, False, False, self.folder / "mode.json"), HaltFile(self.folder / HALTED), False
+        )
+        self.engine = ExecutionEngine(
+            self.ledger,
+            self.reader,
+            self.thread,
+            RiskEngine(LIMITS),
+            gate,
+            OrderRules(max_attempts=self.attempts, retry_pause_ns=0),
+            self.rig.send,
+            self.events.append,
+            time.time_ns,
+        )
+        self.rig.engine = self.engine
+        self.engine.know(self.rig.market)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.engine.drain()
+        self.rig.engine = None
+        self.thread.post(self.reader.close)
+        self.thread.post(self.ledger.close)
+        self.thread.close()
+
+    def reconcile(self) -> None:
+        """Look up orders of unknown fate, as a worker does from its start on."""
+        reconciler = Reconciler(self.engine, self.rig.client, lambda _: False, time.time_ns)
+        self._tasks.append(asyncio.get_running_loop().create_task(reconciler.run()))
+
+    async def decide(self, ask: Decimal, cap: Decimal, usd: str = "1.00") -> None:
+        """Buy the favourite for so much, having seen this ask, at this price or better."""
+        await self.engine.take(self.rig.decision(ask, cap, usd))
+
+    async def until(self, condition: Callable[[], bool], seconds: float = 15) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, (self.states, self.reasons)
+            await asyncio.sleep(0.005)
+
+    @property
+    def reasons(self) -> list[str]:
+        """What was said about the orders."""
+        return [str(event.reason) for event in self.events if hasattr(event, "reason")]
+
+    @property
+    def states(self) -> list[OrderState]:
+        """Where each order of this attempt stands, for the engine."""
+        return list(self.engine._states.values())
+
+    async def written(self) -> list[OrderState]:
+        """Where they stand in the ledger, once all that is known is written."""
+        await self.engine.drain()
+        rows = await self.thread.call(self.reader.attempts, self.rig.market.slug)
+        return [row.state for row in rows]
+
+    def traded(self) -> list[dict[str, str]]:
+        """What the venue says was traded since, failed trades left out."""
+        trades = self.rig.account()["trades"]
+        return [t for t in trades if t["id"] not in self.known_trades and t["status"] != "FAILED"]
+
+    async def balanced(self) -> None:
+        """Hold the ledger against the venue: the same shares and fees, and the same cash to a millionth."""
+        await self.engine.drain()
+        trades = await self.thread.call(self.reader.trades)
+        told = self.traded()
+        shares = sum((trade.shares for trade in trades), Decimal(0))
+        assert shares == sum((Decimal(trade["shares"]) for trade in told), Decimal(0))
+        fees = sum((trade.fee for trade in trades), Decimal(0))
+        assert fees == sum((Decimal(trade["fee"]) for trade in told), Decimal(0))
+        flow = await self.thread.call(self.reader.cash_flow)
+        venue_cash = await asyncio.to_thread(self.rig.client.balance)
+        assert abs(flow.cash - venue_cash) <= Decimal("0.000001")
+
+    def closed(self) -> bool:
+        """Whether Nautilus has no order of this attempt open or waiting, and its fills are the venue's."""
+        orders = [
+            self.rig.strategy.cache.order(ClientOrderId(intent_id)) for intent_id in self.engine._intents
+        ]
+        filled = sum((order.filled_qty.as_decimal() for order in orders), Decimal(0))
+        told = sum((Decimal(trade["shares"]) for trade in self.traded()), Decimal(0))
+        return all(order.is_closed for order in orders) and filled == told
+
+
+class Rig:
+    """The node, the account and the venue. As an async context manager, on one event loop."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.key = Account.create().key.hex()  # a test key: made for this run, never holds money
+        self.venue = PracticeVenue.start(*WORLD)
+        self.ready = asyncio.Event()
+        self.board = MarketBoard(
+            SlugCalendar(asset="btc", kind="updown", timeframe="15m", interval=900),
+            lambda market: None,
+            lambda slug, why: None,
+        )
+        self.pace = Pace()
+        self.engine: ExecutionEngine | None = None
+        self.client = PolymarketClient(self.venue.url, self.key)
+        self.creds = self.client.credentials()
+        self.strategy = Sender(self)  # pyright: ignore[reportArgumentType]
+        self.stranger: Trader = trader_at(self.venue.url)
+        self.venue.set_account(self.stranger.address, balance="1000000")
+
+    async def __aenter__(self) -> "Rig":
+        url = self.venue.url
+        urls = VenueUrls(clob=url, gamma=f"{url}/gamma", data_api=f"{url}/data-api", ws=self.venue.ws_url)
+        plan = NodePlan(
+            trader_id="RIG-001",
+            market_urls=urls,
+            urls=urls,
+            wallet=Wallet(
+                private_key=self.key,
+                api_key=self.creds.api_key,
+                api_secret=self.creds.api_secret,
+                passphrase=self.creds.api_passphrase,
+                funder=self.client.address,
+            ),
+            max_order_usd=Decimal(1),
+            refresh_seconds=3600,
+            connect_delay_seconds=0.05,
+            data_qsize=1000,
+            exec_qsize=1000,
+            log_level="WARNING",
+            log_dir=self.folder,
+            order_rate="1000/00:00:01",
+        )
+        slugs = self.board.calendar.upcoming(self.venue.clock.market_s())
+        self.node = build_node(plan, self.strategy, [], self, lambda: slugs, lambda stream: None)
+        self._running = asyncio.get_running_loop().create_task(self.node.run_async())
+        await asyncio.wait_for(self.ready.wait(), 20)
+        watch = self.board.running(self.venue.clock.market_s())
+        assert watch is not None
+        self.market: Market = watch.market
+        for instrument_id in watch.ids.values():
+            self.node.kernel.risk_engine.set_max_notional_per_order(instrument_id, FAR_AWAY)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.node.stop_async()
+        self._running.cancel()
+        await asyncio.gather(self._running, return_exceptions=True)
+        # Not disposed of: that would stop the loop, which is the test's.
+        self.venue.stop()
+
+    def send(self, intent: OrderIntent) -> None:
+        self.strategy.send(intent)
+
+    def decision(self, ask: Decimal, cap: Decimal, usd: str) -> Decision:
+        made = any_decision(outcome=SIDE)
+        return msgspec.structs.replace(
+            made,
+            context=msgspec.structs.replace(made.context, market=self.market),
+            params=msgspec.structs.replace(made.params, position_size_usd=Decimal(usd)),
+            ask=ask,
+            price_cap=cap,
+        )
+
+    def asks(self) -> list[tuple[Decimal, Decimal]]:
+        """What the favourite is offered at, best first: price, shares."""
+        book = self.venue.get("/book", token_id=self.market.token(SIDE))
+        return sorted((Decimal(level["price"]), Decimal(level["size"])) for level in book["asks"])
+
+    def account(self) -> dict[str, Any]:
+        return self.venue.account(self.client.address)
+
+    def orders_posted(self) -> int:
+        """How often POST /order was asked for by anybody."""
+        log = self.venue.get("/practice/log")
+        return sum(entry["method"] == "POST" and entry["path"] == "/order" for entry in log)
+
+    def leave_less_than_a_share(self) -> Decimal:
+        """Somebody buys every whole share of the best level; what is left of it."""
+        price, size = self.asks()[0]
+        order = self.stranger.limit(self.market.token(SIDE), "BUY", int(size), int(price * 1000), kind="FAK")
+        answer = self.stranger.post(self.venue.url, order)
+        assert answer.json().get("success") is True, answer.text
+        assert self.asks()[0] == (price, size - int(size))
+        return size - int(size)
+
+    # --- the journal, and what the strategy asks for ---------------------------------------------
+
+    async def order_signed(self, client_order_id: str, order_id: str) -> None:
+        await self._now.order_signed(client_order_id, order_id)
+
+    def order_answered(self, client_order_id: str, outcome: Any) -> None:
+        self._now.order_answered(client_order_id, outcome)
+
+    def trade(self, trade: dict[str, Any]) -> None:
+        if self.engine is not None:  # between two attempts the chain confirms trades that nobody waits for
+            self.engine.trade(trade)
+
+    @property
+    def _now(self) -> ExecutionEngine:
+        assert self.engine is not None
+        return self.engine
+
+    def limit_notional(self, instrument_id: Any, usd: Decimal | None) -> None:
+        """No order here is a settlement."""

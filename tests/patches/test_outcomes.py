@@ -1,0 +1,232 @@
+"""The table of outcomes, one test a row: a real order, the venue's verbatim answer, and what is booked of it.
+
+Whatever the row, in the end nothing is stuck: Nautilus' order is closed with the venue's quantity, the ledger
+has the venue's fills once and its cash to a millionth, and an order that may exist is never sent again.
+"""
+
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import pytest
+
+from execution.execution_engine import REFUSALS_UNTIL_HALT
+from models import OrderState
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
+
+SLIPPAGE = Decimal("0.02")
+
+
+class Row(NamedTuple):
+    """A fault, and what has to follow: states in the ledger at the end, whether anything was bought."""
+
+    fault: str
+    parameters: dict[str, Any]
+    state: OrderState
+    bought: bool
+    says: str = ""
+
+
+M, N, R, U = OrderState.MATCHED, OrderState.NO_FILL, OrderState.REFUSED, OrderState.UNKNOWN
+ROWS = {
+    "delayed, then matched": Row("delayed", {}, M, True, "status delayed"),
+    "live from a FAK": Row("live_fak", {}, M, True, "status live"),
+    "200 with success false": Row("success_false", {}, R, False, "not enough balance / allowance"),
+    "425, not executed": Row("too_early_425", {}, U, False, "HTTP 425"),
+    "425, executed": Row("too_early_425", {"executed": True}, M, True, "HTTP 425"),
+    "429": Row("rate_limit_429", {}, R, False, "HTTP 429"),
+    "500 order timed out, not executed": Row(
+        "error_500", {"text": "order timed out"}, U, False, "order timed out"
+    ),
+    "500 order timed out, executed": Row("error_500", {"executed": True}, M, True, "order timed out"),
+    "500 could not run the execution": Row(
+        "error_500", {"text": "could not run the execution"}, U, False, "could not run the execution"
+    ),
+    "500 rounding": Row(
+        "error_500",
+        {"text": "the trade contains rounding issues"},
+        U,
+        False,
+        "the trade contains rounding issues",
+    ),
+    "500 no matching orders": Row(
+        "error_500", {"text": "there are no matching orders"}, N, False, "there are no matching orders"
+    ),
+    "500 FOK killed": Row(
+        "error_500", {"text": "FOK orders are filled or killed"}, N, False, "FOK orders are filled or killed"
+    ),
+    "503 trading disabled": Row("unavailable_503", {}, R, False, "trading is disabled"),
+    "503 cancel-only": Row("unavailable_503", {"variant": "cancel_only"}, R, False, "cancel-only"),
+    "503 post-only": Row("unavailable_503", {"variant": "post_only"}, R, False, "post-only mode"),
+    "HTML 403": Row("html_403", {}, R, False, "HTTP 403"),
+    "reset before the body was read": Row("drop_before_read", {}, U, False, "Request exception"),
+    "reset after the body was read": Row("drop_after_accept", {}, M, True, "Request exception"),
+    "timeout after acceptance": Row("hang", {"seconds": 8.0}, M, True, "Request exception"),
+    "trade before response": Row("trade_before_response", {}, M, True),
+    "user feed silent": Row("user_feed_silent", {}, M, True),
+    "duplicate trade": Row("duplicate_trade", {}, M, True),
+    "out-of-order trade": Row("out_of_order_trade", {}, M, True),
+    "retried on the chain": Row("retrying", {}, M, True),
+    "failed after matched": Row("failed_after_match", {}, OrderState.REVERSED, False),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+async def test_row(rig, attempt, name):
+    """The answer is read as what it means, what was bought is booked once, and nothing is sent again."""
+    row = ROWS[name]
+    rig.venue.fault(row.fault, 1, **row.parameters)
+    before = rig.orders_posted()
+    ask = rig.asks()[0][0]
+    attempt.reconcile()
+    await attempt.decide(ask, ask + SLIPPAGE)
+    await attempt.until(lambda: attempt.states == [row.state])
+    if row.state is not OrderState.UNKNOWN:
+        await attempt.until(lambda: bool(attempt.traded()) is row.bought)
+        if row.state is not OrderState.REVERSED:
+            await attempt.until(attempt.closed)
+    assert await attempt.written() == [row.state]
+    await attempt.balanced()
+    assert row.says in " ".join(attempt.reasons)
+    may_go_on = row.state in (OrderState.NO_FILL, OrderState.REFUSED)
+    assert attempt.engine.holds(rig.market.slug) is not may_go_on
+    if not may_go_on:
+        await attempt.decide(ask, ask + SLIPPAGE)
+        # The venue logs a question when it is answered, and one that hangs not at all.
+        assert rig.orders_posted() <= before + 1
+        assert "an order in this market exists or may exist" in attempt.events[-1].decision.detail
+
+
+async def test_matched_in_full(rig, attempt):
+    """A dollar buys what a dollar buys at the ask, and the fee is the venue's to the fifth decimal."""
+    ask = rig.asks()[0][0]
+    await attempt.decide(ask, ask)
+    await attempt.until(attempt.closed)
+    await attempt.balanced()
+    (trade,) = await attempt.thread.call(attempt.reader.trades)
+    assert trade.price <= ask
+    assert Decimal("0.99") < trade.cost <= 1
+
+
+async def test_price_improvement_gives_more_shares(rig, attempt):
+    """A better price than the cap gives more shares for the same dollar; none is lost as an overfill."""
+    ask = rig.asks()[0][0]
+    await attempt.decide(ask, ask + Decimal("0.05"))
+    await attempt.until(attempt.closed)
+    await attempt.balanced()
+    (trade,) = await attempt.thread.call(attempt.reader.trades)
+    assert trade.shares > 1 / (ask + Decimal("0.05")) + Decimal("0.05")
+    assert trade.cost <= 1
+
+
+async def test_partial_fill_is_over_when_it_is_answered(rig, attempt):
+    """When less is offered than a dollar buys, what was taken is the position; the rest is dead at once."""
+    left = rig.leave_less_than_a_share()
+    ask = rig.asks()[0][0]
+    await attempt.decide(ask, ask)
+    await attempt.until(attempt.closed)
+    await attempt.balanced()
+    (trade,) = await attempt.thread.call(attempt.reader.trades)
+    assert trade.shares == left
+    assert await attempt.written() == [OrderState.MATCHED]
+
+
+async def test_no_match_may_be_tried_again_within_the_limit(rig, attempt):
+    """400 with an order id and "no orders found to match" is a clean no-fill; five of them end the market."""
+    ask = rig.asks()[0][0]
+    stale = ask - Decimal("0.10")
+    for number in range(1, attempt.attempts + 1):
+        await attempt.decide(stale, stale + SLIPPAGE)
+        await attempt.until(lambda n=number: attempt.states == [OrderState.NO_FILL] * n)
+    assert "no orders found to match with FAK order" in attempt.events[-1].reason
+    posted = rig.orders_posted()
+    await attempt.decide(ask, ask + SLIPPAGE)
+    assert rig.orders_posted() == posted
+    assert "ORDER_MAX_ATTEMPTS" in attempt.events[-1].decision.detail
+    await attempt.until(attempt.closed)
+    await attempt.balanced()
+
+
+async def test_a_no_fill_is_followed_by_a_fill(rig, attempt):
+    """After a clean no-fill the next tick may buy, and the market is bought once."""
+    ask = rig.asks()[0][0]
+    await attempt.decide(ask - Decimal("0.10"), ask - Decimal("0.08"))
+    await attempt.until(lambda: attempt.states == [OrderState.NO_FILL])
+    await attempt.decide(ask, ask + SLIPPAGE)
+    await attempt.until(lambda: attempt.states == [OrderState.NO_FILL, OrderState.MATCHED])
+    await attempt.until(attempt.closed)
+    await attempt.balanced()
+
+
+async def test_no_allowance_is_refused_in_words(rig, attempt):
+    """400 "not enough balance / allowance" is a refusal in the venue's own words, not tried again."""
+    rig.venue.set_account(rig.client.address, allowance="0")
+    try:
+        ask = rig.asks()[0][0]
+        await attempt.decide(ask, ask + SLIPPAGE)
+        await attempt.until(lambda: attempt.states == [OrderState.REFUSED])
+        assert "not enough balance / allowance" in attempt.events[-1].reason
+        posted = rig.orders_posted()
+        await attempt.decide(ask, ask + SLIPPAGE)
+        assert rig.orders_posted() == posted
+        assert "an order in this market was refused" in attempt.events[-1].decision.detail
+    finally:
+        rig.venue.set_account(rig.client.address, allowance="1000000")
+
+
+async def test_response_lost_and_user_feed_down(rig, attempt):
+    """Filled, but nobody said so: the trades list has it, and it is booked once at its real price."""
+    rig.venue.fault("drop_after_accept", 1)
+    rig.venue.fault("user_feed_silent", None)
+    ask = rig.asks()[0][0]
+    attempt.reconcile()
+    await attempt.decide(ask, ask + SLIPPAGE)
+    await attempt.until(lambda: attempt.states == [OrderState.MATCHED])
+    await attempt.until(attempt.closed)
+    await attempt.balanced()
+    (trade,) = await attempt.thread.call(attempt.reader.trades)
+    assert abs(trade.price - ask) < Decimal("0.0001")
+
+
+@pytest.mark.parametrize(
+    ("ask", "cap", "usd", "words"),
+    [
+        ("0.63", "0.65", "0.99", "below the venue's minimum"),
+        ("0.63", "0.65", "5.00", "above MARKET_BUY_USD"),
+        ("0.99", "1.00", "1.00", "outside the venue's range"),
+        ("0.63", "0.60", "1.00", "could not match"),
+    ],
+)
+async def test_what_the_venue_would_reject_is_refused_before_it_is_signed(rig, attempt, ask, cap, usd, words):
+    """Below a dollar, above the ceiling, off the range, below the ask: denied here, nothing is sent."""
+    posted = rig.orders_posted()
+    await attempt.decide(Decimal(ask), Decimal(cap), usd)
+    await attempt.until(lambda: attempt.states == [OrderState.REFUSED])
+    await attempt.until(attempt.closed)
+    assert rig.orders_posted() == posted
+    assert words in attempt.events[-1].reason
+
+
+async def test_three_refusals_in_a_row_halt_trading(rig, tmp_path):
+    """After three refused orders in a row only a person may go on, also in another process."""
+    from rig import Attempt
+
+    async with Attempt(rig, tmp_path) as attempt:
+        ask = rig.asks()[0][0]
+        for number in range(1, REFUSALS_UNTIL_HALT + 1):
+            rig.venue.fault("success_false", 1)
+            intent = await _intend(attempt, number, ask)
+            await attempt.until(lambda i=intent: attempt.engine._states[i] is OrderState.REFUSED)
+        assert "3 orders in a row were refused" in (attempt.engine.halted or "")
+        assert (tmp_path / "HALTED").read_text().count("refused") >= 1
+
+
+async def _intend(attempt, number: int, ask: Decimal) -> str:
+    """Buy in the market as if it were another one each time."""
+    before = set(attempt.engine._states)
+    decision = attempt.rig.decision(ask, ask + SLIPPAGE, "1.00")
+    decision_id = await attempt.thread.call(attempt.ledger.record_decision, decision)
+    attempt.engine._attempts.clear()
+    await attempt.engine._order(decision, decision_id)
+    (intent_id,) = set(attempt.engine._states) - before
+    return intent_id
