@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from eth_account import Account
 from ledger_builders import decision as any_decision
+from nautilus_trader.live.node import TradingNode
 from nautilus_trader.model.identifiers import ClientOrderId
 from process import PracticeVenue
 from venue_builders import Trader, trader_at
@@ -24,6 +25,7 @@ from control.halt import HALTED, HaltFile
 from core.nautilus_core.data_engine.node import NodePlan, VenueUrls, Wallet, build_node
 from core.nautilus_core.instruments.board import MarketBoard
 from core.nautilus_core.instruments.calendar import SlugCalendar
+from core.nautilus_core.instruments.clock import MarketClock
 from execution.execution_engine import ExecutionEngine, OrderRules
 from execution.ledger import LedgerReader, Mode, Venue
 from execution.ledger.writer import Ledger
@@ -53,6 +55,8 @@ class Sender(IntegratedBTCStrategy):
     def on_start(self) -> None:
         for instrument in self.cache.instruments():
             self._parts.board.add(instrument)
+        self.msgbus.subscribe("data.instrument.POLYMARKET.*", self.on_instrument)
+        self._subscribe_ahead()
         self._parts.ready.set()
 
     def on_stop(self) -> None:
@@ -177,10 +181,11 @@ class Attempt:
 class Rig:
     """The node, the account and the venue. As an async context manager, on one event loop."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, world: tuple[str, ...] = WORLD) -> None:
         self.folder = folder
         self.key = Account.create().key.hex()  # a test key: made for this run, never holds money
-        self.venue = PracticeVenue.start(*WORLD)
+        self.venue = PracticeVenue.start(*world)
+        self.clock = msgspec.convert(self.venue.ready["clock"], MarketClock)
         self.ready = asyncio.Event()
         self.board = MarketBoard(
             SlugCalendar(asset="btc", kind="updown", timeframe="15m", interval=900),
@@ -198,7 +203,7 @@ class Rig:
     async def __aenter__(self) -> "Rig":
         url = self.venue.url
         urls = VenueUrls(clob=url, gamma=f"{url}/gamma", data_api=f"{url}/data-api", ws=self.venue.ws_url)
-        plan = NodePlan(
+        self.plan = NodePlan(
             trader_id="RIG-001",
             market_urls=urls,
             urls=urls,
@@ -210,7 +215,7 @@ class Rig:
                 funder=self.client.address,
             ),
             max_order_usd=Decimal(1),
-            refresh_seconds=3600,
+            refresh_seconds=max(1.0, 300 / self.clock.speed),
             connect_delay_seconds=0.05,
             data_qsize=1000,
             exec_qsize=1000,
@@ -218,8 +223,7 @@ class Rig:
             log_dir=self.folder,
             order_rate="1000/00:00:01",
         )
-        slugs = self.board.calendar.upcoming(self.venue.clock.market_s())
-        self.node = build_node(plan, self.strategy, [], self, lambda: slugs, lambda stream: None)
+        self.node = self.build()
         self._running = asyncio.get_running_loop().create_task(self.node.run_async())
         await asyncio.wait_for(self.ready.wait(), 20)
         watch = self.board.running(self.venue.clock.market_s())
@@ -228,6 +232,12 @@ class Rig:
         for instrument_id in watch.ids.values():
             self.node.kernel.risk_engine.set_max_notional_per_order(instrument_id, FAR_AWAY)
         return self
+
+    def build(self) -> TradingNode:
+        return build_node(self.plan, self.strategy, [], self, self.slugs, lambda stream: None)
+
+    def slugs(self) -> list[str]:
+        return self.board.calendar.upcoming(self.venue.clock.market_s())
 
     async def __aexit__(self, *_: object) -> None:
         await self.node.stop_async()

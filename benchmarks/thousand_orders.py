@@ -1,0 +1,476 @@
+"""A thousand seeded decisions on moving books, through the patched adapter and through the stock one.
+
+    python benchmarks/thousand_orders.py [--orders 1000] [--seed 7] [--skip-stock]
+
+Each decision saw a book that may have moved since: asks too low or just right, caps tight or generous, levels
+that somebody has just thinned out, one-sided books late in the market, the 0.001 tick beyond 0.96. The venue,
+its books and its answers are the practice venue's; what is compared is what each adapter makes of them.
+
+Exit code 1 if the patched adapter broke a promise: nothing stuck, nothing above its cap or the ceiling, no
+share and no millionth of a dollar that the venue has and the ledger has not.
+"""
+
+import argparse
+import asyncio
+import logging
+import multiprocessing
+import os
+import queue
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), *(str(ROOT / folder) for folder in ("tests", "tests/patches", "tests/venue"))]
+
+import msgspec
+from ledger_builders import decision as any_decision
+from nautilus_trader.adapters.polymarket.common.credentials import PolymarketWebSocketAuth
+from nautilus_trader.adapters.polymarket.execution import PolymarketExecutionClient
+from nautilus_trader.adapters.polymarket.factories import PolymarketLiveExecClientFactory
+from nautilus_trader.config import LiveExecEngineConfig
+from nautilus_trader.live.node import TradingNode
+from nautilus_trader.model.events import OrderFilled
+from nautilus_trader.model.identifiers import ClientOrderId
+from py_clob_client_v2.client import ClobClient
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from rig import LIMITS, Rig
+
+from control.gate import Keeper
+from control.halt import HALTED, HaltFile
+from core.nautilus_core.data_engine import node as node_module
+from core.nautilus_core.instruments.board import Watch
+from execution.execution_engine import ExecutionEngine, OrderRules
+from execution.ledger import LedgerReader, Mode, Venue
+from execution.ledger.writer import Ledger
+from execution.ledger_thread import LedgerThread
+from execution.reconcile import Reconciler
+from execution.risk_engine import RiskEngine
+from models import Decision, Frozen, Market, OrderIntent, OrderState, Outcome
+from worker.gate import OrderGate
+
+WORLD = ("--source", "synthetic", "--speed", "6", "--start-at", "300", "--redeem", "manual", "--seed")
+CEILING = Decimal("1.00")
+AT_ONCE = 4
+"""Orders under way at the same time, each in a book of its own."""
+STUCK_AFTER_S = 20.0
+FIRST_SECOND, LAST_SECOND = 30, 880
+FILLED, NO_FILL, REFUSED = "filled", "no fill", "refused before it was sent"
+
+
+class Wish(Frozen, frozen=True):
+    """What a decision wants; the ask that it saw may be gone."""
+
+    market: Market
+    outcome: Outcome
+    ask: Decimal
+    cap: Decimal
+
+
+class Tally:
+    """What became of the orders, counted from the venue's side and from ours."""
+
+    def __init__(self) -> None:
+        self.ends: Counter[str] = Counter()
+        self.stuck = 0
+        self.lost_shares = Decimal(0)
+        self.above_cap = 0
+        self.above_ceiling = 0
+        self.sent = 0
+        self.difference = Decimal(0)
+        self.slowest_s = 0.0
+
+
+class Shooter(Rig):
+    """Fires wishes at a venue whose books move."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        super().__init__(folder, (*WORLD, str(seed)))
+        self.random = random.Random(seed)
+        self.start_cash = Decimal(0)
+
+    async def wish(self) -> Wish:
+        """The next decision: a side of the running market, an ask as it was seen, a cap above it."""
+        while True:
+            watch = self.board.running(self.venue.clock.market_s())
+            second = 0 if watch is None else watch.market.second(self.venue.clock.market_s())
+            if watch is None or not FIRST_SECOND <= second < LAST_SECOND:
+                await asyncio.sleep(0.05)
+                continue
+            side = self.random.choice(list(Outcome))
+            book = await asyncio.to_thread(self.venue.get, "/book", token_id=watch.market.token(side))
+            tick = self._tick(watch, side)
+            ask = min((Decimal(level["price"]) for level in book["asks"]), default=Decimal("0.95"))
+            seen = self._on_grid(ask + self.random.choice((-3, -1, 0, 0, 0, 0, 1, 2)) * tick, tick)
+            cap = self._on_grid(seen + self.random.choice((0, 0, 1, 2, 5)) * tick, tick)
+            if self.random.random() < 0.1 and book["asks"]:
+                await asyncio.to_thread(self._thin_out, watch.market.token(side), ask, book["asks"])
+            return Wish(watch.market, side, seen, max(seen, cap))
+
+    def _tick(self, watch: Watch, side: Outcome) -> Decimal:
+        return self.strategy.cache.instrument(watch.ids[side]).price_increment.as_decimal()
+
+    @staticmethod
+    def _on_grid(price: Decimal, tick: Decimal) -> Decimal:
+        return min(max(tick, (price / tick).to_integral_value() * tick), 1 - tick)
+
+    def _thin_out(self, token: str, price: Decimal, asks: list[dict[str, str]]) -> None:
+        size = next(Decimal(level["size"]) for level in asks if Decimal(level["price"]) == price)
+        if size >= 1:
+            order = self.stranger.limit(token, "BUY", int(size), int(price * 1000), kind="FAK")
+            self.stranger.post(self.venue.url, order)  # refused off the cent grid: then nobody thins it out
+
+    def venue_side(self) -> tuple[Decimal, dict[str, list[dict[str, str]]]]:
+        """Spent so far, and the trades by order."""
+        account = self.account()
+        by_order: dict[str, list[dict[str, str]]] = {}
+        for trade in account["trades"]:
+            by_order.setdefault(trade["order_id"], []).append(trade)
+        return self.start_cash - Decimal(account["balance"]), by_order
+
+    async def shoot(self, orders: int, tally: Tally, tick: Callable[[], None]) -> None:
+        """Fire so many wishes, a few at a time, and wait for the last."""
+        self.start_cash = Decimal(self.account()["balance"])
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def one(number: int, wish: Wish) -> None:
+            try:
+                await self.fire(number, wish, tally)
+            finally:
+                tick()
+                slots.release()
+
+        tasks = []
+        for number in range(orders):
+            await slots.acquire()
+            tasks.append(asyncio.create_task(one(number, await self.wish())))
+        await asyncio.gather(*tasks)
+        await self.settle(tally)
+
+    async def fire(self, number: int, wish: Wish, tally: Tally) -> None:
+        raise NotImplementedError
+
+    async def settle(self, tally: Tally) -> None:
+        raise NotImplementedError
+
+    def judge(self, trades: list[dict[str, str]], cap: Decimal, tally: Tally) -> None:
+        """Hold one order's trades against its cap and the ceiling."""
+        tally.above_cap += any(Decimal(trade["price"]) > cap for trade in trades)
+        tally.above_ceiling += sum(Decimal(trade["usd"]) for trade in trades) > CEILING
+
+
+class Patched(Shooter):
+    """Through the bot's own engine, ledger and adapter; each order in a session of its own."""
+
+    async def __aenter__(self) -> "Patched":
+        await super().__aenter__()
+        self.engines: dict[str, ExecutionEngine] = {}
+        self.caps: dict[str, Decimal] = {}
+        self.thread = LedgerThread(self.failed)
+        path = self.folder / "ledger.sqlite"
+        self.ledger = await self.thread.call(Ledger, path)
+        await self.thread.call(self._open_run)
+        self.reader = await self.thread.call(LedgerReader, path)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await super().__aexit__(*_)
+        for closing in (self.reader.close, self.ledger.close):
+            self.thread.post(closing)
+        self.thread.close()
+
+    def failed(self, error: BaseException) -> None:
+        raise error
+
+    def _open_run(self) -> None:
+        self.ledger.open_run(
+            mode=Mode.SIMULATION,
+            venue=Venue.SYNTHETIC,
+            clock_speed=6.0,
+            starting_cash=Decimal(self.account()["balance"]),
+            session="thousand",
+        )
+
+    async def fire(self, number: int, wish: Wish, tally: Tally) -> None:
+        gate = OrderGate(
+            Keeper(None, False, False, self.folder / "mode.json"), HaltFile(self.folder / HALTED), False
+        )
+        events: list[Any] = []
+        engine = ExecutionEngine(
+            self.ledger,
+            self.reader,
+            self.thread,
+            RiskEngine(LIMITS),
+            gate,
+            OrderRules(max_attempts=1, retry_pause_ns=0),
+            self._sender(lambda: engine),
+            events.append,
+            time.time_ns,
+        )
+        # A market of its own for each order: the ledger lets none be bought twice.
+        own = msgspec.structs.replace(wish.market, slug=f"{wish.market.slug}-{number}")
+        self._real = wish.market
+        engine.know(own)
+        began = time.monotonic()
+        await engine.take(_decision(own, wish))
+        looking = asyncio.create_task(Reconciler(engine, self.client, lambda _: False, time.time_ns).run())
+        await _poll(lambda: self._over(engine), STUCK_AFTER_S)
+        looking.cancel()
+        tally.slowest_s = max(tally.slowest_s, time.monotonic() - began)
+        await engine.drain()
+        (state,) = engine._states.values()
+        tally.stuck += not self._over(engine)
+        tally.sent += state is not OrderState.REFUSED
+        names = {OrderState.MATCHED: FILLED, OrderState.NO_FILL: NO_FILL, OrderState.REFUSED: REFUSED}
+        tally.ends[names.get(state, state.value)] += 1
+        for order_id in engine._by_order:
+            self.caps[order_id] = wish.cap
+
+    def _sender(self, engine: Callable[[], ExecutionEngine]) -> Callable[[OrderIntent], None]:
+        def send(intent: OrderIntent) -> None:
+            self.engines[intent.intent_id] = engine()
+            slug = intent.slug.rpartition("-")[0]
+            self.strategy.send(msgspec.structs.replace(intent, slug=slug))
+
+        return send
+
+    def _over(self, engine: ExecutionEngine) -> bool:
+        orders = [self.strategy.cache.order(ClientOrderId(intent_id)) for intent_id in engine._intents]
+        return all(state.final for state in engine._states.values()) and all(
+            o and o.is_closed for o in orders
+        )
+
+    async def order_signed(self, client_order_id: str, order_id: str) -> None:
+        await self.engines[client_order_id].order_signed(client_order_id, order_id)
+
+    def order_answered(self, client_order_id: str, outcome: Any) -> None:
+        self.engines[client_order_id].order_answered(client_order_id, outcome)
+
+    def order_denied(self, client_order_id: str, reason: str) -> None:
+        self.engines[client_order_id].order_denied(client_order_id, reason)
+
+    def trade(self, trade: dict[str, Any]) -> None:
+        for engine in list(self.engines.values()):
+            if trade.get("taker_order_id") in engine._by_order:
+                engine.trade(trade)
+
+    async def settle(self, tally: Tally) -> None:
+        spent, by_order = await asyncio.to_thread(self.venue_side)
+        for order_id, trades in by_order.items():
+            self.judge(trades, self.caps[order_id], tally)
+        for engine in self.engines.values():
+            await engine.drain()
+        booked = await self.thread.call(self.reader.trades)
+        got = sum((Decimal(trade["shares"]) for trades in by_order.values() for trade in trades), Decimal(0))
+        tally.lost_shares = got - sum((trade.shares for trade in booked), Decimal(0))
+        tally.difference = spent - sum((trade.cost + trade.fee for trade in booked), Decimal(0))
+
+
+class Stock(Shooter):
+    """The same decisions through the adapter as it comes, with the official client as it comes."""
+
+    data_provider: Any = None
+    """The instruments' provider: shared with the data client, as the stock factories do."""
+
+    def build(self) -> TradingNode:
+        client = ClobClient(
+            self.venue.url,
+            chain_id=137,
+            signature_type=0,
+            creds=self.creds,
+            key=self.key,
+            funder=self.client.address,
+        )
+        rig = self
+
+        class Factory(PolymarketLiveExecClientFactory):
+            @staticmethod
+            def create(loop: Any, name: Any, config: Any, msgbus: Any, cache: Any, clock: Any) -> Any:
+                return PolymarketExecutionClient(
+                    loop=loop,
+                    http_client=client,
+                    msgbus=msgbus,
+                    cache=cache,
+                    clock=clock,
+                    instrument_provider=rig.data_provider,
+                    config=config,
+                    ws_auth=PolymarketWebSocketAuth(
+                        apiKey=rig.creds.api_key,
+                        secret=rig.creds.api_secret,
+                        passphrase=rig.creds.api_passphrase,
+                    ),
+                    name=name,
+                )
+
+        patched_data, _ = node_module._factories(self.plan, self, self.slugs, lambda stream: None)
+
+        class Data(patched_data):
+            @staticmethod
+            def create(loop: Any, name: Any, config: Any, msgbus: Any, cache: Any, clock: Any) -> Any:
+                made = patched_data.create(loop, name, config, msgbus, cache, clock)
+                rig.data_provider = made._instrument_provider
+                return made
+
+        config = msgspec.structs.replace(
+            node_module._config(self.plan), exec_engine=LiveExecEngineConfig(reconciliation=False)
+        )
+        node = TradingNode(config=config)
+        node.trader.add_strategy(self.strategy)
+        node.add_data_client_factory(node_module.VENUE, Data)
+        node.add_exec_client_factory(node_module.VENUE, Factory)
+        node.build()
+        return node
+
+    async def __aenter__(self) -> "Stock":
+        await super().__aenter__()
+        self.caps: dict[str, Decimal] = {}
+        return self
+
+    async def fire(self, number: int, wish: Wish, tally: Tally) -> None:
+        intent = OrderIntent(
+            intent_id=f"STOCK-{number}",
+            decision_id=number,
+            slug=wish.market.slug,
+            condition_id=wish.market.condition_id,
+            token_id=wish.market.token(wish.outcome),
+            outcome=wish.outcome,
+            usd=CEILING,
+            ask=wish.ask,
+            price_cap=wish.cap,
+            attempt=1,
+            created_ns=time.time_ns(),
+        )
+        self.caps[intent.intent_id] = wish.cap
+        began = time.monotonic()
+        self.strategy.send(intent)
+        order = self.strategy.cache.order(ClientOrderId(intent.intent_id))
+        await _poll(lambda: order.is_closed, STUCK_AFTER_S / 4)
+        tally.slowest_s = max(tally.slowest_s, time.monotonic() - began)
+
+    async def settle(self, tally: Tally) -> None:
+        spent, by_order = await asyncio.to_thread(self.venue_side)
+        ours = Decimal(0)
+        for name, cap in self.caps.items():
+            order = self.strategy.cache.order(ClientOrderId(name))
+            filled = order.filled_qty.as_decimal()
+            tally.stuck += not order.is_closed
+            tally.ends[FILLED if filled else NO_FILL] += 1
+            fills = [event for event in order.events if isinstance(event, OrderFilled)]
+            for fill in fills:
+                ours += fill.last_qty.as_decimal() * fill.last_px.as_decimal() + fill.commission.as_decimal()
+            venue_order = order.venue_order_id.value if order.venue_order_id else ""
+            self.judge(by_order.get(venue_order, []), cap, tally)
+            got = sum((Decimal(t["shares"]) for t in by_order.get(venue_order, [])), Decimal(0))
+            tally.lost_shares += got - filled
+        tally.sent = len(self.caps)
+        tally.difference = spent - ours
+
+    async def order_signed(self, client_order_id: str, order_id: str) -> None:
+        """The stock adapter tells nobody."""
+
+    def trade(self, trade: dict[str, Any]) -> None:
+        """Nor of trades."""
+
+
+def _decision(market: Market, wish: Wish) -> Decision:
+    made = any_decision(outcome=wish.outcome)
+    return msgspec.structs.replace(
+        made,
+        context=msgspec.structs.replace(made.context, market=market),
+        params=msgspec.structs.replace(made.params, position_size_usd=CEILING),
+        outcome=wish.outcome,
+        ask=wish.ask,
+        price_cap=wish.cap,
+    )
+
+
+async def _poll(condition: Callable[[], bool], seconds: float) -> None:
+    """Wait for something of Nautilus', which has no event of its own, at most so long."""
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
+async def _run(name: str, orders: int, seed: int, ticks: Any) -> Tally:
+    tally = Tally()
+    with tempfile.TemporaryDirectory() as folder:
+        async with KINDS[name](Path(folder), seed) as shooter:
+            assert isinstance(shooter, Shooter)
+            await shooter.shoot(orders, tally, lambda: ticks.put(1))
+    return tally
+
+
+def fire_all(name: str, orders: int, seed: int, ticks: Any) -> Tally:
+    """Fire so many orders through one adapter, in a process of its own: Nautilus logs once a process."""
+    logging.disable(logging.ERROR)
+    # What the stock adapter logs of its failures goes past Python's streams.
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
+    return asyncio.run(_run(name, orders, seed, ticks))
+
+
+def table(columns: dict[str, Tally]) -> Table:
+    """The two side by side."""
+    rows: list[tuple[str, Callable[[Tally], object]]] = [
+        ("orders", lambda t: sum(t.ends.values())),
+        ("filled at or below the cap", lambda t: t.ends[FILLED] - t.above_cap),
+        ("ended without a fill", lambda t: t.ends[NO_FILL]),
+        ("refused before it was sent", lambda t: t.ends[REFUSED]),
+        ("stuck", lambda t: t.stuck),
+        ("filled above the cap", lambda t: t.above_cap),
+        ("spent above the ceiling", lambda t: t.above_ceiling),
+        ("shares that the venue has and we have not", lambda t: f"{t.lost_shares:f}"),
+        ("venue's cash less ours, pUSD", lambda t: f"{t.difference:+.6f}"),
+        ("slowest end of an order, s", lambda t: f"{t.slowest_s:.1f}"),
+    ]
+    shown = Table("", *columns)
+    for name, value in rows:
+        shown.add_row(name, *(str(value(tally)) for tally in columns.values()))
+    return shown
+
+
+def promises_kept(tally: Tally) -> bool:
+    """What the patched adapter promises of any number of orders."""
+    broken = (tally.stuck, tally.above_cap, tally.above_ceiling, tally.lost_shares)
+    return not any(broken) and abs(tally.difference) <= Decimal("0.000001")
+
+
+KINDS: dict[str, type[Shooter]] = {"patched": Patched, "stock": Stock}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--orders", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--skip-stock", action="store_true", help="the patched adapter only")
+    options = parser.parse_args()
+    console = Console()
+    columns: dict[str, Tally] = {}
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager, ProcessPoolExecutor(1, context, max_tasks_per_child=1) as pool:
+        for name in list(KINDS)[: 1 if options.skip_stock else 2]:
+            ticks = manager.Queue()
+            future = pool.submit(fire_all, name, options.orders, options.seed, ticks)
+            with Progress(console=console) as progress:
+                bar = progress.add_task(name, total=options.orders)
+                while not future.done():
+                    with suppress(queue.Empty):
+                        progress.advance(bar, ticks.get(timeout=0.2))
+            columns[name] = future.result()
+    console.print(table(columns))
+    return 0 if promises_kept(columns["patched"]) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
