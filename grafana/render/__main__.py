@@ -53,12 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m grafana.render", description=__doc__)
     parser.add_argument("--prometheus", default="http://127.0.0.1:9090", metavar="URL")
     parser.add_argument("--minutes", type=float, default=60.0, help="how far back it looks (%(default)g)")
+    parser.add_argument("--until", type=float, default=time.time(), metavar="T", help="epoch seconds (now)")
     parser.add_argument("--out", type=Path, default=Path("dashboard.png"), help="the picture (%(default)s)")
     parser.add_argument("--width", type=int, default=1600, help="in pixels (%(default)s)")
     given = parser.parse_args(arguments)
-    now = time.time()
     try:
-        render(given.prometheus, Span(now - given.minutes * 60, now), given.out, given.width)
+        span = Span(given.until - given.minutes * 60, given.until)
+        render(given.prometheus, span, given.out, given.width)
     except Fatal as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code

@@ -12,23 +12,18 @@ import httpx
 import pytest
 from bot_process import ROOT, BotProcess
 from expressions import ALERTS, alerts
-from services import Alertmanager, Prometheus, Webhook, free_port, shortened, until
+from services import SURE_TO_BUY, SURE_TRADE, Alertmanager, Prometheus, Webhook, free_port, shortened, until
 
-LOSING = ("--seed", "31", "--start-at", "600")
-"""A generated market, begun before its window, whose favourite is bought at about 0.8 and loses."""
 STAKE = "200"
 """A fifth of what a practice account begins with."""
 SETTINGS = {
+    **SURE_TO_BUY,
     "LIVE_TRADING_CONFIRM": "yes",
-    "REQUIRE_SIGNAL_AGREEMENT": "false",
-    "FUSION_MIN_SCORE": "0",
-    "MAX_SLIPPAGE": "0.20",
     "MAX_LOSS_PER_DAY": "1000",
+    "MAX_TOTAL_EXPOSURE": "1000",
     "PYTHONPATH": str(ROOT / "tests" / "grafana" / "freezer"),
     "FREEZE_SECONDS": "14",
-    **dict.fromkeys(
-        ("POSITION_SIZE_USD", "MARKET_BUY_USD", "MAX_POSITION_SIZE", "MAX_TOTAL_EXPOSURE"), STAKE
-    ),
+    **dict.fromkeys(("POSITION_SIZE_USD", "MARKET_BUY_USD", "MAX_POSITION_SIZE"), STAKE),
 }
 
 
@@ -87,17 +82,16 @@ def watched(tmp_path):
     """The bot with some things wrong from its start on, once Prometheus has seen it alive."""
     port = free_port()
     settings = {**SETTINGS, "GRAFANA_PORT": str(port), "REDIS_PORT": str(free_port())}
-    arguments = ("--live", "--test-mode", "--venue", "synthetic", *LOSING)
     with (
         Webhook() as hook,
         Alertmanager(tmp_path / "alertmanager", hook.url) as manager,
-        BotProcess(tmp_path, *arguments, settings=settings) as bot,
+        BotProcess(tmp_path, "--live", *SURE_TRADE, settings=settings) as bot,
     ):
         found = Watched(bot, settings, hook)
         found.arm("clock_skew", seconds=30)
         found.arm("external_down", service="deribit")
         found.arm("resolution_never")
-        found.arm("delayed", 1, seconds=12.0)
+        found.arm("delayed", 1, seconds=6.0)
         until(lambda: asked(port), "the bot serves its metrics", 60)
         rules = shortened(ALERTS.read_text())
         with Prometheus(tmp_path / "prometheus", port, rules, manager.port) as prometheus:

@@ -5,12 +5,9 @@ from collections.abc import Iterable
 import pytest
 from bot_process import BotProcess
 from expressions import ALERTS, alert_expressions, panel_expressions, selectors
-from services import Prometheus, free_port, until
+from services import SURE_TO_BUY, SURE_TRADE, Prometheus, free_port, until
 
 from grafana.dashboard import may_be_empty
-
-MOST_OFTEN = {"REQUIRE_SIGNAL_AGREEMENT": "false", "FUSION_MIN_SCORE": "0", "MAX_SLIPPAGE": "0.20"}
-"""Settings under which a market is bought whatever the signals say."""
 
 
 def unanswered(prometheus: Prometheus, expressions: Iterable[tuple[str, str]]) -> set[str]:
@@ -36,10 +33,9 @@ def test_each_expression_gives_data(tmp_path):
     A misspelt metric is found.
     """
     port = free_port()
-    settings = {**MOST_OFTEN, "GRAFANA_PORT": str(port), "REDIS_PORT": str(free_port())}
-    arguments = ("--test-mode", "--venue", "synthetic", "--start-at", "660")
+    settings = {**SURE_TO_BUY, "GRAFANA_PORT": str(port), "REDIS_PORT": str(free_port())}
     with (
-        BotProcess(tmp_path, *arguments, settings=settings) as bot,
+        BotProcess(tmp_path, *SURE_TRADE, settings=settings) as bot,
         Prometheus(tmp_path / "prometheus", port, ALERTS.read_text(), free_port()) as prometheus,
     ):
         bot.wait_for(r"(Up|Down) won [+-]", 120)

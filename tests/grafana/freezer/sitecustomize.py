@@ -1,4 +1,4 @@
-"""Put on PYTHONPATH by tests: SIGUSR2 keeps a worker's main thread busy for a while, as a blocking call does."""
+"""Put on PYTHONPATH by tests: SIGUSR2 keeps a worker's main thread busy, as a blocking call would do it."""
 
 import os
 import signal
