@@ -135,11 +135,12 @@ def lines(
     empty: str = "",
 ) -> Shown:
     """Values over time; `stacked` as bars upon each other, `limits` draws the steps of the look as lines."""
+    alone = isinstance(queries, Query) and "{{" not in queries.legend
     panel = (
         timeseries.Panel()
         .draw_style(kinds.GraphDrawStyle.BARS if stacked else kinds.GraphDrawStyle.LINE)
         .line_width(1.5)
-        .fill_opacity(70 if stacked else 8 if isinstance(queries, Query) else 0)
+        .fill_opacity(70 if stacked else 8 if alone else 0)
         .show_points(kinds.VisibilityMode.NEVER)
         .span_nulls(False)
         .legend(

@@ -12,6 +12,8 @@ from grafana.render.series import Series, Span
 
 COLUMNS, CELL_PX, GAP_PX, TITLE_PX = 24, 30, 8, 30
 HEADER_PX = 52
+LETTER = 0.72
+"""Width of a letter, of its height; capitals are wide."""
 STYLE = Path(__file__).with_name("style.css").read_text()
 
 type Drawing = Callable[[Mapping[str, Any], Sequence[Series], Span, float, float], str]
@@ -69,7 +71,7 @@ def _stat(panel: Mapping[str, Any], series: Sequence[Series], span: Span, width:
         field = field_of(panel, one.name)
         text = one.name if options["textMode"] == "name" else field.text(one.last)
         colour = field.colour(one.last)
-        size = min(tall * 0.3, (width / len(series) - 16) / (max(4, len(text)) * 0.6), 40)
+        size = min(tall * 0.3, (width / len(series) - 16) / (max(4, len(text)) * LETTER), 40)
         if options["colorMode"] == "background":
             dark, light = (f"color-mix(in srgb,{colour} {share}%,#111)" for share in (55, 80))
             style = f"background:linear-gradient(120deg,{dark},{light});font-size:{size:.0f}px"
@@ -86,7 +88,7 @@ def _bar_gauge(
 ) -> str:
     del span
     high = field_of(panel, "").limit("max") or max(one.last for one in series) or 1
-    row = min(46.0, (tall - TITLE_PX - 8) / len(series))
+    row = min(64.0, (tall - TITLE_PX - 8) / len(series))
     names = min(width * 0.45, max(len(one.name) for one in series) * 8.2 + 4)
     rows = []
     for one in series:
@@ -111,6 +113,6 @@ def _time_series(
     )
     letters = sum(len(one.name) * 6.6 + 36 for one in series)
     rows = max(1, -(-int(letters) // int(width - 20)))
-    legend = rows * 18 + 6
+    legend = rows * 18 + 10
     picture = plot(panel, series, span, width, tall - TITLE_PX - legend)
     return f'{_heading(panel)}{picture}<div class="legend" style="height:{legend}px">{entries}</div>'

@@ -135,8 +135,10 @@ def _times(frame: Frame) -> Iterator[str]:
     while time <= span.end:
         x = frame.x(time)
         yield f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{frame.top}" y2="{frame.bottom}"/>'
+        # The last label must not run into the edge.
+        anchor = "end" if frame.right - x < LABEL_PX / 4 else "middle"
         label = f"{datetime.fromtimestamp(time, UTC):{pattern}}"
-        yield f'<text x="{x:.1f}" y="{frame.bottom + 16}" text-anchor="middle">{label}</text>'
+        yield f'<text x="{x:.1f}" y="{frame.bottom + 16}" text-anchor="{anchor}">{label}</text>'
         time += step
 
 

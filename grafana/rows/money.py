@@ -140,9 +140,9 @@ def money() -> tuple[Line, ...]:
             (
                 number(
                     "Trades",
-                    "Settled trades: all, won, lost.",
+                    "Bought; of these, once they are settled: won and lost.",
                     (
-                        Query("trades_total", "all"),
+                        Query("trades_total", "bought"),
                         Query("trading_winning_trades_total", "won"),
                         Query("trading_losing_trades_total", "lost"),
                     ),
