@@ -1,12 +1,14 @@
 """One scene in hastened time: a practice venue plays Polymarket, and the bot runs against it.
 
 Started by `faketime`, so that both venues, runner and worker share one clock. Arguments: a folder, and JSON
-with `market` (the generated one that runs now), `arguments` and `settings` of the bot. Leaves `scene.json`
-in the folder: exit code, screen, and what the stand-in for Polymarket was asked.
+with `market` (the generated one that runs now), `arguments` and `settings` of the bot, and the `addresses` of
+wallets to look at afterwards. Leaves `scene.json` in the folder: exit code, screen, what the stand-in for
+Polymarket was asked, and the accounts there.
 """
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,9 @@ def settings_of(venue: process.PracticeVenue) -> dict[str, str]:
     }
 
 
-def play(folder: Path, market: int, arguments: list[str], settings: dict[str, str]) -> dict[str, Any]:
+def play(
+    folder: Path, market: int, arguments: list[str], settings: dict[str, str], addresses: Sequence[str] = ()
+) -> dict[str, Any]:
     """Run the bot to its end."""
     # All waiting is in hastened seconds too.
     process.START_SECONDS = 600.0
@@ -38,7 +42,8 @@ def play(folder: Path, market: int, arguments: list[str], settings: dict[str, st
     ):
         code = bot.wait(RUN_SECONDS)
         requests = [(row["method"], row["path"], row["status"]) for row in venue.get("/practice/log")]
-    return {"code": code, "screen": bot.output, "requests": requests}
+        accounts = {address: venue.account(address) for address in addresses}
+    return {"code": code, "screen": bot.output, "requests": requests, "accounts": accounts}
 
 
 if __name__ == "__main__":

@@ -428,12 +428,12 @@ class Worker:
         booked = await self._settler.settle(market, settlement)
         self.strategy.close_settled(market.slug, settlement.outcome)
         await self._thread.call(self._export)
+        if self._redemption is not None:
+            await self._redemption.look()
         await self.check_cash()
         self.publish(
             Settled(market=market, settlement=settlement, pnl=booked.pnl, total_pnl=booked.total_pnl)
         )
-        if self._redemption is not None:
-            await self._redemption.look()
         await self._learner.learn()
         if market.slug in self._seen:
             self.settled += 1
