@@ -2,6 +2,7 @@
 
 import random
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,8 +11,11 @@ from venue_builders import BOOK, side
 
 from venue.amounts import MICRO, taker_fee
 from venue.books import Book
-from venue.market import FEE_RATE
+from venue.market import FEE_RATE, Market
 from venue.refusal import Refusal
+from venue.sources.shadow import stream
+from venue.venue import Venue
+from venue.wire import gamma, market_json
 
 pytestmark = pytest.mark.asyncio
 
@@ -183,6 +187,43 @@ async def test_resting_orders_do_not_meet_a_book_in_doubt() -> None:
         assert len(pair.shadow.ledger.trades_of(trader.address)) == 0
         await until(lambda: pair.doubt() == "")
         await until(lambda: len(pair.shadow.ledger.trades_of(trader.address)) == 1)
+
+
+async def test_a_connection_without_an_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream on which nothing comes for its patience is opened again, and tells the book anew."""
+    monkeypatch.setattr(stream, "DEAD_SECONDS", 0.1)
+    async with mirrored_pair() as pair:
+        await until(lambda: pair.asked("/ws/market") >= 2)
+        await until(lambda: pair.doubt() == "")
+
+
+@pytest.mark.parametrize(("failures", "longest"), [(0, 0.5), (1, 1.0), (5, 16.0), (6, 30.0), (500, 30.0)])
+async def test_connecting_again_takes_longer_each_time(failures: int, longest: float) -> None:
+    """The pause doubles up to half a minute, and half of it is chance."""
+    pauses = [stream._pause(failures) for _ in range(200)]
+    assert longest / 2 <= min(pauses) < max(pauses) <= longest
+
+
+async def test_a_market_that_is_not_understood_is_not_tradable(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is not listed, an order for it is refused, and the log names the reason once."""
+
+    def odd(venue: Venue, market: Market) -> dict[str, Any]:
+        return market_json.gamma_market(venue, market) | {"negRisk": True}
+
+    monkeypatch.setattr(gamma, "gamma_market", odd)
+    async with upstream_only() as pair:
+        pair.mirror()
+        await pair.shadow.start()
+        pair.clock.forward(90)
+        await pair.source.look_for_markets()
+        trader = pair.trader()
+        with pytest.raises(Refusal, match="does not exist"):
+            await pair.place(trader, trader.buy(pair.upstream.market.up_token, 100, 650))
+        slug = pair.upstream.market.slug
+        assert caplog.text.count(f"{slug} is not tradable here: it is a negRisk market") == 1
+        await pair.gone()
 
 
 async def test_the_next_market_is_followed_before_the_running_one_is_left() -> None:

@@ -8,7 +8,7 @@ from venue.books import Book
 from venue.catalogue import Catalogue
 from venue.clock import SECOND, MarketClock
 from venue.ledger import Ledger
-from venue.market import Market
+from venue.market import DOWN, UP, Market
 from venue.sources.shadow.listing import NotUnderstood, clob_outcome, gamma_outcome, listed
 from venue.sources.shadow.mirror import Mirror
 from venue.sources.shadow.stream import Stream
@@ -278,11 +278,10 @@ class ShadowSource:
             told = await self._gamma_outcomes(batch)
             for market in batch:
                 self._asked[market.start] = now
-                up_won = told.get(market.slug)
-                # Gamma forgets short markets after a while; the order API keeps them.
-                up_won = await self._clob_outcome(market) if up_won is None else up_won
-                if up_won is not None:
-                    self._know(market, up_won)
+                self._know(market, told.get(market.slug), "catalogue")
+                if market.start not in self._outcomes:
+                    # Gamma forgets short markets after a while; the order API keeps them.
+                    self._know(market, await self._clob_outcome(market), "order API")
 
     async def _gamma_outcomes(self, markets: list[Market]) -> dict[str, bool | None]:
         try:
@@ -302,13 +301,15 @@ class ShadowSource:
     def _resolved(self, market: Market, event: dict[str, Any]) -> None:
         winner = event.get("winning_asset_id")
         if winner in market.tokens:
-            self._know(market, winner == market.up_token)
+            self._know(market, winner == market.up_token, "stream")
         else:
             log.warning("%s: resolved to %r, which is none of its tokens", market.slug, winner)
 
-    def _know(self, market: Market, up_won: bool) -> None:
-        self._outcomes[market.start] = up_won
-        self._changed.set()
+    def _know(self, market: Market, up_won: bool | None, witness: str) -> None:
+        if up_won is not None and market.start not in self._outcomes:
+            log.info("%s: %s won, says the %s", market.slug, UP if up_won else DOWN, witness)
+            self._outcomes[market.start] = up_won
+            self._changed.set()
 
     def _due(self, start: int, pause: float) -> bool:
         """Whether a question about a market may be asked again."""
