@@ -121,6 +121,8 @@ class ExecutionEngine:
     async def resume(self) -> None:
         """Take up what an earlier process left: orders in flight are unknown until the venue is asked."""
         await self.look_for_halt()
+        if self.halted is None:
+            self._thread.post(self._ledger.record_resume, "lifted while no bot ran")
         for row in await self._thread.call(self._reader.living_intents):
             self._adopt(row)
             if row.state in (OrderState.INTENT, OrderState.SENT):
@@ -324,6 +326,7 @@ class ExecutionEngine:
         standing = await asyncio.to_thread(self._gate.standing)
         if standing is not None and self.halted is None:
             self.halted = standing
+            self._thread.post(self._ledger.record_halt, standing)
             self._publish(Halted(why=standing))
         elif standing is None and self.halted is not None:
             lifted, self.halted = self.halted, None

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 
-from execution.venue_answers import clob_outcome, gamma_outcome
+from execution.venue_answers import Standing, clob_outcome, gamma_standing
 from models import Market, Outcome, Settlement
 
 REQUEST_TIMEOUT_S = 5.0
@@ -15,7 +15,7 @@ class OutcomeSource:
     """Reads official outcomes: the catalogue first, the order API's `winner` as the second witness.
 
     The catalogue hides closed markets unless asked for them, and forgets short ones some time after;
-    the order API keeps them.
+    the order API keeps them. Where both speak they have to agree.
     """
 
     def __init__(self, client: httpx.AsyncClient, gamma_url: str, clob_url: str) -> None:
@@ -23,16 +23,22 @@ class OutcomeSource:
         self._gamma_url = gamma_url
         self._clob_url = clob_url
 
-    async def outcome(self, market: Market) -> tuple[Outcome, str] | None:
-        """(official outcome, where it was read), or None while there is none or nobody answers."""
+    async def standing(self, market: Market) -> tuple[Standing, str]:
+        """(what the venue says, where it was read); never raises: nobody answering is a reason too."""
         found = await self._get(f"{self._gamma_url}/markets", {"slug": market.slug, "closed": "true"})
-        for candidate in found if isinstance(found, list) else []:
-            if isinstance(candidate, dict) and candidate.get("slug") == market.slug:
-                outcome = gamma_outcome(candidate)
-                if outcome is not None:
-                    return outcome, "gamma"
-        outcome = clob_outcome(await self._get(f"{self._clob_url}/markets/{market.condition_id}", {}))
-        return None if outcome is None else (outcome, "clob")
+        listed = found if isinstance(found, list) else []
+        own = next((m for m in listed if isinstance(m, dict) and m.get("slug") == market.slug), None)
+        gamma = gamma_standing(own)
+        clob = clob_outcome(await self._get(f"{self._clob_url}/markets/{market.condition_id}", {}))
+        if found is None and clob is None:
+            return Standing(None, "neither the catalogue nor the order API gives an answer"), ""
+        if gamma.outcome is not None and clob is not None and clob is not gamma.outcome:
+            return Standing(None, f"the catalogue says {gamma.outcome}, the order API says {clob}"), ""
+        if gamma.outcome is not None:
+            return gamma, "gamma"
+        if clob is not None and gamma.why.startswith("the resolution is"):
+            return gamma, ""
+        return (Standing(clob), "clob") if clob is not None else (gamma, "")
 
     async def _get(self, url: str, params: dict[str, str]) -> object:
         try:
@@ -43,44 +49,61 @@ class OutcomeSource:
 
 
 class SettlementWatcher:
-    """Waits for the official outcome of each market it is given, one task a market.
+    """Waits for the official outcome of each market it is given, one task a market, for as long as it takes.
 
     Parameters
     ----------
     source : OutcomeSource
     settle : Callable[[Market, Settlement], Awaitable[None]]
         Awaited once a market's outcome is known.
+    late : Callable[[Market, str], Awaitable[None]]
+        Awaited with the reason whenever a market that is late has a new one.
     until_end : Callable[[Market], float]
         Wall-clock seconds until a market ends; negative once it has.
     now_ns : Callable[[], int]
     poll_seconds : float
-        Pause between two questions; well below the 10 s within which a result must be taken up.
+        Pause between two questions; well below the 10 s within which a result must be taken up, however
+        late it comes.
+    late_after_s : float
+        Wall-clock seconds after its end from which a market without an outcome is late.
     """
 
     def __init__(
         self,
         source: OutcomeSource,
         settle: Callable[[Market, Settlement], Awaitable[None]],
+        late: Callable[[Market, str], Awaitable[None]],
         until_end: Callable[[Market], float],
         now_ns: Callable[[], int],
         poll_seconds: float,
+        late_after_s: float,
     ) -> None:
         self._source = source
         self._settle = settle
+        self._late = late
         self._until_end = until_end
         self._now_ns = now_ns
         self._poll_seconds = poll_seconds
+        self._late_after_s = late_after_s
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._markets: dict[str, Market] = {}
 
     def watch(self, market: Market) -> None:
         """Settle this market when it is over. Asking twice for the same market is the same as once."""
         if market.slug not in self._tasks:
+            self._markets[market.slug] = market
             self._tasks[market.slug] = asyncio.get_running_loop().create_task(self._wait(market))
 
     @property
     def waiting(self) -> list[str]:
         """Slugs without an official outcome yet."""
         return [slug for slug, task in self._tasks.items() if not task.done()]
+
+    @property
+    def longest_s(self) -> float | None:
+        """Seconds since the end of the market that waits longest; None if none that is over waits."""
+        ages = [-self._until_end(self._markets[slug]) for slug in self.waiting]
+        return max((age for age in ages if age > 0), default=None)
 
     async def close(self) -> None:
         """Stop asking; unsettled markets are taken up by the next start."""
@@ -97,8 +120,12 @@ class SettlementWatcher:
         )
 
     async def _published(self, market: Market) -> tuple[Outcome, str]:
+        said = ""
         while True:
-            found = await self._source.outcome(market)
-            if found is not None:
-                return found
+            standing, source = await self._source.standing(market)
+            if standing.outcome is not None:
+                return standing.outcome, source
+            if standing.why != said and -self._until_end(market) > self._late_after_s:
+                said = standing.why
+                await self._late(market, said)
             await asyncio.sleep(self._poll_seconds)

@@ -7,24 +7,50 @@ from typing import Any
 
 from errors import Temporary
 from execution.amounts import amount_of, taker_fee
-from models import Fill, Market, OrderIntent, Outcome
+from models import Fill, Frozen, Market, OrderIntent, Outcome
 
 NANOS = 1_000_000_000
 
 
-def gamma_outcome(market: Any) -> Outcome | None:
-    """The official outcome in a Gamma market object; None while there is none.
+OPEN = "the venue has not closed the market yet"
+UNSETTLED = ("disputed", "challenged", "proposed")
+"""Words of `umaResolutionStatus` under which a price of 1 is not the last word."""
 
-    A market is resolved when it is closed and one outcome's price is exactly 1.
+
+class Standing(Frozen, frozen=True):
+    """What a witness says of a market: its outcome, or in words why there is none."""
+
+    outcome: Outcome | None
+    why: str = ""
+
+
+def gamma_standing(market: Any) -> Standing:
+    """What a Gamma market object says.
+
+    A market is resolved when it is closed, one outcome's price is exactly 1, and nobody disputes it.
     """
-    if not isinstance(market, dict) or market.get("closed") is not True:
-        return None
+    if not isinstance(market, dict):
+        return Standing(None, "the catalogue does not know the market")
+    if market.get("closed") is not True:
+        return Standing(None, OPEN)
+    status = str(market.get("umaResolutionStatus") or "").lower()
+    if status in UNSETTLED:
+        return Standing(None, f"the resolution is {status}")
     try:
         names, prices = _listed(market["outcomes"]), _listed(market["outcomePrices"])
-        winners = [name for name, price in zip(names, prices, strict=True) if Decimal(str(price)) == 1]
-        return Outcome(winners[0]) if len(winners) == 1 else None
+        priced = {str(name): Decimal(str(price)) for name, price in zip(names, prices, strict=True)}
+        winners = [name for name, price in priced.items() if price == 1]
+        if len(winners) == 1:
+            return Standing(Outcome(winners[0]))
+        shown = ", ".join(f"{name} {price}" for name, price in priced.items())
+        return Standing(None, f"closed without a winner: {shown}")
     except (KeyError, ValueError, ArithmeticError, TypeError):
-        return None
+        return Standing(None, "closed, and its outcome cannot be read")
+
+
+def gamma_outcome(market: Any) -> Outcome | None:
+    """The official outcome in a Gamma market object; None while there is none."""
+    return gamma_standing(market).outcome
 
 
 def clob_outcome(market: Any) -> Outcome | None:

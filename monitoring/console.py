@@ -31,6 +31,7 @@ from core.nautilus_core.events import (
     Payout,
     Resumed,
     Settled,
+    SettlementLate,
 )
 from models import SCALE_SECONDS, Decision, Direction, Market, OrderState, Outcome, Vote
 
@@ -180,6 +181,8 @@ class ConsoleReporter:
                 self._print(Text(what, style="bold yellow" if by_hand else "green"))
             case Resumed(why=why):
                 self._print(Text(f"RESUMED: trading goes on after: {why}", style="bold green"))
+            case SettlementLate(market=market, why=why):
+                self._print(Text(f"{market.slug} has no official outcome yet: {why}", style="yellow"))
             case ModeChanged(mode=mode, allows_orders=allows, why=why):
                 what = mode.upper() if allows else f"{mode.upper()}, no new position"
                 self._print(Text(f"MODE {what}: {why}", style="bold yellow"))

@@ -15,6 +15,7 @@ from core.nautilus_core.events import (
     OrderSent,
     Resumed,
     Settled,
+    SettlementLate,
     Started,
     Stopped,
 )
@@ -51,6 +52,8 @@ def message_of(event: Event) -> Message | None:
             return Message("Resumed", f"Trading goes on; it was halted: {why}", Importance.ALERTS)
         case ModeChanged(mode=mode, allows_orders=allows, why=why):
             return Message(f"Mode: {mode}{'' if allows else ', no new position'}", why, Importance.ALERTS)
+        case SettlementLate(market=market, why=why):
+            return Message("No official outcome yet", f"{market.slug}: {why}", Importance.ALERTS)
         case Started() | Stopped():
             return _of_process(event)
         case MarketRefused(slug=slug, why=why):

@@ -77,6 +77,10 @@ CATALOG: dict[str, Spec] = {
         "a market's resolution comes `seconds` market seconds later", {"seconds": 300.0}
     ),
     "resolution_never": Spec("a market is not resolved until the fault is cleared"),
+    "resolution_disputed": Spec("Gamma: resolved markets are disputed at the oracle while armed"),
+    "resolution_split": Spec("Gamma and CLOB: resolved markets have no winner, each token is worth 0.5"),
+    "gamma_forgets": Spec("Gamma: resolved markets are not found while armed"),
+    "clob_contradicts": Spec("GET /markets/{condition_id}: the winner is the other one while armed"),
     "clock_skew": Spec("GET /time is wrong by `seconds` while armed", {"seconds": 30}),
     # external services: `service` is a name, several with commas in between, or all
     "external_down": Spec("external: connections are dropped, open streams closed", {"service": "all"}),
@@ -93,7 +97,10 @@ CATALOG: dict[str, Spec] = {
 
 EXTERNAL = frozenset(name for name in CATALOG if name.startswith("external_"))
 
-STANDING = EXTERNAL | {"geoblocked", "market_feed_stall", "clock_skew", "resolution_never"}
+TWISTED = ("resolution_disputed", "resolution_split", "gamma_forgets", "clob_contradicts")
+"""What the venue may say of a market that is over, other than who won."""
+
+STANDING = EXTERNAL | {"geoblocked", "market_feed_stall", "clock_skew", "resolution_never", *TWISTED}
 """Faults that are a state rather than an event: armed without a count they last until cleared."""
 
 

@@ -24,6 +24,7 @@ from core.nautilus_core.events import (
     ModeChanged,
     Pulse,
     Settled,
+    SettlementLate,
     Started,
     Stopped,
 )
@@ -50,6 +51,7 @@ from worker.account import open_account
 from worker.audience import Audience
 from worker.gate import OrderGate
 from worker.learner import Learner
+from worker.marks import Marks
 from worker.plan import Exit, WorkerPlan
 from worker.pulse import feed_pulses, feed_reconnects, outside
 from worker.redeem import make_redemption
@@ -64,6 +66,8 @@ NO_FEEDS = dict.fromkeys(
     ("coinbase", "strike", "deribit", "fear_greed"), "recorded markets carry no external feeds"
 )
 UNLIMITED_USD = Decimal(1_000_000)
+LATE_AFTER = 300.0
+"""Market seconds after a market's end from which its missing outcome is told; the slowest seen took 162."""
 LEAVE_BEFORE = 60.0
 """Market seconds before the window after which a worker stays for it."""
 
@@ -120,6 +124,7 @@ class Worker:
             self._redemption = make_redemption(
                 settings, plan, self._account, self._wallet, self.engine, self._settler, self.publish
             )
+        self._marks = Marks(self._ledger, self._thread, self.engine.holds)
         self._watcher: SettlementWatcher | None = None
         self._http: httpx.AsyncClient | None = None
         self._background: set[asyncio.Task[None]] = set()
@@ -225,9 +230,11 @@ class Worker:
             # The venue that holds the account: what it has not heard of it has not paid for either.
             OutcomeSource(self._http, self.plan.urls.gamma, self.plan.urls.clob),
             self._settle,
+            self._settlement_late,
             lambda market: (self.clock.wall_time_ns(market.end) - time.time_ns()) / 1e9,
             time.time_ns,
             poll,
+            self.clock.wall_seconds(LATE_AFTER),
         )
         plan = self.plan
         self.publish(Started(mode=plan.mode, venue=plan.venue, note=plan.note, restarted=plan.restarted))
@@ -281,6 +288,7 @@ class Worker:
             market = watch.market if watch else None
             waiting = len(self._watcher.waiting) if self._watcher else 0
             self.audience.reporter.progress(market, second, p, waiting, outside(self.strategy.externals))
+            self._marks.see(market, second, p)
             why = self._time_to_leave(market, second)
             if why is not None:
                 self.stop(Exit.RESTART, why)
@@ -354,7 +362,7 @@ class Worker:
             quote_age_s=self.strategy.quote_age_s(),
             tradable=self.strategy.tradable,
             pending_settlements=len(self._watcher.waiting) if self._watcher else 0,
-            oldest_pending_s=None,
+            oldest_pending_s=self._watcher.longest_s if self._watcher else None,
             unknown_orders=len(self.engine.unknown()),
             reconnects=self._reconnects | feed_reconnects(health),
             feeds=feed_pulses(health),
@@ -399,6 +407,7 @@ class Worker:
 
     def market_left(self, market: Market, seen_window: bool) -> None:
         """The market is over: wait for its outcome if this bot watched its window."""
+        self._marks.left(market.slug)
         if seen_window and self._watcher is not None:
             self._seen.add(market.slug)
             self._watcher.watch(market)
@@ -439,6 +448,10 @@ class Worker:
             self.settled += 1
             if self.plan.markets and self.settled >= self.plan.markets:
                 self.stop(Exit.DONE, f"{self.settled} markets are settled")
+
+    async def _settlement_late(self, market: Market, why: str) -> None:
+        await self._thread.call(self._ledger.record_delay, market.slug, why)
+        self.publish(SettlementLate(market=market, why=why))
 
     async def check_cash(self) -> None:
         """Hold the ledger's cash against the venue's; a difference halts trading, unless it is a payout."""

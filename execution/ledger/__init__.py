@@ -12,11 +12,15 @@ from execution.ledger.rows import (
     DecisionRow,
     FillStatus,
     IntentRow,
+    Mark,
     Mode,
+    ModeRow,
+    Position,
     RiskFigures,
     RunRow,
     TradeRow,
     Venue,
+    WeightRow,
 )
 
 __all__ = [
@@ -29,11 +33,15 @@ __all__ = [
     "FillStatus",
     "IntentRow",
     "LedgerReader",
+    "Mark",
     "Mode",
+    "ModeRow",
+    "Position",
     "RiskFigures",
     "RunRow",
     "TradeRow",
     "Venue",
+    "WeightRow",
     "book_name",
     "ledger_path",
 ]

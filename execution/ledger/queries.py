@@ -5,8 +5,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from execution.ledger.rows import CashFlow, DecisionRow, IntentRow, Mode, RunRow, TradeRow, Venue
-from models import Market, OrderIntent, OrderState, Outcome, Reason, Rule, fill_cost
+from execution.ledger.rows import (
+    CashFlow,
+    DecisionRow,
+    IntentRow,
+    Mark,
+    Mode,
+    ModeRow,
+    Position,
+    RunRow,
+    TradeRow,
+    Venue,
+    WeightRow,
+)
+from models import SCALE_SECONDS, Market, OrderIntent, OrderState, Outcome, Reason, Rule, fill_cost
 
 ZERO = Decimal(0)
 IN_FLIGHT = (OrderState.INTENT, OrderState.SENT, OrderState.UNKNOWN)
@@ -183,10 +195,11 @@ _TRADE = """
 SELECT i.intent_id, i.decision_id, i.run_id, i.session, i.slug, i.condition_id, m.start, m.start + m.interval,
     i.outcome, i.state, i.created_ns, i.usd, i.ask, i.price_cap,
     d.p, d.fair, d.edge, d.score, d.confidence, d.rule, s.outcome, s.settled_ns,
-    f.shares, f.price, f.fee, f.ts_ns, m.origin
+    f.shares, f.price, f.fee, f.ts_ns, m.origin, d.now_ns, d.second, r.clock_speed
 FROM fills f
 JOIN intents i USING (intent_id)
 JOIN decisions d ON d.id = i.decision_id
+JOIN runs r ON r.id = d.run_id
 JOIN markets m ON m.session = i.session AND m.slug = i.slug
 LEFT JOIN settlements s ON s.session = i.session AND s.slug = i.slug
 WHERE f.status <> 'FAILED'"""
@@ -209,6 +222,8 @@ def _trade(group: list[Row]) -> TradeRow:
     cost = sum((fill_cost(Decimal(row[22]), Decimal(row[23])) for row in group), ZERO)
     fee = total((row[24],) for row in group)
     payout = None if winner is None else shares if winner == side else ZERO
+    decided_ns, second, speed = group[0][27:30]
+    left = (SCALE_SECONDS - second) * (end - start) / SCALE_SECONDS
     return TradeRow(
         intent_id=intent_id,
         decision_id=decision,
@@ -239,7 +254,59 @@ def _trade(group: list[Row]) -> TradeRow:
         payout=payout,
         pnl=None if payout is None else payout - cost - fee,
         origin=group[0][26],
+        end_ns=decided_ns + int(left / speed * 1e9),
     )
+
+
+def positions(connection: sqlite3.Connection, session: str) -> list[Position]:
+    """The session's trades without a verdict, each with its newest mark and why the verdict is late."""
+    pending = trades(connection, "AND i.session = ? AND s.outcome IS NULL", (session,))
+    return [
+        Position(
+            trade=trade,
+            mark=_mark(connection, session, trade.slug),
+            delay=_delay(connection, session, trade.slug),
+        )
+        for trade in pending
+    ]
+
+
+def _mark(connection: sqlite3.Connection, session: str, slug: str) -> Mark | None:
+    found = rows(
+        connection,
+        "SELECT p, second, ts_ns FROM marks WHERE session = ? AND slug = ? ORDER BY id DESC LIMIT 1",
+        (session, slug),
+    )
+    return Mark(p=Decimal(found[0][0]), second=found[0][1], ts_ns=found[0][2]) if found else None
+
+
+def _delay(connection: sqlite3.Connection, session: str, slug: str) -> str:
+    found = rows(
+        connection,
+        "SELECT why FROM delays WHERE session = ? AND slug = ? ORDER BY id DESC LIMIT 1",
+        (session, slug),
+    )
+    return found[0][0] if found else ""
+
+
+def last_mode(connection: sqlite3.Connection) -> ModeRow | None:
+    found = rows(
+        connection, "SELECT ts_ns, mode, allows_orders, why FROM mode_changes ORDER BY id DESC LIMIT 1"
+    )
+    if not found:
+        return None
+    ts_ns, mode, allows, why = found[0]
+    return ModeRow(since_ns=ts_ns, mode=Mode(mode), allows_orders=bool(allows), why=why)
+
+
+def weights(connection: sqlite3.Connection) -> list[WeightRow]:
+    """Every change of a weight, oldest first."""
+    return [
+        WeightRow(ts_ns=ts_ns, markets=markets, source=source, before=before, after=after)
+        for ts_ns, markets, source, before, after in rows(
+            connection, "SELECT ts_ns, markets, source, before, after FROM weights ORDER BY id"
+        )
+    ]
 
 
 _DECISION = (

@@ -11,7 +11,18 @@ import msgspec
 
 from errors import Fatal
 from execution.ledger import connection, queries
-from execution.ledger.rows import CashCheck, CashFlow, DecisionRow, IntentRow, RiskFigures, RunRow, TradeRow
+from execution.ledger.rows import (
+    CashCheck,
+    CashFlow,
+    DecisionRow,
+    IntentRow,
+    ModeRow,
+    Position,
+    RiskFigures,
+    RunRow,
+    TradeRow,
+    WeightRow,
+)
 from models import Decision, Market, OrderState
 
 
@@ -123,7 +134,22 @@ class LedgerReader:
             )
         return msgspec.json.decode(zlib.decompress(found[0][0]), type=Decision)
 
+    def last_mode(self) -> ModeRow | None:
+        """What the last run may, or might, do with orders; None before the first."""
+        with self.snapshot():
+            return queries.last_mode(self._connection)
+
+    def weights(self) -> list[WeightRow]:
+        """Every change of a source's weight, oldest first."""
+        with self.snapshot():
+            return queries.weights(self._connection)
+
     # --- one session -----------------------------------------------------------------------------
+
+    def positions(self, session: str | None = None) -> list[Position]:
+        """Trades that wait for their verdict, oldest first, marked at what the market thought of them."""
+        with self.snapshot():
+            return queries.positions(self._connection, self._session(session))
 
     def open_intents(self, session: str | None = None) -> list[IntentRow]:
         """Orders in flight: intended, sent or unknown. After a crash these have to be looked up."""

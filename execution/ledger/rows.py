@@ -116,6 +116,8 @@ class TradeRow(Frozen, frozen=True):
     payout: Decimal | None = None
     pnl: Decimal | None = None
     origin: str = ""
+    end_ns: int = 0
+    """When the market ends on the machine's clock, as reckoned at the decision."""
 
     @property
     def event(self) -> str:
@@ -132,6 +134,70 @@ class TradeRow(Frozen, frozen=True):
         if self.winner is None:
             return TradeOutcome.PENDING
         return TradeOutcome.WIN if self.winner is self.side else TradeOutcome.LOSS
+
+
+class Mark(Frozen, frozen=True):
+    """What the Up token was worth at one instant of a market: the chance that the market gave Up."""
+
+    p: Decimal
+    second: float
+    ts_ns: int
+
+
+class Position(Frozen, frozen=True):
+    """A trade without a verdict, at what the binary-outcome model makes of it: shares × P(its outcome).
+
+    P is the Up token's price while the market ran, and its last one after that. A mark is no result: it is
+    in no sum of realised P&L and in no statistic.
+
+    Attributes
+    ----------
+    trade : TradeRow
+    mark : Mark | None
+        The newest; None if none was taken since the purchase.
+    delay : str
+        Why the verdict of a market that is over is late, as last heard; empty if nothing is known.
+    """
+
+    trade: TradeRow
+    mark: Mark | None = None
+    delay: str = ""
+
+    @property
+    def chance(self) -> Decimal | None:
+        """Of the side that was bought."""
+        if self.mark is None:
+            return None
+        return self.mark.p if self.trade.side is Outcome.UP else 1 - self.mark.p
+
+    @property
+    def value(self) -> Decimal | None:
+        """pUSD."""
+        return None if self.chance is None else self.trade.shares * self.chance
+
+    @property
+    def unrealised(self) -> Decimal | None:
+        """Value − cost − fee, pUSD."""
+        return None if self.value is None else self.value - self.trade.cost - self.trade.fee
+
+
+class ModeRow(Frozen, frozen=True):
+    """What a run may do with orders, since when and by whose word."""
+
+    since_ns: int
+    mode: Mode
+    allows_orders: bool
+    why: str
+
+
+class WeightRow(Frozen, frozen=True):
+    """One change of a source's weight, learnt from so many settled markets."""
+
+    ts_ns: int
+    markets: int
+    source: str
+    before: float
+    after: float
 
 
 class CashFlow(Frozen, frozen=True):

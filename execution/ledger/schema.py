@@ -216,5 +216,36 @@ CREATE TABLE weights (
 {_append_only("weights")}
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _SECOND)
+_THIRD = f"""
+CREATE TABLE marks (
+    id INTEGER PRIMARY KEY,
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    session TEXT NOT NULL,
+    slug TEXT NOT NULL,
+    ts_ns INTEGER NOT NULL,
+    second REAL NOT NULL,
+    {_amount("p")} CHECK (CAST(p AS REAL) BETWEEN 0 AND 1),
+    FOREIGN KEY (session, slug) REFERENCES markets (session, slug)
+) STRICT;
+CREATE INDEX marks_by_market ON marks (session, slug);
+{_append_only("marks")}
+
+CREATE TABLE delays (
+    id INTEGER PRIMARY KEY,
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    session TEXT NOT NULL,
+    slug TEXT NOT NULL,
+    ts_ns INTEGER NOT NULL,
+    why TEXT NOT NULL,
+    FOREIGN KEY (session, slug) REFERENCES markets (session, slug)
+) STRICT;
+CREATE INDEX delays_by_market ON delays (session, slug);
+{_append_only("delays")}
+
+-- The funnel is counted from this alone, without a look at the rows with their evidence.
+CREATE INDEX decisions_by_reason ON decisions (session, slug, reason, now_ns);
+DROP INDEX decisions_by_market;
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD)
 """The file's ``PRAGMA user_version`` is the number of steps it has taken."""

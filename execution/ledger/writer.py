@@ -336,6 +336,32 @@ class Ledger:
                 )
             return known is None
 
+    def record_mark(self, slug: str, second: float, p: Decimal) -> None:
+        """Keep what the Up token was worth at a market second while a position was open.
+
+        A position's value is its shares × the chance of its outcome; only a verdict makes it a result.
+        """
+        with self._write() as db:
+            db.execute(
+                "INSERT INTO marks (run_id, session, slug, ts_ns, second, p) VALUES (?, ?, ?, ?, ?, ?)",
+                (self._run, self._session, slug, self._clock_ns(), second, money(p)),
+            )
+
+    def record_delay(self, slug: str, why: str) -> bool:
+        """Keep why a market that is over has no verdict yet; False if that is the last that is known."""
+        with self._write() as db:
+            known = db.execute(
+                "SELECT why FROM delays WHERE session = ? AND slug = ? ORDER BY id DESC LIMIT 1",
+                (self._session, slug),
+            ).fetchone()
+            if known is not None and known[0] == why:
+                return False
+            db.execute(
+                "INSERT INTO delays (run_id, session, slug, ts_ns, why) VALUES (?, ?, ?, ?, ?)",
+                (self._run, self._session, slug, self._clock_ns(), why),
+            )
+            return True
+
     def record_redemption(self, slug: str, amount: Decimal) -> bool:
         """Keep that a settled market's payout reached the account; False if it is known."""
         with self._write() as db:
@@ -374,20 +400,24 @@ class Ledger:
                 (self._run, self._clock_ns(), Mode(mode), int(allows_orders), why),
             )
 
-    def record_halt(self, why: str) -> None:
-        """Keep that trading stopped until a person acts."""
-        self._record_halt("halt", why)
+    def record_halt(self, why: str) -> bool:
+        """Keep that trading stopped until a person acts; False if a halt stands already."""
+        return self._record_halt("halt", why)
 
-    def record_resume(self, why: str) -> None:
-        """Keep that a person lifted the halt that `why` names."""
-        self._record_halt("resume", why)
+    def record_resume(self, why: str) -> bool:
+        """Keep that a person lifted the halt, as `why` names it; False if none stands."""
+        return self._record_halt("resume", why)
 
-    def _record_halt(self, event: str, why: str) -> None:
+    def _record_halt(self, event: str, why: str) -> bool:
         with self._write() as db:
+            last = db.execute("SELECT event FROM halts ORDER BY id DESC LIMIT 1").fetchone()
+            if event == ("resume" if last is None else last[0]):
+                return False
             db.execute(
                 "INSERT INTO halts (run_id, ts_ns, event, why) VALUES (?, ?, ?, ?)",
                 (self._run, self._clock_ns(), event, why),
             )
+            return True
 
     def record_weights(self, markets: int, before: Mapping[str, float], after: Mapping[str, float]) -> None:
         """Keep a change of the processors' weights, learnt from so many settled markets."""

@@ -35,6 +35,8 @@ def tick_number(venue: Venue, market: Market) -> float:
 def outcome_prices(venue: Venue, market: Market) -> tuple[str, str]:
     """The two tokens' prices: 1 and 0 after the resolution, the book's mid before."""
     up_won = venue.exchange.up_won(market)
+    if up_won is not None and venue.faults.armed("resolution_split") is not None:
+        return "0.5", "0.5"
     if up_won is not None:
         return ("1", "0") if up_won else ("0", "1")
     mids = []
@@ -117,7 +119,8 @@ def gamma_market(venue: Venue, market: Market) -> dict[str, Any]:
         "events": [gamma_event(venue, market)],
     }
     if resolution is not None:
-        body["umaResolutionStatus"] = "resolved"
+        disputed = venue.faults.armed("resolution_disputed") is not None
+        body["umaResolutionStatus"] = "disputed" if disputed else "resolved"
         body["closedTime"] = _closed_time(resolution[1])
     return body
 
@@ -169,6 +172,10 @@ def clob_tokens(venue: Venue, market: Market) -> list[dict[str, Any]]:
     """The tokens with price and winner, as in the CLOB's market."""
     up_won = venue.exchange.up_won(market)
     up_price, down_price = outcome_prices(venue, market)
+    if venue.faults.armed("resolution_split") is not None:
+        up_won = None
+    elif up_won is not None and venue.faults.armed("clob_contradicts") is not None:
+        up_won = not up_won
     return [
         {
             "token_id": market.up_token,

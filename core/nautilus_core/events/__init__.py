@@ -58,6 +58,13 @@ class Payout(Frozen, frozen=True):
     by_hand: bool = False
 
 
+class SettlementLate(Frozen, frozen=True):
+    """A market is over for minutes and has no official outcome yet, for the reason given."""
+
+    market: Market
+    why: str
+
+
 class Halted(Frozen, frozen=True):
     """No new position until a person acts."""
 
@@ -104,6 +111,7 @@ Event = (
     | OrderMoved
     | Filled
     | Settled
+    | SettlementLate
     | Payout
     | Halted
     | Resumed
