@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from control.halt import HALTED, HaltFile
 from errors import Fatal
 from execution.ledger import (
     LIVE_BOOK,
@@ -28,8 +29,11 @@ from execution.ledger import (
     CashFlow,
     LedgerReader,
     Mode,
+    ModeRow,
+    Position,
     RunRow,
     TradeRow,
+    WeightRow,
     ledger_path,
 )
 from models import Frozen, TradeOutcome
@@ -38,6 +42,7 @@ from monitoring.performance_tracker import Performance, performance
 from monitoring.report.reader import ReportReader
 from monitoring.report.words import (
     decisions_line,
+    duration,
     funnel_rows,
     performance_lines,
     source_line,
@@ -63,6 +68,11 @@ class Results(Frozen, frozen=True):
     check: CashCheck | None
     claimable: dict[str, Decimal]
     in_flight: int
+    positions: list[Position] = []
+    """Of the newest session: what waits for its verdict, marked at the market's own chance."""
+    mode_now: ModeRow | None = None
+    halted: str | None = None
+    weights: list[WeightRow] = []
 
     @property
     def statistics(self) -> Statistics:
@@ -132,7 +142,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--watch", action="store_true", help="look at a running bot, until q is pressed")
     parser.add_argument("--live", action="store_true", help="the book of real money")
-    parser.add_argument("--venue", choices=PAPER_BOOKS, help="which paper book; default: the last one used")
+    parser.add_argument(
+        "--venue", choices=(*PAPER_BOOKS, *REHEARSAL_BOOKS), help="which book; default: the last one used"
+    )
     parser.add_argument("--state", type=Path, help="state folder (default: the setting STATE_DIR)")
     parser.add_argument("--since", type=_utc, metavar="ISO-DATE", help="only trades from then on, UTC")
     return parser
@@ -157,7 +169,7 @@ def _nothing_yet(book: str | None, state: Path) -> str:
 def newest_book(state: Path) -> str | None:
     """The paper book whose last run began last; one without a run counts as oldest."""
     started: dict[str, int] = {}
-    for book in PAPER_BOOKS:
+    for book in (*PAPER_BOOKS, *REHEARSAL_BOOKS):
         path = ledger_path(state, book)
         if path.is_file():
             with LedgerReader(path) as reader:
@@ -184,6 +196,10 @@ def load(path: Path, book: str, since: datetime | None) -> Results:
             check=reader.last_cash_check(),
             claimable=reader.claimable(),
             in_flight=len(reader.open_intents()),
+            positions=reader.positions(),
+            mode_now=reader.last_mode(),
+            halted=HaltFile(path.parent / HALTED).standing(),
+            weights=reader.weights(),
         )
 
 
@@ -232,6 +248,10 @@ def as_json(results: Results) -> str:
         "performance": _performance(results.performance),
         "funnel": results.funnel,
         "stranded": results.stranded,
+        "positions": [_position(position) for position in results.positions],
+        "halted": results.halted,
+        "mode_now": results.mode_now,
+        "weights": results.weights,
         "orders_in_flight": results.in_flight,
         "cash": {
             "ledger_cash": cash.cash if cash else None,
@@ -243,6 +263,22 @@ def as_json(results: Results) -> str:
     }
     encoder = msgspec.json.Encoder(decimal_format="number")
     return msgspec.json.format(encoder.encode(document), indent=2).decode()
+
+
+def _position(position: Position) -> dict[str, object]:
+    """A pending trade with its mark; `unrealised` is no result and in no sum."""
+    trade = position.trade
+    return {
+        "slug": trade.slug,
+        "side": trade.side,
+        "shares": trade.shares,
+        "cost": trade.cost,
+        "fee": trade.fee,
+        "mark": position.mark,
+        "value": position.value,
+        "unrealised": position.unrealised,
+        "delay": position.delay,
+    }
 
 
 def _performance(found: Performance) -> dict[str, object]:
@@ -260,7 +296,7 @@ def show(results: Results, console: Console) -> None:
     console.print(Text(_title(results), style="bold"))
     console.print(_period(results))
     if results.trades:
-        console.print(_table(results.trades, wide=console.width >= WIDE))
+        console.print(_table(results, wide=console.width >= WIDE))
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column()
@@ -328,7 +364,8 @@ def _period(results: Results) -> str:
     return "; ".join(parts)
 
 
-def _table(trades: Sequence[TradeRow], *, wide: bool) -> Table:
+def _table(results: Results, *, wide: bool) -> Table:
+    trades, marks = results.trades, {p.trade.intent_id: p.unrealised for p in results.positions}
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold underline")
     for heading in ("#", "time", "market", "dir", "stake", "price", "fee", "score", "conf", "outcome", "P&L"):
         words = heading in ("time", "market", "dir", "outcome")
@@ -346,13 +383,20 @@ def _table(trades: Sequence[TradeRow], *, wide: bool) -> Table:
             "-" if trade.score is None else f"{trade.score:.1f}",
             "-" if trade.confidence is None else f"{trade.confidence:.0%}",
             Text(trade.outcome, style=STYLES[trade.outcome]),
-            "" if trade.pnl is None else f"{trade.pnl:+.3f}",
+            _pnl(trade, marks.get(trade.intent_id)),
         )
     return table
 
 
+def _pnl(trade: TradeRow, unrealised: Decimal | None) -> Text:
+    """The result; of a pending trade what the market makes of it, told apart by its sign and colour."""
+    if trade.pnl is not None:
+        return Text(f"{trade.pnl:+.3f}")
+    return Text("" if unrealised is None else f"~{unrealised:+.3f}", style="dim")
+
+
 def _account_lines(results: Results) -> list[tuple[str, str]]:
-    lines = []
+    lines = _state_lines(results)
     if results.stranded:
         lines.append(
             ("Stranded", f"{results.stranded} pending from practice sessions that are over: they stay so")
@@ -370,6 +414,41 @@ def _account_lines(results: Results) -> list[tuple[str, str]]:
     if results.cash:
         lines.append(("Cash", _cash(results.cash, results.check)))
     return lines
+
+
+def _state_lines(results: Results) -> list[tuple[str, str]]:
+    """What stands in the way of the next order, and what waits for its verdict."""
+    lines = []
+    if results.halted:
+        lines.append(("HALTED", f"{results.halted}. Go on with: python redis_control.py resume"))
+    mode = results.mode_now
+    if mode is not None and not mode.allows_orders:
+        lines.append(
+            ("Mode", f"{mode.mode}, no new position since {_moment(mode.since_ns):%m-%d %H:%M}: {mode.why}")
+        )
+    lines += [("Pending", _pending(position)) for position in results.positions]
+    if results.weights:
+        changes = len({row.ts_ns for row in results.weights})
+        lines.append(("Weights", f"changed {_number(changes, 'time')}: {_weights(results.weights)}"))
+    return lines
+
+
+def _pending(position: Position) -> str:
+    trade = position.trade
+    text = f"{trade.slug} {trade.side}, {trade.shares.normalize():f} shares for {trade.cost + trade.fee:.4f}"
+    if position.chance is not None:
+        text += f"; the market gives {position.chance:.1%}: worth {position.value:.4f}"
+        text += f" ({position.unrealised:+.4f}), PENDING"
+    waited = datetime.now(UTC) - _moment(trade.end_ns)
+    if trade.end_ns and waited.total_seconds() > 0:
+        text += f"; waiting for the official outcome for {duration(waited.total_seconds())}"
+    return f"{text}: {position.delay}" if position.delay else text
+
+
+def _weights(rows: Sequence[WeightRow]) -> str:
+    """Each source's first and last weight."""
+    first, last = {row.source: row.before for row in reversed(rows)}, {row.source: row.after for row in rows}
+    return ", ".join(f"{source} {first[source]:.3f} → {weight:.3f}" for source, weight in last.items())
 
 
 def _cash(cash: CashFlow, check: CashCheck | None) -> str:

@@ -336,3 +336,77 @@ class TestScript:
         )
 
         assert done.stdout == "[]\n"
+
+
+def marked(state, *, delay=""):
+    """The pending trade's market stands at 0.97 for Up; `delay` is why its verdict is late."""
+    with open_ledger(ledger_path(state, "recorded")) as ledger:
+        ledger.record_mark(market(3).slug, 825.0, Decimal("0.90"))
+        ledger.record_mark(market(3).slug, 899.0, Decimal("0.97"))
+        if delay:
+            ledger.record_delay(market(3).slug, delay)
+
+
+def test_an_open_position_is_marked_and_stays_pending(capsys, state, at_width):
+    """It shows what the market's own chance makes of it, apart from every sum of results."""
+    at_width(200)
+    _, before, _ = run(capsys, state)
+    marked(state)
+
+    _, out, _ = run(capsys, state)
+
+    worth = Decimal("1.0526") * Decimal("0.97")
+    assert f"the market gives 97.0%: worth {worth:.4f} (+0.0176), PENDING" in out
+    assert "~+0.018" in out
+    money = next(line for line in before.splitlines() if line.startswith("Money"))
+    assert money in out
+
+
+def test_marks_are_in_the_json(capsys, state):
+    """Programs get the mark, its value and the unrealised result of each pending trade."""
+    marked(state, delay="the resolution is disputed")
+
+    _, out, _ = run(capsys, state, "--json")
+
+    (position,) = json.loads(out)["positions"]
+    assert position["slug"] == market(3).slug
+    assert position["mark"]["p"] == 0.97
+    assert position["value"] == 1.021022
+    assert position["delay"] == "the resolution is disputed"
+
+
+def test_a_late_verdict_says_for_how_long_and_why(capsys, state, at_width):
+    """A market that is over without an outcome is named with the time it waits and the venue's reason."""
+    at_width(250)
+    marked(state, delay="the resolution is disputed")
+
+    _, out, _ = run(capsys, state)
+
+    assert "waiting for the official outcome for" in out
+    assert "the resolution is disputed" in out
+
+
+def test_a_halt_and_learnt_weights_are_said(capsys, state, at_width):
+    """What stops the next order, and what was learnt, stand among the lines of the account."""
+    at_width(200)
+    with open_ledger(ledger_path(state, "recorded")) as ledger:
+        ledger.record_weights(10, {"TickVelocity": 0.25}, {"TickVelocity": 0.26})
+        ledger.record_mode(Mode.LIVE, False, "mode store lost")
+    (state / "recorded" / "HALTED").write_text('{"why": "3 orders in a row were refused", "since": "12:00"}')
+
+    _, out, _ = run(capsys, state)
+
+    assert "3 orders in a row were refused (since 12:00). Go on with: python redis_control.py resume" in out
+    assert "live, no new position since" in out
+    assert "changed 1 time: TickVelocity 0.250 → 0.260" in out
+
+
+def test_a_rehearsal_is_shown_as_one(capsys, tmp_path):
+    """The book of the rehearsed live path is found, and never called live or paper."""
+    with open_ledger(ledger_path(tmp_path, "rehearsal-synthetic"), venue=Venue.SYNTHETIC) as ledger:
+        buy(ledger, 1)
+
+    code, out, _ = run(capsys, tmp_path)
+
+    assert code == 0
+    assert out.startswith("LIVE REHEARSAL (practice money): practice venue, generated markets")

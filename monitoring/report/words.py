@@ -122,3 +122,11 @@ def decisions_line(found: Funnel) -> str:
 def spoken(name: str) -> str:
     """A stage's or reason's name as words."""
     return name.replace("_", " ")
+
+
+def duration(seconds: float) -> str:
+    """A span in the two units that matter."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

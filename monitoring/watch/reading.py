@@ -6,7 +6,7 @@ from pathlib import Path
 
 from core.nautilus_core.events import Pulse
 from errors import Fatal
-from execution.ledger import DecisionRow, IntentRow, TradeRow, ledger_path
+from execution.ledger import DecisionRow, IntentRow, Position, TradeRow, ledger_path
 from models import Frozen, Vote
 from monitoring.funnel import Funnel, funnel
 from monitoring.pulse_file import PULSE_FILE, read_pulse
@@ -28,7 +28,7 @@ class Record(Frozen, frozen=True):
     trades: Mapping[int, TradeRow]
     """By decision, the trade that came of it."""
     votes: tuple[Vote, ...]
-    open_trades: tuple[TradeRow, ...]
+    positions: tuple[Position, ...]
     today: Statistics
     total: Statistics
     funnel: Funnel
@@ -113,7 +113,7 @@ def _record(path: Path, now_ns: int) -> Record:
             orders={row.intent.decision_id: row for row in orders},
             trades={trade.decision_id: trade for trade in trades},
             votes=reader.decision(recent[0].id).votes if recent else (),
-            open_trades=tuple(trade for trade in trades if trade.pnl is None),
+            positions=tuple(reader.positions()),
             today=statistics([trade for trade in trades if (trade.settled_ns or now_ns) >= midnight_ns]),
             total=statistics(trades),
             funnel=funnel(reader.trails()),

@@ -9,7 +9,7 @@ from rich.text import Text
 from core.nautilus_core.events import FeedPulse, Pulse
 from models import SCALE_SECONDS, OrderState, TradeOutcome, Vote
 from monitoring.console import vote_text
-from monitoring.report.words import funnel_rows, spoken
+from monitoring.report.words import duration, funnel_rows, spoken
 from monitoring.statistics import Statistics
 from monitoring.watch.reading import Record, Seen
 
@@ -149,7 +149,7 @@ def _came(record: Record, decision_id: int) -> Text:
 
 def _results(record: Record, *, roomy: bool) -> list[RenderableType]:
     parts: list[RenderableType] = []
-    if record.open_trades:
+    if record.positions:
         parts.append(_open(record))
     parts += [_statistics("today", record.today), _statistics("in all", record.total)]
     parts.append(Text(record.total.verdict, style="italic"))
@@ -159,9 +159,13 @@ def _results(record: Record, *, roomy: bool) -> list[RenderableType]:
 
 def _open(record: Record) -> Text:
     line = Text("open  ", style="bold")
-    for trade in record.open_trades:
-        cost = trade.cost + trade.fee
-        line.append(f"{_start(trade.slug)} {trade.side} {trade.shares.normalize():f} for {cost:.4f}  ")
+    for position in record.positions:
+        trade = position.trade
+        line.append(f"{_start(trade.slug)} {trade.side} {trade.shares.normalize():f}")
+        line.append(f" for {trade.cost + trade.fee:.4f}")
+        if position.value is not None:
+            line.append(f", worth {position.value:.4f} at {position.chance:.0%}", style="cyan")
+        line.append(f" {position.delay}  " if position.delay else "  ", style="yellow")
     return line
 
 
@@ -193,14 +197,6 @@ def _funnel_table(record: Record) -> RenderableType:
 def _start(slug: str) -> str:
     start = slug.rpartition("-")[2]
     return f"{datetime.fromtimestamp(int(start), UTC):%d %b %H:%M}" if start.isdigit() else slug
-
-
-def duration(seconds: float) -> str:
-    """A span in the two units that matter."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _lines(part: RenderableType, width: int) -> int:

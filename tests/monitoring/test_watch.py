@@ -15,8 +15,9 @@ from rich.console import Console
 from core.nautilus_core.events import FeedPulse, Pulse
 from execution.ledger import ledger_path
 from monitoring.pulse_file import PULSE_FILE
+from monitoring.report.words import duration
 from monitoring.watch.reading import Watching
-from monitoring.watch.screen import duration, screen
+from monitoring.watch.screen import screen
 
 ROOT = Path(__file__).resolve().parents[2]
 ALIVE = Pulse(
