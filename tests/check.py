@@ -19,7 +19,11 @@ STEPS: dict[str, list[str]] = {
     "types": [f"{BIN}/basedpyright"],
     "dead-code": [f"{BIN}/vulture"],
     "dependencies": [f"{BIN}/deptry", "."],
-    "derived": ["sh", "-c", f"{sys.executable} config.py | diff .env.example -"],
+    "derived": [
+        "sh",
+        "-c",
+        f"{sys.executable} config.py | diff .env.example - && {sys.executable} -m grafana.dashboard --check",
+    ],
     "tests": [sys.executable, "-m", "pytest", "-n", "2", "-q"],
     "slow-tests": [sys.executable, "-m", "pytest", "-n", "2", "-q", "-m", "slow"],
 }

@@ -57,15 +57,19 @@ class Learner:
                 return
             self._say_notice()
             if adjustment is not None:
-                changes = (
-                    f"{name} {adjustment.old[name]:.3f} → {new:.3f}" for name, new in adjustment.new.items()
-                )
+                old, new = adjustment.old, adjustment.new
+                changes = (f"{name} {old[name]:.3f} → {new[name]:.3f}" for name in new)
                 logger.info(f"weights after {adjustment.markets} markets: {', '.join(changes)}")
-                self._thread.post(
-                    self._ledger.record_weights, adjustment.markets, adjustment.old, adjustment.new
-                )
+            await self._thread.call(self._record)
             for name, weight in self._engine.weights.items():
                 get_fusion_engine().set_weight(name, weight)
+
+    def _record(self) -> None:
+        """Bring the ledger up to the learning state: a process may have died between the two."""
+        known = {(row.markets, row.source, row.after) for row in self._reader.weights()}
+        for adjustment in self._engine.state.history:
+            if not {(adjustment.markets, name, new) for name, new in adjustment.new.items()} <= known:
+                self._ledger.record_weights(adjustment.markets, adjustment.old, adjustment.new)
 
     def _say_notice(self) -> None:
         if self._engine.notice is not None:

@@ -1,0 +1,114 @@
+"""A disk that takes no more stops trading before an order, and never loses one after it."""
+
+import resource
+import sys
+from contextlib import contextmanager
+from decimal import Decimal
+
+import pytest
+from ledger_builders import market as make_market
+from test_execution_engine import NO_MATCH, Bench
+
+from errors import Fatal
+from execution.ledger import LedgerReader
+from execution.outcomes import classify
+from models import OrderState
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="file size limits are POSIX'")
+HASH = "0x" + "1" * 64
+
+
+@contextmanager
+def full_disk(bench):
+    """No file of this process grows any more: SQLite's next commit fails as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    grown = bench.path.with_name(f"{bench.path.name}-wal")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (grown.stat().st_size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.fixture
+async def bench(tmp_path):
+    bench = Bench(tmp_path / "ledger.sqlite")
+    await bench.open()
+    yield bench
+    await bench.close()
+
+
+async def test_no_room_for_the_decision(bench):
+    """A decision that cannot be kept leads to no order."""
+    with full_disk(bench), pytest.raises(Fatal, match="ledger cannot be written"):
+        await bench.decide()
+    assert bench.sent == []
+
+
+async def test_no_room_for_the_intent(bench):
+    """A decision was kept, its intent cannot be: nothing is submitted, and the market is not bought later."""
+    keep = bench.ledger.record_intent
+
+    def without_room(intent):
+        with full_disk(bench):
+            keep(intent)
+
+    bench.ledger.record_intent = without_room
+    with pytest.raises(Fatal, match="ledger cannot be written"):
+        await bench.decide()
+    assert bench.sent == []
+    assert await bench.states() == []
+
+
+async def test_no_room_for_the_hash(bench):
+    """The order is signed and its hash cannot be kept: the journal refuses, so that it is not posted."""
+    await bench.decide()
+    with full_disk(bench), pytest.raises(Fatal, match="ledger cannot be written"):
+        await bench.engine.order_signed(bench.sent[0].intent_id, HASH)
+    with LedgerReader(bench.path) as other:
+        (row,) = other.open_intents()
+    assert (row.state, row.order_id) == (OrderState.INTENT, None)
+
+
+async def test_no_room_for_the_fill(tmp_path):
+    """A fill that cannot be kept halts at once, and the next process books it, once, from the venue."""
+    bench = Bench(tmp_path / "ledger.sqlite")
+    await bench.open()
+    await bench.decide()
+    intent = bench.sent[0]
+    await bench.engine.order_signed(intent.intent_id, HASH)
+    trade = {
+        "id": "t1",
+        "taker_order_id": HASH,
+        "size": "1.1",
+        "price": "0.9",
+        "status": "CONFIRMED",
+        "match_time": "1790596800",
+    }
+    with full_disk(bench):
+        bench.engine.order_answered(intent.intent_id, classify(None, "timeout"))
+        bench.engine.trade(trade)
+        await bench.engine.drain()
+        await bench.engine.look_for_halt()
+        assert "a fill could not be booked" in bench.engine.halted
+    assert bench.failures, "the ledger's thread has told of what it could not write"
+    await bench.close()
+    again = Bench(tmp_path / "ledger.sqlite")
+    engine = await again.open()
+    engine.know(make_market(0))
+    assert [order_id for order_id, _ in engine.unknown()] == [HASH]
+    for _ in range(2):
+        engine.trade(trade)
+        await engine.drain()
+    assert await again.states() == [OrderState.MATCHED]
+    (booked,) = await again.thread.call(again.reader.trades)
+    assert (booked.shares, booked.price) == (Decimal("1.1"), Decimal("0.9"))
+    await again.close()
+
+
+async def test_with_room_the_same_goes_through(bench):
+    """The same steps with room lead to an order: it is the disk that stopped it."""
+    await bench.decide()
+    await bench.engine.order_signed(bench.sent[0].intent_id, HASH)
+    bench.engine.order_answered(bench.sent[0].intent_id, classify(400, NO_MATCH))
+    assert await bench.states() == [OrderState.NO_FILL]
