@@ -4,14 +4,15 @@ A scrape renders what is in memory: the newest pulse, the newest reading of the 
 The ledger is read by a thread of its own, and only after something happened.
 """
 
+import gc
+import sys
 import threading
 import time
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
-from itertools import accumulate
 from pathlib import Path
-from socketserver import ThreadingMixIn
+from socketserver import TCPServer, ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -26,17 +27,22 @@ from errors import Fatal
 from models import Frozen
 from monitoring.metrics.catalogue import CATALOGUE, MOST_VALUES, Spec, Value
 from monitoring.metrics.counting import Counting
-from monitoring.metrics.figures import Figures, read_figures
-from monitoring.metrics.state import health, state_values
+from monitoring.metrics.figures import DURATION_BUCKETS, Durations, Figures, durations, read_figures
+from monitoring.metrics.state import Health, health, state_values
 from singleton import Singleton
 
 TELLING = (Decided, Filled, OrderMoved, Settled)
 """Events after which the ledger says something new."""
-READ_EVERY_S = 5.0
-"""Least time between two readings of the ledger: its sums are made anew each time."""
+READ_AFTER_S = 5.0
+"""Least time from an event to the reading of the ledger that shows it: the sums over all history are made
+anew, and a reading should not share the processor with the order that made the event."""
+READING_SHARE = 0.05
+"""Of the time, at most, for reading: a history of years makes the numbers older, not the bot slower."""
+GIVE_WAY_S = 0.0005
+"""Longest time that a reading keeps another thread waiting; switching itself takes some microseconds."""
 LOOK_EVERY_S = 30.0
-"""Longest time between them: some of what is in it, like a redemption, has no event."""
-DURATION_BUCKETS = (60, 300, 900, 1800, 3600, 7200, 14400, 28800)
+"""Longest wait for an event: some of what is in the ledger, like a redemption, has none."""
+NOTHING_READ = Figures(read_ns=0, values={}, durations=durations(()))
 PAGE = b"""<!doctype html><title>Polymarket bot</title><h1>Polymarket bot</h1>
 <p><a href="/metrics">metrics</a> for Prometheus, <a href="/health">health</a> for a watchdog.</p>"""
 
@@ -78,8 +84,10 @@ class GrafanaMetricsExporter:
         self._counting = Counting(self.registry, params.version, params.weights)
         self.registry.register(_Mirror(self))
         self._pulse: Pulse | None = None
-        self._figures: Figures | None = None
+        self._market_ns: int | None = None
+        self._figures = NOTHING_READ
         self._changed = threading.Event()
+        self._looked = threading.Event()
         self._closing = threading.Event()
         self._server: WSGIServer | None = None
         self._threads: list[threading.Thread] = []
@@ -101,10 +109,9 @@ class GrafanaMetricsExporter:
                 " set GRAFANA_PORT to another one, or start with --no-grafana"
             )
             return
-        serve = self._server.serve_forever
         self._threads = [
             threading.Thread(target=self._read_on, name="metrics-ledger", daemon=True),
-            threading.Thread(target=serve, kwargs={"poll_interval": 0.1}, name="metrics", daemon=True),
+            threading.Thread(target=self._serve, args=(self._server,), name="metrics", daemon=True),
         ]
         for thread in self._threads:
             thread.start()
@@ -116,11 +123,14 @@ class GrafanaMetricsExporter:
             self._changed.set()
 
     def beat(self, pulse: Pulse) -> None:
+        if pulse.slug is not None or self._market_ns is None:
+            self._market_ns = pulse.ts_ns
         self._pulse = pulse
 
     def close(self) -> None:
         self._closing.set()
         self._changed.set()
+        self._looked.set()
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
@@ -132,49 +142,85 @@ class GrafanaMetricsExporter:
         """Where it listens; None if it does not."""
         return None if self._server is None else f"http://{self._params.host}:{self._server.server_port}"
 
-    # --- the ledger's thread ---------------------------------------------------------------------
+    # --- threads ---------------------------------------------------------------------------------
+
+    def _serve(self, server: WSGIServer) -> None:
+        # A counter that was 0 before the first reading would look like a thousand trades at once.
+        self._looked.wait()
+        server.serve_forever(poll_interval=0.1)
 
     def _read_on(self) -> None:
         while not self._closing.is_set():
-            self._changed.clear()
-            self.read()
-            self._closing.wait(READ_EVERY_S)
+            began = time.monotonic()
+            try:
+                self.read()
+            finally:
+                self._looked.set()
+            took_s = time.monotonic() - began
             self._changed.wait(LOOK_EVERY_S)
+            self._closing.wait(pause_s(took_s))
+            # What happens from here on may be in the next reading or not, and is then in the one after.
+            self._changed.clear()
 
     def read(self) -> None:
         """Take a new reading of the ledger; the old one stands if it cannot be read."""
         try:
             if self._params.ledger.is_file():
-                self._figures = read_figures(self._params.ledger, self._now_ns(), self._params.max_exposure)
+                with _giving_way():
+                    self._figures = read_figures(
+                        self._params.ledger, self._now_ns(), self._params.max_exposure
+                    )
                 self.readings += 1
         except Fatal as error:
-            logger.warning(f"the metrics of the ledger are old: {error}")
+            logger.warning(f"the metrics that come from the ledger are old now: {error}")
 
     # --- a scrape --------------------------------------------------------------------------------
 
     def values(self) -> dict[str, Value]:
         """Every mirrored number there is, by metric name."""
-        found: dict[str, Value] = {} if self._figures is None else dict(self._figures.values)
+        figures = self._figures
+        found = dict(figures.values)
+        if figures.read_ns:
+            found["trading_ledger_reading_age_seconds"] = max(0.0, (self._now_ns() - figures.read_ns) / 1e9)
         if self._pulse is not None:
             found |= state_values(self._pulse, self._now_ns(), live_path=self._params.live_path)
         return found
 
+    def health(self, now_ns: int) -> Health:
+        """Whether the bot lives and may trade."""
+        return health(self._pulse, now_ns, self._market_ns)
+
     @property
-    def durations(self) -> tuple[float, ...]:
-        """How long each settled trade was open, seconds."""
-        return () if self._figures is None else self._figures.durations
+    def durations(self) -> Durations:
+        """For how long the settled trades were open."""
+        return self._figures.durations
 
     def _answer(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "/")
         if path == "/metrics":
             return self._metrics(environ, start)
         if path == "/health":
-            found = health(self._pulse, self._now_ns())
+            found = self.health(self._now_ns())
             status = "200 OK" if found.http_status == 200 else "503 Service Unavailable"
             return _respond(start, status, "application/json", msgspec.json.encode(found))
         if path == "/":
             return _respond(start, "200 OK", "text/html; charset=utf-8", PAGE)
         return _respond(start, "404 Not Found", "text/plain", b"there are /metrics and /health\n")
+
+
+@contextmanager
+def _giving_way() -> Iterator[None]:
+    # Python lets a busy thread go on for 5 ms before another gets its turn, and that one waits again after
+    # each call to the network: an order or a scrape with ten of them would lose 50 ms. The collector would
+    # stop everybody as long, several times, to look for cycles among 100,000 rows that have none.
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(GIVE_WAY_S)
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        sys.setswitchinterval(before)
 
 
 class _Mirror(Collector):
@@ -205,19 +251,19 @@ def _family(spec: Spec, value: Value | None) -> Metric:
     return family
 
 
-def _duration_family(durations: Iterable[float]) -> Metric:
-    counts = [0] * (len(DURATION_BUCKETS) + 1)
-    total = 0.0
-    for seconds in durations:
-        counts[bisect_left(DURATION_BUCKETS, seconds)] += 1
-        total += seconds
+def _duration_family(found: Durations) -> Metric:
     bounds = (*map(str, map(float, DURATION_BUCKETS)), "+Inf")
     return HistogramMetricFamily(
         "trading_trade_duration_seconds",
         "from the fill to the official outcome",
-        buckets=list(zip(bounds, accumulate(counts), strict=True)),
-        sum_value=total,
+        buckets=list(zip(bounds, found.at_most, strict=True)),
+        sum_value=found.total_s,
     )
+
+
+def pause_s(took_s: float) -> float:
+    """Seconds to wait with a reading if the last one took so long."""
+    return max(READ_AFTER_S, took_s / READING_SHARE)
 
 
 def _respond(start: Start, status: str, kind: str, body: bytes) -> list[bytes]:
@@ -231,6 +277,12 @@ class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     # Two bots must not share a port: half of the scrapes would be the other's.
     allow_reuse_port = False
+
+    def server_bind(self) -> None:
+        # HTTPServer's own asks the DNS for the name of this machine, and the start would wait for it.
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
+        self.setup_environ()
 
 
 class _QuietHandler(WSGIRequestHandler):

@@ -12,11 +12,13 @@ from monitoring.grafana_exporter import ExporterParams, GrafanaMetricsExporter
 HEAD = """# Metrics
 
 The bot serves them at `http://127.0.0.1:8000/metrics` (`GRAFANA_HOST`, `GRAFANA_PORT`; `--no-grafana` turns
-them off). Numbers that come from the ledger are right across restarts; those of *this process* begin again
-with each worker. A counter's name ends in `_total`. The page is generated: `python -m monitoring.metrics`.
+them off). Numbers that come from the ledger are right across restarts, and follow it within seconds; those of
+*this process* begin again with each worker. A counter's name ends in `_total`. This page is generated:
+`python -m monitoring.metrics`.
 
-`/health` beside it answers 200 while the bot lives and may trade, and 503 with the reasons while there is no
-quote for 60 s inside a market, a halt, or a loop that has not beaten for 10 s.
+`/health` beside it answers 200 while the bot lives and may trade. It answers 503, with the reasons, during a
+halt, when no quote came for 60 s inside a market or no market was found for as long, and when the loop has
+not beaten for 10 s.
 
 | metric | kind | labels | meaning |
 |---|---|---|---|

@@ -1,9 +1,11 @@
 """The numbers that come from the ledger: read at once, so that they agree with each other."""
 
-import os
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import accumulate
 from pathlib import Path
 from statistics import fmean
 
@@ -16,13 +18,23 @@ from monitoring.report.reader import ReportReader
 from monitoring.statistics import Statistics
 
 ZERO = Decimal(0)
+DURATION_BUCKETS = (60, 300, 900, 1800, 3600, 7200, 14400, 28800)
+"""Upper bounds in seconds, those of the first version; most trades are open for one to three minutes."""
+
+
+class Durations(Frozen, frozen=True):
+    """A histogram: how many are at most as long as each of `DURATION_BUCKETS`, then all of them; seconds."""
+
+    at_most: tuple[int, ...]
+    total_s: float
 
 
 class Figures(Frozen, frozen=True):
-    """One reading of the ledger, as metric values by name, and the trades' durations in seconds."""
+    """One reading of the ledger: metric values by name, and for how long the settled trades were open."""
 
+    read_ns: int
     values: dict[str, Value]
-    durations: tuple[float, ...]
+    durations: Durations
 
 
 def read_figures(path: Path, now_ns: int, max_exposure: Decimal) -> Figures:
@@ -44,6 +56,7 @@ def read_figures(path: Path, now_ns: int, max_exposure: Decimal) -> Figures:
     values: dict[str, Value] = {
         **_money(found),
         **_evidence(found.total, trades),
+        **_made(found.total, reached),
         **_doings(stages, reached),
         "trading_day_pnl": float(risk.realised),
         "trading_open_positions": float(risk.open_positions),
@@ -53,13 +66,18 @@ def read_figures(path: Path, now_ns: int, max_exposure: Decimal) -> Figures:
         "trading_cash_difference_pusd": 0.0 if check is None else float(check.difference),
         "trading_ledger_bytes": float(ledger_bytes(path)),
     }
-    return Figures(values=values, durations=_durations(trades))
+    open_s = ((t.settled_ns - t.filled_ns) / 1e9 for t in trades if t.settled_ns is not None)
+    return Figures(read_ns=now_ns, values=values, durations=durations(open_s))
 
 
 def ledger_bytes(path: Path) -> int:
     """The file with what SQLite has beside it."""
-    files = (path, path.with_name(f"{path.name}-wal"))
-    return sum(os.stat(file).st_size for file in files if file.exists())
+    total = 0
+    for file in (path, path.with_name(f"{path.name}-wal")):
+        # The last one to close the ledger removes the second file, at any time.
+        with suppress(FileNotFoundError):
+            total += file.stat().st_size
+    return total
 
 
 def _money(found: Performance) -> dict[str, Value]:
@@ -78,7 +96,6 @@ def _money(found: Performance) -> dict[str, Value]:
 def _evidence(total: Statistics, trades: Sequence[TradeRow]) -> dict[str, Value]:
     scores = [trade.score for trade in trades if trade.score is not None]
     confidences = [trade.confidence for trade in trades if trade.confidence is not None]
-    every = float(total.n + total.pending)
     return {
         "trading_settled_trades": float(total.n),
         "trading_win_rate": 100 * (total.win_rate or 0.0),
@@ -89,6 +106,14 @@ def _evidence(total: Statistics, trades: Sequence[TradeRow]) -> dict[str, Value]
         "trading_verdict": {name: float(name == verdict_word(total)) for name in VERDICTS},
         "trading_avg_signal_score": fmean(scores) if scores else 0.0,
         "trading_avg_signal_confidence": fmean(confidences) if confidences else 0.0,
+    }
+
+
+def _made(total: Statistics, reached: Mapping[str, int]) -> dict[str, Value]:
+    # A fill that is reversed on the chain leaves the statistics, but a counter that falls would look to
+    # Prometheus like one that began anew: it counts every order that was ever matched.
+    every = float(reached.get(OrderState.MATCHED, 0))
+    return {
         "trades": every,
         "trading_total_trades": every,
         "trading_winning_trades": float(total.wins),
@@ -117,5 +142,11 @@ def _doings(found: Funnel, reached: Mapping[str, int]) -> dict[str, Value]:
     }
 
 
-def _durations(trades: Sequence[TradeRow]) -> tuple[float, ...]:
-    return tuple((t.settled_ns - t.filled_ns) / 1e9 for t in trades if t.settled_ns is not None)
+def durations(seconds: Iterable[float]) -> Durations:
+    """Sort into `DURATION_BUCKETS`."""
+    counts = [0] * (len(DURATION_BUCKETS) + 1)
+    total = 0.0
+    for value in seconds:
+        counts[bisect_left(DURATION_BUCKETS, value)] += 1
+        total += value
+    return Durations(at_most=tuple(accumulate(counts)), total_s=total)

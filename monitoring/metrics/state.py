@@ -2,7 +2,7 @@
 
 from core.nautilus_core.events import Pulse
 from models import Frozen
-from monitoring.metrics.catalogue import MODES, MOST_VALUES, Value
+from monitoring.metrics.catalogue import MODES, Value
 
 NO_QUOTE_S = 60.0
 """A running market is quoted several times a second; a minute of nothing is a fault (spec)."""
@@ -25,8 +25,12 @@ class Health(Frozen, frozen=True):
         return 503 if self.reasons else 200
 
 
-def health(pulse: Pulse | None, now_ns: int) -> Health:
-    """Whether the bot lives and may trade; a reason for each thing that keeps it from it."""
+def health(pulse: Pulse | None, now_ns: int, market_ns: int | None = None) -> Health:
+    """Whether the bot lives and may trade; a reason for each thing that keeps it from it.
+
+    `market_ns` is when a market was last known to be running. One always is at the venue, so a bot that
+    knows of none gets no quotes inside a market either.
+    """
     if pulse is None:
         return Health(status="starting", reasons=("the worker has not beaten yet",))
     age = beat_age_s(pulse, now_ns)
@@ -39,6 +43,8 @@ def health(pulse: Pulse | None, now_ns: int) -> Health:
         reasons.append(f"halted: {pulse.halted}")
     if quote_age is not None and quote_age > NO_QUOTE_S:
         reasons.append(f"no quote of {pulse.slug} for {quote_age:.0f} s")
+    if pulse.slug is None and market_ns is not None and now_ns - market_ns > NO_QUOTE_S * 1e9:
+        reasons.append(f"no market found for {(now_ns - market_ns) / 1e9:.0f} s")
     return Health(
         status="failing" if reasons else "ok",
         reasons=tuple(reasons),
@@ -58,7 +64,7 @@ def state_values(pulse: Pulse, now_ns: int, *, live_path: bool) -> dict[str, Val
     mode = pulse.mode if pulse.mode == "live" or not live_path else "rehearsal"
     age = beat_age_s(pulse, now_ns)
     begin, end = pulse.window
-    feeds = pulse.feeds[:MOST_VALUES]
+    feeds = pulse.feeds
     return {
         "trading_mode": {name: float(name == mode) for name in MODES},
         "trading_armed": float(pulse.armed),
@@ -77,7 +83,5 @@ def state_values(pulse: Pulse, now_ns: int, *, live_path: bool) -> dict[str, Val
         "trading_feed_age_seconds": {f.source: -1.0 if f.age_s is None else f.age_s + age for f in feeds},
         "trading_feed_up": {f.source: float(f.up) for f in feeds},
         "trading_feed_failures": {f.source: float(f.failures) for f in feeds},
-        "trading_reconnects": {
-            name: float(count) for name, count in list(pulse.reconnects.items())[:MOST_VALUES]
-        },
+        "trading_reconnects": {name: float(count) for name, count in pulse.reconnects.items()},
     }

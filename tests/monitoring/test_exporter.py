@@ -13,17 +13,19 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from ledger_builders import NOON_NS, buy, decision, intent, open_ledger, refusal, settlement
+from ledger_builders import NOON_NS, buy, decision, fill, intent, open_ledger, refusal
+from long_ledger import history
 from prometheus_client.parser import text_string_to_metric_families
 from test_watch import ALIVE, book
 
-from core.nautilus_core.events import Decided, FeedPulse, ModeChanged, OrderMoved
-from execution.ledger import ledger_path
+from core.nautilus_core.events import Decided, FeedPulse, Filled, ModeChanged, OrderMoved
+from execution.ledger import FillStatus, ledger_path
 from models import OrderState, Reason
-from monitoring.grafana_exporter import ExporterParams, GrafanaMetricsExporter
+from monitoring import grafana_exporter
+from monitoring.grafana_exporter import READ_AFTER_S, ExporterParams, GrafanaMetricsExporter, pause_s
 from monitoring.metrics.__main__ import document
 from monitoring.metrics.catalogue import CATALOGUE, MOST_VALUES
-from monitoring.metrics.state import NO_QUOTE_S, STUCK_S, health
+from monitoring.metrics.state import NO_QUOTE_S, STUCK_S, health, state_values
 
 OLD_NAMES = (
     *("trading_total_pnl", "trading_roi", "trading_win_rate", "trading_sharpe_ratio", "trading_max_drawdown"),
@@ -70,11 +72,10 @@ def scrape(exporter) -> dict[tuple[str, tuple[str, ...]], float]:
     return {(s.name, tuple(s.labels.values())): s.value for family in families for s in family.samples}
 
 
-def after_reading(exporter, least=1) -> dict[tuple[str, tuple[str, ...]], float]:
+def until(condition) -> None:
     deadline = time.monotonic() + 10
-    while exporter.readings < least:
+    while not condition():
         assert time.monotonic() < deadline
-    return scrape(exporter)
 
 
 def test_every_old_name_resolves_and_agrees_with_the_ledger(tmp_path):
@@ -82,7 +83,7 @@ def test_every_old_name_resolves_and_agrees_with_the_ledger(tmp_path):
     book(tmp_path, markets=11, pulse=None)
     with exporting(tmp_path) as exporter:
         exporter.beat(ALIVE)
-        found = after_reading(exporter)
+        found = scrape(exporter)
     assert not [name for name in OLD_NAMES if (name, ()) not in found]
     assert found["trades_total", ()] == found["trading_total_trades_total", ()] == 10
     assert found["trading_winning_trades_total", ()] == found["trading_settled_trades", ()] == 9
@@ -93,32 +94,84 @@ def test_every_old_name_resolves_and_agrees_with_the_ledger(tmp_path):
     assert found["trading_decisions_total", ("no_ask",)] == 10
     assert found["trading_funnel_stops", ("unconfirmed",)] == 10
     assert found["trading_order_outcomes_total", ("matched",)] == 10
+    assert found["trading_trade_duration_seconds_bucket", ("300.0",)] == 0
+    assert found["trading_trade_duration_seconds_bucket", ("900.0",)] == 9
+    assert found["trading_trade_duration_seconds_sum", ()] == pytest.approx(sum(range(891, 900)))
     assert found["trading_win_rate_low", ()] < found["trading_win_rate", ()] == 100
 
 
 def test_a_restarted_worker_counts_on(tmp_path):
-    """Numbers that come from the ledger do not begin at zero again with a new process."""
+    """The first scrape of a new process has the ledger's numbers: no counter begins at zero again."""
     book(tmp_path, markets=4, pulse=None)
     seen = []
     for _ in range(2):
         with exporting(tmp_path) as exporter:
-            seen.append(after_reading(exporter)["trades_total", ()])
+            seen.append(scrape(exporter)["trades_total", ()])
     assert seen == [3, 3]
 
 
-def test_what_happens_is_read_once_and_never_by_a_scrape(tmp_path):
-    """A new trade shows after its event, and a hundred scrapes read the ledger not once."""
+def test_an_event_leads_to_a_reading(tmp_path, monkeypatch):
+    """A new trade shows after its event, without waiting for the regular look."""
+    monkeypatch.setattr(grafana_exporter, "READ_AFTER_S", 0.01)
     book(tmp_path, markets=3, pulse=None)
     with exporting(tmp_path) as exporter:
-        before = after_reading(exporter)
+        assert scrape(exporter)["trades_total", ()] == 2
+        with open_ledger(ledger_path(tmp_path, "recorded")) as ledger:
+            buy(ledger, 50)
+        exporter.handle(Filled(fill=fill(50)))
+        until(lambda: exporter.readings == 2)
+        assert scrape(exporter)["trades_total", ()] == 3
+
+
+def test_a_trade_reversed_on_the_chain_leaves_the_money_and_not_the_counter(tmp_path):
+    """Exposure and P&L forget a fill that failed; the counter of trades does not fall, which is a restart."""
+    path = ledger_path(tmp_path, "recorded")
+    with open_ledger(path) as ledger:
+        intent_id = buy(ledger, 1)
+        ledger.record_fill_status(fill(1).trade_id, FillStatus.FAILED)
+        ledger.record_state(intent_id, OrderState.REVERSED)
+    with exporting(tmp_path) as exporter:
+        found = scrape(exporter)
+    assert found["trades_total", ()] == 1
+    assert found["trading_open_positions", ()] == found["trading_total_exposure", ()] == 0
+
+
+@pytest.mark.parametrize(("took_s", "pause"), [(0.01, READ_AFTER_S), (2.0, 40.0)])
+def test_a_long_history_is_read_less_often(took_s, pause):
+    """Reading takes at most a twentieth of the time; a short one follows an event within seconds."""
+    assert pause_s(took_s) == pause
+
+
+@pytest.mark.slow
+def test_years_of_history_cost_a_scrape_nothing(tmp_path):
+    """With 100,000 decisions and 20,000 trades no scrape reads the ledger, and there are no more series."""
+    history(ledger_path(tmp_path / "long", "recorded"), 100_000)
+    book(tmp_path / "short", markets=3, pulse=None)
+    with exporting(tmp_path / "short") as exporter:
+        series = len(scrape(exporter))
+    with exporting(tmp_path / "long") as exporter:
+        found = scrape(exporter)
         for _ in range(100):
             scrape(exporter)
         assert exporter.readings == 1
-        with open_ledger(ledger_path(tmp_path, "recorded")) as ledger:
-            buy(ledger, 50)
-            ledger.record_settlement(settlement(50))
+    assert found["trades_total", ()] == 20_000
+    assert found["trading_decisions_total", ("no_ask",)] == 80_000
+    assert len(found) == series < 250
+
+
+def test_a_ledger_that_cannot_be_read_leaves_the_last_numbers_and_their_age(tmp_path):
+    """When the file is damaged the numbers stand, and say for how long they have not been renewed."""
+    now = [NOON_NS]
+    book(tmp_path, markets=3, pulse=None)
+    with exporting(tmp_path, now_ns=lambda: now[0]) as exporter:
+        assert scrape(exporter)["trading_ledger_reading_age_seconds", ()] == 0
+        for file in ledger_path(tmp_path, "recorded").parent.glob("ledger.sqlite*"):
+            file.write_bytes(b"not a database" * 1000)
+        now[0] += 90 * 10**9
         exporter.read()
-        assert scrape(exporter)["trades_total", ()] == before["trades_total", ()] + 1
+        found = scrape(exporter)
+    assert found["trading_ledger_reading_age_seconds", ()] == 90
+    assert found["trades_total", ()] == 2
 
 
 def test_everything_is_there_before_anything_happened(tmp_path):
@@ -128,6 +181,16 @@ def test_everything_is_there_before_anything_happened(tmp_path):
     for spec in CATALOGUE:
         if spec.values or not spec.label:
             assert (f"{spec.name}_total" if spec.kind == "counter" else spec.name) in names
+
+
+@pytest.mark.parametrize(
+    ("mode", "live_path", "shown"),
+    [("simulation", False, "simulation"), ("simulation", True, "rehearsal"), ("live", True, "live")],
+)
+def test_one_mode_holds(mode, live_path, shown):
+    """Exactly one mode is 1, and live is said of real money only: a rehearsal has a name of its own."""
+    found = state_values(msgspec.structs.replace(ALIVE, mode=mode), NOON_NS, live_path=live_path)
+    assert [name for name, value in found["trading_mode"].items() if value] == [shown]
 
 
 def test_events_become_latencies_and_votes(tmp_path):
@@ -172,7 +235,6 @@ def test_promtool_finds_nothing_wrong(tmp_path):
     book(tmp_path, markets=3, pulse=None)
     with exporting(tmp_path) as exporter:
         exporter.beat(ALIVE)
-        after_reading(exporter)
         page = get(f"{exporter.url}/metrics")[1]
     checked = subprocess.run(
         ["promtool", "check", "metrics"], input=page, capture_output=True, text=True, check=False
@@ -198,6 +260,12 @@ PULSES = {
     "stuck loop": (ALIVE, STUCK_S + 1, 503, "the loop is stuck"),
     "halted": (msgspec.structs.replace(ALIVE, halted="by hand"), 0.0, 503, "halted: by hand"),
     "no quote": (msgspec.structs.replace(ALIVE, quote_age_s=NO_QUOTE_S + 1), 0.0, 503, "no quote of btc"),
+    "nothing heard since": (
+        msgspec.structs.replace(ALIVE, quote_age_s=NO_QUOTE_S - 5),
+        STUCK_S - 1,
+        503,
+        "no quote of btc",
+    ),
     "between markets": (msgspec.structs.replace(ALIVE, slug=None, quote_age_s=None), 0.0, 200, ""),
     "orders withheld": (msgspec.structs.replace(ALIVE, allows_orders=False), 0.0, 200, ""),
 }
@@ -210,6 +278,20 @@ def test_health_is_the_truth(pulse, later_s, status, words):
     assert found.http_status == status
     assert words in " ".join(found.reasons)
     assert bool(found.reasons) == (status == 503)
+
+
+def test_a_bot_without_a_market_is_not_well(tmp_path):
+    """A gap between two markets is nothing; a minute in which none is found is what health tells."""
+    gap = msgspec.structs.replace(ALIVE, slug=None, quote_age_s=None)
+    with exporting(tmp_path) as exporter:
+        exporter.beat(ALIVE)
+        for later_s, status in ((NO_QUOTE_S - 5, 200), (NO_QUOTE_S + 5, 503)):
+            ts_ns = NOON_NS + int(later_s * 1e9)
+            exporter.beat(msgspec.structs.replace(gap, ts_ns=ts_ns))
+            assert exporter.health(ts_ns).http_status == status
+        assert "no market found for 65 s" in exporter.health(ts_ns).reasons
+        exporter.beat(msgspec.structs.replace(ALIVE, ts_ns=ts_ns))
+        assert exporter.health(ts_ns).http_status == 200
 
 
 def test_health_is_served(tmp_path):
