@@ -9,6 +9,10 @@ from execution.venue_answers import Standing, clob_outcome, gamma_standing
 from models import Market, Outcome, Settlement
 
 REQUEST_TIMEOUT_S = 5.0
+OLD_S = 3600.0
+"""Wall-clock seconds after its end from which a market is asked about more seldom."""
+SELDOM = 3
+"""How much more seldom: with a pause of 3 s, what is published is still taken up within 10 s."""
 
 
 class OutcomeSource:
@@ -25,15 +29,18 @@ class OutcomeSource:
 
     async def standing(self, market: Market) -> tuple[Standing, str]:
         """(what the venue says, where it was read); never raises: nobody answering is a reason too."""
-        found = await self._get(f"{self._gamma_url}/markets", {"slug": market.slug, "closed": "true"})
+        found, told = await asyncio.gather(
+            self._get(f"{self._gamma_url}/markets", {"slug": market.slug, "closed": "true"}),
+            self._get(f"{self._clob_url}/markets/{market.condition_id}", {}),
+        )
         listed = found if isinstance(found, list) else []
         own = next((m for m in listed if isinstance(m, dict) and m.get("slug") == market.slug), None)
-        gamma = gamma_standing(own)
-        clob = clob_outcome(await self._get(f"{self._clob_url}/markets/{market.condition_id}", {}))
+        gamma, clob = gamma_standing(own), clob_outcome(told)
         if found is None and clob is None:
             return Standing(None, "neither the catalogue nor the order API gives an answer"), ""
         if gamma.outcome is not None and clob is not None and clob is not gamma.outcome:
-            return Standing(None, f"the catalogue says {gamma.outcome}, the order API says {clob}"), ""
+            why = f"the catalogue says {gamma.outcome}, the order API says {clob}"
+            return Standing(None, why, grave=True), ""
         if gamma.outcome is not None:
             return gamma, "gamma"
         if clob is not None and gamma.why.startswith("the resolution is"):
@@ -56,8 +63,10 @@ class SettlementWatcher:
     source : OutcomeSource
     settle : Callable[[Market, Settlement], Awaitable[None]]
         Awaited once a market's outcome is known.
-    late : Callable[[Market, str], Awaitable[None]]
-        Awaited with the reason whenever a market that is late has a new one.
+    late : Callable[[Market, Standing], Awaitable[None]]
+        Awaited with what the venue says whenever a market that is late has a new reason.
+    failed : Callable[[BaseException], None]
+        Told of whatever `settle` or `late` raised: that market is not asked about any more.
     until_end : Callable[[Market], float]
         Wall-clock seconds until a market ends; negative once it has.
     now_ns : Callable[[], int]
@@ -72,7 +81,8 @@ class SettlementWatcher:
         self,
         source: OutcomeSource,
         settle: Callable[[Market, Settlement], Awaitable[None]],
-        late: Callable[[Market, str], Awaitable[None]],
+        late: Callable[[Market, Standing], Awaitable[None]],
+        failed: Callable[[BaseException], None],
         until_end: Callable[[Market], float],
         now_ns: Callable[[], int],
         poll_seconds: float,
@@ -81,6 +91,7 @@ class SettlementWatcher:
         self._source = source
         self._settle = settle
         self._late = late
+        self._failed = failed
         self._until_end = until_end
         self._now_ns = now_ns
         self._poll_seconds = poll_seconds
@@ -92,7 +103,9 @@ class SettlementWatcher:
         """Settle this market when it is over. Asking twice for the same market is the same as once."""
         if market.slug not in self._tasks:
             self._markets[market.slug] = market
-            self._tasks[market.slug] = asyncio.get_running_loop().create_task(self._wait(market))
+            task = asyncio.get_running_loop().create_task(self._wait(market))
+            task.add_done_callback(self._ended)
+            self._tasks[market.slug] = task
 
     @property
     def waiting(self) -> list[str]:
@@ -102,14 +115,25 @@ class SettlementWatcher:
     @property
     def longest_s(self) -> float | None:
         """Seconds since the end of the market that waits longest; None if none that is over waits."""
-        ages = [-self._until_end(self._markets[slug]) for slug in self.waiting]
-        return max((age for age in ages if age > 0), default=None)
+        return max((age for age in map(self._age_s, self.waiting) if age > 0), default=None)
+
+    @property
+    def expecting(self) -> bool:
+        """Whether an outcome is to be expected soon: a market waits that is not late."""
+        return any(self._age_s(slug) <= self._late_after_s for slug in self.waiting)
 
     async def close(self) -> None:
         """Stop asking; unsettled markets are taken up by the next start."""
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def _age_s(self, slug: str) -> float:
+        return -self._until_end(self._markets[slug])
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed(error)
 
     async def _wait(self, market: Market) -> None:
         await asyncio.sleep(max(0.0, self._until_end(market)))
@@ -125,7 +149,8 @@ class SettlementWatcher:
             standing, source = await self._source.standing(market)
             if standing.outcome is not None:
                 return standing.outcome, source
-            if standing.why != said and -self._until_end(market) > self._late_after_s:
+            age_s = self._age_s(market.slug)
+            if standing.why != said and age_s > self._late_after_s:
                 said = standing.why
-                await self._late(market, said)
-            await asyncio.sleep(self._poll_seconds)
+                await self._late(market, standing)
+            await asyncio.sleep(self._poll_seconds * (SELDOM if age_s > OLD_S else 1))

@@ -10,18 +10,20 @@ from execution.amounts import amount_of, taker_fee
 from models import Fill, Frozen, Market, OrderIntent, Outcome
 
 NANOS = 1_000_000_000
-
-
 OPEN = "the venue has not closed the market yet"
 UNSETTLED = ("disputed", "challenged", "proposed")
 """Words of `umaResolutionStatus` under which a price of 1 is not the last word."""
 
 
 class Standing(Frozen, frozen=True):
-    """What a witness says of a market: its outcome, or in words why there is none."""
+    """What a witness says of a market: its outcome, or in words why there is none.
+
+    `grave`: waiting is not likely to mend it, a person has to look.
+    """
 
     outcome: Outcome | None
     why: str = ""
+    grave: bool = False
 
 
 def gamma_standing(market: Any) -> Standing:
@@ -43,7 +45,7 @@ def gamma_standing(market: Any) -> Standing:
         if len(winners) == 1:
             return Standing(Outcome(winners[0]))
         shown = ", ".join(f"{name} {price}" for name, price in priced.items())
-        return Standing(None, f"closed without a winner: {shown}")
+        return Standing(None, f"closed without a winner: {shown}", grave=True)
     except (KeyError, ValueError, ArithmeticError, TypeError):
         return Standing(None, "closed, and its outcome cannot be read")
 

@@ -27,6 +27,8 @@ def book(tmp_path_factory):
         ledger.record_fill_status("t1-1", FillStatus.CONFIRMED)
         for number in (1, 2, 3):
             ledger.record_settlement(settlement(number))
+        ledger.record_mark(market(4).slug, 820.5, Decimal("0.955"))
+        ledger.record_delay(market(4).slug, "Gamma does not list it, the order API names no winner")
         ledger.record_redemption(market(1).slug, Decimal("1.1"))
         ledger.record_decision(refusal(5))
         ledger.record_decision(decision(9, reason="disagreement"))

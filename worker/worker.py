@@ -35,7 +35,7 @@ from core.strategy_brain.fusion_engine import get_fusion_engine
 from core.strategy_brain.strategies.decide import decide
 from core.strategy_brain.strategies.market_view import MarketView
 from data_sources.chainlink import PolyBoltCredentials
-from errors import Temporary
+from errors import Fatal, Temporary
 from execution.execution_engine import OrderRules, get_execution_engine
 from execution.ledger import LedgerReader, Mode, Venue, ledger_path
 from execution.ledger.writer import Ledger
@@ -45,6 +45,7 @@ from execution.redemption import Redemption
 from execution.risk_engine import get_risk_engine
 from execution.settle import Settler
 from execution.settlement import OutcomeSource, SettlementWatcher
+from execution.venue_answers import Standing
 from models import Decision, DecisionContext, Market, Settlement
 from paper_trading import export_paper_trades, paper_trades
 from worker.account import open_account
@@ -225,12 +226,13 @@ class Worker:
     async def started(self) -> None:
         """Take up what an earlier process left, before the first tick is looked at."""
         self._http = httpx.AsyncClient()
-        poll = min(5.0, max(0.5, self.clock.wall_seconds(10)))
+        poll = min(3.0, max(0.5, self.clock.wall_seconds(10)))
         self._watcher = SettlementWatcher(
             # The venue that holds the account: what it has not heard of it has not paid for either.
             OutcomeSource(self._http, self.plan.urls.gamma, self.plan.urls.clob),
             self._settle,
             self._settlement_late,
+            self._settlement_failed,
             lambda market: (self.clock.wall_time_ns(market.end) - time.time_ns()) / 1e9,
             time.time_ns,
             poll,
@@ -302,8 +304,9 @@ class Worker:
         if self._switching is not None and (market is None or market.slug != self._switching):
             return f"the mode is now {self._verdict.mode}"
         minutes = self.settings.restart_after_minutes
-        unsettled = bool(self._watcher and self._watcher.waiting)
-        if time.monotonic() - self._started > minutes * 60 and not unsettled:
+        # A market that the venue does not settle in time is waited for by the next worker as well.
+        expecting = self._watcher is not None and self._watcher.expecting
+        if time.monotonic() - self._started > minutes * 60 and not expecting:
             return f"fresh start after {minutes:g} minutes"
         return None
 
@@ -449,9 +452,18 @@ class Worker:
             if self.plan.markets and self.settled >= self.plan.markets:
                 self.stop(Exit.DONE, f"{self.settled} markets are settled")
 
-    async def _settlement_late(self, market: Market, why: str) -> None:
-        await self._thread.call(self._ledger.record_delay, market.slug, why)
-        self.publish(SettlementLate(market=market, why=why))
+    async def _settlement_late(self, market: Market, standing: Standing) -> None:
+        await self._thread.call(self._ledger.record_delay, market.slug, standing.why)
+        self.publish(SettlementLate(market=market, why=standing.why))
+        if standing.grave and self.engine.holds(market.slug):
+            self.engine.halt(f"{market.slug} cannot be settled: {standing.why}")
+
+    def _settlement_failed(self, error: BaseException) -> None:
+        if isinstance(error, Fatal):
+            self._ledger_failed(error)
+            return
+        logger.opt(exception=error).error("a settlement failed")
+        self.engine.halt(f"internal error: {error!r}; details are in the log")
 
     async def check_cash(self) -> None:
         """Hold the ledger's cash against the venue's; a difference halts trading, unless it is a payout."""

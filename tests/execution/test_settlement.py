@@ -9,8 +9,9 @@ from process import PracticeVenue
 
 from core.nautilus_core.instruments.calendar import SlugCalendar
 from core.nautilus_core.instruments.pairing import market_of
+from errors import Fatal
 from execution.settlement import OutcomeSource, SettlementWatcher
-from execution.venue_answers import gamma_standing
+from execution.venue_answers import Standing, gamma_standing
 from models import Market, Outcome, Settlement
 
 CALENDAR = SlugCalendar(asset="btc", kind="updown", timeframe="15m", interval=900)
@@ -66,19 +67,20 @@ async def test_the_order_api_alone_is_enough(venue, over, fault):
 
 
 @pytest.mark.parametrize(
-    ("fault", "words"),
+    ("fault", "words", "grave"),
     [
-        ("resolution_disputed", "the resolution is disputed"),
-        ("resolution_split", "closed without a winner: Up 0.5, Down 0.5"),
-        ("clob_contradicts", "the catalogue says"),
+        ("resolution_disputed", "the resolution is disputed", False),
+        ("resolution_split", "closed without a winner: Up 0.5, Down 0.5", True),
+        ("clob_contradicts", "the catalogue says", True),
     ],
 )
-async def test_what_is_not_the_last_word_settles_nothing(venue, over, fault, words):
-    """Disputed, without a winner, or two witnesses who contradict each other: no outcome, and the reason."""
+async def test_what_is_not_the_last_word_settles_nothing(venue, over, fault, words, grave):
+    """Disputed, without a winner, two witnesses who contradict each other: no outcome, and the reason."""
     venue.fault(fault, None)
     found, _ = await standing(venue, over)
     assert found.outcome is None
     assert words in found.why
+    assert found.grave is grave
 
 
 async def test_nobody_answers(over):
@@ -116,10 +118,13 @@ class Watched:
     def __init__(self, venue, client, over_since_s: float = 1000.0):
         self.settled: list[Settlement] = []
         self.late: list[str] = []
+        self.failures: list[BaseException] = []
+        self.broken: Exception | None = None
         self.watcher = SettlementWatcher(
             OutcomeSource(client, f"{venue.url}/gamma", venue.url),
             self._settle,
             self._late,
+            self.failures.append,
             lambda market: -over_since_s,
             time.time_ns,
             POLL_S,
@@ -127,10 +132,12 @@ class Watched:
         )
 
     async def _settle(self, market: Market, settlement: Settlement) -> None:
+        if self.broken is not None:
+            raise self.broken
         self.settled.append(settlement)
 
-    async def _late(self, market: Market, why: str) -> None:
-        self.late.append(why)
+    async def _late(self, market: Market, standing: Standing) -> None:
+        self.late.append(standing.why)
 
     async def until(self, condition) -> None:
         deadline = time.monotonic() + 10
@@ -152,6 +159,7 @@ async def test_a_market_that_is_never_resolved_is_waited_for(venue, over):
         await watched.until(lambda: len(watched.late) == 2)
         assert watched.watcher.waiting == [over.slug]
         assert watched.watcher.longest_s == 1000.0
+        assert not watched.watcher.expecting
         assert not watched.settled
         venue.clear_faults()
         await watched.until(lambda: watched.settled)
@@ -170,4 +178,16 @@ async def test_in_time_nobody_is_told(venue, over):
         began = time.time_ns()
         await watched.until(lambda: sum(e["wall_ns"] > began for e in venue.get("/practice/log")) > 6)
         assert watched.late == []
+        assert watched.watcher.expecting
+        await watched.watcher.close()
+
+
+async def test_a_settlement_that_fails_is_told(venue, over):
+    """An outcome that cannot be booked is not lost in a task that nobody looks at."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        watched = Watched(venue, client)
+        watched.broken = Fatal("ledger cannot be written")
+        watched.watcher.watch(over)
+        await watched.until(lambda: watched.failures)
+        assert watched.failures == [watched.broken]
         await watched.watcher.close()
