@@ -76,7 +76,7 @@ def disk(folder: Path) -> Iterator[Finding]:
 
 def port(settings: Settings, wanted: bool) -> Iterator[Finding]:
     """The metrics can be listened to."""
-    where = f"{settings.grafana_host}:{settings.grafana_port}"
+    where = f"{settings.grafana_host}:{settings.grafana_port or 'any port'}"
     if not wanted:
         yield ok("metrics", "off (--no-grafana)")
         return

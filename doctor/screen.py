@@ -10,25 +10,37 @@ from rich.text import Text
 from doctor.finding import Finding, Status
 
 STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red"}
-PIPED_COLUMNS = 1000
+PIPED_COLUMNS = 10_000
 """One line a check, however long, where no terminal folds it."""
 
 
 def show(findings: Sequence[Finding], console: Console) -> None:
     """One line a check, then what they come to."""
-    if not console.is_terminal:
-        console = Console(file=console.file, width=PIPED_COLUMNS)
+    if console.is_terminal:
+        console.print(_table(findings))
+    else:
+        _print_lines(findings, Console(file=console.file, width=PIPED_COLUMNS))
+    count = Counter(finding.status for finding in findings)
+    worst = next((status for status in reversed(Status) if count[status]), Status.OK)
+    console.print(f"{count[Status.OK]} ok, {_several(count[Status.WARN], 'warning')}, ", end="")
+    console.print(_several(count[Status.FAIL], "failure"), style=STYLES[worst])
+
+
+def _table(findings: Sequence[Finding]) -> Table:
     table = Table.grid(padding=(0, 2))
     for finding in findings:
         what = Text(finding.what)
         if finding.todo:
             what.append(f"  → {finding.todo}", "bold")
         table.add_row(Text(finding.status, STYLES[finding.status]), finding.area, what)
-    console.print(table)
-    count = Counter(finding.status for finding in findings)
-    worst = next((status for status in reversed(Status) if count[status]), Status.OK)
-    console.print(f"{count[Status.OK]} ok, {_several(count[Status.WARN], 'warning')}, ", end="")
-    console.print(_several(count[Status.FAIL], "failure"), style=STYLES[worst])
+    return table
+
+
+def _print_lines(findings: Sequence[Finding], console: Console) -> None:
+    wide = max((len(finding.area) for finding in findings), default=0)
+    for finding in findings:
+        todo = f"  → {finding.todo}" if finding.todo else ""
+        console.print(Text(f"{finding.status:4}  {finding.area:{wide}}  {finding.what}{todo}"))
 
 
 def _several(number: int, what: str) -> str:
