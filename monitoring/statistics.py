@@ -200,13 +200,14 @@ def wilson(rate: float, n: int) -> tuple[float, float]:
 def required_markets(even: float) -> int:
     """Observations from which a binomial can tell a win rate `EDGE_WORTH_FINDING` off `even`.
 
-    The one-sample size for a two-sided test at 5 % with 80 % power (Fleiss, Levin and Paik, "Statistical
-    Methods for Rates and Proportions"): ((z₀.₉₇₅ √(p₀q₀) + z₀.₈₀ √(p₁q₁)) / δ)², with p₁ on the side of
-    one half, where it is larger; and not before `LEAST_OF_EACH` wins and losses are to be expected.
+    The one-sample size for a two-sided test at 5 % with 80 % power that judges by the sample's own spread,
+    as the verdict does (Chow, Shao and Wang, "Sample Size Calculations in Clinical Research"):
+    ((z₀.₉₇₅ + z₀.₈₀) / δ)² p₁q₁, with p₁ on the side of one half, where it is larger; and not before
+    `LEAST_OF_EACH` wins and losses are to be expected.
     """
     p0 = min(max(even, 0.0), 1.0)
     p1 = p0 - EDGE_WORTH_FINDING if p0 > 0.5 else p0 + EDGE_WORTH_FINDING
-    spread = _Z95 * sqrt(p0 * (1 - p0)) + _Z_POWER * sqrt(p1 * (1 - p1))
+    spread = (_Z95 + _Z_POWER) * sqrt(p1 * (1 - p1))
     rarer = max(min(p0, 1 - p0), 0.001)
     return ceil(max((spread / EDGE_WORTH_FINDING) ** 2, LEAST_OF_EACH / rarer))
 

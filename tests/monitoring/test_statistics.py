@@ -1,7 +1,10 @@
 """The statistics: right sums, known intervals and tests, and no claim that the sample cannot carry."""
 
 import random
+from bisect import bisect_left
 from decimal import Decimal
+from math import exp, lgamma, log
+from statistics import fmean
 
 import pytest
 from hypothesis import given
@@ -127,9 +130,9 @@ def test_exact_binomial_is_a_probability(outcome, chance):
 
 
 def test_required_sample():
-    """At 90 cents about 1,900 markets can show two points; near one dollar, ten losses are waited for."""
-    assert required_markets(0.9) == 1856
-    assert required_markets(0.1) == 1856
+    """At 90 cents about 2,100 markets can show two points; near one dollar, ten losses are waited for."""
+    assert required_markets(0.9) == 2073
+    assert required_markets(0.1) == 2073
     assert required_markets(0.99) == 1000
     assert 4800 < required_markets(0.5) < 5000
 
@@ -176,19 +179,59 @@ class TestVerdict:
         assert numbers.p_value == pytest.approx(single.p_value)
         assert numbers.z == pytest.approx(single.z)
 
-    def test_chance_is_called_chance(self):
-        """Of many samples drawn at break-even odds about one in twenty, not more, is called an edge."""
+    @pytest.mark.parametrize("price", ["0.62", "0.90", "0.97"])
+    def test_error_rates_are_exact(self, price):
+        """At the size it asks for, the verdict calls chance an edge in at most one history of twenty, and
+        finds two points either way in at least four of five: summed over every possible number of wins."""
+        even = break_even(trade(True, price))
+        n = required_markets(even)
+        low, high = _called_edges(price, n)
+
+        def called(chance):
+            return sum(_pmf(wins, n, chance) for wins in (*range(low + 1), *range(high, n + 1)))
+
+        assert called(even) <= 0.05
+        assert called(even + 0.02) >= 0.80
+        assert called(even - 0.02) >= 0.80
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize(("edge", "fewest", "most"), [(0.0, 0, 22), (0.02, 141, 200), (-0.02, 141, 200)])
+    def test_simulated_histories(self, edge, fewest, most):
+        """Of 200 histories at mixed prices one in twenty is called an edge where there is none, and four of
+        five where it is two points. The bounds are those that luck crosses once in a thousand times."""
         rng = random.Random(7)
         prices = ["0.62", "0.75", "0.88", "0.95"]
+        evens = {price: break_even(trade(True, price)) for price in prices}
+        n = required_markets(fmean(evens.values()))
         called = 0
-        for _ in range(60):
+        for _ in range(200):
             rows = []
-            for number in range(3600):
+            for number in range(n):
                 price = prices[number % 4]
-                even = float(price) + 0.07 * float(price) * (1 - float(price))
-                rows.append(_changed(FAIR[price, rng.random() < even], condition_id=str(number)))
-            called += not statistics(rows).verdict.startswith("Not")
-        assert called <= 8
+                won = rng.random() < evens[price] + edge
+                rows.append(_changed(FAIR[price, won], condition_id=str(number)))
+            verdict = statistics(rows).verdict
+            called += verdict.startswith("A profit" if edge > 0 else "A loss" if edge < 0 else "A ")
+        assert fewest <= called <= most
+
+
+def _called_edges(price, n):
+    """The most wins that are called a loss, and the fewest that are called a profit."""
+
+    def called(wins):
+        return not statistics(sample(wins, n - wins, price)).verdict.startswith("Not")
+
+    middle = round(n * break_even(trade(True, price)))
+    assert called(0)
+    assert not called(middle)
+    low = bisect_left(range(middle), True, key=lambda wins: not called(wins)) - 1
+    high = middle + bisect_left(range(middle, n + 1), True, key=called)
+    return low, high
+
+
+def _pmf(wins, n, chance):
+    choose = lgamma(n + 1) - lgamma(wins + 1) - lgamma(n - wins + 1)
+    return exp(choose + wins * log(chance) + (n - wins) * log(1 - chance))
 
 
 def _changed(row, **changes):
