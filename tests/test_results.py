@@ -1,0 +1,103 @@
+"""One truth: whoever is asked for the results of a run, the venue's own books included, says the same."""
+
+import json
+import re
+import subprocess
+import sys
+from decimal import Decimal
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from bot_process import ROOT, BotProcess
+from test_whole_bot import BUYS, TRADED
+
+from execution.ledger import LedgerReader, ledger_path
+from models import Frozen, TradeOutcome
+from venue.ledger import Ledger as VenueLedger
+
+MARKETS = 2
+STARTED_WITH = 1_000_000_000
+"""Micro pUSD that a practice account is opened with."""
+MICRO = Decimal("0.000001")
+
+
+class Told(Frozen, frozen=True):
+    """What somebody says of a run: trades, fees and result, pUSD."""
+
+    n: int
+    fees: Decimal
+    pnl: Decimal
+
+
+class Words(HTMLParser):
+    """The text of a page, its white space folded."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.text = ""
+        self.feed(html)
+        self.text = re.sub(r"\s+", " ", self.text)
+
+    def handle_data(self, data: str) -> None:
+        self.text += f" {data}"
+
+
+def by_the_venue(state: Path, address: str) -> Told:
+    """From the practice account alone: what was taken, charged and paid out."""
+    ledger = VenueLedger(state / "venue")
+    try:
+        trades = [trade for trade in ledger.trades_of(address) if trade.status != "FAILED"]
+        paid = sum(payout.amount for payout in ledger.payouts_of(address))
+        account = ledger.account(address)
+    finally:
+        ledger.close()
+    fees, spent = sum(trade.fee for trade in trades), sum(trade.usd for trade in trades)
+    assert account is not None
+    assert account.balance == STARTED_WITH + paid - spent - fees
+    return Told(len({trade.order_id for trade in trades}), fees * MICRO, (paid - spent - fees) * MICRO)
+
+
+def view(state: Path, *flags: str) -> str:
+    """What `view_paper_trades.py` prints on a wide screen."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / "view_paper_trades.py"), "--state", str(state), *flags],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"COLUMNS": "200"},
+    ).stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60 * (MARKETS + 4))
+def test_everybody_tells_the_same(tmp_path):
+    """Ledger, view, JSON, HTML, export, closing screen and practice account agree on n, fees and P&L."""
+    with BotProcess(tmp_path, *TRADED, "--markets", str(MARKETS), settings=BUYS) as bot:
+        assert bot.wait(60 * (MARKETS + 3)) == 0, bot.output
+    state = tmp_path / "state"
+    with LedgerReader(ledger_path(state, "recorded")) as ledger:
+        trades, run, left = ledger.trades(), ledger.last_run(), ledger.positions()
+        fees, pnl = sum((trade.fee for trade in trades), Decimal(0)), ledger.settled_pnl()
+    assert trades
+    assert (left, run.cash_drift) == ([], 0)
+    told = Told(len(trades), fees, pnl)
+
+    assert by_the_venue(state / "recorded", run.session) == told
+
+    shown = json.loads(view(state, "--json"), parse_float=Decimal)
+    assert Told(shown["n"], Decimal(shown["fees"]), Decimal(shown["pnl"])) == told
+    assert shown["performance"]["equity"] == 1000 + pnl == shown["cash"]["venue_cash"]
+
+    wins = sum(trade.outcome is TradeOutcome.WIN for trade in trades)
+    count = f"{told.n} settled ({wins} won, {told.n - wins} lost), 0 pending"
+    money = f"fees {fees:.4f}, paid out {sum(trade.payout for trade in trades):.2f}, P&L {pnl:+.3f} pUSD"
+    view(state, "--html", str(tmp_path / "report.html"))
+    page = Words((tmp_path / "report.html").read_text()).text
+    for text in (view(state), page, bot.output):
+        assert count in text
+        assert money in text
+
+    exported = json.loads((tmp_path / "paper_trades.json").read_text())
+    assert [row["outcome"] for row in exported] == [trade.outcome for trade in trades]
+    assert [Decimal(str(row["size_usd"])) for row in exported] == [trade.cost for trade in trades]
