@@ -214,7 +214,8 @@ class Lane:
         arguments = ["--source", flags.venue.value, "--speed", str(speed), "--state", str(state)]
         for name, value in (("--start-at", start_at), ("--seed", flags.seed), ("--first", flags.first)):
             arguments += [] if value is None else [name, str(value)]
-        return arguments
+        # As at the real venue, winners of the live path are not paid by the resolution itself.
+        return [*arguments, "--redeem", "manual"] if self.live_path else arguments
 
     def _shadow_arguments(self) -> list[str]:
         urls, settings = polymarket_urls(self.settings), self.settings

@@ -137,6 +137,10 @@ class ConsoleReporter:
             if line.decision is not None and line.settled is None:
                 self._print(line.text())
 
+    def tell(self, words: str) -> None:
+        """Say something about the bot itself."""
+        self._print(Text(words, style="dim"))
+
     def handle(self, event: Event) -> None:
         """Show one event."""
         match event:

@@ -97,25 +97,24 @@ class GrafanaMetricsExporter:
 
     # --- called on the node's loop ---------------------------------------------------------------
 
-    def start(self) -> None:
+    def start(self) -> str:
         try:
             self._server = make_server(
                 self._params.host, self._params.port, self._answer, _Server, _QuietHandler
             )
         except OSError as error:
             where = f"{self._params.host}:{self._params.port}"
-            logger.warning(
+            return (
                 f"no metrics: {where} cannot be listened on ({error.strerror});"
                 " set GRAFANA_PORT to another one, or start with --no-grafana"
             )
-            return
         self._threads = [
             threading.Thread(target=self._read_on, name="metrics-ledger", daemon=True),
             threading.Thread(target=self._serve, args=(self._server,), name="metrics", daemon=True),
         ]
         for thread in self._threads:
             thread.start()
-        logger.info(f"metrics at {self.url}/metrics, health at {self.url}/health")
+        return f"metrics at {self.url}/metrics, health at {self.url}/health"
 
     def handle(self, event: Event) -> None:
         self._counting.count(event, self._now_ns())

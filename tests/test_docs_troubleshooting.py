@@ -11,7 +11,7 @@ from venue.faults import CATALOG, UNAVAILABLE
 
 PAGE = (ROOT / "docs/troubleshooting.md").read_text()
 HEADINGS = " | ".join(re.findall(r"^## (.+)$", PAGE, re.MULTILINE)).lower()
-ROWS = (ROOT / "tests/patches/test_outcomes.py").read_text()
+ROWS = (ROOT / "tests/patches/test_order_outcomes.py").read_text()
 SAID = sorted(
     set(
         re.findall(

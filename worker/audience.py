@@ -14,7 +14,9 @@ from worker.plan import WorkerPlan
 class Watcher(Protocol):
     """Somebody who watches. Every call comes on the node's loop and returns at once, whatever is wrong."""
 
-    def start(self) -> None: ...
+    def start(self) -> str | None:
+        """Begin to watch; what the operator should know of it, if anything."""
+        ...
 
     def handle(self, event: Event) -> None:
         """Something happened."""
@@ -48,9 +50,10 @@ class Audience:
         self._watchers = watchers
 
     def start(self) -> None:
-        self.reporter.start()
         for watcher in self._watchers:
-            watcher.start()
+            if (words := watcher.start()) is not None:
+                self.reporter.tell(words)
+        self.reporter.start()
 
     def close(self) -> None:
         self.reporter.close()

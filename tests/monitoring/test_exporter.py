@@ -251,6 +251,7 @@ def test_a_taken_port_costs_the_metrics_only(tmp_path):
         exporter.beat(ALIVE)
         exporter.handle(Decided(decision=refusal(reason=Reason.NO_ASK), final=True))
         assert exporter.url is None
+        assert "set GRAFANA_PORT to another one" in exporter.start()
 
 
 PULSES = {
