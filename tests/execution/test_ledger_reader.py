@@ -208,6 +208,75 @@ def test_balance_and_its_peak(ledger, reader, path):
         assert reader.balances() == (Decimal("999.10614"), Decimal("1000.10307"))
 
 
+class TestPositions:
+    """What waits for its verdict, at what the market thinks of it."""
+
+    def test_marked_at_the_chance_of_its_side(self, ledger, reader):
+        """Up is worth shares × p, Down shares × (1 − p); the newest mark counts."""
+        buy(ledger, 1, shares="1.1", price="0.9", fee="0.00693")
+        buy(ledger, 2, outcome=Outcome.DOWN, shares="1.25", price="0.8", fee="0.014")
+        for number, p in ((1, "0.5"), (2, "0.3"), (1, "0.97")):
+            ledger.record_mark(market(number).slug, 850.0, Decimal(p))
+
+        up, down = reader.positions()
+
+        assert (up.chance, up.value, up.unrealised) == (
+            Decimal("0.97"),
+            Decimal("1.067"),
+            Decimal("1.067") - Decimal("0.99") - Decimal("0.00693"),
+        )
+        assert (down.chance, down.value) == (Decimal("0.7"), Decimal("0.875"))
+        assert up.mark.second == 850.0
+
+    def test_a_mark_is_in_no_result(self, ledger, reader):
+        """P&L, cash, balance and limits are the same whatever the market thinks."""
+
+        def results():
+            return reader.settled_pnl(), reader.cash_flow(), reader.balances(), reader.risk_figures(0)
+
+        buy(ledger)
+        before = results()
+        ledger.record_mark(market().slug, 850.0, Decimal("0.01"))
+
+        assert results() == before
+
+    def test_no_price_no_value(self, ledger, reader):
+        """A position that was never marked has no value, rather than a guess."""
+        buy(ledger)
+
+        (position,) = reader.positions()
+
+        assert (position.mark, position.value, position.unrealised) == (None, None, None)
+
+    def test_the_verdict_ends_it(self, ledger, reader):
+        """A settled trade is a result, a failed one nothing: neither is a position."""
+        for number in (1, 2, 3):
+            buy(ledger, number)
+        ledger.record_settlement(settlement(1))
+        ledger.record_fill_status("t2-1", FillStatus.FAILED)
+
+        assert [position.trade.slug for position in reader.positions()] == [market(3).slug]
+
+    def test_survives_a_restart(self, ledger, path):
+        """Marks and the reason of a delay are there for the next process."""
+        buy(ledger)
+        ledger.record_mark(market().slug, 899.0, Decimal("0.995"))
+        ledger.record_delay(market().slug, "the resolution is disputed")
+        ledger.close()
+
+        with open_ledger(path), LedgerReader(path) as reader:
+            (position,) = reader.positions()
+        assert (position.chance, position.delay) == (Decimal("0.995"), "the resolution is disputed")
+
+    def test_end_of_the_market_on_the_machine_s_clock(self, ledger, reader):
+        """Decided at second 790.5 on a clock 15 times as fast: it ends 7.3 seconds later."""
+        buy(ledger)
+
+        (trade,) = reader.trades()
+
+        assert trade.end_ns - (NOON_NS + 1) == pytest.approx(109.5 / 15 * 1e9, abs=1e3)
+
+
 class TestRiskFigures:
     def test_unknown_order_counts_at_its_worst(self, ledger, reader):
         """An unknown $1 order costs a dollar and the highest fee there is on a dollar: 7 %."""

@@ -1,6 +1,7 @@
 """The verbs: what each keeps, what it refuses, and what it takes for no news."""
 
 import sqlite3
+from contextlib import closing
 from decimal import Decimal
 
 import pytest
@@ -304,6 +305,47 @@ class TestSettlement:
         """A finer tick near the end of a market is ordinary."""
         ledger.record_market(market())
         ledger.record_market(market(tick=Decimal("0.001")))
+
+
+class TestMarksAndDelays:
+    @pytest.mark.parametrize("p", ["1.01", "-0.1", "NaN"])
+    def test_no_chance(self, ledger, p):
+        """A price that is no chance is refused."""
+        ledger.record_market(market())
+        with pytest.raises(Fatal, match="cannot be written"):
+            ledger.record_mark(market().slug, 800.0, Decimal(p))
+
+    def test_a_delay_is_written_when_it_is_news(self, ledger, path):
+        """The same reason again is no news; another one, and the first one after it, are."""
+        ledger.record_market(market())
+        said = [ledger.record_delay(market().slug, why) for why in ("open", "open", "disputed", "open")]
+
+        assert said == [True, False, True, True]
+
+    def test_nothing_is_rewritten(self, ledger, path):
+        """Marks and delays are append-only."""
+        buy(ledger)
+        ledger.record_mark(market().slug, 800.0, Decimal("0.9"))
+        ledger.record_delay(market().slug, "disputed")
+        for statement in ("UPDATE marks SET p = '1'", "DELETE FROM marks", "DELETE FROM delays"):
+            connection = sqlite3.connect(path)
+            with closing(connection), pytest.raises(sqlite3.IntegrityError, match="append-only"):
+                connection.execute(statement)
+
+
+class TestHalts:
+    def test_a_halt_is_one_until_it_is_lifted(self, ledger):
+        """A halt that stands is not written again by the next process; what does not stand is not lifted."""
+        said = [
+            ledger.record_resume("nothing"),
+            ledger.record_halt("three refusals"),
+            ledger.record_halt("three refusals (since noon)"),
+            ledger.record_resume("three refusals"),
+            ledger.record_resume("three refusals"),
+            ledger.record_halt("another"),
+        ]
+
+        assert said == [False, True, False, True, False, True]
 
 
 class TestCash:
