@@ -17,7 +17,7 @@ import httpx
 from rich.console import Console
 
 from config import ROOT, Settings, load_settings, open_to_others
-from control.arming import arm
+from control.arming import arm, require_doctor
 from control.embedded import FoundStore, find_store, running_endpoint
 from control.locks import hold_state, hold_wallet
 from control.store import Endpoint, ModeStore
@@ -141,11 +141,9 @@ def _arm(run: Run, store: FoundStore, console: Console, stack: ExitStack) -> Non
     ask = asker(console)
     report = examine(run, store, typist=ask is not None)
     show(report.findings, console)
-    if report.failures or report.wallet is None:
-        raise Fatal(
-            f"--live is not armed: the doctor found {report.failures} that fail",
-            "Mend them, then look again with --doctor; nothing was traded",
-        )
+    require_doctor(report.failures)
+    if report.wallet is None:
+        raise Fatal("--live is not armed: no wallet was found", "Look with --doctor; nothing was traded")
     stack.enter_context(hold_wallet(report.wallet.funder))
     console.print(stakes(run, report.wallet.funder, report.balance))
     console.print(f"{arm(run.settings.live_trading_confirm, ask)}.")

@@ -54,6 +54,8 @@ def _mode(run: Run, lane: Lane) -> str:
         return "[bold yellow]LIVE REHEARSAL[/] (the whole live path, armed, with practice money)"
     if run.live is not None:
         return f"[bold green]SIMULATION[/] (armed for live, but {escape(run.verdict().why)})"
+    if (verdict := run.verdict()).refuses:
+        return f"[bold green]SIMULATION[/] (no real money; {escape(verdict.why)})"
     return "[bold green]SIMULATION[/] (no real money; the same code as live, on a practice venue)"
 
 

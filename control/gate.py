@@ -16,11 +16,15 @@ WITHOUT_LIVE = "started without --live"
 
 
 class Verdict(Frozen, frozen=True):
-    """The mode to act in; `allows_orders` is False while no new position may be opened in it."""
+    """The mode to act in; `allows_orders` is False while no new position may be opened in it.
+
+    `refuses` says that somebody asked for live, and this bot may not.
+    """
 
     mode: Mode
     allows_orders: bool
     why: str
+    refuses: bool = False
 
 
 def decide_mode(
@@ -47,7 +51,7 @@ def decide_mode(
         why = WITHOUT_LIVE if not live_flag else "not armed"
         if reading.says is Says.LIVE:
             why = f"the mode store says live, refused: this bot was {why}"
-        return Verdict(Mode.SIMULATION, True, why)
+        return Verdict(Mode.SIMULATION, True, why, refuses=reading.says is Says.LIVE)
     held = last is not None and last.is_simulation
     match reading.says:
         case Says.LIVE if held and last is not None and last.store != store:

@@ -71,6 +71,7 @@ def test_who_may_not_be_live_refuses_it_and_says_so(flag, armed, redis_server, t
     redis_server.set("0")
     verdict = keeper(redis_server, tmp_path, flag=flag, armed=armed).verdict()
     assert verdict.mode is Mode.SIMULATION
+    assert verdict.refuses
     assert "refused" in verdict.why
     assert ("--live" if not flag else "not armed") in verdict.why
     assert not (tmp_path / MODE_MEMORY).exists()

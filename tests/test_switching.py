@@ -1,0 +1,151 @@
+"""Switching a running bot: real processes, the practice venue, a real Redis that is switched and killed."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from bot_process import ROOT, BotProcess
+
+sys.path += [str(Path(__file__).parent / "control")]
+
+from redis_servers import RedisServer
+
+from execution.ledger import LedgerReader, ledger_path
+from execution.ledger.rows import DecisionRow
+
+REHEARSAL = ("--test-mode", "--live", "--venue", "synthetic", "--first", "6", "--start-at", "300")
+"""From half a minute before the window of a generated market whose favourite is offered all through it."""
+LIVE_BOOK, PAPER_BOOK = "rehearsal-synthetic", "synthetic"
+BUYS = {
+    "REQUIRE_SIGNAL_AGREEMENT": "false",
+    "FUSION_MIN_SCORE": "0",
+    "MAX_SLIPPAGE": "0.20",
+    "LIVE_TRADING_CONFIRM": "yes",
+    "GRAFANA_PORT": "0",
+}
+"""Armed, and buying whatever the signals say."""
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path)
+    yield server
+    server.stop()
+
+
+def control(bot: BotProcess, redis: RedisServer, *words: str) -> str:
+    """Run redis_control.py as the operator of this bot; returns its screen."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "redis_control.py"), *words],
+        env={**os.environ, **settings(redis), "STATE_DIR": str(bot.folder / "state")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def settings(redis: RedisServer) -> dict[str, str]:
+    return {**BUYS, "REDIS_PORT": str(redis.endpoint.port), "REDIS_DB": "0"}
+
+
+def decisions(bot: BotProcess, book: str) -> list[DecisionRow]:
+    path = ledger_path(bot.folder / "state", book)
+    if not path.exists():
+        return []
+    with LedgerReader(path) as reader:
+        return reader.decisions()
+
+
+def bought(bot: BotProcess, book: str) -> int:
+    """Markets in which there ever was an order."""
+    path = ledger_path(bot.folder / "state", book)
+    if not path.exists():
+        return 0
+    with LedgerReader(path) as reader:
+        return len(reader.traded_slugs())
+
+
+def eventually(bot: BotProcess, holds: Callable[[], object], what: str, seconds: float) -> None:
+    """Wait for a condition while the screen is read."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"{what}: not in {seconds:g} s\n{bot.output}"
+        assert bot.process.poll() is None, bot.output
+        bot._read(time.monotonic() + 0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_running_bot_is_switched_to_and_fro(tmp_path: Path, redis: RedisServer) -> None:
+    """To simulation at once, on paper from the next market on, live at a boundary, none without a store."""
+    with BotProcess(tmp_path, *REHEARSAL, settings=settings(redis)) as bot:
+        bot.wait_for("LIVE REHEARSAL", 60)
+        eventually(bot, lambda: ledger_path(tmp_path / "state", LIVE_BOOK).exists(), "a live worker", 20)
+        live_worker = bot.children()["worker"]
+
+        # Before the window of a market that would be bought: its decisions are refused by the mode.
+        assert "opens no live position from now on" in control(bot, redis, "sim")
+        bot.wait_for("^MODE SIMULATION: the mode store says simulation", 20)
+        eventually(bot, lambda: decisions(bot, LIVE_BOOK), "a decision on the live lane", 60)
+        assert {row.reason for row in decisions(bot, LIVE_BOOK)} == {"mode"}
+        assert bot.children()["worker"] == live_worker, "it stays in its market"
+
+        # From the next market on a paper worker.
+        eventually(
+            bot, lambda: bot.children().get("worker", live_worker) != live_worker, "another worker", 60
+        )
+        paper_worker = bot.children()["worker"]
+        eventually(bot, lambda: ledger_path(tmp_path / "state", PAPER_BOOK).exists(), "a paper book", 30)
+        assert "at its next market" in control(bot, redis, "live", "--yes")
+        eventually(bot, lambda: bought(bot, PAPER_BOOK), "an order on paper", 90)
+        assert bot.children()["worker"] == paper_worker, "the switch waits for the boundary"
+        assert bought(bot, LIVE_BOOK) == 0
+        switched_off = len(decisions(bot, LIVE_BOOK))
+
+        # Live again with the next worker; then the store dies before its window.
+        eventually(
+            bot, lambda: bot.children().get("worker", paper_worker) != paper_worker, "another worker", 60
+        )
+        redis.stop()
+        eventually(
+            bot, lambda: len(decisions(bot, LIVE_BOOK)) > switched_off, "a decision without a store", 90
+        )
+        lost = decisions(bot, LIVE_BOOK)[switched_off:]
+        assert {row.reason for row in lost} == {"mode"}
+        assert all("mode store lost, no new position until it is back" in row.detail for row in lost)
+        assert bought(bot, LIVE_BOOK) == 0
+
+        # It comes back empty: the last word was live.
+        back = RedisServer(tmp_path, port=redis.endpoint.port)
+        try:
+            eventually(bot, lambda: decisions(bot, LIVE_BOOK)[-1].reason != "mode", "a decision", 120)
+            assert bot.interrupt() < 5
+        finally:
+            back.stop()
+    assert "Traceback" not in bot.output
+    assert "starting it again" not in bot.output, "each worker ended by plan"
+
+
+@pytest.mark.slow
+def test_a_bot_without_live_refuses_and_says_so(tmp_path: Path, redis: RedisServer) -> None:
+    """A simulation that finds `live`, or is told it while it runs, names the refusal and trades on paper."""
+    refusal = "the mode store says live, refused: this bot was started without --live"
+    redis.set("0")
+    with BotProcess(
+        tmp_path, "--test-mode", "--first", "3", "--start-at", "700", settings=settings(redis)
+    ) as bot:
+        bot.wait_for(f"SIMULATION .*{refusal}", 30)
+        eventually(bot, lambda: "worker" in bot.children(), "a worker", 20)
+        bot.wait_for("(BUY|skip)", 60)
+        control(bot, redis, "sim")
+        bot.wait_for("^MODE SIMULATION: started without --live", 20)
+        control(bot, redis, "live", "--yes")
+        bot.wait_for(f"^MODE SIMULATION: {refusal}", 20)
+        assert bot.interrupt() < 5
+    assert "Traceback" not in bot.output
+    assert not ledger_path(tmp_path / "state", "live").exists()
