@@ -33,7 +33,9 @@ from execution.ledger import (
     Position,
     RunRow,
     TradeRow,
+    Venue,
     WeightRow,
+    book_name,
     ledger_path,
 )
 from models import Frozen, TradeOutcome
@@ -102,7 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(error, file=sys.stderr)
             return error.exit_code
     if options.live and options.venue not in (None, "polymarket"):
-        _parser().error(f"--live is real money on polymarket, not on {options.venue}")
+        book = book_name(live_path=True, venue=Venue(options.venue.removeprefix("rehearsal-")))
+        _parser().error(f"--live is real money on polymarket; the rehearsal of it is --venue {book}")
     if options.watch:
         # Here, because the table needs none of it.
         from monitoring.watch import watch
@@ -134,7 +137,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description="The paper trades, or with --live the real ones, and their statistics.",
-        epilog="Exit code: 0 shown, 1 no ledger or not readable, 2 bad usage.",
+        epilog=(
+            "A report of this month: python view_paper_trades.py --since 2026-11-01 --html report.html\n"
+            "For a program:          python view_paper_trades.py --live --json\n"
+            "Exit code: 0 shown, 1 no ledger or not readable, 2 bad usage."
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     parser.add_argument(
@@ -163,18 +171,26 @@ def _nothing_yet(book: str | None, state: Path) -> str:
         return f"No live trades in {state} yet. Live trading starts with: python runner.py --live"
     where = f" on {book}" if book else ""
     flags = f" --venue {book}" if book else ""
+    if book in REHEARSAL_BOOKS:
+        flags = f" --live --venue {book.removeprefix('rehearsal-')}"
     return f"No paper trades{where} in {state} yet. Make some with: python runner.py --test-mode{flags}"
 
 
 def newest_book(state: Path) -> str | None:
-    """The paper book whose last run began last; one without a run counts as oldest."""
+    """The book without real money whose last run began last; one without a run counts as oldest.
+
+    One that cannot be read is as new as its file, so that it is found out by whoever wants to see it.
+    """
     started: dict[str, int] = {}
     for book in (*PAPER_BOOKS, *REHEARSAL_BOOKS):
         path = ledger_path(state, book)
         if path.is_file():
-            with LedgerReader(path) as reader:
-                run = reader.last_run()
-            started[book] = run.started_ns if run else 0
+            try:
+                with LedgerReader(path) as reader:
+                    run = reader.last_run()
+                started[book] = run.started_ns if run else 0
+            except Fatal:
+                started[book] = path.stat().st_mtime_ns
     return max(started, key=lambda book: started[book], default=None)
 
 
@@ -227,6 +243,8 @@ def write_html(results: Results, path: Path) -> None:
         performance=results.performance,
         funnel=results.funnel,
         account=_account_lines(results),
+        positions=results.positions,
+        weights=results.weights,
     )
     write(report, path)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from errors import Fatal
-from execution.ledger import TradeRow
+from execution.ledger import Position, TradeRow, WeightRow
 from models import Frozen
 from monitoring.funnel import Funnel
 from monitoring.performance_tracker import Performance
@@ -17,9 +17,11 @@ from monitoring.report.sections import (
     equity_section,
     funnel_section,
     groups_section,
+    open_section,
     result_section,
     source_section,
     trades_section,
+    weights_section,
 )
 from monitoring.report.style import STYLE
 
@@ -38,6 +40,8 @@ class Report(Frozen, frozen=True):
         When the ledger was read, aware.
     account : Sequence[tuple[str, str]]
         (name, text) lines on cash and unfinished business.
+    positions, weights : Sequence[Position], Sequence[WeightRow]
+        What waits for its verdict, and every change of a signal's weight, oldest first.
     """
 
     title: str
@@ -47,6 +51,8 @@ class Report(Frozen, frozen=True):
     performance: Performance
     funnel: Funnel
     account: Sequence[tuple[str, str]]
+    positions: Sequence[Position] = ()
+    weights: Sequence[WeightRow] = ()
 
 
 def render(report: Report) -> str:
@@ -73,10 +79,12 @@ def render(report: Report) -> str:
         tag(
             "main",
             result_section(report.performance, list(report.account)),
+            open_section(report.positions, report.generated),
             equity_section(report.performance),
             calibration_section(report.trades),
             groups_section(report.performance),
             source_section(report.performance.by_source),
+            weights_section(report.weights),
             funnel_section(report.funnel),
             trades_section(report.trades),
         ),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from execution.ledger import TradeRow
+from execution.ledger import Position, TradeRow, WeightRow
 from monitoring.funnel import Funnel
 from monitoring.performance_tracker import Group, Performance, SourceResult
 from monitoring.report.calibration import CalibrationBin, by_model, by_price
@@ -12,6 +12,7 @@ from monitoring.report.plots import Interval, calibration_plot, equity_plot, int
 from monitoring.report.words import (
     Lines,
     decisions_line,
+    duration,
     funnel_rows,
     performance_lines,
     spoken,
@@ -36,6 +37,43 @@ def result_section(found: Performance, account: Lines) -> Markup:
             "dl", *(tag(kind, text) for line in every for kind, text in zip(("dt", "dd"), line, strict=True))
         ),
     )
+
+
+def open_section(positions: Sequence[Position], now: datetime) -> Markup:
+    """What waits for its verdict, at the market's own chance: no result; nothing if nothing waits."""
+    if not positions:
+        return join(())
+    rows = [
+        (
+            *(found.trade.slug, found.trade.side.value, f"{found.trade.shares.normalize():f}"),
+            f"{found.trade.cost + found.trade.fee:.4f}",
+            *(DASH if value is None else value for value in _marked(found)),
+            "PENDING",
+            _waiting(found, now),
+        )
+        for found in positions
+    ]
+    headings = ("market", "side", "shares", "paid", "market's chance", "worth", "so far", "outcome", "waits")
+    return _section(
+        "Open positions",
+        tag(
+            "p", "What they are worth by the market's last price is a guess, and in no number below or above."
+        ),
+        table(headings, rows, caption="Trades without an official outcome", words=(0, 1, 7, 8)),
+    )
+
+
+def _marked(found: Position) -> tuple[str | None, str | None, str | None]:
+    if found.value is None:
+        return None, None, None
+    return f"{found.chance:.1%}", f"{found.value:.4f}", f"{found.unrealised:+.4f}"
+
+
+def _waiting(found: Position, now: datetime) -> str:
+    waited = now.timestamp() - found.trade.end_ns / 1e9
+    if waited <= 0:
+        return "its market runs"
+    return f"{duration(waited)}{': ' if found.delay else ''}{found.delay}"
 
 
 def equity_section(found: Performance) -> Markup:
@@ -212,6 +250,36 @@ def source_section(sources: Sequence[SourceResult]) -> Markup:
             trades,
             caption="Trades that went the way of the vote, and against it",
             words=(0, len(STATISTICS_HEADINGS)),
+        ),
+    )
+
+
+def weights_section(weights: Sequence[WeightRow]) -> Markup:
+    """Every step that learning moved a signal's weight by, newest first; nothing while it has moved none."""
+    if not weights:
+        return join(())
+    rows = [
+        (
+            f"{datetime.fromtimestamp(row.ts_ns // 10**9, UTC):%Y-%m-%d %H:%M}",
+            row.source,
+            str(row.markets),
+            f"{row.before:.4f}",
+            f"{row.after:.4f}",
+            f"{row.after - row.before:+.4f}",
+        )
+        for row in reversed(weights[-NEWEST:])
+    ]
+    return _section(
+        "Weights",
+        tag(
+            "details",
+            tag("summary", "Show what was learnt, step by step"),
+            table(
+                ("time, UTC", "signal", "from markets", "before", "after", "change"),
+                rows,
+                caption="Changes of the signals' weights, newest first",
+                words=(0, 1),
+            ),
         ),
     )
 

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import subprocess
 from datetime import UTC, datetime
 from decimal import Decimal
 from html.parser import HTMLParser
@@ -10,9 +9,10 @@ from itertools import pairwise
 
 import msgspec
 import pytest
+from devtools import Browser
 from hypothesis import given
 from hypothesis import strategies as st
-from ledger_builders import buy, open_ledger, refusal, settlement
+from ledger_builders import NOON_NS, buy, market, open_ledger, refusal, settlement
 
 from errors import Fatal
 from execution.ledger import FillStatus
@@ -71,6 +71,8 @@ def report_of(path, **changes):
             performance=performance(trades, reader.votes(), starting=Decimal(1000)),
             funnel=funnel(reader.trails()),
             account=[("Cash", "999 pUSD")],
+            positions=reader.positions(),
+            weights=reader.weights(),
         )
     return msgspec.structs.replace(report, **changes)
 
@@ -84,7 +86,10 @@ def ledger_path(tmp_path):
             ledger.record_fill_status(f"t{number}-1", FillStatus.CONFIRMED)
         for number in range(1, 6):
             winner = Outcome.UP if number in (2, 3) else Outcome.DOWN
-            ledger.record_settlement(settlement(number, winner, 10**18 + number * 10**12))
+            ledger.record_settlement(settlement(number, winner, NOON_NS + number * 10**12))
+        ledger.record_mark(market(6).slug, 899.0, Decimal("0.97"))
+        ledger.record_delay(market(6).slug, "the resolution is disputed")
+        ledger.record_weights(5, {"TickVelocity": 0.25}, {"TickVelocity": 0.262})
         ledger.record_decision(refusal(7, Reason.DISAGREEMENT))
     return path
 
@@ -102,6 +107,27 @@ def test_everything_is_there(ledger_path):
         *("Drawdown", "Profit factor", "Sharpe", "0.90 to 0.96"),
     ):
         assert words in page.text, words
+
+
+def test_open_positions_are_apart_from_the_results(ledger_path):
+    """What is pending has its mark, how long it waits and why; where nothing is, there is no section."""
+    report = report_of(ledger_path)
+    page = Page(render(report))
+    bare = Page(render(msgspec.structs.replace(report, positions=(), weights=())))
+
+    assert {"open-positions", "weights"} <= page.ids()
+    for words in (
+        "97.0%",
+        "1.0670",
+        "+0.0701",
+        "PENDING",
+        " days ",
+        " h: the resolution is disputed",
+        "+0.0120",
+    ):
+        assert words in page.text, words
+    assert {"open-positions", "weights"}.isdisjoint(bare.ids())
+    assert page.text.count("1.0670") == 1
 
 
 def test_no_win_rate_without_its_interval(ledger_path):
@@ -283,24 +309,47 @@ def test_tag_escapes_all_but_markup(text, value):
     assert isinstance(html, Markup)
 
 
+DRAWN = """
+[...document.querySelectorAll("svg")].map(svg => {
+  const frame = svg.getBoundingClientRect();
+  const inside = mark => { const box = mark.getBoundingClientRect();
+    return box.left >= frame.left && box.right <= frame.right
+      && box.top >= frame.top && box.bottom <= frame.bottom; };
+  const count = kind => [...svg.querySelectorAll(kind)].filter(inside).length;
+  return { id: svg.id, width: frame.width, height: frame.height, words: count("text"),
+    dots: count(".dot"), whiskers: count(".whisker"),
+    curve: svg.querySelector(".curve")?.getTotalLength() ?? 0 };
+})"""
+"""What Chromium has laid out: each plot's size, and its marks that lie inside of it."""
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
 def test_in_a_browser(ledger_path, tmp_path):
-    """Chromium draws every plot with a size, and its console stays empty."""
+    """Chromium draws every plot with all of its data inside, asks nobody, and has nothing to complain of."""
     target = tmp_path / "report.html"
     write(report_of(ledger_path), target)
-    done = subprocess.run(
-        [
-            *("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-            *("--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path}/profile"),
-            *("--enable-logging=stderr", "--v=0", "--dump-dom", target.as_uri()),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    with Browser(target.as_uri(), tmp_path / "profile") as browser:
+        drawn = {plot["id"]: plot for plot in browser.evaluate(DRAWN)}
+        overflow = browser.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        asked = [event["request"]["url"] for event in browser.events("Network.requestWillBeSent")]
+        said = [*browser.events("Log.entryAdded"), *browser.events("Runtime.consoleAPICalled")]
 
-    assert Page(done.stdout.removeprefix("<!DOCTYPE html>")).ids() >= PLOTS
-    assert "CONSOLE" not in done.stderr
+    assert (said, overflow) == ([], 0)
+    assert [url for url in asked if not url.startswith("data:")] == [target.as_uri()]
+    assert set(drawn) == PLOTS
+    for plot in drawn.values():
+        assert plot["width"] > 500
+        assert plot["height"] > 100
+        assert plot["words"] >= 4
+    marks = {name: (plot["dots"], plot["whiskers"]) for name, plot in drawn.items()}
+    assert marks == {
+        "plot-equity": (1, 0),
+        "plot-calibration-price": (1, 1),
+        "plot-calibration-model": (1, 1),
+        "plot-groups": (3, 3),
+        "plot-signals": (1, 1),
+    }
+    assert drawn["plot-equity"]["curve"] > 500
