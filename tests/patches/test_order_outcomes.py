@@ -218,6 +218,7 @@ async def test_three_refusals_in_a_row_halt_trading(rig, tmp_path):
             intent = await _intend(attempt, number, ask)
             await attempt.until(lambda i=intent: attempt.engine._states[i] is OrderState.REFUSED)
         assert "3 orders in a row were refused" in (attempt.engine.halted or "")
+        await attempt.engine.look_for_halt()  # by now the halt is on the disk
         assert (tmp_path / "HALTED").read_text().count("refused") >= 1
 
 
