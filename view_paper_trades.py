@@ -138,8 +138,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description="The paper trades, or with --live the real ones, and their statistics.",
         epilog=(
-            "A report of this month: python view_paper_trades.py --since 2026-11-01 --html report.html\n"
-            "For a program:          python view_paper_trades.py --live --json\n"
+            "A report since a day: python view_paper_trades.py --since 2026-11-01 --html report.html\n"
+            "For a program:        python view_paper_trades.py --live --json\n"
             "Exit code: 0 shown, 1 no ledger or not readable, 2 bad usage."
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -242,7 +242,7 @@ def write_html(results: Results, path: Path) -> None:
         trades=results.trades,
         performance=results.performance,
         funnel=results.funnel,
-        account=_account_lines(results),
+        account=[*_state_lines(results), *_business_lines(results)],
         positions=results.positions,
         weights=results.weights,
     )
@@ -313,6 +313,8 @@ def show(results: Results, console: Console) -> None:
     """Header, table, statistics and cash, fitted to the console's width."""
     console.print(Text(_title(results), style="bold"))
     console.print(_period(results))
+    for name, text in _state_lines(results):
+        console.print(Text(f"{name}: {text}", style="bold red"))
     if results.trades:
         console.print(_table(results, wide=console.width >= WIDE))
     grid = Table.grid(padding=(0, 2))
@@ -323,7 +325,8 @@ def show(results: Results, console: Console) -> None:
     for name, text in [
         *statistics_lines(found.total),
         *performance_lines(found),
-        *_account_lines(results),
+        *(("Pending", _pending(position)) for position in results.positions),
+        *_business_lines(results),
     ]:
         grid.add_row(name, text)
     console.print(grid)
@@ -413,8 +416,9 @@ def _pnl(trade: TradeRow, unrealised: Decimal | None) -> Text:
     return Text("" if unrealised is None else f"~{unrealised:+.3f}", style="dim")
 
 
-def _account_lines(results: Results) -> list[tuple[str, str]]:
-    lines = _state_lines(results)
+def _business_lines(results: Results) -> list[tuple[str, str]]:
+    """What is unfinished, what was learnt, and the cash."""
+    lines = []
     if results.stranded:
         lines.append(
             ("Stranded", f"{results.stranded} pending from practice sessions that are over: they stay so")
@@ -429,13 +433,16 @@ def _account_lines(results: Results) -> list[tuple[str, str]]:
     if results.claimable:
         owed = sum(results.claimable.values(), Decimal(0))
         lines.append(("To redeem", f"{owed:.2f} pUSD won in {_number(len(results.claimable), 'market')}"))
+    if results.weights:
+        changes = len({row.markets for row in results.weights})
+        lines.append(("Weights", f"changed {_number(changes, 'time')}: {_weights(results.weights)}"))
     if results.cash:
         lines.append(("Cash", _cash(results.cash, results.check)))
     return lines
 
 
 def _state_lines(results: Results) -> list[tuple[str, str]]:
-    """What stands in the way of the next order, and what waits for its verdict."""
+    """What stands in the way of the next order."""
     lines = []
     if results.halted:
         lines.append(("HALTED", f"{results.halted}. Go on with: python redis_control.py resume"))
@@ -444,10 +451,6 @@ def _state_lines(results: Results) -> list[tuple[str, str]]:
         lines.append(
             ("Mode", f"{mode.mode}, no new position since {_moment(mode.since_ns):%m-%d %H:%M}: {mode.why}")
         )
-    lines += [("Pending", _pending(position)) for position in results.positions]
-    if results.weights:
-        changes = len({row.ts_ns for row in results.weights})
-        lines.append(("Weights", f"changed {_number(changes, 'time')}: {_weights(results.weights)}"))
     return lines
 
 

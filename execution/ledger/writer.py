@@ -421,12 +421,13 @@ class Ledger:
 
     def record_weights(self, markets: int, before: Mapping[str, float], after: Mapping[str, float]) -> None:
         """Keep a change of the processors' weights, learnt from so many settled markets."""
+        now_ns = self._clock_ns()
         with self._write() as db:
             db.executemany(
                 "INSERT INTO weights (run_id, ts_ns, markets, source, before, after)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 [
-                    (self._run, self._clock_ns(), markets, source, before[source], weight)
+                    (self._run, now_ns, markets, source, before[source], weight)
                     for source, weight in after.items()
                 ],
             )

@@ -9,7 +9,7 @@ from monitoring.report.html import Markup, tag
 from monitoring.report.scales import Scale, padded, ticks, time_ticks
 
 WIDTH = 720
-LEFT, RIGHT, TOP, BOTTOM = 76, 16, 12, 44
+LEFT, RIGHT, TOP, BOTTOM = 76, 28, 12, 44
 COLUMNS = 600
 """Of an equity curve: more points than pixels show nothing more."""
 NS = 1e9
