@@ -8,6 +8,7 @@ from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
 
+import httpx
 import pytest
 from bot_process import ROOT, BotProcess
 from test_whole_bot import BUYS, TRADED
@@ -16,6 +17,7 @@ from execution.ledger import LedgerReader, ledger_path
 from models import Frozen, TradeOutcome
 from venue.ledger import Ledger as VenueLedger
 
+HTTP = httpx.Client(trust_env=False, verify=False)
 MARKETS = 2
 STARTED_WITH = 1_000_000_000
 """Micro pUSD that a practice account is opened with."""
@@ -101,3 +103,36 @@ def test_everybody_tells_the_same(tmp_path):
     exported = json.loads((tmp_path / "paper_trades.json").read_text())
     assert [row["outcome"] for row in exported] == [trade.outcome for trade in trades]
     assert [Decimal(str(row["size_usd"])) for row in exported] == [trade.cost for trade in trades]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_verdict_that_contradicts_itself_is_waited_for(tmp_path):
+    """Two words about a winner settle nothing: the bot says why, halts, and settles when it is one word."""
+    with BotProcess(tmp_path, *TRADED, "--markets", "1", settings=BUYS) as bot:
+        url = bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)", 20)[1]
+        HTTP.post(
+            f"{url}/practice/faults", json={"name": "clob_contradicts", "count": None}
+        ).raise_for_status()
+        bot.wait_for(r"filled", 90)
+        bot.wait_for(r"HALTED: btc-updown-15m-\d+ cannot be settled: the catalogue says", 60)
+        state = tmp_path / "state"
+        (position,) = json.loads(view(state, "--json"), parse_float=Decimal)["positions"]
+        text = view(state)
+        HTTP.delete(f"{url}/practice/faults").raise_for_status()
+        assert bot.wait(60) == 0, bot.output
+    assert "has no official outcome yet: the catalogue says" in bot.output
+    assert position["mark"]["second"] > 840
+    assert position["value"] == pytest.approx(position["shares"] * _chance(position))
+    assert f"worth {position['value']:.4f}" in text
+    assert "waiting for the official outcome for" in text
+    assert "the order API says" in text
+    assert "HALTED: btc-updown" in text
+    with LedgerReader(ledger_path(state, "recorded")) as ledger:
+        assert ledger.positions() == []
+        assert abs(ledger.last_cash_check().difference) <= 1e-5
+
+
+def _chance(position: dict) -> Decimal:
+    p = Decimal(position["mark"]["p"])
+    return p if position["side"] == "Up" else 1 - p
