@@ -66,6 +66,7 @@ def test_each_decision_has_six_votes_or_named_abstentions(tmp_path):
     assert all(name in shown for name in ("Book", "Tick", "Div", "Spike", "PCR", "F&G"))
 
 
+@pytest.mark.slow
 def test_dead_sources_cost_their_votes_only(tmp_path):
     """With every external source dead, decisions still come inside the window, and the absences are named."""
     with BotProcess(tmp_path, "--test-mode", "--venue", "synthetic", "--markets", "1") as bot:
