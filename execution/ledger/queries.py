@@ -129,6 +129,25 @@ def claimable(connection: sqlite3.Connection, session: str) -> dict[str, Decimal
     return owed
 
 
+def settled_results(connection: sqlite3.Connection, session: str) -> list[Decimal]:
+    """P&L of each settled market of the session, fees included, in the order of the verdicts.
+
+    Asked for before every order: it reads no more than that, so that years of trades cost it little.
+    """
+    found: dict[str, Decimal] = {}
+    for slug, shares, price, fee, won in rows(
+        connection,
+        "SELECT f.slug, f.shares, f.price, f.fee, f.outcome = s.outcome FROM fills f"
+        " JOIN settlements s USING (session, slug) WHERE f.session = ? AND f.status <> 'FAILED'"
+        " ORDER BY s.settled_ns, f.slug",
+        (session,),
+    ):
+        taken = Decimal(shares)
+        pnl = (taken if won else ZERO) - fill_cost(taken, Decimal(price)) - Decimal(fee)
+        found[slug] = found.get(slug, ZERO) + pnl
+    return list(found.values())
+
+
 def in_flight(connection: sqlite3.Connection, session: str) -> list[tuple[str, Decimal]]:
     """(slug, worst cost) of every order whose outcome is not known.
 

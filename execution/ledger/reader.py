@@ -231,18 +231,17 @@ class LedgerReader:
         """(balance, its highest so far): starting cash, drift and settled P&L, open trades at cost."""
         with self.snapshot():
             flow = self.cash_flow(session)
-            trades = queries.trades(self._connection, "AND i.session = ?", (self._session(session),))
+            results = queries.settled_results(self._connection, self._session(session))
         balance = peak = queries.ZERO if flow is None else flow.starting + flow.drift
-        for trade in sorted(trades, key=lambda trade: trade.settled_ns or 0):
-            balance += trade.pnl or queries.ZERO
+        for pnl in results:
+            balance += pnl
             peak = max(peak, balance)
         return balance, peak
 
     def settled_pnl(self, session: str | None = None) -> Decimal:
         """P&L of all settled trades of the session, fees included."""
         with self.snapshot():
-            trades = queries.trades(self._connection, "AND i.session = ?", (self._session(session),))
-        return sum((trade.pnl for trade in trades if trade.pnl is not None), queries.ZERO)
+            return sum(queries.settled_results(self._connection, self._session(session)), queries.ZERO)
 
     def claimable(self, session: str | None = None) -> dict[str, Decimal]:
         """Won and not yet redeemed, in pUSD by slug, oldest verdict first."""

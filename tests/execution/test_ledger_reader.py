@@ -3,6 +3,7 @@
 import tempfile
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -360,13 +361,14 @@ def test_sum_of_pnl_is_change_of_cash(trades):
                 buy(ledger, number, outcome=side, shares=str(shares), price=str(price), fee=str(fee))
                 if fails:
                     ledger.record_fill_status(f"t{number}-1", FillStatus.FAILED)
-                ledger.record_settlement(settlement(number, winner))
+                ledger.record_settlement(settlement(number, winner, NOON_NS + number))
             for slug, amount in reader.claimable().items():
                 ledger.record_redemption(slug, amount)
 
-            flow = reader.cash_flow()
+            flow, results = reader.cash_flow(), [trade.pnl for trade in reader.trades()]
 
-            assert flow.cash - flow.starting == sum(trade.pnl for trade in reader.trades())
+            assert flow.cash - flow.starting == sum(results) == reader.settled_pnl()
+            assert reader.balances() == (flow.cash, max(accumulate(results, initial=flow.starting)))
             assert flow.claimable == 0
             assert ledger.record_cash_check(flow.cash).difference == 0
 
