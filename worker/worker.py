@@ -22,6 +22,7 @@ from core.nautilus_core.events import (
     Filled,
     MarketRefused,
     ModeChanged,
+    OrderMoved,
     Pulse,
     Settled,
     SettlementLate,
@@ -46,7 +47,7 @@ from execution.risk_engine import get_risk_engine
 from execution.settle import Settler
 from execution.settlement import OutcomeSource, SettlementWatcher
 from execution.venue_answers import Standing
-from models import Decision, DecisionContext, Market, Settlement
+from models import Decision, DecisionContext, Market, OrderState, Settlement
 from paper_trading import export_paper_trades, paper_trades
 from worker.account import open_account
 from worker.audience import Audience
@@ -243,6 +244,18 @@ class Worker:
         self._thread.post(
             self._ledger.record_mode, self._verdict.mode, self._verdict.allows_orders, self._verdict.why
         )
+        if plan.live_path and not (self._verdict.mode is Mode.LIVE and self._verdict.allows_orders):
+            # Switched between the plan and the start: said now, not only by each decision.
+            self.publish(
+                ModeChanged(
+                    mode=self._verdict.mode,
+                    allows_orders=self._verdict.allows_orders,
+                    why=self._verdict.why,
+                )
+            )
+        # A process that died between the ledger and the export has left the export behind.
+        if await self._thread.call(self._reader.traded_slugs):
+            self._thread.post(self._export)
         await self._settler.pay_out_old()
         await self._learner.learn()
         for market in await self._thread.call(self._reader.pending_markets):
@@ -301,11 +314,13 @@ class Worker:
         """Why a fresh worker has to take over now, between two markets; None if it has not."""
         if self.engine.in_flight or second >= self.settings.trade_window_start - LEAVE_BEFORE:
             return None
-        if self._switching is not None and (market is None or market.slug != self._switching):
-            return f"the mode is now {self._verdict.mode}"
-        minutes = self.settings.restart_after_minutes
         # A market that the venue does not settle in time is waited for by the next worker as well.
         expecting = self._watcher is not None and self._watcher.expecting
+        switched = self._switching is not None and (market is None or market.slug != self._switching)
+        # Orders are withheld from the instant of the switch: what the live lane bought it settles itself.
+        if switched and not (self.plan.live_path and expecting):
+            return f"the mode is now {self._verdict.mode}"
+        minutes = self.settings.restart_after_minutes
         if time.monotonic() - self._started > minutes * 60 and not expecting:
             return f"fresh start after {minutes:g} minutes"
         return None
@@ -420,7 +435,9 @@ class Worker:
 
     def publish(self, event: Event) -> None:
         self.audience.handle(event)
-        if isinstance(event, Filled):
+        if isinstance(event, Filled) or (
+            isinstance(event, OrderMoved) and event.state is OrderState.REVERSED
+        ):
             self._thread.post(self._export)
 
     def _market_known(self, market: Market) -> None:
