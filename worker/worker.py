@@ -166,7 +166,10 @@ class Worker:
                 asset=settings.market_asset,
                 interval=settings.interval_seconds,
                 urls=self.plan.feeds,
-                cryptopanic_key=settings.cryptopanic_api_key.get_secret_value(),
+                # Practice worlds have no news, and the key is not for anybody else.
+                cryptopanic_key=settings.cryptopanic_api_key.get_secret_value()
+                if self.plan.venue is Venue.POLYMARKET
+                else "",
                 polybolt=PolyBoltCredentials(wallet.api_key, wallet.api_secret, wallet.passphrase)
                 if known
                 else None,
