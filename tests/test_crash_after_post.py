@@ -1,0 +1,100 @@
+"""The worker is killed around the POST of its order: whatever became of it, it is filled and booked once."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from bot_process import BotProcess
+from eth_account import Account
+from test_whole_bot import BUYS, TRADED
+
+from execution.ledger import LedgerReader, ledger_path
+from models import OrderState
+
+
+class Venue:
+    """The practice venue of a running bot, seen from the operator's side."""
+
+    def __init__(self, bot: BotProcess) -> None:
+        self._url = bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)", 20)[1]
+        self._wallet = bot.folder / "state" / "recorded" / "venue" / "wallet.json"
+
+    def arm(self, name: str, count: int | None) -> None:
+        body = {"name": name, "count": count, "parameters": {}}
+        httpx.post(f"{self._url}/practice/faults", json=body, trust_env=False).raise_for_status()
+
+    def account(self) -> dict[str, Any]:
+        """The bot's account; empty before it has one."""
+        if not self._wallet.exists():
+            return {"orders": []}
+        address = Account.from_key(json.loads(self._wallet.read_text())["private_key"]).address
+        answer = httpx.get(
+            f"{self._url}/practice/account", params={"address": address}, trust_env=False, timeout=5
+        )
+        return answer.json() if answer.status_code == 200 else {"orders": []}
+
+    def posts(self) -> int:
+        """How often an order was posted, by all workers."""
+        log = httpx.get(f"{self._url}/practice/log", trust_env=False, timeout=5).json()
+        return sum((row["method"], row["path"]) == ("POST", "/order") for row in log)
+
+
+def until(holds: Callable[[], bool], seconds: float) -> None:
+    """Ask again and again, without a pause: a moment is to be hit."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come to that"
+
+
+def book(folder: Path) -> LedgerReader:
+    return LedgerReader(ledger_path(folder / "state", "recorded"))
+
+
+def assert_booked_as_at_the_venue(folder: Path, account: dict[str, Any]) -> None:
+    """One trade in the ledger, at the price of the venue's own, and the same cash on both sides."""
+    with book(folder) as ledger:
+        (trade,) = ledger.trades()
+        states = [row.state for row in ledger.attempts(trade.slug)]
+        check, held = ledger.last_cash_check(), ledger.balances()[0]
+    assert states.count(OrderState.MATCHED) == 1
+    (order,) = [order for order in account["orders"] if Decimal(order["matched_shares"]) > 0]
+    assert trade.cost == Decimal(order["matched_usd"])
+    assert trade.fee == sum(Decimal(row["fee"]) for row in account["trades"])
+    assert {row["order_id"] for row in account["trades"]} == {order["id"]}
+    assert check is not None
+    assert abs(check.difference) <= Decimal("0.00001")
+    assert abs(held - Decimal(account["balance"])) <= Decimal("0.00001")
+
+
+def assert_nothing_external(folder: Path) -> None:
+    """Nautilus took over no position that it did not open itself, which would have no price."""
+    for path in (folder / "logs" / "nautilus").iterdir():
+        lines = [line for line in path.read_text().splitlines() if "Position" in line]
+        assert [line for line in lines if "EXTERNAL" in line or "avg_px_open=0.0," in line] == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_killed_after_the_order_was_accepted(tmp_path):
+    """The answer and the user feed are lost and the worker dies: the next one books the one fill, once."""
+    with BotProcess(tmp_path, *TRADED, settings=BUYS) as bot:
+        venue = Venue(bot)
+        venue.arm("drop_after_accept", 1)
+        venue.arm("user_feed_silent", None)
+        until(lambda: bool(venue.account()["orders"]), 90)
+        os.kill(bot.children()["worker"], signal.SIGKILL)
+        bot.wait_for("starting it again", 20)
+        bot.wait_for(r"(Up|Down) won [+-]", 100)
+        account, posts = venue.account(), venue.posts()
+        bot.interrupt()
+    assert posts == 1
+    assert "HALTED" not in bot.output
+    assert_booked_as_at_the_venue(tmp_path, account)
+    assert_nothing_external(tmp_path)
