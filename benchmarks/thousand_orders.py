@@ -259,6 +259,9 @@ class Patched(Shooter):
     def order_denied(self, client_order_id: str, reason: str) -> None:
         self.engines[client_order_id].order_denied(client_order_id, reason)
 
+    def over_without_fill(self, client_order_id: str) -> bool:
+        return self.engines[client_order_id].over_without_fill(client_order_id)
+
     def trade(self, trade: dict[str, Any]) -> None:
         for engine in list(self.engines.values()):
             if trade.get("taker_order_id") in engine._by_order:
@@ -377,6 +380,10 @@ class Stock(Shooter):
 
     async def order_signed(self, client_order_id: str, order_id: str) -> None:
         """The stock adapter tells nobody."""
+
+    def over_without_fill(self, client_order_id: str) -> bool:
+        """Nor asks anybody."""
+        return False
 
     def trade(self, trade: dict[str, Any]) -> None:
         """Nor of trades."""

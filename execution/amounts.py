@@ -5,7 +5,7 @@ accepts whole cents of pUSD and, whatever the tick, at most four decimals of sha
 order's limit price as maker/taker and matches only asks at or below it.
 """
 
-from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_UP, ROUND_UP, Decimal, InvalidOperation
 from typing import Any
 
 from errors import Refused
@@ -24,10 +24,12 @@ LARGEST = Decimal(10**12)
 
 
 class MarketBuy(Frozen, frozen=True):
-    """What is signed. `maker` and `taker` are millionths of pUSD and of a share."""
+    """What is signed: `maker` and `taker` are millionths of pUSD and of a share. `fee` is what the venue may
+    charge on top, in pUSD, if nothing below the ask is offered meanwhile."""
 
     maker: int
     taker: int
+    fee: Decimal
 
     @property
     def usd(self) -> Decimal:
@@ -36,6 +38,11 @@ class MarketBuy(Frozen, frozen=True):
     @property
     def shares(self) -> Decimal:
         return Decimal(self.taker) / UNIT
+
+    @property
+    def most(self) -> Decimal:
+        """pUSD that must be there for the order: what is spent, and the fee."""
+        return self.usd + self.fee
 
 
 def amount_of(value: Any) -> Decimal:
@@ -60,13 +67,24 @@ def on_grid(price: Decimal, tick: Decimal) -> Decimal:
     return (price / tick).to_integral_value(ROUND_DOWN) * tick
 
 
-def market_buy(usd: Decimal, ask: Decimal, cap: Decimal, tick: Decimal) -> MarketBuy:
+def market_buy(usd: Decimal, ask: Decimal, cap: Decimal, tick: Decimal, rate: Decimal) -> MarketBuy:
     """Amounts of a market BUY that spends at most `usd` at `cap` or better, and can match `ask`.
 
     Rounding: the shares are rounded up, so that the derived limit is a hair below `cap`, as long as
     the next grid price below `cap` still reaches `ask`: even a venue that truncates the derived
     limit to its grid then matches. When `cap` is `ask` itself they are rounded down, so that the
     derived limit is a hair above `ask` and never below it; no grid price lies in that hair.
+
+    Parameters
+    ----------
+    usd : Decimal
+        Budget in pUSD, the fee not included: the venue charges it on top.
+    ask, cap : Decimal
+        The best price that was seen and the highest that may be paid, pUSD a share.
+    tick : Decimal
+        The market's price grid.
+    rate : Decimal
+        The market's fee rate.
 
     Raises
     ------
@@ -85,7 +103,9 @@ def market_buy(usd: Decimal, ask: Decimal, cap: Decimal, tick: Decimal) -> Marke
         raise Refused(f"price cap {limit} is below the ask {ask}: the order could not match")
     rounding = ROUND_CEILING if limit - tick >= ask else ROUND_DOWN
     shares = (budget / limit).quantize(SHARE_STEP, rounding)
-    return MarketBuy(maker=int(budget * UNIT), taker=int(shares * UNIT))
+    # A dollar's fee is rate × (1 − price): the dearest fill for it is the cheapest one.
+    fee = (budget * rate * (1 - ask)).quantize(FEE_STEP, ROUND_UP)
+    return MarketBuy(maker=int(budget * UNIT), taker=int(shares * UNIT), fee=fee)
 
 
 def taker_fee(shares: Decimal, price: Decimal, rate: Decimal) -> Decimal:

@@ -252,8 +252,14 @@ class ExecutionEngine:
         self._states[client_order_id] = OrderState.SENT
 
     def order_answered(self, client_order_id: str, outcome: PostOutcome) -> None:
-        """The venue answered, or did not."""
-        self._move(client_order_id, STATES[outcome.kind], outcome.reason)
+        """The venue answered, or did not. A trade that came first says more than any answer."""
+        if self._states[client_order_id] is OrderState.SENT:
+            self._move(client_order_id, STATES[outcome.kind], outcome.reason)
+
+    def over_without_fill(self, client_order_id: str) -> bool:
+        """Whether nothing is or remains bought by an order, whatever it looked like at first."""
+        state = self._states.get(client_order_id)
+        return state is not None and (_dead(state) or state is OrderState.REVERSED)
 
     def order_dead(self, order_id: str, reason: str) -> None:
         """An unknown order turns out to have ended without a match."""
@@ -276,11 +282,19 @@ class ExecutionEngine:
             return  # the board has not met this market yet; the trade is asked for again
         status = FillStatus.__members__.get(status_of(trade), FillStatus.MATCHED)
         fills = fills_of(trade, intent, str(trade["taker_order_id"]), self._markets[intent.slug])
-        if self._states[intent.intent_id] in (OrderState.SENT, OrderState.UNKNOWN):
-            self._move(intent.intent_id, OrderState.MATCHED, "seen on the user stream or among the trades")
+        self._seen(intent, status)
         task = asyncio.get_running_loop().create_task(self._book(intent, fills, status))
         self._bookings.add(task)
         task.add_done_callback(self._booked)
+
+    def _seen(self, intent: OrderIntent, status: FillStatus) -> None:
+        """A trade is proof, also of an order that the venue had called dead."""
+        state = self._states[intent.intent_id]
+        if _dead(state) and status is not FillStatus.FAILED:
+            self.halt(f"the venue traded an order in {intent.slug} after it had told its end as {state}")
+        elif state not in (OrderState.SENT, OrderState.UNKNOWN):
+            return
+        self._move(intent.intent_id, OrderState.MATCHED, "seen on the user stream or among the trades")
 
     async def _book(self, intent: OrderIntent, fills: list[Any], status: FillStatus) -> None:
         for fill in fills:

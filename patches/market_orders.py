@@ -8,12 +8,16 @@ What the stock client gets wrong on this path, and what is done here instead:
 - a price improvement overfills, a partial fill stays open for ever: the quantity becomes what the
   venue says was taken;
 - HTTP 5xx and 425 are reported as rejections although the order may live: `execution.outcomes`;
+- whatever goes wrong before the POST leaves the order initialized for ever: it is denied, with the reason;
+- winnings are not noticed before the next trade, so that Nautilus denies what can be paid: the balance is
+  asked for now and then;
 - trades arriving before the POST's answer wait for it, however long it takes;
 - FAILED trades are logged and forgotten: they are reported.
 """
 
 import asyncio
 from decimal import Decimal
+from itertools import chain, repeat
 from typing import Any, Protocol, cast
 
 import msgspec
@@ -24,17 +28,18 @@ from nautilus_trader.adapters.polymarket.schemas.user import PolymarketUserTrade
 from nautilus_trader.adapters.polymarket.websocket.client import PolymarketWebSocketChannel
 from nautilus_trader.execution.messages import SubmitOrder
 from nautilus_trader.model.currencies import pUSD
-from nautilus_trader.model.enums import LiquiditySide, OrderSide, TimeInForce
+from nautilus_trader.model.enums import LiquiditySide, OrderSide, OrderStatus, TimeInForce
 from nautilus_trader.model.identifiers import TradeId, VenueOrderId
 from nautilus_trader.model.instruments import BinaryOption
-from nautilus_trader.model.objects import Money, Price
+from nautilus_trader.model.objects import Money, Price, Quantity
 from nautilus_trader.model.orders import Order
 from py_clob_client_v2.clob_types import OrderType, TradeParams
 from py_clob_client_v2.exceptions import PolyApiException
 
 from errors import Refused, Temporary
-from execution.amounts import MarketBuy, amount_of, market_buy, taker_fee
+from execution.amounts import MarketBuy, amount_of, market_buy
 from execution.outcomes import Kind, PostOutcome, classify
+from execution.polymarket_client import NO_ANSWER
 from execution.venue_answers import status_of
 from patches.signing import sign_market_buy
 from patches.user_feed import ALL_MARKETS, AccountWebSocketClient
@@ -44,7 +49,8 @@ POST_ANSWER_LIMIT_S = 35.0
 FEED_GRACE_S = 2.0
 """How long the user stream may take to report a fill before the trades are fetched instead."""
 LOOKUP_DELAYS_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
-"""Pauses between look-ups of an order whose fate is unknown; the last one repeats."""
+"""Pauses between look-ups of an order's trades; the last one repeats."""
+FAILED = PolymarketTradeStatus.FAILED
 
 
 class OrderJournal(Protocol):
@@ -62,6 +68,10 @@ class OrderJournal(Protocol):
         """A trade of this account as the user stream words it; the same one comes again with each status."""
         ...
 
+    def over_without_fill(self, client_order_id: str) -> bool:
+        """Whether it is known by now that nothing is, or remains, bought by an order."""
+        ...
+
 
 class UsdFakExecutionClient(PolymarketExecutionClient):
     """Submits market BUY orders given in USD as FAK; accepts nothing else but settlement closes.
@@ -70,10 +80,14 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
     ``params={"settlement": "1.00" | "0.00"}`` and is filled locally, without the venue.
     """
 
-    def __init__(self, *args: Any, journal: OrderJournal, max_usd: Decimal, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, journal: OrderJournal, max_usd: Decimal, account_seconds: float, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._journal = journal
         self._max_usd = max_usd
+        self._account_seconds = account_seconds
+        self._account_task: asyncio.Task[None] | None = None
         self._unanswered: dict[VenueOrderId, asyncio.Event] = {}
         self._undetermined: set[VenueOrderId] = set()
         self._ws_client = AccountWebSocketClient(
@@ -95,6 +109,21 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         await self._ws_client.connect()
         await self._update_account_state()
         await self._await_account_registered()
+        self._account_task = self.create_task(self._keep_account())
+
+    async def _disconnect(self) -> None:
+        if self._account_task is not None:
+            self._account_task.cancel()
+        await super()._disconnect()
+
+    async def _keep_account(self) -> None:
+        """Ask for the balance now and then: what was won reaches it without a trade."""
+        while True:
+            await asyncio.sleep(self._account_seconds)
+            try:
+                await self._update_account_state()
+            except NO_ANSWER as error:
+                self._log.warning(f"the balance stays as it was last told: {error!r}")
 
     async def _maintain_active_market(self, instrument_id: Any) -> None:
         """Nothing to do: the one subscription covers every market."""
@@ -111,14 +140,13 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         order = command.order
         try:
             amounts = self._amounts(order, instrument, command.params or {})
+            signed, order_id = await asyncio.to_thread(self._sign, instrument, amounts)
+            await self._journal.order_signed(order.client_order_id.value, order_id.value)
         except Refused as error:
             self._deny_market_order_quantity(order, str(error))
             return
-        try:
-            signed, order_id = await asyncio.to_thread(self._sign, instrument, amounts)
-            await self._journal.order_signed(order.client_order_id.value, order_id.value)
-        except Exception as error:  # noqa: BLE001  whatever signing or the journal raises, nothing was sent
-            self._deny_market_order_quantity(order, f"order could not be signed and recorded: {error!r}")
+        except Exception as error:  # noqa: BLE001  whatever else was raised, nothing was sent
+            self._deny_market_order_quantity(order, f"nothing was sent: {error!r}")
             return
         self.generate_order_submitted(**self._keys(order), ts_event=self._clock.timestamp_ns())
         # From here on a trade can be told from a stranger's, even if it overtakes the POST's answer.
@@ -126,7 +154,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         answered = self._unanswered[order_id] = asyncio.Event()
         try:
             outcome = await self._post(signed)
-            self._apply(order, instrument, order_id, amounts, outcome)
+            self._apply(order, instrument, order_id, outcome)
         finally:
             del self._unanswered[order_id]
             answered.set()
@@ -144,12 +172,10 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         if usd > self._max_usd:
             raise Refused(f"order of ${usd} is above MARKET_BUY_USD ({self._max_usd})")
         ask, cap = Decimal(str(params["ask"])), Decimal(str(params["price_cap"]))
-        amounts = market_buy(usd, ask, cap, instrument.price_increment.as_decimal())
-        needed = amounts.usd + taker_fee(amounts.shares, cap, instrument.taker_fee)
-        if self._collateral_balance_pusd is not None and Decimal(str(self._collateral_balance_pusd)) < needed:
-            raise Refused(
-                f"balance ${self._collateral_balance_pusd} is below the order's ${needed} with its fee"
-            )
+        amounts = market_buy(usd, ask, cap, instrument.price_increment.as_decimal(), instrument.taker_fee)
+        balance = Decimal(str(self._collateral_balance_pusd or 0))
+        if balance < amounts.most:
+            raise Refused(f"balance ${balance} is below the order's ${amounts.most} with its fee")
         return amounts
 
     def _sign(self, instrument: BinaryOption, amounts: MarketBuy) -> tuple[Any, VenueOrderId]:
@@ -170,12 +196,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         return classify(200, body)
 
     def _apply(
-        self,
-        order: Order,
-        instrument: BinaryOption,
-        order_id: VenueOrderId,
-        amounts: MarketBuy,
-        outcome: PostOutcome,
+        self, order: Order, instrument: BinaryOption, order_id: VenueOrderId, outcome: PostOutcome
     ) -> None:
         self._journal.order_answered(order.client_order_id.value, outcome)
         if outcome.kind in (Kind.NO_FILL, Kind.REFUSED):
@@ -184,44 +205,68 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
                 **self._keys(order), reason=reason, ts_event=self._clock.timestamp_ns()
             )
             return
-        shares = outcome.taking if outcome.kind is Kind.MATCHED else amounts.shares
-        quantity = instrument.make_qty(shares)
-        if outcome.kind is Kind.MATCHED:
-            self.generate_order_accepted(
-                **self._keys(order), venue_order_id=order_id, ts_event=self._clock.timestamp_ns()
-            )
+        if outcome.kind is Kind.MATCHED and outcome.taking is not None:
+            # A FAK is over when it is answered: its quantity is what was taken, in shares.
+            self._determine(order, order_id, instrument.make_qty(outcome.taking))
         else:
             self._undetermined.add(order_id)
-        # A FAK is over when it is answered: its quantity is what was taken, in shares.
-        self._send_quote_to_base_update(order, order_id, quantity)
         self.create_task(self._follow(order, instrument, order_id))
 
     # --- what became of it -----------------------------------------------------------------------
 
     async def _follow(self, order: Order, instrument: BinaryOption, order_id: VenueOrderId) -> None:
-        """Wait for the user stream to report the fills; then ask for them, until they are all there."""
-        await asyncio.sleep(FEED_GRACE_S)
-        attempt = 0
-        while not order.is_closed:
-            try:
-                trades = await asyncio.to_thread(
-                    self._http_client.get_trades, TradeParams(market=instrument.id.symbol.value.split("-")[0])
-                )
-            except PolyApiException as error:
-                self._log.warning(f"look-up of {order_id!r} failed: {error}")
-                trades = []
+        """Ask for the order's trades until they are all there, or it is known that there are none.
+
+        An order with a total is given a while: the user stream is quicker. Of one without a total, the total
+        is what two looks in a row agree upon.
+        """
+        seen = Decimal(0)
+        if order_id not in self._undetermined:
+            await asyncio.sleep(FEED_GRACE_S)
+        for delay in chain(LOOKUP_DELAYS_S, repeat(LOOKUP_DELAYS_S[-1])):
+            if order.is_closed or self._closed_without_fill(order, order_id):
+                return
+            trades = await self._trades_of(instrument, order_id)
+            total = sum((Decimal(t.size) for t in trades if t.status != FAILED), Decimal(0))
+            if order_id in self._undetermined and total > 0 and total == seen:
+                self._determine(order, order_id, instrument.make_qty(total))
+            seen = total
             for trade in trades:
-                if trade.get("taker_order_id") == order_id.value:
-                    self._take_fetched(trade)
-            delay = LOOKUP_DELAYS_S[min(attempt, len(LOOKUP_DELAYS_S) - 1)]
-            attempt += 1
+                self._handle_ws_trade_msg(trade, wait_for_ack=False)
             await asyncio.sleep(delay)
 
-    def _take_fetched(self, trade: dict[str, Any]) -> None:
+    async def _trades_of(self, instrument: BinaryOption, order_id: VenueOrderId) -> list[PolymarketUserTrade]:
+        """What can be read of the order's trades now; everything else is asked for again."""
+        condition_id = instrument.id.symbol.value.split("-")[0]
         try:
-            self._handle_ws_trade_msg(_as_user_trade(trade), wait_for_ack=False)
-        except Temporary as error:
-            self._log.warning(f"{error}; it is asked for again")
+            listed = await asyncio.to_thread(self._http_client.get_trades, TradeParams(market=condition_id))
+            return [
+                _as_user_trade(trade) for trade in listed if trade.get("taker_order_id") == order_id.value
+            ]
+        except (*NO_ANSWER, Temporary) as error:
+            self._log.warning(f"look-up of {order_id!r} failed: {error!r}")
+            return []
+
+    def _closed_without_fill(self, order: Order, order_id: VenueOrderId) -> bool:
+        """Close an order of which nothing is bought, as the journal has found out; False if it has not."""
+        if not self._journal.over_without_fill(order.client_order_id.value):
+            return False
+        now = self._clock.timestamp_ns()
+        if order.status == OrderStatus.SUBMITTED:
+            reason = "the venue has no trade of it"
+            self.generate_order_rejected(**self._keys(order), reason=reason, ts_event=now)
+        else:
+            self.generate_order_canceled(**self._keys(order), venue_order_id=order_id, ts_event=now)
+        self._undetermined.discard(order_id)
+        return True
+
+    def _determine(self, order: Order, order_id: VenueOrderId, quantity: Quantity) -> None:
+        """Let the quantity of an order that the venue gave no total for be what was traded."""
+        self._undetermined.discard(order_id)
+        self.generate_order_accepted(
+            **self._keys(order), venue_order_id=order_id, ts_event=self._clock.timestamp_ns()
+        )
+        self._send_quote_to_base_update(order, order_id, quantity)
 
     async def _wait_for_ack_trade(self, msg: Any, venue_order_id: VenueOrderId) -> None:
         await self._until_answered(venue_order_id)
@@ -238,28 +283,15 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
 
     def _handle_ws_trade_msg(self, msg: PolymarketUserTrade, wait_for_ack: bool) -> None:
         self._journal.trade(msg.to_dict())
-        if msg.status not in (PolymarketTradeStatus.RETRYING, PolymarketTradeStatus.FAILED):
+        if msg.status not in (PolymarketTradeStatus.RETRYING, FAILED):
             super()._handle_ws_trade_msg(msg, wait_for_ack)
 
     def _handle_user_trade_in_ws_trade_msg(
         self, msg: PolymarketUserTrade, trade_id: TradeId, wait_for_ack: bool, order_id: str
     ) -> None:
-        if not wait_for_ack:
-            self._make_room(VenueOrderId(order_id), Decimal(msg.last_qty(order_id)))
-        super()._handle_user_trade_in_ws_trade_msg(msg, trade_id, wait_for_ack, order_id)
-
-    def _make_room(self, order_id: VenueOrderId, shares: Decimal) -> None:
-        """Of an order that the venue never gave a total for, let the quantity be what arrives."""
-        client_order_id = self._cache.client_order_id(order_id)
-        order = self._cache.order(client_order_id) if client_order_id else None
-        if order is None or order.is_closed or order_id not in self._undetermined:
-            return
-        self._undetermined.discard(order_id)
-        instrument = self._cache.instrument(order.instrument_id)
-        self.generate_order_accepted(
-            **self._keys(order), venue_order_id=order_id, ts_event=self._clock.timestamp_ns()
-        )
-        self._send_quote_to_base_update(order, order_id, instrument.make_qty(shares))
+        # The first of several trades would fill an order without a total for good: `_follow` adds them up.
+        if wait_for_ack or VenueOrderId(order_id) not in self._undetermined:
+            super()._handle_user_trade_in_ws_trade_msg(msg, trade_id, wait_for_ack, order_id)
 
     # --- settlement ------------------------------------------------------------------------------
 

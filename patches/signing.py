@@ -67,7 +67,7 @@ def verify_signing() -> None:
         If the library signs something else than the published order, or names it otherwise.
     """
     account = Account.create()
-    amounts = market_buy(Decimal(1), Decimal("0.95"), Decimal("0.97"), Decimal("0.01"))
+    amounts = market_buy(Decimal(1), Decimal("0.95"), Decimal("0.97"), Decimal("0.01"), Decimal("0.07"))
     for signature_type in (0, 3):
         client = PromptClobClient(
             NOWHERE,

@@ -27,8 +27,13 @@ POST_ONLY = {
     "code": "post_only_mode",
     "retry_after_seconds": 79,
 }
-UNAVAILABLE = {"trading_disabled": TRADING_DISABLED, "cancel_only": CANCEL_ONLY, "post_only": POST_ONLY}
-"""Bodies of the three kinds of 503 seen at the venue."""
+UNAVAILABLE = {
+    "trading_disabled": TRADING_DISABLED,
+    "cancel_only": CANCEL_ONLY,
+    "post_only": POST_ONLY,
+    "overloaded": {"error": "service unavailable"},
+}
+"""Bodies of the three kinds of 503 seen at the venue, and of one that says nothing."""
 
 CATALOG: dict[str, Spec] = {
     # POST /order, before the order exists
@@ -39,8 +44,12 @@ CATALOG: dict[str, Spec] = {
         "POST /order: 500 with a text; the order is executed all the same if `executed`",
         {"text": "order timed out", "executed": False},
     ),
+    "refused_4xx": Spec(
+        "POST /order: a 4xx with a text; the order is executed all the same if `executed`",
+        {"status": 400, "text": "the market is not yet ready to process new orders", "executed": False},
+    ),
     "unavailable_503": Spec(
-        "POST /order: 503; variant is trading_disabled, cancel_only or post_only",
+        f"POST /order: 503; variant is one of {', '.join(UNAVAILABLE)}",
         {"variant": "trading_disabled", "executed": False},
     ),
     "html_403": Spec("POST /order: 403 with an HTML page instead of JSON"),
@@ -48,6 +57,7 @@ CATALOG: dict[str, Spec] = {
         "POST /order: 200 with success false and a text; no order exists",
         {"text": "not enough balance / allowance"},
     ),
+    "unmatched": Spec("POST /order: 200 with status unmatched; no order exists"),
     "geoblocked": Spec(
         "GET /api/geoblock says blocked, POST /order answers 403", {"country": "US", "region": "NY"}
     ),

@@ -15,7 +15,9 @@ import msgspec
 from eth_account import Account
 from ledger_builders import decision as any_decision
 from nautilus_trader.live.node import TradingNode
+from nautilus_trader.model.currencies import pUSD
 from nautilus_trader.model.identifiers import ClientOrderId
+from nautilus_trader.model.identifiers import Venue as NautilusVenue
 from process import PracticeVenue
 from venue_builders import Trader, trader_at
 
@@ -39,6 +41,7 @@ from worker.gate import OrderGate
 WORLD = ("--source", "synthetic", "--speed", "0.01", "--start-at", "700", "--first", "2")
 """A generated market that hardly moves: Down is the favourite, offered at 0.63, 0.64, 0.65 and 0.66."""
 SIDE = Outcome.DOWN
+NAUTILUS_VENUE = NautilusVenue("POLYMARKET")
 FAR_AWAY = Decimal(1_000_000)
 LIMITS = RiskLimits(
     max_position_size=Decimal(1_000),
@@ -69,6 +72,7 @@ class Attempt:
     def __init__(self, rig: "Rig", folder: Path, attempts: int = 5) -> None:
         self.rig = rig
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         self.path = folder / "ledger.sqlite"
         self.events: list[Any] = []
         self.thread = LedgerThread(self.events.append)
@@ -119,9 +123,11 @@ class Attempt:
         self.thread.post(self.ledger.close)
         self.thread.close()
 
-    def reconcile(self) -> None:
-        """Look up orders of unknown fate, as a worker does from its start on."""
-        reconciler = Reconciler(self.engine, self.rig.client, lambda _: False, time.time_ns)
+    def reconcile(self, *, settled: bool = False, later_ns: int = 0) -> None:
+        """Look up orders of unknown fate, as a worker does from its start on, or so much later."""
+        reconciler = Reconciler(
+            self.engine, self.rig.client, lambda _: settled, lambda: time.time_ns() + later_ns
+        )
         self._tasks.append(asyncio.get_running_loop().create_task(reconciler.run()))
 
     async def decide(self, ask: Decimal, cap: Decimal, usd: str = "1.00") -> None:
@@ -222,6 +228,7 @@ class Rig:
             log_level="WARNING",
             log_dir=self.folder,
             order_rate="1000/00:00:01",
+            account_seconds=0.5,
         )
         self.node = self.build()
         self._running = asyncio.get_running_loop().create_task(self.node.run_async())
@@ -246,6 +253,10 @@ class Rig:
         # Not disposed of: that would stop the loop, which is the test's.
         self.venue.stop()
 
+    def attempt(self, folder: Path) -> Attempt:
+        """One decision's order; its ledger lies in the folder, which is made."""
+        return Attempt(self, folder)
+
     def send(self, intent: OrderIntent) -> None:
         self.strategy.send(intent)
 
@@ -266,6 +277,10 @@ class Rig:
 
     def account(self) -> dict[str, Any]:
         return self.venue.account(self.client.address)
+
+    def nautilus_balance(self) -> Decimal:
+        """Free pUSD, as the node believes it."""
+        return self.strategy.portfolio.account(NAUTILUS_VENUE).balance_free(pUSD).as_decimal()
 
     def orders_posted(self) -> int:
         """How often POST /order was asked for by anybody."""
@@ -292,6 +307,9 @@ class Rig:
     def trade(self, trade: dict[str, Any]) -> None:
         if self.engine is not None:  # between two attempts the chain confirms trades that nobody waits for
             self.engine.trade(trade)
+
+    def over_without_fill(self, client_order_id: str) -> bool:
+        return self.engine is not None and self.engine.over_without_fill(client_order_id)
 
     @property
     def _now(self) -> ExecutionEngine:

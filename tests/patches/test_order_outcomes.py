@@ -10,11 +10,19 @@ from typing import Any, NamedTuple
 import pytest
 
 from execution.execution_engine import REFUSALS_UNTIL_HALT
+from execution.reconcile import FORGET_AFTER_NS
 from models import OrderState
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 SLIPPAGE = Decimal("0.02")
+FAK_MISS = (
+    "no orders found to match with FAK order. FAK orders are partially filled or killed if no match is found."
+)
+CLOSED_ONLY = "'0x1' address in closed only mode"
+DELAYED = "order match delayed due to market conditions"
+TWICE = "order 0x1 is invalid. Duplicated."
+BAD_KEY = "Unauthorized/Invalid api key"
 
 
 class Row(NamedTuple):
@@ -34,6 +42,14 @@ ROWS = {
     "200 with success false": Row("success_false", {}, R, False, "not enough balance / allowance"),
     "425, not executed": Row("too_early_425", {}, U, False, "HTTP 425"),
     "425, executed": Row("too_early_425", {"executed": True}, M, True, "HTTP 425"),
+    "200 with status unmatched": Row("unmatched", {}, N, False, "status unmatched"),
+    "200 with success false, no match": Row("success_false", {"text": FAK_MISS}, N, False, FAK_MISS),
+    "400 not ready": Row("refused_4xx", {}, R, False, "the market is not yet ready to process new orders"),
+    "400 closed only": Row("refused_4xx", {"text": CLOSED_ONLY}, R, False, CLOSED_ONLY),
+    "400 delayed, executed": Row("refused_4xx", {"text": DELAYED, "executed": True}, M, True, DELAYED),
+    "400 duplicated, executed": Row("refused_4xx", {"text": TWICE, "executed": True}, M, True, TWICE),
+    "401": Row("refused_4xx", {"status": 401, "text": BAD_KEY}, R, False, f"HTTP 401: {BAD_KEY}"),
+    "404": Row("refused_4xx", {"status": 404, "text": "market not found"}, R, False, "market not found"),
     "429": Row("rate_limit_429", {}, R, False, "HTTP 429"),
     "500 order timed out, not executed": Row(
         "error_500", {"text": "order timed out"}, U, False, "order timed out"
@@ -58,12 +74,20 @@ ROWS = {
     "503 trading disabled": Row("unavailable_503", {}, R, False, "trading is disabled"),
     "503 cancel-only": Row("unavailable_503", {"variant": "cancel_only"}, R, False, "cancel-only"),
     "503 post-only": Row("unavailable_503", {"variant": "post_only"}, R, False, "post-only mode"),
+    "503 without a reason, not executed": Row(
+        "unavailable_503", {"variant": "overloaded"}, U, False, "service unavailable"
+    ),
+    "503 without a reason, executed": Row(
+        "unavailable_503", {"variant": "overloaded", "executed": True}, M, True, "service unavailable"
+    ),
+    "403 blocked region": Row("geoblocked", {}, R, False, "Trading restricted in your region"),
     "HTML 403": Row("html_403", {}, R, False, "HTTP 403"),
     "reset before the body was read": Row("drop_before_read", {}, U, False, "Request exception"),
     "reset after the body was read": Row("drop_after_accept", {}, M, True, "Request exception"),
-    "timeout after acceptance": Row("hang", {"seconds": 8.0}, M, True, "Request exception"),
+    "timeout after acceptance": Row("hang", {"seconds": 8.0}, M, True, "seen on the user stream"),
     "trade before response": Row("trade_before_response", {}, M, True),
     "user feed silent": Row("user_feed_silent", {}, M, True),
+    "user feed cut off": Row("user_feed_drop", {}, M, True),
     "duplicate trade": Row("duplicate_trade", {}, M, True),
     "out-of-order trade": Row("out_of_order_trade", {}, M, True),
     "retried on the chain": Row("retrying", {}, M, True),
@@ -129,6 +153,80 @@ async def test_partial_fill_is_over_when_it_is_answered(rig, attempt):
     (trade,) = await attempt.thread.call(attempt.reader.trades)
     assert trade.shares == left
     assert await attempt.written() == [OrderState.MATCHED]
+
+
+async def test_a_fill_of_several_trades_without_an_answer_is_whole(rig, attempt):
+    """An order that took two levels and whose answer is lost is booked with both, and closed with them."""
+    left = rig.leave_less_than_a_share()
+    rig.venue.fault("drop_after_accept", 1)
+    ask = rig.asks()[0][0]
+    attempt.reconcile()
+    await attempt.decide(ask, ask + SLIPPAGE)
+    await attempt.until(lambda: attempt.states == [OrderState.MATCHED])
+    await attempt.until(attempt.closed)
+    await attempt.balanced()
+    shares = [Decimal(trade["shares"]) for trade in attempt.traded()]
+    assert len(shares) == 2
+    assert left in shares
+
+
+async def test_delayed_and_then_killed_is_a_clean_no_fill(rig, attempt):
+    """The venue holds an order back, then finds nothing to match: it is over, and the next tick may buy."""
+    rig.venue.fault("delayed", 1)
+    ask = rig.asks()[0][0]
+    attempt.reconcile()
+    await attempt.decide(ask - Decimal("0.10"), ask - Decimal("0.08"))
+    await attempt.until(lambda: attempt.states == [OrderState.NO_FILL])
+    await attempt.until(attempt.closed)
+    assert "status delayed" in " ".join(attempt.reasons)
+    assert attempt.engine.may_order(rig.market.slug)
+    await attempt.balanced()
+
+
+async def test_an_order_that_never_arrived_is_given_up_long_after_its_market(rig, attempt):
+    """Without a trade minutes after its market was settled, an unknown order is dead, for Nautilus too."""
+    rig.venue.fault("drop_before_read", 1)
+    ask = rig.asks()[0][0]
+    await attempt.decide(ask, ask + SLIPPAGE)
+    await attempt.until(lambda: attempt.states == [OrderState.UNKNOWN])
+    attempt.reconcile(settled=True, later_ns=FORGET_AFTER_NS)
+    await attempt.until(lambda: attempt.states == [OrderState.NO_FILL])
+    await attempt.until(attempt.closed)
+    await attempt.balanced()
+
+
+async def test_a_trade_of_an_order_called_dead_counts_and_halts(rig, attempt):
+    """A venue that refuses an order and trades it all the same is believed by its trades; then a halt."""
+    rig.venue.fault("unavailable_503", 1, executed=True)
+    ask = rig.asks()[0][0]
+    await attempt.decide(ask, ask + SLIPPAGE)
+    await attempt.until(lambda: attempt.states == [OrderState.MATCHED])
+    assert "after it had told its end as refused" in (attempt.engine.halted or "")
+    assert await attempt.written() == [OrderState.MATCHED]
+    await attempt.balanced()
+
+
+async def test_winnings_can_be_staked_again(rig, tmp_path):
+    """Too little for an order is refused on this side; what is won since is noticed without a trade."""
+    ask, wealth = rig.asks()[0][0], rig.client.balance()
+    rig.venue.set_account(rig.client.address, balance="1.20")
+    try:
+        async with rig.attempt(tmp_path / "last") as last:
+            await last.decide(ask, ask + SLIPPAGE)
+            await last.until(lambda: last.closed() and rig.nautilus_balance() < 1)
+        posted = rig.orders_posted()
+        async with rig.attempt(tmp_path / "poor") as poor:
+            await poor.decide(ask, ask + SLIPPAGE)
+            await poor.until(lambda: poor.states == [OrderState.REFUSED])
+        assert "NOTIONAL_EXCEEDS_FREE_BALANCE" in poor.events[-1].reason
+        assert rig.orders_posted() == posted
+    finally:
+        rig.venue.set_account(rig.client.address, balance=str(wealth))
+        await last.until(lambda: rig.nautilus_balance() > 1)
+    async with rig.attempt(tmp_path / "rich") as rich:
+        await rich.decide(ask, ask + SLIPPAGE)
+        await rich.until(rich.closed)
+        assert rich.states == [OrderState.MATCHED]
 
 
 async def test_no_match_may_be_tried_again_within_the_limit(rig, attempt):
@@ -209,9 +307,7 @@ async def test_what_the_venue_would_reject_is_refused_before_it_is_signed(rig, a
 
 async def test_three_refusals_in_a_row_halt_trading(rig, tmp_path):
     """After three refused orders in a row only a person may go on, also in another process."""
-    from rig import Attempt
-
-    async with Attempt(rig, tmp_path) as attempt:
+    async with rig.attempt(tmp_path) as attempt:
         ask = rig.asks()[0][0]
         for number in range(1, REFUSALS_UNTIL_HALT + 1):
             rig.venue.fault("success_false", 1)

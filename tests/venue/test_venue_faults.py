@@ -66,7 +66,10 @@ def test_the_catalog_is_told_and_armed_faults_are_listed(practice_venue: Practic
         ("rate_limit_429", {}, 429, {"error": "Too Many Requests"}),
         ("error_500", {}, 500, {"error": "order timed out"}),
         ("error_500", {"text": "could not run the execution"}, 500, {"error": "could not run the execution"}),
+        ("refused_4xx", {}, 400, {"error": "the market is not yet ready to process new orders"}),
+        ("refused_4xx", {"status": 404, "text": "market not found"}, 404, {"error": "market not found"}),
         ("unavailable_503", {}, 503, {"error": "trading is disabled"}),
+        ("unavailable_503", {"variant": "overloaded"}, 503, {"error": "service unavailable"}),
         (
             "unavailable_503",
             {"variant": "cancel_only"},
@@ -108,7 +111,8 @@ def test_an_error_before_the_order_exists(
 
 
 @pytest.mark.parametrize(
-    ("name", "status"), [("too_early_425", 425), ("error_500", 500), ("unavailable_503", 503)]
+    ("name", "status"),
+    [("too_early_425", 425), ("error_500", 500), ("refused_4xx", 400), ("unavailable_503", 503)],
 )
 def test_an_error_after_the_order_was_executed(
     practice_venue: PracticeVenue, trader: Trader, up: str, name: str, status: int
@@ -131,11 +135,14 @@ def test_a_403_is_a_page_not_json(practice_venue: PracticeVenue, trader: Trader,
 
 
 def test_a_200_may_be_a_failure(practice_venue: PracticeVenue, trader: Trader, up: str) -> None:
-    """success false with a message, and no order."""
+    """success false with a message, or status unmatched, and no order."""
     practice_venue.fault("success_false", text="no")
     answer = trader.post(practice_venue.url, trader.buy(up, 100, 990))
     assert answer.status_code == 200
     assert (answer.json()["success"], answer.json()["errorMsg"]) == (False, "no")
+    practice_venue.fault("unmatched")
+    answer = trader.post(practice_venue.url, trader.buy(up, 100, 990))
+    assert (answer.status_code, answer.json()["status"], answer.json()["orderID"]) == (200, "unmatched", "")
     assert not bought(practice_venue, trader)
 
 

@@ -96,20 +96,22 @@ def _refused(faults: Faults) -> web.Response | None:
     failure = faults.take("success_false")
     if failure is not None:
         return json_answer(payloads.answer("", "", success=False, error=failure["text"]))
-    return _server_error(faults, executed=False)
+    if faults.take("unmatched") is not None:
+        return json_answer(payloads.answer("", "unmatched", making="0", taking="0"))
+    return _failed(faults, executed=False)
 
 
-def _server_error(faults: Faults, *, executed: bool) -> web.Response | None:
-    """425, 500 and 503, which may strike before an order exists or after it was executed."""
-    for name in ("too_early_425", "error_500", "unavailable_503"):
+def _failed(faults: Faults, *, executed: bool) -> web.Response | None:
+    """Answers that may strike before an order exists, or after it was executed."""
+    for name in ("too_early_425", "error_500", "refused_4xx", "unavailable_503"):
         armed = faults.armed(name)
         if armed is None or armed["executed"] is not executed:
             continue
         faults.take(name)
         if name == "too_early_425":
             return json_answer({"error": "Too Early"}, 425, RETRY_AFTER)
-        if name == "error_500":
-            return json_answer({"error": armed["text"]}, 500)
+        if name in ("error_500", "refused_4xx"):
+            return json_answer({"error": armed["text"]}, armed.get("status", 500))
         return json_answer(UNAVAILABLE[armed["variant"]], 503)
     return None
 
@@ -117,7 +119,7 @@ def _server_error(faults: Faults, *, executed: bool) -> web.Response | None:
 async def _answered(request: web.Request, venue: Venue, result: Result) -> web.StreamResponse:
     """The answer to an executed order, or what a fault makes of it."""
     faults = venue.faults
-    failed = _server_error(faults, executed=True)
+    failed = _failed(faults, executed=True)
     if failed is not None:
         return failed
     if faults.take("drop_after_accept") is not None:

@@ -80,6 +80,8 @@ class NodePlan(Frozen, frozen=True):
     log_dir: Path
     order_rate: str = "5/00:00:01"
     """Most orders in a time, by Nautilus' own risk engine; the bot's pace is one a second."""
+    account_seconds: float = 30.0
+    """Between two questions for the balance. Winnings are there minutes before the next decision."""
 
 
 def build_node(
@@ -250,6 +252,7 @@ def _factories(
                 name=name,
                 journal=journal,
                 max_usd=plan.max_order_usd,
+                account_seconds=plan.account_seconds,
             )
             exec_client._ws_client._handler_reconnect = counting("user")
             return exec_client
