@@ -1,9 +1,12 @@
 """One truth: whoever is asked for the results of a run, the venue's own books included, says the same."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
@@ -108,8 +111,8 @@ def test_everybody_tells_the_same(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_verdict_that_contradicts_itself_is_waited_for(tmp_path):
-    """Two words about a winner settle nothing: the bot says why, halts, and settles when it is one word."""
-    with BotProcess(tmp_path, *TRADED, "--markets", "1", settings=BUYS) as bot:
+    """Two words about a winner settle nothing: the bot says why, halts, and settles on one."""
+    with BotProcess(tmp_path, *TRADED, settings=BUYS) as bot:
         url = bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)", 20)[1]
         HTTP.post(
             f"{url}/practice/faults", json={"name": "clob_contradicts", "count": None}
@@ -119,9 +122,20 @@ def test_a_verdict_that_contradicts_itself_is_waited_for(tmp_path):
         state = tmp_path / "state"
         (position,) = json.loads(view(state, "--json"), parse_float=Decimal)["positions"]
         text = view(state)
+        export = tmp_path / "paper_trades.json"
+        export.unlink()
+        os.kill(bot.children()["worker"], signal.SIGKILL)
+        bot.wait_for("starting it again", 20)
+        deadline = time.monotonic() + 30
+        while not export.exists():
+            assert time.monotonic() < deadline, bot.output
+        (exported,) = json.loads(export.read_text())
+        assert json.loads(view(state, "--json"), parse_float=Decimal)["positions"] == [position]
         HTTP.delete(f"{url}/practice/faults").raise_for_status()
-        assert bot.wait(60) == 0, bot.output
+        bot.wait_for(r"(Up|Down) won [+-]", 60)
+        bot.interrupt()
     assert "has no official outcome yet: the catalogue says" in bot.output
+    assert exported["outcome"] == "PENDING"
     assert position["mark"]["second"] > 840
     assert position["value"] == pytest.approx(position["shares"] * _chance(position))
     assert f"worth {position['value']:.4f}" in text
