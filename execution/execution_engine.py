@@ -291,7 +291,7 @@ class ExecutionEngine:
         """A trade is proof, also of an order that the venue had called dead."""
         state = self._states[intent.intent_id]
         if _dead(state) and status is not FillStatus.FAILED:
-            self.halt(f"the venue traded an order in {intent.slug} after it had told its end as {state}")
+            self.halt(f"the venue traded an order in {intent.slug} that had ended as {state}")
         elif state not in (OrderState.SENT, OrderState.UNKNOWN):
             return
         self._move(intent.intent_id, OrderState.MATCHED, "seen on the user stream or among the trades")
