@@ -271,7 +271,9 @@ def test_who_does_not_answer_is_named(faultless):
     with CannedServer() as other:
         other.answers["GET", "/version"] = (200, {"version": 3})
         other.answers["GET", "/time"] = (200, 0)
-        assert "takes orders of version 3" in next(iter(network.order_api(other.url))).what
+        newer = next(iter(network.order_api(other.url)))
+        assert newer.status is Status.FAIL
+        assert "takes orders of version 3" in newer.what
     assert only(network.here(closed)).status is Status.FAIL
 
 
@@ -480,4 +482,5 @@ def test_while_another_bot_runs_it_says_who(tmp_path, monkeypatch, capfd):
     screen = capfd.readouterr().out
     assert found_on(screen, Status.FAIL) == ["state folder"]
     assert f"another bot (process {os.getpid()}) runs on the state folder" in screen
+    assert "practice venue" in found_on(screen, Status.WARN)  # it is the other bot's
     assert {"patches", "ledger", "mode store"} <= set(found_on(screen, Status.OK))
