@@ -410,3 +410,30 @@ def test_a_rehearsal_is_shown_as_one(capsys, tmp_path):
 
     assert code == 0
     assert out.startswith("LIVE REHEARSAL (practice money): practice venue, generated markets")
+
+
+def test_a_rehearsal_without_trades_says_how_to_make_some(capsys, tmp_path):
+    """The command that is named is one that fills just this book; --live on it names the right flag."""
+    code, _, err = run(capsys, tmp_path, "--venue", "rehearsal-synthetic")
+    with pytest.raises(SystemExit):
+        run(capsys, tmp_path, "--live", "--venue", "recorded")
+
+    assert code == 1
+    assert "python runner.py --test-mode --live --venue synthetic" in err
+    assert "--venue rehearsal-recorded" in capsys.readouterr().err
+
+
+def test_a_book_that_cannot_be_read_hides_no_other(capsys, state):
+    """An old damaged book does not keep the newest from being shown; named, or newest, it is explained."""
+    damaged = ledger_path(state, "synthetic")
+    damaged.parent.mkdir()
+    damaged.write_bytes(b"garbage" * 1000)
+    os.utime(damaged, ns=(NOON_NS - 10**12, NOON_NS - 10**12))
+
+    code, out, _ = run(capsys, state)
+    os.utime(damaged, ns=(NOON_NS + 10**12, NOON_NS + 10**12))
+    newest_code, _, newest = run(capsys, state)
+
+    assert (code, newest_code) == (0, 1)
+    assert out.startswith("PAPER TRADES")
+    assert "not a database" in newest
