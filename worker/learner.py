@@ -14,6 +14,8 @@ from execution.ledger_thread import LedgerThread
 from feedback import LearningEngine, LearningParams, evidence_of, get_learning_engine, reset_learning
 
 LEARNING_STATE = "learning_state.json"
+UNCHANGED = 1e-9
+"""Weights that differ by less are the same one."""
 
 
 class Learner:
@@ -70,6 +72,11 @@ class Learner:
         for adjustment in self._engine.state.history:
             if not {(adjustment.markets, name, new) for name, new in adjustment.new.items()} <= known:
                 self._ledger.record_weights(adjustment.markets, adjustment.old, adjustment.new)
+        # What no adjustment tells is a step too: a reset, other configured weights, learning switched off.
+        last = {row.source: row.after for row in self._reader.weights()}
+        now = self._engine.weights
+        if last and any(abs(last.get(name, weight) - weight) > UNCHANGED for name, weight in now.items()):
+            self._ledger.record_weights(self._engine.state.markets, now | last, now)
 
     def _say_notice(self) -> None:
         if self._engine.notice is not None:
