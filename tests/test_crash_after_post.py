@@ -15,6 +15,7 @@ from bot_process import BotProcess
 from eth_account import Account
 from test_whole_bot import BUYS, TRADED
 
+from errors import Fatal
 from execution.ledger import LedgerReader, ledger_path
 from models import OrderState
 
@@ -26,8 +27,8 @@ class Venue:
         self._url = bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)", 20)[1]
         self._wallet = bot.folder / "state" / "recorded" / "venue" / "wallet.json"
 
-    def arm(self, name: str, count: int | None) -> None:
-        body = {"name": name, "count": count, "parameters": {}}
+    def arm(self, name: str, count: int | None, **parameters: float) -> None:
+        body = {"name": name, "count": count, "parameters": parameters}
         httpx.post(f"{self._url}/practice/faults", json=body, trust_env=False).raise_for_status()
 
     def account(self) -> dict[str, Any]:
@@ -57,6 +58,15 @@ def book(folder: Path) -> LedgerReader:
     return LedgerReader(ledger_path(folder / "state", "recorded"))
 
 
+def intended(folder: Path) -> bool:
+    """Whether the ledger holds an intent, however young."""
+    try:
+        with book(folder) as ledger:
+            return ledger.last_run() is not None and bool(ledger.living_intents())
+    except Fatal:  # the worker is just making it
+        return False
+
+
 def assert_booked_as_at_the_venue(folder: Path, account: dict[str, Any]) -> None:
     """One trade in the ledger, at the price of the venue's own, and the same cash on both sides."""
     with book(folder) as ledger:
@@ -82,11 +92,15 @@ def assert_nothing_external(folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_killed_after_the_order_was_accepted(tmp_path):
+@pytest.mark.parametrize(
+    ("lost", "parameters"),
+    [("drop_after_accept", {}), ("hang", {"seconds": 5.0})],  # the venue logs a request at its end
+)
+def test_killed_after_the_order_was_accepted(lost, parameters, tmp_path):
     """The answer and the user feed are lost and the worker dies: the next one books the one fill, once."""
     with BotProcess(tmp_path, *TRADED, settings=BUYS) as bot:
         venue = Venue(bot)
-        venue.arm("drop_after_accept", 1)
+        venue.arm(lost, 1, **parameters)
         venue.arm("user_feed_silent", None)
         until(lambda: bool(venue.account()["orders"]), 90)
         os.kill(bot.children()["worker"], signal.SIGKILL)
@@ -94,7 +108,24 @@ def test_killed_after_the_order_was_accepted(tmp_path):
         bot.wait_for(r"(Up|Down) won [+-]", 100)
         account, posts = venue.account(), venue.posts()
         bot.interrupt()
-    assert posts == 1
+    assert posts == len(account["orders"]) == 1
+    assert "HALTED" not in bot.output
+    assert_booked_as_at_the_venue(tmp_path, account)
+    assert_nothing_external(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_killed_before_the_order_was_posted(tmp_path):
+    """The worker dies with an intent in its book and no order anywhere: at most one order is ever filled."""
+    with BotProcess(tmp_path, *TRADED, settings=BUYS) as bot:
+        venue = Venue(bot)
+        until(lambda: intended(tmp_path), 90)
+        os.kill(bot.children()["worker"], signal.SIGKILL)
+        bot.wait_for("starting it again", 20)
+        bot.wait_for(r"(Up|Down) won [+-]", 150)
+        account = venue.account()
+        bot.interrupt()
     assert "HALTED" not in bot.output
     assert_booked_as_at_the_venue(tmp_path, account)
     assert_nothing_external(tmp_path)
