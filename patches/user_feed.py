@@ -7,10 +7,19 @@ sends the account's events of every market.
 
 from typing import Any
 
+from nautilus_trader.adapters.polymarket.common.credentials import PolymarketWebSocketAuth
 from nautilus_trader.adapters.polymarket.websocket.client import PolymarketWebSocketClient
 
 ALL_MARKETS = "*"
 """Stands in the stock client's bookkeeping for the one subscription there is."""
+
+
+class QuietAuth(PolymarketWebSocketAuth, frozen=True):
+    """The stream's keys, which the stock client writes into its log: each time at DEBUG, and as a warning
+    when a connection is lost at the wrong moment."""
+
+    def __repr__(self) -> str:
+        return "QuietAuth(***)"
 
 
 class AccountWebSocketClient(PolymarketWebSocketClient):

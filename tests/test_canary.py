@@ -47,6 +47,7 @@ def made() -> dict[str, str]:
         "POLYMARKET_API_SECRET": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "POLYMARKET_PASSPHRASE": secrets.token_hex(32),
         "CRYPTOPANIC_API_KEY": secrets.token_hex(20),
+        "RELAYER_API_KEY": secrets.token_hex(20),
         "NOTIFY_URL": f"json://127.0.0.1:9/{secrets.token_hex(16)}",
     }
 
@@ -123,12 +124,13 @@ def checkout(folder: Path, keys: dict[str, str]) -> Path:
     (own / ".venv").symlink_to(ROOT / ".venv")
     secret = own / ".env"
     secret.touch(mode=0o600)
-    secret.write_text("".join(f"{name}={value}\n" for name, value in keys.items()))
+    given = {**keys, "RELAYER_API_KEY_ADDRESS": "0x" + "ab" * 20}
+    secret.write_text("".join(f"{name}={value}\n" for name, value in given.items()))
     return own
 
 
 def sabotaged(root: Path, file: str, line: str, error: str) -> None:
-    """Let a copied checkout raise, before a line of it, what a careless hand would: an error with keys in it."""
+    """Let a copied checkout raise, before a line of it, what a careless hand might: an error of its keys."""
     path = root / file
     before = path.read_text()
     assert before.count(line) == 1, line

@@ -5,7 +5,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
-from nautilus_trader.adapters.polymarket.common.credentials import PolymarketWebSocketAuth
 from nautilus_trader.adapters.polymarket.config import PolymarketDataClientConfig, PolymarketExecClientConfig
 from nautilus_trader.adapters.polymarket.data import PolymarketDataClient
 from nautilus_trader.adapters.polymarket.factories import (
@@ -29,6 +28,7 @@ from models import Frozen
 from patches.clob_client import PromptClobClient
 from patches.gamma_markets import SlugProvider
 from patches.market_orders import OrderJournal, UsdFakExecutionClient
+from patches.user_feed import QuietAuth
 
 POLYGON = 137
 VENUE = "POLYMARKET"
@@ -246,7 +246,7 @@ def _factories(
                 clock=clock,
                 instrument_provider=provider(clock, config),
                 config=config,
-                ws_auth=PolymarketWebSocketAuth(
+                ws_auth=QuietAuth(
                     apiKey=wallet.api_key, secret=wallet.api_secret, passphrase=wallet.passphrase
                 ),
                 name=name,
