@@ -7,10 +7,9 @@ if __name__ == "__main__":
 
 import argparse
 import os
-import resource
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -104,8 +103,11 @@ def _keep_close() -> None:
     # No proxy of the machine's network stands between the bot and its own practice venue.
     loopback = ["127.0.0.1", "localhost"]
     os.environ["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY", ""), *loopback]))
-    # The memory of a process that crashes holds the keys.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(ImportError):  # Windows writes no such file
+        import resource
+
+        # The memory of a process that crashes holds the keys.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _run(flags: Flags, settings: Settings, console: Console, stack: ExitStack) -> int:

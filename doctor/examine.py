@@ -10,7 +10,7 @@ from control.memory import MODE_MEMORY
 from doctor import files, machine, network, switch
 from doctor.account import AccountCheck
 from doctor.finding import Check, Finding, Status, carried_out, failed_as, ok, warn
-from errors import ConfigError, Fatal
+from errors import Fatal
 from execution.ledger import Mode
 from launch import Lane, Run
 from models import Frozen
@@ -109,12 +109,11 @@ def _start(lane: Lane, refused: Fatal | None) -> Finding | None:
 def _account(run: Run, lane: Lane, found: list[Finding]) -> AccountCheck | None:
     """The account to ask the venue about; without a key there is none, and a finding."""
     settings = run.settings
-    if lane.mode is not Mode.LIVE:
-        key = practice_key(settings.state_dir / lane.book)
-        return AccountCheck(settings, lane.urls, key, operators=False, live_path=lane.live_path)
+    real = lane.mode is Mode.LIVE
     try:
-        return AccountCheck(settings, lane.urls, operator_key(settings), operators=True, live_path=True)
-    except ConfigError as error:
+        key = operator_key(settings) if real else practice_key(settings.state_dir / lane.book)
+        return AccountCheck(settings, lane.urls, key, operators=real, live_path=lane.live_path)
+    except Fatal as error:
         found.append(failed_as("credentials", error))
         return None
 

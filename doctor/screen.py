@@ -22,8 +22,12 @@ def show(findings: Sequence[Finding], console: Console) -> None:
         _print_lines(findings, Console(file=console.file, width=PIPED_COLUMNS))
     count = Counter(finding.status for finding in findings)
     worst = next((status for status in reversed(Status) if count[status]), Status.OK)
-    console.print(f"{count[Status.OK]} ok, {_several(count[Status.WARN], 'warning')}, ", end="")
-    console.print(_several(count[Status.FAIL], "failure"), style=STYLES[worst])
+    console.print(
+        f"{count[Status.OK]} ok, {_several(count[Status.WARN], 'warning')},"
+        f" {_several(count[Status.FAIL], 'failure')}",
+        style=STYLES[worst],
+        highlight=False,
+    )
 
 
 def _table(findings: Sequence[Finding]) -> Table:

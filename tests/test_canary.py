@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -264,7 +265,10 @@ def test_no_key_leaves_the_env_file_with_real_orders(keys, polymarket, tmp_path)
         bot.wait_for(r"LIVE \(real orders, real money\)", 60)
         bot.wait_for("internal error", 60)
         seen = {"metrics": served(port)}
-        os.kill(bot.children()["worker"], signal.SIGKILL)
+        worker = bot.children()["worker"]
+        # Another way to die would leave its memory behind.
+        assert re.search(r"Max core file size +0 +0 ", Path(f"/proc/{worker}/limits").read_text())
+        os.kill(worker, signal.SIGKILL)
         bot.wait_for("starting it again", 20)
         seen["metrics again"] = served(port)
         assert bot.interrupt() < 5

@@ -31,11 +31,11 @@ from core.nautilus_core.instruments.clock import MarketClock
 from doctor import files, machine, network, switch
 from doctor.account import AccountCheck, Wanted, choose_wallet
 from doctor.finding import Finding, Status, carried_out
-from errors import ConfigError
+from errors import ConfigError, Fatal
 from execution.ledger import ledger_path
 from execution.ledger.schema import APPLICATION_ID
 from launch import practice_urls
-from worker.account import operator_key
+from worker.account import operator_key, practice_key
 from worker.plan import LiveWallet
 
 TEST_KEY = "0x" + "11" * 32  # a test key, never holds money
@@ -113,6 +113,16 @@ def test_a_wallet_that_cannot_be_told_is_refused(funder, kind, funded, words):
     balances = {one: Decimal(funded.get(one, 0)) for one in range(4)}
     with pytest.raises(ConfigError, match=f"(?s){words}"):
         choose_wallet(Wanted(OWN, funder, kind), balances)
+
+
+@pytest.mark.parametrize("content", ["", "not JSON", "{}"])
+def test_a_damaged_practice_wallet_says_how_to_start_over(content, tmp_path):
+    """The file is named, and the folder to remove."""
+    wallet = tmp_path / "venue" / "wallet.json"
+    wallet.parent.mkdir()
+    wallet.write_text(content)
+    with pytest.raises(Fatal, match=f"{wallet} cannot be used.*Remove {tmp_path} to start over"):
+        practice_key(tmp_path)
 
 
 @given(st.text(alphabet="0123456789abcdefgx \n", min_size=8, max_size=80))

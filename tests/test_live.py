@@ -155,10 +155,12 @@ def test_live_is_typed_and_a_market_is_rehearsed(tmp_path: Path) -> None:
 )
 def test_any_other_answer_ends_it(typed: str | None, read: str, tmp_path: Path) -> None:
     """Whatever else comes: not armed, exit 1, nothing was traded and nothing is left running."""
-    with Typing(tmp_path, *REHEARSAL) as terminal:
+    with Typing(tmp_path, *REHEARSAL, settings={"POLYMARKET_PK": TEST_KEY}) as terminal:
         terminal.type(typed or "")
         children = terminal.bot.children()
         assert set(children) == {"venue"}  # no worker before it is armed
+        # The practice venue has no use for a key that the environment holds.
+        assert TEST_KEY.encode() not in Path(f"/proc/{children['venue']}/environ").read_bytes()
         if typed is None:
             terminal.bot.interrupt()
         assert terminal.bot.wait(20) == 1

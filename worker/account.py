@@ -7,7 +7,7 @@ from eth_keys.constants import SECPK1_N
 
 from config import Settings
 from core.nautilus_core.data_engine.node import Wallet
-from errors import ConfigError
+from errors import ConfigError, Fatal
 from execution.polymarket_client import PolymarketClient, throwaway_key
 from worker.plan import LiveWallet, WorkerPlan
 
@@ -15,8 +15,21 @@ DIGITS = re.compile("(0x)?[0-9a-fA-F]{64}")
 
 
 def practice_key(book_folder: Path) -> str:
-    """The key of a book's practice wallet, made at the first call."""
-    return throwaway_key(book_folder / "venue" / "wallet.json")
+    """The key of a book's practice wallet, made at the first call.
+
+    Raises
+    ------
+    Fatal
+        If the file with it is damaged, or cannot be written.
+    """
+    path = book_folder / "venue" / "wallet.json"
+    try:
+        return throwaway_key(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise Fatal(
+            f"the practice wallet {path} cannot be used ({type(error).__name__})",
+            f"Remove {book_folder} to start over with a new practice account",
+        ) from None
 
 
 def operator_key(settings: Settings) -> str:
