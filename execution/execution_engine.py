@@ -22,8 +22,9 @@ from execution.ledger.writer import Ledger
 from execution.ledger_thread import LedgerThread
 from execution.outcomes import Kind, PostOutcome
 from execution.risk_engine import RiskEngine
+from execution.trade_states import TradeStates
 from execution.venue_answers import fills_of, status_of
-from models import RETRIED, Decision, Frozen, Market, OrderIntent, OrderState, Reason
+from models import RETRIED, Decision, Fill, Frozen, Market, OrderIntent, OrderState, Reason
 from singleton import Singleton
 
 REFUSALS_UNTIL_HALT = 3
@@ -105,6 +106,7 @@ class ExecutionEngine:
         self._markets: dict[str, Market] = {}
         self._intents: dict[str, OrderIntent] = {}
         self._by_order: dict[str, OrderIntent] = {}
+        self._trades = TradeStates()
         self._states: dict[str, OrderState] = {}
         self._attempts: dict[str, int] = {}
         self._last_attempt_ns: dict[str, int] = {}
@@ -123,10 +125,14 @@ class ExecutionEngine:
         await self.look_for_halt()
         if self.halted is None:
             self._thread.post(self._ledger.record_resume, "lifted while no bot ran")
+        booked = {held.trade.intent_id for held in await self._thread.call(self._reader.positions)}
         for row in await self._thread.call(self._reader.living_intents):
             self._adopt(row)
             if row.state in (OrderState.INTENT, OrderState.SENT):
                 await self._abandon(row)
+            elif row.state is OrderState.MATCHED and row.intent.intent_id not in booked:
+                # The ledger has the venue's word for the match already, and not yet what was bought.
+                self._states[row.intent.intent_id] = OrderState.UNKNOWN
 
     def know(self, market: Market) -> None:
         """Make a market tradable for this engine."""
@@ -281,29 +287,31 @@ class ExecutionEngine:
         if intent.slug not in self._markets:
             return  # the board has not met this market yet; the trade is asked for again
         status = FillStatus.__members__.get(status_of(trade), FillStatus.MATCHED)
-        fills = fills_of(trade, intent, str(trade["taker_order_id"]), self._markets[intent.slug])
-        self._seen(intent, status)
-        task = asyncio.get_running_loop().create_task(self._book(intent, fills, status))
+        order_id = str(trade["taker_order_id"])
+        fills = fills_of(trade, intent, order_id, self._markets[intent.slug])
+        self._trades.hear(order_id, str(trade["id"]), status)
+        self._seen(intent, order_id)
+        task = asyncio.get_running_loop().create_task(self._book(intent, order_id, fills, status))
         self._bookings.add(task)
         task.add_done_callback(self._booked)
 
-    def _seen(self, intent: OrderIntent, status: FillStatus) -> None:
+    def _seen(self, intent: OrderIntent, order_id: str) -> None:
         """A trade is proof, also of an order that the venue had called dead."""
         state = self._states[intent.intent_id]
-        if _dead(state) and status is not FillStatus.FAILED:
-            self.halt(f"the venue traded an order in {intent.slug} that had ended as {state}")
-        elif state not in (OrderState.SENT, OrderState.UNKNOWN):
+        if state is OrderState.MATCHED or not self._trades.stand(order_id):
             return
+        if _dead(state):
+            self.halt(f"the venue traded an order in {intent.slug} that had ended as {state}")
         self._move(intent.intent_id, OrderState.MATCHED, "seen on the user stream or among the trades")
 
-    async def _book(self, intent: OrderIntent, fills: list[Any], status: FillStatus) -> None:
+    async def _book(self, intent: OrderIntent, order_id: str, fills: list[Fill], status: FillStatus) -> None:
         for fill in fills:
             is_new = await self._thread.call(self._ledger.record_fill, fill, status)
             if is_new and status is not FillStatus.FAILED:
                 self._publish(Filled(fill=fill))
             elif not is_new:
                 await self._thread.call(self._ledger.record_fill_status, fill.trade_id, status)
-        if status is FillStatus.FAILED:
+        if status is FillStatus.FAILED and not self._trades.stand(order_id):
             self._move(intent.intent_id, OrderState.REVERSED, "the trade failed on the chain")
 
     def _booked(self, task: asyncio.Task[None]) -> None:
@@ -379,10 +387,20 @@ class ExecutionEngine:
 
     def unknown(self) -> list[tuple[str, OrderIntent]]:
         """(order hash, intent) of each order that may or may not exist."""
+        return self._in_state(OrderState.UNKNOWN)
+
+    def unresolved(self) -> list[tuple[str, OrderIntent]]:
+        """What the venue has to be asked about: unknown orders, and bought ones until the chain has said its
+        last word on their trades. Of those of an earlier process the fill may not even be booked.
+        """
+        bought = self._in_state(OrderState.MATCHED)
+        return self.unknown() + [row for row in bought if not self._trades.final(row[0])]
+
+    def _in_state(self, state: OrderState) -> list[tuple[str, OrderIntent]]:
         return [
             (order_id, intent)
             for order_id, intent in self._by_order.items()
-            if self._states[intent.intent_id] is OrderState.UNKNOWN
+            if self._states[intent.intent_id] is state
         ]
 
 

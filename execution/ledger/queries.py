@@ -149,14 +149,16 @@ def settled_results(connection: sqlite3.Connection, session: str) -> list[Decima
 
 
 def in_flight(connection: sqlite3.Connection, session: str) -> list[tuple[str, Decimal]]:
-    """(slug, worst cost) of every order whose outcome is not known.
+    """(slug, worst cost) of every order whose outcome is not known, or matched and its fill not booked yet.
 
     The fee is rate × shares × a × (1 − a) = rate × usd × (1 − a): at most rate × usd, whatever the price.
     """
     found = rows(
         connection,
         "SELECT i.slug, i.usd, m.fee_rate FROM intents i JOIN markets m USING (session, slug)"
-        f" WHERE i.session = ? AND i.state IN ({placeholders(IN_FLIGHT)})",
+        f" WHERE i.session = ? AND (i.state IN ({placeholders(IN_FLIGHT)}) OR i.state = 'matched'"
+        " AND NOT EXISTS (SELECT 1 FROM settlements s WHERE s.session = i.session AND s.slug = i.slug)"
+        " AND NOT EXISTS (SELECT 1 FROM fills f WHERE f.intent_id = i.intent_id))",
         (session, *IN_FLIGHT),
     )
     return [(slug, Decimal(usd) * (1 + Decimal(rate))) for slug, usd, rate in found]

@@ -21,6 +21,9 @@ from models import OrderIntent, OrderState
 from worker.gate import OrderGate
 
 NO_MATCH = {"error": "no orders found to match with FAK order."}
+MATCHED = classify(
+    200, {"success": True, "status": "matched", "makingAmount": "0.62", "takingAmount": "1", "errorMsg": ""}
+)
 LIMITS = RiskLimits(
     max_position_size=Decimal(1),
     max_total_exposure=Decimal(10),
@@ -265,6 +268,78 @@ async def test_a_trade_seen_twice_is_one_fill(bench):
     assert booked.shares == Decimal("1.5")
     assert booked.cost == Decimal("0.62") + Decimal("0.5") * Decimal("0.63")
     assert booked.state is OrderState.MATCHED
+
+
+def told(trade_id, status, size="1.0", order_id="0xabc"):
+    """A trade of an order of ours, in the venue's words."""
+    return {
+        "id": trade_id,
+        "taker_order_id": order_id,
+        "status": status,
+        "match_time": "1790000000",
+        "size": size,
+        "price": "0.62",
+    }
+
+
+async def test_a_trade_that_fails_takes_only_itself_back(bench):
+    """Of two trades of an order one fails and the other is held; when both failed, the order is reversed."""
+    await bench.decide()
+    await bench.engine.order_signed(bench.sent[0].intent_id, "0xabc")
+    for trade in (told("t1", "MATCHED"), told("t2", "MATCHED", "0.5"), told("t1", "FAILED")):
+        bench.engine.trade(trade)
+    bench.engine.trade(told("t1", "MATCHED"))  # late, and no news
+    await bench.engine.drain()
+    (held,) = await bench.thread.call(bench.reader.trades)
+    assert held.shares == Decimal("0.5")
+    assert await bench.states() == [OrderState.MATCHED]
+    bench.engine.trade(told("t2", "FAILED", "0.5"))
+    await bench.engine.drain()
+    assert await bench.thread.call(bench.reader.trades) == []
+    assert await bench.states() == [OrderState.REVERSED]
+    assert bench.engine.unresolved() == []
+
+
+async def test_a_trade_of_a_dead_order_is_booked_and_halts(bench):
+    """What the venue called a no-fill and traded is a fill, and trading stops until a person acts."""
+    await bench.decide()
+    await bench.engine.order_signed(bench.sent[0].intent_id, "0xabc")
+    bench.engine.order_answered(bench.sent[0].intent_id, classify(400, NO_MATCH))
+    assert bench.engine.over_without_fill(bench.sent[0].intent_id)
+    bench.engine.trade(told("t1", "MATCHED"))
+    await bench.engine.drain()
+    assert "that had ended as no_fill" in bench.engine.halted
+    assert await bench.states() == [OrderState.MATCHED]
+    assert len(await bench.thread.call(bench.reader.trades)) == 1
+
+
+@pytest.mark.parametrize("booked", [False, True], ids=["fill not booked", "fill booked"])
+async def test_a_match_is_asked_about_until_the_chain_has_spoken(booked, tmp_path):
+    """A match before a crash is looked up by the next process: its fill, and whether it failed since."""
+    first = Bench(tmp_path / "ledger.sqlite")
+    engine = await first.open()
+    await first.decide()
+    await engine.order_signed(first.sent[0].intent_id, "0xabc")
+    engine.order_answered(first.sent[0].intent_id, MATCHED)
+    if booked:
+        engine.trade(told("t1", "MATCHED"))
+        await engine.drain()
+    await first.close()
+    second = Bench(tmp_path / "ledger.sqlite")
+    engine = await second.open()
+    engine.know(make_market(0))
+    assert [order_id for order_id, _ in engine.unresolved()] == ["0xabc"]
+    assert bool(engine.unknown()) is not booked  # no cash is compared while a fill is missing
+    assert engine.holds(make_market(0).slug)
+    engine.trade(told("t1", "MINED"))
+    await engine.drain()
+    assert len(await second.thread.call(second.reader.trades)) == 1
+    assert engine.unresolved()
+    engine.trade(told("t1", "FAILED"))
+    await engine.drain()
+    assert await second.states() == [OrderState.REVERSED]
+    assert engine.unresolved() == []
+    await second.close()
 
 
 async def test_nothing_is_sent_while_stopping(bench):

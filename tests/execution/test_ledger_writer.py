@@ -380,9 +380,10 @@ class TestCash:
             assert reader.cash_flow().drift == 250
             assert reader.cash_flow().cash == 1250
 
-    def test_no_drift_while_an_order_is_unknown(self, ledger, reader, path):
-        """A balance that is lower because of an unknown order is not called a withdrawal."""
-        ledger.record_state(send(ledger), OrderState.UNKNOWN)
+    @pytest.mark.parametrize("state", [OrderState.UNKNOWN, OrderState.MATCHED])
+    def test_no_drift_while_an_order_is_unknown(self, state, ledger, reader, path):
+        """A lower balance because of an unknown order, or an unbooked fill, is not called a withdrawal."""
+        ledger.record_state(send(ledger), state)
         ledger.close()
 
         with open_ledger(path, cash="999"):

@@ -6,7 +6,8 @@ venue stay. Everything that a running bot has between a decision and somebody's 
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -242,6 +243,21 @@ class Rig:
 
     def build(self) -> TradingNode:
         return build_node(self.plan, self.strategy, [], self, self.slugs, lambda stream: None)
+
+    @asynccontextmanager
+    async def second_node(self) -> AsyncIterator[TradingNode]:
+        """Another node of the same account, as a fresh process would have it."""
+        self.ready = asyncio.Event()
+        again = Sender(self)  # pyright: ignore[reportArgumentType]
+        node = build_node(self.plan, again, [], self, self.slugs, lambda stream: None)
+        running = asyncio.get_running_loop().create_task(node.run_async())
+        await asyncio.wait_for(self.ready.wait(), 20)
+        try:
+            yield node
+        finally:
+            await node.stop_async()
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
 
     def slugs(self) -> list[str]:
         return self.board.calendar.upcoming(self.venue.clock.market_s())
