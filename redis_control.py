@@ -28,6 +28,7 @@ from control.store import Endpoint, ModeStore, Reading, Says
 from control.switch import Switched, stores, to_live, to_simulation
 from errors import BotError, ConfigError, Fatal, Temporary
 from execution.ledger import LIVE_BOOK, Mode
+from monitoring.terminal import replace_unencodable
 
 WORDS = {
     "sim": Mode.SIMULATION,
@@ -80,6 +81,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what was asked: 0 done, 1 it could not be done, 2 bad usage or settings."""
+    replace_unencodable(sys.stdout)
     given = parse(arguments)
     console = Console(soft_wrap=True, highlight=False)
     try:

@@ -23,6 +23,7 @@ from control.store import Endpoint, ModeStore
 from errors import Fatal
 from execution.ledger import Venue
 from launch import TEST_START_AT, Flags, Run
+from monitoring.terminal import replace_unencodable
 from screens import asker, banner, stakes, summary
 from supervisor import Supervisor
 
@@ -83,6 +84,7 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; returns the exit code: 0 done, 1 failure, 2 bad usage or configuration."""
+    replace_unencodable(sys.stdout)
     flags = parse(arguments)
     console = Console()
     try:

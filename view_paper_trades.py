@@ -51,6 +51,7 @@ from monitoring.report.words import (
     statistics_lines,
 )
 from monitoring.statistics import Statistics
+from monitoring.terminal import replace_unencodable
 
 WIDE = 112
 """Columns of text from which a market's slug fits beside everything else."""
@@ -93,6 +94,7 @@ class Results(Frozen, frozen=True):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the results; the exit code says whether there was a ledger to read."""
+    replace_unencodable(sys.stdout)
     options = _parser().parse_args(arguments)
     if options.state is None:
         # Here, because it is slow to import and not needed when the folder is named.

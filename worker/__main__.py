@@ -16,6 +16,7 @@ from control.memory import MODE_MEMORY
 from control.store import ModeStore
 from errors import BotError, ConfigError, Fatal
 from monitoring.console import log_to_file
+from monitoring.terminal import replace_unencodable
 from worker.gate import OrderGate
 from worker.plan import Exit, WorkerPlan
 from worker.worker import Worker
@@ -35,6 +36,7 @@ def _stop_with_parent() -> None:
 def main() -> int:
     """Read the plan from standard input, and trade; the exit code is an `Exit`."""
     os.environ["NO_PROXY"] = "127.0.0.1,localhost"
+    replace_unencodable(sys.stdout)
     try:
         settings = load_settings()
         plan = msgspec.json.decode(sys.stdin.readline(), type=WorkerPlan)

@@ -305,7 +305,7 @@ class Worker:
             watch, second, p = self.strategy.now()
             market = watch.market if watch else None
             waiting = len(self._watcher.waiting) if self._watcher else 0
-            self.audience.reporter.progress(market, second, p, waiting, outside(self.strategy.externals))
+            self.audience.progress(market, second, p, waiting, outside(self.strategy.externals))
             self._marks.see(market, second, p)
             why = self._time_to_leave(market, second)
             if why is not None:
@@ -502,7 +502,6 @@ class Worker:
     def _export(self) -> None:
         if self.plan.live_path:
             return
-        try:
-            export_paper_trades(paper_trades(self._reader), self.settings.paper_trades_file)
-        except Temporary as error:
-            logger.warning(f"{error}; the ledger has the trades, the next change writes them again")
+        trades, path = paper_trades(self._reader), self.settings.paper_trades_file
+        # A trade that was not written is written by the next export: the ledger has it.
+        self.audience.isolation.call("paper trades", export_paper_trades, trades, path)

@@ -220,6 +220,16 @@ def test_after_a_reset_only_later_markets_count(path):
     assert again.weights["TickVelocity"] > BASE["TickVelocity"]
 
 
+@pytest.mark.parametrize(("later_ns", "counted"), [(0, 0), (1, 10)])
+def test_a_market_settled_at_the_instant_of_the_reset_is_unlearnt(path, later_ns, counted):
+    """Only markets settled after the reset count: the same nanosecond is not after, the next one is."""
+    instant = KNOWS[-1].settled_ns
+    reset_learning(path, BASE, PARAMS, lambda: instant)
+    engine = opened(path)
+    engine.learn([msgspec.structs.replace(one, settled_ns=instant + later_ns) for one in KNOWS[:10]])
+    assert engine.state.markets == counted
+
+
 def test_two_resets_within_a_second_keep_both_files(path):
     """A backup never overwrites another."""
     engine = LearningEngine(path, BASE, PARAMS, lambda: START_NS)
