@@ -4,6 +4,7 @@ A fault is armed with a count and strikes that many times, or until it is cleare
 code that can suffer a fault asks `Faults.take` for it at that point and at no other.
 """
 
+from fnmatch import fnmatchcase
 from typing import Any
 
 import msgspec
@@ -34,6 +35,20 @@ UNAVAILABLE = {
     "overloaded": {"error": "service unavailable"},
 }
 """Bodies of the three kinds of 503 seen at the venue, and of one that says nothing."""
+
+CONTROL = "\x1b[2J\x1b[31m\x1b]0;title\x07\r\x9b5n\u202e"
+"""Control sequences for a terminal: clear, colour, window title, carriage return, C1 query, reversed text."""
+
+FOREIGN_IDS = ("condition", "tokens", "both", "previous")
+"""Which ids `gamma_foreign_ids` replaces; `previous`: both, by those of the market before."""
+FEEDS = ("market", "user")
+
+CHOICES: dict[tuple[str, str], tuple[str, ...]] = {
+    ("unavailable_503", "variant"): tuple(UNAVAILABLE),
+    ("gamma_foreign_ids", "ids"): FOREIGN_IDS,
+    ("stray_frame", "feed"): FEEDS,
+}
+"""Parameters that take one of a few names."""
 
 CATALOG: dict[str, Spec] = {
     # POST /order, before the order exists
@@ -92,6 +107,45 @@ CATALOG: dict[str, Spec] = {
     "gamma_forgets": Spec("Gamma: resolved markets are not found while armed"),
     "clob_contradicts": Spec("GET /markets/{condition_id}: the winner is the other one while armed"),
     "clock_skew": Spec("GET /time is wrong by `seconds` while armed", {"seconds": 30}),
+    # answers, frames and values that a client must bound or refuse
+    "drip_answer": Spec(
+        "answers to `path` are sent one byte every `seconds`; what was asked is carried out first",
+        {"path": "/order", "seconds": 1.0},
+    ),
+    "nested_answer": Spec(
+        "answers to `path` are JSON arrays nested `depth` deep; what was asked is carried out first",
+        {"path": "/order", "depth": 100_000},
+    ),
+    "huge_answer": Spec(
+        "answers to `path` are one JSON object of so many megabytes, streamed without a length, as gzip if "
+        "`compressed`; what was asked is carried out first",
+        {"path": "/order", "megabytes": 100, "compressed": False},
+    ),
+    "market_feed_value": Spec(
+        "market feed: `field` has `value` wherever it occurs in the next event that has it, or the next "
+        "`event`; not quoted if `raw`",
+        {"event": "", "field": "price", "value": "NaN", "raw": False},
+    ),
+    "user_feed_value": Spec(
+        "user feed: `field` has `value` wherever it occurs in the next `event`, while REST answers are "
+        "right; not quoted if `raw`",
+        {"event": "trade", "field": "price", "value": "7", "raw": False},
+    ),
+    "stray_frame": Spec(
+        f"a text frame on every subscribed connection of a `feed` ({' or '.join(FEEDS)}): `text`, or JSON "
+        "arrays nested `depth` deep if that is not 0",
+        {"feed": "market", "text": CONTROL, "depth": 0},
+    ),
+    "gamma_value": Spec(
+        "Gamma: `field` has `value` wherever it occurs in the market `slug`, or in every one if that is "
+        "empty, while armed; not quoted if `raw`",
+        {"slug": "", "field": "slug", "value": CONTROL, "raw": False},
+    ),
+    "gamma_foreign_ids": Spec(
+        "Gamma: the market `slug`, or the first that has not started if that is empty, has other `ids` while "
+        f"armed: {', '.join(FOREIGN_IDS)}",
+        {"slug": "", "ids": "condition"},
+    ),
     # external services: `service` is a name, several with commas in between, or all
     "external_down": Spec("external: connections are dropped, open streams closed", {"service": "all"}),
     "external_slow": Spec(
@@ -110,7 +164,15 @@ EXTERNAL = frozenset(name for name in CATALOG if name.startswith("external_"))
 TWISTED = ("resolution_disputed", "resolution_split", "gamma_forgets", "clob_contradicts")
 """What the venue may say of a market that is over, other than who won."""
 
-STANDING = EXTERNAL | {"geoblocked", "market_feed_stall", "clock_skew", "resolution_never", *TWISTED}
+STANDING = EXTERNAL | {
+    "geoblocked",
+    "market_feed_stall",
+    "clock_skew",
+    "resolution_never",
+    "gamma_value",
+    "gamma_foreign_ids",
+    *TWISTED,
+}
 """Faults that are a state rather than an event: armed without a count they last until cleared."""
 
 
@@ -151,8 +213,9 @@ class Faults:
             number = isinstance(default, (int, float)) and not isinstance(default, bool)
             if not isinstance(value, (int, float) if number else type(default)):
                 raise UnknownFault(f"fault {name}: {key}={value!r} is not like {default!r}")
-        if name == "unavailable_503" and parameters.get("variant", "trading_disabled") not in UNAVAILABLE:
-            raise UnknownFault(f"unavailable_503: variant must be one of {', '.join(UNAVAILABLE)}")
+            choices = CHOICES.get((name, key))
+            if choices is not None and value not in choices:
+                raise UnknownFault(f"{name}: {key} must be one of {', '.join(choices)}")
         if name in EXTERNAL:
             _check_services(name, parameters.get("service", "all"))
         if count is not None and count < 1:
@@ -183,6 +246,11 @@ class Faults:
             if fault.left == 0:
                 del self._armed[name]
         return fault.parameters
+
+    def take_for(self, name: str, path: str) -> dict[str, Any] | None:
+        """Use a fault up if its parameter `path`, which may hold the wildcards * and ?, matches a path."""
+        armed = self.armed(name)
+        return self.take(name) if armed is not None and fnmatchcase(path, armed["path"]) else None
 
     def listing(self) -> list[Armed]:
         return list(self._armed.values())

@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from venue.amounts import MILL, decimal_text, price_text
+from venue.bad_values import damaged, send_stray
 from venue.books import Book, Change, changes_between, summary
 from venue.connections import Connection, serve
 from venue.exchange import Exchange
@@ -134,9 +135,16 @@ class MarketFeed:
             "timestamp": self._timestamp(),
             "tags": ["crypto"],
         }
-        for connection, subscriber in self._subscribers.items():
-            if subscriber.custom:
-                connection.send(event)
+        connections = [connection for connection, s in self._subscribers.items() if s.custom]
+        if connections:
+            event = damaged(self._faults, "market_feed_value", event)
+        for connection in connections:
+            connection.send(event)
+
+    def send_stray(self) -> None:
+        """Let the fault of a stray frame strike, if anybody is subscribed."""
+        connections = [connection for connection, s in self._subscribers.items() if s.tokens]
+        send_stray(self._faults, "market", connections)
 
     async def close_all(self) -> None:
         """Close every connection."""
@@ -174,16 +182,21 @@ class MarketFeed:
                 )
             subscriber.tokens.add(token)
             books.append(self._book_event(market, token))
-        connection.send(books)
+        connection.send([damaged(self._faults, "market_feed_value", book) for book in books])
 
     def _send(self, market: Market, events: dict[str, dict[str, Any]], *, custom: bool = False) -> None:
         """Send each token's event to its subscribers; an event shared by both tokens goes out once."""
+        deliveries: list[tuple[Connection, dict[str, Any]]] = []
         for connection, subscriber in self._subscribers.items():
             if custom and not subscriber.custom:
                 continue
             wanted = {id(event): event for token, event in events.items() if token in subscriber.tokens}
-            for event in wanted.values():
-                connection.send(event)
+            deliveries.extend((connection, event) for event in wanted.values())
+        # A fault strikes an event once, whoever receives it, and only an event that is received.
+        received = {id(event): event for _, event in deliveries}
+        sent = {key: damaged(self._faults, "market_feed_value", event) for key, event in received.items()}
+        for connection, event in deliveries:
+            connection.send(sent[id(event)])
 
     # --- events ------------------------------------------------------------------------------
 

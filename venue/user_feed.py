@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from aiohttp import WSCloseCode, web
 
+from venue.bad_values import damaged, send_stray
 from venue.connections import Connection, serve
 from venue.faults import Faults
 from venue.ledger import Ledger
@@ -46,10 +47,21 @@ class UserFeed:
         """Send an event to the account's connections that want its market."""
         if self._faults.take("user_feed_silent") is not None:
             return
-        for connection, subscriber in self._subscribers.items():
-            wanted = subscriber.markets is None or condition_id in subscriber.markets
-            if subscriber.address == address and wanted:
-                connection.send(event)
+        connections = [
+            connection
+            for connection, subscriber in self._subscribers.items()
+            if subscriber.address == address
+            and (subscriber.markets is None or condition_id in subscriber.markets)
+        ]
+        if connections:
+            event = damaged(self._faults, "user_feed_value", event)
+        for connection in connections:
+            connection.send(event)
+
+    def send_stray(self) -> None:
+        """Let the fault of a stray frame strike, if anybody is subscribed."""
+        connections = [connection for connection, s in self._subscribers.items() if s.address is not None]
+        send_stray(self._faults, "user", connections)
 
     async def close_all(self) -> None:
         """Close every connection."""

@@ -171,6 +171,8 @@ class Venue:
             self.desk.meet_source(market)
         for market in self.markets.watched():
             self.markets.refresh(market)
+        self.markets.send_stray()
+        self.users.send_stray()
         self.settlement.resolve_due()
 
     async def failed(self) -> None:

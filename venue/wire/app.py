@@ -5,12 +5,13 @@ from aiohttp import web
 from venue.external.routes import add_routes
 from venue.venue import Venue
 from venue.wire import clob_private, clob_public, data_api, gamma, orders, practice
+from venue.wire.broken_answers import broken_answers
 from venue.wire.common import VENUE, errors_and_log
 
 
 def make_app(venue: Venue) -> web.Application:
     """The application that serves a venue."""
-    app = web.Application(middlewares=[errors_and_log], client_max_size=1 << 20)
+    app = web.Application(middlewares=[broken_answers, errors_and_log], client_max_size=1 << 20)
     app[VENUE] = venue
     for module in (clob_public, clob_private, orders, gamma, data_api, practice):
         app.add_routes(module.routes)

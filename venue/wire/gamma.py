@@ -1,10 +1,13 @@
 """Gamma under /gamma: markets and events by slug, by condition, by page."""
 
+import hashlib
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
 
+from venue.bad_values import value_of, with_value
 from venue.market import Market
 from venue.refusal import Refusal
 from venue.venue import Venue
@@ -37,7 +40,7 @@ async def markets(request: web.Request) -> web.Response:
     found = _chosen(request, closed_default=False)
     first = _number(request, "offset", 0)
     shown = found[first : first + _number(request, "limit", LIMIT)]
-    return json_answer([gamma_market(venue, market) for market in shown])
+    return json_answer([_market(venue, market) for market in shown])
 
 
 @routes.get("/gamma/markets/keyset")
@@ -47,7 +50,7 @@ async def markets_keyset(request: web.Request) -> web.Response:
     venue = venue_of(request)
     limit = min(LIMIT, _number(request, "limit", LIMIT))
     found, cursor = page(_chosen(request, closed_default=False), request.query.get("after_cursor"), limit)
-    body: dict[str, Any] = {"markets": [gamma_market(venue, market) for market in found]}
+    body: dict[str, Any] = {"markets": [_market(venue, market) for market in found]}
     if cursor != "LTE=":
         body["next_cursor"] = cursor
     return json_answer(body)
@@ -56,7 +59,7 @@ async def markets_keyset(request: web.Request) -> web.Response:
 @routes.get("/gamma/markets/slug/{slug}")
 @_failing
 async def market_by_slug(request: web.Request) -> web.Response:
-    return json_answer(gamma_market(venue_of(request), _by_slug(request)))
+    return json_answer(_market(venue_of(request), _by_slug(request)))
 
 
 @routes.get("/gamma/events")
@@ -76,10 +79,51 @@ async def event_by_slug(request: web.Request) -> web.Response:
     return json_answer(_event(venue_of(request), _by_slug(request)))
 
 
+def _market(venue: Venue, market: Market) -> dict[str, Any]:
+    return _damaged(venue, market, gamma_market(venue, market))
+
+
 def _event(venue: Venue, market: Market) -> dict[str, Any]:
     own = gamma_market(venue, market)
     own.pop("events")
-    return {**gamma_event(venue, market), "markets": [own]}
+    return _damaged(venue, market, {**gamma_event(venue, market), "markets": [own]})
+
+
+def _damaged(venue: Venue, market: Market, body: dict[str, Any]) -> dict[str, Any]:
+    """The body with what faults put in the place of the market's own values."""
+    foreign = venue.faults.armed("gamma_foreign_ids")
+    if foreign is not None and market.slug == (foreign["slug"] or _next_slug(venue)):
+        for field, value in _foreign_ids(venue, market, foreign["ids"]).items():
+            body = with_value(body, field, value)
+        venue.faults.take("gamma_foreign_ids")
+    bad = venue.faults.armed("gamma_value")
+    if bad is not None and bad["slug"] in ("", market.slug):
+        body = with_value(body, bad["field"], value_of(bad))
+        venue.faults.take("gamma_value")
+    return body
+
+
+def _next_slug(venue: Venue) -> str:
+    """The slug of the first market that has not started."""
+    now = venue.clock.market_s()
+    return min((m for m in venue.schedule if m.start > now), key=lambda m: m.start).slug
+
+
+def _foreign_ids(venue: Venue, market: Market, kind: str) -> dict[str, str]:
+    """Fields of a market with the ids of the market before it, or with ids that no market has."""
+    previous = venue.schedule.at(market.start - market.interval)
+    if kind == "previous" and previous is not None:
+        condition, tokens = previous.condition_id, list(previous.tokens)
+    else:
+        condition = "0x" + _digest("condition", market).hex()
+        tokens = [str(int.from_bytes(_digest(token, market))) for token in market.tokens]
+    fields = {"conditionId": condition, "clobTokenIds": json.dumps(tokens)}
+    chosen = {"condition": ("conditionId",), "tokens": ("clobTokenIds",)}.get(kind, tuple(fields))
+    return {name: fields[name] for name in chosen}
+
+
+def _digest(purpose: str, market: Market) -> bytes:
+    return hashlib.sha256(f"practice:foreign:{purpose}:{market.slug}".encode()).digest()
 
 
 def _by_slug(request: web.Request) -> Market:
