@@ -12,9 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from socketserver import TCPServer, ThreadingMixIn
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import msgspec
 from loguru import logger
@@ -28,6 +26,7 @@ from models import Frozen
 from monitoring.metrics.catalogue import CATALOGUE, MOST_VALUES, Spec, Value
 from monitoring.metrics.counting import Counting
 from monitoring.metrics.figures import DURATION_BUCKETS, Durations, Figures, durations, read_figures
+from monitoring.metrics.server import BoundedServer, StartResponse, respond
 from monitoring.metrics.state import Health, health, state_values
 from singleton import Singleton
 
@@ -45,8 +44,6 @@ LOOK_EVERY_S = 30.0
 NOTHING_READ = Figures(read_ns=0, values={}, durations=durations(()))
 PAGE = b"""<!doctype html><title>Polymarket bot</title><h1>Polymarket bot</h1>
 <p><a href="/metrics">metrics</a> for Prometheus, <a href="/health">health</a> for a watchdog.</p>"""
-
-Start = Callable[[str, list[tuple[str, str]]], Any]
 
 
 class ExporterParams(Frozen, frozen=True):
@@ -89,7 +86,7 @@ class GrafanaMetricsExporter:
         self._changed = threading.Event()
         self._looked = threading.Event()
         self._closing = threading.Event()
-        self._server: WSGIServer | None = None
+        self._server: BoundedServer | None = None
         self._threads: list[threading.Thread] = []
         self._metrics = make_wsgi_app(self.registry)
         self.readings = 0
@@ -99,9 +96,7 @@ class GrafanaMetricsExporter:
 
     def start(self) -> str:
         try:
-            self._server = make_server(
-                self._params.host, self._params.port, self._answer, _Server, _QuietHandler
-            )
+            self._server = BoundedServer(self._params.host, self._params.port, self._answer)
         except OSError as error:
             where = f"{self._params.host}:{self._params.port}"
             return (
@@ -131,8 +126,7 @@ class GrafanaMetricsExporter:
         self._changed.set()
         self._looked.set()
         if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
+            self._server.close()
         for thread in self._threads:
             thread.join(1.0)
 
@@ -143,10 +137,10 @@ class GrafanaMetricsExporter:
 
     # --- threads ---------------------------------------------------------------------------------
 
-    def _serve(self, server: WSGIServer) -> None:
+    def _serve(self, server: BoundedServer) -> None:
         # A counter that was 0 before the first reading would look like a thousand trades at once.
         self._looked.wait()
-        server.serve_forever(poll_interval=0.1)
+        server.start()
 
     def _read_on(self) -> None:
         while not self._closing.is_set():
@@ -194,17 +188,17 @@ class GrafanaMetricsExporter:
         """For how long the settled trades were open."""
         return self._figures.durations
 
-    def _answer(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+    def _answer(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "/")
         if path == "/metrics":
             return self._metrics(environ, start)
         if path == "/health":
             found = self.health(self._now_ns())
             status = "200 OK" if found.http_status == 200 else "503 Service Unavailable"
-            return _respond(start, status, "application/json", msgspec.json.encode(found))
+            return respond(start, status, "application/json", msgspec.json.encode(found))
         if path == "/":
-            return _respond(start, "200 OK", "text/html; charset=utf-8", PAGE)
-        return _respond(start, "404 Not Found", "text/plain", b"there are /metrics and /health\n")
+            return respond(start, "200 OK", "text/html; charset=utf-8", PAGE)
+        return respond(start, "404 Not Found", "text/plain", b"there are /metrics and /health\n")
 
 
 @contextmanager
@@ -263,32 +257,6 @@ def _duration_family(found: Durations) -> Metric:
 def pause_s(took_s: float) -> float:
     """Seconds to wait with a reading if the last one took so long."""
     return max(READ_AFTER_S, took_s / READING_SHARE)
-
-
-def _respond(start: Start, status: str, kind: str, body: bytes) -> list[bytes]:
-    start(status, [("Content-Type", kind), ("Content-Length", str(len(body)))])
-    return [body]
-
-
-class _Server(ThreadingMixIn, WSGIServer):
-    """Answers each question on a thread of its own: a slow reader holds up no other."""
-
-    daemon_threads = True
-    # Two bots must not share a port: half of the scrapes would be the other's.
-    allow_reuse_port = False
-
-    def server_bind(self) -> None:
-        # HTTPServer's own asks the DNS for the name of this machine, and the start would wait for it.
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
-        self.setup_environ()
-
-
-class _QuietHandler(WSGIRequestHandler):
-    timeout = 10
-
-    def log_message(self, format: str, *args: object) -> None:
-        """A scrape every few seconds is no news."""
 
 
 _singleton = Singleton(GrafanaMetricsExporter)

@@ -1,0 +1,175 @@
+"""A WSGI server of few threads: connections are bounded in number and in time, whatever a client does."""
+
+import io
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from socket import SHUT_RDWR, socket
+from socketserver import TCPServer, ThreadingMixIn
+from typing import Any, TextIO
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+from loguru import logger
+
+MOST_CONNECTIONS = 16
+"""Connections that are served at the same time, one thread each; one more is closed at once."""
+LIFETIME_S = 5.0
+"""Longest life of a connection. A scrape takes some milliseconds, and every response ends its connection."""
+LOOK_EVERY_S = 0.1
+"""How often the server looks for connections that are too old, and for its own end."""
+ACCEPT_PAUSE_S = 0.1
+"""Pause after a connection that could not be accepted: without descriptors the next one cannot be either."""
+LOG_EVERY_S = 60.0
+"""Least time between two log records about requests that failed here."""
+
+type StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+type Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+
+
+class BoundedServer(ThreadingMixIn, WSGIServer):
+    """Serves a WSGI application on a thread of its own.
+
+    Parameters
+    ----------
+    host : str
+    port : int
+        0 takes a free one; `server_port` is the one that was taken.
+    application : callable
+        A WSGI application.
+
+    Raises
+    ------
+    OSError
+        If the port cannot be listened on.
+    """
+
+    daemon_threads = True
+    # Two bots must not share a port: half of the scrapes would be the other's.
+    allow_reuse_port = False
+    # Connections wait here until they are served or closed: a burst must not delay a scrape by a lost SYN.
+    request_queue_size = 64
+
+    def __init__(self, host: str, port: int, application: Application) -> None:
+        self.refused = 0
+        """Connections closed because too many were open."""
+        self.failed = 0
+        """Requests that failed on this side."""
+        self._open: dict[socket, float] = {}
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._logged_s = float("-inf")
+        super().__init__((host, port), _Handler)
+        self._application = application
+        self.set_app(self._respond)
+        self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening; a response under way may still be sent."""
+        self._closing.set()
+        if self._thread.is_alive():
+            self.shutdown()
+            self._thread.join(1.0)
+        self.server_close()
+
+    @property
+    def connections(self) -> int:
+        """Connections that are open now."""
+        return len(self._open)
+
+    def _respond(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
+        try:
+            return self._application(environ, start)
+        except Exception as error:  # noqa: BLE001 - the client gets the failure, not the operator's screen
+            self._note(error)
+            return respond(start, "500 Internal Server Error", "text/plain", b"this request failed\n")
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                self.serve_forever(poll_interval=LOOK_EVERY_S)
+            except Exception as error:  # noqa: BLE001 - one failed round must not end the metrics
+                self._note(error)
+                self._closing.wait(ACCEPT_PAUSE_S)
+
+    # --- socketserver's hooks, called on the server's thread ---------------------------------------
+
+    def server_bind(self) -> None:
+        # HTTPServer's own asks the DNS for the name of this machine, and the start would wait for it.
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
+        self.setup_environ()
+
+    def get_request(self) -> tuple[socket, Any]:
+        try:
+            return super().get_request()
+        except OSError as error:
+            # The connection stays in the queue, so the next attempt would follow at once.
+            self._note(error)
+            self._closing.wait(ACCEPT_PAUSE_S)
+            raise
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            full = len(self._open) >= MOST_CONNECTIONS
+            if not full:
+                self._open[request] = time.monotonic()
+        if full:
+            self.refused += 1
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
+
+    def service_actions(self) -> None:
+        """Cut the connections that are too old; their threads then end by themselves."""
+        oldest = time.monotonic() - LIFETIME_S
+        with self._lock:
+            old = [request for request, began in self._open.items() if began < oldest]
+        for request in old:
+            _cut(request)
+
+    def shutdown_request(self, request: Any) -> None:
+        """End a connection, on whichever thread; the last call for each."""
+        with self._lock:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Called while an exception of a connection is handled; a client that leaves is no failure."""
+        error = sys.exception()
+        if isinstance(error, Exception) and not isinstance(error, (ConnectionError, TimeoutError)):
+            self._note(error)
+
+    def _note(self, error: Exception) -> None:
+        self.failed += 1
+        now_s = time.monotonic()
+        if now_s - self._logged_s >= LOG_EVERY_S:
+            self._logged_s = now_s
+            logger.warning(f"metrics: a request failed ({self.failed} so far), the last: {error!r}")
+
+
+def _cut(connection: socket) -> None:
+    with suppress(OSError):  # its thread may have closed it in the meantime
+        connection.shutdown(SHUT_RDWR)
+
+
+def respond(start: StartResponse, status: str, kind: str, body: bytes) -> list[bytes]:
+    """A whole response with its length, for a WSGI application to return."""
+    start(status, [("Content-Type", kind), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = LIFETIME_S
+
+    def log_message(self, format: str, *args: object) -> None:
+        """A scrape every few seconds is no news."""
+
+    def get_stderr(self) -> TextIO:
+        """Where wsgiref prints the traceback of a request: not on the operator's screen."""
+        return io.StringIO()
