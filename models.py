@@ -390,6 +390,18 @@ def fill_cost(shares: Decimal, price: Decimal) -> Decimal:
     return (shares * price).quantize(MICRO, ROUND_DOWN)
 
 
+class FillStatus(StrEnum):
+    """How far a fill has come on its way onto the chain. Only CONFIRMED and FAILED are final.
+
+    The venue's RETRYING and MATCHED_NOT_BROADCASTED are MATCHED here: the money is committed.
+    """
+
+    MATCHED = "MATCHED"
+    MINED = "MINED"
+    CONFIRMED = "CONFIRMED"
+    FAILED = "FAILED"
+
+
 class Settlement(Frozen, frozen=True):
     """The venue's official word on a market, and where it was read."""
 

@@ -14,7 +14,17 @@ from uuid import uuid4
 
 import msgspec
 
-from core.nautilus_core.events import Decided, Event, Filled, Halted, OrderMoved, OrderSent, Resumed
+from core.nautilus_core.events import (
+    Decided,
+    Event,
+    Filled,
+    FillMoved,
+    Halted,
+    OrderMoved,
+    OrderSent,
+    OrderSigned,
+    Resumed,
+)
 from errors import Refused
 from execution.amounts import taker_fee
 from execution.ledger import FillStatus, IntentRow, LedgerReader
@@ -173,7 +183,7 @@ class ExecutionEngine:
         decision = await self._screened(decision)
         final = decision.reason not in RETRIED and not decision.buys
         decision_id = await self._thread.call(self._ledger.record_decision, decision)
-        self._publish(Decided(decision=decision, final=final))
+        self._publish(Decided(decision=decision, final=final, decision_id=decision_id))
         if decision.buys and self.may_order(slug):
             await self._order(decision, decision_id)
         return final
@@ -256,6 +266,7 @@ class ExecutionEngine:
         await self._thread.call(self._ledger.record_order_id, client_order_id, order_id)
         self._by_order[order_id] = intent
         self._states[client_order_id] = OrderState.SENT
+        self._publish(OrderSigned(intent=intent, order_id=order_id))
 
     def order_answered(self, client_order_id: str, outcome: PostOutcome) -> None:
         """The venue answered, or did not. A trade that came first says more than any answer."""
@@ -308,9 +319,9 @@ class ExecutionEngine:
         for fill in fills:
             is_new = await self._thread.call(self._ledger.record_fill, fill, status)
             if is_new and status is not FillStatus.FAILED:
-                self._publish(Filled(fill=fill))
-            elif not is_new:
-                await self._thread.call(self._ledger.record_fill_status, fill.trade_id, status)
+                self._publish(Filled(fill=fill, status=status))
+            elif is_new or await self._thread.call(self._ledger.record_fill_status, fill.trade_id, status):
+                self._publish(FillMoved(fill=fill, status=status))
         if status is FillStatus.FAILED and not self._trades.stand(order_id):
             self._move(intent.intent_id, OrderState.REVERSED, "the trade failed on the chain")
 

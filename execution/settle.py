@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Collection
 from decimal import Decimal
 
+from core.nautilus_core.events import CashChecked, Event, Redeemed
 from execution.ledger import CashCheck, LedgerReader
 from execution.ledger.writer import Ledger
 from execution.ledger_thread import LedgerThread
@@ -56,6 +57,8 @@ class Settler:
         Free pUSD at the venue; blocking, asked from a thread. Raises Temporary.
     pays_by_itself : bool
         Whether the venue pays winners out when it resolves a market, as a practice venue does.
+    publish : Callable[[Event], None], optional
+        Receives `Redeemed` and `CashChecked` once they are in the ledger.
     """
 
     def __init__(
@@ -66,12 +69,14 @@ class Settler:
         balance: Callable[[], Decimal],
         *,
         pays_by_itself: bool,
+        publish: Callable[[Event], None] | None = None,
     ) -> None:
         self._ledger = ledger
         self._reader = reader
         self._thread = thread
         self._balance = balance
         self._pays_by_itself = pays_by_itself
+        self._publish = publish or (lambda event: None)
         self._settled: set[str] = set()
         # A balance is asked for and held against the ledger with no payout booked in between.
         self._cash = asyncio.Lock()
@@ -92,7 +97,10 @@ class Settler:
     async def redeemed(self, slug: str) -> bool:
         """Book that what a market owes has reached the account; False if it owes nothing."""
         owed = (await self._thread.call(self._reader.claimable)).get(slug)
-        return owed is not None and await self._thread.call(self._ledger.record_redemption, slug, owed)
+        if owed is None or not await self._thread.call(self._ledger.record_redemption, slug, owed):
+            return False
+        self._publish(Redeemed(slug=slug, amount=owed))
+        return True
 
     async def pay_out_old(self) -> None:
         """Book the payouts of markets that an earlier process settled and did not come to."""
@@ -161,7 +169,9 @@ class Settler:
         """
         async with self._cash:
             venue_cash = await asyncio.to_thread(self._balance)
-            return await self._thread.call(self._held_against, venue_cash)
+            verdict = await self._thread.call(self._held_against, venue_cash)
+        self._publish(CashChecked(difference=verdict.check.difference))
+        return verdict
 
     def _held_against(self, venue_cash: Decimal) -> CashVerdict:
         check = self._ledger.record_cash_check(venue_cash)

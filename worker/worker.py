@@ -120,6 +120,7 @@ class Worker:
             self._thread,
             self._account.balance,
             pays_by_itself=not plan.live_path,
+            publish=self.publish,
         )
         self._redemption: Redemption | None = None
         if plan.live_path:

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from enum import StrEnum
 
-from models import Frozen, OrderIntent, OrderState, Outcome, Reason, Rule, TradeOutcome
+from models import FillStatus, Frozen, OrderIntent, OrderState, Outcome, Reason, Rule, TradeOutcome
 
 
 class Mode(StrEnum):
@@ -19,18 +19,6 @@ class Venue(StrEnum):
     RECORDED = "recorded"
     SYNTHETIC = "synthetic"
     POLYMARKET = "polymarket"
-
-
-class FillStatus(StrEnum):
-    """A fill's way onto the chain. Only CONFIRMED and FAILED are the venue's last word.
-
-    The venue's RETRYING and MATCHED_NOT_BROADCASTED are MATCHED here: the money is committed.
-    """
-
-    MATCHED = "MATCHED"
-    MINED = "MINED"
-    CONFIRMED = "CONFIRMED"
-    FAILED = "FAILED"
 
 
 class RunRow(Frozen, frozen=True):

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from models import Decision, Fill, Frozen, Market, OrderIntent, OrderState, Settlement
+from models import Decision, Fill, FillStatus, Frozen, Market, OrderIntent, OrderState, Settlement
 
 
 class MarketOpened(Frozen, frozen=True):
@@ -23,10 +23,21 @@ class Decided(Frozen, frozen=True):
 
     decision: Decision
     final: bool
+    decision_id: int = 0
+    """Its row in the ledger; later decisions have larger ones."""
 
 
 class OrderSent(Frozen, frozen=True):
+    """The intent is in the ledger; its order is signed next."""
+
     intent: OrderIntent
+
+
+class OrderSigned(Frozen, frozen=True):
+    """The order's hash is in the ledger: from now on the order may exist at the venue."""
+
+    intent: OrderIntent
+    order_id: str
 
 
 class OrderMoved(Frozen, frozen=True):
@@ -38,7 +49,20 @@ class OrderMoved(Frozen, frozen=True):
 
 
 class Filled(Frozen, frozen=True):
+    """A fill that stands is in the ledger for the first time."""
+
     fill: Fill
+    status: FillStatus = FillStatus.MATCHED
+
+
+class FillMoved(Frozen, frozen=True):
+    """The ledger has a new status of a fill; also published for one that is failed when it is first seen.
+
+    FAILED takes the fill out of every sum.
+    """
+
+    fill: Fill
+    status: FillStatus
 
 
 class Settled(Frozen, frozen=True):
@@ -56,6 +80,19 @@ class Payout(Frozen, frozen=True):
     slug: str
     what: str
     by_hand: bool = False
+
+
+class Redeemed(Frozen, frozen=True):
+    """The payout of a settled market is in the account and in the ledger, `amount` in pUSD."""
+
+    slug: str
+    amount: Decimal
+
+
+class CashChecked(Frozen, frozen=True):
+    """The ledger's cash was compared with the venue's; `difference` is venue − ledger, pUSD."""
+
+    difference: Decimal
 
 
 class SettlementLate(Frozen, frozen=True):
@@ -108,9 +145,13 @@ Event = (
     | MarketRefused
     | Decided
     | OrderSent
+    | OrderSigned
     | OrderMoved
     | Filled
+    | FillMoved
     | Settled
+    | Redeemed
+    | CashChecked
     | SettlementLate
     | Payout
     | Halted
