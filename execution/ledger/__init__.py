@@ -10,7 +10,6 @@ from execution.ledger.rows import (
     CashCheck,
     CashFlow,
     DecisionRow,
-    FillStatus,
     IntentRow,
     Mark,
     Mode,
@@ -22,6 +21,7 @@ from execution.ledger.rows import (
     Venue,
     WeightRow,
 )
+from models import FillStatus
 
 __all__ = [
     "LIVE_BOOK",

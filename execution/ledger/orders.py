@@ -3,8 +3,7 @@
 import sqlite3
 
 from errors import Fatal
-from execution.ledger.rows import FillStatus
-from models import OrderState
+from models import FillStatus, OrderState
 
 NEXT: dict[OrderState, frozenset[OrderState]] = {
     OrderState.INTENT: frozenset({OrderState.NO_FILL, OrderState.REFUSED}),

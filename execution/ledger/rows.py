@@ -3,7 +3,7 @@
 from decimal import Decimal
 from enum import StrEnum
 
-from models import FillStatus, Frozen, OrderIntent, OrderState, Outcome, Reason, Rule, TradeOutcome
+from models import Frozen, OrderIntent, OrderState, Outcome, Reason, Rule, TradeOutcome
 
 
 class Mode(StrEnum):

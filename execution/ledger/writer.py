@@ -14,9 +14,9 @@ import msgspec
 from errors import Fatal, Refused
 from execution.ledger import orders, queries
 from execution.ledger.connection import money, open_writer, transaction
-from execution.ledger.rows import CashCheck, FillStatus, Mode, Venue
+from execution.ledger.rows import CashCheck, Mode, Venue
 from execution.ledger.writer_lock import WriterLock
-from models import Decision, Fill, Market, OrderIntent, OrderState, Settlement
+from models import Decision, Fill, FillStatus, Market, OrderIntent, OrderState, Settlement
 
 
 class Ledger:
