@@ -151,9 +151,9 @@ class Settings(BaseModel):
     rtds_url: str = _s("wss://ws-live-data.polymarket.com", "settlement price, public relay")
     polybolt_url: str = _s("wss://ws-live-v2.polymarket.com/ws", "settlement price, authenticated")
 
-    # Mode store (Redis): `python redis_control.py sim|live|status`
+    # Mode store: `python redis_control.py sim|live|status`
     redis_host: Annotated[str, Field(min_length=1)] = _s(
-        "localhost", "where the mode is kept; if nobody answers there, the bot runs a Redis of its own"
+        "localhost", "where the mode is kept; without a Redis there, in a file of the state folder"
     )
     redis_port: Annotated[int, Field(ge=1, le=65_535)] = _s(6379, "its port")
     redis_db: Annotated[int, Field(ge=0, le=1_000_000)] = _s(2, "its database")

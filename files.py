@@ -1,13 +1,16 @@
 """Files that are whole at every instant: the old content or the new one, whatever crashes in between."""
 
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
 from errors import Temporary
 
+WINDOWS_PATIENCE_S = 1.0
 
-def write_atomically(path: Path, content: bytes, *, shared: bool = False) -> None:
+
+def write_atomically(path: Path, content: bytes, *, shared: bool = False, private: bool = False) -> None:
     """Replace a file's content, on the disk when this returns; missing folders are made.
 
     Parameters
@@ -15,6 +18,8 @@ def write_atomically(path: Path, content: bytes, *, shared: bool = False) -> Non
     shared : bool
         Whether several processes may write the file at a time: each then has a draft of its own. A file
         with one writer has one draft, so that a crash leaves at most one behind.
+    private : bool
+        Whether the file gets mode 0600, and, written by root, the owner of its folder. Not on Windows.
 
     Raises
     ------
@@ -25,16 +30,45 @@ def write_atomically(path: Path, content: bytes, *, shared: bool = False) -> Non
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp" if shared else f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as file:
+        with open(draft, "wb", opener=_open_private if private else None) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(path)
+        _replace(draft, path)
         _sync_folder(path.parent)
     except OSError as error:
         with suppress(OSError):
             draft.unlink()
         raise Temporary(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _open_private(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags, 0o600)
+    if os.name == "posix":
+        os.fchmod(descriptor, 0o600)  # the draft may be an older one
+        give_to_owner_of_folder(Path(path))
+    return descriptor
+
+
+def give_to_owner_of_folder(path: Path) -> None:
+    """Written by root, a file belongs to the owner of its folder: the bot's user, who has to read it."""
+    if os.name == "posix" and os.geteuid() == 0:
+        folder = path.parent.stat()
+        os.chown(path, folder.st_uid, folder.st_gid)
+
+
+def _replace(draft: Path, path: Path) -> None:
+    """Rename over the old file. Windows refuses that for the instant in which another process reads it."""
+    deadline = time.monotonic() + WINDOWS_PATIENCE_S
+    while True:
+        try:
+            draft.replace(path)
+        except PermissionError:
+            if os.name == "posix" or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _sync_folder(folder: Path) -> None:

@@ -309,7 +309,7 @@ class Run:
             live_path=lane.live_path,
             armed=self.armed,
             wallet=self.wallet if lane.mode is Mode.LIVE else None,
-            store=None if self._store is None else self._store.endpoint,
+            store=None if self._store is None else self._store.location,
             feeds=lane.feeds,
             every_minute=self.flags.test_mode and not self.flags.replay,
             metrics=not self.flags.no_grafana,

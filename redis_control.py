@@ -10,8 +10,8 @@ if __name__ == "__main__":
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -19,12 +19,13 @@ from rich.table import Table
 from rich.text import Text
 
 from config import Settings, load_settings
-from control.embedded import FOLDER, running_endpoint
 from control.gate import decide_mode
 from control.halt import HALTED, HaltFile
 from control.locks import holder, state_lock
 from control.memory import MODE_MEMORY, LastWord, Memory
-from control.store import Endpoint, ModeStore, Reading, Says
+from control.mode_file import FileModeStore
+from control.running import choose_store, running_store
+from control.store import UNSET, Endpoint, ModeStore, Reading
 from control.switch import Switched, stores, to_live, to_simulation
 from errors import BotError, ConfigError, Fatal, Temporary
 from execution.ledger import LIVE_BOOK, Mode
@@ -45,8 +46,8 @@ MENU = {
     "resume": "lift the halts",
 }
 
-OWN_TO_COME = Endpoint("127.0.0.1", 0, own=True)
-"""The bot's own Redis before there is one."""
+ON_ITS_WAY_S = 0.25
+"""How long an order whose last check came before a switch or a halt may take until its first byte is sent."""
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -129,6 +130,7 @@ def _switch(settings: Settings, mode: Mode, sure: bool, console: Console) -> int
         if holder(state_lock(state_dir)) is None:
             console.print("No bot runs on this state folder; the next one stays in simulation.")
         else:
+            time.sleep(ON_ITS_WAY_S)
             console.print("The running bot opens no live position from now on.")
         return 0
     if not sure:
@@ -148,14 +150,14 @@ def _switch(settings: Settings, mode: Mode, sure: bool, console: Console) -> int
 
 
 def _report(mode: Mode, switched: Switched, console: Console) -> None:
-    kept = ", ".join(f"{place.name} ({place})" if place.own else str(place) for place in switched.stores)
-    console.print(f"The mode is {mode.upper()} now, kept by {kept or 'the state folder'}.")
+    kept = " and ".join(str(store) for store in switched.stores)
+    console.print(f"The mode is {mode.upper()} now, kept by {kept or 'the state folder'}.", markup=False)
     for failure in switched.failed:
         console.print(f"note: {failure}", style="yellow", markup=False)
 
 
 def _status(settings: Settings, console: Console) -> int:
-    state_dir, running = settings.state_dir, running_endpoint(settings.state_dir)
+    state_dir = settings.state_dir
     last = Memory(state_dir / MODE_MEMORY).recall()
     table = Table.grid(padding=(0, 2))
 
@@ -164,11 +166,14 @@ def _status(settings: Settings, console: Console) -> int:
 
     who = holder(state_lock(state_dir))
     row("bot", f"{who} runs on {state_dir}" if who else f"none runs on {state_dir}")
-    for endpoint, reading in _readings(settings, running):
-        asked = " (asked by the running bot)" if endpoint == running else ""
-        row("mode store", f"{endpoint.name}{asked}: {reading.detail}")
-        if running in (None, endpoint):
-            verdict = decide_mode(live_flag=True, armed=True, reading=reading, last=last, store=endpoint.name)
+    running = running_store(state_dir)
+    asked = choose_store(_configured(settings), state_dir).store if running is None else running
+    by = " (for the next bot)" if running is None else " (asked by the running bot)"
+    for store in stores(_configured(settings), state_dir):
+        reading = _reading(store, running)
+        row("mode store", f"{store}{by if store.name == asked.name else ''}: {reading.detail}")
+        if store.name == asked.name:
+            verdict = decide_mode(live_flag=True, armed=True, reading=reading, last=last, store=store.name)
             orders = "" if verdict.allows_orders else ", but no new position"
             style = "red" if verdict.mode is Mode.LIVE else "green"
             row("so", f"{verdict.mode.upper()}{orders}: a bot with --live, armed ({verdict.why})", style)
@@ -180,21 +185,16 @@ def _status(settings: Settings, console: Console) -> int:
     return 0
 
 
-def _readings(settings: Settings, running: Endpoint | None) -> list[tuple[Endpoint, Reading]]:
-    """What each store says, the bot's own included if it is the one that the next bot would ask."""
-    configured, state_dir = _configured(settings), settings.state_dir
-    plain = [ModeStore(place) for place in dict.fromkeys((running, configured)) if place is not None]
-    # The bot's own is looked into if there is one; looking makes none.
-    known = stores(configured, state_dir) if (state_dir / FOLDER).is_dir() else nullcontext(plain)
-    try:
-        with known as found:
-            readings = [(store.endpoint, store.read()) for store in found]
-    except Temporary as error:
-        return [(configured, Reading(Says.LOST, str(error)))]
-    own = [(endpoint, reading) for endpoint, reading in readings if endpoint.own]
-    if running is not None or readings[0][1].says is not Says.LOST:
-        return readings
-    return own or [(OWN_TO_COME, Reading(Says.UNSET, "the next bot starts it"))]
+def _reading(store: ModeStore, running: ModeStore | None) -> Reading:
+    """What is in a store; a file whose folder the next bot or switch makes is not lost."""
+    if isinstance(store, FileModeStore) and (running is None or running.name != store.name):
+        try:
+            store.folder.lstat()
+        except FileNotFoundError:
+            return UNSET
+        except OSError:
+            pass  # the reading names the error
+    return store.read()
 
 
 def _words(last: LastWord | None) -> str:
@@ -251,6 +251,8 @@ def _halts(settings: Settings, command: str, reason: str, book: str | None, cons
             console.print(f"{folder.name} is halted: {file.standing()}", markup=False)
     if failed:
         raise Temporary(f"{'; '.join(failed)}. Stop the bot instead")
+    if holder(state_lock(settings.state_dir)) is not None:
+        time.sleep(ON_ITS_WAY_S)
     console.print("No new position until: python redis_control.py resume")
     return 0
 

@@ -17,9 +17,9 @@ from rich.console import Console
 
 from config import ROOT, Settings, load_settings, open_to_others
 from control.arming import arm, require_doctor
-from control.embedded import FoundStore, find_store, running_endpoint
 from control.locks import hold_state, hold_wallet
-from control.store import Endpoint, ModeStore
+from control.running import FoundStore, choose_store, find_store, running_store
+from control.store import Endpoint
 from errors import Fatal
 from execution.ledger import Venue
 from launch import TEST_START_AT, Flags, Run
@@ -171,9 +171,9 @@ def _doctor(flags: Flags, settings: Settings, console: Console, stack: ExitStack
 
 
 def _known_store(configured: Endpoint, state_dir: Path) -> FoundStore:
-    """The mode store of the bot that runs on a state folder, else the one that the settings name."""
-    endpoint = running_endpoint(state_dir) or configured
-    return FoundStore(ModeStore(endpoint), f"Redis at {endpoint}")
+    """The mode store of the bot that runs on a state folder, else the one that a start would use."""
+    running = running_store(state_dir)
+    return choose_store(configured, state_dir) if running is None else FoundStore(running, str(running))
 
 
 def _configured(settings: Settings) -> Endpoint:

@@ -120,10 +120,10 @@ class Keeper:
             armed=self._armed,
             reading=reading,
             last=last,
-            store=store.endpoint.name,
+            store=store.name,
         )
         # Somebody meant something by garbage, and it was not live.
-        word = LastWord(Mode.SIMULATION, store.endpoint.name)
+        word = LastWord(Mode.SIMULATION, store.name)
         if reading.says in (Says.SIMULATION, Says.GARBAGE) and word != last:
             self._keep(word)
         elif verdict.mode is Mode.LIVE and verdict.allows_orders:
@@ -146,7 +146,7 @@ class Keeper:
         if self._can_remember and not held:
             return verdict
         try:
-            self._memory.note(LastWord(Mode.LIVE, store.endpoint.name))
+            self._memory.note(LastWord(Mode.LIVE, store.name))
         except Temporary as error:
             return _simulation(f"a switch to live could not be recorded: {error}")
         self._can_remember, self._unwritten = True, None

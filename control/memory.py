@@ -52,4 +52,4 @@ class Memory:
         Temporary
             If the file cannot be written; the earlier word stands.
         """
-        write_atomically(self.path, msgspec.json.encode(word), shared=True)
+        write_atomically(self.path, msgspec.json.encode(word), shared=True, private=True)

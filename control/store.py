@@ -1,15 +1,17 @@
-"""The mode store: one key in Redis that an operator switches and the bot asks at every decision."""
+"""The mode store: one value that an operator switches and the bot reads before each order.
 
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future
+It is a key in Redis, or a file in the state folder (`control.mode_file`), with the same values and rules.
+"""
+
+from abc import ABC, abstractmethod
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from control.bounded import bounded
 from errors import Temporary
 from execution.ledger import Mode
 from models import Frozen
@@ -18,29 +20,27 @@ KEY = "btc_trading:simulation_mode"
 """`1` simulation, `0` live, absent: as started."""
 VALUES = {Mode.SIMULATION: b"1", Mode.LIVE: b"0"}
 TIMEOUT_S = 0.25
-"""Longest wait for each step of a question; an order waits for the answer."""
+"""Longest wait for each step of a question to Redis; an order waits for the answer."""
 BOUND_S = 1.0
-"""Longest a whole question may take, however the answer is dragged out."""
+"""Longest a whole reading may take, however slow a server or a disk is."""
 SHOWN = 80
-"""Characters of a foreign value that are looked at and repeated to the operator."""
-OWN = "the bot's own Redis"
+"""Bytes of a value that are read, and characters of it that are shown to the operator."""
 
 
 class Endpoint(Frozen, frozen=True):
-    """Where a Redis listens; `own` if it is the one that the bot runs for itself, on a port of the day."""
+    """Where a Redis listens."""
 
     host: str
     port: int
     db: int = 0
-    own: bool = False
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}/{self.db}"
 
-    @property
-    def name(self) -> str:
-        """What tells this store from others, also after a restart."""
-        return OWN if self.own else str(self)
+
+MODE_FILE = "file"
+Location = Endpoint | Literal["file"]
+"""A Redis, or `MODE_FILE`: the file in the state folder."""
 
 
 class Says(StrEnum):
@@ -60,8 +60,57 @@ class Reading(Frozen, frozen=True):
     detail: str
 
 
-class ModeStore:
-    """One Redis, asked for one key. Every question takes at most BOUND_S. Thread-safe.
+UNSET = Reading(Says.UNSET, "the mode store has no word on the mode")
+
+
+def interpret(value: object) -> Reading:
+    """The meaning of a stored value, or of its first bytes; pure. Only exactly `0` is live."""
+    for mode, stored in VALUES.items():
+        if value == stored:
+            return Reading(Says(mode.value), f"the mode store says {mode}")
+    return Reading(Says.GARBAGE, f"the mode store holds {shown(value)}, which is neither 1 nor 0")
+
+
+def shown(value: object) -> str:
+    """A foreign value as it may be on a screen: ASCII, without control characters, and short."""
+    text = ascii(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+class ModeStore(ABC):
+    """Where the mode is kept. Thread-safe."""
+
+    @property
+    @abstractmethod
+    def location(self) -> Location:
+        """For another process, which opens the same store with it."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Tells this store from others, also after a restart."""
+
+    @abstractmethod
+    def read(self) -> Reading:
+        """The value at this instant, within `BOUND_S`; never raises."""
+
+    @abstractmethod
+    def write(self, mode: Mode) -> None:
+        """Set the mode: every reading that begins after the return has it.
+
+        Raises
+        ------
+        Temporary
+            If the store does not have it afterwards.
+        """
+
+    def answers(self) -> bool:
+        """Whether it can be read."""
+        return self.read().says is not Says.LOST
+
+
+class RedisModeStore(ModeStore):
+    """One Redis, asked for one key. Every question takes at most BOUND_S.
 
     Parameters
     ----------
@@ -71,28 +120,26 @@ class ModeStore:
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
 
+    def __str__(self) -> str:
+        return f"Redis at {self.endpoint}"
+
+    @property
+    def location(self) -> Endpoint:
+        return self.endpoint
+
+    @property
+    def name(self) -> str:
+        return str(self.endpoint)
+
     def read(self) -> Reading:
-        """What the store says at this instant; never raises."""
         try:
-            return self._ask(_look)
+            return self._ask(None)
         except Exception as error:  # noqa: BLE001  a hostile server can make the client raise anything
             return Reading(Says.LOST, f"the mode store at {self.endpoint} gave no answer: {_words(error)}")
 
     def write(self, mode: Mode) -> None:
-        """Set the mode.
-
-        Raises
-        ------
-        Temporary
-            If the store does not show it afterwards.
-        """
-
-        def put(client: redis.Redis) -> Reading:
-            client.set(KEY, VALUES[mode])
-            return _look(client)
-
         try:
-            kept = self._ask(put)
+            kept = self._ask(VALUES[mode])
         except Exception as error:  # noqa: BLE001  as above
             raise Temporary(
                 f"the mode store at {self.endpoint} did not take {mode}: {_words(error)}"
@@ -100,11 +147,8 @@ class ModeStore:
         if kept.says.value != mode.value:
             raise Temporary(f"the mode store at {self.endpoint} did not keep {mode}: {kept.detail}")
 
-    def answers(self) -> bool:
-        """Whether a Redis that takes commands is there."""
-        return self.read().says is not Says.LOST
-
-    def _ask[Answer](self, question: Callable[[redis.Redis], Answer]) -> Answer:
+    def _ask(self, value: bytes | None) -> Reading:
+        """The key's value, after it was set to `value` if that is given."""
         # A connection for each question: nothing half-read from an earlier one can be taken for an answer.
         client = redis.Redis(
             host=self.endpoint.host,
@@ -116,21 +160,18 @@ class ModeStore:
             protocol=2,
             client_name="btc-15m-bot",
         )
-        answer: Future[Answer] = Future()
 
-        def ask() -> None:
+        def ask() -> Reading:
             try:
-                answer.set_result(question(client))
-            except Exception as error:  # noqa: BLE001  handed to whoever asked
-                answer.set_exception(error)
+                if value is not None:
+                    client.set(KEY, value)
+                return _look(client)
             finally:
                 client.close()
 
-        # The client's timeouts are for each step and each byte, and a name server knows none at all: a thread
-        # that can be left behind is what bounds all of them together.
-        threading.Thread(target=ask, name="mode-store", daemon=True).start()
+        # The client's timeouts are for each step and each byte, and a name server knows none at all.
         try:
-            return answer.result(BOUND_S)
+            return bounded(ask, BOUND_S, "mode-store")
         except TimeoutError:
             client.connection_pool.disconnect()
             raise
@@ -141,22 +182,14 @@ def _look(client: redis.Redis) -> Reading:
         # Its beginning is enough: a value may be half a gigabyte long.
         beginning: Any = client.getrange(KEY, 0, SHOWN)
         if beginning == b"" and client.exists(KEY) == 0:
-            return Reading(Says.UNSET, "the mode store has no word on the mode")
+            return UNSET
     except redis.ResponseError as error:
         if not str(error).startswith("WRONGTYPE"):
             raise
         return Reading(Says.GARBAGE, "the mode store holds no text, but something else than 1 or 0")
-    for mode, stored in VALUES.items():
-        if beginning == stored:
-            return Reading(Says(mode.value), f"the mode store says {mode}")
-    return Reading(Says.GARBAGE, f"the mode store holds {_shown(beginning)}, which is neither 1 nor 0")
-
-
-def _shown(value: object) -> str:
-    text = ascii(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    return interpret(beginning)
 
 
 def _words(error: Exception) -> str:
     text = str(error)
-    return f"{type(error).__name__}: {_shown(text)[1:-1]}" if text else f"nothing whole within {BOUND_S:g} s"
+    return f"{type(error).__name__}: {shown(text)[1:-1]}" if text else f"nothing whole within {BOUND_S:g} s"

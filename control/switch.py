@@ -1,46 +1,30 @@
-"""Gives an operator's word so that every bot that may be asking hears it, now or at its next start."""
+"""Switches the mode in every store that a bot on a state folder reads, now or at its next start."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from control.embedded import EmbeddedRedis, running_endpoint
 from control.memory import MODE_MEMORY, LastWord, Memory
-from control.store import Endpoint, ModeStore
+from control.mode_file import FileModeStore
+from control.running import running_store
+from control.store import Endpoint, ModeStore, RedisModeStore
 from errors import Temporary
 from execution.ledger import Mode
 from models import Frozen
 
 
 class Switched(Frozen, frozen=True):
-    """Where a word was put: the stores that keep it, and in words what did not take it."""
+    """Where a switch was put: the stores that keep it, and in words what did not take it."""
 
-    stores: tuple[Endpoint, ...]
+    stores: tuple[ModeStore, ...]
     failed: tuple[str, ...]
 
 
-@contextmanager
-def stores(configured: Endpoint, state_dir: Path) -> Iterator[list[ModeStore]]:
-    """Every store that a bot on this state folder may be asking, now or at its next start.
+def stores(configured: Endpoint, state_dir: Path) -> list[ModeStore]:
+    """Every store that a bot on this state folder may be reading, now or at its next start.
 
-    The one that the running bot says it asks, and the one that the settings name. If no bot runs and that one
-    does not answer, also the bot's own, for as long as the context lasts.
-
-    Raises
-    ------
-    Temporary
-        If the bot's own is needed and cannot be started.
+    The running bot's, the Redis of the settings, and the file, which the next bot reads without that Redis.
     """
-    running = running_endpoint(state_dir)
-    found = [ModeStore(place) for place in dict.fromkeys((running, configured)) if place is not None]
-    if running is not None or found[0].answers():
-        yield found
-        return
-    server = EmbeddedRedis(state_dir, configured.db)
-    try:
-        yield [*found, ModeStore(server.endpoint)]
-    finally:
-        server.stop()
+    known = [running_store(state_dir), RedisModeStore(configured), FileModeStore(state_dir)]
+    return list({store.name: store for store in known if store is not None}.values())
 
 
 def to_simulation(configured: Endpoint, state_dir: Path) -> Switched:
@@ -49,19 +33,20 @@ def to_simulation(configured: Endpoint, state_dir: Path) -> Switched:
     Raises
     ------
     Temporary
-        If neither the store of the running bot nor the state folder took it.
+        If `mode.json` did not take it, nor the store of the running bot; without a bot, nor all stores.
     """
     memory = Memory(state_dir / MODE_MEMORY)
     failed: list[str] = []
     try:
-        # First where every bot looks at each question, also while its store is away.
+        # First where every bot looks at each reading, also while its store is away.
         memory.note(LastWord(Mode.SIMULATION))
     except Temporary as error:
         failed.append(str(error))
     unnoted = bool(failed)
     written = _put(Mode.SIMULATION, configured, state_dir, failed)
     reached = _reached(written, state_dir)
-    if unnoted and not reached:
+    # Without a bot it is not known which store the next one reads: then each of them counts.
+    if unnoted and (not reached or (len(failed) > 1 and running_store(state_dir) is None)):
         raise Temporary("; ".join(failed))
     if not unnoted:
         memory.note(LastWord(Mode.SIMULATION, reached))
@@ -85,24 +70,21 @@ def to_live(configured: Endpoint, state_dir: Path) -> Switched:
     return Switched(tuple(written), tuple(failed))
 
 
-def _put(mode: Mode, configured: Endpoint, state_dir: Path, failed: list[str]) -> list[Endpoint]:
+def _put(mode: Mode, configured: Endpoint, state_dir: Path, failed: list[str]) -> list[ModeStore]:
     written = []
-    try:
-        with stores(configured, state_dir) as found:
-            for store in found:
-                try:
-                    store.write(mode)
-                    written.append(store.endpoint)
-                except Temporary as error:
-                    failed.append(str(error))
-    except Temporary as error:
-        failed.append(str(error))
+    for store in stores(configured, state_dir):
+        try:
+            store.write(mode)
+            written.append(store)
+        except Temporary as error:
+            failed.append(str(error))
     return written
 
 
-def _reached(written: list[Endpoint], state_dir: Path) -> str:
-    """Name of the store that has the word and that counts: the running bot's, else whichever took it."""
-    running = running_endpoint(state_dir)
+def _reached(written: list[ModeStore], state_dir: Path) -> str:
+    """Name of the store with the switch that counts: the running bot's, else the first that took it."""
+    names = [store.name for store in written]
+    running = running_store(state_dir)
     if running is not None:
-        return running.name if running in written else ""
-    return written[0].name if written else ""
+        return running.name if running.name in names else ""
+    return names[0] if names else ""

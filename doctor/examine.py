@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
-from control.embedded import FoundStore
 from control.memory import MODE_MEMORY
+from control.running import FoundStore
 from doctor import files, machine, network, switch
 from doctor.account import AccountCheck
 from doctor.finding import Check, Finding, Status, carried_out, failed_as, ok, warn

@@ -23,10 +23,11 @@ from process import PracticeVenue
 
 import runner
 from config import Settings
-from control.embedded import FoundStore
 from control.halt import HALTED, HaltFile
 from control.locks import hold_state, hold_wallet
-from control.store import Endpoint, ModeStore
+from control.mode_file import FileModeStore
+from control.running import FoundStore
+from control.store import Endpoint, RedisModeStore
 from core.nautilus_core.instruments.clock import MarketClock
 from doctor import files, machine, network, switch
 from doctor.account import AccountCheck, Wanted, choose_wallet
@@ -237,10 +238,10 @@ def test_nobody_to_type_is_said_before_the_start():
 
 
 def test_a_store_that_is_away_fails_live_only(tmp_path):
-    """Without a mode store nothing is live; simulation needs none."""
+    """A Redis that is away, or a mode file without its folder, fails --live; simulation starts."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         gone = Endpoint("127.0.0.1", server.getsockname()[1])
-    for found in (FoundStore(ModeStore(gone), "Redis"), FoundStore(None, "none: no program")):
+    for found in (FoundStore(RedisModeStore(gone), "Redis"), FoundStore(FileModeStore(tmp_path), "a file")):
         assert statuses(switch.mode_store(found, tmp_path / "mode.json", True)) == [("mode store", "fail")]
         assert statuses(switch.mode_store(found, tmp_path / "mode.json", False)) == [("mode store", "ok")]
 

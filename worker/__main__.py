@@ -13,7 +13,7 @@ from config import load_settings
 from control.gate import Keeper
 from control.halt import HALTED, HaltFile
 from control.memory import MODE_MEMORY
-from control.store import ModeStore
+from control.running import open_store
 from errors import BotError, ConfigError, Fatal
 from monitoring.console import log_to_file
 from monitoring.terminal import replace_unencodable
@@ -42,7 +42,7 @@ def main() -> int:
         plan = msgspec.json.decode(sys.stdin.readline(), type=WorkerPlan)
         log_to_file(settings.log_dir)
         patches.verify()
-        store = None if plan.store is None else ModeStore(plan.store)
+        store = None if plan.store is None else open_store(plan.store, settings.state_dir)
         keeper = Keeper(store, plan.armed, plan.armed, settings.state_dir / MODE_MEMORY)
         gate = OrderGate(keeper, HaltFile(plan.folder(settings.state_dir) / HALTED), plan.live_path)
         worker = Worker(settings, plan, gate, Console())

@@ -3,10 +3,14 @@
 import msgspec
 from loguru import logger
 
+from control.bounded import bounded
 from control.gate import Keeper, Verdict
 from control.halt import HaltFile
 from errors import Temporary
 from execution.ledger import Mode
+
+BEFORE_SENDING_S = 1.5
+"""Longest time of the last check before an order: one slow reading of the mode store, and the files."""
 
 
 class OrderGate:
@@ -52,6 +56,25 @@ class OrderGate:
         if verdict.mode is Mode.LIVE and verdict.allows_orders:
             return None
         return verdict.why
+
+    def refusal_before_sending(self) -> str | None:
+        """Why the order may not be sent, by mode or by halt; None if its first byte may be sent now.
+
+        The last check of an order, after its row is on disk and immediately before the first byte. It sees
+        each switch to simulation and each halt that was completed before the call. It blocks for
+        `BEFORE_SENDING_S` at most, may be called from any thread, and never raises: what cannot be read in
+        time is a refusal.
+        """
+        try:
+            return bounded(self._refusal_or_halt, BEFORE_SENDING_S, "before-sending")
+        except TimeoutError:
+            return f"mode and halt could not be read within {BEFORE_SENDING_S:g} s"
+        except Exception as error:  # noqa: BLE001  no doubt of any kind may send an order
+            return f"mode and halt could not be read: {type(error).__name__}: {error}"
+
+    def _refusal_or_halt(self) -> str | None:
+        # The halt last: a reading of the mode may wait for a server.
+        return self.refusal() or self.standing()
 
     def halt(self, why: str) -> None:
         """Halt, beyond this process if the disk takes it."""

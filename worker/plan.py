@@ -3,7 +3,7 @@
 from enum import IntEnum
 from pathlib import Path
 
-from control.store import Endpoint
+from control.store import Location
 from core.ingestion.factory import FeedUrls
 from core.nautilus_core.data_engine.node import VenueUrls
 from core.nautilus_core.instruments.clock import MarketClock
@@ -52,8 +52,8 @@ class WorkerPlan(Frozen, frozen=True):
     """Whether this run was started with --live and armed, so that it may be switched to live."""
     wallet: LiveWallet | None = None
     """None: a practice wallet made for the book."""
-    store: Endpoint | None = None
-    """The mode store; None if there is none."""
+    store: Location | None = None
+    """The mode store; None if there is none, and then nothing is live."""
     feeds: FeedUrls | None = None
     """Where the external feeds are; None when the venue's markets have none."""
     every_minute: bool = False

@@ -1,6 +1,7 @@
 """Real Redis servers on free ports, a relay that can be cut, and servers that only pretend to be one."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,7 +12,6 @@ from contextlib import suppress
 
 import redis
 
-from control.embedded import redis_binary
 from control.store import KEY, Endpoint
 
 
@@ -25,7 +25,7 @@ class RedisServer:
 
     def __init__(self, folder, *options: str, port: int | None = None) -> None:
         self.endpoint = Endpoint("127.0.0.1", port or free_port())
-        binary = redis_binary()
+        binary = shutil.which("redis-server") or shutil.which("valkey-server")
         assert binary is not None, "the tests need a Redis program (apt install redis-server)"
         self._process = subprocess.Popen(
             [

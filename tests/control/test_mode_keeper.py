@@ -16,20 +16,21 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from redis_servers import Relay
+from redis_servers import Relay, free_port
 
-from control.embedded import find_store
 from control.gate import Keeper
 from control.locks import hold_state
 from control.memory import MODE_MEMORY, LastWord, Memory
-from control.store import Endpoint, ModeStore
+from control.mode_file import FileModeStore
+from control.running import find_store
+from control.store import Endpoint, RedisModeStore
 from control.switch import to_live, to_simulation
 from errors import Temporary
 from execution.ledger import Mode
 
 
 def keeper(server, folder, *, flag=True, armed=True):
-    return Keeper(ModeStore(server.endpoint), flag, armed, folder / MODE_MEMORY)
+    return Keeper(RedisModeStore(server.endpoint), flag, armed, folder / MODE_MEMORY)
 
 
 def block(folder) -> Path:
@@ -119,7 +120,7 @@ def test_a_damaged_memory_is_simulation(content, redis_server, tmp_path):
 
 
 def test_a_store_that_was_away_does_not_undo_a_switch(redis_server, tmp_path):
-    """A switch given to the bot's own Redis holds when the configured one is back with its older `0`."""
+    """A switch that an earlier version gave to its own Redis holds against another store's older `0`."""
     Memory(tmp_path / MODE_MEMORY).note(LastWord(Mode.SIMULATION, "the bot's own Redis"))
     redis_server.set("0")
     running = keeper(redis_server, tmp_path)
@@ -165,50 +166,70 @@ class Days(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="mode"))
-        self.relay = Relay(self.server.endpoint)
-        self.place: Endpoint = self.relay.endpoint
+        self.open()
         self.value: str | bytes | None = None
-        self.server.set(None)
+        self.put(None)
         self.word = self.noted = None
         self.stranded = self.noted_stranded = False
         self.blocked: Path | None = None
         self.running = ExitStack()
 
+    def open(self):
+        """A Redis behind a relay that can be cut; `place` is what the settings name."""
+        self.relay = Relay(self.server.endpoint)
+        self.place: Endpoint = self.relay.endpoint
+        self.store = RedisModeStore(self.place)
+
+    def put(self, value):
+        self.server.set(value)
+
+    @property
+    def away(self):
+        return self.relay.cut
+
+    @away.setter
+    def away(self, away):
+        self.relay.cut = away
+
+    def close(self):
+        self.relay.__exit__()
+
     @initialize(flag=st.sampled_from([True, True, True, False]), armed=st.sampled_from([True, True, False]))
     def start(self, flag, armed):
         self.flag, self.armed = flag, armed
         self.running.enter_context(hold_state(self.folder))
-        self.running.enter_context(find_store(self.place, self.folder))
+        found = self.running.enter_context(find_store(self.place, self.folder))
+        assert found.store.name == self.store.name
         self._start()
 
     def _start(self):
-        self.keeper = Keeper(ModeStore(self.place), self.flag, self.armed, self.folder / MODE_MEMORY)
+        self.keeper = Keeper(self.store, self.flag, self.armed, self.folder / MODE_MEMORY)
         self.proven = False
 
     @rule(value=VALUES)
     def somebody_writes(self, value):
-        if not self.relay.cut:  # what the bot cannot see nobody can hold it to
-            self.server.set(value)
+        if not self.away:  # what the bot cannot see nobody can hold it to
+            self.put(value)
             self.value = value
 
     @rule()
     def the_store_loses_its_data(self):
-        self.server.set(None)
+        self.put(None)
         self.value = None
 
     @rule(value=VALUES)
     def the_store_comes_back_with_something_else(self, value):
-        if self.relay.cut:
-            self.server.set(value)
-            self.value, self.relay.cut = value, False
+        if self.away:
+            self.put(value)
+            self.value, self.away = value, False
 
     @rule()
     def the_store_goes_away(self):
-        self.relay.cut = True
+        self.away = True
 
     @rule()
     def the_store_is_back(self):
-        self.relay.cut = False
+        self.away = False
 
     @rule()
     def the_operator_says_simulation(self):
@@ -216,10 +237,10 @@ class Days(RuleBasedStateMachine):
             to_simulation(self.place, self.folder)
         except Temporary:
             assert self.blocked, "only a blocked folder and an absent store may fail together"
-            assert self.relay.cut
+            assert self.away
             return
-        self.word, self.stranded = Mode.SIMULATION, self.relay.cut
-        if not self.relay.cut:
+        self.word, self.stranded = Mode.SIMULATION, self.away
+        if not self.away:
             self.value = "1"
 
     @rule()
@@ -227,8 +248,8 @@ class Days(RuleBasedStateMachine):
         try:
             to_live(self.place, self.folder)
         except Temporary:
-            assert self.blocked or self.relay.cut
-            if not self.relay.cut:
+            assert self.blocked or self.away
+            if not self.away:
                 self.value = "0"
             return
         self.word, self.stranded, self.value = Mode.LIVE, False, "0"
@@ -254,13 +275,13 @@ class Days(RuleBasedStateMachine):
         verdict = self.keeper.verdict()
         live = verdict.mode is Mode.LIVE and verdict.allows_orders
         held = self.word is Mode.SIMULATION
-        may = self.flag and self.armed and not self.relay.cut and self._says_live(held)
+        may = self.flag and self.armed and not self.away and self._says_live(held)
         assert not live or may, verdict
         if self.blocked:
             assert not live or self.proven, "live where a switch could not be noted"
         else:
             assert live == may, verdict
-        if held and self.relay.cut:
+        if held and self.away:
             assert verdict.mode is Mode.SIMULATION, "a switch holds while the store is away"
         self._learn(live)
 
@@ -268,7 +289,7 @@ class Days(RuleBasedStateMachine):
         return (self.value == "0" and not (held and self.stranded)) or (self.value is None and not held)
 
     def _learn(self, live):
-        if not self.relay.cut:
+        if not self.away:
             if self.value not in (None, "0"):
                 self.word, self.stranded = Mode.SIMULATION, False
             elif live:
@@ -279,16 +300,52 @@ class Days(RuleBasedStateMachine):
 
     def teardown(self):
         self.running.close()
-        self.relay.__exit__()
+        self.close()
         shutil.rmtree(self.folder)
 
 
+class FileDays(Days):
+    """The same with the mode file; it is away while something else has the name of its folder."""
+
+    def open(self):
+        self.place = Endpoint("127.0.0.1", free_port())
+        self.store = FileModeStore(self.folder)
+        self.store.prepare()
+        self.aside = self.store.folder.with_name("aside")
+
+    def put(self, value):
+        folder = self.aside if self.away else self.store.folder
+        path = folder / self.store.path.name
+        if value is None:
+            path.unlink(missing_ok=True)
+        else:
+            path.write_bytes(value if isinstance(value, bytes) else value.encode())
+            path.chmod(0o600)
+
+    @property
+    def away(self):
+        return self.aside.exists()
+
+    @away.setter
+    def away(self, away):
+        if away and not self.away:
+            self.store.folder.rename(self.aside)
+            self.store.folder.touch()
+        elif self.away and not away:
+            self.store.folder.unlink()
+            self.aside.rename(self.store.folder)
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize("days", [Days, FileDays])
 @pytest.mark.parametrize("examples", [15, pytest.param(300, marks=pytest.mark.slow)])
-def test_a_live_order_needs_the_flag_the_arming_and_the_stores_last_word(examples, redis_server):
+def test_a_live_order_needs_the_flag_the_arming_and_the_stores_last_word(days, examples, redis_server):
     """Live orders need --live, the arming, and a store that answers and whose last word is not simulation."""
-    Days.server = redis_server
+    days.server = redis_server
     run_state_machine_as_test(
-        Days,
+        days,
         settings=settings(
             max_examples=examples,
             stateful_step_count=20,

@@ -9,7 +9,7 @@ import redis
 from redis_servers import Pretender, RedisServer, Relay, free_port, handshake
 
 from control.gate import Keeper
-from control.store import BOUND_S, KEY, Endpoint, ModeStore, Says
+from control.store import BOUND_S, KEY, Endpoint, RedisModeStore, Says
 from errors import Temporary
 from execution.ledger import Mode
 
@@ -18,7 +18,7 @@ SLACK_S = 1.5
 
 
 def armed(endpoint, tmp_path):
-    return Keeper(ModeStore(endpoint), True, True, tmp_path / "mode.json")
+    return Keeper(RedisModeStore(endpoint), True, True, tmp_path / "mode.json")
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def armed(endpoint, tmp_path):
 def test_only_a_plain_0_is_live(value, says, redis_server, tmp_path):
     """Exactly `0` is live and exactly no key is unset; every other value is simulation."""
     redis_server.set(value)
-    assert ModeStore(redis_server.endpoint).read().says is says
+    assert RedisModeStore(redis_server.endpoint).read().says is says
     live = armed(redis_server.endpoint, tmp_path).verdict().mode is Mode.LIVE
     assert live is (says in (Says.LIVE, Says.UNSET))
 
@@ -60,7 +60,7 @@ def test_a_key_of_another_kind_is_simulation(kind, redis_server, tmp_path):
                 client.xadd(KEY, {"0": "0"})
             case "huge":
                 client.setrange(KEY, 64 * 2**20, "0")
-    reading = ModeStore(redis_server.endpoint).read()
+    reading = RedisModeStore(redis_server.endpoint).read()
     assert reading.says is Says.GARBAGE
     assert len(reading.detail) < 200
     assert armed(redis_server.endpoint, tmp_path).verdict().mode is Mode.SIMULATION
@@ -68,12 +68,12 @@ def test_a_key_of_another_kind_is_simulation(kind, redis_server, tmp_path):
 
 def test_a_word_is_kept_and_the_database_is_the_configured_one(redis_server):
     """What is written is read again, by the operator's own tools too, and only in its database."""
-    store = ModeStore(Endpoint("127.0.0.1", redis_server.endpoint.port, 2))
+    store = RedisModeStore(Endpoint("127.0.0.1", redis_server.endpoint.port, 2))
     store.write(Mode.SIMULATION)
     assert store.read().says is Says.SIMULATION
     with redis.Redis(port=redis_server.endpoint.port, db=2, protocol=2) as client:
         assert client.get("btc_trading:simulation_mode") == b"1"
-    assert ModeStore(redis_server.endpoint).read().says is Says.UNSET
+    assert RedisModeStore(redis_server.endpoint).read().says is Says.UNSET
     store.write(Mode.LIVE)
     assert store.read().says is Says.LIVE
 
@@ -162,7 +162,7 @@ def test_what_is_no_redis_never_leads_to_a_live_order(tmp_path):
 def test_nobody_there(tmp_path):
     """A refused connection and a name that does not resolve are a lost store, with the place in the words."""
     for endpoint in (Endpoint("127.0.0.1", free_port()), Endpoint("no-such-host.invalid", 6379)):
-        reading = ModeStore(endpoint).read()
+        reading = RedisModeStore(endpoint).read()
         assert reading.says is Says.LOST
         assert str(endpoint) in reading.detail
         verdict = armed(endpoint, tmp_path).verdict()
@@ -173,7 +173,7 @@ def test_a_name_server_that_hangs_is_bounded_too(monkeypatch):
     """A look-up of the host that never ends does not hold an order up longer than the bound."""
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: time.sleep(BOUND_S + 2) or [])
     began = time.monotonic()
-    assert ModeStore(Endpoint("redis.example", 6379)).read().says is Says.LOST
+    assert RedisModeStore(Endpoint("redis.example", 6379)).read().says is Says.LOST
     assert time.monotonic() - began < BOUND_S + SLACK_S
 
 
@@ -181,7 +181,7 @@ def test_a_password_that_is_asked_for_is_no_answer(tmp_path):
     """A Redis that wants authentication is lost, and says why."""
     server = RedisServer(tmp_path, "--requirepass", "a test's own")
     try:
-        reading = ModeStore(server.endpoint).read()
+        reading = RedisModeStore(server.endpoint).read()
         assert reading.says is Says.LOST
         assert "uthentication" in reading.detail
     finally:
@@ -221,9 +221,9 @@ def test_a_store_that_says_yes_and_keeps_nothing_is_found_out(own_redis):
         client.config_set("maxmemory", "1")
         client.config_set("maxmemory-policy", "noeviction")
     with pytest.raises(Temporary, match="did not take"):
-        ModeStore(own_redis.endpoint).write(Mode.SIMULATION)
+        RedisModeStore(own_redis.endpoint).write(Mode.SIMULATION)
     with (
         Pretender(_say(b"+OK\r\n", b"$1\r\n0\r\n")) as forgetful,
         pytest.raises(Temporary, match="did not keep"),
     ):
-        ModeStore(forgetful.endpoint).write(Mode.SIMULATION)
+        RedisModeStore(forgetful.endpoint).write(Mode.SIMULATION)

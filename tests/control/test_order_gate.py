@@ -1,26 +1,35 @@
 """The gate in the engine: a switch between the decision and the signature withholds the order."""
 
+import asyncio
+import os
+import subprocess
+import sys
+import threading
 import time
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from ledger_builders import decision as make_decision
 from ledger_builders import market as make_market
 from ledger_builders import open_ledger
-from redis_servers import Relay
+from redis_servers import Pretender, Relay, free_port
 
 from control.gate import Keeper
 from control.halt import HALTED, HaltFile
 from control.memory import MODE_MEMORY
-from control.store import ModeStore
+from control.mode_file import FileModeStore
+from control.store import Endpoint, RedisModeStore
+from control.switch import to_live, to_simulation
 from errors import Refused
 from execution.execution_engine import ExecutionEngine, OrderRules
-from execution.ledger import LedgerReader, Mode
+from execution.ledger import LIVE_BOOK, LedgerReader, Mode
 from execution.ledger_thread import LedgerThread
 from execution.risk_engine import RiskEngine, RiskLimits
 from models import OrderState
 from worker.gate import OrderGate
 
+ROOT = Path(__file__).resolve().parents[2]
 LIMITS = RiskLimits(
     max_position_size=Decimal(1),
     max_total_exposure=Decimal(10),
@@ -31,7 +40,7 @@ LIMITS = RiskLimits(
 
 
 def make_gate(endpoint, folder, live_path=True):
-    keeper = Keeper(ModeStore(endpoint), True, True, folder / MODE_MEMORY)
+    keeper = Keeper(RedisModeStore(endpoint), True, True, folder / MODE_MEMORY)
     return OrderGate(keeper, HaltFile(folder / HALTED), live_path)
 
 
@@ -142,3 +151,110 @@ def test_a_halt_that_cannot_be_written_holds_in_the_process(redis_server, tmp_pa
     gate = OrderGate(Keeper(None, False, False, tmp_path / "m"), HaltFile(folder / HALTED), False)
     gate.halt("the disk is full")
     assert gate.standing() is not None
+
+
+# --- the last check before the first byte ---------------------------------------------------------
+
+
+@pytest.fixture(params=["redis", "file"])
+def place(request, redis_server, tmp_path):
+    """A live gate on a store of either kind, with the Redis that the settings name."""
+    if request.param == "redis":
+        store, configured = RedisModeStore(redis_server.endpoint), redis_server.endpoint
+    else:
+        store, configured = FileModeStore(tmp_path), Endpoint("127.0.0.1", free_port())
+        store.prepare()
+    keeper = Keeper(store, True, True, tmp_path / MODE_MEMORY)
+    halts = HaltFile(tmp_path / LIVE_BOOK / HALTED)
+    return OrderGate(keeper, halts, True), configured, tmp_path
+
+
+def test_the_last_check_sees_what_was_switched_before_it(place):
+    """After `sim` has returned the very next check refuses; the halt that stands is the other refusal."""
+    gate, configured, state_dir = place
+    assert gate.refusal_before_sending() is None
+    gate.halt("by hand")
+    assert gate.refusal_before_sending().startswith("by hand (since")
+    HaltFile(state_dir / LIVE_BOOK / HALTED).lift()
+    assert gate.refusal_before_sending() is None
+    to_simulation(configured, state_dir)
+    assert gate.refusal_before_sending() == "the mode store says simulation"
+    to_live(configured, state_dir)
+    assert "from the next market on" in gate.refusal_before_sending()
+
+
+@pytest.mark.parametrize("command", ["sim", "halt"])
+def test_a_command_beside_checks_is_seen_by_all_that_begin_after_it(command, place):
+    """Of the checks that run all the time, none that begins after the command has ended allows an order."""
+    gate, configured, state_dir = place
+    allowed, checked, stop = [], [], threading.Event()
+
+    def check():
+        while not stop.is_set():
+            began = time.monotonic_ns()
+            if gate.refusal_before_sending() is None:
+                allowed.append(began)
+            checked.append(began)
+
+    thread = threading.Thread(target=check)
+    thread.start()
+    try:
+        while len(allowed) < 3:
+            assert thread.is_alive()
+        folder = {"STATE_DIR": str(state_dir), "REDIS_HOST": configured.host, "REDIS_DB": "0"}
+        subprocess.run(
+            [sys.executable, str(ROOT / "redis_control.py"), command],
+            env={**os.environ, **folder, "REDIS_PORT": str(configured.port)},
+            check=True,
+            capture_output=True,
+        )
+        ended = time.monotonic_ns()
+        while thread.is_alive() and checked[-1] < ended:
+            time.sleep(0.001)
+    finally:
+        stop.set()
+        thread.join()
+    assert max(allowed) < ended <= checked[-1]
+
+
+def test_on_paper_the_last_check_is_the_halt_alone(redis_server, tmp_path):
+    """A paper order is not withheld by the mode, but by a halt."""
+    redis_server.set("1")
+    gate = make_gate(redis_server.endpoint, tmp_path, live_path=False)
+    assert gate.refusal_before_sending() is None
+    (tmp_path / HALTED).write_text("stop")
+    assert gate.refusal_before_sending() == "stop"
+
+
+def test_a_server_that_does_not_answer_is_a_refusal_in_time(tmp_path):
+    """While the mode store hangs the order is refused within the promised 1.5 s."""
+    with Pretender(lambda connection: connection.recv(65536) and connection.recv(65536)) as silent:
+        gate = make_gate(silent.endpoint, tmp_path)
+        began = time.monotonic()
+        assert "mode store lost" in gate.refusal_before_sending()
+        assert time.monotonic() - began < 1.5 + 1.5  # the promise, and a busy machine
+
+
+@pytest.mark.parametrize("name", [MODE_MEMORY, f"{LIVE_BOOK}/{HALTED}"])
+async def test_a_file_that_cannot_be_read_in_time_is_a_refusal(name, place):
+    """A state folder that blocks for ever, here by a pipe without a writer, does not hold the order path."""
+    gate, _, state_dir = place
+    assert gate.refusal_before_sending() is None
+    (state_dir / name).parent.mkdir(exist_ok=True)
+    (state_dir / name).unlink(missing_ok=True)
+    os.mkfifo(state_dir / name)
+    began = time.monotonic()
+    try:
+        refusal = await asyncio.to_thread(gate.refusal_before_sending)
+        assert refusal == "mode and halt could not be read within 1.5 s"
+        assert time.monotonic() - began < 1.5 + 1.5
+    finally:
+        # Opened for both, so that it does not wait for the reader, and each reader gets its end.
+        os.close(os.open(state_dir / name, os.O_RDWR | os.O_NONBLOCK))
+
+
+def test_an_error_of_any_kind_is_a_refusal(place):
+    """What nobody has thought of refuses the order by its name, and is not raised into the order path."""
+    gate, _, state_dir = place
+    gate._halts = HaltFile(state_dir / "\0")
+    assert gate.refusal_before_sending().startswith("mode and halt could not be read: ValueError")

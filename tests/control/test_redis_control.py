@@ -8,12 +8,12 @@ import pytest
 from redis_servers import Pretender, RedisServer, Relay, free_port
 
 import redis_control
-from control.embedded import find_store
 from control.gate import Keeper
 from control.halt import HALTED
 from control.locks import hold_state
 from control.memory import MODE_MEMORY, LastWord, Memory
-from control.store import Endpoint, ModeStore, Says
+from control.running import find_store
+from control.store import Endpoint, RedisModeStore, Says
 from control.switch import to_simulation
 from execution.ledger import Mode
 
@@ -86,7 +86,7 @@ def test_each_command(words, typed, code, says, shown, operator, redis_server):
     got, screen = operator.says(*words, typed=typed)
     assert got == code, screen
     assert shown in screen
-    assert ModeStore(redis_server.endpoint).read().says is says
+    assert RedisModeStore(redis_server.endpoint).read().says is says
 
 
 def test_a_wrong_setting_is_exit_code_2(operator, monkeypatch):
@@ -126,7 +126,8 @@ def test_an_emergency_switch_works_while_the_store_is_away(operator, redis_serve
         assert operator.says("live", "--yes")[0] == 1
         code, screen = operator.says("sim")
         assert code == 0
-        assert "kept by the state folder" in screen
+        assert f"kept by the file {operator.state / 'mode_store' / 'simulation_mode'}." in screen
+        assert "did not take simulation" in screen
         assert bot.verdict().mode is Mode.SIMULATION
         relay.cut = False
         assert bot.verdict().mode is Mode.SIMULATION
@@ -144,13 +145,13 @@ def test_the_state_folder_knows_before_any_store_is_asked(tmp_path):
 
 
 def test_a_switch_without_any_bot_is_found_by_the_next(operator, tmp_path):
-    """With neither Redis nor bot a switch goes into the bot's own, and reaches the next bot anyway."""
+    """With neither Redis nor bot a switch goes into the mode file, and reaches the next bot anyway."""
     port = free_port()
     operator.redis(port)
-    assert "next bot starts it" in operator.says("status")[1]
-    assert not (operator.state / "redis").exists(), "looking makes nothing"
+    assert "simulation_mode (for the next bot): the mode store has no word" in operator.says("status")[1]
+    assert not (operator.state / "mode_store").exists(), "looking makes nothing"
     assert operator.says("sim")[0] == 0
-    assert "the bot's own Redis: the mode store says simulation" in operator.says("status")[1]
+    assert "simulation_mode (for the next bot): the mode store says simulation" in operator.says("status")[1]
     with ExitStack() as stack:
         bot = running_bot(stack, operator, Endpoint("127.0.0.1", port))
         assert bot.verdict().mode is Mode.SIMULATION

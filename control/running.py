@@ -1,0 +1,75 @@
+"""Finds the mode store of a run at its start, and of a running bot from another process."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from control.locks import holder, state_lock
+from control.mode_file import FileModeStore
+from control.store import Endpoint, Location, ModeStore, RedisModeStore
+from errors import Fatal, Temporary
+from files import write_atomically
+from models import Frozen
+
+WHEREABOUTS = "mode_store.json"
+"""Under the state folder while a bot runs: the location of its mode store, for redis_control.py."""
+
+
+class FoundStore(Frozen, frozen=True):
+    """The mode store of a run, and in words where it is."""
+
+    store: ModeStore
+    words: str
+
+
+def open_store(location: Location, state_dir: Path) -> ModeStore:
+    """The mode store at a location that another process wrote down."""
+    return RedisModeStore(location) if isinstance(location, Endpoint) else FileModeStore(state_dir)
+
+
+def choose_store(configured: Endpoint, state_dir: Path) -> FoundStore:
+    """The store that a start at this instant uses: the configured Redis if it answers, else the file."""
+    store = RedisModeStore(configured)
+    if store.answers():
+        return FoundStore(store, str(store))
+    file = FileModeStore(state_dir)
+    return FoundStore(file, f"{file} (no answer from Redis at {configured})")
+
+
+@contextmanager
+def find_store(configured: Endpoint, state_dir: Path) -> Iterator[FoundStore]:
+    """The mode store of a run, the same one until its end.
+
+    Meanwhile the state folder holds its location, so that an operator's switch reaches the store that this
+    bot reads, and not only the one that the settings name at that time.
+
+    Raises
+    ------
+    Fatal
+        If the state folder takes no file.
+    """
+    found = choose_store(configured, state_dir)
+    if isinstance(found.store, FileModeStore):
+        found.store.prepare()
+    file = state_dir / WHEREABOUTS
+    try:
+        write_atomically(file, msgspec.json.encode(found.store.location), private=True)
+    except Temporary as error:
+        raise Fatal(str(error), "Mend the folder, or name another one with STATE_DIR") from None
+    try:
+        yield found
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def running_store(state_dir: Path) -> ModeStore | None:
+    """The store of the bot that runs on this state folder; None if none runs, or it has none yet."""
+    if holder(state_lock(state_dir)) is None:
+        return None  # a killed bot leaves its location behind; another process may listen on that port now
+    try:
+        location = msgspec.json.decode((state_dir / WHEREABOUTS).read_bytes(), type=Location)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return open_store(location, state_dir)

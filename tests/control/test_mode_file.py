@@ -1,0 +1,217 @@
+"""The mode store without Redis: a file that only this user writes, read like the key in Redis."""
+
+import os
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from redis_servers import free_port
+
+import control.mode_file
+from control.gate import Keeper
+from control.mode_file import FileModeStore
+from control.store import Endpoint, Says
+from control.switch import to_live, to_simulation
+from errors import Fatal, Temporary
+from execution.ledger import Mode
+
+ROOT = Path(__file__).resolve().parents[2]
+OTHER_USER = 12345
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = FileModeStore(tmp_path / "state")
+    store.prepare()
+    return store
+
+
+def armed(store):
+    return Keeper(store, True, True, store.folder.parent / "mode.json")
+
+
+def mode_of(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (b"1", Says.SIMULATION),
+        (b"0", Says.LIVE),
+        (None, Says.UNSET),
+        (b"", Says.GARBAGE),
+        (b"00", Says.GARBAGE),
+        (b" 0", Says.GARBAGE),
+        (b"0\n", Says.GARBAGE),
+        (b"live", Says.GARBAGE),
+        (b"0\x00", Says.GARBAGE),
+        (b"\xff\xfe[/]\x1b[31m", Says.GARBAGE),
+        (b"0" * 2**24, Says.GARBAGE),
+    ],
+)
+def test_only_a_plain_0_is_live(value, says, store):
+    """Exactly `0` is live and no file is unset, as in Redis; every other content is simulation."""
+    if value is not None:
+        store.path.write_bytes(value)
+        store.path.chmod(0o600)
+    reading = store.read()
+    assert reading.says is says
+    assert len(reading.detail) < 200
+    live = armed(store).verdict().mode is Mode.LIVE
+    assert live is (value in (None, b"0"))
+
+
+def test_what_is_written_is_private_and_whole(store, tmp_path):
+    """The file has mode 0600 in a folder of mode 0700, exactly one character, and leaves no draft."""
+    umask = os.umask(0)
+    try:
+        for mode, content in ((Mode.SIMULATION, b"1"), (Mode.LIVE, b"0"), (Mode.SIMULATION, b"1")):
+            store.write(mode)
+            assert (tmp_path / "state" / "mode_store" / "simulation_mode").read_bytes() == content
+        to_simulation(Endpoint("127.0.0.1", free_port()), tmp_path / "state")
+    finally:
+        os.umask(umask)
+    assert os.listdir(store.folder) == ["simulation_mode"]
+    assert (mode_of(store.path), mode_of(store.folder)) == (0o600, 0o700)
+    assert mode_of(tmp_path / "state" / "mode.json") == 0o600
+
+
+@pytest.mark.parametrize("value", [b"0", b"1", None])
+@pytest.mark.parametrize("exposed", ["file", "group", "folder", "state folder"])
+def test_what_others_can_write_is_never_live(exposed, value, store):
+    """`0` and a missing file count only where no other user could have put or removed them; `1` always."""
+    if value is not None:
+        store.path.write_bytes(value)
+        store.path.chmod(0o600)
+    place, mode = {
+        "file": (store.path, 0o602),
+        "group": (store.path, 0o620),
+        "folder": (store.folder, 0o777),
+        "state folder": (store.folder.parent, 0o777),
+    }[exposed]
+    if not place.exists():
+        pytest.skip("no file, no mode of it")
+    place.chmod(mode)
+    verdict = armed(store).verdict()
+    assert verdict.mode is Mode.SIMULATION
+    if value != b"1":
+        assert f"{place} can be written by other users (mode 0{mode:o})" in verdict.why
+    to_live(Endpoint("127.0.0.1", free_port()), store.folder.parent)
+    assert armed(store).verdict().mode is Mode.LIVE, "a switch by its owner makes it private again"
+    assert (mode_of(store.path), mode_of(store.folder)) == (0o600, 0o700)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("foreign", ["file", "folder"])
+def test_what_belongs_to_another_user_is_never_live(foreign, store):
+    """A file or a folder of another user is not trusted, whatever its mode."""
+    store.write(Mode.LIVE)
+    assert armed(store).verdict().mode is Mode.LIVE
+    os.chown(store.path if foreign == "file" else store.folder, OTHER_USER, OTHER_USER)
+    if foreign == "folder":
+        os.chown(store.folder.parent, 0, 0)
+    else:
+        store.folder.chmod(0o700)
+    verdict = armed(store).verdict()
+    assert verdict.mode is Mode.SIMULATION
+    assert f"belongs to another user (uid {OTHER_USER})" in verdict.why
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_switch_by_root_reaches_the_bot_of_another_user(tmp_path):
+    """What root writes belongs to the state folder's owner, whose bot could not read it otherwise."""
+    state = tmp_path / "state"
+    state.mkdir()
+    os.chown(state, OTHER_USER, OTHER_USER)
+    to_simulation(Endpoint("127.0.0.1", free_port()), state)
+    store = FileModeStore(state)
+    for path in (store.folder, store.path, state / "mode.json"):
+        assert path.stat().st_uid == OTHER_USER
+    to_live(Endpoint("127.0.0.1", free_port()), state)
+    assert store.read().says is Says.LIVE
+
+
+def test_a_pipe_or_a_folder_of_that_name_is_simulation(store):
+    """What is no regular file holds no order up, and is not live."""
+    os.mkfifo(store.path, 0o600)
+    assert store.read().says is Says.GARBAGE
+    store.path.unlink()
+    store.path.mkdir(0o700)
+    assert armed(store).verdict().mode is Mode.SIMULATION
+
+
+def test_a_link_is_not_followed(store, tmp_path):
+    """A symbolic link to a `0` elsewhere opens no position."""
+    (tmp_path / "elsewhere").write_bytes(b"0")
+    store.path.symlink_to(tmp_path / "elsewhere")
+    verdict = armed(store).verdict()
+    assert (verdict.mode, verdict.allows_orders) == (Mode.LIVE, False)
+
+
+def test_a_folder_that_is_gone_is_a_lost_store(store):
+    """Removed under a live bot the store is lost: no new position until it is back, or a switch makes it."""
+    store.write(Mode.LIVE)
+    keeper = armed(store)
+    assert keeper.verdict().allows_orders
+    away = store.folder.rename(store.folder.with_name("away"))
+    verdict = keeper.verdict()
+    assert (verdict.mode, verdict.allows_orders) == (Mode.LIVE, False)
+    assert str(store.path) in verdict.why
+    away.rename(store.folder)
+    assert keeper.verdict().allows_orders
+
+
+def test_a_disk_that_hangs_is_a_lost_store_in_time(store, monkeypatch):
+    """A reading that does not return is lost within a second, so that an order does not wait for it."""
+    store.write(Mode.LIVE)
+    release = threading.Event()
+    monkeypatch.setattr(control.mode_file.os, "fstat", lambda _: release.wait(30) and os.stat(store.path))
+    try:
+        reading = store.read()
+    finally:
+        release.set()
+    assert reading.says is Says.LOST
+    assert "not within 1 s" in reading.detail
+
+
+def test_a_folder_that_cannot_be_made_is_one_error(tmp_path):
+    """Where the state folder is a file, the start ends with the path and what to do, and a switch says so."""
+    (tmp_path / "state").write_text("")
+    store = FileModeStore(tmp_path / "state")
+    with pytest.raises(Fatal, match=r"mode_store of the mode file cannot be made.*STATE_DIR"):
+        store.prepare()
+    with pytest.raises(Temporary, match="did not take simulation"):
+        store.write(Mode.SIMULATION)
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from control.mode_file import FileModeStore
+from execution.ledger import Mode
+store = FileModeStore(Path(sys.argv[1]))
+print("ready", flush=True)
+while True:
+    store.write(Mode.LIVE)
+    store.write(Mode.SIMULATION)
+"""
+
+
+def test_a_reader_never_sees_half_a_switch(store):
+    """While another process switches to and fro as fast as it can, each reading is one of the two values."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(store.folder.parent)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+    ) as writer:
+        try:
+            writer.stdout.readline()
+            seen = {store.read().says for _ in range(2000)}
+        finally:
+            writer.kill()
+    assert seen - {Says.UNSET} == {Says.LIVE, Says.SIMULATION}
+    assert store.read().says in (Says.LIVE, Says.SIMULATION), "also after the writer was killed"
