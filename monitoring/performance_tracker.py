@@ -1,53 +1,35 @@
 """Performance: equity, drawdown, profit factor, Sharpe, and results by price, side and signal source.
 
-Everything is computed anew from the ledger's trades, so that a fill that is reversed, or a verdict
-that comes late, leaves no trace. An Up and a Down trade are treated alike: what was paid, what it paid.
+`PerformanceTracker` is the one computation behind the exporter, the summary and the report. It takes one
+trade at a time, in any order, and a trade may be replaced or dropped: a reversed fill or a late settlement
+leaves no trace. An Up and a Down trade are treated alike: what was paid, what it paid.
 """
 
-import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import pairwise
 from math import sqrt
-from statistics import fmean, stdev
+from statistics import fmean
 
-from errors import Fatal
 from execution.ledger import TradeRow
 from models import Frozen, Outcome
-from monitoring.statistics import Statistics, binomial_p_value, required_markets, statistics, wilson
+from monitoring.equity_curve import Drawdown, EquityCurve, EquityPoint, closed_ns
+from monitoring.statistics import (
+    Statistics,
+    TradeTally,
+    binomial_p_value,
+    fixed,
+    required_markets,
+    statistics,
+    unfixed,
+    wilson,
+)
+from singleton import Singleton
 
 ZERO = Decimal(0)
 PRICE_BANDS = tuple(map(Decimal, ("0", "0.5", "0.6", "0.7", "0.8", "0.9", "0.96", "1")))
 """Edges of the bands, pUSD a share: tenths, and above 0.90 split where half of all late favourites trade."""
 SIGNIFICANT = 0.05
-
-
-class EquityPoint(Frozen, frozen=True):
-    """`equity` in pUSD right after the trades settled at `ts_ns`; the first point is the start."""
-
-    ts_ns: int
-    equity: Decimal
-
-
-class Drawdown(Frozen, frozen=True):
-    """The largest fall from a peak to a later trough.
-
-    Attributes
-    ----------
-    amount : Decimal
-        The largest in pUSD, from `peak_ns` to `trough_ns`; zero and None when equity never fell.
-    fraction : float | None
-        The largest relative to its own peak, 0 to 1; it need not be the same fall. None if equity was
-        never above zero.
-    current : Decimal
-        How far equity stands below its peak now, pUSD.
-    """
-
-    amount: Decimal
-    fraction: float | None
-    current: Decimal
-    peak_ns: int | None = None
-    trough_ns: int | None = None
 
 
 class Sharpe(Frozen, frozen=True):
@@ -166,86 +148,7 @@ def performance(
     starting : Decimal
         The account before the first of these trades, pUSD.
     """
-    every = sorted(trades, key=lambda trade: (_closed_ns(trade), trade.intent_id))
-    settled = [trade for trade in every if trade.pnl is not None]
-    curve = equity_curve(every, starting)
-    equity = curve[-1].equity if curve else starting
-    return Performance(
-        starting=starting,
-        equity=equity,
-        realised=equity - starting,
-        open_cost=sum((trade.cost + trade.fee for trade in every if trade.pnl is None), ZERO),
-        curve=curve,
-        drawdown=max_drawdown(curve),
-        profit_factor=profit_factor(settled),
-        sharpe=sharpe_ratio(settled),
-        total=statistics(every),
-        by_price=_by_price(every),
-        by_side=tuple(_group(side.value, every, lambda trade, s=side: trade.side is s) for side in Outcome),
-        by_source=_by_source(votes, every),
-    )
-
-
-def _closed_ns(trade: TradeRow) -> int:
-    return trade.filled_ns if trade.settled_ns is None else trade.settled_ns
-
-
-def equity_curve(trades: Sequence[TradeRow], starting: Decimal) -> tuple[EquityPoint, ...]:
-    """Equity at the first trade and after each settlement, oldest first; empty without trades."""
-    if not trades:
-        return ()
-    points = {min(trade.created_ns for trade in trades): starting}
-    equity = starting
-    for trade in sorted((trade for trade in trades if trade.pnl is not None), key=_closed_ns):
-        equity += trade.pnl or ZERO
-        # Trades settled at the same instant are one step: in between, nobody had that equity.
-        points[_closed_ns(trade)] = equity
-    return tuple(EquityPoint(ts_ns=ts_ns, equity=value) for ts_ns, value in points.items())
-
-
-def max_drawdown(curve: Sequence[EquityPoint]) -> Drawdown:
-    """The largest fall along an equity curve, peak to trough, whatever came later."""
-    if not curve:
-        return Drawdown(amount=ZERO, fraction=None, current=ZERO)
-    peak = curve[0]
-    deepest, ends = ZERO, (None, None)
-    fraction = 0.0 if peak.equity > 0 else None
-    for point in curve:
-        if point.equity >= peak.equity:
-            peak = point
-        fall = peak.equity - point.equity
-        if fall > deepest:
-            deepest, ends = fall, (peak.ts_ns, point.ts_ns)
-        if peak.equity > 0:
-            fraction = max(fraction or 0.0, float(fall / peak.equity))
-    return Drawdown(
-        amount=deepest,
-        fraction=fraction,
-        current=peak.equity - curve[-1].equity,
-        peak_ns=ends[0],
-        trough_ns=ends[1],
-    )
-
-
-def profit_factor(settled: Iterable[TradeRow]) -> float | None:
-    """Sum of gains over sum of losses; None where nothing was lost."""
-    results = [trade.pnl for trade in settled if trade.pnl is not None]
-    losses = sum((-pnl for pnl in results if pnl < 0), ZERO)
-    return float(sum((pnl for pnl in results if pnl > 0), ZERO) / losses) if losses else None
-
-
-def sharpe_ratio(settled: Sequence[TradeRow]) -> Sharpe | None:
-    """Mean over sample standard deviation of the returns on stake; see `Sharpe`."""
-    if len(settled) < 2:
-        return None
-    returns = [float((trade.pnl or ZERO) / trade.cost) for trade in settled]
-    mean, spread = fmean(returns), stdev(returns)
-    # Equal returns differ by rounding only; a ratio to that would be a number without meaning.
-    if spread <= 1e-9 * max(1.0, abs(mean)):
-        return None
-    ratio = mean / spread
-    markets = len({trade.event for trade in settled})
-    return Sharpe(ratio=ratio, error=sqrt((1 + ratio * ratio / 2) / markets), n=markets)
+    return PerformanceTracker(starting, trades).performance(votes)
 
 
 def _group(name: str, trades: Iterable[TradeRow], belongs: Callable[[TradeRow], bool]) -> Group:
@@ -309,53 +212,182 @@ def _source_verdict(excess: float, markets: int, needed: int, p_value: float) ->
     return f"{word} often right than the market's price said (p = {p_value:.2g})."
 
 
+class _Mean:
+    """The mean of values that come and go."""
+
+    def __init__(self) -> None:
+        self._n = 0
+        self._sum = 0
+
+    def count(self, value: float | None, sign: int) -> None:
+        if value is not None:
+            self._n += sign
+            self._sum += sign * fixed(value)
+
+    def value(self) -> float | None:
+        return unfixed(self._sum) / self._n if self._n else None
+
+
 class PerformanceTracker:
-    """Holds the newest `Performance`: one thread updates it, any thread reads it.
+    """Equity, drawdown, profit factor and the rest, kept up to date one trade at a time.
+
+    A new, replaced or dropped trade costs the same however many there are, but for a settlement that is older
+    than another one: that computes the equity curve anew. Use it on one thread.
 
     Parameters
     ----------
     starting : Decimal
         The account before the first trade, pUSD.
+    trades : Iterable[TradeRow]
+        Settled and pending, in any order.
+
+    Attributes
+    ----------
+    tally : TradeTally
+        The sums of the settled trades.
     """
 
-    def __init__(self, starting: Decimal) -> None:
+    def __init__(self, starting: Decimal, trades: Iterable[TradeRow] = ()) -> None:
         self.starting = starting
-        self.performance = performance((), starting=starting)
+        self.tally = TradeTally()
+        self._trades: dict[str, TradeRow] = {}
+        self._pending: dict[str, TradeRow] = {}
+        self._gains = self._losses = self._open_cost = ZERO
+        self._return = self._squared_return = 0
+        self._score, self._confidence = _Mean(), _Mean()
+        self._curve: EquityCurve | None = None
+        """None until it is computed, and again after a change before its end."""
+        for trade in trades:
+            self.put(trade)
 
-    def update(self, trades: Iterable[TradeRow], votes: Iterable[SourceVote] = ()) -> Performance:
-        """Replace what is known by these trades and votes, all of them, and return what they say."""
-        self.performance = performance(trades, votes, starting=self.starting)
-        return self.performance
+    # --- trades in -------------------------------------------------------------------------------
+
+    def put(self, trade: TradeRow) -> None:
+        """Take a trade, in place of the one with the same intent if there is one."""
+        before = self._trades.get(trade.intent_id)
+        if before is not None:
+            self._count(before, -1)
+        self._trades[trade.intent_id] = trade
+        self._count(trade, 1)
+        curve, was_settled = self._curve, before is not None and before.pnl is not None
+        if curve is not None and curve.continues_with(trade) and not was_settled:
+            curve.append(trade)
+        else:
+            self._curve = None
+
+    def drop(self, intent_id: str) -> None:
+        """Forget a trade, if there is one: no fill of it stands any more."""
+        trade = self._trades.pop(intent_id, None)
+        if trade is not None:
+            self._count(trade, -1)
+            self._curve = None
+
+    def get(self, intent_id: str) -> TradeRow | None:
+        """The trade of an intent."""
+        return self._trades.get(intent_id)
+
+    def _count(self, trade: TradeRow, sign: int) -> None:
+        (self.tally.add if sign > 0 else self.tally.remove)(trade)
+        self._score.count(trade.score, sign)
+        self._confidence.count(trade.confidence, sign)
+        if trade.pnl is None:
+            self._open_cost += sign * (trade.cost + trade.fee)
+            if sign > 0:
+                self._pending[trade.intent_id] = trade
+            else:
+                del self._pending[trade.intent_id]
+            return
+        if trade.pnl > 0:
+            self._gains += sign * trade.pnl
+        else:
+            self._losses -= sign * trade.pnl
+        result = fixed(float(trade.pnl / trade.cost))
+        self._return += sign * result
+        self._squared_return += sign * result * result
+
+    # --- what follows ----------------------------------------------------------------------------
+
+    @property
+    def curve(self) -> tuple[EquityPoint, ...]:
+        """Equity at the first trade and after each settlement, oldest first; empty without trades."""
+        return self._whole_curve().points
+
+    @property
+    def drawdown(self) -> Drawdown:
+        """The largest fall of equity so far."""
+        return self._whole_curve().drawdown()
+
+    def _whole_curve(self) -> EquityCurve:
+        if self._curve is None:
+            self._curve = EquityCurve(self._trades.values(), self.starting)
+        return self._curve
+
+    @property
+    def realised(self) -> Decimal:
+        """P&L of the settled trades, fees included, pUSD."""
+        return self.tally.pnl
+
+    @property
+    def equity(self) -> Decimal:
+        """starting + realised, pUSD."""
+        return self.starting + self.realised
+
+    @property
+    def pending(self) -> Mapping[str, TradeRow]:
+        """Trades without a settlement, by intent."""
+        return self._pending
+
+    @property
+    def mean_score(self) -> float | None:
+        """Mean fused score of the trades, 0 to 100."""
+        return self._score.value()
+
+    @property
+    def mean_confidence(self) -> float | None:
+        """Mean fused confidence of the trades, 0 to 1."""
+        return self._confidence.value()
+
+    @property
+    def profit_factor(self) -> float | None:
+        """Sum of gains over sum of losses; None where nothing was lost."""
+        return float(self._gains / self._losses) if self._losses else None
+
+    @property
+    def sharpe(self) -> Sharpe | None:
+        """Mean over sample standard deviation of the returns on stake; see `Sharpe`."""
+        n, markets = self.tally.n, self.tally.markets
+        if n < 2:
+            return None
+        mean = unfixed(self._return) / n
+        variance = (n * self._squared_return - self._return * self._return) / (n * (n - 1))
+        spread = sqrt(variance) / fixed(1.0)
+        # Equal returns differ by rounding only; a ratio to that would be a number without meaning.
+        if spread <= 1e-9 * max(1.0, abs(mean)):
+            return None
+        ratio = mean / spread
+        return Sharpe(ratio=ratio, error=sqrt((1 + ratio * ratio / 2) / markets), n=markets)
+
+    def performance(self, votes: Iterable[SourceVote] = ()) -> Performance:
+        """All of it, with the groups, which takes as long as there are trades."""
+        every = sorted(self._trades.values(), key=lambda trade: (closed_ns(trade), trade.intent_id))
+        return Performance(
+            starting=self.starting,
+            equity=self.equity,
+            realised=self.realised,
+            open_cost=self._open_cost,
+            curve=self.curve,
+            drawdown=self.drawdown,
+            profit_factor=self.profit_factor,
+            sharpe=self.sharpe,
+            total=self.tally.statistics(),
+            by_price=_by_price(every),
+            by_side=tuple(
+                _group(side.value, every, lambda trade, s=side: trade.side is s) for side in Outcome
+            ),
+            by_source=_by_source(votes, every),
+        )
 
 
-_lock = threading.Lock()
-_tracker: PerformanceTracker | None = None
-
-
-def get_performance_tracker(starting: Decimal | None = None) -> PerformanceTracker:
-    """The process' one tracker; `starting` is for the first call.
-
-    Raises
-    ------
-    Fatal
-        On a first call without `starting`, or a later one with another: it would have no effect.
-    """
-    global _tracker
-    with _lock:
-        if _tracker is None:
-            if starting is None:
-                raise Fatal("the performance tracker has no starting balance", "Report this with the log")
-            _tracker = PerformanceTracker(starting)
-        if starting not in (None, _tracker.starting):
-            raise Fatal(
-                f"the performance tracker exists with {_tracker.starting} and not {starting}",
-                "Report this with the log",
-            )
-        return _tracker
-
-
-def reset_performance_tracker() -> None:
-    """Forget the tracker: the next call makes a new one."""
-    global _tracker
-    with _lock:
-        _tracker = None
+_singleton = Singleton(PerformanceTracker)
+get_performance_tracker = _singleton.get
+reset_performance_tracker = _singleton.reset

@@ -11,11 +11,12 @@ Conventions
   standard error and test count distinct markets, not trades.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 from math import ceil, exp, lgamma, log, sqrt
-from statistics import NormalDist, fmean
+from statistics import NormalDist
+
+import msgspec
 
 from execution.ledger import TradeRow
 from models import Frozen, TradeOutcome
@@ -24,6 +25,7 @@ _NORMAL = NormalDist()
 _Z95 = _NORMAL.inv_cdf(0.975)
 _Z_POWER = _NORMAL.inv_cdf(0.80)
 _ZERO = Decimal(0)
+_FIXED = 1 << 64
 
 EDGE_WORTH_FINDING = 0.02
 """Win-rate points above or below break-even that a sample must be able to show.
@@ -94,88 +96,222 @@ class Statistics(Frozen, frozen=True):
 
 
 def statistics(trades: Iterable[TradeRow]) -> Statistics:
-    """Summarise trades; those without a verdict count as pending and nowhere else."""
-    every = list(trades)
-    settled = [trade for trade in every if trade.pnl is not None]
-    pending = [trade for trade in every if trade.pnl is None]
-    wins = sum(trade.outcome is TradeOutcome.WIN for trade in settled)
-    sums = Statistics(
-        n=len(settled),
-        markets=len({trade.event for trade in settled}),
-        wins=wins,
-        losses=len(settled) - wins,
-        pending=len(pending),
-        staked=_sum(trade.cost for trade in settled),
-        staked_pending=_sum(trade.cost for trade in pending),
-        fees=_sum(trade.fee for trade in settled),
-        payouts=_sum(trade.payout for trade in settled),
-        pnl=_sum(trade.pnl for trade in settled),
-        verdict="Not distinguishable from chance: no trade is settled yet.",
-    )
-    return _with_ratios(sums, settled) if settled else sums
+    """Summarise trades; those without a settlement count as pending and nowhere else."""
+    tally = TradeTally()
+    for trade in trades:
+        tally.add(trade)
+    return tally.statistics()
 
 
-def _with_ratios(sums: Statistics, settled: Sequence[TradeRow]) -> Statistics:
-    win_rate = sums.wins / sums.n
-    even = fmean(break_even(trade) for trade in settled)
-    needed = required_markets(even)
-    enough = sums.markets >= needed
-    error = _standard_error(settled)
-    pnl, staked = float(sums.pnl), float(sums.staked)
-    z = pnl / error if error else None
-    won = round(win_rate * sums.markets)
-    normal_p = 1.0 if z is None else 2 * _NORMAL.cdf(-abs(z))
-    p_value = normal_p if enough else binomial_p_value(won, sums.markets, even)
-    low, high = wilson(win_rate, sums.markets)
-    fields = {name: getattr(sums, name) for name in sums.__struct_fields__}
-    return Statistics(
-        **fields
-        | {
-            "win_rate": win_rate,
-            "wilson_low": low,
-            "wilson_high": high,
-            "mean_price": fmean(float(trade.price) for trade in settled),
-            "price_per_share": staked / float(_sum(trade.shares for trade in settled)),
-            "break_even": even,
-            "return_on_stake": pnl / staked,
-            "return_se": error / staked,
-            "mean_pnl": pnl / sums.n,
-            "mean_pnl_low": (pnl - _Z95 * error) / sums.n,
-            "mean_pnl_high": (pnl + _Z95 * error) / sums.n,
-            "z": z,
-            "p_value": p_value,
-            "test": "normal, on P&L" if enough else "exact binomial, wins against break-even",
-            "needed": needed,
-            "verdict": _verdict(sums, needed, z, p_value),
-        }
-    )
+class _Event:
+    """The settled trades in one event: how many, their P&L, and the spread that their odds imply."""
+
+    __slots__ = ("n", "pnl", "spread")
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.pnl = _ZERO
+        self.spread = 0
 
 
-def _verdict(sums: Statistics, needed: int, z: float | None, p_value: float) -> str:
-    chance = f"the chance of a result at least this far from break-even is {p_value:.2g}"
-    if sums.markets < needed:
-        return (
-            f"Not distinguishable from chance: {_markets(sums.markets)} settled, and about {needed:,} are"
-            f" needed to see an edge of {100 * EDGE_WORTH_FINDING:g} points ({chance})."
+class TradeTally:
+    """The sums behind `Statistics`, kept up to date one trade at a time.
+
+    Every sum is exact, in Decimal or in integers, so that it depends neither on the order of the trades nor
+    on what was added and removed in between: a tally of events equals one of the same trades read at once.
+
+    Attributes
+    ----------
+    n, wins, pending : int
+        Settled trades, those of them that were won, and trades without a settlement.
+    staked, staked_pending, fees, payouts, pnl : Decimal
+        As in `Statistics`.
+    """
+
+    def __init__(self) -> None:
+        self.n = self.wins = self.pending = 0
+        self.staked = self.staked_pending = self.fees = self.payouts = self.pnl = _ZERO
+        self._shares = _ZERO
+        self._even = self._price = 0
+        self._events: dict[str, _Event] = {}
+        self._squared_pnl = _ZERO
+        self._squared_spread = 0
+
+    def add(self, trade: TradeRow) -> None:
+        """Count a trade."""
+        self._count(trade, 1)
+
+    def remove(self, trade: TradeRow) -> None:
+        """Take out a trade that was added, exactly as it was."""
+        self._count(trade, -1)
+
+    def _count(self, trade: TradeRow, sign: int) -> None:
+        if trade.pnl is None:
+            self.pending += sign
+            self.staked_pending += sign * trade.cost
+            return
+        self.n += sign
+        self.wins += sign * (trade.outcome is TradeOutcome.WIN)
+        self.staked += sign * trade.cost
+        self.fees += sign * trade.fee
+        self.payouts += sign * (trade.payout or _ZERO)
+        self.pnl += sign * trade.pnl
+        self._shares += sign * trade.shares
+        self._even += sign * fixed(break_even(trade))
+        self._price += sign * fixed(float(trade.price))
+        self._count_event(trade, sign)
+
+    def _count_event(self, trade: TradeRow, sign: int) -> None:
+        event = self._events.setdefault(trade.event, _Event())
+        self._squared_pnl -= event.pnl * event.pnl
+        self._squared_spread -= event.spread * event.spread
+        chance = break_even(trade)
+        event.n += sign
+        event.pnl += sign * (trade.pnl or _ZERO)
+        event.spread += sign * fixed(float(trade.shares) * sqrt(chance * (1 - chance)))
+        if not event.n:
+            del self._events[trade.event]
+            return
+        self._squared_pnl += event.pnl * event.pnl
+        self._squared_spread += event.spread * event.spread
+
+    # --- what follows from the sums; all but `statistics` cost the same for any number of trades ------
+
+    @property
+    def losses(self) -> int:
+        """Settled trades that were lost."""
+        return self.n - self.wins
+
+    @property
+    def markets(self) -> int:
+        """Distinct markets of the settled trades."""
+        return len(self._events)
+
+    @property
+    def win_rate(self) -> float | None:
+        """Share of settled trades won."""
+        return self.wins / self.n if self.n else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 % Wilson interval of the win rate."""
+        return None if self.win_rate is None else wilson(self.win_rate, self.markets)
+
+    @property
+    def break_even(self) -> float | None:
+        """Win rate at which the mean P&L is zero after fees."""
+        return unfixed(self._even) / self.n if self.n else None
+
+    @property
+    def mean_price(self) -> float | None:
+        """Mean price paid, each trade counted once."""
+        return unfixed(self._price) / self.n if self.n else None
+
+    @property
+    def needed(self) -> int | None:
+        """Distinct markets from which the sample could tell."""
+        return None if self.break_even is None else required_markets(self.break_even)
+
+    @property
+    def z(self) -> float | None:
+        """P&L in its standard errors; None without a spread."""
+        error = self._standard_error() if self.n else 0.0
+        return float(self.pnl) / error if error else None
+
+    @property
+    def conclusion(self) -> str:
+        """``chance``, ``profit`` or ``loss``: what the sample can tell."""
+        needed, z = self.needed, self.z
+        if needed is None or self.markets < needed or z is None or abs(z) <= _Z95:
+            return "chance"
+        return "profit" if z > 0 else "loss"
+
+    def statistics(self) -> Statistics:
+        """All of it; the exact test takes as long as there are markets."""
+        rate, even, needed, interval = self.win_rate, self.break_even, self.needed, self.interval
+        sums = Statistics(
+            n=self.n,
+            markets=self.markets,
+            wins=self.wins,
+            losses=self.losses,
+            pending=self.pending,
+            staked=self.staked,
+            staked_pending=self.staked_pending,
+            fees=self.fees,
+            payouts=self.payouts,
+            pnl=self.pnl,
+            verdict="Not distinguishable from chance: no trade is settled yet.",
         )
-    if z is None or abs(z) <= _Z95:
-        return (
-            f"Not distinguishable from chance: over {_markets(sums.markets)} the 95 % interval of the mean"
-            f" P&L per trade contains zero ({chance})."
+        if rate is None or even is None or needed is None or interval is None:
+            return sums
+        error, z = self._standard_error(), self.z
+        enough = self.markets >= needed
+        if enough:
+            p_value = 1.0 if z is None else 2 * _NORMAL.cdf(-abs(z))
+        else:
+            p_value = binomial_p_value(round(rate * self.markets), self.markets, even)
+        pnl, staked = float(self.pnl), float(self.staked)
+        return msgspec.structs.replace(
+            sums,
+            win_rate=rate,
+            wilson_low=interval[0],
+            wilson_high=interval[1],
+            mean_price=self.mean_price,
+            price_per_share=staked / float(self._shares),
+            break_even=even,
+            return_on_stake=pnl / staked,
+            return_se=error / staked,
+            mean_pnl=pnl / self.n,
+            mean_pnl_low=(pnl - _Z95 * error) / self.n,
+            mean_pnl_high=(pnl + _Z95 * error) / self.n,
+            z=z,
+            p_value=p_value,
+            test="normal, on P&L" if enough else "exact binomial, wins against break-even",
+            needed=needed,
+            verdict=self._verdict(needed, p_value),
         )
-    word = "profit" if z > 0 else "loss"
-    return (
-        f"A {word}, after fees: over {_markets(sums.markets)} the 95 % interval of the mean P&L per trade"
-        f" excludes zero ({chance}). It describes these trades, not the next ones."
-    )
+
+    def _verdict(self, needed: int, p_value: float) -> str:
+        chance = f"the chance of a result at least this far from break-even is {p_value:.2g}"
+        if self.markets < needed:
+            return (
+                f"Not distinguishable from chance: {_markets(self.markets)} settled, and about {needed:,} are"
+                f" needed to see an edge of {100 * EDGE_WORTH_FINDING:g} points ({chance})."
+            )
+        if self.conclusion == "chance":
+            return (
+                f"Not distinguishable from chance: over {_markets(self.markets)} the 95 % interval of the"
+                f" mean P&L per trade contains zero ({chance})."
+            )
+        return (
+            f"A {self.conclusion}, after fees: over {_markets(self.markets)} the 95 % interval of the mean"
+            f" P&L per trade excludes zero ({chance}). It describes these trades, not the next ones."
+        )
+
+    def _standard_error(self) -> float:
+        """Of the summed P&L: the larger of what the sample shows and what break-even odds imply.
+
+        The sample's own is near zero while every trade has won, which is when it is most needed; the odds
+        imply √Σ(shares² b(1 − b)), the spread of the P&L if each trade's chance were its break-even.
+        """
+        count = self.markets
+        squares = self._squared_pnl - self.pnl * self.pnl / count
+        observed = sqrt(max(0.0, count / (count - 1) * float(squares))) if count > 1 else 0.0
+        return max(observed, sqrt(self._squared_spread / (_FIXED * _FIXED)))
+
+
+def fixed(value: float) -> int:
+    """A float as an integer number of 2⁻⁶⁴, so that sums are exact and can be undone."""
+    return round(value * _FIXED)
+
+
+def unfixed(total: int) -> float:
+    """The float of a sum of `fixed` values."""
+    return total / _FIXED
 
 
 def _markets(count: int) -> str:
     return f"{count:,} market" if count == 1 else f"{count:,} distinct markets"
-
-
-def _sum(amounts: Iterable[Decimal | None]) -> Decimal:
-    return sum((amount for amount in amounts if amount is not None), _ZERO)
 
 
 def break_even(trade: TradeRow) -> float:
@@ -227,22 +363,3 @@ def binomial_p_value(wins: int, n: int, chance: float) -> float:
 def _log_binomial(k: int, n: int, chance: float) -> float:
     choose = lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
     return choose + k * log(chance) + (n - k) * log(1 - chance)
-
-
-def _standard_error(settled: Sequence[TradeRow]) -> float:
-    """Of the summed P&L: the larger of what the sample shows and what break-even odds imply.
-
-    The sample's own is near zero while every trade has won, which is when it is most needed; the odds
-    imply √Σ(shares² b(1 − b)), the spread of the P&L if each trade's chance were its break-even.
-    """
-    results: defaultdict[str, float] = defaultdict(float)
-    implied: defaultdict[str, float] = defaultdict(float)
-    for trade in settled:
-        chance = break_even(trade)
-        results[trade.event] += float(trade.pnl or _ZERO)
-        implied[trade.event] += float(trade.shares) * sqrt(chance * (1 - chance))
-    count = len(results)
-    mean = fmean(results.values())
-    squares = sum((result - mean) ** 2 for result in results.values())
-    observed = sqrt(count / (count - 1) * squares) if count > 1 else 0.0
-    return max(observed, sqrt(sum(spread * spread for spread in implied.values())))

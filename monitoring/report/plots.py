@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from models import Frozen
-from monitoring.performance_tracker import Drawdown, EquityPoint
+from monitoring.equity_curve import Drawdown, EquityPoint
 from monitoring.report.calibration import CalibrationBin
 from monitoring.report.html import Markup, tag
 from monitoring.report.scales import Scale, padded, ticks, time_ticks

@@ -17,8 +17,9 @@ from ledger_builders import NOON_NS, buy, market, open_ledger, refusal, settleme
 from errors import Fatal
 from execution.ledger import FillStatus
 from models import Outcome, Reason
+from monitoring.equity_curve import EquityPoint
 from monitoring.funnel import funnel
-from monitoring.performance_tracker import EquityPoint, performance
+from monitoring.performance_tracker import performance
 from monitoring.report import Report, render, write
 from monitoring.report.calibration import by_model, by_price
 from monitoring.report.html import Markup, tag
