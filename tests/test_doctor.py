@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 from bot_process import BotProcess
 from eth_account import Account
@@ -298,7 +299,8 @@ def test_where_orders_are_not_taken_from(faultless):
 
 
 def catalogue(venue: PracticeVenue) -> network.Catalogue:
-    return network.Catalogue(f"{venue.url}/gamma", venue.ws_url, MarketClock(**venue.ready["clock"]))
+    clock = msgspec.convert(venue.ready["clock"], MarketClock)
+    return network.Catalogue(f"{venue.url}/gamma", venue.ws_url, clock)
 
 
 def test_the_next_market_is_read_to_its_terms(faultless):

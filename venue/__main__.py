@@ -1,10 +1,12 @@
 """``python -m venue``: run a practice venue on loopback until told to stop."""
 
 import asyncio
+import errno
 import logging
 import os
 import signal
 import sys
+import time
 
 import msgspec
 from aiohttp import web
@@ -21,6 +23,9 @@ HOST = "127.0.0.1"
 """The only address it ever listens on: whoever reaches it can set balances."""
 
 SHUTDOWN_SECONDS = 0.5
+REBIND_SECONDS = 5.0
+"""How long a venue that goes on for another one waits for its port."""
+REBIND_PAUSE = 0.1
 
 
 async def _run(venue: Venue, port: int, *, exit_with_stdin: bool) -> None:
@@ -33,8 +38,7 @@ async def _run(venue: Venue, port: int, *, exit_with_stdin: bool) -> None:
     runner = web.AppRunner(make_app(venue), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, HOST, port)
-        await site.start()
+        await _listen(runner, port, patience=REBIND_SECONDS if venue.options.resume else 0.0)
         await venue.start()
         sys.stdout.write(msgspec.json.encode(_ready(venue, runner)).decode() + "\n")
         sys.stdout.flush()
@@ -48,6 +52,30 @@ async def _run(venue: Venue, port: int, *, exit_with_stdin: bool) -> None:
         await venue.stop()
         await runner.cleanup()
         venue.close()
+
+
+async def _listen(runner: web.AppRunner, port: int, patience: float) -> None:
+    """Open the port; one that is taken is tried again for so many seconds.
+
+    While no venue listened, a client that tried the port may have been connected to itself for a moment.
+
+    Raises
+    ------
+    OSError
+        If the port cannot be opened.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        site = web.TCPSite(runner, HOST, port)
+        try:
+            await site.start()
+        except OSError as error:
+            await site.stop()
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(REBIND_PAUSE)
+        else:
+            return
 
 
 async def _watch_stdin(stopped: asyncio.Event) -> None:

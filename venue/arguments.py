@@ -13,7 +13,7 @@ from venue.venue import Options
 INTERVALS = {"5m": 300, "15m": 900, "4h": 14_400}
 """Lengths of the up/down markets in seconds, by the name in their slugs."""
 SPEED = 15.0
-SCRIPTED = ("speed", "start_at", "first", "real_time")
+SCRIPTED = ("speed", "start_at", "first", "real_time", "hold_clock")
 """Options that move a script; a mirror runs when its upstream does."""
 MIRRORED = ("upstream_gamma", "upstream_clob", "upstream_ws", "asset", "timeframe")
 
@@ -30,14 +30,16 @@ def read_arguments(arguments: list[str] | None) -> tuple[argparse.ArgumentParser
 
 def options_of(given: argparse.Namespace) -> Options:
     """How the venue is run."""
-    unhurried = given.source == SHADOW or given.real_time
+    real_time = given.source == SHADOW or bool(given.real_time)
     return Options(
-        speed=1.0 if unhurried else given.speed or SPEED,
+        speed=1.0 if real_time else given.speed or SPEED,
         state=given.state,
         balance=given.balance,
         start_at=given.start_at,
         first=given.first or 0,
-        real_time=unhurried,
+        real_time=real_time,
+        hold=bool(given.hold_clock),
+        resume=given.resume,
         redeem=given.redeem,
         external_lag=given.external_lag,
     )
@@ -66,6 +68,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--source", choices=NAMES, default=RECORDED, help="where books come from (recorded)")
     parser.add_argument("--port", type=_port, default=0, help="TCP port; 0 takes a free one (0)")
     parser.add_argument("--state", type=Path, help="folder that survives a restart; in memory if absent")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on as the killed venue of the state folder, on its clock: time that passed counts",
+    )
     parser.add_argument("--balance", type=_balance, default=1000 * 10**6, help="a new account's pUSD (1000)")
     parser.add_argument(
         "--redeem", choices=("auto", "manual"), default="auto", help="whether winners are paid at once (auto)"
@@ -82,6 +89,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     scripted.add_argument(
         "--start-at", type=_second, help="begin at this second of the next market, 0 to 899"
+    )
+    scripted.add_argument(
+        "--hold-clock",
+        action="store_true",
+        default=None,
+        help="market time stands still until POST /practice/clock lets it run or steps it",
     )
     scripted.add_argument(
         "--first", type=_index, help="the source's market that a new state begins with, from 0 (0)"
@@ -113,6 +126,10 @@ def _misplaced(given: argparse.Namespace) -> str | None:
     named = vars(given)
     if given.real_time and (given.speed or 1.0, given.start_at) != (1.0, None):
         return "--real-time: it has the machine's pace and place; leave out --speed and --start-at"
+    if given.real_time and given.hold_clock:
+        return "--hold-clock: with --real-time market time is the machine's; leave one of them out"
+    if given.resume and given.state is None:
+        return "--resume: a venue in memory leaves nothing to go on with; add --state"
     if given.source != SHADOW:
         foreign = [name for name in MIRRORED if named[name] is not None]
         return (

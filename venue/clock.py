@@ -1,34 +1,70 @@
 """Two times: the machine's own, which stamps everything, and market time, which drives the schedule."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 SECOND = 1_000_000_000
 INTERVAL_NS = 900 * SECOND
+MOST_SEGMENTS = 10_000
+"""Changes of pace that a clock remembers, for the stamps of what happened before the last one."""
+
+
+class ClockState(msgspec.Struct, frozen=True):
+    """What a clock needs to go on in another process: a pair of readings, its pace, whether it is held."""
+
+    wall_ns: int
+    market_ns: int
+    speed: float
+    held: bool = False
+
+
+class _Segment(msgspec.Struct, frozen=True):
+    """From `wall_ns` on market time is `market_ns` plus `rate` times the wall time that has passed."""
+
+    wall_ns: int
+    market_ns: int
+    rate: float
+
+    def market_at(self, wall_ns: int) -> int:
+        return self.market_ns + int((wall_ns - self.wall_ns) * self.rate)
 
 
 class MarketClock:
-    """Market time = anchor + (wall − wall anchor) × speed, never going back.
+    """Market time, which runs at a speed, can be held and stepped forward, and never goes back.
 
     Parameters
     ----------
     wall_ns, market_ns : int
         The anchor: two readings of one moment, in nanoseconds since the epoch.
     speed : float
-        Market seconds a wall second.
+        Market seconds a wall second while the clock is not held.
     now_ns : callable
         The machine's clock.
+    held : bool
+        Whether market time stands still until `run`.
     """
 
     def __init__(
-        self, wall_ns: int, market_ns: int, speed: float, now_ns: Callable[[], int] = time.time_ns
+        self,
+        wall_ns: int,
+        market_ns: int,
+        speed: float,
+        now_ns: Callable[[], int] = time.time_ns,
+        *,
+        held: bool = False,
     ) -> None:
-        self._wall_anchor = wall_ns
-        self._market_anchor = market_ns
         self.speed = speed
+        self.held = held
         self._now_ns = now_ns
+        self._segments = [_Segment(wall_ns, market_ns, 0.0 if held else speed)]
+        self._first_speed = speed
         self._latest = market_ns
+
+    # --- reading -----------------------------------------------------------------------------
 
     def wall_ns(self) -> int:
         """Machine time in nanoseconds since the epoch."""
@@ -42,45 +78,110 @@ class MarketClock:
 
     def market_ns(self) -> int:
         """Market time in nanoseconds since the epoch."""
-        elapsed = self._now_ns() - self._wall_anchor
-        # A machine clock that is set back must not reopen a settled market.
-        self._latest = max(self._latest, self._market_anchor + int(elapsed * self.speed))
-        return self._latest
+        return self._market_at(self._now_ns())
 
     def market_s(self) -> float:
         return self.market_ns() / SECOND
 
+    def wall_at(self, market_ns: int) -> int | None:
+        """Machine time in nanoseconds at which market time first came to a value; None if it never will.
+
+        What was stepped over came at the moment of the step. The future is that of the present pace.
+        """
+        following: int | None = None
+        for segment in reversed(self._segments):
+            if market_ns > segment.market_ns:
+                if not segment.rate:
+                    return following
+                at = segment.wall_ns + math.ceil((market_ns - segment.market_ns) / segment.rate)
+                return at if following is None else min(at, following)
+            following = segment.wall_ns
+        first = self._segments[0]
+        return first.wall_ns - math.floor((first.market_ns - market_ns) / self._first_speed)
+
     def wall_until(self, market_s: float) -> float:
-        """Wall seconds until a market time; negative if it has passed."""
-        return (market_s - self.market_s()) / self.speed
+        """Wall seconds until a market time; negative if it has passed, infinite if the clock is held."""
+        at = self.wall_at(round(market_s * SECOND))
+        return math.inf if at is None else (at - self._now_ns()) / SECOND
+
+    def state(self) -> ClockState:
+        """A reading of both clocks at one moment."""
+        wall = self._now_ns()
+        return ClockState(wall, self._market_at(wall), self.speed, self.held)
 
     def wire(self) -> dict[str, Any]:
-        """A reading of both clocks at one moment."""
-        return {"wall_ns": self.wall_ns(), "market_ns": self.market_ns(), "speed": self.speed}
+        """The same as JSON."""
+        return msgspec.structs.asdict(self.state())
+
+    # --- setting -----------------------------------------------------------------------------
+
+    def hold(self) -> None:
+        """Let market time stand still from now on."""
+        self._change(held=True)
+
+    def run(self) -> None:
+        """Let market time run on from where it stands."""
+        self._change(held=False)
+
+    def set_speed(self, speed: float) -> None:
+        """Change the pace from now on; a held clock stays held."""
+        self._change(speed=speed)
+
+    def step_to(self, market_ns: int) -> None:
+        """Move market time forward to a value; one that has passed changes nothing."""
+        self._change(market_ns=max(market_ns, self.market_ns()))
+
+    def _market_at(self, wall_ns: int) -> int:
+        # A machine clock that is set back must not reopen a settled market.
+        self._latest = max(self._latest, self._segments[-1].market_at(wall_ns))
+        return self._latest
+
+    def _change(
+        self, *, market_ns: int | None = None, speed: float | None = None, held: bool | None = None
+    ) -> None:
+        wall = self._now_ns()
+        present = self._market_at(wall)
+        self.speed = self.speed if speed is None else speed
+        self.held = self.held if held is None else held
+        self._latest = present if market_ns is None else market_ns
+        self._segments.append(_Segment(wall, self._latest, 0.0 if self.held else self.speed))
+        if len(self._segments) > MOST_SEGMENTS:
+            del self._segments[0]
+            self._first_speed = self._segments[0].rate or self.speed
 
 
-def unhurried(now_ns: Callable[[], int] = time.time_ns) -> MarketClock:
+def real_time(now_ns: Callable[[], int] = time.time_ns) -> MarketClock:
     """A clock whose market time is the machine's own."""
     wall = now_ns()
     return MarketClock(wall, wall, 1.0, now_ns)
 
 
 def anchored(
-    speed: float, stopped_at_ns: int | None, start_at: int | None, now_ns: Callable[[], int] = time.time_ns
+    speed: float,
+    stopped_at_ns: int | None,
+    start_at: int | None,
+    now_ns: Callable[[], int] = time.time_ns,
+    *,
+    held: bool = False,
 ) -> MarketClock:
     """A clock for a fresh venue, or one that goes on from where a stopped venue's market time was.
 
-    Fresh: market time starts at the next market start at or after the machine's time. Resumed: where it
-    stopped, but not before the machine's time. `start_at` moves it to that second (0 to 899) of the next
+    Fresh: market time starts at the next market start at or after the machine's time. Stopped before: where
+    it stopped, but not before the machine's time. `start_at` moves it to that second (0 to 899) of the next
     market.
     """
     wall = now_ns()
     if stopped_at_ns is None:
-        return MarketClock(wall, _next_start(wall) + (start_at or 0) * SECOND, speed, now_ns)
+        return MarketClock(wall, _next_start(wall) + (start_at or 0) * SECOND, speed, now_ns, held=held)
     market = max(wall, stopped_at_ns)
     if start_at is not None:
         market = _next_start(market) + start_at * SECOND
-    return MarketClock(wall, market, speed, now_ns)
+    return MarketClock(wall, market, speed, now_ns, held=held)
+
+
+def resumed(state: ClockState, now_ns: Callable[[], int] = time.time_ns) -> MarketClock:
+    """The clock of a venue that is gone, as if that venue had never ended: time that passed counts."""
+    return MarketClock(state.wall_ns, state.market_ns, state.speed, now_ns, held=state.held)
 
 
 def _next_start(ns: int) -> int:

@@ -57,6 +57,13 @@ class Settlement:
                 resolved.append(market)
         return resolved
 
+    def due(self) -> list[float]:
+        """Market times at which scripted markets without an outcome get theirs, some of them past."""
+        return [
+            max(market.end + market.resolution_delay, self._delayed.get(market.start, 0.0))
+            for market in self._exchange.schedule.unresolved()
+        ]
+
     def redeem(self, address: str, condition_id: str | None = None) -> list[Payout]:
         """Pay out and remove an account's positions in resolved markets, or in one of them."""
         paid: list[Payout] = []

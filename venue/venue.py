@@ -1,6 +1,7 @@
 """A whole venue: its state, its parts wired together, and the loops that move it on."""
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -10,7 +11,7 @@ import msgspec
 
 from venue.amounts import MICRO
 from venue.catalogue import Catalogue
-from venue.clock import SECOND, anchored, unhurried
+from venue.clock import SECOND
 from venue.desk import TAKER_DELAY, Desk
 from venue.exchange import Exchange
 from venue.external.feeds import Feeds
@@ -25,13 +26,14 @@ from venue.sources.base import Priced, Script, Source
 from venue.sources.replay import Replay
 from venue.sources.shadow.source import ShadowSource
 from venue.sources.shadow.upstream import Upstream
+from venue.timekeeping import LEASE_SECONDS, ClockRefused, ClockRequest, opening_clock, save_clock, target_ns
 from venue.user_feed import UserFeed
 
 UNLIMITED = 2**62
 """An account's allowance unless a test sets another."""
 LOG_LENGTH = 2_000
-CLOCK_LEASE = 0.5
-"""Wall seconds between two writings of the clock."""
+LEAST_STEP_NS = 1_000
+"""Progress of a step from one event to the next, although a float of seconds is not exact to a nanosecond."""
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -40,7 +42,9 @@ class Options(msgspec.Struct, frozen=True):
     `balance` in micro pUSD; `start_at` a second of the next market, 0 to 899; `taker_delay` in wall seconds;
     `first` is the source's market, counted from 0, that a venue without a past begins with; `external_lag`
     makes the external price streams as late as the real ones. With `real_time` market time is the
-    machine's, whatever `speed` and `start_at` are.
+    machine's, whatever `speed` and `start_at` are. With `hold` market time stands still at first. With
+    `resume` the clock of the state folder goes on as if the venue had never ended, and is used instead of
+    `speed`, `start_at` and `hold`.
     """
 
     speed: float = 15.0
@@ -52,6 +56,8 @@ class Options(msgspec.Struct, frozen=True):
     taker_delay: float = TAKER_DELAY
     external_lag: bool = False
     real_time: bool = False
+    hold: bool = False
+    resume: bool = False
 
 
 class LogEntry(msgspec.Struct, frozen=True):
@@ -88,10 +94,8 @@ class Venue:
         self.ledger = Ledger(options.state)
         self.faults = Faults()
         self.external: Feeds | None = None
-        if options.real_time:
-            self.clock = unhurried(now_ns)
-        else:
-            self.clock = anchored(options.speed, self.ledger.meta("market_ns"), options.start_at, now_ns)
+        self.clock = opening_clock(self.ledger, options, now_ns)
+        self._stepping = asyncio.Lock()
         if isinstance(source, Upstream):
             self.source: Source = ShadowSource(source, self.clock, self.ledger)
         else:
@@ -136,6 +140,8 @@ class Venue:
             If the venue mirrors another one, which does not answer.
         """
         await self.source.start()
+        # At once, so that whoever resumes a killed venue has the clock that its clients know.
+        save_clock(self.ledger, self.clock, ahead_seconds=2 * LEASE_SECONDS)
         self.settlement.resolve_due()
         self.lifecycle.resume()
         self._loops = [
@@ -155,7 +161,7 @@ class Venue:
 
     def close(self) -> None:
         """Write the clock down and let go of the state folder."""
-        self.ledger.set_meta("market_ns", self.clock.market_ns())
+        save_clock(self.ledger, self.clock)
         self.ledger.close()
 
     @property
@@ -175,6 +181,48 @@ class Venue:
         self.users.send_stray()
         self.settlement.resolve_due()
 
+    async def change_clock(self, wanted: ClockRequest) -> None:
+        """Hold or run the clock, change its speed, or step it; returns when the venue has caught up.
+
+        A step plays every book change, market end and resolution on its way at its own market time, so that
+        its length makes no difference to what happens. Wall time, with which orders match, stands meanwhile.
+
+        Raises
+        ------
+        ClockRefused
+            If the clock cannot do this; nothing was changed then.
+        """
+        if self.options.real_time:
+            raise ClockRefused("market time is the machine's here; start without --real-time to control it")
+        async with self._stepping:
+            target = target_ns(wanted, self.clock)
+            if wanted.held is True:
+                self.clock.hold()
+            if wanted.speed is not None:
+                self.clock.set_speed(wanted.speed)
+            if target is not None:
+                await self._play_to(target)
+            if wanted.held is False:
+                self.clock.run()
+            save_clock(self.ledger, self.clock, ahead_seconds=2 * LEASE_SECONDS)
+            self.step()
+
+    async def _play_to(self, target: int) -> None:
+        while (due := self._next_event()) < target / SECOND:
+            self.clock.step_to(max(math.ceil(due * SECOND), self.clock.market_ns() + LEAST_STEP_NS))
+            self.step()
+            # Clients are sent what they subscribed to on the way, not everything at the end.
+            await asyncio.sleep(0)
+        self.clock.step_to(target)
+        self.step()
+
+    def _next_event(self) -> float:
+        """Market time of the next thing that happens by itself: a listing, a book change, an outcome."""
+        now = self.clock.market_s()
+        due = [(int(now) // INTERVAL + 1) * INTERVAL, *self.settlement.due()]
+        due += [t for t in map(self.source.next_change, self._moving()) if t is not None]
+        return min(t for t in due if t > now)
+
     async def failed(self) -> None:
         """Wait until one of the loops ends by an error, and raise it."""
         await asyncio.gather(*self._loops)
@@ -182,8 +230,11 @@ class Venue:
     async def _pump(self) -> None:
         while True:
             self.step()
-            moving = [*self.markets.watched(), *self._with_resting_orders()]
-            await self.source.wait(self.markets.next_wait(moving))
+            await self.source.wait(self.markets.next_wait(self._moving()))
+
+    def _moving(self) -> list[Market]:
+        """Markets whose book changes concern somebody."""
+        return [*self.markets.watched(), *self._with_resting_orders()]
 
     def _with_resting_orders(self) -> list[Market]:
         starts = {order.start for order in self.ledger.open_orders()}
@@ -191,10 +242,8 @@ class Venue:
 
     async def _keep_time(self) -> None:
         while True:
-            # The end of the next lease, not the present: a killed venue must not go back in market time.
-            ahead = int(2 * CLOCK_LEASE * self.clock.speed * SECOND)
-            self.ledger.set_meta("market_ns", self.clock.market_ns() + ahead)
-            await asyncio.sleep(CLOCK_LEASE)
+            save_clock(self.ledger, self.clock, ahead_seconds=2 * LEASE_SECONDS)
+            await asyncio.sleep(LEASE_SECONDS)
 
     def _replay(self, script: Script) -> Replay:
         """The source that plays a script, and the external services if the script has prices for them."""

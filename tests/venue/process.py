@@ -20,15 +20,17 @@ HTTP = httpx.Client(trust_env=False, verify=False)
 
 @dataclass(frozen=True)
 class VenueClock:
-    """Market time as seen from here: the pair of readings in the venue's ready line, carried on."""
+    """Market time as seen from here: a pair of readings from the venue, carried on."""
 
     wall_ns: int
     market_ns: int
     speed: float
+    held: bool = False
 
     def market_s(self) -> float:
         """Market time now, in seconds since the epoch."""
-        return (self.market_ns + (time.time_ns() - self.wall_ns) * self.speed) / 1e9
+        passed = 0.0 if self.held else (time.time_ns() - self.wall_ns) * self.speed
+        return (self.market_ns + passed) / 1e9
 
     def current_start(self) -> int:
         """Start of the market that runs now."""
@@ -71,7 +73,8 @@ class PracticeVenue:
 
     @property
     def clock(self) -> VenueClock:
-        return VenueClock(**self.ready["clock"])
+        """The clock as it is now: held, running or stepped by a test since the ready line."""
+        return VenueClock(**self.get("/practice/clock"))
 
     @property
     def pid(self) -> int:
@@ -115,6 +118,19 @@ class PracticeVenue:
     def clear_faults(self) -> None:
         """Disarm all faults."""
         HTTP.delete(self.url + "/practice/faults").raise_for_status()
+
+    def set_clock(self, **wanted: bool | float) -> VenueClock:
+        """Change the clock: held, speed, advance (market seconds), to (market seconds since the epoch)."""
+        answer = HTTP.post(self.url + "/practice/clock", json=wanted, timeout=START_SECONDS)
+        return VenueClock(**answer.raise_for_status().json())
+
+    def hold(self) -> VenueClock:
+        """Let market time stand still."""
+        return self.set_clock(held=True)
+
+    def step(self, seconds: float) -> VenueClock:
+        """Move market time forward; everything on the way has happened when this returns."""
+        return self.set_clock(advance=seconds)
 
     def account(self, address: str) -> dict[str, Any]:
         """An account in decimal strings."""

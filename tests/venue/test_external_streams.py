@@ -26,6 +26,8 @@ from venue.venue import Options, Venue
 
 SEED, SPEED = 11, 15
 PATIENCE = 10.0
+LONGEST_WAIT = 0.25
+"""Wall seconds within which a waiting stream looks at the clock again."""
 
 
 @pytest.fixture(scope="module")
@@ -396,18 +398,61 @@ def test_the_option_makes_a_venues_relays_late(lag: bool) -> None:
 
 
 async def test_a_slow_stream_tells_later() -> None:
-    """With a fault of 0.2 seconds an observation comes that much after its time."""
+    """With a fault of 0.2 seconds an observation comes that much after its time, by the venue's clock."""
     feeds, hand = feeds_at(1)
     feeds.faults.arm("external_slow", None, {"service": "rtds", "seconds": 0.2})
-    took: dict[str, float] = {}
-    for name in ("rtds", "polybolt"):
-        stream = feeds.seconds(name)
-        hand.forward(0.99)
-        began = asyncio.get_running_loop().time()
-        await anext(stream)
-        took[name] = asyncio.get_running_loop().time() - began
-        hand.forward(0.01)
-    assert took["rtds"] >= 0.2 > took["polybolt"]
+    slow = asyncio.ensure_future(anext(feeds.seconds("rtds")))
+    prompt = asyncio.ensure_future(anext(feeds.seconds("polybolt")))
+    await asyncio.sleep(0)
+    hand.forward(1.15)
+    assert await asyncio.wait_for(prompt, PATIENCE)
+    assert not (await asyncio.wait({slow}, timeout=2 * LONGEST_WAIT))[0]
+    hand.forward(0.06)
+    assert await asyncio.wait_for(slow, PATIENCE) == prompt.result()
+
+
+async def test_a_stream_stands_with_a_held_clock() -> None:
+    """Held it is silent for any time; a step brings the seconds stepped over, with the stamp of the step."""
+    feeds, hand = feeds_at(1)
+    start = feeds.now("rtds").second
+    feeds._clock.hold()
+    stream = feeds.seconds("rtds")
+    following = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0)
+    hand.forward(3600)
+    assert not (await asyncio.wait({following}, timeout=2 * LONGEST_WAIT))[0]
+    stepped_at = hand()
+    feeds._clock.step_to((start + 100) * 10**9)
+    hand.forward(0.01)
+    heard = [await asyncio.wait_for(following, PATIENCE)]
+    heard += [await asyncio.wait_for(anext(stream), PATIENCE) for _ in range(99)]
+    assert heard == list(range(start + 1, start + 101))
+    assert {feeds.moment(second).wall_ns for second in heard} == {stepped_at}
+    assert feeds.moment(start - 5).wall_ns == stepped_at - 3605 * 10**9
+
+
+async def test_a_stream_goes_down_though_the_clock_is_held() -> None:
+    """The fault that closes open streams does so at once, not with the next second of market time."""
+    feeds, _ = feeds_at(1)
+    feeds._clock.hold()
+    ended = asyncio.ensure_future(anext(feeds.seconds("rtds"), "closed"))
+    await asyncio.sleep(0)
+    feeds.faults.arm("external_down", None, {"service": "rtds"})
+    assert await asyncio.wait_for(ended, PATIENCE) == "closed"
+
+
+async def test_a_stream_follows_a_new_speed() -> None:
+    """After a change from 15 to 60 its observations are three seconds apart, on multiples of three."""
+    feeds, hand = feeds_at(15)
+    stream = feeds.seconds("rtds")
+    start = feeds.now("rtds").second
+    first = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0)
+    hand.forward(0.07)
+    assert await asyncio.wait_for(first, PATIENCE) == start + 1
+    feeds._clock.set_speed(60)
+    hand.forward(0.1)
+    assert [await asyncio.wait_for(anext(stream), PATIENCE) for _ in range(2)] == [start + 3, start + 6]
 
 
 async def test_a_stream_skips_what_a_standstill_made_old() -> None:
@@ -415,10 +460,12 @@ async def test_a_stream_skips_what_a_standstill_made_old() -> None:
     feeds, hand = feeds_at(1)
     start = feeds.now("rtds").second
     stream = feeds.seconds("rtds")
-    hand.forward(0.99)
-    assert await anext(stream) == start + 1
+    first = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0)
+    hand.forward(1.01)
+    assert await asyncio.wait_for(first, PATIENCE) == start + 1
     hand.forward(60)
     assert [await anext(stream) for _ in range(59)] == list(range(start + 2, start + 61))
     hand.forward(3600)
-    assert await anext(stream) == start + 3660
+    assert await anext(stream) == start + 3661
     await stream.aclose()  # pyright: ignore[reportAttributeAccessIssue]

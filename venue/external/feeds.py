@@ -27,7 +27,9 @@ MESSAGES_A_SECOND = 20
 """Most observations a stream sends in a second of machine time."""
 
 BACKLOG = 120
-"""Market seconds a stream catches up after a standstill of the machine; it skips what is older."""
+"""Market seconds a stream catches up after a standstill of the machine or a step; it skips what is older."""
+LONGEST_WAIT = 0.25
+"""Wall seconds after which a waiting stream looks at the clock and its faults again."""
 
 USDT_BASIS = 33
 """Binance's price in USDT lies 3.3 hundredths of a percent below the dollar price, in units of 1e-5."""
@@ -81,16 +83,18 @@ class Feeds:
         self._lags = LAGS if lagging else {}
         self.sessions: set[Closable] = set()
         """The open connections."""
-        self._wall_anchor, self._market_anchor = clock.wall_ns(), clock.market_ns()
-        self.step = _step(clock.speed)
-        """Market seconds from one observation of a stream to the next."""
 
     # --- time --------------------------------------------------------------------------------
 
+    @property
+    def step(self) -> int:
+        """Market seconds from one observation of a stream to the next."""
+        return _step(self._clock.speed)
+
     def moment(self, second: int) -> Moment:
         """A second of market time with its stamp."""
-        elapsed = (second * SECOND - self._market_anchor) / self._clock.speed
-        return Moment(second, self._wall_anchor + math.ceil(elapsed))
+        came = self._clock.wall_at(second * SECOND)
+        return Moment(second, self.wall_ns() if came is None else came)
 
     def now(self, service: str) -> Moment:
         """The newest second that a service knows of."""
@@ -155,10 +159,13 @@ class Feeds:
         """
         last = self.latest(service)
         while True:
-            due = last + self.step
-            await asyncio.sleep(max(0.0, self._wait(due, service)))
+            # The pace may change while a stream waits, so it looks again, and at its faults too.
+            due = (last // self.step + 1) * self.step
+            await asyncio.sleep(min(LONGEST_WAIT, max(0.0, self._wait(due, service))))
             if self.fault("external_down", service) is not None:
                 return
+            if self._wait(due, service) > 0:
+                continue
             newest = self.latest(service)
             last = due if newest - due <= BACKLOG else newest
             if self.fault("external_stale", service) is None:

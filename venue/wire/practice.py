@@ -9,6 +9,7 @@ from venue.amounts import MILL, decimal_text, micro, price_text
 from venue.faults import CATALOG, STANDING, Armed, UnknownFault
 from venue.refusal import Refusal
 from venue.signing import checksum
+from venue.timekeeping import ClockRefused, ClockRequest
 from venue.wire.common import json_answer, venue_of
 
 routes = web.RouteTableDef()
@@ -50,6 +51,21 @@ def _address(text: str) -> str:
 @routes.get("/practice/clock")
 async def clock(request: web.Request) -> web.Response:
     return json_answer(venue_of(request).clock.wire())
+
+
+@routes.post("/practice/clock")
+async def set_clock(request: web.Request) -> web.Response:
+    """Change market time: {"held": true, "speed": 15, "advance": 60} or {"to": 1800000900}; all optional.
+
+    The answer is the clock, once everything that a step brings has happened.
+    """
+    venue = venue_of(request)
+    wanted: ClockRequest = await _body(request, ClockRequest)
+    try:
+        await venue.change_clock(wanted)
+    except ClockRefused as error:
+        raise Refusal(400, str(error)) from error
+    return json_answer(venue.clock.wire())
 
 
 @routes.get("/practice/info")

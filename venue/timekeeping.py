@@ -1,0 +1,109 @@
+"""The venue's clock over its life: how it begins, how it is kept on disk, what a request may change of it."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from venue.clock import SECOND, ClockState, MarketClock, anchored, real_time, resumed
+from venue.ledger import Ledger
+
+LEASE_SECONDS = 0.5
+"""Wall seconds between two writings of the clock."""
+SLOWEST, FASTEST = 0.01, 10_000.0
+"""Market seconds a wall second."""
+LONGEST_STEP = 7 * 86_400
+"""Market seconds that one request may step: every market on the way is played."""
+_STATE = "clock"
+_STOPPED_AT = "market_ns"
+
+
+class ClockOptions(Protocol):
+    """What the clock needs of the venue's options; they are described there."""
+
+    @property
+    def speed(self) -> float: ...
+    @property
+    def start_at(self) -> int | None: ...
+    @property
+    def real_time(self) -> bool: ...
+    @property
+    def hold(self) -> bool: ...
+    @property
+    def resume(self) -> bool: ...
+    @property
+    def state(self) -> Path | None: ...
+
+
+class ClockRefused(ValueError):
+    """A request asks for something that this clock cannot do."""
+
+
+class ClockRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """What to change of the clock. `advance` in market seconds, `to` in market seconds since the epoch."""
+
+    held: bool | None = None
+    speed: float | None = None
+    advance: float | None = None
+    to: float | None = None
+
+
+def opening_clock(
+    ledger: Ledger, options: ClockOptions, now_ns: Callable[[], int] = time.time_ns
+) -> MarketClock:
+    """The clock that a venue begins with.
+
+    Market time is the machine's if the options say so; that of the venue that ended, as if it had never
+    ended, if they say `resume` and the folder knows it; else it begins anew, after what has passed.
+    """
+    if options.real_time:
+        return real_time(now_ns)
+    state = ledger.word(_STATE) if options.resume else None
+    if state is not None:
+        return resumed(msgspec.json.decode(state, type=ClockState), now_ns)
+    return anchored(options.speed, ledger.meta(_STOPPED_AT), options.start_at, now_ns, held=options.hold)
+
+
+def save_clock(ledger: Ledger, clock: MarketClock, *, ahead_seconds: float = 0.0) -> None:
+    """Write the clock to disk.
+
+    `ahead_seconds` (wall) is how long the venue may run before it is written again: one that is killed must
+    not go back in market time when it begins anew.
+    """
+    state = clock.state()
+    ahead = 0 if state.held else int(ahead_seconds * state.speed * SECOND)
+    with ledger.transaction():
+        ledger.set_word(_STATE, msgspec.json.encode(state).decode())
+        ledger.set_meta(_STOPPED_AT, state.market_ns + ahead)
+
+
+def target_ns(wanted: ClockRequest, clock: MarketClock) -> int | None:
+    """Market time that a request steps to, in nanoseconds since the epoch; None if it does not step.
+
+    Raises
+    ------
+    ClockRefused
+        If the request is empty, contradicts itself, or asks for a pace or a step out of bounds.
+    """
+    if wanted == ClockRequest():
+        raise ClockRefused("name at least one of held, speed, advance and to")
+    if wanted.speed is not None and not SLOWEST <= wanted.speed <= FASTEST:
+        raise ClockRefused(f"speed {wanted.speed:g} is not from {SLOWEST:g} to {FASTEST:g}")
+    if wanted.advance is not None and wanted.to is not None:
+        raise ClockRefused("give either advance or to, not both")
+    now = clock.market_ns()
+    if wanted.advance is not None:
+        target = now + round(wanted.advance * SECOND)
+    elif wanted.to is not None:
+        target = round(wanted.to * SECOND)
+    else:
+        return None
+    if target < now:
+        raise ClockRefused(
+            f"market time is {now / SECOND:.3f} and never goes back; {target / SECOND:.3f} is past"
+        )
+    if target - now > LONGEST_STEP * SECOND:
+        raise ClockRefused(f"a step is at most {LONGEST_STEP} market seconds; take several")
+    return target
