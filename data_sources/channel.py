@@ -12,7 +12,9 @@ from websockets.exceptions import (
     WebSocketException,
 )
 
-from data_sources.transport import is_loopback, retry_after_s
+from common.bounded_http import is_loopback
+from common.plain_text import one_line
+from data_sources.transport import retry_after_s
 from data_sources.types import RateLimited, StreamClosed
 from errors import BotError, Refused, Temporary
 
@@ -64,7 +66,7 @@ class WebSocketChannel:
 
     def _ended(self, closed: ConnectionClosed) -> BotError:
         code = closed.rcvd.code if closed.rcvd else 1006
-        reason = closed.rcvd.reason if closed.rcvd else "connection lost"
+        reason = one_line(closed.rcvd.reason) if closed.rcvd else "connection lost"
         what = f"{self._source}: stream closed with {code} {reason}".rstrip()
         if code in self._refusals:
             return Refused(f"{what} ({self._refusals[code]})")
@@ -101,7 +103,8 @@ async def open_channel(
     except InvalidStatus as error:
         raise _rejected(source, url, error) from None
     except (OSError, TimeoutError, InvalidHandshake, WebSocketException, EOFError) as error:
-        raise Temporary(f"{source}: cannot connect to {url}: {type(error).__name__}: {error}") from None
+        why = f"{type(error).__name__}: {one_line(error)}"
+        raise Temporary(f"{source}: cannot connect to {url}: {why}") from None
     return WebSocketChannel(source, connection, refusals, spreads or {})
 
 

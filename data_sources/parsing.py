@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from common.bounded_http import require_shallow
 from data_sources.types import MalformedPayload
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,13 +37,15 @@ def decode(source: str, body: bytes) -> Any:
     Raises
     ------
     MalformedPayload
-        For anything that is not JSON, an HTML error page included.
+        For anything that is not JSON, an HTML error page included, and for JSON that is nested too deeply.
     """
     try:
-        return _DECODER.decode(body)
-    except (msgspec.MsgspecError, ArithmeticError, UnicodeDecodeError, RecursionError) as error:
+        value = _DECODER.decode(body)
+        require_shallow(value)
+    except (msgspec.MsgspecError, ArithmeticError, ValueError, RecursionError) as error:
         what = "an HTML page" if body.lstrip()[:1] == b"<" else "no JSON" if body else "an empty body"
         raise MalformedPayload(f"{source}: {what} ({shown(body[:40])}): {error}") from None
+    return value
 
 
 def decode_object(source: str, body: bytes) -> dict[str, Any]:

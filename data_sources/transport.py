@@ -1,24 +1,22 @@
 """Pooled HTTP with one meaning for every failure: Temporary passes, Refused does not."""
 
-import asyncio
-import functools
-import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 
+from common.bounded_http import AnswerTooLarge, bounded_request, is_loopback, trust_store
+from common.plain_text import one_line
 from data_sources.parsing import SECOND
 from data_sources.types import MalformedPayload, RateLimited
 from errors import BotError, Refused, Temporary
 from models import Frozen
 
 DEFAULT_TIMEOUT_S = 5.0
-MAX_BODY_BYTES = 8_000_000
-"""Largest answer read; Deribit's whole option chain, the biggest we ask for, is about 0.5 MB."""
+SHOWN_CHARACTERS = 120
+"""Most characters of an error answer's body that an error text repeats."""
 _PAUSE_IF_UNSAID_S = 5.0
 _LONGEST_PAUSE_S = 300.0
 
@@ -29,17 +27,6 @@ class Reply(Frozen, frozen=True):
     body: bytes
     received_ns: int
     held_ns: int
-
-
-@functools.cache
-def _trust() -> ssl.SSLContext:
-    """The trust store, loaded once for all hosts: it takes tens of milliseconds."""
-    return httpx.create_ssl_context()
-
-
-def is_loopback(url: str) -> bool:
-    """Whether `url` points at this machine: then neither proxies nor HTTP/2 apply."""
-    return urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
 
 
 class HttpFetcher:
@@ -80,17 +67,17 @@ class HttpFetcher:
             timeout=timeout_s,
             http2=not local,
             trust_env=not local,
-            verify=_trust() if base_url.startswith("https") else False,
+            verify=trust_store() if base_url.startswith("https") else False,
             headers={"Accept": "application/json", "User-Agent": "polymarket-btc-15m-bot"},
         )
 
-    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Reply:
+    async def get(self, path: str, params: Mapping[str, str | Sequence[str]] | None = None) -> Reply:
         """GET `path`.
 
         Raises
         ------
         Temporary
-            Timeout, lost connection, 429 (as RateLimited), 5xx, redirects.
+            Timeout, lost connection, 429 (as RateLimited), 5xx, redirects, an answer that is too large.
         Refused
             401, 403, 451 and 404 or 400: asking again would not help.
         """
@@ -104,7 +91,12 @@ class HttpFetcher:
         await self._client.aclose()
 
     async def _request(
-        self, method: str, path: str, *, params: Mapping[str, str] | None = None, content: bytes | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | Sequence[str]] | None = None,
+        content: bytes | None = None,
     ) -> Reply:
         what = f"{self.source}: {method} {self.base_url}{path}"
         self._check_silence(what)
@@ -112,33 +104,27 @@ class HttpFetcher:
             await self._throttle()
         headers = {"Content-Type": "application/json"} if content is not None else None
         try:
-            async with (
-                asyncio.timeout(self._timeout_s),
-                self._client.stream(
-                    method, path, params=params, content=content, headers=headers
-                ) as response,
-            ):
-                body = await self._read(response, what)
-        except (TimeoutError, httpx.TimeoutException):
+            response = await bounded_request(
+                self._client,
+                method,
+                path,
+                total_s=self._timeout_s,
+                params=params,
+                content=content,
+                headers=headers,
+            )
+        except httpx.TimeoutException:
             raise Temporary(f"{what}: no complete answer within {self._timeout_s:g} s") from None
+        except AnswerTooLarge as error:
+            raise MalformedPayload(f"{what}: {error}") from None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise Refused(f"{what}: {error}") from None
+            raise Refused(f"{what}: {one_line(error)}") from None
         except httpx.HTTPError as error:
-            raise Temporary(f"{what}: {type(error).__name__}: {error}") from None
+            raise Temporary(f"{what}: {type(error).__name__}: {one_line(error)}") from None
         if response.status_code != 200:
-            raise self._failure(what, response, body)
+            raise self._failure(what, response)
         held_ns = _held_seconds(response.headers.get("Age")) * SECOND
-        return Reply(body=body, received_ns=self._now_ns(), held_ns=held_ns)
-
-    async def _read(self, response: httpx.Response, what: str) -> bytes:
-        parts: list[bytes] = []
-        size = 0
-        async for part in response.aiter_bytes():
-            size += len(part)
-            if size > MAX_BODY_BYTES:
-                raise MalformedPayload(f"{what}: answer is larger than {MAX_BODY_BYTES} bytes")
-            parts.append(part)
-        return b"".join(parts)
+        return Reply(body=response.content, received_ns=self._now_ns(), held_ns=held_ns)
 
     def _check_silence(self, what: str) -> None:
         left_s = (self._silent_until_ns - self._now_ns()) / SECOND
@@ -146,9 +132,9 @@ class HttpFetcher:
         if 0 < left_s <= _LONGEST_PAUSE_S:
             raise RateLimited(f"{what}: not asked, rate limited for another {left_s:.1f} s", left_s)
 
-    def _failure(self, what: str, response: httpx.Response, body: bytes) -> BotError:
+    def _failure(self, what: str, response: httpx.Response) -> BotError:
         status = response.status_code
-        said = body[:120].decode("ascii", "replace").strip()
+        said = one_line(response.content[: 4 * SHOWN_CHARACTERS].decode("utf-8", "replace"), SHOWN_CHARACTERS)
         if status == 429 or (status == 503 and "Retry-After" in response.headers):
             pause_s = retry_after_s(response.headers.get("Retry-After"), self._now_ns())
             self._silent_until_ns = self._now_ns() + int(pause_s * SECOND)

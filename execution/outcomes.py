@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from common.plain_text import one_line
 from execution.amounts import amount_of
 from models import Frozen
 
@@ -71,14 +72,14 @@ def classify(status: int | None, body: Any) -> PostOutcome:
 def _accepted(body: Any, text: str) -> PostOutcome:
     if not isinstance(body, dict):
         return PostOutcome(kind=Kind.UNKNOWN, reason=f"HTTP 200 without JSON: {text}")
-    error = str(body.get("errorMsg") or body.get("error") or "")
+    error = one_line(body.get("errorMsg") or body.get("error") or "")
     if body.get("success") is not True or error:
         # An order id beside a refusal means that the order was known to the venue.
         kind = Kind.REFUSED if error and body.get("success") is False else Kind.UNKNOWN
         return PostOutcome(kind=kind, reason=error or text)
     making, taking = _amount(body.get("makingAmount")), _amount(body.get("takingAmount"))
-    trades = tuple(str(trade) for trade in body.get("tradeIDs") or ())
-    status = str(body.get("status", ""))
+    trades = _trade_ids(body.get("tradeIDs"))
+    status = one_line(body.get("status", ""))
     if status == "matched" and taking:
         return PostOutcome(kind=Kind.MATCHED, making=making, taking=taking, trade_ids=trades)
     if status == "unmatched":
@@ -96,7 +97,12 @@ def _amount(value: Any) -> Decimal | None:
         return None
 
 
+def _trade_ids(value: Any) -> tuple[str, ...]:
+    return tuple(one_line(trade) for trade in value) if isinstance(value, list | tuple) else ()
+
+
 def _text(body: Any) -> str:
+    """The venue's text on one line; it goes to the ledger, the log, the screen and notifications."""
     if isinstance(body, dict):
         body = body.get("error") or body.get("errorMsg") or body.get("error_msg") or body
-    return " ".join(str(body if body is not None else "").split())[:500]
+    return one_line(body if body is not None else "")

@@ -12,12 +12,14 @@ from typing import Any, cast
 import httpx
 import msgspec
 from eth_account import Account
-from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import ApiCreds, AssetType, BalanceAllowanceParams, TradeParams
 from py_clob_client_v2.config import get_contract_config
 from py_clob_client_v2.exceptions import PolyApiException
 
+from common.bounded_http import BlockingHttp, require_shallow
+from common.plain_text import one_line
 from errors import Fatal, Temporary
+from execution.clob_http import REQUEST_LIMIT_S, BoundedClobClient
 from models import Frozen
 
 POLYGON = 137
@@ -26,8 +28,9 @@ SIGNATURE_TYPES = (0, 1, 2, 3)
 """Own account, proxy of an e-mail login, safe of a browser wallet, deposit wallet."""
 ORDER_SPENDERS = (str(get_contract_config(POLYGON).exchange_v2),)
 """The contracts that take the money of an order of ours; markets that need another one are refused."""
-REQUEST_TIMEOUT_S = 5.0
 POSITIONS_PAGE = 100
+MAX_POSITIONS_PAGES = 50
+"""Pages after which a list of positions is taken to have no end."""
 LATER = (408, 425, 429)
 """Refusals of the moment, not of what was asked."""
 NO_ANSWER = (PolyApiException, AttributeError, KeyError, TypeError, ValueError, ArithmeticError)
@@ -107,7 +110,7 @@ class PolymarketClient:
         self._url = clob_url
         self._private_key = private_key
         self._signature_type = signature_type
-        self._client = ClobClient(
+        self._client = BoundedClobClient(
             clob_url, chain_id=POLYGON, key=private_key, signature_type=signature_type, funder=funder
         )
         self.address: str = self._client.get_address()
@@ -129,9 +132,11 @@ class PolymarketClient:
         except NO_ANSWER as error:
             if _refused(error):
                 raise Fatal(
-                    f"the venue gave no API key for {self.address}: {error}", "Check the wallet's key"
+                    f"the venue gave no API key for {self.address}: {one_line(error)}",
+                    "Check the wallet's key",
                 ) from None
-            raise Temporary(f"the venue gave no API key for {self.address}: {error!r}") from None
+            why = one_line(repr(error))
+            raise Temporary(f"the venue gave no API key for {self.address}: {why}") from None
         self._client.set_api_creds(creds)
         return creds
 
@@ -223,11 +228,11 @@ class PolymarketClient:
         """
         return {kind: self.funds(kind).balance for kind in SIGNATURE_TYPES}
 
-    def _as(self, signature_type: int) -> ClobClient:
+    def _as(self, signature_type: int) -> BoundedClobClient:
         """The library's client as a wallet of another type: it asks with its own, whatever it is told."""
         if signature_type == self._signature_type:
             return self._client
-        return ClobClient(
+        return BoundedClobClient(
             self._url,
             chain_id=POLYGON,
             key=self._private_key,
@@ -248,12 +253,13 @@ class PolymarketClient:
         found: list[Redeemable] = []
         asked: dict[str, Any] = {"user": self.funder, "status": "REDEEMABLE", "limit": POSITIONS_PAGE}
         with _telling(f"the positions of {self.funder}"):
-            while True:
+            for _ in range(MAX_POSITIONS_PAGES):
                 page: _Positions = _get(f"{data_api_url}/v2/positions", asked, _Positions)
                 found += [_redeemable(row) for row in page.data if row.redeemable]
                 if page.pagination.next_cursor is None:
                     return found
                 asked["cursor"] = page.pagination.next_cursor
+            raise ValueError(f"no end of the list after {MAX_POSITIONS_PAGES} pages")
 
     def trades(self, condition_id: str) -> list[dict[str, Any]]:
         """This account's trades in one market, as the venue words them.
@@ -278,8 +284,10 @@ class PolymarketClient:
         """
         with _telling(f"about order {order_id}"):
             order = self._order(order_id)
-            if not isinstance(order, dict):
+            if order is None:
                 return False
+            if not isinstance(order, dict):
+                raise TypeError("the answer is no order")
             dead = str(order.get("status", "")).upper().startswith(("CANCELED", "UNMATCHED", "INVALID"))
             return dead and Decimal(str(order.get("size_matched") or 0)) == 0
 
@@ -306,8 +314,8 @@ def geoblock(url: str) -> Geoblock:
             raise TypeError(f"blocked is {told['blocked']!r}")
         return Geoblock(
             blocked=told["blocked"],
-            country=str(told.get("country") or ""),
-            region=str(told.get("region") or ""),
+            country=one_line(told.get("country") or "", 40),
+            region=one_line(told.get("region") or "", 40),
         )
 
 
@@ -325,17 +333,22 @@ def _funds(told: Any) -> Funds:
 def _redeemable(row: _Position) -> Redeemable:
     return Redeemable(
         condition_id=row.condition_id.lower(),
-        slug=row.slug or "",
-        outcome=row.outcome or "",
+        slug=one_line(row.slug or ""),
+        outcome=one_line(row.outcome or ""),
         shares=row.current_size,
         won=row.current_price == 1,
     )
 
 
+_http = BlockingHttp(total_s=REQUEST_LIMIT_S)
+
+
 def _get(url: str, asked: dict[str, Any] | None = None, kind: Any = Any) -> Any:
-    answer = httpx.get(url, params=asked, timeout=REQUEST_TIMEOUT_S)
+    answer = _http.get(url, params=asked)
     answer.raise_for_status()
-    return msgspec.json.decode(answer.content, type=kind)
+    value = msgspec.json.decode(answer.content, type=kind)
+    require_shallow(value)
+    return value
 
 
 def _refused(error: Exception) -> bool:
@@ -349,11 +362,11 @@ def _telling(what: str) -> Iterator[None]:
     """Turn every way of not being told `what` into Temporary, with what to do where that is known."""
     try:
         yield
-    except (*NO_ANSWER, httpx.HTTPError, httpx.InvalidURL, msgspec.MsgspecError) as error:
+    except (*NO_ANSWER, httpx.HTTPError, httpx.InvalidURL, msgspec.MsgspecError, RecursionError) as error:
         hint = ""
         if isinstance(error, PolyApiException) and error.status_code == 401:
             hint = ". Unset POLYMARKET_API_KEY, _API_SECRET and _PASSPHRASE, so that they are derived"
-        raise Temporary(f"the venue did not tell {what}: {error!r}{hint}") from None
+        raise Temporary(f"the venue did not tell {what}: {one_line(repr(error))}{hint}") from None
 
 
 def throwaway_key(path: Path) -> str:

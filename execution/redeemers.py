@@ -7,10 +7,13 @@ from typing import Any
 import httpx
 import msgspec
 
+from common.bounded_http import BlockingHttp
+from common.plain_text import one_line
 from errors import Refused, Temporary
 from models import Frozen
 
-REQUEST_TIMEOUT_S = 10.0
+REQUEST_LIMIT_S = 10.0
+"""Most seconds of one request of a redemption."""
 OWN_ACCOUNT = 0
 """Signature type of a wallet that pays its transactions itself."""
 
@@ -73,12 +76,12 @@ class OfficialRedeemer:
             finally:
                 client.close()
         except UserInputError as error:
-            raise Refused(f"the official client refuses: {error}") from None
-        except PolymarketError as error:
-            raise Temporary(f"the official client failed: {error!r}") from None
+            raise Refused(f"the official client refuses: {one_line(error)}") from None
+        except (PolymarketError, RecursionError) as error:
+            raise Temporary(f"the official client failed: {one_line(repr(error))}") from None
         if handle.transaction_hash is None:
-            return f"relayer transaction {handle.transaction_id}"
-        return f"transaction {handle.transaction_hash}"
+            return f"relayer transaction {one_line(handle.transaction_id)}"
+        return f"transaction {one_line(handle.transaction_hash)}"
 
     def _client(self) -> Any:
         from polymarket import PRODUCTION, ApiKeyCreds, RelayerApiKey, SecureClient
@@ -86,6 +89,7 @@ class OfficialRedeemer:
         # The client knows no public way to other addresses; the version is pinned and a test redeems with it.
         from polymarket._internal.environment import get_environment_config, with_environment_config
 
+        _bound_requests()
         keys, urls = self._keys, self._urls
         config = replace(
             get_environment_config(PRODUCTION),
@@ -106,6 +110,27 @@ class OfficialRedeemer:
         )
 
 
+def _bound_requests() -> None:
+    """Let the official client send with a bound on each request's duration and size.
+
+    It makes a transport for each of its services; a transport makes an `httpx.Client` unless it is given one.
+    """
+    from polymarket.clients import _transport
+
+    made = _transport.SyncTransport.__init__
+    if getattr(made, "bounded", False):
+        return
+
+    def bounded(self: Any, *, base_url: str, **options: Any) -> None:
+        made(
+            self,
+            **{**options, "base_url": base_url, "client": BlockingHttp(base_url, total_s=REQUEST_LIMIT_S)},
+        )
+
+    bounded.bounded = True  # pyright: ignore[reportFunctionMemberAccess]
+    _transport.SyncTransport.__init__ = bounded
+
+
 class PracticeRedeemer:
     """Asks the practice venue to pay, as its operator would."""
 
@@ -116,11 +141,11 @@ class PracticeRedeemer:
     def redeem(self, condition_id: str) -> str:
         asked = {"address": self._address, "condition_id": condition_id}
         try:
-            answer = httpx.post(f"{self._url}/practice/redeem", json=asked, timeout=REQUEST_TIMEOUT_S)
+            answer = BlockingHttp(total_s=REQUEST_LIMIT_S).post(f"{self._url}/practice/redeem", json=asked)
             told = msgspec.json.decode(answer.raise_for_status().content, type=dict[str, Any])
-            return f"the practice venue paid {told['amount']} pUSD"
-        except (httpx.HTTPError, msgspec.MsgspecError, KeyError) as error:
-            raise Temporary(f"the practice venue did not redeem: {error!r}") from None
+            return f"the practice venue paid {one_line(told['amount'])} pUSD"
+        except (httpx.HTTPError, msgspec.MsgspecError, KeyError, RecursionError) as error:
+            raise Temporary(f"the practice venue did not redeem: {one_line(repr(error))}") from None
 
 
 def official_redeemer(keys: Keys, signature_type: int, urls: ChainUrls) -> OfficialRedeemer | str:

@@ -5,10 +5,12 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 
+from common.bounded_http import bounded_request
 from execution.venue_answers import Standing, clob_outcome, gamma_standing
 from models import Market, Outcome, Settlement
 
-REQUEST_TIMEOUT_S = 5.0
+REQUEST_LIMIT_S = 5.0
+"""Most seconds of one request, from connecting to the last byte."""
 OLD_S = 3600.0
 """Wall-clock seconds after its end from which a market is asked about more seldom."""
 SELDOM = 3
@@ -49,7 +51,7 @@ class OutcomeSource:
 
     async def _get(self, url: str, params: dict[str, str]) -> object:
         try:
-            answer = await self._client.get(url, params=params, timeout=REQUEST_TIMEOUT_S)
+            answer = await bounded_request(self._client, "GET", url, total_s=REQUEST_LIMIT_S, params=params)
             return answer.json() if answer.status_code == 200 else None
         except (httpx.HTTPError, ValueError):
             return None

@@ -1,15 +1,18 @@
 """Reads the venue's words: an official outcome, and the fills inside a trade message. Pure."""
 
-import json
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from common.bounded_http import parse_json
+from common.plain_text import one_line
 from errors import Temporary
 from execution.amounts import amount_of, taker_fee
 from models import Fill, Frozen, Market, OrderIntent, Outcome
 
 NANOS = 1_000_000_000
+_IDENTIFIER = re.compile(r"[\x21-\x7e]{1,200}")
 OPEN = "the venue has not closed the market yet"
 UNSETTLED = ("disputed", "challenged", "proposed")
 """Words of `umaResolutionStatus` under which a price of 1 is not the last word."""
@@ -40,11 +43,11 @@ def gamma_standing(market: Any) -> Standing:
         return Standing(None, f"the resolution is {status}")
     try:
         names, prices = _listed(market["outcomes"]), _listed(market["outcomePrices"])
-        priced = {str(name): Decimal(str(price)) for name, price in zip(names, prices, strict=True)}
+        priced = {one_line(name, 40): Decimal(str(price)) for name, price in zip(names, prices, strict=True)}
         winners = [name for name, price in priced.items() if price == 1]
         if len(winners) == 1:
             return Standing(Outcome(winners[0]))
-        shown = ", ".join(f"{name} {price}" for name, price in priced.items())
+        shown = one_line(", ".join(f"{name} {price}" for name, price in priced.items()))
         return Standing(None, f"closed without a winner: {shown}", grave=True)
     except (KeyError, ValueError, ArithmeticError, TypeError):
         return Standing(None, "closed, and its outcome cannot be read")
@@ -83,9 +86,9 @@ def fills_of(trade: Mapping[str, Any], intent: OrderIntent, order_id: str, marke
         legs = [_leg(leg, intent.token_id) for leg in trade.get("maker_orders") or []]
         if not legs:
             legs = [(amount_of(trade["size"]), amount_of(trade["price"]))]
-        trade_id, at = str(trade["id"]), int(trade["match_time"]) * NANOS
+        trade_id, at = _identifier(trade["id"]), int(trade["match_time"]) * NANOS
     except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError) as error:
-        raise Temporary(f"a trade of order {order_id} cannot be read: {error!r}") from None
+        raise Temporary(f"a trade of order {order_id} cannot be read: {one_line(repr(error))}") from None
     return [
         Fill(
             trade_id=f"{trade_id}#{number}",
@@ -111,8 +114,15 @@ def status_of(trade: Mapping[str, Any]) -> str:
         If it has none; it is asked for again.
     """
     if "status" not in trade:
-        raise Temporary(f"a trade without a status: {trade.get('id')}")
-    return str(trade["status"]).removeprefix("TRADE_STATUS_")
+        raise Temporary(f"a trade without a status: {one_line(trade.get('id'))}")
+    return one_line(trade["status"]).removeprefix("TRADE_STATUS_")
+
+
+def _identifier(value: Any) -> str:
+    """A trade's id; one that no file and no screen can show as it is cannot be told apart from others."""
+    if not isinstance(value, str) or _IDENTIFIER.fullmatch(value) is None:
+        raise ValueError(f"trade id {one_line(repr(value))}")
+    return value
 
 
 def _leg(leg: Mapping[str, Any], token_id: str) -> tuple[Decimal, Decimal]:
@@ -121,4 +131,4 @@ def _leg(leg: Mapping[str, Any], token_id: str) -> tuple[Decimal, Decimal]:
 
 
 def _listed(value: Any) -> list[Any]:
-    return json.loads(value) if isinstance(value, str) else list(value)
+    return list(parse_json(value) if isinstance(value, str) else value)

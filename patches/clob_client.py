@@ -1,4 +1,4 @@
-"""Order client that never blocks inside the POST.
+"""Order client that never blocks inside the POST, and whose requests are bounded.
 
 py-clob-client-v2 since 1.1.0 polls up to 30 s for transaction hashes after a matched order; the
 fill would reach the strategy that much later. The hashes are of no use to it.
@@ -6,9 +6,9 @@ fill would reach the strategy that much later. The hashes are of no use to it.
 
 from typing import Any
 
-from py_clob_client_v2.client import ClobClient
+from execution.clob_http import BoundedClobClient
 
 
-class PromptClobClient(ClobClient):
+class PromptClobClient(BoundedClobClient):
     def _resolve_transactions_hashes(self, response: Any) -> Any:
         return response

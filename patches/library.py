@@ -10,6 +10,7 @@ from nautilus_trader.adapters.polymarket.execution import PolymarketExecutionCli
 from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentProvider
 from nautilus_trader.adapters.polymarket.websocket.client import PolymarketWebSocketClient
 from py_clob_client_v2.client import ClobClient
+from py_clob_client_v2.http_helpers import helpers
 from py_clob_client_v2.order_utils import ExchangeOrderBuilderV2
 
 from errors import Fatal
@@ -20,6 +21,11 @@ VERSIONS = {"nautilus_trader": "1.231.0", "py-clob-client-v2": "1.2.1"}
 FINGERPRINTS: dict[Callable[..., Any], str] = {
     ClobClient._resolve_transactions_hashes: "9dc8108cc748",
     ClobClient.post_order: "6e58ca97ac4f",
+    ClobClient._get: "87d545578a88",
+    ClobClient._post: "8008841e83c3",
+    ClobClient.get_trades: "57028f823449",
+    helpers.request: "d6b6c5fee230",
+    helpers.post: "117d9d8fa00f",
     ExchangeOrderBuilderV2.build_signed_order: "1a2a31ce2c2e",
     ExchangeOrderBuilderV2.build_order_typed_data: "00951fd60eb5",
     ExchangeOrderBuilderV2.build_order_signature: "dd39c80640ea",

@@ -1,7 +1,14 @@
 """Which redeemer and which patience a worker gets, by its plan and settings."""
 
+import json
+import sys
+from pathlib import Path
+
 import msgspec
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "execution"))
+from canned_server import CannedServer
 
 from config import Settings
 from core.nautilus_core.data_engine.node import VenueUrls, Wallet
@@ -42,6 +49,32 @@ def test_real_money_is_redeemed_by_the_official_client_if_it_can(signature_type:
     assert isinstance(redeemer_of(with_key, PLAN, wallet), OfficialRedeemer)
     without = redeemer_of(Settings(), PLAN, wallet)
     assert isinstance(without, OfficialRedeemer if signature_type == 0 else str)
+
+
+def test_the_official_client_redeems_for_the_wallet_that_holds_the_positions() -> None:
+    """It is given the funder as the wallet, and each key in its place."""
+    redeemer = redeemer_of(Settings(), PLAN, WALLET)
+    assert isinstance(redeemer, OfficialRedeemer)
+    given = redeemer._keys
+    assert given.wallet == "0x1111111111111111111111111111111111111111"
+    assert given.private_key == "0x1111111111111111111111111111111111111111111111111111111111111111"
+    assert (given.api_key, given.api_secret, given.passphrase) == ("key", "c2VjcmV0", "phrase")
+
+
+def test_the_practice_venue_is_asked_to_pay_the_wallet_that_holds_the_positions() -> None:
+    """The address in the request is the funder, not the API key."""
+    with CannedServer() as server:
+        server.answers["POST", "/practice/redeem"] = (200, {"amount": "1"})
+        urls = msgspec.structs.replace(URLS, clob=server.url)
+        rehearsal = msgspec.structs.replace(PLAN, mode=Mode.SIMULATION, urls=urls)
+        redeemer = redeemer_of(Settings(), rehearsal, WALLET)
+        assert isinstance(redeemer, PracticeRedeemer)
+        redeemer.redeem("0xc0")
+        ((_, _, body),) = server.asked
+    assert json.loads(body) == {
+        "address": "0x1111111111111111111111111111111111111111",
+        "condition_id": "0xc0",
+    }
 
 
 def test_practice_money_is_redeemed_by_its_venue() -> None:

@@ -1,15 +1,18 @@
 """Settlement: the venue's official word and no other, however and whenever it comes."""
 
 import asyncio
+import json
 import time
 
 import httpx
 import pytest
 from process import PracticeVenue
+from raw_server import ENDLESS, RawServer, answer
 
 from core.nautilus_core.instruments.calendar import SlugCalendar
 from core.nautilus_core.instruments.pairing import market_of
 from errors import Fatal
+from execution import settlement
 from execution.settlement import OutcomeSource, SettlementWatcher
 from execution.venue_answers import Standing, gamma_standing
 from models import Market, Outcome, Settlement
@@ -83,6 +86,28 @@ async def test_what_is_not_the_last_word_settles_nothing(venue, over, fault, wor
     assert found.grave is grave
 
 
+NESTED = "[" * 100_000 + "]" * 100_000
+UNREADABLE = {
+    "drip": ENDLESS["the body"],
+    "nested": answer(NESTED.encode()),
+    "huge": answer(b'"' + b"x" * 9_000_000 + b'"'),
+    "nested texts": answer(
+        json.dumps([{"slug": "?", "closed": True, "outcomes": NESTED, "outcomePrices": NESTED}]).encode()
+    ),
+}
+
+
+@pytest.mark.parametrize("how", UNREADABLE)
+async def test_a_catalogue_that_cannot_be_read_leaves_the_order_api(venue, over, how, monkeypatch):
+    """A dripping, nested or huge answer of the catalogue is no answer; the winner of the order API counts."""
+    monkeypatch.setattr(settlement, "REQUEST_LIMIT_S", 1.0)
+    with RawServer(UNREADABLE[how]) as gamma:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            work = OutcomeSource(client, gamma.url, venue.url).standing(over)
+            found, source = await asyncio.wait_for(work, 20)
+    assert (found.outcome, source) == (winner(venue, over), "clob")
+
+
 async def test_nobody_answers(over):
     """When neither witness can be reached that is a reason, not an error."""
     async with httpx.AsyncClient(trust_env=False) as client:
@@ -102,6 +127,12 @@ async def test_nobody_answers(over):
         (UP_WON | {"umaResolutionStatus": "proposed"}, None, "the resolution is proposed"),
         (UP_WON | {"umaResolutionStatus": "resolved"}, Outcome.UP, ""),
         (UP_WON | {"outcomePrices": "?"}, None, "cannot be read"),
+        (UP_WON | {"outcomePrices": NESTED}, None, "cannot be read"),
+        (
+            UP_WON | {"outcomes": '["\\u001b[2J", "\\u202e"]', "outcomePrices": '["0", "0"]'},
+            None,
+            r"\x1b[2J 0",
+        ),
         (None, None, "does not know the market"),
     ],
 )

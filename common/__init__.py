@@ -1,0 +1,1 @@
+"""Small helpers without domain logic: atomic files, singletons, shared constants."""

@@ -1,0 +1,275 @@
+"""HTTP requests with a bound on their whole duration and on the size of the answer.
+
+The timeouts of httpx hold for a single read, so an answer that arrives one byte a second never times out; and
+httpx reads a body of any size, and decompresses it without a limit. `bounded_request` closes both gaps for an
+`httpx.AsyncClient`. `BlockingHttp` offers the same to code that runs in threads: it sends its requests on an
+event loop of its own thread, because a blocking read cannot be interrupted from outside.
+
+Every failure is an `httpx.HTTPError`.
+"""
+
+import asyncio
+import atexit
+import functools
+import json
+import ssl
+import threading
+import zlib
+from collections.abc import Mapping
+from concurrent.futures import Future
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+MAX_BODY_BYTES = 8_000_000
+"""Largest answer read, compressed or not; the largest needed, Deribit's option chain, has about 0.5 MB."""
+MAX_JSON_DEPTH = 64
+"""Deepest nesting of arrays and objects accepted; the deepest answer needed has fewer than ten levels."""
+GZIP_OR_ZLIB = 47
+CANCEL_GRACE_S = 1.0
+"""Seconds a blocking caller waits, beyond the bound of its request, for the event loop to cancel it."""
+
+
+class AnswerTooLarge(httpx.TransportError):
+    """The body of the answer exceeds the size bound."""
+
+
+class BoundedResponse(httpx.Response):
+    """A completely read answer whose `json` raises ValueError for everything that cannot be used."""
+
+    def json(self, **_: Any) -> Any:
+        return parse_json(self.content)
+
+
+def parse_json(text: bytes | str) -> Any:
+    """Decode JSON from outside.
+
+    Raises
+    ------
+    ValueError
+        If it is not JSON, is nested deeper than `MAX_JSON_DEPTH`, or holds a number that is not finite.
+    """
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    except RecursionError:
+        raise ValueError(f"JSON is nested deeper than {MAX_JSON_DEPTH} levels") from None
+    require_shallow(value)
+    return value
+
+
+def require_shallow(value: Any) -> None:
+    """Refuse decoded JSON that is nested too deeply to be handled further.
+
+    Raises
+    ------
+    ValueError
+        If there are more than `MAX_JSON_DEPTH` levels. Even `repr` fails on what a decoder just accepts.
+    """
+    level = [value]
+    for _ in range(MAX_JSON_DEPTH + 1):
+        level = [
+            child
+            for node in level
+            if isinstance(node, dict | list)
+            for child in (node.values() if isinstance(node, dict) else node)
+        ]
+        if not level:
+            return
+    raise ValueError(f"JSON is nested deeper than {MAX_JSON_DEPTH} levels")
+
+
+def _refuse_constant(text: str) -> float:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"number {text[:40]} is too large")
+    return value
+
+
+@functools.cache
+def trust_store() -> ssl.SSLContext:
+    """The certificate authorities, loaded once for all hosts: it takes tens of milliseconds."""
+    return httpx.create_ssl_context()
+
+
+def is_loopback(url: str) -> bool:
+    """Whether `url` points at this machine: then neither proxies nor HTTP/2 apply."""
+    return urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
+
+
+async def bounded_request(
+    client: httpx.AsyncClient,
+    method: str,
+    url: str,
+    *,
+    total_s: float,
+    max_bytes: int = MAX_BODY_BYTES,
+    headers: Mapping[str, str] | None = None,
+    **request: Any,
+) -> BoundedResponse:
+    """Send one request and read its whole answer.
+
+    Parameters
+    ----------
+    client : httpx.AsyncClient
+    method, url, headers, **request
+        As for `httpx.AsyncClient.request`.
+    total_s : float
+        Most seconds from connecting to the last byte.
+    max_bytes : int
+        Most bytes of the body, both as sent and decompressed.
+
+    Raises
+    ------
+    httpx.ReadTimeout
+        If the answer is not complete in time.
+    AnswerTooLarge
+        If the body is larger.
+    httpx.HTTPError
+        Whatever else keeps the answer from arriving.
+    """
+    # Other compressions are not asked for: only this one is decompressed within a bound.
+    headers = {**(headers or {}), "Accept-Encoding": "gzip"}
+    try:
+        async with (
+            asyncio.timeout(total_s),
+            client.stream(method, url, headers=headers, **request) as response,
+        ):
+            body = await _read(response, max_bytes)
+    except TimeoutError:
+        raise httpx.ReadTimeout(f"no complete answer within {total_s:g} s") from None
+    kept = [
+        (name, value)
+        for name, value in response.headers.raw
+        if name.lower() not in (b"content-encoding", b"content-length", b"transfer-encoding")
+    ]
+    return BoundedResponse(response.status_code, headers=kept, content=body, request=response.request)
+
+
+async def _read(response: httpx.Response, limit: int) -> bytes:
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip", "deflate"):
+        raise httpx.DecodingError(f"the answer is compressed with {encoding[:40]!r}, which was not asked for")
+    unzip = None if encoding == "identity" else zlib.decompressobj(GZIP_OR_ZLIB)
+    body, received = bytearray(), 0
+    async for part in response.aiter_raw():
+        received += len(part)
+        try:
+            body += part if unzip is None else unzip.decompress(part, limit + 1 - len(body))
+        except zlib.error as error:
+            raise httpx.DecodingError(f"the answer cannot be decompressed: {error}") from None
+        if max(received, len(body)) > limit:
+            raise AnswerTooLarge(f"the answer is larger than {limit} bytes")
+    if unzip is not None and received and not unzip.eof:
+        raise httpx.DecodingError("the compressed answer ends early")
+    return bytes(body)
+
+
+class BlockingHttp:
+    """Sends bounded requests for code that runs in a thread; any number of threads may share one.
+
+    Parameters
+    ----------
+    base_url : str
+        Put before paths that are no URLs themselves.
+    total_s : float
+        Most seconds of one request, from connecting to the last byte.
+    max_bytes : int
+        Most bytes of one answer.
+    """
+
+    def __init__(self, base_url: str = "", *, total_s: float, max_bytes: int = MAX_BODY_BYTES) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._total_s = total_s
+        self._max_bytes = max_bytes
+
+    def request(
+        self, method: str, url: str, *, timeout: Any = None, total_s: float | None = None, **request: Any
+    ) -> BoundedResponse:
+        """Send one request; blocks the calling thread.
+
+        Parameters
+        ----------
+        method, url, **request
+            As for `httpx.Client.request`.
+        timeout : Any
+            Accepted for libraries that pass one, and not used: the bound holds for the whole request.
+        total_s : float, optional
+            Another bound than the usual one.
+
+        Raises
+        ------
+        httpx.HTTPError
+            As `bounded_request`.
+        """
+        del timeout
+        limit_s = self._total_s if total_s is None else total_s
+        full = url if "://" in url else f"{self._base_url}/{url.lstrip('/')}" if url else self._base_url
+        answer = _loop().submit(method, full, total_s=limit_s, max_bytes=self._max_bytes, **request)
+        try:
+            return answer.result(limit_s + CANCEL_GRACE_S)
+        except TimeoutError:
+            answer.cancel()
+            raise httpx.ReadTimeout(f"no complete answer within {limit_s:g} s") from None
+
+    def get(self, url: str, **request: Any) -> BoundedResponse:
+        """GET `url`; raises like `request`."""
+        return self.request("GET", url, **request)
+
+    def post(self, url: str, **request: Any) -> BoundedResponse:
+        """POST to `url`; raises like `request`."""
+        return self.request("POST", url, **request)
+
+
+class _RequestLoop:
+    """An event loop on a thread of its own; one connection pool for this machine, one for all others."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._clients: dict[bool, httpx.AsyncClient] = {}
+        self._thread = threading.Thread(target=self._loop.run_forever, name="http", daemon=True)
+        self._thread.start()
+        atexit.register(self.close)
+
+    def submit(self, method: str, url: str, **request: Any) -> Future[BoundedResponse]:
+        return asyncio.run_coroutine_threadsafe(self._send(method, url, **request), self._loop)
+
+    async def _send(self, method: str, url: str, *, total_s: float, **request: Any) -> BoundedResponse:
+        local = is_loopback(url)
+        client = self._clients.get(local)
+        if client is None:
+            client = self._clients[local] = httpx.AsyncClient(
+                http2=not local,
+                trust_env=not local,
+                verify=False if local else trust_store(),
+                # The whole request is bounded; a connection that is not used for long is not kept either way.
+                timeout=None,
+            )
+        return await bounded_request(client, method, url, total_s=total_s, **request)
+
+    def close(self) -> None:
+        if self._loop.is_closed():
+            return
+        asyncio.run_coroutine_threadsafe(self._aclose(), self._loop)
+        self._thread.join(CANCEL_GRACE_S)
+
+    async def _aclose(self) -> None:
+        for client in self._clients.values():
+            await client.aclose()
+        self._loop.stop()
+
+
+_starting = threading.Lock()
+_running: _RequestLoop | None = None
+
+
+def _loop() -> _RequestLoop:
+    global _running
+    with _starting:
+        if _running is None:
+            _running = _RequestLoop()
+        return _running

@@ -1,0 +1,54 @@
+"""Text from outside the process, made safe to show: no control characters, one line, a bounded length."""
+
+import re
+
+LONGEST = 500
+REPLACEMENT = "\ufffd"
+CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001345f"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f]"
+)
+"""C0 and C1 controls and DEL; format characters, among them bidirectional overrides and zero-width ones; line
+and paragraph separators; lone surrogates, which no file and no stream can encode."""
+_CONTROL_BUT_LINES = re.compile(rf"(?![\n\t]){CONTROL.pattern}")
+
+
+def one_line(value: object, limit: int = LONGEST) -> str:
+    r"""Show a foreign value on one line.
+
+    Parameters
+    ----------
+    value : object
+        Anything; its `str` is shown.
+    limit : int
+        Most characters of the result. What is cut off is replaced by an ellipsis.
+
+    Returns
+    -------
+    str
+        White space, line breaks included, becomes single spaces; each control character becomes its escape,
+        for example ``\x1b``.
+    """
+    try:
+        text = str(value)
+    except RecursionError:
+        text = f"({type(value).__name__} that is nested too deeply to show)"
+    # Cut first: the text may be megabytes long, and each character can become up to ten.
+    line = CONTROL.sub(_escape, " ".join(text[: 4 * limit].split()))
+    return line if len(line) <= limit and len(text) <= 4 * limit else f"{line[: limit - 1]}…"
+
+
+def without_controls(text: str) -> str:
+    """The text with each control character replaced by U+FFFD, except line feeds and tabs.
+
+    For text that is composed already and keeps its layout: lines of a log, cells of a screen.
+    """
+    return _CONTROL_BUT_LINES.sub(REPLACEMENT, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found.group())
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

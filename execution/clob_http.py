@@ -1,0 +1,77 @@
+"""Sends the requests of py-clob-client-v2 with a bound on their duration and size.
+
+The library sends with one `httpx.Client` of its module `http_helpers.helpers`. Its timeout is per read, its
+answers have no size limit, and JSON that is nested too deeply leaves it as RecursionError.
+"""
+
+import threading
+import time
+from typing import Any
+
+import httpx
+from py_clob_client_v2.client import ClobClient
+from py_clob_client_v2.constants import INITIAL_CURSOR
+from py_clob_client_v2.exceptions import PolyApiException
+from py_clob_client_v2.http_helpers import helpers
+
+from common.bounded_http import BlockingHttp, BoundedResponse
+from common.plain_text import one_line
+
+REQUEST_LIMIT_S = 5.0
+"""Most seconds of one request to the order API, the POST of an order included."""
+
+
+LIST_LIMIT_S = 20.0
+"""Most seconds until the last page of a list is asked for."""
+MAX_PAGES = 50
+"""Most pages of a list; the trades of an account in one market are one."""
+
+
+class ClobHttp(BlockingHttp):
+    """What the library sends with, in the place of its `httpx.Client`."""
+
+    def request(self, method: str, url: str, **request: Any) -> BoundedResponse:
+        """Send one request.
+
+        Raises
+        ------
+        PolyApiException
+            Without a status, if there is no usable answer: of an order nothing is known then.
+        """
+        try:
+            return super().request(method, url, **request)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            why = f"{type(error).__name__}: {one_line(error)}"
+            raise PolyApiException(error_msg=f"Request exception! {why}") from None
+
+
+def bound_requests(limit_s: float = REQUEST_LIMIT_S) -> None:
+    """Bound all further requests of the library in this process; doing it again is harmless."""
+    helpers._http_client = ClobHttp(total_s=limit_s)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+bound_requests()
+
+
+class BoundedClobClient(ClobClient):
+    """The library's client, which also ends a list whose pages never end."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._list = threading.local()
+
+    def _get(self, endpoint: str, headers: Any = None, params: dict[str, Any] | None = None) -> Any:
+        cursor = (params or {}).get("next_cursor")
+        if cursor is None:
+            return super()._get(endpoint, headers=headers, params=params)
+        if cursor == INITIAL_CURSOR:
+            self._list.pages, self._list.began = 0, time.monotonic()
+        self._list.pages += 1
+        if self._list.pages > MAX_PAGES or time.monotonic() - self._list.began > LIST_LIMIT_S:
+            raise PolyApiException(
+                error_msg=f"{endpoint}: no end of the list after {self._list.pages - 1} pages"
+            )
+        answer = super()._get(endpoint, headers=headers, params=params)
+        if isinstance(answer, dict) and answer.get("next_cursor") == INITIAL_CURSOR:
+            raise PolyApiException(error_msg=f"{endpoint}: the list begins again after its first page")
+        return answer

@@ -1,0 +1,149 @@
+"""Requests against servers that never end, in time or in size; all of them on loopback sockets."""
+
+import asyncio
+import gzip
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+from raw_server import ENDLESS, HEAD, RawServer, Serve, answer
+
+from common.bounded_http import AnswerTooLarge, BlockingHttp, bounded_request, parse_json
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Serve], RawServer]]:
+    servers: list[RawServer] = []
+
+    def start(function: Serve) -> RawServer:
+        servers.append(RawServer(function))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_an_answer_without_end_costs_the_bound_and_no_more(what: str, serve) -> None:
+    """Whatever part drips, a blocking request fails in time, and its connection is closed."""
+    server = serve(ENDLESS[what])
+    began = time.monotonic()
+    with pytest.raises(httpx.HTTPError, match=r"no complete answer within 0.4 s|illegal"):
+        BlockingHttp(server.url, total_s=0.4).get("/x")
+    assert time.monotonic() - began < 5
+    if what != "nothing at all":
+        assert server.ended.wait(10)
+
+
+async def test_an_async_request_is_bounded_alike(serve) -> None:
+    """The same bound holds for an asynchronous client whose own timeouts never strike."""
+    server = serve(ENDLESS["the body"])
+    async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
+        with pytest.raises(httpx.ReadTimeout, match=r"no complete answer within 0.4 s"):
+            await asyncio.wait_for(bounded_request(client, "GET", server.url, total_s=0.4), 10)
+
+
+def test_a_dripping_answer_does_not_delay_another_request(serve) -> None:
+    """Two threads share the loop; the quick answer arrives while the slow one still drips."""
+    slow, quick = serve(ENDLESS["the body"]), serve(answer(b'{"a": 1}'))
+    failed: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            BlockingHttp(total_s=30).get(slow.url, total_s=8)
+        except httpx.HTTPError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert BlockingHttp(total_s=30).get(quick.url).json() == {"a": 1}
+    assert thread.is_alive()
+    slow.close()
+    thread.join(20)
+    assert isinstance(failed[0], httpx.ReadTimeout)
+
+
+BOMB = gzip.compress(b"0" * 50_000_000)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "error", "text"),
+    [
+        (b"0" * 1001, (), AnswerTooLarge, "larger than 1000 bytes"),
+        (BOMB[:900], (b"Content-Encoding: gzip",), AnswerTooLarge, "larger than 1000 bytes"),
+        (gzip.compress(b"0" * 50)[:-12], (b"Content-Encoding: gzip",), httpx.DecodingError, "ends early"),
+        (b"not gzip", (b"Content-Encoding: gzip",), httpx.DecodingError, "cannot be decompressed"),
+        (b"xx", (b"Content-Encoding: br",), httpx.DecodingError, "compressed with 'br'"),
+    ],
+)
+def test_a_body_that_is_too_large_or_broken_is_an_error(
+    body: bytes, headers: tuple[bytes, ...], error: type[Exception], text: str, serve
+) -> None:
+    """The bound holds for the bytes sent and for what they decompress to; damage is an error too."""
+    with pytest.raises(error, match=text):
+        BlockingHttp(serve(answer(body, *headers)).url, total_s=20, max_bytes=1000).get("/")
+
+
+def test_an_endless_stream_is_cut_off_at_the_bound(serve) -> None:
+    """A body without a length is read up to the bound only."""
+    block = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+
+    def pour(connection: socket.socket) -> None:
+        connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        while True:
+            connection.sendall(block)
+
+    server = serve(pour)
+    with pytest.raises(AnswerTooLarge):
+        BlockingHttp(total_s=30).get(server.url)
+    assert server.ended.wait(10)
+
+
+def test_what_is_within_the_bounds_arrives(serve) -> None:
+    """Plain and compressed bodies of exactly the largest size, status and headers come through."""
+    largest = json.dumps("x" * 998).encode()
+    for body, headers in ((largest, ()), (gzip.compress(largest), (b"Content-Encoding: gzip",))):
+        answered = BlockingHttp(serve(answer(body, *headers)).url, total_s=20, max_bytes=1000).get("/a?b=c")
+        assert (answered.status_code, answered.json(), len(answered.content)) == (200, "x" * 998, 1000)
+        assert answered.headers["Content-Type"] == "application/json"
+        assert answered.request.url.query == b"b=c"
+
+
+def test_a_server_that_is_not_there_is_an_error() -> None:
+    """A refused connection is an httpx error like every other failure."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with pytest.raises(httpx.ConnectError):
+        BlockingHttp(f"http://127.0.0.1:{port}", total_s=5).post("/x", json={})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000 + "]" * 100_000,
+        '{"a":' * 500 + "1" + "}" * 500,
+        "[" * 70 + "]" * 70,
+        "NaN",
+        '{"a": -Infinity}',
+        "1e400",
+        "9" * 5000,
+        "<html>",
+        "",
+        b"\xff\xfe\x00",
+    ],
+)
+def test_json_that_cannot_be_used_is_a_value_error(text: str | bytes) -> None:
+    """Depth, numbers that are not finite, and what is no JSON at all fail in one way."""
+    with pytest.raises(ValueError):
+        parse_json(text)
+
+
+def test_usual_json_is_read() -> None:
+    """Sixty levels are accepted, and values are what the standard decoder makes of them."""
+    text = "[" * 60 + '{"a": [1, 2.5, null, true, "x"]}' + "]" * 60
+    assert parse_json(text) == json.loads(text)

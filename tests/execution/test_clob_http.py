@@ -1,0 +1,177 @@
+"""Answers of the order API that never end, are too large or cannot be parsed: errors of one request only."""
+
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any, cast
+
+import pytest
+from canned_server import CannedServer
+from eth_account import Account
+from py_clob_client_v2.clob_types import ApiCreds, OrderType
+from py_clob_client_v2.exceptions import PolyApiException
+from raw_server import ENDLESS, RawServer, Serve, answer
+
+from errors import Temporary
+from execution import clob_http, polymarket_client, redeemers, settlement
+from execution.amounts import market_buy
+from execution.clob_http import bound_requests
+from execution.outcomes import Kind, PostOutcome, classify
+from execution.polymarket_client import PolymarketClient, geoblock
+from execution.redeemers import ChainUrls, Keys, OfficialRedeemer, PracticeRedeemer
+from patches.clob_client import PromptClobClient
+from patches.signing import sign_market_buy
+
+KEY = "0x" + "11" * 32  # a test key, never holds money
+LIMIT_S = 0.5
+NESTED = b"[" * 100_000 + b"]" * 100_000
+HUGE = b'{"a":"' + b"x" * 9_000_000 + b'"}'
+TERMINAL = r'"\u001b[2J\u001b]0;t\u0007\r\n\u009b5n\u202e\ud800 text"'
+SHOWN = r"\x1b[2J\x1b]0;t\x07 \x9b5n\u202e\ud800 text"
+
+
+@pytest.fixture(autouse=True)
+def short_limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Half a second for every request of this process, instead of five."""
+    bound_requests(LIMIT_S)
+    monkeypatch.setattr(polymarket_client, "_http", clob_http.BlockingHttp(total_s=LIMIT_S))
+    monkeypatch.setattr(redeemers, "REQUEST_LIMIT_S", LIMIT_S)
+    monkeypatch.setattr(settlement, "REQUEST_LIMIT_S", LIMIT_S)
+    yield
+    bound_requests()
+
+
+def post_order(url: str) -> PostOutcome:
+    """Send a signed order as the adapter does, and classify what comes back."""
+    client = PromptClobClient(
+        url, chain_id=137, key=KEY, creds=ApiCreds("key", "c2VjcmV0", "phrase"), signature_type=0
+    )
+    amounts = market_buy(Decimal(1), Decimal("0.95"), Decimal("0.97"), Decimal("0.01"), Decimal("0.07"))
+    signed, _ = sign_market_buy(client, "1", amounts, neg_risk=False)
+    try:
+        body = client.post_order(signed, cast(OrderType, OrderType.FAK), False)
+    except PolyApiException as error:
+        return classify(error.status_code, error.error_msg)
+    return classify(200, body)
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_a_post_without_a_complete_answer_is_unknown_and_sent_once(what: str) -> None:
+    """The order may exist: its outcome is unknown after the bound, and the POST is not repeated."""
+    with RawServer(ENDLESS[what]) as server:
+        began = time.monotonic()
+        outcome = post_order(server.url)
+        assert time.monotonic() - began < 5
+        assert outcome.kind is Kind.UNKNOWN
+        assert len([request for request in server.requests if request.startswith(b"POST /order")]) == 1
+
+
+@pytest.mark.parametrize("body", [NESTED, HUGE, b"", b"\xff\xfe", b'{"success": NaN}', b"1e999"])
+def test_a_post_answered_with_what_cannot_be_read_is_unknown(body: bytes) -> None:
+    """Nesting, size, encoding and numbers that are not finite never raise and never kill an order."""
+    with RawServer(answer(body)) as server:
+        assert post_order(server.url).kind is Kind.UNKNOWN
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_an_error_text_is_shown_without_its_control_characters(canned: CannedServer, status: int) -> None:
+    """What the venue writes into an error becomes one line of printable text, with a bounded length."""
+    canned.answers["POST", "/order"] = (status, f'{{"error": {TERMINAL}}}'.encode())
+    assert post_order(canned.url).reason == f"HTTP {status}: {SHOWN}"
+    canned.answers["POST", "/order"] = (status, NESTED)
+    outcome = post_order(canned.url)
+    assert outcome.kind is (Kind.REFUSED if status == 400 else Kind.UNKNOWN)
+    assert len(outcome.reason) < 600
+
+
+def test_texts_of_a_usual_answer_are_shown_without_control_characters() -> None:
+    """Status, error message and trade ids of an answer with status 200 are foreign text as well."""
+    refused = classify(200, {"success": False, "errorMsg": "\x1b[2Jno\ud800"})
+    assert refused.reason == r"\x1b[2Jno\ud800"
+    odd = classify(200, {"success": True, "status": "\x9b5n", "tradeIDs": ["\x1b", {}]})
+    assert odd.reason == r"the venue answered status \x9b5n"
+    assert odd.trade_ids == (r"\x1b", "{}")
+    assert classify(200, {"success": True, "status": "live", "tradeIDs": 7}).kind is Kind.UNKNOWN
+
+
+QUESTIONS: dict[str, Callable[[PolymarketClient, str], Any]] = {
+    "clock_skew_s": lambda client, url: client.clock_skew_s(),
+    "clob_version": lambda client, url: client.clob_version(),
+    "closed_only": lambda client, url: client.closed_only(),
+    "funds": lambda client, url: client.funds(),
+    "funded_types": lambda client, url: client.funded_types(),
+    "redeemable": lambda client, url: client.redeemable(url),
+    "trades": lambda client, url: client.trades("0xc0"),
+    "killed": lambda client, url: client.killed("0x01"),
+    "geoblock": lambda client, url: geoblock(f"{url}/api/geoblock"),
+    "new key": lambda client, url: PolymarketClient(url, KEY).credentials(),
+    "practice redemption": lambda client, url: PracticeRedeemer(url, "0x0").redeem("0xc0"),
+}
+ANSWERS: dict[str, Serve] = {"drip": ENDLESS["the body"], "nested": answer(NESTED), "huge": answer(HUGE)}
+
+
+@pytest.mark.parametrize("how", ANSWERS)
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_every_question_of_the_account_is_temporary(question: str, how: str) -> None:
+    """A dripping, nested or huge answer to any question is an error that passes, within the bound."""
+    with RawServer(ANSWERS[how]) as server:
+        client = PolymarketClient(server.url, KEY)
+        client.credentials(("key", "c2VjcmV0", "phrase"))
+        began = time.monotonic()
+        with pytest.raises(Temporary) as caught:
+            QUESTIONS[question](client, server.url)
+        assert time.monotonic() - began < 8
+        assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("cursor", ["MA==", "abc"])
+def test_a_list_without_end_is_temporary(canned: CannedServer, cursor: str) -> None:
+    """Pages that always name another page are given up."""
+    canned.default = (200, {"data": [], "next_cursor": cursor, "pagination": {"next_cursor": cursor}})
+    client = PolymarketClient(canned.url, KEY)
+    client.credentials(("key", "c2VjcmV0", "phrase"))
+    with pytest.raises(Temporary, match=r"no end of the list after 50 pages|begins again"):
+        client.trades("0xc0")
+    with pytest.raises(Temporary, match="no end of the list after 50 pages"):
+        client.redeemable(canned.url)
+
+
+def test_a_list_of_several_pages_is_read_whole(canned: CannedServer) -> None:
+    """The bound on pages leaves a list that ends as it is."""
+    pages = iter([("a", "p2"), ("b", "p3"), ("c", "LTE=")])
+
+    def page(_: bytes) -> tuple[int, Any]:
+        trade, cursor = next(pages)
+        return 200, {"data": [{"id": trade}], "next_cursor": cursor}
+
+    canned.answers["GET", "/data/trades"] = page
+    client = PolymarketClient(canned.url, KEY)
+    client.credentials(("key", "c2VjcmV0", "phrase"))
+    assert [trade["id"] for trade in client.trades("0xc0")] == ["a", "b", "c"]
+
+
+def test_an_error_of_a_question_shows_no_control_characters(canned: CannedServer) -> None:
+    """The error of a question repeats the venue's text, without what a terminal obeys."""
+    canned.default = (400, f'{{"error": {TERMINAL}}}'.encode())
+    client = PolymarketClient(canned.url, KEY)
+    client.credentials(("key", "c2VjcmV0", "phrase"))
+    with pytest.raises(Temporary) as caught:
+        client.balance()
+    assert str(caught.value).isprintable()
+    assert r"\x1b[2J" in str(caught.value)
+
+
+@pytest.mark.parametrize("how", ANSWERS)
+def test_the_official_redemption_client_is_bounded(how: str) -> None:
+    """Each request of the installed client ends within the bound; its failure is temporary."""
+    owner = Account.from_key(KEY).address
+    with RawServer(ANSWERS[how]) as server:
+        url = server.url
+        urls = ChainUrls(clob=url, gamma=url, data_api=url, relayer=url, rpc=f"{url}/rpc")
+        redeemer = OfficialRedeemer(Keys(KEY, owner, "key", "c2VjcmV0", "phrase", None), urls)
+        began = time.monotonic()
+        with pytest.raises(Temporary, match="the official client failed"):
+            redeemer.redeem("0x" + "c0" * 32)
+        assert time.monotonic() - began < 8
+        assert server.requests
