@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
+from common.bounded_http import BlockingHttp
 from config import ROOT, Settings, load_settings, open_to_others
 from control.arming import arm, require_doctor
 from control.locks import hold_state, hold_wallet
@@ -182,7 +183,7 @@ def _configured(settings: Settings) -> Endpoint:
 
 def _require_polymarket(settings: Settings) -> None:
     try:
-        httpx.get(f"{settings.clob_url}/time", timeout=REACH_TIMEOUT_S).raise_for_status()
+        BlockingHttp(total_s=REACH_TIMEOUT_S).get(f"{settings.clob_url}/time").raise_for_status()
     except httpx.HTTPError as error:
         raise Fatal(
             f"Polymarket cannot be reached at {settings.clob_url} ({type(error).__name__})",

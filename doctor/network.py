@@ -12,6 +12,7 @@ import msgspec
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
+from common.bounded_http import BlockingHttp
 from config import Settings
 from core.ingestion.factory import FeedSettings, FeedUrls, build_data_adapter, reset_data_adapter
 from core.nautilus_core.instruments.clock import MarketClock
@@ -87,9 +88,9 @@ def markets(settings: Settings, where: Catalogue) -> Iterator[Finding]:
     now = where.clock.market_time(time.time_ns())
     slugs = calendar(settings).upcoming(now)[:2]
     try:
-        answer = httpx.get(f"{where.gamma}/markets", params={"slug": slugs}, timeout=TIMEOUT_S)
+        answer = BlockingHttp(total_s=TIMEOUT_S).get(f"{where.gamma}/markets", params={"slug": slugs})
         found = msgspec.json.decode(answer.raise_for_status().content, type=list[dict[str, Any]])
-    except (httpx.HTTPError, msgspec.MsgspecError) as error:
+    except (httpx.HTTPError, msgspec.MsgspecError, RecursionError) as error:
         yield fail("catalogue", f"{place(where.gamma)}: {type(error).__name__}", UNREACHABLE)
         return
     listed = {gamma.get("slug"): gamma for gamma in found}
