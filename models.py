@@ -336,6 +336,7 @@ class OrderIntent(Frozen, frozen=True):
 
     intent_id: str
     decision_id: int
+    """The ledger's number of the decision; 0 until both are written, in one transaction."""
     slug: str
     condition_id: str
     token_id: str

@@ -54,7 +54,6 @@ from execution.execution_engine import ExecutionEngine, OrderRules
 from execution.ledger import LedgerReader, Mode, Venue
 from execution.ledger.writer import Ledger
 from execution.ledger_thread import LedgerThread
-from execution.reconcile import Reconciler
 from execution.risk_engine import RiskEngine
 from models import Decision, Frozen, Market, OrderIntent, OrderState, Outcome
 from worker.gate import OrderGate
@@ -220,20 +219,21 @@ class Patched(Shooter):
         # A market of its own for each order: the ledger lets none be bought twice.
         own = msgspec.structs.replace(wish.market, slug=f"{wish.market.slug}-{number}")
         self._real = wish.market
+        engine.attach(self.execution_client)
         engine.know(own)
         began = time.monotonic()
         await engine.take(_decision(own, wish))
-        looking = asyncio.create_task(Reconciler(engine, self.client, lambda _: False, time.time_ns).run())
+        looking = asyncio.create_task(engine.follow_orders(self.client))
         await _poll(lambda: self._over(engine), STUCK_AFTER_S)
         looking.cancel()
         tally.slowest_s = max(tally.slowest_s, time.monotonic() - began)
         await engine.drain()
-        (state,) = engine._states.values()
+        (state,) = engine.states.values()
         tally.stuck += not self._over(engine)
         tally.sent += state is not OrderState.REFUSED
         names = {OrderState.MATCHED: FILLED, OrderState.NO_FILL: NO_FILL, OrderState.REFUSED: REFUSED}
         tally.ends[names.get(state, state.value)] += 1
-        for order_id in engine._by_order:
+        for order_id in engine.order_ids:
             self.caps[order_id] = wish.cap
 
     def _sender(self, engine: Callable[[], ExecutionEngine]) -> Callable[[OrderIntent], None]:
@@ -245,10 +245,8 @@ class Patched(Shooter):
         return send
 
     def _over(self, engine: ExecutionEngine) -> bool:
-        orders = [self.strategy.cache.order(ClientOrderId(intent_id)) for intent_id in engine._intents]
-        return all(state.final for state in engine._states.values()) and all(
-            o and o.is_closed for o in orders
-        )
+        orders = [self.strategy.cache.order(ClientOrderId(intent_id)) for intent_id in engine.states]
+        return all(state.final for state in engine.states.values()) and all(o and o.is_closed for o in orders)
 
     async def order_signed(self, client_order_id: str, order_id: str) -> None:
         await self.engines[client_order_id].order_signed(client_order_id, order_id)
@@ -259,13 +257,18 @@ class Patched(Shooter):
     def order_denied(self, client_order_id: str, reason: str) -> None:
         self.engines[client_order_id].order_denied(client_order_id, reason)
 
-    def over_without_fill(self, client_order_id: str) -> bool:
-        return self.engines[client_order_id].over_without_fill(client_order_id)
+    def refusal_before_sending(self) -> str | None:
+        return None
 
-    def trade(self, trade: dict[str, Any]) -> None:
-        for engine in list(self.engines.values()):
-            if trade.get("taker_order_id") in engine._by_order:
-                engine.trade(trade)
+    def order_withheld(self, client_order_id: str, reason: str) -> None:
+        self.engines[client_order_id].order_withheld(client_order_id, reason)
+
+    def attach(self, client: Any) -> None:
+        self.execution_client = client
+
+    def trade(self, trade: dict[str, Any]) -> bool:
+        found = [e for e in self.engines.values() if trade.get("taker_order_id") in e.order_ids]
+        return all(engine.trade(trade) for engine in found)
 
     async def settle(self, tally: Tally) -> None:
         spent, by_order = await asyncio.to_thread(self.venue_side)
@@ -381,12 +384,18 @@ class Stock(Shooter):
     async def order_signed(self, client_order_id: str, order_id: str) -> None:
         """The stock adapter tells nobody."""
 
-    def over_without_fill(self, client_order_id: str) -> bool:
+    def refusal_before_sending(self) -> str | None:
         """Nor asks anybody."""
-        return False
 
-    def trade(self, trade: dict[str, Any]) -> None:
+    def order_withheld(self, client_order_id: str, reason: str) -> None:
+        """Nor of that."""
+
+    def attach(self, client: Any) -> None:
+        """Nor is it told anything."""
+
+    def trade(self, trade: dict[str, Any]) -> bool:
         """Nor of trades."""
+        return True
 
 
 def _decision(market: Market, wish: Wish) -> Decision:

@@ -23,6 +23,14 @@ class LedgerThread:
         """Run and wait; once it returns, what was written is on the disk."""
         return await asyncio.wrap_future(self._pool.submit(function, *args))
 
+    def submit[T](self, function: Callable[..., T], *args: Any) -> Future[T]:
+        """Run without waiting; the caller takes the result or the error from the future."""
+        return self._pool.submit(function, *args)
+
+    def report(self, error: BaseException) -> None:
+        """Hand over the failure of a call whose rows are lost."""
+        self._on_error(error)
+
     def post(self, function: Callable[..., Any], *args: Any) -> None:
         """Run without waiting; calls made later run later."""
         self._pool.submit(function, *args).add_done_callback(self._check)

@@ -77,18 +77,12 @@ class Settler:
         self._balance = balance
         self._pays_by_itself = pays_by_itself
         self._publish = publish or (lambda event: None)
-        self._settled: set[str] = set()
         # A balance is asked for and held against the ledger with no payout booked in between.
         self._cash = asyncio.Lock()
-
-    def is_settled(self, slug: str) -> bool:
-        """Whether this process has booked a market's verdict."""
-        return slug in self._settled
 
     async def settle(self, market: Market, settlement: Settlement) -> Booked:
         """Book a verdict and, where the venue pays by itself, the payout."""
         await self._thread.call(self._ledger.record_settlement, settlement)
-        self._settled.add(market.slug)
         if self._pays_by_itself:
             await self.redeemed(market.slug)
         pnl = await self._thread.call(self._reader.market_pnl, market.slug)

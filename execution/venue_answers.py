@@ -86,6 +86,8 @@ def fills_of(trade: Mapping[str, Any], intent: OrderIntent, order_id: str, marke
         legs = [_leg(leg, intent.token_id) for leg in trade.get("maker_orders") or []]
         if not legs:
             legs = [(amount_of(trade["size"]), amount_of(trade["price"]))]
+        if not all(0 < price < 1 for _, price in legs):
+            raise ValueError(f"a price outside 0 to 1 in {[str(price) for _, price in legs]}")
         trade_id, at = _identifier(trade["id"]), int(trade["match_time"]) * NANOS
     except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise Temporary(f"a trade of order {order_id} cannot be read: {one_line(repr(error))}") from None

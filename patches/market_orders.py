@@ -16,8 +16,8 @@ What the stock client gets wrong on this path, and what is done here instead:
 """
 
 import asyncio
+from collections.abc import Sequence
 from decimal import Decimal
-from itertools import chain, repeat
 from typing import Any, Protocol, cast
 
 import msgspec
@@ -29,11 +29,11 @@ from nautilus_trader.adapters.polymarket.websocket.client import PolymarketWebSo
 from nautilus_trader.execution.messages import SubmitOrder
 from nautilus_trader.model.currencies import pUSD
 from nautilus_trader.model.enums import LiquiditySide, OrderSide, OrderStatus, TimeInForce
-from nautilus_trader.model.identifiers import TradeId, VenueOrderId
+from nautilus_trader.model.identifiers import ClientOrderId, TradeId, VenueOrderId
 from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.model.objects import Money, Price, Quantity
 from nautilus_trader.model.orders import Order
-from py_clob_client_v2.clob_types import OrderType, TradeParams
+from py_clob_client_v2.clob_types import OrderType
 from py_clob_client_v2.exceptions import PolyApiException
 
 from errors import Refused, Temporary
@@ -45,11 +45,9 @@ from patches.signing import sign_market_buy
 from patches.user_feed import ALL_MARKETS, AccountWebSocketClient
 
 POST_ANSWER_LIMIT_S = 35.0
-"""Longest wait of a trade message for the POST's answer; the POST itself times out after 5 s."""
-FEED_GRACE_S = 2.0
-"""How long the user stream may take to report a fill before the trades are fetched instead."""
-LOOKUP_DELAYS_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
-"""Pauses between look-ups of an order's trades; the last one repeats."""
+"""Longest wait of a trade message for the POST's answer; see `POST_LIMIT_S`."""
+POST_LIMIT_S = 10.0
+"""Longest duration of a POST; an answer that trickles in for longer leaves the order unknown."""
 FAILED = PolymarketTradeStatus.FAILED
 
 
@@ -57,20 +55,35 @@ class OrderJournal(Protocol):
     """Who must know about orders before, and apart from, the strategy's events."""
 
     async def order_signed(self, client_order_id: str, order_id: str) -> None:
-        """Called, and awaited, before the first byte of the order is sent."""
+        """Awaited before the first byte of the order is sent: its row is on the disk when this returns."""
+        ...
+
+    def refusal_before_sending(self) -> str | None:
+        """Why the order must not be sent now. Blocking: asked in the thread that sends it."""
+        ...
+
+    def order_withheld(self, client_order_id: str, reason: str) -> None:
+        """The order was signed and not sent, for this reason."""
         ...
 
     def order_answered(self, client_order_id: str, outcome: PostOutcome) -> None:
         """The venue's answer to the order, or that there was none."""
         ...
 
-    def trade(self, trade: dict[str, Any]) -> None:
-        """A trade of this account as the user stream words it; the same one comes again with each status."""
+    def trade(self, trade: dict[str, Any]) -> bool:
+        """A trade of this account as the user stream words it; False if it cannot be read.
+
+        The same trade comes again with each status.
+        """
         ...
 
-    def over_without_fill(self, client_order_id: str) -> bool:
-        """Whether it is known by now that nothing is, or remains, bought by an order."""
+    def attach(self, client: Any) -> None:
+        """Name the client that is told of totals, ends and trades found by look-ups."""
         ...
+
+
+class WithheldError(Exception):
+    """The order was not sent; the text is the reason."""
 
 
 class UsdFakExecutionClient(PolymarketExecutionClient):
@@ -90,6 +103,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         self._account_task: asyncio.Task[None] | None = None
         self._unanswered: dict[VenueOrderId, asyncio.Event] = {}
         self._undetermined: set[VenueOrderId] = set()
+        self._determined: set[VenueOrderId] = set()
         self._ws_client = AccountWebSocketClient(
             self._clock,
             base_url=self._config.base_url_ws,
@@ -100,6 +114,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
             auth=self._ws_auth,
             proxy_url=self._config.proxy_url,
         )
+        journal.attach(self)
 
     # --- connection ------------------------------------------------------------------------------
 
@@ -155,6 +170,12 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         try:
             outcome = await self._post(signed)
             self._apply(order, instrument, order_id, outcome)
+        except WithheldError as error:
+            self._journal.order_withheld(order.client_order_id.value, str(error))
+            reason = f"withheld: {error}"
+            self.generate_order_rejected(
+                **self._keys(order), reason=reason, ts_event=self._clock.timestamp_ns()
+            )
         finally:
             del self._unanswered[order_id]
             answered.set()
@@ -185,15 +206,30 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         return signed, VenueOrderId(order_id)
 
     async def _post(self, signed: Any) -> PostOutcome:
+        """Send the order, unless mode gate or halt refuse it now.
+
+        Raises
+        ------
+        WithheldError
+            If nothing was sent.
+        """
         try:
-            body = await asyncio.to_thread(
-                self._http_client.post_order, signed, cast(OrderType, OrderType.FAK), False
-            )
+            body = await asyncio.wait_for(asyncio.to_thread(self._send, signed), POST_LIMIT_S)
+        except WithheldError:
+            raise
         except PolyApiException as error:
             return classify(error.status_code, error.error_msg)
+        except TimeoutError:
+            return classify(None, f"no complete answer within {POST_LIMIT_S:.0f} s")
         except Exception as error:  # noqa: BLE001  bytes may have left: only "unknown" is safe
             return classify(None, repr(error))
         return classify(200, body)
+
+    def _send(self, signed: Any) -> Any:
+        # Asked here, in the sending thread, so that nothing waits between the answer and the first byte.
+        if (refusal := self._journal.refusal_before_sending()) is not None:
+            raise WithheldError(refusal)
+        return self._http_client.post_order(signed, cast(OrderType, OrderType.FAK), False)
 
     def _apply(
         self, order: Order, instrument: BinaryOption, order_id: VenueOrderId, outcome: PostOutcome
@@ -208,49 +244,24 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         if outcome.kind is Kind.MATCHED and outcome.taking is not None:
             # A FAK is over when it is answered: its quantity is what was taken, in shares.
             self._determine(order, order_id, instrument.make_qty(outcome.taking))
-        else:
+        elif order_id not in self._determined:
             self._undetermined.add(order_id)
-        self.create_task(self._follow(order, instrument, order_id))
 
     # --- what became of it -----------------------------------------------------------------------
 
-    async def _follow(self, order: Order, instrument: BinaryOption, order_id: VenueOrderId) -> None:
-        """Ask for the order's trades until they are all there, or it is known that there are none.
+    def set_total(self, client_order_id: str, shares: Decimal) -> None:
+        """Two look-ups agree on what an order took, of which the POST's answer gave no total."""
+        found = self._own(client_order_id)
+        if found is not None:
+            order, order_id = found
+            self._determine(order, order_id, self._cache.instrument(order.instrument_id).make_qty(shares))
 
-        An order with a total is given a while: the user stream is quicker. Of one without a total, the total
-        is what two looks in a row agree upon.
-        """
-        seen = Decimal(0)
-        if order_id not in self._undetermined:
-            await asyncio.sleep(FEED_GRACE_S)
-        for delay in chain(LOOKUP_DELAYS_S, repeat(LOOKUP_DELAYS_S[-1])):
-            if order.is_closed or self._closed_without_fill(order, order_id):
-                return
-            trades = await self._trades_of(instrument, order_id)
-            total = sum((Decimal(t.size) for t in trades if t.status != FAILED), Decimal(0))
-            if order_id in self._undetermined and total > 0 and total == seen:
-                self._determine(order, order_id, instrument.make_qty(total))
-            seen = total
-            for trade in trades:
-                self._handle_ws_trade_msg(trade, wait_for_ack=False)
-            await asyncio.sleep(delay)
-
-    async def _trades_of(self, instrument: BinaryOption, order_id: VenueOrderId) -> list[PolymarketUserTrade]:
-        """What can be read of the order's trades now; everything else is asked for again."""
-        condition_id = instrument.id.symbol.value.split("-")[0]
-        try:
-            listed = await asyncio.to_thread(self._http_client.get_trades, TradeParams(market=condition_id))
-            return [
-                _as_user_trade(trade) for trade in listed if trade.get("taker_order_id") == order_id.value
-            ]
-        except (*NO_ANSWER, Temporary) as error:
-            self._log.warning(f"look-up of {order_id!r} failed: {error!r}")
-            return []
-
-    def _closed_without_fill(self, order: Order, order_id: VenueOrderId) -> bool:
-        """Close an order of which nothing is bought, as the journal has found out; False if it has not."""
-        if not self._journal.over_without_fill(order.client_order_id.value):
-            return False
+    def close_unfilled(self, client_order_id: str) -> None:
+        """Close an order of which nothing is, or remains, bought."""
+        found = self._own(client_order_id)
+        if found is None or found[0].is_closed:
+            return
+        order, order_id = found
         now = self._clock.timestamp_ns()
         if order.status == OrderStatus.SUBMITTED:
             reason = "the venue has no trade of it"
@@ -258,10 +269,29 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         else:
             self.generate_order_canceled(**self._keys(order), venue_order_id=order_id, ts_event=now)
         self._undetermined.discard(order_id)
-        return True
+
+    def apply_trades(self, client_order_id: str, trades: Sequence[dict[str, Any]]) -> None:
+        """Fill an order from the venue's list of trades; a trade that filled it before changes nothing."""
+        found = self._own(client_order_id)
+        if found is None or found[0].is_closed or found[1] in self._unanswered:
+            return
+        for trade in trades:
+            try:
+                self._handle_ws_trade_msg(_as_user_trade(trade), wait_for_ack=False)
+            except Temporary as error:
+                self._log.warning(f"look-up of {found[1]!r}: {error}")
+
+    def _own(self, client_order_id: str) -> tuple[Order, VenueOrderId] | None:
+        """An order of this process and its hash; None for one of an earlier process."""
+        order = self._cache.order(ClientOrderId(client_order_id))
+        order_id = self._cache.venue_order_id(ClientOrderId(client_order_id))
+        return None if order is None or order_id is None else (order, order_id)
 
     def _determine(self, order: Order, order_id: VenueOrderId, quantity: Quantity) -> None:
         """Let the quantity of an order that the venue gave no total for be what was traded."""
+        if order_id in self._determined:
+            return
+        self._determined.add(order_id)
         self._undetermined.discard(order_id)
         self.generate_order_accepted(
             **self._keys(order), venue_order_id=order_id, ts_event=self._clock.timestamp_ns()
@@ -282,14 +312,14 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
             await asyncio.wait_for(answered.wait(), POST_ANSWER_LIMIT_S)
 
     def _handle_ws_trade_msg(self, msg: PolymarketUserTrade, wait_for_ack: bool) -> None:
-        self._journal.trade(msg.to_dict())
-        if msg.status not in (PolymarketTradeStatus.RETRYING, FAILED):
+        readable = self._journal.trade(msg.to_dict())
+        if readable and msg.status not in (PolymarketTradeStatus.RETRYING, FAILED):
             super()._handle_ws_trade_msg(msg, wait_for_ack)
 
     def _handle_user_trade_in_ws_trade_msg(
         self, msg: PolymarketUserTrade, trade_id: TradeId, wait_for_ack: bool, order_id: str
     ) -> None:
-        # The first of several trades would fill an order without a total for good: `_follow` adds them up.
+        # The first of several trades would fill an order without a total for good: look-ups add them up.
         if wait_for_ack or VenueOrderId(order_id) not in self._undetermined:
             super()._handle_user_trade_in_ws_trade_msg(msg, trade_id, wait_for_ack, order_id)
 

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from itertools import count
 
+from execution.ledger.entries import OrderEntry
 from execution.ledger.rows import Mode, Venue
 from execution.ledger.writer import Ledger
 from models import (
@@ -170,17 +171,18 @@ def settlement(number=1, outcome=Outcome.UP, settled_ns=NOON_NS + 900 * 10**9):
     return Settlement(slug=market(number).slug, outcome=outcome, source="gamma", settled_ns=settled_ns)
 
 
+def intend(ledger, number=1, *, attempt=1):
+    """Decide and intend, as ledgers of the first version have it before the order is signed."""
+    wanted = intent(0, number, attempt=attempt)
+    ledger.write([OrderEntry(decision(number), wanted, None, OrderState.INTENT)])
+    return wanted.intent_id
+
+
 def send(ledger, number=1, *, attempt=1, outcome=Outcome.UP, **changes):
     """Decide, intend and send; return the intent's id."""
-    wanted = intent(
-        ledger.record_decision(decision(number, outcome=outcome)),
-        number,
-        attempt=attempt,
-        outcome=outcome,
-        **changes,
-    )
-    ledger.record_intent(wanted)
-    ledger.record_order_id(wanted.intent_id, f"0xo{number}-{attempt}")
+    wanted = intent(0, number, attempt=attempt, outcome=outcome, **changes)
+    made = decision(number, outcome=outcome)
+    ledger.write([OrderEntry(made, wanted, f"0xo{number}-{attempt}", OrderState.SENT)])
     return wanted.intent_id
 
 

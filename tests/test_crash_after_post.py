@@ -62,7 +62,7 @@ def intended(folder: Path) -> bool:
     """Whether the ledger holds an intent, however young."""
     try:
         with book(folder) as ledger:
-            return ledger.last_run() is not None and bool(ledger.living_intents())
+            return ledger.last_run() is not None and bool(ledger.stored_orders())
     except Fatal:  # the worker is just making it
         return False
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from ledger_builders import buy, decision, intent, market, open_ledger, refusal, send, settlement
+from ledger_builders import buy, decision, intend, market, open_ledger, refusal, send, settlement
 
 from execution.ledger import FillStatus, LedgerReader, Mode
 from models import OrderState, Outcome
@@ -35,7 +35,7 @@ def book(tmp_path_factory):
         ledger.record_settlement(settlement(9))
         ledger.record_state(send(ledger, 6), OrderState.NO_FILL, "no orders found to match")
         ledger.record_state(send(ledger, 7), OrderState.UNKNOWN, "timeout")
-        ledger.record_intent(intent(ledger.record_decision(decision(8)), 8))
+        intend(ledger, 8)
         ledger.record_cash_check(Decimal("990"))
         ledger.record_mode(Mode.SIMULATION, True, "started without --live")
         ledger.record_halt("three refusals")

@@ -26,7 +26,7 @@ def make_redemption(
     """The redemption of a worker, not running yet."""
 
     def undisturbed() -> bool:
-        return not engine.in_flight and not engine.unknown()
+        return engine.cash_is_certain
 
     async def settled_orders() -> bool:
         await engine.drain()

@@ -41,7 +41,6 @@ from execution.execution_engine import OrderRules, get_execution_engine
 from execution.ledger import LedgerReader, Mode, Venue, ledger_path
 from execution.ledger.writer import Ledger
 from execution.ledger_thread import LedgerThread
-from execution.reconcile import Reconciler
 from execution.redemption import Redemption
 from execution.risk_engine import get_risk_engine
 from execution.settle import Settler
@@ -70,6 +69,8 @@ NO_FEEDS = dict.fromkeys(
 UNLIMITED_USD = Decimal(1_000_000)
 LATE_AFTER = 300.0
 """Market seconds after a market's end from which its missing outcome is told; the slowest seen took 162."""
+GIVE_UP_AFTER = 600.0
+"""Market seconds after which an order of a settled market that has no trade is taken as never matched."""
 LEAVE_BEFORE = 60.0
 """Market seconds before the window after which a worker stays for it."""
 
@@ -106,7 +107,10 @@ class Worker:
             self._thread,
             get_risk_engine(limits(settings)),
             gate,
-            OrderRules(max_attempts=settings.order_max_attempts),
+            OrderRules(
+                max_attempts=settings.order_max_attempts,
+                give_up_after_ns=int(self.clock.wall_seconds(GIVE_UP_AFTER) * 1e9),
+            ),
             self.strategy.send,
             self.publish,
             time.time_ns,
@@ -266,8 +270,12 @@ class Worker:
             self.engine.know(market)
             self._watcher.watch(market)
         await self.engine.resume()
-        reconciler = Reconciler(self.engine, self._account, self._settler.is_settled, time.time_ns)
-        works = [reconciler.run(), self._look_at_mode(), self._measure_skew(), self._beat()]
+        works = [
+            self.engine.follow_orders(self._account),
+            self._look_at_mode(),
+            self._measure_skew(),
+            self._beat(),
+        ]
         if self._redemption is not None:
             works.append(self._redemption.run())
         for work in works:
@@ -459,6 +467,7 @@ class Worker:
 
     async def _settle(self, market: Market, settlement: Settlement) -> None:
         booked = await self._settler.settle(market, settlement)
+        self.engine.market_settled(market.slug)
         self.strategy.close_settled(market.slug, settlement.outcome)
         await self._thread.call(self._export)
         if self._redemption is not None:
@@ -489,7 +498,7 @@ class Worker:
     async def check_cash(self) -> None:
         """Hold the ledger's cash against the venue's; a difference halts trading, unless it is a payout."""
         await self.engine.drain()
-        if self.engine.in_flight or self.engine.unknown():
+        if not self.engine.cash_is_certain:
             return
         try:
             verdict = await self._settler.check_cash()

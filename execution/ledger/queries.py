@@ -14,11 +14,22 @@ from execution.ledger.rows import (
     ModeRow,
     Position,
     RunRow,
+    StoredOrder,
     TradeRow,
     Venue,
     WeightRow,
 )
-from models import SCALE_SECONDS, Market, OrderIntent, OrderState, Outcome, Reason, Rule, fill_cost
+from models import (
+    SCALE_SECONDS,
+    FillStatus,
+    Market,
+    OrderIntent,
+    OrderState,
+    Outcome,
+    Reason,
+    Rule,
+    fill_cost,
+)
 
 ZERO = Decimal(0)
 IN_FLIGHT = (OrderState.INTENT, OrderState.SENT, OrderState.UNKNOWN)
@@ -157,7 +168,6 @@ def in_flight(connection: sqlite3.Connection, session: str) -> list[tuple[str, D
         connection,
         "SELECT i.slug, i.usd, m.fee_rate FROM intents i JOIN markets m USING (session, slug)"
         f" WHERE i.session = ? AND (i.state IN ({placeholders(IN_FLIGHT)}) OR i.state = 'matched'"
-        " AND NOT EXISTS (SELECT 1 FROM settlements s WHERE s.session = i.session AND s.slug = i.slug)"
         " AND NOT EXISTS (SELECT 1 FROM fills f WHERE f.intent_id = i.intent_id))",
         (session, *IN_FLIGHT),
     )
@@ -177,6 +187,52 @@ def intents(connection: sqlite3.Connection, where: str, parameters: Sequence[Any
         parameters,
     )
     return [_intent(row) for row in found]
+
+
+def stored_orders(connection: sqlite3.Connection, session: str) -> list[StoredOrder]:
+    """What a process taking over has to know.
+
+    These are the orders whose market is not settled, and of the others those that may still move money or
+    whose fills are not final on the chain.
+    """
+    states = placeholders(IN_FLIGHT)
+    found = intents(
+        connection,
+        f"i.session = ? AND (i.state IN ({states}) OR NOT EXISTS"
+        " (SELECT 1 FROM settlements s WHERE s.session = i.session AND s.slug = i.slug)"
+        " OR i.state = 'matched' AND NOT EXISTS (SELECT 1 FROM fills f WHERE f.intent_id = i.intent_id)"
+        " OR i.state = 'matched' AND EXISTS (SELECT 1 FROM fills f WHERE f.intent_id = i.intent_id"
+        " AND f.status IN ('MATCHED', 'MINED')))",
+        (session, *IN_FLIGHT),
+    )
+    settled = {
+        slug for (slug,) in rows(connection, "SELECT slug FROM settlements WHERE session = ?", (session,))
+    }
+    return [
+        StoredOrder(
+            intent=row.intent,
+            state=row.state,
+            order_id=row.order_id,
+            detail=row.detail,
+            market=market(connection, session, row.intent.slug),
+            settled=row.intent.slug in settled,
+            trades=_booked_trades(connection, row.intent.intent_id),
+        )
+        for row in found
+    ]
+
+
+def _booked_trades(
+    connection: sqlite3.Connection, intent_id: str
+) -> tuple[tuple[str, FillStatus, Decimal], ...]:
+    """(trade id, status, shares) of an order's trades; a fill's id ends with the maker leg's number."""
+    booked: dict[str, tuple[FillStatus, Decimal]] = {}
+    for leg, status, shares in rows(
+        connection, "SELECT trade_id, status, shares FROM fills WHERE intent_id = ?", (intent_id,)
+    ):
+        trade_id = leg.rpartition("#")[0] or leg
+        booked[trade_id] = FillStatus(status), booked.get(trade_id, (None, ZERO))[1] + Decimal(shares)
+    return tuple((trade_id, status, shares) for trade_id, (status, shares) in booked.items())
 
 
 def _intent(row: Row) -> IntentRow:

@@ -20,10 +20,11 @@ from execution.ledger.rows import (
     Position,
     RiskFigures,
     RunRow,
+    StoredOrder,
     TradeRow,
     WeightRow,
 )
-from models import Decision, Market, OrderState
+from models import Decision, Market
 
 
 class LedgerReader:
@@ -161,20 +162,10 @@ class LedgerReader:
                 (self._session(session), *queries.IN_FLIGHT),
             )
 
-    def living_intents(self, session: str | None = None) -> list[IntentRow]:
-        """What a process taking over must know: orders in flight, and matched ones without a verdict."""
+    def stored_orders(self, session: str | None = None) -> list[StoredOrder]:
+        """What the order lifecycle of a process taking over has to know, oldest first."""
         with self.snapshot():
-            states = queries.placeholders(queries.IN_FLIGHT)
-            return queries.intents(
-                self._connection,
-                f"i.session = ? AND (i.state IN ({states}) OR i.state = 'matched' AND NOT EXISTS"
-                " (SELECT 1 FROM settlements s WHERE s.session = i.session AND s.slug = i.slug))",
-                (self._session(session), *queries.IN_FLIGHT),
-            )
-
-    def unknown_intents(self, session: str | None = None) -> list[IntentRow]:
-        """The orders in flight of which the venue's answer was lost."""
-        return [row for row in self.open_intents(session) if row.state is OrderState.UNKNOWN]
+            return queries.stored_orders(self._connection, self._session(session))
 
     def attempts(self, slug: str, session: str | None = None) -> list[IntentRow]:
         """Every intent of a market, in the order of their creation."""

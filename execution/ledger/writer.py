@@ -3,7 +3,7 @@
 import sqlite3
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -14,9 +14,10 @@ import msgspec
 from errors import Fatal, Refused
 from execution.ledger import orders, queries
 from execution.ledger.connection import money, open_writer, transaction
+from execution.ledger.entries import DecisionEntry, Entry, FillEntry, OrderEntry, StateEntry
 from execution.ledger.rows import CashCheck, Mode, Venue
 from execution.ledger.writer_lock import WriterLock
-from models import Decision, Fill, FillStatus, Market, OrderIntent, OrderState, Settlement
+from models import Decision, Fill, FillStatus, Market, OrderState, Settlement
 
 
 class Ledger:
@@ -178,6 +179,10 @@ class Ledger:
 
     def record_decision(self, decision: Decision) -> int:
         """Keep a decision with its whole evidence, and its market if it is new; return its id."""
+        with self._write() as db:
+            return self._put_decision(db, decision)
+
+    def _put_decision(self, db: sqlite3.Connection, decision: Decision) -> int:
         context, fused = decision.context, decision.fused
         values = (
             *(self._run, self._session, context.market.slug, context.second, context.now_ns),
@@ -190,56 +195,62 @@ class Ledger:
             # Ten times smaller than the text, which is mostly digits of books and price paths.
             zlib.compress(msgspec.json.encode(decision)),
         )
-        with self._write() as db:
-            self._put_market(db, context.market)
-            cursor = db.execute(
-                "INSERT INTO decisions (run_id, session, slug, second, now_ns, outcome, reason, detail, p,"
-                " ask, price_cap, fair, edge, score, confidence, rule, evidence)"
-                f" VALUES ({queries.placeholders(values)})",
-                values,
-            )
+        self._put_market(db, context.market)
+        cursor = db.execute(
+            "INSERT INTO decisions (run_id, session, slug, second, now_ns, outcome, reason, detail, p,"
+            " ask, price_cap, fair, edge, score, confidence, rule, evidence)"
+            f" VALUES ({queries.placeholders(values)})",
+            values,
+        )
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
     # --- orders ----------------------------------------------------------------------------------
 
-    def record_intent(self, intent: OrderIntent) -> None:
-        """Keep the will to trade, before anything is signed or sent.
+    def write(self, entries: Sequence[Entry]) -> int | None:
+        """Keep what the order lifecycle asks for in one transaction; return the id of its decision, if any.
+
+        A state that cannot follow the one before and a trade that is known write nothing.
 
         Raises
         ------
         Refused
-            If the market already has an intent that is not dead: it would be bought twice.
+            If an order's market already has one that is not dead: it would be bought twice.
         """
+        decision_id = None
+        with self._write() as db:
+            for entry in entries:
+                match entry:
+                    case DecisionEntry(decision=decision):
+                        decision_id = self._put_decision(db, decision)
+                    case OrderEntry():
+                        decision_id = self._put_order(db, entry)
+                    case StateEntry(intent_id=intent_id, state=state, detail=detail):
+                        self._put_state(db, intent_id, state, detail)
+                    case FillEntry(fill=fill, status=status):
+                        if not self._put_fill(db, fill, status):
+                            self._put_fill_status(db, fill.trade_id, status)
+        return decision_id
+
+    def _put_order(self, db: sqlite3.Connection, entry: OrderEntry) -> int:
+        intent = entry.intent
+        living = orders.living_intent(db, self._session, intent.slug)
+        if living is not None:
+            raise Refused(f"{intent.slug} already has intent {living[0]} in state {living[1]}")
+        decision_id = self._put_decision(db, entry.decision)
         values = (
-            *(intent.intent_id, self._run, intent.decision_id, self._session, intent.slug),
+            *(intent.intent_id, self._run, decision_id, self._session, intent.slug),
             *(intent.condition_id, intent.token_id, intent.outcome, money(intent.usd), money(intent.ask)),
-            *(money(intent.price_cap), intent.attempt, intent.created_ns, OrderState.INTENT, None, ""),
+            *(money(intent.price_cap), intent.attempt, intent.created_ns),
+            *(entry.state, entry.order_id, entry.detail),
         )
-        with self._write() as db:
-            living = orders.living_intent(db, self._session, intent.slug)
-            if living is not None:
-                raise Refused(f"{intent.slug} already has intent {living[0]} in state {living[1]}")
-            db.execute(f"INSERT INTO intents VALUES ({queries.placeholders(values)})", values)
-            orders.log_state(db, intent.intent_id, OrderState.INTENT, "", self._clock_ns())
-
-    def record_order_id(self, intent_id: str, order_id: str) -> None:
-        """Keep the order's hash and count it as sent; called after signing and before the POST.
-
-        Raises
-        ------
-        Refused
-            If the intent is not fresh: something was sent for it before, or it is dead.
-        """
-        with self._write() as db:
-            state = orders.state_of(db, intent_id)
-            if state is not OrderState.INTENT:
-                raise Refused(f"intent {intent_id} is {state}, not fresh: it may not be sent")
-            db.execute(
-                "UPDATE intents SET state = ?, order_id = ? WHERE intent_id = ?",
-                (OrderState.SENT, order_id, intent_id),
-            )
-            orders.log_state(db, intent_id, OrderState.SENT, order_id, self._clock_ns())
+        db.execute(f"INSERT INTO intents VALUES ({queries.placeholders(values)})", values)
+        # The history tells both steps, though both reach the disk at once.
+        orders.log_state(db, intent.intent_id, OrderState.INTENT, "", intent.created_ns)
+        if entry.state is not OrderState.INTENT:
+            detail = entry.detail or entry.order_id or ""
+            orders.log_state(db, intent.intent_id, entry.state, detail, self._clock_ns())
+        return decision_id
 
     def record_state(self, intent_id: str, state: OrderState, detail: str = "") -> bool:
         """Move an intent on. False, and nothing written, if it cannot go there from where it stands.
@@ -248,40 +259,34 @@ class Ledger:
         history, and the money counts through the fills.
         """
         with self._write() as db:
-            if state not in orders.NEXT[orders.state_of(db, intent_id)]:
-                return False
-            return orders.move(db, intent_id, state, detail, self._clock_ns())
+            return self._put_state(db, intent_id, state, detail)
+
+    def _put_state(self, db: sqlite3.Connection, intent_id: str, state: OrderState, detail: str) -> bool:
+        if state not in orders.NEXT[orders.state_of(db, intent_id)]:
+            return False
+        return orders.move(db, intent_id, state, detail, self._clock_ns())
 
     # --- fills and settlement --------------------------------------------------------------------
 
     def record_fill(self, fill: Fill, status: FillStatus = FillStatus.MATCHED) -> bool:
         """Keep a fill; False if its trade is known. A fill of an order believed dead revives it."""
-        values = (
-            *(
-                self._session,
-                fill.trade_id,
-                self._run,
-                fill.order_id,
-                fill.intent_id,
-                fill.slug,
-                fill.outcome,
-            ),
-            *(money(fill.shares), money(fill.price), money(fill.fee), fill.ts_ns, status),
-        )
         with self._write() as db:
-            if orders.fill_status(db, self._session, fill.trade_id) is not None:
-                return False
-            before = orders.state_of(db, fill.intent_id)
-            db.execute(f"INSERT INTO fills VALUES ({queries.placeholders(values)})", values)
-            if status is not FillStatus.FAILED and before in (*orders.DEAD, OrderState.REVERSED):
-                orders.move(
-                    db,
-                    fill.intent_id,
-                    OrderState.MATCHED,
-                    f"fill {fill.trade_id} came late",
-                    self._clock_ns(),
-                )
-            return True
+            return self._put_fill(db, fill, status)
+
+    def _put_fill(self, db: sqlite3.Connection, fill: Fill, status: FillStatus) -> bool:
+        if orders.fill_status(db, self._session, fill.trade_id) is not None:
+            return False
+        values = (
+            *(self._session, fill.trade_id, self._run, fill.order_id, fill.intent_id),
+            *(fill.slug, fill.outcome, money(fill.shares), money(fill.price), money(fill.fee)),
+            *(fill.ts_ns, status),
+        )
+        before = orders.state_of(db, fill.intent_id)
+        db.execute(f"INSERT INTO fills VALUES ({queries.placeholders(values)})", values)
+        if status is not FillStatus.FAILED and before in (*orders.DEAD, OrderState.REVERSED):
+            late = f"fill {fill.trade_id} came late"
+            orders.move(db, fill.intent_id, OrderState.MATCHED, late, self._clock_ns())
+        return True
 
     def record_fill_status(self, trade_id: str, status: FillStatus) -> bool:
         """Move a fill towards the chain's last word; False if it is there or further already.
@@ -294,18 +299,21 @@ class Ledger:
             If the trade is not in the ledger.
         """
         with self._write() as db:
-            before = orders.fill_status(db, self._session, trade_id)
-            if before is None:
-                raise Fatal(f"trade {trade_id} is not in the ledger {self.path}", "Report this with the log")
-            if before not in orders.FORWARD[status]:
-                return False
-            db.execute(
-                "UPDATE fills SET status = ? WHERE session = ? AND trade_id = ?",
-                (status, self._session, trade_id),
-            )
-            if status is FillStatus.FAILED:
-                orders.reverse_if_empty(db, self._session, trade_id, self._clock_ns())
-            return True
+            return self._put_fill_status(db, trade_id, status)
+
+    def _put_fill_status(self, db: sqlite3.Connection, trade_id: str, status: FillStatus) -> bool:
+        before = orders.fill_status(db, self._session, trade_id)
+        if before is None:
+            raise Fatal(f"trade {trade_id} is not in the ledger {self.path}", "Report this with the log")
+        if before not in orders.FORWARD[status]:
+            return False
+        db.execute(
+            "UPDATE fills SET status = ? WHERE session = ? AND trade_id = ?",
+            (status, self._session, trade_id),
+        )
+        if status is FillStatus.FAILED:
+            orders.reverse_if_empty(db, self._session, trade_id, self._clock_ns())
+        return True
 
     def record_settlement(self, settlement: Settlement) -> bool:
         """Keep the venue's verdict; False if it is known.

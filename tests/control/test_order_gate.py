@@ -21,7 +21,6 @@ from control.memory import MODE_MEMORY
 from control.mode_file import FileModeStore
 from control.store import Endpoint, RedisModeStore
 from control.switch import to_live, to_simulation
-from errors import Refused
 from execution.execution_engine import ExecutionEngine, OrderRules
 from execution.ledger import LIVE_BOOK, LedgerReader, Mode
 from execution.ledger_thread import LedgerThread
@@ -87,13 +86,14 @@ async def test_a_switch_between_decision_and_signature_withholds_the_order(redis
         await bench.decide()
         (intent,) = bench.sent
         redis_server.set("1")
-        with pytest.raises(Refused, match="simulation"):
-            await bench.engine.order_signed(intent.intent_id, "0xa")
-        bench.engine.order_denied(intent.intent_id, "withheld")
+        await bench.engine.order_signed(intent.intent_id, "0xa")
+        refusal = bench.engine.refusal_before_sending()
+        assert "simulation" in refusal
+        bench.engine.order_withheld(intent.intent_id, refusal)
         row = await bench.decide(1)
         assert (row.reason, len(bench.sent)) == ("mode", 1)
         (attempt,) = await bench.thread.call(bench.reader.attempts, make_market(0).slug)
-        assert (attempt.state, attempt.order_id) == (OrderState.NO_FILL, None)
+        assert (attempt.state, attempt.order_id) == (OrderState.NO_FILL, "0xa")
         assert bench.engine.halted is None
 
 
@@ -120,9 +120,10 @@ async def test_a_lost_store_opens_nothing_until_it_is_back(redis_server, tmp_pat
         async with Bench(tmp_path, make_gate(relay.endpoint, tmp_path)) as bench:
             await bench.decide()
             relay.cut = True
-            with pytest.raises(Refused, match="mode store lost"):
-                await bench.engine.order_signed(bench.sent[0].intent_id, "0xa")
-            bench.engine.order_denied(bench.sent[0].intent_id, "withheld")
+            await bench.engine.order_signed(bench.sent[0].intent_id, "0xa")
+            refusal = bench.engine.refusal_before_sending()
+            assert "mode store lost" in refusal
+            bench.engine.order_withheld(bench.sent[0].intent_id, refusal)
             row = await bench.decide()
             assert (row.reason, len(bench.sent)) == ("mode", 1)
             relay.cut = False

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from ledger_builders import decision as make_decision
+from ledger_builders import intend
 from ledger_builders import market as make_market
 
 from control.gate import Keeper
@@ -99,27 +100,30 @@ async def bench(tmp_path):
     assert bench.failures == []
 
 
-async def test_the_intent_is_on_disk_before_the_order_leaves(bench):
-    """When an order is submitted its intent can already be read from the file by somebody else."""
-    seen = []
-
-    def send(intent):
-        with LedgerReader(bench.path) as other:
-            seen.extend(row.intent.intent_id for row in other.open_intents())
-        bench.sent.append(intent)
-
-    bench.engine._send = send
+async def test_nothing_is_written_before_the_signature_and_all_of_it_before_the_post(bench):
+    """When `order_signed` returns, the file has decision, intent and hash, written in one transaction."""
     await bench.decide()
-    assert seen == [bench.sent[0].intent_id]
-
-
-async def test_the_hash_is_on_disk_before_the_post(bench):
-    """Signing is journalled: when it returns, the file knows the order by its hash as sent."""
-    await bench.decide()
+    with LedgerReader(bench.path) as other:
+        assert (other.open_intents(), other.last_decision()) == ([], None)
     await bench.engine.order_signed(bench.sent[0].intent_id, "0x" + "1" * 64)
     with LedgerReader(bench.path) as other:
         (row,) = other.open_intents()
+        decision = other.last_decision()
     assert (row.state, row.order_id) == (OrderState.SENT, "0x" + "1" * 64)
+    assert row.intent.decision_id == decision.id
+    assert bench.engine.refusal_before_sending() is None
+
+
+async def test_a_halt_after_the_signature_withholds_the_order(bench):
+    """Mode and halt are asked last: a halt that comes while the row waits for the disk is obeyed."""
+    await bench.decide()
+    await bench.engine.order_signed(bench.sent[0].intent_id, "0xabc")
+    HaltFile(bench.path.parent / HALTED).raise_("by hand")
+    assert "by hand" in bench.engine.refusal_before_sending()
+    bench.engine.order_withheld(bench.sent[0].intent_id, "halted")
+    await bench.engine.drain()
+    assert await bench.states() == [OrderState.NO_FILL]
+    assert not bench.engine.in_flight
 
 
 async def test_a_market_is_bought_once(bench):
@@ -238,7 +242,20 @@ async def test_a_new_process_takes_up_what_the_old_one_left(tmp_path):
     engine = await second.open()
     assert [order_id for order_id, _ in engine.unknown()] == ["0xabc"]
     assert not engine.may_order(make_market(0).slug)
-    # The second one was never signed: nothing can exist at the venue.
+    # The second one was never signed: nothing can exist at the venue, and nothing is in the file.
+    assert await second.states(1) == []
+    assert engine.may_order(make_market(1).slug)
+    await second.close()
+
+
+async def test_an_intent_of_an_older_ledger_was_never_sent(tmp_path):
+    """A ledger of an earlier version may hold an intent without a hash: it ended without an order."""
+    first = Bench(tmp_path / "ledger.sqlite")
+    await first.open()
+    await first.thread.call(intend, first.ledger, 1)
+    await first.close()
+    second = Bench(tmp_path / "ledger.sqlite")
+    engine = await second.open()
     assert await second.states(1) == [OrderState.NO_FILL]
     assert engine.may_order(make_market(1).slug)
     await second.close()
@@ -329,7 +346,8 @@ async def test_a_match_is_asked_about_until_the_chain_has_spoken(booked, tmp_pat
     engine = await second.open()
     engine.know(make_market(0))
     assert [order_id for order_id, _ in engine.unresolved()] == ["0xabc"]
-    assert bool(engine.unknown()) is not booked  # no cash is compared while a fill is missing
+    assert bool(engine.unknown()) is not booked
+    assert not engine.cash_is_certain  # no cash is compared while a fill may be missing
     assert engine.holds(make_market(0).slug)
     engine.trade(told("t1", "MINED"))
     await engine.drain()
@@ -340,6 +358,31 @@ async def test_a_match_is_asked_about_until_the_chain_has_spoken(booked, tmp_pat
     assert await second.states() == [OrderState.REVERSED]
     assert engine.unresolved() == []
     await second.close()
+
+
+async def test_a_late_answer_after_stopping_is_kept(bench):
+    """Stopping makes an unanswered order unknown in memory and on the disk; the answer then moves both on."""
+    await bench.decide()
+    await bench.engine.order_signed(bench.sent[0].intent_id, "0xabc")
+    bench.engine.stop()
+    assert await bench.states() == [OrderState.UNKNOWN]
+    bench.engine.order_answered(bench.sent[0].intent_id, MATCHED)
+    assert await bench.states() == [OrderState.MATCHED]
+    assert [order_id for order_id, _ in bench.engine.unresolved()] == ["0xabc"]
+
+
+async def test_a_trade_that_cannot_be_read_is_looked_up(bench):
+    """A malformed trade halts nothing and books nothing: the order is looked up at once."""
+    await bench.decide()
+    await bench.engine.order_signed(bench.sent[0].intent_id, "0xabc")
+    bench.engine.order_answered(bench.sent[0].intent_id, MATCHED)
+    assert not bench.engine.trade(told("t1", "MATCHED") | {"price": "7"})
+    await bench.engine.drain()
+    assert bench.engine.halted is None
+    assert bench.engine._lifecycle.next_look_up_ns <= time.time_ns()
+    assert bench.engine.trade(told("t1", "MATCHED"))
+    await bench.engine.drain()
+    assert len(await bench.thread.call(bench.reader.trades)) == 1
 
 
 async def test_nothing_is_sent_while_stopping(bench):

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 from ledger_builders import market as make_market
+from ledger_builders import refusal as make_refusal
 from test_execution_engine import NO_MATCH, Bench
 
 from errors import Fatal
@@ -38,36 +39,22 @@ async def bench(tmp_path):
     await bench.close()
 
 
-async def test_no_room_for_the_decision(bench):
-    """A decision that cannot be kept leads to no order."""
+async def test_no_room_for_a_refusal(bench):
+    """A decision not to buy that cannot be kept is an error of the ledger, not silently lost."""
+    bench.engine.know(make_market(0))
     with full_disk(bench), pytest.raises(Fatal, match="ledger cannot be written"):
-        await bench.decide()
+        await bench.engine.take(make_refusal(0))
     assert bench.sent == []
 
 
-async def test_no_room_for_the_intent(bench):
-    """A decision was kept, its intent cannot be: nothing is submitted, and the market is not bought later."""
-    keep = bench.ledger.record_intent
-
-    def without_room(intent):
-        with full_disk(bench):
-            keep(intent)
-
-    bench.ledger.record_intent = without_room
-    with pytest.raises(Fatal, match="ledger cannot be written"):
-        await bench.decide()
-    assert bench.sent == []
-    assert await bench.states() == []
-
-
-async def test_no_room_for_the_hash(bench):
-    """The order is signed and its hash cannot be kept: the journal refuses, so that it is not posted."""
+async def test_no_room_for_the_order(bench):
+    """The order is signed and its rows cannot be kept: the journal refuses, so that it is not posted."""
     await bench.decide()
     with full_disk(bench), pytest.raises(Fatal, match="ledger cannot be written"):
         await bench.engine.order_signed(bench.sent[0].intent_id, HASH)
     with LedgerReader(bench.path) as other:
-        (row,) = other.open_intents()
-    assert (row.state, row.order_id) == (OrderState.INTENT, None)
+        assert (other.open_intents(), other.last_decision()) == ([], None)
+    assert not bench.engine.in_flight
 
 
 async def test_no_room_for_the_fill(tmp_path):

@@ -14,7 +14,7 @@ from ledger_builders import (
     buy,
     decision,
     fill,
-    intent,
+    intend,
     market,
     open_ledger,
     refusal,
@@ -139,7 +139,7 @@ def test_every_order_state_fits_the_schema(ledger, reader):
     send(ledger, 3)
     for number, state in enumerate((OrderState.NO_FILL, OrderState.REFUSED, OrderState.UNKNOWN), start=4):
         ledger.record_state(send(ledger, number), state)
-    ledger.record_intent(intent(ledger.record_decision(decision(7)), 7))
+    intend(ledger, 7)
 
     assert reader.order_counts() == dict.fromkeys(OrderState, 1)
 
@@ -158,24 +158,31 @@ def test_pending_settlements(ledger, reader):
 
 def test_open_intents_include_what_a_crash_left(ledger, reader):
     """An intent without an order id is in the list of what has to be looked into."""
-    ledger.record_intent(intent(ledger.record_decision(decision())))
+    intend(ledger)
 
     (row,) = reader.open_intents()
 
     assert (row.state, row.order_id, row.intent.intent_id) == (OrderState.INTENT, None, "i1-1")
 
 
-def test_living_intents_are_what_a_successor_must_know(ledger, reader):
-    """In flight or matched without a verdict, yes; settled, dead and reversed, no."""
-    buy(ledger, 1)
-    buy(ledger, 2)
-    ledger.record_settlement(settlement(2))
-    ledger.record_state(send(ledger, 3), OrderState.NO_FILL)
-    ledger.record_state(send(ledger, 4), OrderState.UNKNOWN)
-    buy(ledger, 5)
-    ledger.record_fill_status("t5-1", FillStatus.FAILED)
+def test_stored_orders_are_what_a_successor_must_know(ledger, reader):
+    """Of an unsettled market all orders; of a settled one those that may move money or are not final."""
+    buy(ledger, 1)  # not settled
+    for number in (2, 3, 4, 5, 6):
+        buy(ledger, number) if number < 4 else send(ledger, number)
+        ledger.record_settlement(settlement(number))
+    ledger.record_fill_status("t2-1", FillStatus.CONFIRMED)  # final: nothing is left to know
+    ledger.record_state("i4-1", OrderState.UNKNOWN)  # settled by a process that did not know its end
+    ledger.record_state("i5-1", OrderState.MATCHED)  # its fill was never booked
+    ledger.record_state("i6-1", OrderState.NO_FILL)  # dead
+    ledger.record_state(send(ledger, 7), OrderState.NO_FILL)  # counts as an attempt while its market runs
 
-    assert [row.intent.intent_id for row in reader.living_intents()] == ["i1-1", "i4-1"]
+    stored = {order.intent.intent_id: order for order in reader.stored_orders()}
+
+    assert list(stored) == ["i1-1", "i3-1", "i4-1", "i5-1", "i7-1"]
+    assert [order.settled for order in stored.values()] == [False, True, True, True, False]
+    assert stored["i3-1"].trades == (("t3-1", FillStatus.MATCHED, Decimal("1.1")),)
+    assert stored["i4-1"].market == market(4)
 
 
 def test_markets_come_back_as_they_were(ledger, reader):

@@ -10,7 +10,6 @@ from ledger_builders import (
     clock,
     decision,
     fill,
-    intent,
     market,
     open_ledger,
     send,
@@ -19,6 +18,7 @@ from ledger_builders import (
 
 from errors import Fatal, Refused
 from execution.ledger import FillStatus, LedgerReader, Mode, Venue
+from execution.ledger.entries import StateEntry
 from execution.ledger.writer import Ledger
 from models import OrderState, Outcome
 
@@ -64,10 +64,9 @@ class TestOneMarketOnce:
             ledger.record_state(intent_id, OrderState.MATCHED)
         if state is not OrderState.SENT:
             assert ledger.record_state(intent_id, state)
-        decision_id = ledger.record_decision(decision())
 
         with pytest.raises(Refused, match=f"i1-1 in state {state}"):
-            ledger.record_intent(intent(decision_id, attempt=2))
+            send(ledger, attempt=2)
 
         assert state_of(reader) == [state]
 
@@ -98,7 +97,7 @@ class TestOneMarketOnce:
         ledger.close()
 
         with open_ledger(path) as again, pytest.raises(Refused):
-            again.record_intent(intent(again.record_decision(decision()), attempt=2))
+            send(again, attempt=2)
 
     def test_a_fresh_practice_account_may_trade_the_recorded_market_again(self, ledger, path):
         """Another session is another account: the same slug is free there, and its money separate."""
@@ -124,13 +123,16 @@ class TestOneMarketOnce:
 
 
 class TestOrders:
-    def test_order_id_is_kept_before_the_post_and_only_once(self, ledger, reader):
-        """Recording the hash makes the intent SENT; a second hash for the same intent is refused."""
-        intent_id = send(ledger)
+    def test_decision_intent_and_hash_are_one_transaction(self, ledger, reader, path):
+        """An order's three rows are in the file together, or none is: a second order leaves none."""
+        send(ledger)
+        with pytest.raises(Refused):
+            send(ledger, attempt=2)
 
-        with pytest.raises(Refused, match="not fresh"):
-            ledger.record_order_id(intent_id, "0xother")
-
+        assert [row.id for row in reader.decisions()] == [1]
+        assert [intent.decision_id for intent in (row.intent for row in reader.attempts(market().slug))] == [
+            1
+        ]
         (row,) = reader.open_intents()
         assert (row.state, row.order_id) == (OrderState.SENT, "0xo1-1")
 
@@ -146,11 +148,11 @@ class TestOrders:
         """An unknown order leaves the list of unknown ones when the venue has spoken."""
         intent_id = send(ledger)
         ledger.record_state(intent_id, OrderState.UNKNOWN, "HTTP 503")
-        assert [row.detail for row in reader.unknown_intents()] == ["HTTP 503"]
+        assert [row.detail for row in reader.open_intents()] == ["HTTP 503"]
 
         assert ledger.record_state(intent_id, OrderState.NO_FILL, "not in /data/order")
 
-        assert reader.unknown_intents() == []
+        assert reader.open_intents() == []
 
     def test_history_is_complete_and_cannot_be_rewritten(self, ledger, path):
         """Each state change is a row of its own that SQLite refuses to change or delete."""
@@ -169,6 +171,17 @@ class TestOrders:
         """News about an order that was never intended stops the bot instead of being lost."""
         with pytest.raises(Fatal, match="i9-1 is not in the ledger"):
             ledger.record_state("i9-1", OrderState.MATCHED)
+
+    def test_entries_of_one_write_are_all_or_nothing(self, ledger, reader):
+        """When one entry of a transaction cannot be kept, the others are not kept either."""
+        intent_id = send(ledger)
+
+        with pytest.raises(Fatal, match="i9-1 is not in the ledger"):
+            ledger.write(
+                [StateEntry(intent_id, OrderState.MATCHED, ""), StateEntry("i9-1", OrderState.MATCHED, "")]
+            )
+
+        assert state_of(reader) == [OrderState.SENT]
 
 
 class TestFills:

@@ -21,6 +21,7 @@ from core.nautilus_core.events import Event, Payout
 from errors import Refused, Temporary
 from execution import redemption as module
 from execution.ledger import LedgerReader, Mode, Venue
+from execution.ledger.entries import OrderEntry
 from execution.ledger.writer import Ledger
 from execution.ledger_thread import LedgerThread
 from execution.polymarket_client import PolymarketClient, Redeemable
@@ -138,10 +139,9 @@ class Bot:
         bought = msgspec.structs.replace(
             bought, context=msgspec.structs.replace(bought.context, market=known)
         )
-        wanted = intent(self.do(self.ledger.record_decision, bought), number, outcome=side)
+        wanted = intent(0, number, outcome=side)
         wanted = msgspec.structs.replace(wanted, slug=row.slug, condition_id=row.condition_id)
-        self.do(self.ledger.record_intent, wanted)
-        self.do(self.ledger.record_order_id, wanted.intent_id, f"0xo{number}")
+        self.do(self.ledger.write, [OrderEntry(bought, wanted, f"0xo{number}", OrderState.SENT)])
         filled = msgspec.structs.replace(fill(number, outcome=side, shares=str(row.shares)), slug=row.slug)
         self.do(self.ledger.record_fill, filled)
         self.do(self.ledger.record_state, wanted.intent_id, OrderState.MATCHED)

@@ -10,7 +10,7 @@ from ledger_builders import (
     buy,
     decision,
     fill,
-    intent,
+    intend,
     market,
     open_ledger,
     refusal,
@@ -103,7 +103,7 @@ def _unquoted(ledger):
         (_unquoted, Stage.SEEN, Stop.NO_QUOTE),
         (lambda ledger: ledger.record_decision(decision(1)), Stage.RISK_PASSED, Stop.NOT_SENT),
         (
-            lambda ledger: ledger.record_intent(intent(ledger.record_decision(decision(1)))),
+            intend,
             Stage.ORDERED,
             Stop.IN_FLIGHT,
         ),

@@ -34,7 +34,6 @@ from execution.ledger import LedgerReader, Mode, Venue
 from execution.ledger.writer import Ledger
 from execution.ledger_thread import LedgerThread
 from execution.polymarket_client import PolymarketClient
-from execution.reconcile import Reconciler
 from execution.risk_engine import RiskEngine, RiskLimits
 from models import Decision, Market, OrderIntent, OrderState, Outcome
 from worker.gate import OrderGate
@@ -78,6 +77,7 @@ class Attempt:
         self.events: list[Any] = []
         self.thread = LedgerThread(self.events.append)
         self.attempts = attempts
+        self.give_up_after_ns = 600 * 10**9
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> "Attempt":
@@ -105,12 +105,13 @@ class Attempt:
             self.thread,
             RiskEngine(LIMITS),
             gate,
-            OrderRules(max_attempts=self.attempts, retry_pause_ns=0),
+            OrderRules(max_attempts=self.attempts, retry_pause_ns=0, give_up_after_ns=self.give_up_after_ns),
             self.rig.send,
             self.events.append,
             time.time_ns,
         )
         self.rig.engine = self.engine
+        self.engine.attach(self.rig.execution_client)
         self.engine.know(self.rig.market)
         return self
 
@@ -124,12 +125,9 @@ class Attempt:
         self.thread.post(self.ledger.close)
         self.thread.close()
 
-    def reconcile(self, *, settled: bool = False, later_ns: int = 0) -> None:
-        """Look up orders of unknown fate, as a worker does from its start on, or so much later."""
-        reconciler = Reconciler(
-            self.engine, self.rig.client, lambda _: settled, lambda: time.time_ns() + later_ns
-        )
-        self._tasks.append(asyncio.get_running_loop().create_task(reconciler.run()))
+    def follow_orders(self) -> None:
+        """Look up orders whose end is not known, as a worker does from its start on."""
+        self._tasks.append(asyncio.get_running_loop().create_task(self.engine.follow_orders(self.rig.client)))
 
     async def decide(self, ask: Decimal, cap: Decimal, usd: str = "1.00") -> None:
         """Buy the favourite for so much, having seen this ask, at this price or better."""
@@ -149,7 +147,7 @@ class Attempt:
     @property
     def states(self) -> list[OrderState]:
         """Where each order of this attempt stands, for the engine."""
-        return list(self.engine._states.values())
+        return list(self.engine.states.values())
 
     async def written(self) -> list[OrderState]:
         """Where they stand in the ledger, once all that is known is written."""
@@ -177,9 +175,7 @@ class Attempt:
 
     def closed(self) -> bool:
         """Whether Nautilus has no order of this attempt open or waiting, and its fills are the venue's."""
-        orders = [
-            self.rig.strategy.cache.order(ClientOrderId(intent_id)) for intent_id in self.engine._intents
-        ]
+        orders = [self.rig.strategy.cache.order(ClientOrderId(intent_id)) for intent_id in self.engine.states]
         filled = sum((order.filled_qty.as_decimal() for order in orders), Decimal(0))
         told = sum((Decimal(trade["shares"]) for trade in self.traded()), Decimal(0))
         return all(order.is_closed for order in orders) and filled == told
@@ -320,12 +316,18 @@ class Rig:
     def order_answered(self, client_order_id: str, outcome: Any) -> None:
         self._now.order_answered(client_order_id, outcome)
 
-    def trade(self, trade: dict[str, Any]) -> None:
-        if self.engine is not None:  # between two attempts the chain confirms trades that nobody waits for
-            self.engine.trade(trade)
+    def trade(self, trade: dict[str, Any]) -> bool:
+        # Between two attempts the chain confirms trades that nobody waits for.
+        return True if self.engine is None else self.engine.trade(trade)
 
-    def over_without_fill(self, client_order_id: str) -> bool:
-        return self.engine is not None and self.engine.over_without_fill(client_order_id)
+    def attach(self, client: Any) -> None:
+        self.execution_client = client
+
+    def refusal_before_sending(self) -> str | None:
+        return self._now.refusal_before_sending()
+
+    def order_withheld(self, client_order_id: str, reason: str) -> None:
+        self._now.order_withheld(client_order_id, reason)
 
     @property
     def _now(self) -> ExecutionEngine:

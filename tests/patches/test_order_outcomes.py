@@ -7,10 +7,9 @@ has the venue's fills once and its cash to a millionth, and an order that may ex
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
-from execution.execution_engine import REFUSALS_UNTIL_HALT
-from execution.reconcile import FORGET_AFTER_NS
 from models import OrderState
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
@@ -102,7 +101,7 @@ async def test_row(rig, attempt, name):
     rig.venue.fault(row.fault, 1, **row.parameters)
     before = rig.orders_posted()
     ask = rig.asks()[0][0]
-    attempt.reconcile()
+    attempt.follow_orders()
     await attempt.decide(ask, ask + SLIPPAGE)
     await attempt.until(lambda: attempt.states == [row.state])
     if row.state is not OrderState.UNKNOWN:
@@ -161,7 +160,7 @@ async def test_a_fill_of_several_trades_without_an_answer_is_whole(rig, attempt)
     left = rig.leave_less_than_a_share()
     rig.venue.fault("drop_after_accept", 1)
     ask = rig.asks()[0][0]
-    attempt.reconcile()
+    attempt.follow_orders()
     await attempt.decide(ask, ask + SLIPPAGE)
     await attempt.until(lambda: attempt.states == [OrderState.MATCHED])
     await attempt.until(attempt.closed)
@@ -175,7 +174,7 @@ async def test_delayed_and_then_killed_is_a_clean_no_fill(rig, attempt):
     """The venue holds an order back, then finds nothing to match: it is over, and the next tick may buy."""
     rig.venue.fault("delayed", 1)
     ask = rig.asks()[0][0]
-    attempt.reconcile()
+    attempt.follow_orders()
     await attempt.decide(ask - Decimal("0.10"), ask - Decimal("0.08"))
     await attempt.until(lambda: attempt.states == [OrderState.NO_FILL])
     await attempt.until(attempt.closed)
@@ -187,10 +186,14 @@ async def test_delayed_and_then_killed_is_a_clean_no_fill(rig, attempt):
 async def test_an_order_that_never_arrived_is_given_up_long_after_its_market(rig, attempt):
     """Without a trade minutes after its market was settled, an unknown order is dead, for Nautilus too."""
     rig.venue.fault("drop_before_read", 1)
+    attempt.engine._lifecycle._rules = msgspec.structs.replace(
+        attempt.engine._lifecycle._rules, give_up_after_ns=0
+    )
     ask = rig.asks()[0][0]
     await attempt.decide(ask, ask + SLIPPAGE)
     await attempt.until(lambda: attempt.states == [OrderState.UNKNOWN])
-    attempt.reconcile(settled=True, later_ns=FORGET_AFTER_NS)
+    attempt.follow_orders()
+    attempt.engine.market_settled(rig.market.slug)
     await attempt.until(lambda: attempt.states == [OrderState.NO_FILL])
     await attempt.until(attempt.closed)
     await attempt.balanced()
@@ -219,6 +222,7 @@ async def test_winnings_can_be_staked_again(rig, tmp_path):
         async with rig.attempt(tmp_path / "poor") as poor:
             await poor.decide(ask, ask + SLIPPAGE)
             await poor.until(lambda: poor.states == [OrderState.REFUSED])
+        await poor.engine.drain()
         assert "NOTIONAL_EXCEEDS_FREE_BALANCE" in poor.events[-1].reason
         assert rig.orders_posted() == posted
     finally:
@@ -237,6 +241,7 @@ async def test_no_match_may_be_tried_again_within_the_limit(rig, attempt):
     for number in range(1, attempt.attempts + 1):
         await attempt.decide(stale, stale + SLIPPAGE)
         await attempt.until(lambda n=number: attempt.states == [OrderState.NO_FILL] * n)
+    await attempt.engine.drain()
     assert "no orders found to match with FAK order" in attempt.events[-1].reason
     posted = rig.orders_posted()
     await attempt.decide(ask, ask + SLIPPAGE)
@@ -264,6 +269,7 @@ async def test_no_allowance_is_refused_in_words(rig, attempt):
         ask = rig.asks()[0][0]
         await attempt.decide(ask, ask + SLIPPAGE)
         await attempt.until(lambda: attempt.states == [OrderState.REFUSED])
+        await attempt.engine.drain()
         assert "not enough balance / allowance" in attempt.events[-1].reason
         posted = rig.orders_posted()
         await attempt.decide(ask, ask + SLIPPAGE)
@@ -278,7 +284,7 @@ async def test_response_lost_and_user_feed_down(rig, attempt):
     rig.venue.fault("drop_after_accept", 1)
     rig.venue.fault("user_feed_silent", None)
     ask = rig.asks()[0][0]
-    attempt.reconcile()
+    attempt.follow_orders()
     await attempt.decide(ask, ask + SLIPPAGE)
     await attempt.until(lambda: attempt.states == [OrderState.MATCHED])
     await attempt.until(attempt.closed)
@@ -303,6 +309,7 @@ async def test_what_the_venue_would_reject_is_refused_before_it_is_signed(rig, a
     await attempt.until(lambda: attempt.states == [OrderState.REFUSED])
     await attempt.until(attempt.closed)
     assert rig.orders_posted() == posted
+    await attempt.engine.drain()
     assert words in attempt.events[-1].reason
 
 
@@ -310,10 +317,10 @@ async def test_three_refusals_in_a_row_halt_trading(rig, tmp_path):
     """After three refused orders in a row only a person may go on, also in another process."""
     async with rig.attempt(tmp_path) as attempt:
         ask = rig.asks()[0][0]
-        for number in range(1, REFUSALS_UNTIL_HALT + 1):
+        for number in range(1, 4):
             rig.venue.fault("success_false", 1)
             intent = await _intend(attempt, number, ask)
-            await attempt.until(lambda i=intent: attempt.engine._states[i] is OrderState.REFUSED)
+            await attempt.until(lambda i=intent: attempt.engine.states[i] is OrderState.REFUSED)
         assert "3 orders in a row were refused" in (attempt.engine.halted or "")
         await attempt.engine.look_for_halt()  # by now the halt is on the disk
         assert (tmp_path / "HALTED").read_text().count("refused") >= 1
@@ -321,10 +328,9 @@ async def test_three_refusals_in_a_row_halt_trading(rig, tmp_path):
 
 async def _intend(attempt, number: int, ask: Decimal) -> str:
     """Buy in the market as if it were another one each time."""
-    before = set(attempt.engine._states)
+    before = set(attempt.engine.states)
     decision = attempt.rig.decision(ask, ask + SLIPPAGE, "1.00")
-    decision_id = await attempt.thread.call(attempt.ledger.record_decision, decision)
-    attempt.engine._attempts.clear()
-    await attempt.engine._order(decision, decision_id)
-    (intent_id,) = set(attempt.engine._states) - before
+    attempt.engine._lifecycle._by_market.clear()
+    await attempt.engine.take(decision)
+    (intent_id,) = set(attempt.engine.states) - before
     return intent_id

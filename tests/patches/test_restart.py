@@ -27,7 +27,7 @@ async def test_a_fill_that_was_not_booked_is_booked_by_the_next_process(rig, tmp
         await second.engine.resume()
         await second.decide(ask, ask + SLIPPAGE)
         assert "an order in this market exists or may exist" in second.events[-1].decision.detail
-        second.reconcile()
+        second.follow_orders()
         await second.until(lambda: not second.engine.unknown(), 1.5)  # before the first one's look-ups
         await second.balanced()
     assert rig.orders_posted() == posted

@@ -28,13 +28,13 @@ class Decided(Frozen, frozen=True):
 
 
 class OrderSent(Frozen, frozen=True):
-    """The intent is in the ledger; its order is signed next."""
+    """The decision and its intent are in the ledger; what became of the order follows."""
 
     intent: OrderIntent
 
 
 class OrderSigned(Frozen, frozen=True):
-    """The order's hash is in the ledger: from now on the order may exist at the venue."""
+    """The order's hash is in the ledger with its intent: from now on the order may exist at the venue."""
 
     intent: OrderIntent
     order_id: str

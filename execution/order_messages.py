@@ -1,0 +1,190 @@
+"""Inputs and commands of the order lifecycle: what it is told, and what it asks its driver to do.
+
+All are frozen values without I/O. Times are integer nanoseconds on the machine's clock.
+"""
+
+from decimal import Decimal
+
+from core.nautilus_core.events import Event
+from execution.ledger.entries import Entry
+from execution.outcomes import PostOutcome
+from models import Decision, Fill, FillStatus, Frozen, OrderIntent
+
+# --- inputs --------------------------------------------------------------------------------------
+
+
+class DecisionMade(Frozen, frozen=True):
+    """The strategy decided. The refusals are the answers of the mode gate, the halt and the risk engine;
+    None where nothing stands against an order."""
+
+    decision: Decision
+    intent_id: str
+    mode_refusal: str | None = None
+    halt: str | None = None
+    risk_refusal: str | None = None
+
+
+class SignatureReady(Frozen, frozen=True):
+    """The order is signed and its EIP-712 hash known; nothing has been sent."""
+
+    intent_id: str
+    order_id: str
+
+
+class OrderDenied(Frozen, frozen=True):
+    """The order was refused on this side, before it was signed."""
+
+    intent_id: str
+    reason: str
+
+
+class OrderWithheld(Frozen, frozen=True):
+    """Mode gate or halt, asked immediately before the first byte, refused; nothing was sent."""
+
+    intent_id: str
+    reason: str
+
+
+class PostAnswered(Frozen, frozen=True):
+    """The venue answered POST /order, or did not."""
+
+    intent_id: str
+    outcome: PostOutcome
+
+
+class TradeReported(Frozen, frozen=True):
+    """One trade of an order with its status of now; `fills` holds one fill a maker leg."""
+
+    order_id: str
+    trade_id: str
+    status: FillStatus
+    fills: tuple[Fill, ...]
+
+    @property
+    def shares(self) -> Decimal:
+        return sum((fill.shares for fill in self.fills), Decimal(0))
+
+
+class TradeUnreadable(Frozen, frozen=True):
+    """A trade message of an order that cannot be read; the venue's list of trades is asked instead."""
+
+    order_id: str
+    reason: str
+
+
+class LookedUp(Frozen, frozen=True):
+    """The venue's list of an order's trades, and whether it calls the order ended without a match.
+
+    `unreadable` is the reason why at least one listed trade could not be read.
+    """
+
+    order_id: str
+    trades: tuple[TradeReported, ...] = ()
+    dead: bool = False
+    unreadable: str | None = None
+
+
+class LookUpFailed(Frozen, frozen=True):
+    """The venue gave no usable answer to a look-up."""
+
+    order_id: str
+
+
+class WriteFailed(Frozen, frozen=True):
+    """The rows of a `Write` command are not in the ledger."""
+
+    rows: tuple[Entry, ...]
+    reason: str
+
+
+class MarketSettled(Frozen, frozen=True):
+    """The official result of a market is booked."""
+
+    slug: str
+
+
+class HaltLifted(Frozen, frozen=True):
+    """A person lifted the halt: refusals are counted anew."""
+
+
+class TimeReached(Frozen, frozen=True):
+    """Time went by; look-ups may be due."""
+
+
+class StopRequested(Frozen, frozen=True):
+    """The process stops: no new order; an order without an answer becomes unknown."""
+
+
+Input = (
+    DecisionMade
+    | SignatureReady
+    | OrderDenied
+    | OrderWithheld
+    | PostAnswered
+    | TradeReported
+    | TradeUnreadable
+    | LookedUp
+    | LookUpFailed
+    | WriteFailed
+    | MarketSettled
+    | HaltLifted
+    | TimeReached
+    | StopRequested
+)
+
+
+# --- commands ------------------------------------------------------------------------------------
+
+
+class Write(Frozen, frozen=True):
+    """Put the rows on the disk in one synced transaction. What follows in the list waits for it."""
+
+    rows: tuple[Entry, ...]
+
+
+class Sign(Frozen, frozen=True):
+    """Submit the order to Nautilus, whose risk engine may deny it and whose adapter signs it."""
+
+    intent: OrderIntent
+
+
+class Post(Frozen, frozen=True):
+    """Ask mode gate and halt, and if neither refuses send the signed order at once."""
+
+    intent_id: str
+
+
+class LookUp(Frozen, frozen=True):
+    """Ask the venue for the order's trades and, with `fate`, whether the order ended without a match."""
+
+    order_id: str
+    condition_id: str
+    fate: bool
+
+
+class SetTotal(Frozen, frozen=True):
+    """Tell the execution client how many shares an order took, of which the POST's answer gave no total."""
+
+    intent_id: str
+    shares: Decimal
+
+
+class CloseUnfilled(Frozen, frozen=True):
+    """Tell the execution client that nothing is, or remains, bought by an order."""
+
+    intent_id: str
+
+
+class Publish(Frozen, frozen=True):
+    """Hand an event to the observers."""
+
+    event: Event
+
+
+class Halt(Frozen, frozen=True):
+    """No new position until a person acts."""
+
+    why: str
+
+
+Command = Write | Sign | Post | LookUp | SetTotal | CloseUnfilled | Publish | Halt
