@@ -1,13 +1,17 @@
-"""Files that are whole at every instant: the old content or the new one, whatever crashes in between."""
+"""Writes files that are whole at every instant, and keeps the bot's files from other users of the machine."""
 
 import os
+import stat
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from errors import Temporary
 
 WINDOWS_PATIENCE_S = 1.0
+OTHER_USERS = 0o077
+"""Permission bits of the group and of all others."""
 
 
 def write_atomically(path: Path, content: bytes, *, shared: bool = False, private: bool = False) -> None:
@@ -80,3 +84,41 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def create_private_files() -> None:
+    """Give new files of this process and its children mode 0600, and new folders 0700."""
+    os.umask(OTHER_USERS)
+
+
+def close_to_other_users(folder: Path, own_names: Sequence[str]) -> None:
+    """Take the access of other users from files that exist already, made by a version that left them open.
+
+    What cannot be closed, for example because another user owns it, stays as it is.
+
+    Parameters
+    ----------
+    folder : Path
+        It is closed itself only if it holds nothing but the bot's own files: LOG_DIR may be a folder such as
+        /var/log, which other programs need.
+    own_names : sequence of str
+        How the names of the bot's own files and folders in it begin. Folders are closed with their contents.
+    """
+    if os.name != "posix" or not folder.is_dir():
+        return
+    names = os.listdir(folder)
+    own = [name for name in names if name.startswith(tuple(own_names))]
+    for name in own:
+        _close(folder / name)
+        for parent, folders, files in os.walk(folder / name):
+            for inner in (*folders, *files):
+                _close(Path(parent, inner))
+    if len(own) == len(names):
+        _close(folder)
+
+
+def _close(path: Path) -> None:
+    with suppress(OSError):
+        mode = path.lstat().st_mode
+        if mode & OTHER_USERS and not stat.S_ISLNK(mode):
+            path.chmod(stat.S_IMODE(mode) & ~OTHER_USERS)

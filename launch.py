@@ -20,6 +20,7 @@ from core.nautilus_core.instruments.clock import MarketClock
 from errors import ConfigError
 from execution.ledger import LedgerReader, Mode, Venue, book_name, ledger_path
 from execution.ledger.writer import Ledger
+from files import close_to_other_users
 from models import Frozen
 from venue_process import PracticeVenueProcess
 from worker.plan import LiveWallet, WorkerPlan
@@ -95,6 +96,14 @@ def polymarket_urls(settings: Settings) -> VenueUrls:
 def feed_urls(settings: Settings) -> FeedUrls:
     """The addresses of the external services, as the settings have them."""
     return FeedUrls(**{name: getattr(settings, f"{name}_url") for name in FeedUrls.__struct_fields__})
+
+
+def close_files(settings: Settings) -> None:
+    """Take the access of other users from state and logs of earlier runs."""
+    books = {book_name(live_path=live_path, venue=venue) for live_path in (False, True) for venue in Venue}
+    close_to_other_users(settings.state_dir, ["running.", "mode", ".mode", "redis", *books])
+    close_to_other_users(settings.log_dir, ["bot.log", "venue.log", settings.nautilus_log_dir.name])
+    close_to_other_users(settings.nautilus_log_dir, [settings.trader_id])
 
 
 class Lane:

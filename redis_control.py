@@ -29,6 +29,7 @@ from control.store import UNSET, Endpoint, ModeStore, Reading
 from control.switch import Switched, stores, to_live, to_simulation
 from errors import BotError, ConfigError, Fatal, Temporary
 from execution.ledger import LIVE_BOOK, Mode
+from files import create_private_files
 from monitoring.terminal import replace_unencodable
 
 WORDS = {
@@ -82,6 +83,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what was asked: 0 done, 1 it could not be done, 2 bad usage or settings."""
+    create_private_files()
     replace_unencodable(sys.stdout)
     given = parse(arguments)
     console = Console(soft_wrap=True, highlight=False)

@@ -23,7 +23,8 @@ from control.running import FoundStore, choose_store, find_store, running_store
 from control.store import Endpoint
 from errors import Fatal
 from execution.ledger import Venue
-from launch import TEST_START_AT, Flags, Run
+from files import create_private_files
+from launch import TEST_START_AT, Flags, Run, close_files
 from monitoring.terminal import replace_unencodable
 from screens import asker, banner, stakes, summary
 from supervisor import Supervisor
@@ -85,6 +86,7 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; returns the exit code: 0 done, 1 failure, 2 bad usage or configuration."""
+    create_private_files()
     replace_unencodable(sys.stdout)
     flags = parse(arguments)
     console = Console()
@@ -117,6 +119,7 @@ def _run(flags: Flags, settings: Settings, console: Console, stack: ExitStack) -
     if open_to_others(ROOT / ".env") and not flags.live:
         console.print("warning: .env can be read by others than its owner: chmod 600 .env", style="yellow")
     stack.enter_context(hold_state(settings.state_dir))
+    close_files(settings)
     store = stack.enter_context(find_store(_configured(settings), settings.state_dir))
     run = Run(flags, settings, store.store)
     stack.callback(run.stop)

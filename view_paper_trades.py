@@ -38,6 +38,7 @@ from execution.ledger import (
     book_name,
     ledger_path,
 )
+from files import create_private_files
 from models import Frozen, TradeOutcome
 from monitoring.funnel import Funnel, funnel
 from monitoring.performance_tracker import Performance, performance
@@ -94,6 +95,7 @@ class Results(Frozen, frozen=True):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the results; the exit code says whether there was a ledger to read."""
+    create_private_files()
     replace_unencodable(sys.stdout)
     options = _parser().parse_args(arguments)
     if options.state is None:

@@ -1,8 +1,9 @@
 """One bot a state folder and one a wallet: a second one refuses to start."""
 
+import errno
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -13,7 +14,10 @@ from errors import Fatal
 APPLICATION = "polymarket-btc-15m-bot"
 RUNNING = "running"
 PATIENCE_S = 0.5
-"""Somebody who only looks whether a lock is held holds it for an instant."""
+"""A process that only checks whether a lock is held holds it for an instant."""
+LOCK_MODE = 0o600
+WITHOUT_HOME = Path("/var/tmp")
+"""Parent of the lock folder of a user without a home folder; sticky, and kept across reboots."""
 
 
 def state_lock(state_dir: Path) -> Path:
@@ -23,7 +27,25 @@ def state_lock(state_dir: Path) -> Path:
 
 def wallet_lock(address: str) -> Path:
     """The file whose lock means that a bot trades with this wallet, on whatever folder."""
-    return user_state_path(APPLICATION) / f"wallet-{address.lower()}.lock"
+    return wallet_lock_folder() / f"wallet-{address.lower()}.lock"
+
+
+def wallet_lock_folder() -> Path:
+    """The one folder of this machine's user that holds the wallet locks.
+
+    It depends on the user id alone. Environment variables such as HOME and XDG_STATE_HOME differ between a
+    terminal, a service and a cron job, and two bots with different ones would not see each other's lock.
+    """
+    if os.name != "posix":
+        return user_state_path(APPLICATION)
+    import pwd  # POSIX only
+
+    user = os.getuid()
+    with suppress(KeyError):  # the user database may lack the user id, for example in a container
+        home = Path(pwd.getpwuid(user).pw_dir)
+        if home.is_dir():
+            return home / ".local" / "state" / APPLICATION
+    return WITHOUT_HOME / f"{APPLICATION}-{user}"
 
 
 def hold_state(state_dir: Path) -> AbstractContextManager[None]:
@@ -52,9 +74,9 @@ def hold_wallet(address: str) -> AbstractContextManager[None]:
 
 def holder(lock_file: Path) -> str | None:
     """Who holds a lock now, in words; None if nobody does. A file left by a killed process is nobody's."""
-    lock = FileLock(lock_file)
     if not lock_file.exists():
         return None
+    lock = FileLock(lock_file, mode=LOCK_MODE)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -68,9 +90,10 @@ def holder(lock_file: Path) -> str | None:
 @contextmanager
 def _held(lock_file: Path, what: str, way_out: str) -> Iterator[None]:
     owner = lock_file.with_suffix(".pid")
-    lock = FileLock(lock_file)
+    lock = FileLock(lock_file, mode=LOCK_MODE)
     try:
-        lock_file.parent.mkdir(parents=True, exist_ok=True)
+        lock_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _require_own(lock_file.parent)
         lock.acquire(timeout=PATIENCE_S)
         owner.write_text(str(os.getpid()))
     except Timeout:
@@ -85,6 +108,12 @@ def _held(lock_file: Path, what: str, way_out: str) -> Iterator[None]:
     finally:
         owner.unlink(missing_ok=True)
         lock.release()
+
+
+def _require_own(folder: Path) -> None:
+    """Refuse a folder in a place that all users share if another user made it and could remove its files."""
+    if folder.parent == WITHOUT_HOME and folder.stat().st_uid != os.getuid():
+        raise PermissionError(errno.EACCES, "its folder belongs to another user")
 
 
 def _who(lock_file: Path) -> str:

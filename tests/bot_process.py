@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Self
 
+from control.locks import wallet_lock
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -46,7 +48,6 @@ class BotProcess:
             "PAPER_TRADES_FILE": str(folder / "paper_trades.json"),
             "LOG_DIR": str(folder / "logs"),
             "NAUTILUS_LOG_DIR": str(folder / "logs" / "nautilus"),
-            "XDG_STATE_HOME": str(folder / "home"),
             "COLUMNS": "200",
             **(settings or {}),
         }
@@ -118,3 +119,6 @@ class BotProcess:
                 self.process.wait()
         if self.process.stdout is not None:
             self.process.stdout.close()
+        # Wallet locks lie in the user's own folder; a practice wallet is not used again.
+        for wallet in re.findall(r"^wallet +(0x\w{40}) with .* of practice money", self.output, re.MULTILINE):
+            wallet_lock(wallet).unlink(missing_ok=True)

@@ -25,7 +25,7 @@ from process import PracticeVenue
 import runner
 from config import Settings
 from control.halt import HALTED, HaltFile
-from control.locks import hold_state, hold_wallet
+from control.locks import hold_state, hold_wallet, wallet_lock
 from control.mode_file import FileModeStore
 from control.running import FoundStore
 from control.store import Endpoint, RedisModeStore
@@ -357,10 +357,11 @@ def new_key() -> str:
 
 
 @pytest.fixture
-def key(monkeypatch, tmp_path):
-    """A key made for the test, whose locks lie in its folder."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    return new_key()
+def key():
+    """A key made for the test; the lock file of its wallet is removed afterwards."""
+    made = new_key()
+    yield made
+    wallet_lock(Account.from_key(made).address).unlink(missing_ok=True)
 
 
 def put(venue: PracticeVenue, key: str, **fields) -> str:

@@ -1,6 +1,7 @@
 """One bot a state folder and one a wallet, between real processes."""
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -13,8 +14,8 @@ from control.locks import hold_state, hold_wallet, holder, state_lock, wallet_lo
 from errors import Fatal
 
 ROOT = Path(__file__).resolve().parents[2]
-WALLET = "0x" + "aB" * 20
-"""Nobody's."""
+WALLET, OTHER_WALLET = (f"0x{secrets.token_hex(18)}aBcD" for _ in range(2))
+"""New in each test process, because the locks of wallets are the machine's."""
 HOLD = """
 import sys
 from pathlib import Path
@@ -26,17 +27,21 @@ with hold_state(Path(sys.argv[1])), hold_wallet(sys.argv[2]):
 
 
 @pytest.fixture(autouse=True)
-def own_home(tmp_path, monkeypatch):
-    """Wallet locks of the tests are not the machine's."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+def _no_lock_stays():
+    """Remove the lock files of the test's wallets from the user's own folder."""
+    yield
+    for wallet in (WALLET, OTHER_WALLET):
+        wallet_lock(wallet).unlink(missing_ok=True)
 
 
 @contextmanager
 def another_bot(state_dir, wallet=WALLET):
-    """A process that holds both locks."""
+    """A process that holds both locks, started with another environment, as by a service."""
+    elsewhere = {"HOME": str(state_dir / "home"), "XDG_STATE_HOME": str(state_dir / "home")}
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(state_dir), wallet],
         cwd=ROOT,
+        env={**os.environ, **elsewhere},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as process:
@@ -59,7 +64,7 @@ def test_a_second_bot_is_refused_and_a_killed_one_leaves_nothing_locked(tmp_path
             pytest.raises(Fatal, match=rf"process {process.pid}\) runs with the wallet"),
         ):
             hold_wallet(WALLET.lower()).__enter__()
-        with hold_wallet("0x" + "cd" * 20):
+        with hold_wallet(OTHER_WALLET):
             pass
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
@@ -97,3 +102,26 @@ def test_looking_does_not_hold(tmp_path):
         pass
     assert holder(tmp_path / "never.lock") is None
     assert not (tmp_path / "never.lock").exists()
+
+
+def test_locks_are_readable_by_their_owner_only(tmp_path):
+    """Lock files have mode 0600 and the wallets' folder 0700, whatever the umask."""
+    before = os.umask(0o000)
+    try:
+        with hold_state(tmp_path / "state"), hold_wallet(WALLET):
+            modes = [state_lock(tmp_path / "state").stat().st_mode, wallet_lock(WALLET).stat().st_mode]
+    finally:
+        os.umask(before)
+    assert [oct(mode & 0o777) for mode in modes] == ["0o600", "0o600"]
+
+
+def test_a_user_without_a_home_has_one_lock_folder(monkeypatch):
+    """A user id that the user database lacks locks in a folder named after it, not after the environment."""
+
+    def unknown(number):
+        raise KeyError(number)
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    monkeypatch.setenv("HOME", "/somewhere/else")
+    folder = wallet_lock(WALLET).parent
+    assert str(folder) == f"/var/tmp/polymarket-btc-15m-bot-{os.getuid()}"
