@@ -4,7 +4,8 @@ A lane is a way of trading: the paper lane every run has, and the live lane of a
 same code; they differ in the venue that the orders go to. Which lane the next worker takes is the mode's.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -17,12 +18,12 @@ from control.store import ModeStore
 from core.ingestion.factory import FeedUrls
 from core.nautilus_core.data_engine.node import VenueUrls
 from core.nautilus_core.instruments.clock import MarketClock
-from errors import ConfigError
+from errors import ConfigError, Fatal, Temporary
 from execution.ledger import LedgerReader, Mode, Venue, book_name, ledger_path
 from execution.ledger.writer import Ledger
 from files import close_to_other_users
 from models import Frozen
-from venue_process import PracticeVenueProcess
+from venue_process import STOP_LIMIT_S, PracticeVenueProcess, VenueKeeper, VenueState
 from worker.plan import LiveWallet, WorkerPlan
 
 TEST_SPEED = 15.0
@@ -126,6 +127,7 @@ class Lane:
         self.used = False
         """Whether a worker of this run traded in it."""
         self._process: PracticeVenueProcess | None = None
+        self._keeper: VenueKeeper | None = None
 
     @property
     def needs_venue(self) -> bool:
@@ -137,15 +139,22 @@ class Lane:
         """The practice venue, running; None in the lane of real orders."""
         if self._process is None and self.needs_venue:
             self._process = PracticeVenueProcess(self._arguments(), self.settings.log_dir / "venue.log")
+            self._keeper = VenueKeeper(self._process)
         return self._process
 
-    @property
-    def venue_ended(self) -> bool:
-        return self._process is not None and self._process.ended
+    def keep_venue(self, now: float, say: Callable[[str], None]) -> VenueState:
+        """Start the practice venue again if it has ended; see `VenueKeeper.keep`."""
+        return VenueState.READY if self._keeper is None else self._keeper.keep(now, say)
 
-    def stop(self) -> None:
+    def begin_stop(self) -> None:
+        """Ask the practice venue to stop; returns at once."""
         if self._process is not None:
-            self._process.stop()
+            self._process.begin_stop()
+
+    def stop(self, seconds: float) -> None:
+        """Stop the practice venue within some seconds."""
+        if self._process is not None:
+            self._process.stop(seconds)
 
     def begin(self) -> None:
         """Bring the book's ledger up to date, and count from what it has.
@@ -260,6 +269,7 @@ class Run:
         self.wallet: LiveWallet | None = None
         self._keeper = self._keep()
         self._workers = 0
+        self._current: Lane | None = None
 
     def _keep(self) -> Keeper:
         return Keeper(self._store, self.flags.live, self.armed, self.settings.state_dir / MODE_MEMORY)
@@ -292,18 +302,34 @@ class Run:
             return self.live
         return self.paper
 
-    @property
-    def venue_ended(self) -> bool:
-        return any(lane.venue_ended for lane in self.lanes)
+    def keep_venues(self, now: float, say: Callable[[str], None]) -> VenueState:
+        """Start practice venues again that have ended; returns how that of the current worker is.
 
-    def stop(self) -> None:
-        """Stop the practice venues."""
+        Raises
+        ------
+        Fatal
+            If one crashed too often.
+        """
+        states = {lane: lane.keep_venue(now, say) for lane in self.lanes}
+        return VenueState.READY if self._current is None else states[self._current]
+
+    def begin_stop(self) -> None:
+        """Ask the practice venues to stop; returns at once."""
         for lane in self.lanes:
-            lane.stop()
+            lane.begin_stop()
 
-    def plan(self) -> str:
-        """The next worker's plan as one line of JSON."""
+    def stop(self, seconds: float = STOP_LIMIT_S) -> None:
+        """Stop the practice venues side by side, within some seconds."""
+        self.begin_stop()
+        deadline = time.monotonic() + seconds
+        for lane in self.lanes:
+            lane.stop(deadline - time.monotonic())
+
+    def plan(self, failed_starts: int) -> str:
+        """The next worker's plan as one line of JSON; see `supervisor.Session.plan`."""
         lane, first = self.lane(), self._workers == 0
+        self._start_venue(lane, first)
+        self._current = lane
         self._workers += 1
         lane.used = True
         plan = WorkerPlan(
@@ -325,6 +351,16 @@ class Run:
             # The first worker only: a restart must not forget again.
             reset_learning=self.flags.reset_learning and first,
             restarted=not first,
+            failed_starts=failed_starts,
             done=sum(lane.settled() - lane.settled_before for lane in self.lanes),
         )
         return msgspec.json.encode(plan).decode()
+
+    def _start_venue(self, lane: Lane, first: bool) -> None:
+        """Start a lane's practice venue; only the first start of a run ends the run if it fails."""
+        try:
+            _ = lane.process
+        except Fatal as error:
+            if first:
+                raise
+            raise Temporary(str(error)) from None

@@ -129,10 +129,7 @@ def _run(flags: Flags, settings: Settings, console: Console, stack: ExitStack) -
         _require_polymarket(settings)
     run.begin()
     console.print(banner(run, run.lane(), store.words))
-    code = Supervisor(
-        run.plan, lambda: run.venue_ended, lambda text: console.print(text, style="yellow")
-    ).run()
-    run.stop()
+    code = Supervisor(run, lambda text: console.print(text, style="yellow", highlight=False)).run()
     return summary(run, console) if code == 0 else code
 
 

@@ -5,7 +5,6 @@ import os
 import pty
 import re
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -28,10 +27,9 @@ from control.memory import MODE_MEMORY
 from control.store import Endpoint
 from control.switch import to_simulation
 from core.nautilus_core.instruments.clock import MarketClock
-from errors import ConfigError, Fatal
+from errors import ConfigError
 from execution.ledger import LIVE_BOOK, LedgerReader, Mode, Venue, ledger_path
 from launch import polymarket_urls
-from supervisor import Supervisor
 from worker.account import open_account
 from worker.plan import LiveWallet, WorkerPlan
 
@@ -94,26 +92,6 @@ def test_a_worker_trades_with_no_other_key_than_the_armed_one(tmp_path: Path) ->
         open_account(Settings(polymarket_pk=SecretStr(TEST_KEY)), plan)
     with pytest.raises(ConfigError, match="POLYMARKET_PK is not set"):
         open_account(Settings(), plan)
-
-
-def test_a_plan_that_cannot_be_made_leaves_no_worker() -> None:
-    """A practice venue that does not start when a worker needs it ends the run, and that worker."""
-
-    def plan() -> str:
-        raise Fatal("the practice venue did not start", "See the log")
-
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    supervisor = Supervisor(plan, lambda: False, lambda _: None)
-    try:
-        with pytest.raises(Fatal, match="did not start"):
-            supervisor.run()
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    assert supervisor._worker is not None
-    assert supervisor._worker.poll() == -signal.SIGKILL
-    assert supervisor._worker.stdin is not None
-    supervisor._worker.stdin.close()
 
 
 # --- the rehearsal --------------------------------------------------------------------------------

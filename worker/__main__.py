@@ -1,5 +1,6 @@
 """Entry point of `python -m worker`."""
 
+import errno
 import os
 import signal
 import sys
@@ -14,11 +15,13 @@ from control.gate import Keeper
 from control.halt import HALTED, HaltFile
 from control.memory import MODE_MEMORY
 from control.running import open_store
-from errors import BotError, ConfigError, Fatal
+from errors import BotError, ConfigError, Fatal, Temporary
 from monitoring.console import log_to_file
 from monitoring.terminal import replace_unencodable
 from worker.gate import OrderGate
+from worker.heartbeat import Heartbeat
 from worker.plan import Exit, WorkerPlan
+from worker.start import StartLimit
 from worker.worker import Worker
 
 
@@ -33,25 +36,43 @@ def _stop_with_parent() -> None:
     threading.Thread(target=wait, name="parent-watch", daemon=True).start()
 
 
+def _exit_of(error: BotError | OSError) -> Exit:
+    """What the supervisor does about a worker that cannot be built."""
+    if isinstance(error, Temporary) or _out_of_descriptors():
+        return Exit.UNAVAILABLE
+    if isinstance(error, ConfigError):
+        return Exit.MISCONFIGURED
+    return Exit.FATAL if isinstance(error, Fatal) else Exit.CRASHED
+
+
+def _out_of_descriptors() -> bool:
+    """Whether no file can be opened now, so that an error about one file says nothing about that file."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno in (errno.EMFILE, errno.ENFILE)
+    return False
+
+
 def main() -> int:
     """Read the plan from standard input, and trade; the exit code is an `Exit`."""
     os.environ["NO_PROXY"] = "127.0.0.1,localhost"
     replace_unencodable(sys.stdout)
+    heartbeat = Heartbeat(int(sys.argv[1]) if sys.argv[1:] else None)
+    heartbeat.beat()
     try:
         settings = load_settings()
         plan = msgspec.json.decode(sys.stdin.readline(), type=WorkerPlan)
+        start = StartLimit()
         log_to_file(settings.log_dir)
         patches.verify()
         store = None if plan.store is None else open_store(plan.store, settings.state_dir)
         keeper = Keeper(store, plan.armed, plan.armed, settings.state_dir / MODE_MEMORY)
         gate = OrderGate(keeper, HaltFile(plan.folder(settings.state_dir) / HALTED), plan.live_path)
-        worker = Worker(settings, plan, gate, Console())
-    except Fatal as error:
+        worker = Worker(settings, plan, gate, Console(), start, heartbeat)
+    except (BotError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return Exit.MISCONFIGURED if isinstance(error, ConfigError) else Exit.FATAL
-    except BotError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return Exit.CRASHED
+        return _exit_of(error)
     _stop_with_parent()
     return worker.run()
 

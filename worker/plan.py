@@ -18,6 +18,8 @@ class Exit(IntEnum):
     CRASHED = 1
     MISCONFIGURED = 2
     FATAL = 3
+    UNAVAILABLE = 69
+    """The strategy could not start, because something that it needs did not answer."""
     RESTART = 75
 
 
@@ -62,6 +64,8 @@ class WorkerPlan(Frozen, frozen=True):
     reset_learning: bool = False
     restarted: bool = False
     """Whether an earlier worker of the same run came before."""
+    failed_starts: int = 0
+    """Workers in a row before this one whose strategy could not start."""
     done: int = 0
     """Markets that earlier workers of the same run have settled."""
 

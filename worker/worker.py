@@ -51,12 +51,14 @@ from paper_trading import export_paper_trades, paper_trades
 from worker.account import open_account
 from worker.audience import Audience
 from worker.gate import OrderGate
+from worker.heartbeat import Heartbeat
 from worker.learner import Learner
 from worker.marks import Marks
 from worker.plan import Exit, WorkerPlan
 from worker.pulse import feed_pulses, feed_reconnects, outside
 from worker.redeem import make_redemption
 from worker.rhythm import calendar, limits, rhythm
+from worker.start import StartLimit, run_node
 from worker.watchers import watchers
 
 REFRESH_SECONDS = 0.25
@@ -71,6 +73,8 @@ LATE_AFTER = 300.0
 """Market seconds after a market's end from which its missing outcome is told; the slowest seen took 162."""
 GIVE_UP_AFTER = 600.0
 """Market seconds after which an order of a settled market that has no trade is taken as never matched."""
+ALERT_AFTER_STARTS = 3
+"""Failed starts in a row after which a notification is sent."""
 LEAVE_BEFORE = 60.0
 """Market seconds before the window after which a worker stays for it."""
 
@@ -78,7 +82,15 @@ LEAVE_BEFORE = 60.0
 class Worker:
     """One node, one strategy, one ledger, one account."""
 
-    def __init__(self, settings: Settings, plan: WorkerPlan, gate: OrderGate, console: Console) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        plan: WorkerPlan,
+        gate: OrderGate,
+        console: Console,
+        start: StartLimit,
+        heartbeat: Heartbeat,
+    ) -> None:
         self.settings = settings
         self.plan = plan
         self.clock = plan.clock
@@ -86,6 +98,7 @@ class Worker:
         self.exit = Exit.DONE
         self.settled = plan.done
         self._gate = gate
+        self._start, self._heartbeat = start, heartbeat
         self._verdict = gate.verdict()
         self._switching: str | None = None
         self._said_why = False
@@ -211,6 +224,7 @@ class Worker:
             self.engine,
             lambda: self.board.calendar.upcoming(self.clock.market_time(time.time_ns())),
             self._reconnected,
+            self._start.connect_failed,
         )
 
     # --- running ---------------------------------------------------------------------------------
@@ -219,7 +233,9 @@ class Worker:
         """Trade until stopped; returns what the supervisor has to know."""
         self.audience.start()
         try:
-            self._node.run()
+            why_not = run_node(self._node, self._start, self._heartbeat)
+            if why_not is not None:
+                self._not_started(why_not)
         finally:
             if not self._said_why:
                 self.audience.handle(Stopped(why="as it was told to"))
@@ -232,8 +248,16 @@ class Worker:
             self._thread.close()
         return self.exit
 
+    def _not_started(self, why: str) -> None:
+        """The supervisor starts another worker; a notification is sent only about an outage that lasts."""
+        self.exit, self._said_why = Exit.UNAVAILABLE, True
+        self.audience.reporter.tell(f"error: {why}")
+        lasts = self.plan.failed_starts + 1 == ALERT_AFTER_STARTS
+        self.audience.handle(Stopped(why=why, restarts=True, failed=lasts))
+
     async def started(self) -> None:
         """Take up what an earlier process left, before the first tick is looked at."""
+        self._start.strategy_started()
         self._http = httpx.AsyncClient()
         poll = min(3.0, max(0.5, self.clock.wall_seconds(10)))
         self._watcher = SettlementWatcher(

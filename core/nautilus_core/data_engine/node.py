@@ -1,5 +1,6 @@
 """Builds the TradingNode: the patched Polymarket adapter against whatever venue the URLs name."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -84,6 +85,11 @@ class NodePlan(Frozen, frozen=True):
     """Between two questions for the balance. Winnings are there minutes before the next decision."""
 
 
+def _raise(client: str, error: Exception) -> None:
+    """Leave a failed connection to NautilusTrader, which writes it to the terminal."""
+    raise error
+
+
 def build_node(
     plan: NodePlan,
     strategy: Strategy,
@@ -91,16 +97,19 @@ def build_node(
     journal: OrderJournal,
     slugs: Callable[[], list[str]],
     reconnected: Callable[[str], None],
+    connect_failed: Callable[[str, Exception], None] = _raise,
 ) -> TradingNode:
     """A built, not yet running node with one strategy and its actors.
 
     `reconnected` is told the name of a stream, ``market`` or ``user``, each time it had to be opened again.
+    `connect_failed` is called with the name of a client that did not connect, and why; NautilusTrader does
+    not try it again.
     """
     node = TradingNode(config=_config(plan))
     for actor in actors:
         node.trader.add_actor(actor)
     node.trader.add_strategy(strategy)
-    data_factory, exec_factory = _factories(plan, journal, slugs, reconnected)
+    data_factory, exec_factory = _factories(plan, journal, slugs, reconnected, connect_failed)
     node.add_data_client_factory(VENUE, data_factory)
     node.add_exec_client_factory(VENUE, exec_factory)
     node.build()
@@ -119,14 +128,43 @@ def clob_client(urls: VenueUrls, wallet: Wallet) -> PromptClobClient:
     )
 
 
+async def _reporting(
+    connect: Awaitable[None], client: "RollingDataClient | ReportingExecutionClient", name: str
+) -> None:
+    """Connect a client, or report why it cannot and wait for the end of the node.
+
+    An exception would be written to the terminal by NautilusTrader, with a traceback and at each attempt of a
+    long outage.
+    """
+    try:
+        await connect
+    except Exception as error:  # noqa: BLE001  the libraries raise many kinds, and each one is reported
+        client._log.warning(f"{name}: cannot connect: {error!r}")
+        client.connect_failed(name, error)
+        await asyncio.Event().wait()
+
+
 class RollingDataClient(PolymarketDataClient):
     """Looks for new markets every `refresh_seconds`; the stock client counts in whole minutes."""
 
     refresh_seconds: float = 60.0
+    connect_failed: Callable[[str, Exception], None]
+
+    async def _connect(self) -> None:
+        await _reporting(super()._connect(), self, "market data")
 
     async def _update_instruments(self, interval_mins: int) -> None:
         del interval_mins
         await super()._update_instruments(cast(Any, self.refresh_seconds / 60))
+
+
+class ReportingExecutionClient(UsdFakExecutionClient):
+    """Reports a connection that failed."""
+
+    connect_failed: Callable[[str, Exception], None]
+
+    async def _connect(self) -> None:
+        await _reporting(super()._connect(), self, "orders")
 
 
 def _config(plan: NodePlan) -> TradingNodeConfig:
@@ -194,6 +232,7 @@ def _factories(
     journal: OrderJournal,
     slugs: Callable[[], list[str]],
     reconnected: Callable[[str], None],
+    connect_failed: Callable[[str, Exception], None] = _raise,
 ) -> tuple[type[PolymarketLiveDataClientFactory], type[PolymarketLiveExecClientFactory]]:
     """Factories that share one order client and one provider, as the stock ones do."""
 
@@ -231,6 +270,7 @@ def _factories(
                 name=name,
             )
             data_client.refresh_seconds = plan.refresh_seconds
+            data_client.connect_failed = connect_failed
             data_client._ws_client._handler_reconnect = counting("market")
             return data_client
 
@@ -238,7 +278,7 @@ def _factories(
         @staticmethod
         def create(loop: Any, name: Any, config: Any, msgbus: Any, cache: Any, clock: Any) -> Any:
             wallet = plan.wallet
-            exec_client = UsdFakExecutionClient(
+            exec_client = ReportingExecutionClient(
                 loop=loop,
                 http_client=client,
                 msgbus=msgbus,
@@ -254,6 +294,7 @@ def _factories(
                 max_usd=plan.max_order_usd,
                 account_seconds=plan.account_seconds,
             )
+            exec_client.connect_failed = connect_failed
             exec_client._ws_client._handler_reconnect = counting("user")
             return exec_client
 
