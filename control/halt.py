@@ -33,7 +33,9 @@ class HaltFile:
         """
         if self.standing() is None:
             since = datetime.now(UTC).isoformat(timespec="seconds")
-            write_atomically(self.path, json.dumps({"why": why, "since": since}).encode(), shared=True)
+            write_atomically(
+                self.path, json.dumps({"why": why, "since": since}).encode(), shared=True, private=True
+            )
 
     def standing(self) -> str | None:
         """Why trading is halted and since when, or None if it is not."""
