@@ -14,6 +14,7 @@ from aiohttp import web
 from venue.arguments import options_of, read_arguments, upstream_of
 from venue.external.services import base_urls
 from venue.ledger import InUse
+from venue.private_files import UMASK
 from venue.sources.choice import Mismatch, chosen_source
 from venue.sources.shadow.upstream import Unreachable
 from venue.venue import Venue
@@ -128,4 +129,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    os.umask(UMASK)
     sys.exit(main())

@@ -14,6 +14,7 @@ import msgspec
 
 from venue.auth import ApiKey
 from venue.market import Market
+from venue.private_files import private_file, private_folder
 from venue.records import LIVE, Account, Counterparty, Order, Payout, Position, Standing, Trade
 
 FILE = "venue.sqlite3"
@@ -70,7 +71,9 @@ class Ledger:
 
     def __init__(self, folder: Path | None = None) -> None:
         if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
+            private_folder(folder, FILE)
+            # SQLite gives its log beside it the same mode.
+            private_file(folder / FILE)
         path = ":memory:" if folder is None else str(folder / FILE)
         self._db = sqlite3.connect(path, isolation_level=None, timeout=0)
         self._db.row_factory = sqlite3.Row

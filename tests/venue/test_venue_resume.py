@@ -135,6 +135,20 @@ async def test_without_resume_time_that_passed_does_not_count(tmp_path: Path) ->
     await venue.stop()
 
 
+async def test_without_resume_a_held_clock_has_not_moved(tmp_path: Path) -> None:
+    """A killed venue whose clock was held begins anew at the very market time at which it stood."""
+    wall = HandClock()
+    options = Options(speed=15.0, hold=True, start_at=321, state=tmp_path)
+    venue = Venue(StillSource(), options, wall)
+    await venue.start()
+    stopped = venue.clock.market_ns()
+    killed(venue)
+    again = Venue(StillSource(), Options(speed=15.0, state=tmp_path), wall)
+    assert again.clock.market_ns() == stopped
+    again.close()
+    await venue.stop()
+
+
 async def test_a_resumed_clock_does_not_go_back_with_the_machine(tmp_path: Path) -> None:
     """If the machine's clock was set back meanwhile, market time stands where it was and then goes on."""
     wall = HandClock()

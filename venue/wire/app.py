@@ -6,12 +6,15 @@ from venue.external.routes import add_routes
 from venue.venue import Venue
 from venue.wire import clob_private, clob_public, data_api, gamma, orders, practice
 from venue.wire.broken_answers import broken_answers
+from venue.wire.callers import local_callers
 from venue.wire.common import VENUE, errors_and_log
 
 
 def make_app(venue: Venue) -> web.Application:
     """The application that serves a venue."""
-    app = web.Application(middlewares=[broken_answers, errors_and_log], client_max_size=1 << 20)
+    app = web.Application(
+        middlewares=[local_callers, broken_answers, errors_and_log], client_max_size=1 << 20
+    )
     app[VENUE] = venue
     for module in (clob_public, clob_private, orders, gamma, data_api, practice):
         app.add_routes(module.routes)
