@@ -105,6 +105,7 @@ class TrackedOrder:
         "detail",
         "due_ns",
         "intent",
+        "listed_late",
         "listed_shares",
         "looking_up",
         "order_id",
@@ -112,6 +113,7 @@ class TrackedOrder:
         "settled",
         "state",
         "total",
+        "total_answered",
         "trades",
         "unreadable",
     )
@@ -127,7 +129,11 @@ class TrackedOrder:
         self.total: Decimal | None = None
         """Shares taken, failed trades included, by the POST's answer or by two look-ups that agree."""
         self.trades: dict[str, tuple[FillStatus, Decimal]] = {}
+        self.total_answered = False
+        """Whether the total is the POST's answer."""
         self.listed_shares = Decimal(0)
+        self.listed_late = False
+        """Whether the list of trades was read so late that it cannot be behind any more."""
         self.settled = False
         self.due_ns: int | None = None
         self.looking_up = False
@@ -149,8 +155,9 @@ class TrackedOrder:
 
     @property
     def final(self) -> bool:
-        """Whether every fill is booked and has its last status."""
-        return self.filled and all(status in FINAL for status, _ in self.trades.values())
+        """Whether every fill is booked and has its last status, and no other one can appear."""
+        complete = self.filled and (self.total_answered or self.listed_late)
+        return complete and all(status in FINAL for status, _ in self.trades.values())
 
 
 class OrderLifecycle:
@@ -167,7 +174,7 @@ class OrderLifecycle:
         self._orders: dict[str, TrackedOrder] = {}
         self._by_order_id: dict[str, TrackedOrder] = {}
         self._by_market: dict[str, list[TrackedOrder]] = {}
-        self._due: set[str] = set()
+        self._due: dict[str, None] = {}
         self._refused_in_a_row = 0
         self._stopping = False
         self._handlers: dict[type, Callable[[Any, int], list[Command]]] = {
@@ -212,7 +219,7 @@ class OrderLifecycle:
                 )
             elif stored.state is OrderState.SENT:
                 events += self._move(order, OrderState.UNKNOWN, "the bot stopped before the answer", rows)
-            if order.state in (OrderState.UNKNOWN, OrderState.MATCHED):
+            if order.state not in DEAD:
                 self._look_up_at(order, now_ns)
         return _written(rows, events)
 
@@ -375,7 +382,7 @@ class OrderLifecycle:
     def _on_answer(self, answered: PostAnswered, now_ns: int) -> list[Command]:
         order, outcome = self._orders[answered.intent_id], answered.outcome
         if outcome.kind is Kind.MATCHED:
-            order.total = outcome.taking
+            order.total, order.total_answered = outcome.taking, outcome.taking is not None
         if order.state not in (OrderState.SENT, OrderState.UNKNOWN):
             self._reschedule(order, now_ns)
             return []  # a trade that came first is better evidence than any answer
@@ -451,9 +458,10 @@ class OrderLifecycle:
             order.unreadable += 1
             if order.unreadable == UNREADABLE_UNTIL_HALT:
                 commands.append(Halt(f"a trade in {order.intent.slug} cannot be read: {found.unreadable}"))
-        commands += (
-            self._total_of(order, found) if found.trades else self._without_trades(order, found, now_ns)
-        )
+        if found.trades:
+            commands += self._total_of(order, found, now_ns)
+        else:
+            commands += self._without_trades(order, found, now_ns)
         self._after_look_up(order, now_ns)
         return commands
 
@@ -463,26 +471,31 @@ class OrderLifecycle:
         self._after_look_up(order, now_ns)
         return []
 
-    def _total_of(self, order: TrackedOrder, found: LookedUp) -> list[Command]:
-        """The total of an order is what two look-ups in a row agree upon, whatever its answer told.
+    def _total_of(self, order: TrackedOrder, found: LookedUp, now_ns: int) -> list[Command]:
+        """The total of an order without one is what two look-ups in a row agree upon.
 
-        One look-up is not enough: the list may be behind while an order matches several makers.
+        The list may be behind while an order matches several makers: the total of the answer is lowered, and
+        a total of look-ups is complete, only when the list is read late.
         """
         shares = sum((trade.shares for trade in found.trades), Decimal(0))
         agreed = found.unreadable is None and shares == order.listed_shares
         order.listed_shares = shares if found.unreadable is None else Decimal(0)
+        late = now_ns - order.intent.created_ns > self._rules.give_up_after_ns
+        order.listed_late = order.listed_late or (late and found.unreadable is None)
         if not agreed:
             return []
-        first, order.total = order.total is None, shares
+        first = order.total is None
+        if order.total is None or shares > order.total or late:
+            order.total = shares
         return [SetTotal(order.intent.intent_id, order.standing)] if first and order.standing > 0 else []
 
     def _without_trades(self, order: TrackedOrder, found: LookedUp, now_ns: int) -> list[Command]:
         if order.state is not OrderState.UNKNOWN or order.trades or found.unreadable is not None:
             return []
-        old = now_ns - order.intent.created_ns > self._rules.give_up_after_ns
+        late = now_ns - order.intent.created_ns > self._rules.give_up_after_ns
         if found.dead:
             reason = "the venue reports that it ended without a match"
-        elif order.settled and old:
+        elif order.settled and late:
             reason = "the market is settled and the venue has no trade of it"
         else:
             return []
@@ -494,7 +507,7 @@ class OrderLifecycle:
         """Look an order up at a time, or earlier if that was due already."""
         if order.order_id is not None and (order.due_ns is None or at_ns < order.due_ns):
             order.due_ns = at_ns
-            self._due.add(order.intent.intent_id)
+            self._due[order.intent.intent_id] = None
 
     def _after_look_up(self, order: TrackedOrder, now_ns: int) -> None:
         pause = LOOK_UP_PAUSES_NS[min(order.pauses, len(LOOK_UP_PAUSES_NS) - 1)]
@@ -504,9 +517,10 @@ class OrderLifecycle:
 
     def _reschedule(self, order: TrackedOrder, now_ns: int) -> None:
         """Stop looking up an order whose end is known; look rarely for what only the chain can change."""
-        if order.state in DEAD or order.state is OrderState.REVERSED or order.final:
+        # A reversed order may have another trade that stands: it is looked up until its total is reached.
+        if order.state in DEAD or order.final:
             order.due_ns = None
-            self._due.discard(order.intent.intent_id)
+            self._due.pop(order.intent.intent_id, None)
         elif order.filled and order.due_ns is not None:
             order.due_ns = max(order.due_ns, now_ns + FILLED_PAUSE_NS)
 

