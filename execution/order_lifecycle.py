@@ -421,7 +421,7 @@ class OrderLifecycle:
             )
             self._look_up_at(order, now_ns + STREAM_GRACE_NS)
         rows += [FillEntry(fill, trade.status) for fill in trade.fills]
-        if not stands and order.state is not OrderState.REVERSED:
+        if not stands and order.state is not OrderState.REVERSED and order.state not in DEAD:
             commands += self._move(order, OrderState.REVERSED, "the trade failed on the chain", rows)
             commands.append(CloseUnfilled(order.intent.intent_id))
         event = Filled if known is None and trade.status is not FillStatus.FAILED else FillMoved
@@ -449,7 +449,9 @@ class OrderLifecycle:
         return commands
 
     def _on_looked_up(self, found: LookedUp, now_ns: int) -> list[Command]:
-        order = self._by_order_id[found.order_id]
+        order = self._by_order_id.get(found.order_id)
+        if order is None:
+            return []
         order.looking_up = False
         commands: list[Command] = []
         for trade in found.trades:
@@ -466,9 +468,10 @@ class OrderLifecycle:
         return commands
 
     def _on_look_up_failed(self, failed: LookUpFailed, now_ns: int) -> list[Command]:
-        order = self._by_order_id[failed.order_id]
-        order.looking_up = False
-        self._after_look_up(order, now_ns)
+        order = self._by_order_id.get(failed.order_id)
+        if order is not None:
+            order.looking_up = False
+            self._after_look_up(order, now_ns)
         return []
 
     def _total_of(self, order: TrackedOrder, found: LookedUp, now_ns: int) -> list[Command]:
@@ -572,6 +575,9 @@ class OrderLifecycle:
     def _move(self, order: TrackedOrder, state: OrderState, reason: str, rows: list[Entry]) -> list[Command]:
         """Change an order's state; the row is added to `rows`, the rest is returned."""
         order.state, order.detail = state, reason
+        if state in DEAD:
+            order.due_ns = None
+            self._due.pop(order.intent.intent_id, None)
         rows.append(StateEntry(order.intent.intent_id, state, reason))
         moved = Publish(OrderMoved(intent=order.intent, state=state, reason=reason))
         return [*self._count_refusal(order), moved]

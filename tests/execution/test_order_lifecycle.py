@@ -8,6 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lifecycle_world import World
 
+from config import ROOT
+from tools.order_lifecycle_table import table
+
 STEPS = 250
 """Steps of one run; then its four markets are used up."""
 
@@ -51,3 +54,8 @@ def test_any_prefix_of_the_written_rows_reaches_the_same_end(seed, steps):
         one.come_to_rest()
         one.check_end()
     assert successor.book.fills == world.book.fills
+
+
+def test_the_state_table_is_the_code():
+    """docs/order-lifecycle.md shows what the machine does now."""
+    assert (ROOT / "docs/order-lifecycle.md").read_text() == table()
