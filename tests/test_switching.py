@@ -37,11 +37,16 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
     server.stop()
 
 
-def control(bot: BotProcess, redis: RedisServer, *words: str) -> str:
+def control(bot: BotProcess, redis: RedisServer | None, *words: str) -> str:
     """Run redis_control.py as the operator of this bot; returns its screen."""
+    return command(bot.folder / "state", redis, *words)
+
+
+def command(state_dir: Path, redis: RedisServer | None, *words: str) -> str:
+    """Run redis_control.py; returns its screen."""
     done = subprocess.run(
         [sys.executable, str(ROOT / "redis_control.py"), *words],
-        env={**os.environ, **settings(redis), "STATE_DIR": str(bot.folder / "state")},
+        env={**os.environ, **settings(redis), "STATE_DIR": str(state_dir), "COLUMNS": "400"},
         capture_output=True,
         text=True,
         check=True,
@@ -49,8 +54,9 @@ def control(bot: BotProcess, redis: RedisServer, *words: str) -> str:
     return done.stdout
 
 
-def settings(redis: RedisServer) -> dict[str, str]:
-    return {**BUYS, "REDIS_PORT": str(redis.endpoint.port), "REDIS_DB": "0"}
+def settings(redis: RedisServer | None) -> dict[str, str]:
+    """Of a bot with a Redis, or without any: nothing listens on port 9."""
+    return {**BUYS, "REDIS_PORT": "9" if redis is None else str(redis.endpoint.port), "REDIS_DB": "0"}
 
 
 def decisions(bot: BotProcess, book: str) -> list[DecisionRow]:
@@ -132,14 +138,21 @@ def test_a_running_bot_is_switched_to_and_fro(tmp_path: Path, redis: RedisServer
 
 
 @pytest.mark.slow
-def test_a_bot_without_live_refuses_and_says_so(tmp_path: Path, redis: RedisServer) -> None:
+@pytest.mark.parametrize("with_redis", [True, False])
+def test_a_bot_without_live_refuses_and_says_so(
+    with_redis: bool, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     """A simulation that finds `live`, or is told it while it runs, names the refusal and trades on paper."""
     refusal = "the mode store says live, refused: this bot was started without --live"
-    redis.set("0")
+    redis = request.getfixturevalue("redis") if with_redis else None
+    command(tmp_path / "state", redis, "live", "--yes")
     with BotProcess(
         tmp_path, "--test-mode", "--first", "3", "--start-at", "700", settings=settings(redis)
     ) as bot:
         bot.wait_for(f"SIMULATION .*{refusal}", 30)
+        where = "(asked by the running bot): the mode store says live"
+        asked = control(bot, redis, "status").split(where)[0].splitlines()[-1]
+        assert ("Redis at" if with_redis else "simulation_mode") in asked
         eventually(bot, lambda: "worker" in bot.children(), "a worker", 20)
         bot.wait_for("(BUY|skip)", 60)
         control(bot, redis, "sim")

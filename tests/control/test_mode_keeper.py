@@ -340,7 +340,9 @@ class FileDays(Days):
 
 
 @pytest.mark.parametrize("days", [Days, FileDays])
-@pytest.mark.parametrize("examples", [15, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "examples", [15, pytest.param(300, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
+)
 def test_a_live_order_needs_the_flag_the_arming_and_the_stores_last_word(days, examples, redis_server):
     """Live orders need --live, the arming, and a store that answers and whose last word is not simulation."""
     days.server = redis_server

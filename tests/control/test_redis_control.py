@@ -3,6 +3,7 @@
 import io
 import os
 from contextlib import ExitStack
+from types import SimpleNamespace
 
 import pytest
 from redis_servers import Pretender, RedisServer, Relay, free_port
@@ -134,6 +135,28 @@ def test_an_emergency_switch_works_while_the_store_is_away(operator, redis_serve
         assert "live: a bot" not in operator.says("status")[1].lower().replace("simulation", "")
         assert operator.says("live", "--yes")[0] == 0
         assert bot.verdict().mode is Mode.LIVE
+
+
+@pytest.mark.parametrize("command", ["sim", "halt"])
+def test_a_command_ends_after_the_order_that_was_already_past_its_check(
+    command, operator, redis_server, monkeypatch
+):
+    """With a bot it waits a quarter of a second once the switch or halt is in force; without one, never."""
+    waits = []
+
+    def wait(seconds):
+        in_force = RedisModeStore(redis_server.endpoint).read().says is Says.SIMULATION
+        waits.append((seconds, in_force if command == "sim" else (operator.state / "live" / HALTED).exists()))
+
+    monkeypatch.setattr("redis_control.time", SimpleNamespace(sleep=wait))
+    assert operator.says(command)[0] == 0
+    assert waits == []
+    operator.says("live", "--yes")
+    operator.says("resume")
+    with ExitStack() as stack:
+        running_bot(stack, operator, redis_server.endpoint)
+        assert operator.says(command)[0] == 0
+    assert waits == [(0.25, True)]
 
 
 def test_the_state_folder_knows_before_any_store_is_asked(tmp_path):
