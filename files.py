@@ -91,7 +91,7 @@ def create_private_files() -> None:
     os.umask(OTHER_USERS)
 
 
-def close_to_other_users(folder: Path, own_names: Sequence[str]) -> None:
+def close_to_other_users(folder: Path, own_names: Sequence[str], leave: str = "") -> None:
     """Take the access of other users from files that exist already, made by a version that left them open.
 
     What cannot be closed, for example because another user owns it, stays as it is.
@@ -103,12 +103,16 @@ def close_to_other_users(folder: Path, own_names: Sequence[str]) -> None:
         /var/log, which other programs need.
     own_names : sequence of str
         How the names of the bot's own files and folders in it begin. Folders are closed with their contents.
+    leave : str
+        Name of one of them that keeps its access, because that tells whether its content can be trusted.
     """
     if os.name != "posix" or not folder.is_dir():
         return
     names = os.listdir(folder)
     own = [name for name in names if name.startswith(tuple(own_names))]
     for name in own:
+        if name == leave:
+            continue
         _close(folder / name)
         for parent, folders, files in os.walk(folder / name):
             for inner in (*folders, *files):

@@ -14,6 +14,7 @@ import msgspec
 from config import Settings
 from control.gate import Keeper, Verdict
 from control.memory import MODE_MEMORY
+from control.mode_file import FOLDER as MODE_FOLDER
 from control.store import ModeStore
 from core.ingestion.factory import FeedUrls
 from core.nautilus_core.data_engine.node import VenueUrls
@@ -102,7 +103,9 @@ def feed_urls(settings: Settings) -> FeedUrls:
 def close_files(settings: Settings) -> None:
     """Take the access of other users from state and logs of earlier runs."""
     books = {book_name(live_path=live_path, venue=venue) for live_path in (False, True) for venue in Venue}
-    close_to_other_users(settings.state_dir, ["running.", "mode", ".mode", "redis", *books])
+    close_to_other_users(
+        settings.state_dir, ["running.", "mode", ".mode", "redis", *books], leave=MODE_FOLDER
+    )
     close_to_other_users(settings.log_dir, ["bot.log", "venue.log", settings.nautilus_log_dir.name])
     close_to_other_users(settings.nautilus_log_dir, [settings.trader_id])
 

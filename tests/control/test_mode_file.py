@@ -11,12 +11,14 @@ import pytest
 from redis_servers import free_port
 
 import control.mode_file
+from config import Settings
 from control.gate import Keeper
 from control.mode_file import FileModeStore
 from control.store import Endpoint, Says
 from control.switch import to_live, to_simulation
 from errors import Fatal, Temporary
 from execution.ledger import Mode
+from launch import close_files
 
 ROOT = Path(__file__).resolve().parents[2]
 OTHER_USER = 12345
@@ -73,6 +75,9 @@ def test_what_is_written_is_private_and_whole(store, tmp_path):
             store.write(mode)
             assert (tmp_path / "state" / "mode_store" / "simulation_mode").read_bytes() == content
         to_simulation(Endpoint("127.0.0.1", free_port()), tmp_path / "state")
+        # A draft that a killed process left behind, open to others.
+        (store.folder / f".simulation_mode.{os.getpid()}.tmp").touch(0o666)
+        store.write(Mode.SIMULATION)
     finally:
         os.umask(umask)
     assert os.listdir(store.folder) == ["simulation_mode"]
@@ -96,6 +101,7 @@ def test_what_others_can_write_is_never_live(exposed, value, store):
     if not place.exists():
         pytest.skip("no file, no mode of it")
     place.chmod(mode)
+    assert (store.read().says is Says.SIMULATION) is (value == b"1")
     verdict = armed(store).verdict()
     assert verdict.mode is Mode.SIMULATION
     if value != b"1":
@@ -103,6 +109,18 @@ def test_what_others_can_write_is_never_live(exposed, value, store):
     to_live(Endpoint("127.0.0.1", free_port()), store.folder.parent)
     assert armed(store).verdict().mode is Mode.LIVE, "a switch by its owner makes it private again"
     assert (mode_of(store.path), mode_of(store.folder)) == (0o600, 0o700)
+
+
+def test_a_start_does_not_make_an_open_file_trusted(store):
+    """The start closes to others what earlier versions left open, but not the mode file."""
+    store.write(Mode.LIVE)
+    store.path.chmod(0o666)
+    state_dir = store.folder.parent
+    (state_dir / "mode.json").touch(0o644)
+    close_files(Settings(state_dir=state_dir, log_dir=state_dir, nautilus_log_dir=state_dir))
+    assert mode_of(state_dir / "mode.json") == 0o600
+    assert mode_of(store.path) == 0o666
+    assert store.read().says is Says.GARBAGE
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -193,6 +211,7 @@ import sys
 from pathlib import Path
 from control.mode_file import FileModeStore
 from execution.ledger import Mode
+from launch import close_files
 store = FileModeStore(Path(sys.argv[1]))
 print("ready", flush=True)
 while True:

@@ -17,7 +17,7 @@ from control.memory import MODE_MEMORY
 from control.running import find_store, open_store, running_store
 from control.store import Endpoint, Says
 from control.switch import to_live, to_simulation
-from errors import Fatal
+from errors import Fatal, Temporary
 from execution.ledger import Mode
 from worker.plan import WorkerPlan
 
@@ -129,6 +129,14 @@ def test_a_switch_without_a_bot_is_in_every_store(redis_server, tmp_path):
     for endpoint in (redis_server.endpoint, Endpoint("127.0.0.1", free_port())):
         with find_store(endpoint, tmp_path) as found:
             assert found.store.read().says is Says.SIMULATION
+
+
+def test_an_unrecorded_switch_without_a_bot_has_to_reach_every_store(redis_server, tmp_path):
+    """Where `mode.json` takes nothing, `sim` succeeds only if each store that the next bot may use has it."""
+    (tmp_path / f".mode.json.{os.getpid()}.tmp").mkdir()  # no draft can be written
+    assert len(to_simulation(redis_server.endpoint, tmp_path).stores) == 2
+    with pytest.raises(Temporary, match=r"mode\.json cannot be written"):
+        to_simulation(Endpoint("127.0.0.1", free_port()), tmp_path)
 
 
 @pytest.mark.parametrize("value", [None, "0"])
