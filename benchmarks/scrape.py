@@ -1,11 +1,10 @@
-"""How long a scrape of /metrics takes, and a reading of the ledger behind it, as the history grows.
+"""How long a scrape of /metrics takes as the history grows, and what the numbers behind it cost.
 
     python benchmarks/scrape.py [--decisions 1000 10000 100000]
 
-A scrape only renders what is in memory: its time must not grow with the history. The reading happens on a
-thread of its own after something happened, for at most a twentieth of the time; the last column is of the
-scrapes that came while one was under way. Scrapes: median / slowest, milliseconds, asked by another process,
-as Prometheus is one.
+Columns: the one read of the ledger at the start, seconds; a scrape while nothing happens and one while orders
+are decided, filled and settled, median / slowest in milliseconds, asked by another process, as Prometheus is
+one; and the time that the node's loop spends on one event, median / slowest in milliseconds.
 """
 
 import argparse
@@ -15,6 +14,7 @@ import tempfile
 import threading
 import time
 import urllib.request
+from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -22,15 +22,20 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+from ledger_builders import decision, fill, intent, market, settlement
 from loguru import logger
 from long_ledger import history
 from rich.console import Console
 from rich.table import Table
 
+from core.nautilus_core.events import Decided, Event, Filled, OrderMoved, OrderSent, OrderSigned, Settled
+from models import OrderState
 from monitoring.grafana_exporter import ExporterParams, GrafanaMetricsExporter
 
 SCRAPES = 100
-COLUMNS = ("decisions", "ledger MB", "series", "scrape, ms", "reading, s", "scrape meanwhile")
+EVENT_PAUSE_S = 0.01
+"""Between two events while scrapes are timed: a hundred a second, many times what a bot has."""
+COLUMNS = ("decisions", "ledger MB", "series", "read, s", "scrape, ms", "scrape meanwhile", "event, ms")
 
 
 def measure(client: Executor, decisions: int, folder: Path) -> tuple[str, ...]:
@@ -47,37 +52,67 @@ def measure(client: Executor, decisions: int, folder: Path) -> tuple[str, ...]:
             weights={},
         )
     )
+    began = time.perf_counter()
     exporter.start()
+    read_s = time.perf_counter() - began
     url = f"{exporter.url}/metrics"
     page, _ = scrape(url)
     quiet = client.submit(scrapes, url).result()
-    reading, meanwhile = read_and_scrape(client, exporter, url)
+    handled, meanwhile = trade_and_scrape(client, exporter, url)
     exporter.close()
     return (
         f"{decisions:,}",
         f"{path.stat().st_size / 1e6:.0f}",
         str(sum(not line.startswith(b"#") for line in page.splitlines())),
+        f"{read_s:.2f}",
         spread(quiet),
-        f"{reading:.2f}",
         spread(meanwhile),
+        spread(handled),
     )
 
 
 def spread(times: list[float]) -> str:
-    return f"{statistics.median(times) * 1e3:.1f} / {max(times) * 1e3:.1f}"
+    return f"{statistics.median(times) * 1e3:.2f} / {max(times) * 1e3:.2f}"
 
 
-def read_and_scrape(
+def trade_and_scrape(
     client: Executor, exporter: GrafanaMetricsExporter, url: str
-) -> tuple[float, list[float]]:
-    """Seconds of one reading, and of each scrape that began while it lasted."""
-    thread = threading.Thread(target=exporter.read)
-    began = time.perf_counter()
+) -> tuple[list[float], list[float]]:
+    """Seconds of each event, and of each scrape meanwhile."""
+    handled: list[float] = []
+    ended = threading.Event()
+
+    def trade() -> None:
+        for event in events():
+            if ended.wait(EVENT_PAUSE_S):
+                return
+            began = time.perf_counter()
+            exporter.handle(event)
+            handled.append(time.perf_counter() - began)
+
+    thread = threading.Thread(target=trade)
     thread.start()
-    meanwhile: list[float] = []
-    while thread.is_alive():
+    meanwhile = client.submit(scrapes, url).result()
+    while len(handled) < SCRAPES:
         meanwhile += client.submit(scrapes, url, 1).result()
-    return time.perf_counter() - began, meanwhile
+    ended.set()
+    thread.join()
+    return handled, meanwhile
+
+
+def events() -> Iterator[Event]:
+    """Markets that are decided, bought and settled, without end."""
+    number = 10**6
+    while True:
+        number += 1
+        wanted, now_ns = intent(0, number), fill(number).ts_ns + 10**9
+        yield Decided(decision=decision(number), final=False, decision_id=number)
+        yield OrderSent(intent=wanted)
+        yield OrderSigned(intent=wanted, order_id=f"0x{number}")
+        yield OrderMoved(intent=wanted, state=OrderState.MATCHED, reason="")
+        yield Filled(fill=fill(number))
+        won = settlement(number, settled_ns=now_ns)
+        yield Settled(market=market(number), settlement=won, pnl=None, total_pnl=Decimal(0))
 
 
 def scrapes(url: str, count: int = SCRAPES) -> list[float]:

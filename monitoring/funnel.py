@@ -143,17 +143,18 @@ def funnel(trails: Iterable[Trail]) -> Funnel:
     decisions: Counter[str] = Counter()
     orders: Counter[str] = Counter()
     for trail in trails:
-        ends[_end(trail)] += 1
+        ends[end_of(trail)] += 1
         decisions.update(trail.decisions)
         orders.update(trail.orders)
     return Funnel(
-        stages=_stages(ends),
+        stages=stage_counts(ends),
         decisions={name: decisions[name] for name in (BUY, *map(str, Reason))},
         orders={str(state): orders[state] for state in OrderState},
     )
 
 
-def _stages(ends: Mapping[str | None, int]) -> tuple[StageCount, ...]:
+def stage_counts(ends: Mapping[str | None, int]) -> tuple[StageCount, ...]:
+    """The stages of markets that are counted by `end_of`."""
     left = sum(ends.values())
     counts = []
     for stage in STAGES:
@@ -163,7 +164,12 @@ def _stages(ends: Mapping[str | None, int]) -> tuple[StageCount, ...]:
     return tuple(counts)
 
 
-def _end(trail: Trail) -> str | None:
+def rank(decision: str, decision_id: int) -> tuple[int, int]:
+    """Orders the decisions in a market: the largest rank is the furthest, of equally far ones the latest."""
+    return _STAGE_OF[decision], decision_id
+
+
+def end_of(trail: Trail) -> str | None:
     """The name of what stopped a market; None if it came all the way."""
     if trail.fills - {FillStatus.FAILED}:
         return _end_of_position(trail)
@@ -174,7 +180,7 @@ def _end(trail: Trail) -> str | None:
         return _STOP_OF[(living or trail.orders)[-1]]
     if not trail.decisions:
         return Stop.NO_QUOTE
-    furthest = max(trail.decisions, key=lambda name: (_STAGE_OF[name], trail.latest[name]))
+    furthest = max(trail.decisions, key=lambda name: rank(name, trail.latest[name]))
     return Stop.NOT_SENT if furthest == BUY else furthest
 
 

@@ -1,15 +1,11 @@
 """/metrics for Prometheus and /health for a watchdog, on threads that trading never waits for.
 
-A scrape renders what is in memory: the newest pulse, the newest reading of the ledger, and what was counted.
-The ledger is read by a thread of its own, and only after something happened.
+The ledger is read once, at the start; from then on events keep its totals up to date. A scrape renders what
+is in memory: the newest pulse, the newest totals, and what was counted in this process.
 """
 
-import gc
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,28 +16,18 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from core.nautilus_core.events import Decided, Event, Filled, OrderMoved, Pulse, Settled
-from errors import Fatal
+from core.nautilus_core.events import Event, Pulse
 from models import Frozen
+from monitoring.ledger_totals import DAY_NS, DURATION_BUCKETS, LedgerTotals, Run
 from monitoring.metrics.catalogue import CATALOGUE, MOST_VALUES, Spec, Value
 from monitoring.metrics.counting import Counting
-from monitoring.metrics.figures import DURATION_BUCKETS, Durations, Figures, durations, read_figures
+from monitoring.metrics.figures import ledger_bytes, ledger_values
 from monitoring.metrics.server import BoundedServer, StartResponse, respond
 from monitoring.metrics.state import Health, health, state_values
+from monitoring.performance_tracker import PerformanceTracker
+from monitoring.totals_reader import read_totals
 from singleton import Singleton
 
-TELLING = (Decided, Filled, OrderMoved, Settled)
-"""Events after which the ledger says something new."""
-READ_AFTER_S = 5.0
-"""Least time from an event to the reading of the ledger that shows it: the sums over all history are made
-anew, and a reading should not share the processor with the order that made the event."""
-READING_SHARE = 0.05
-"""Of the time, at most, for reading: a history of years makes the numbers older, not the bot slower."""
-GIVE_WAY_S = 0.0005
-"""Longest time that a reading keeps another thread waiting; switching itself takes some microseconds."""
-LOOK_EVERY_S = 30.0
-"""Longest wait for an event: some of what is in the ledger, like a redemption, has none."""
-NOTHING_READ = Figures(read_ns=0, values={}, durations=durations(()))
 PAGE = b"""<!doctype html><title>Polymarket bot</title><h1>Polymarket bot</h1>
 <p><a href="/metrics">metrics</a> for Prometheus, <a href="/health">health</a> for a watchdog.</p>"""
 
@@ -62,39 +48,59 @@ class ExporterParams(Frozen, frozen=True):
     weights: Mapping[str, float]
 
 
+class _Snapshot(Frozen, frozen=True):
+    """The ledger's numbers after an event, made on the node's loop and read by any thread.
+
+    `at_most` and `total_s` are the histogram of `Durations`.
+    """
+
+    ts_ns: int
+    values: dict[str, Value]
+    at_most: tuple[int, ...]
+    total_s: float
+
+
 class GrafanaMetricsExporter:
     """Serves /metrics and /health. A `worker.audience.Watcher`.
 
-    A port that is taken costs the metrics and nothing else: it is said in the log, and trading goes on.
+    A port that is taken, or a ledger that cannot be read, costs metrics and nothing else: it is logged, and
+    trading goes on.
 
     Parameters
     ----------
     params : ExporterParams
+    make_tracker : Callable[[Decimal], PerformanceTracker]
+        Given the starting balance, the tracker that holds the trades.
     now_ns : Callable[[], int]
         This machine's clock.
     """
 
-    def __init__(self, params: ExporterParams, now_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self,
+        params: ExporterParams,
+        make_tracker: Callable[[Decimal], PerformanceTracker] = PerformanceTracker,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
         self._params = params
+        self._make_tracker = make_tracker
         self._now_ns = now_ns
         self.registry = CollectorRegistry()
         self._counting = Counting(self.registry, params.version, params.weights)
         self.registry.register(_Mirror(self))
         self._pulse: Pulse | None = None
         self._market_ns: int | None = None
-        self._figures = NOTHING_READ
-        self._changed = threading.Event()
-        self._looked = threading.Event()
-        self._closing = threading.Event()
+        self._totals: LedgerTotals | None = None
+        self._snapshot = self._snapshot_of(LedgerTotals(PerformanceTracker(Decimal(0)), Run()))
+        self._behind_since_ns: int | None = None
+        """Since when the totals do not follow the ledger; None while they do."""
+        self._unread = False
         self._server: BoundedServer | None = None
-        self._threads: list[threading.Thread] = []
         self._metrics = make_wsgi_app(self.registry)
-        self.readings = 0
-        """How often the ledger was read; a scrape never adds to it."""
 
     # --- called on the node's loop ---------------------------------------------------------------
 
     def start(self) -> str:
+        """Read the ledger and begin to listen; a long history takes seconds, before the node's loop runs."""
         try:
             self._server = BoundedServer(self._params.host, self._params.port, self._answer)
         except OSError as error:
@@ -103,18 +109,21 @@ class GrafanaMetricsExporter:
                 f"no metrics: {where} cannot be listened on ({error.strerror});"
                 " set GRAFANA_PORT to another one, or start with --no-grafana"
             )
-        self._threads = [
-            threading.Thread(target=self._read_on, name="metrics-ledger", daemon=True),
-            threading.Thread(target=self._serve, args=(self._server,), name="metrics", daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._read()
+        self._server.start()
         return f"metrics at {self.url}/metrics, health at {self.url}/health"
 
     def handle(self, event: Event) -> None:
         self._counting.count(event, self._now_ns())
-        if isinstance(event, TELLING):
-            self._changed.set()
+        if self._totals is None:
+            return
+        try:
+            if self._totals.handle(event):
+                self._snapshot = self._snapshot_of(self._totals)
+        except Exception:
+            if self._behind_since_ns is None:
+                self._behind_since_ns = self._now_ns()
+            raise
 
     def beat(self, pulse: Pulse) -> None:
         if pulse.slug is not None or self._market_ns is None:
@@ -122,71 +131,61 @@ class GrafanaMetricsExporter:
         self._pulse = pulse
 
     def close(self) -> None:
-        self._closing.set()
-        self._changed.set()
-        self._looked.set()
         if self._server is not None:
             self._server.close()
-        for thread in self._threads:
-            thread.join(1.0)
 
     @property
     def url(self) -> str | None:
         """Where it listens; None if it does not."""
         return None if self._server is None else f"http://{self._params.host}:{self._server.server_port}"
 
-    # --- threads ---------------------------------------------------------------------------------
-
-    def _serve(self, server: BoundedServer) -> None:
-        # A counter that was 0 before the first reading would look like a thousand trades at once.
-        self._looked.wait()
-        server.start()
-
-    def _read_on(self) -> None:
-        while not self._closing.is_set():
-            began = time.monotonic()
-            try:
-                self.read()
-            finally:
-                self._looked.set()
-            took_s = time.monotonic() - began
-            self._changed.wait(LOOK_EVERY_S)
-            self._closing.wait(pause_s(took_s))
-            # What happens from here on may be in the next reading or not, and is then in the one after.
-            self._changed.clear()
-
-    def read(self) -> None:
-        """Take a new reading of the ledger; the old one stands if it cannot be read."""
+    def _read(self) -> None:
+        if not self._params.ledger.is_file():
+            return
         try:
-            if self._params.ledger.is_file():
-                with _giving_way():
-                    self._figures = read_figures(
-                        self._params.ledger, self._now_ns(), self._params.max_exposure
-                    )
-                self.readings += 1
-        except Fatal as error:
-            logger.warning(f"the metrics that come from the ledger are old now: {error}")
+            self._totals = read_totals(self._params.ledger, self._make_tracker)
+            self._snapshot = self._snapshot_of(self._totals)
+        except Exception as error:  # noqa: BLE001 - without these numbers the others are still served
+            self._unread, self._behind_since_ns = True, self._now_ns()
+            logger.warning(f"the metrics that come from the ledger are missing until the next start: {error}")
 
-    # --- a scrape --------------------------------------------------------------------------------
+    def _snapshot_of(self, totals: LedgerTotals) -> _Snapshot:
+        now_ns = self._now_ns()
+        return _Snapshot(
+            ts_ns=now_ns,
+            values=ledger_values(totals, self._params.max_exposure, now_ns),
+            at_most=totals.durations.at_most,
+            total_s=totals.durations.total_s,
+        )
+
+    # --- a scrape, on a thread of the server -------------------------------------------------------
 
     def values(self) -> dict[str, Value]:
         """Every mirrored number there is, by metric name."""
-        figures = self._figures
-        found = dict(figures.values)
-        if figures.read_ns:
-            found["trading_ledger_reading_age_seconds"] = max(0.0, (self._now_ns() - figures.read_ns) / 1e9)
-        if self._pulse is not None:
-            found |= state_values(self._pulse, self._now_ns(), live_path=self._params.live_path)
+        now_ns, snapshot, pulse = self._now_ns(), self._snapshot, self._pulse
+        found = dict(snapshot.values)
+        if now_ns // DAY_NS != snapshot.ts_ns // DAY_NS:
+            found["trading_day_pnl"] = 0.0
+        behind_ns = 0 if self._behind_since_ns is None else now_ns - self._behind_since_ns
+        found["trading_ledger_reading_age_seconds"] = max(0.0, behind_ns / 1e9)
+        found["trading_ledger_bytes"] = float(ledger_bytes(self._params.ledger))
+        if pulse is not None:
+            found |= state_values(pulse, now_ns, live_path=self._params.live_path)
         return found
+
+    def families(self) -> Iterator[Metric]:
+        """The mirrored metrics, all of the catalogue; without those of a ledger that could not be read."""
+        snapshot, values = self._snapshot, self.values()
+        for spec in CATALOGUE:
+            # A counter that shows 0 instead of its total would look like one that began anew.
+            if not (self._unread and spec.name in snapshot.values):
+                yield _family(spec, values.get(spec.name))
+        if not self._unread:
+            yield _duration_family(snapshot.at_most, snapshot.total_s)
 
     def health(self, now_ns: int) -> Health:
         """Whether the bot lives and may trade."""
         return health(self._pulse, now_ns, self._market_ns)
-
-    @property
-    def durations(self) -> Durations:
-        """For how long the settled trades were open."""
-        return self._figures.durations
 
     def _answer(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "/")
@@ -201,21 +200,6 @@ class GrafanaMetricsExporter:
         return respond(start, "404 Not Found", "text/plain", b"there are /metrics and /health\n")
 
 
-@contextmanager
-def _giving_way() -> Iterator[None]:
-    # Python lets a busy thread go on for 5 ms before another gets its turn, and that one waits again after
-    # each call to the network: an order or a scrape with ten of them would lose 50 ms. The collector would
-    # stop everybody as long, several times, to look for cycles among 100,000 rows that have none.
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(GIVE_WAY_S)
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        sys.setswitchinterval(before)
-
-
 class _Mirror(Collector):
     """Shows the exporter's mirrored numbers as metrics, all of the catalogue each time."""
 
@@ -223,10 +207,7 @@ class _Mirror(Collector):
         self._exporter = exporter
 
     def collect(self) -> Iterator[Metric]:
-        values = self._exporter.values()
-        for spec in CATALOGUE:
-            yield _family(spec, values.get(spec.name))
-        yield _duration_family(self._exporter.durations)
+        return self._exporter.families()
 
     def describe(self) -> list[Metric]:
         """Nothing: registering must not need the ledger."""
@@ -244,19 +225,14 @@ def _family(spec: Spec, value: Value | None) -> Metric:
     return family
 
 
-def _duration_family(found: Durations) -> Metric:
+def _duration_family(at_most: tuple[int, ...], total_s: float) -> Metric:
     bounds = (*map(str, map(float, DURATION_BUCKETS)), "+Inf")
     return HistogramMetricFamily(
         "trading_trade_duration_seconds",
-        "from the fill to the official outcome",
-        buckets=list(zip(bounds, found.at_most, strict=True)),
-        sum_value=found.total_s,
+        "from the first fill to the official outcome",
+        buckets=list(zip(bounds, at_most, strict=True)),
+        sum_value=total_s,
     )
-
-
-def pause_s(took_s: float) -> float:
-    """Seconds to wait with a reading if the last one took so long."""
-    return max(READ_AFTER_S, took_s / READING_SHARE)
 
 
 _singleton = Singleton(GrafanaMetricsExporter)

@@ -4,6 +4,7 @@ from config import VERSION, Settings
 from execution.ledger import ledger_path
 from monitoring.grafana_exporter import ExporterParams, get_grafana_exporter
 from monitoring.notifications import NotifyParams, get_notifier, importance
+from monitoring.performance_tracker import get_performance_tracker
 from monitoring.pulse_file import PULSE_FILE, PulseFile
 from worker.audience import Watcher
 from worker.plan import WorkerPlan
@@ -23,7 +24,7 @@ def watchers(settings: Settings, plan: WorkerPlan) -> list[Watcher]:
     folder = plan.folder(settings.state_dir)
     found: list[Watcher] = [PulseFile(folder / PULSE_FILE)]
     if plan.metrics:
-        found.append(get_grafana_exporter(_exporter_params(settings, plan)))
+        found.append(get_grafana_exporter(_exporter_params(settings, plan), get_performance_tracker))
     if urls := settings.notify_url.get_secret_value():
         params = NotifyParams(
             urls=urls,

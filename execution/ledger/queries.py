@@ -268,26 +268,40 @@ def _intent(row: Row) -> IntentRow:
     return IntentRow(intent=intent, state=OrderState(state), order_id=order, detail=detail)
 
 
-_TRADE = """
-SELECT i.intent_id, i.decision_id, i.run_id, i.session, i.slug, i.condition_id, m.start, m.start + m.interval,
-    i.outcome, i.state, i.created_ns, i.usd, i.ask, i.price_cap,
-    d.p, d.fair, d.edge, d.score, d.confidence, d.rule, s.outcome, s.settled_ns,
-    f.shares, f.price, f.fee, f.ts_ns, m.origin, d.now_ns, d.second, r.clock_speed
-FROM fills f
-JOIN intents i USING (intent_id)
+_PLAN = (
+    "i.intent_id, i.decision_id, i.run_id, i.session, i.slug, i.condition_id, m.start, m.start + m.interval,"
+    " i.outcome, i.state, i.created_ns, i.usd, i.ask, i.price_cap,"
+    " d.p, d.fair, d.edge, d.score, d.confidence, d.rule, s.outcome, s.settled_ns"
+)
+_JOINS = """
 JOIN decisions d ON d.id = i.decision_id
 JOIN runs r ON r.id = d.run_id
 JOIN markets m ON m.session = i.session AND m.slug = i.slug
-LEFT JOIN settlements s ON s.session = i.session AND s.slug = i.slug
-WHERE f.status <> 'FAILED'"""
+LEFT JOIN settlements s ON s.session = i.session AND s.slug = i.slug"""
+_ORIGIN = "m.origin, d.now_ns, d.second, r.clock_speed"
 
 
 def trades(connection: sqlite3.Connection, where: str = "", parameters: Sequence[Any] = ()) -> list[TradeRow]:
     """Every intent with a fill that stands, oldest first; `where` starts with AND."""
     grouped: dict[str, list[Row]] = {}
-    for row in rows(connection, f"{_TRADE} {where} ORDER BY i.created_ns, i.intent_id, f.ts_ns", parameters):
+    select = f"SELECT {_PLAN}, f.shares, f.price, f.fee, f.ts_ns, {_ORIGIN}"
+    filled = f"FROM fills f JOIN intents i USING (intent_id) {_JOINS} WHERE f.status <> 'FAILED'"
+    order = "ORDER BY i.created_ns, i.intent_id, f.ts_ns"
+    for row in rows(connection, f"{select} {filled} {where} {order}", parameters):
         grouped.setdefault(row[0], []).append(row)
     return [_trade(group) for group in grouped.values()]
+
+
+def unfilled(connection: sqlite3.Connection, session: str) -> list[TradeRow]:
+    """The session's intents without a fill that stands, as trades of no shares."""
+    found = rows(
+        connection,
+        f"SELECT {_PLAN}, '0', '0', '0', 0, {_ORIGIN} FROM intents i{_JOINS}"
+        " WHERE i.session = ? AND NOT EXISTS"
+        " (SELECT 1 FROM fills f WHERE f.intent_id = i.intent_id AND f.status <> 'FAILED')",
+        (session,),
+    )
+    return [_trade([row]) for row in found]
 
 
 def _trade(group: list[Row]) -> TradeRow:

@@ -83,7 +83,7 @@ class StoredOrder(Frozen, frozen=True):
     trades: tuple[tuple[str, FillStatus, Decimal], ...] = ()
 
 
-class TradeRow(Frozen, frozen=True):
+class TradeRow(Frozen, frozen=True, gc=False):
     """One intent that was filled, from the decision to the venue's verdict.
 
     `cost` is `models.fill_cost` summed over the fills that stand, `fee` comes on top. `payout` and `pnl`

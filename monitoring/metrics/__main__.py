@@ -12,8 +12,9 @@ from monitoring.grafana_exporter import ExporterParams, GrafanaMetricsExporter
 HEAD = """# Metrics
 
 The bot serves them at `http://127.0.0.1:8000/metrics` (`GRAFANA_HOST`, `GRAFANA_PORT`; `--no-grafana` turns
-them off). Numbers that come from the ledger are right across restarts, and follow it within seconds; those of
-*this process* begin again with each worker. A counter's name ends in `_total`. This page is generated:
+them off). Numbers that come from the ledger are read from it once, when a worker starts, and counted on from
+its events: they are right across restarts, and no counter of theirs ever falls. Those of *this process* begin
+again with each worker. A counter's name ends in `_total`. This page is generated:
 `python -m monitoring.metrics`.
 
 `/health` beside it answers 200 while the bot lives and may trade. It answers 503, with the reasons, during a

@@ -22,7 +22,7 @@ SOURCES = (
     "SentimentAnalysis",
 )
 MODES = ("simulation", "rehearsal", "live")
-VERDICTS = ("chance", "profit", "loss")
+CONCLUSIONS = ("chance", "profit", "loss")
 STOPS = tuple(str(stop) for stops in BEFORE.values() for stop in stops)
 DECISIONS = (BUY, *map(str, Reason))
 OUTCOMES = tuple(str(state) for state in OrderState if state not in (OrderState.INTENT, OrderState.SENT))
@@ -71,13 +71,13 @@ CATALOGUE: tuple[Spec, ...] = (
     _gauge("win_rate_high", "upper end of the win rate's 95 % Wilson interval, percent"),
     _gauge("break_even_win_rate", "win rate at which the trades would have made nothing, percent"),
     _gauge("mean_price", "price paid per share, mean over the trades, pUSD"),
-    _gauge("verdict", "1 for what the sample can tell: chance, profit or loss", "verdict", VERDICTS),
+    _gauge("verdict", "1 for what the sample can tell: chance, profit or loss", "verdict", CONCLUSIONS),
     _gauge("avg_signal_score", "fused score of the trades, mean, 0 to 100"),
     _gauge("avg_signal_confidence", "fused confidence of the trades, mean, 0 to 1"),
     _counter("trades", "trades, those included that the chain reversed later"),
     _counter("trading_total_trades", "the same number, under the name that the first dashboard asked for"),
-    _counter("trading_winning_trades", "settled trades won"),
-    _counter("trading_losing_trades", "settled trades lost"),
+    _counter("trading_winning_trades", "orders that were matched in settled markets, won"),
+    _counter("trading_losing_trades", "orders that were matched in settled markets, lost"),
     # what was done, from the ledger
     _counter("trading_decisions", "decisions by how they ended", "reason", DECISIONS),
     _counter("trading_orders_placed", "orders that were signed and sent"),
@@ -87,7 +87,10 @@ CATALOGUE: tuple[Spec, ...] = (
     _gauge("funnel_markets", "markets that came as far as the stage", "stage", STAGES),
     _gauge("funnel_stops", "markets by what stopped them", "reason", STOPS),
     _gauge("ledger_bytes", "size of the ledger's files"),
-    _gauge("ledger_reading_age_seconds", "since the numbers that come from the ledger were read"),
+    _gauge(
+        "ledger_reading_age_seconds",
+        "since the numbers that come from the ledger stopped following it; 0 while they do",
+    ),
     # how it is, from the pulse
     _gauge("mode", "1 for what the orders move: practice money, or real money in `live`", "mode", MODES),
     _gauge("armed", "1 if this run was started with --live and armed"),

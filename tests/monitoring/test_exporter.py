@@ -13,19 +13,32 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from ledger_builders import NOON_NS, buy, decision, fill, intent, open_ledger, refusal
+from ledger_builders import NOON_NS, buy, decision, fill, intent, market, open_ledger, refusal, settlement
 from long_ledger import history
 from prometheus_client.parser import text_string_to_metric_families
 from test_watch import ALIVE, book
 
-from core.nautilus_core.events import Decided, FeedPulse, Filled, ModeChanged, OrderMoved
+from core.nautilus_core.events import (
+    CashChecked,
+    Decided,
+    FeedPulse,
+    Filled,
+    FillMoved,
+    ModeChanged,
+    OrderMoved,
+    OrderSent,
+    OrderSigned,
+    Redeemed,
+    Settled,
+)
 from execution.ledger import FillStatus, ledger_path
 from models import OrderState, Reason
 from monitoring import grafana_exporter
-from monitoring.grafana_exporter import READ_AFTER_S, ExporterParams, GrafanaMetricsExporter, pause_s
+from monitoring.grafana_exporter import ExporterParams, GrafanaMetricsExporter
 from monitoring.metrics.__main__ import document
 from monitoring.metrics.catalogue import CATALOGUE, MOST_VALUES
 from monitoring.metrics.state import NO_QUOTE_S, STUCK_S, health, state_values
+from monitoring.totals_reader import read_totals
 
 OLD_NAMES = (
     *("trading_total_pnl", "trading_roi", "trading_win_rate", "trading_sharpe_ratio", "trading_max_drawdown"),
@@ -49,7 +62,7 @@ def exporting(state, *, port=0, now_ns=lambda: NOON_NS):
             version="0.0.0",
             weights={"TickVelocity": 0.25},
         ),
-        now_ns,
+        now_ns=now_ns,
     )
     exporter.start()
     try:
@@ -110,17 +123,81 @@ def test_a_restarted_worker_counts_on(tmp_path):
     assert seen == [3, 3]
 
 
-def test_an_event_leads_to_a_reading(tmp_path, monkeypatch):
-    """A new trade shows after its event, without waiting for the regular look."""
-    monkeypatch.setattr(grafana_exporter, "READ_AFTER_S", 0.01)
+def bought(number):
+    """The events of an order that is matched and filled at once."""
+    wanted = intent(0, number)
+    return (
+        Decided(decision=decision(number), final=False, decision_id=1000 + number),
+        OrderSent(intent=wanted),
+        OrderSigned(intent=wanted, order_id=f"0xo{number}-1"),
+        OrderMoved(intent=wanted, state=OrderState.MATCHED, reason="answered"),
+        Filled(fill=fill(number)),
+    )
+
+
+def test_events_count_without_a_read_of_the_ledger(tmp_path):
+    """After the start a trade, its settlement and payout show by their events alone: the file is gone."""
     book(tmp_path, markets=3, pulse=None)
     with exporting(tmp_path) as exporter:
         assert scrape(exporter)["trades_total", ()] == 2
-        with open_ledger(ledger_path(tmp_path, "recorded")) as ledger:
-            buy(ledger, 50)
-        exporter.handle(Filled(fill=fill(50)))
-        until(lambda: exporter.readings == 2)
-        assert scrape(exporter)["trades_total", ()] == 3
+        shutil.rmtree(tmp_path / "recorded")
+        for event in bought(50):
+            exporter.handle(event)
+        found = scrape(exporter)
+        assert found["trades_total", ()] == found["trading_orders_placed_total", ()] == 3
+        assert found["trading_decisions_total", ("buy",)] == 3
+        assert found["trading_open_positions", ()] == 2
+        exposed = found["trading_total_exposure", ()]
+        won = settlement(50, settled_ns=fill(50).ts_ns + 200 * 10**9)
+        exporter.handle(
+            Settled(market=market(50), settlement=won, pnl=Decimal("0.10307"), total_pnl=Decimal(0))
+        )
+        owing = scrape(exporter)["trading_unredeemed_pusd", ()]
+        exporter.handle(Redeemed(slug=market(50).slug, amount=Decimal("1.1")))
+        exporter.handle(CashChecked(difference=Decimal("-0.25")))
+        after = scrape(exporter)
+    assert exposed - after["trading_total_exposure", ()] == pytest.approx(0.99693)
+    assert after["trading_total_pnl", ()] - found["trading_total_pnl", ()] == pytest.approx(0.10307)
+    assert after["trading_winning_trades_total", ()] == 2
+    assert after["trading_trade_duration_seconds_bucket", ("300.0",)] == 1
+    assert owing - after["trading_unredeemed_pusd", ()] == pytest.approx(1.1)
+    assert after["trading_cash_difference_pusd", ()] == -0.25
+    assert after["trading_ledger_reading_age_seconds", ()] == 0
+
+
+def test_a_reversal_takes_the_money_back_and_no_counter_falls(tmp_path):
+    """A fill that fails on the chain leaves exposure and P&L; every counter stays where it was."""
+    book(tmp_path, markets=3, pulse=None)
+    with exporting(tmp_path) as exporter:
+        before = scrape(exporter)
+        for event in bought(50):
+            exporter.handle(event)
+        won = settlement(50, settled_ns=fill(50).ts_ns + 200 * 10**9)
+        exporter.handle(Settled(market=market(50), settlement=won, pnl=Decimal(0), total_pnl=Decimal(0)))
+        settled = scrape(exporter)
+        exporter.handle(FillMoved(fill=fill(50), status=FillStatus.FAILED))
+        after = scrape(exporter)
+    for name in ("trading_total_pnl", "trading_total_exposure", "trading_settled_trades"):
+        assert after[name, ()] == pytest.approx(before[name, ()])
+    counters = [key for key in after if key[0].endswith(("_total", "_bucket", "_count"))]
+    assert len(counters) > 40
+    assert [key for key in counters if after[key] < settled[key]] == []
+
+
+@pytest.mark.parametrize(
+    ("hours", "shown"), [(0, 0.10307), (11, 0.10307), (12, 0.0)], ids=["now", "before midnight", "midnight"]
+)
+def test_the_day_ends_at_midnight_without_an_event(tmp_path, hours, shown):
+    """The day's P&L is that of the UTC day of the scrape."""
+    now = [NOON_NS]
+    open_ledger(ledger_path(tmp_path, "recorded")).close()
+    with exporting(tmp_path, now_ns=lambda: now[0]) as exporter:
+        for event in bought(1):
+            exporter.handle(event)
+        won = settlement(1, settled_ns=NOON_NS)
+        exporter.handle(Settled(market=market(1), settlement=won, pnl=Decimal(0), total_pnl=Decimal(0)))
+        now[0] += hours * 3600 * 10**9
+        assert scrape(exporter)["trading_day_pnl", ()] == pytest.approx(shown)
 
 
 def test_a_trade_reversed_on_the_chain_leaves_the_money_and_not_the_counter(tmp_path):
@@ -136,39 +213,57 @@ def test_a_trade_reversed_on_the_chain_leaves_the_money_and_not_the_counter(tmp_
     assert found["trading_open_positions", ()] == found["trading_total_exposure", ()] == 0
 
 
-@pytest.mark.parametrize(("took_s", "pause"), [(0.01, READ_AFTER_S), (2.0, 40.0)])
-def test_a_long_history_is_read_less_often(took_s, pause):
-    """Reading takes at most a twentieth of the time; a short one follows an event within seconds."""
-    assert pause_s(took_s) == pause
-
-
 @pytest.mark.slow
-def test_years_of_history_cost_a_scrape_nothing(tmp_path):
-    """With 100,000 decisions and 20,000 trades no scrape reads the ledger, and there are no more series."""
+def test_years_of_history_cost_a_scrape_nothing(tmp_path, monkeypatch):
+    """With 100,000 decisions and 20,000 trades the ledger is read once, and there are no more series."""
+    reads = []
+    monkeypatch.setattr(
+        grafana_exporter, "read_totals", lambda *args: (reads.append(args), read_totals(*args))[1]
+    )
     history(ledger_path(tmp_path / "long", "recorded"), 100_000)
     book(tmp_path / "short", markets=3, pulse=None)
     with exporting(tmp_path / "short") as exporter:
         series = len(scrape(exporter))
     with exporting(tmp_path / "long") as exporter:
         found = scrape(exporter)
-        for _ in range(100):
+        for number in range(100):
+            for event in bought(10**6 + number):
+                exporter.handle(event)
             scrape(exporter)
-        assert exporter.readings == 1
+        after = scrape(exporter)
+    assert len(reads) == 2
     assert found["trades_total", ()] == 20_000
+    assert after["trades_total", ()] == 20_100
     assert found["trading_decisions_total", ("no_ask",)] == 80_000
     assert len(found) == series < 250
 
 
-def test_a_ledger_that_cannot_be_read_leaves_the_last_numbers_and_their_age(tmp_path):
-    """When the file is damaged the numbers stand, and say for how long they have not been renewed."""
+def test_a_ledger_that_cannot_be_read_costs_its_own_numbers_only(tmp_path):
+    """A damaged file at the start: no counter shows a false zero, the age tells it, the rest is served."""
+    now = [NOON_NS]
+    book(tmp_path, markets=3, pulse=None)
+    for file in ledger_path(tmp_path, "recorded").parent.glob("ledger.sqlite*"):
+        file.write_bytes(b"not a database" * 1000)
+    with exporting(tmp_path, now_ns=lambda: now[0]) as exporter:
+        exporter.beat(ALIVE)
+        for event in bought(50):
+            exporter.handle(event)
+        now[0] += 90 * 10**9
+        found = scrape(exporter)
+    assert found["trading_ledger_reading_age_seconds", ()] == 90
+    assert not {name for name, _ in found} & {"trades_total", "trading_decisions_total", "trading_total_pnl"}
+    assert found["trading_market_second", ()] == 712
+    assert found["trading_signal_votes_total", ("TickVelocity", "bullish")] == 1
+
+
+def test_an_event_that_does_not_fit_leaves_the_last_numbers_and_their_age(tmp_path):
+    """When an event is about an order nobody knows, the numbers stand, and the age says since when."""
     now = [NOON_NS]
     book(tmp_path, markets=3, pulse=None)
     with exporting(tmp_path, now_ns=lambda: now[0]) as exporter:
-        assert scrape(exporter)["trading_ledger_reading_age_seconds", ()] == 0
-        for file in ledger_path(tmp_path, "recorded").parent.glob("ledger.sqlite*"):
-            file.write_bytes(b"not a database" * 1000)
+        with pytest.raises(KeyError):
+            exporter.handle(Filled(fill=fill(77)))
         now[0] += 90 * 10**9
-        exporter.read()
         found = scrape(exporter)
     assert found["trading_ledger_reading_age_seconds", ()] == 90
     assert found["trades_total", ()] == 2
@@ -200,6 +295,7 @@ def test_events_become_latencies_and_votes(tmp_path):
         made = decision(now_ns=NOON_NS)
         exporter.handle(Decided(decision=made, final=True))
         wanted = intent(1, created_ns=now - 400_000_000)
+        exporter.handle(OrderSent(intent=wanted))
         exporter.handle(OrderMoved(intent=wanted, state=OrderState.UNKNOWN, reason=""))
         exporter.handle(OrderMoved(intent=wanted, state=OrderState.MATCHED, reason=""))
         exporter.handle(ModeChanged(mode="simulation", allows_orders=True, why="the store says so"))
