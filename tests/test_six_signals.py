@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 from bot_process import ROOT, BotProcess
+from decision_replay import encode, replay
 
-from core.strategy_brain.strategies.replay import encode, replay
 from execution.ledger import LedgerReader, ledger_path
 from models import Decision, Reason
 

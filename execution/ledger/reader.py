@@ -69,44 +69,6 @@ class LedgerReader:
         with self.snapshot():
             return queries.trades(self._connection, "AND i.created_ns >= ?", (since_ns,))
 
-    def decision_counts(self, since_ns: int = 0) -> dict[str, int]:
-        """The funnel: decisions by `Reason`, those that bought as ``buy``, most frequent first."""
-        with self.snapshot():
-            return dict(
-                queries.rows(
-                    self._connection,
-                    "SELECT coalesce(reason, 'buy') AS why, count(*) AS n FROM decisions WHERE now_ns >= ?"
-                    " GROUP BY why ORDER BY n DESC, why",
-                    (since_ns,),
-                )
-            )
-
-    def order_counts(self, since_ns: int = 0) -> dict[str, int]:
-        """Intents by the `OrderState` they are in, most frequent first."""
-        with self.snapshot():
-            return dict(
-                queries.rows(
-                    self._connection,
-                    "SELECT state, count(*) AS n FROM intents WHERE created_ns >= ?"
-                    " GROUP BY state ORDER BY n DESC, state",
-                    (since_ns,),
-                )
-            )
-
-    def states_reached(self) -> dict[str, int]:
-        """How many intents were ever in an `OrderState`, whatever became of them later: it only grows."""
-        with self.snapshot():
-            return dict(
-                queries.rows(
-                    self._connection,
-                    "SELECT state, count(DISTINCT intent_id) FROM order_states GROUP BY state",
-                )
-            )
-
-    def last_decision(self) -> DecisionRow | None:
-        with self.snapshot():
-            return next(iter(queries.decisions(self._connection, "ORDER BY id DESC LIMIT 1")), None)
-
     def recent_decisions(self, count: int) -> list[DecisionRow]:
         """The last so many decisions without their evidence, newest first."""
         with self.snapshot():

@@ -71,7 +71,8 @@ class Bench:
     async def decide(self, number=0):
         self.engine.know(make_market(number))
         await self.engine.take(make_decision(number))
-        return await self.thread.call(self.reader.last_decision)
+        rows = await self.thread.call(self.reader.decisions)
+        return rows[-1] if rows else None
 
     async def __aexit__(self, *_):
         await self.thread.call(self.reader.close)

@@ -104,11 +104,11 @@ async def test_nothing_is_written_before_the_signature_and_all_of_it_before_the_
     """When `order_signed` returns, the file has decision, intent and hash, written in one transaction."""
     await bench.decide()
     with LedgerReader(bench.path) as other:
-        assert (other.open_intents(), other.last_decision()) == ([], None)
+        assert (other.open_intents(), other.decisions()) == ([], [])
     await bench.engine.order_signed(bench.sent[0].intent_id, "0x" + "1" * 64)
     with LedgerReader(bench.path) as other:
         (row,) = other.open_intents()
-        decision = other.last_decision()
+        (decision,) = other.decisions()
     assert (row.state, row.order_id) == (OrderState.SENT, "0x" + "1" * 64)
     assert row.intent.decision_id == decision.id
     assert bench.engine.refusal_before_sending() is None
@@ -171,7 +171,7 @@ async def test_a_refused_order_is_not_tried_again(tmp_path):
     await second.open()
     assert await second.decide()
     assert second.sent == []
-    row = await second.thread.call(second.reader.last_decision)
+    *_, row = await second.thread.call(second.reader.decisions)
     assert (row.reason, row.detail) == ("risk", "an order in this market was refused: the market is closed")
     await second.close()
 
@@ -207,7 +207,7 @@ async def test_three_refusals_halt(bench):
     assert any(isinstance(event, Halted) for event in bench.events)
     await bench.decide(3)
     assert len(bench.sent) == 3
-    row = await bench.thread.call(bench.reader.last_decision)
+    *_, row = await bench.thread.call(bench.reader.decisions)
     assert (row.reason, row.detail) == ("risk", bench.engine.halted)
 
 
@@ -224,7 +224,7 @@ async def test_risk_turns_a_buy_into_a_named_refusal(tmp_path):
     await bench.open()
     assert await bench.decide()
     assert bench.sent == []
-    row = await bench.thread.call(bench.reader.last_decision)
+    *_, row = await bench.thread.call(bench.reader.decisions)
     assert row.reason == "risk"
     assert "MAX_TOTAL_EXPOSURE" in row.detail
     await bench.close()

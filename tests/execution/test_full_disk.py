@@ -53,7 +53,7 @@ async def test_no_room_for_the_order(bench):
     with full_disk(bench), pytest.raises(Fatal, match="ledger cannot be written"):
         await bench.engine.order_signed(bench.sent[0].intent_id, HASH)
     with LedgerReader(bench.path) as other:
-        assert (other.open_intents(), other.last_decision()) == ([], None)
+        assert (other.open_intents(), other.decisions()) == ([], [])
     assert not bench.engine.in_flight
 
 

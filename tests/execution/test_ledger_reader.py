@@ -109,16 +109,17 @@ def test_missing_decision(reader):
         reader.decision(7)
 
 
-def test_funnel(ledger, reader):
-    """Every decision is counted once, by reason, the purchases as buy."""
+def test_decisions_are_rows_without_their_evidence(ledger, reader):
+    """Decisions come oldest first, those from an instant on if it is named; a refusal has no ask."""
     for number, reason in enumerate((Reason.NO_ASK, Reason.NO_TREND, Reason.NO_ASK), start=1):
         ledger.record_decision(refusal(number, reason))
     ledger.record_decision(decision(4))
 
-    assert list(reader.decision_counts().items()) == [("no_ask", 2), ("buy", 1), ("no_trend", 1)]
-    assert reader.decision_counts(NOON_NS + 4) == {"buy": 1}
-    assert reader.last_decision() == reader.decisions()[-1]
-    assert (reader.decisions()[0].reason, reader.decisions()[0].ask) == (Reason.NO_ASK, None)
+    assert [row.reason for row in reader.decisions()] == [
+        *(Reason.NO_ASK, Reason.NO_TREND, Reason.NO_ASK, None)
+    ]
+    assert [row.reason for row in reader.decisions(NOON_NS + 4)] == [None]
+    assert reader.decisions()[0].ask is None
 
 
 def test_every_reason_and_rule_fits_the_schema(ledger, reader):
@@ -128,7 +129,7 @@ def test_every_reason_and_rule_fits_the_schema(ledger, reader):
     for number, rule in enumerate(Rule, start=100):
         ledger.record_market(market(number, rule=rule))
 
-    assert set(reader.decision_counts()) == set(Reason)
+    assert {row.reason for row in reader.decisions()} == set(Reason)
 
 
 def test_every_order_state_fits_the_schema(ledger, reader):
@@ -141,7 +142,8 @@ def test_every_order_state_fits_the_schema(ledger, reader):
         ledger.record_state(send(ledger, number), state)
     intend(ledger, 7)
 
-    assert reader.order_counts() == dict.fromkeys(OrderState, 1)
+    states = [row.state for number in range(1, 8) for row in reader.attempts(market(number).slug)]
+    assert sorted(states) == sorted(OrderState)
 
 
 def test_pending_settlements(ledger, reader):
@@ -340,7 +342,7 @@ def test_empty_ledger_answers(tmp_path):
     with Ledger(path), LedgerReader(path) as reader:
         assert reader.trades() == []
         assert reader.last_run() is None
-        assert reader.last_decision() is None
+        assert reader.decisions() == []
         assert reader.cash_flow() is None
         assert reader.last_cash_check() is None
         assert reader.risk_figures(0).open_positions == 0

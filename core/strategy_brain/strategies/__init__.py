@@ -1,19 +1,15 @@
-"""From a market's growing state to a decision: view, window, gates, decision, replay."""
+"""From a market's growing state to a decision: view, window, gates, decision."""
 
 from .appraisal import favourite, fee_per_share, price_cap
 from .decide import decide
 from .market_view import MarketView
-from .replay import decode, encode, replay
 from .window import in_window
 
 __all__ = [
     "MarketView",
     "decide",
-    "decode",
-    "encode",
     "favourite",
     "fee_per_share",
     "in_window",
     "price_cap",
-    "replay",
 ]

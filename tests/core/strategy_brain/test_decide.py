@@ -17,6 +17,7 @@ from brain_builders import (
     params,
     with_externals,
 )
+from decision_replay import decode, encode, replay
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -24,13 +25,10 @@ from core.strategy_brain.fusion_engine import UnknownSource
 from core.strategy_brain.signal_processors import OrderBookImbalanceProcessor
 from core.strategy_brain.strategies import (
     decide,
-    decode,
-    encode,
     favourite,
     fee_per_share,
     in_window,
     price_cap,
-    replay,
 )
 from models import RETRIED, Book, Decision, Direction, Level, Outcome, Reason
 

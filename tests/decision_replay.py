@@ -2,9 +2,8 @@
 
 import msgspec
 
+from core.strategy_brain.strategies.decide import decide
 from models import Decision
-
-from .decide import decide
 
 _DECODER = msgspec.json.Decoder(Decision)
 
