@@ -121,7 +121,6 @@ class Strike(Frozen, frozen=True):
     price: Decimal
     rule: Rule
     source: str
-    recorded_ns: int
 
 
 class PutCall(Frozen, frozen=True):

@@ -49,13 +49,6 @@ class StreamClosed(Temporary):
         self.spread_s = spread_s
 
 
-class Side(StrEnum):
-    """The aggressor's side of a trade."""
-
-    BUY = "buy"
-    SELL = "sell"
-
-
 class Ticker(Frozen, frozen=True):
     """Last price with the best bid and ask, and the 24-hour volume in units of the asset."""
 
@@ -84,19 +77,6 @@ class BookTicker(Frozen, frozen=True):
     @property
     def mid(self) -> Decimal:
         return (self.bid + self.ask) / 2
-
-
-class Trade(Frozen, frozen=True):
-    """One (aggregated) trade; `side` is the taker's."""
-
-    source: str
-    symbol: str
-    trade_id: int
-    price: Decimal
-    size: Decimal
-    side: Side
-    source_ns: int
-    received_ns: int
 
 
 class PriceKind(StrEnum):
@@ -132,16 +112,6 @@ class PythPrice(Frozen, frozen=True):
     trading: bool
     pub_slot: int
     slot: int
-    source_ns: int
-    received_ns: int
-
-
-class SolanaStatus(Frozen, frozen=True):
-    """How the chain is doing: newest slot, its block time, transactions a second over the last samples."""
-
-    source: str
-    slot: int
-    transactions_per_second: float
     source_ns: int
     received_ns: int
 

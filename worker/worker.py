@@ -46,7 +46,7 @@ from execution.risk_engine import get_risk_engine
 from execution.settle import Settler
 from execution.settlement import OutcomeSource, SettlementWatcher
 from execution.venue_answers import Standing
-from models import Decision, DecisionContext, Market, OrderState, Settlement
+from models import Decision, DecisionContext, Market, OrderState, Rule, Settlement
 from paper_trading import export_paper_trades, paper_trades
 from worker.account import open_account
 from worker.audience import Audience
@@ -201,7 +201,11 @@ class Worker:
     def _actors(self) -> list[Actor]:
         if self._feeds is None:
             return []
-        return [FeedActor(self._feeds, self.decision_loop, self.clock, time.time_ns)]
+        return [FeedActor(self._feeds, self.decision_loop, self.clock, self._running_rule, time.time_ns)]
+
+    def _running_rule(self) -> Rule:
+        watch, _, _ = self.strategy.now()
+        return Rule.TWAP60 if watch is None else watch.market.rule
 
     def _build_node(self) -> TradingNode:
         settings, plan = self.settings, self.plan
@@ -447,7 +451,10 @@ class Worker:
         params = msgspec.structs.replace(self.params, weights=get_fusion_engine().weights)
         if self._feeds is None:
             return decide(msgspec.structs.replace(context, absent=NO_FEEDS), params)
-        found = await self._feeds.refresh(self.settings.feed_deadline_seconds, start=context.market.start)
+        market = context.market
+        found = await self._feeds.refresh(
+            self.settings.feed_deadline_seconds, start=market.start, rule=market.rule
+        )
         complete = msgspec.structs.replace(
             context,
             spot=found.spot,

@@ -161,7 +161,6 @@ def build_data_adapter(
         binance=optional("binance", sources.binance),
         solana=optional("solana", sources.solana),
         unavailable=unavailable,
-        limiter=limiter,
         now_ns=now_ns,
         market_time=market_time,
     )

@@ -1,20 +1,9 @@
-"""Binance's REST and stream payloads: bytes in, typed quotes and trades or MalformedPayload out."""
+"""Binance's REST and stream payloads: bytes in, quotes or MalformedPayload out."""
 
 from typing import Any
 
-from data_sources.parsing import (
-    MS,
-    count,
-    decode,
-    decode_object,
-    epoch_ns,
-    mapping,
-    positive,
-    sequence,
-    shown,
-    text,
-)
-from data_sources.types import BookTicker, MalformedPayload, Side, Trade
+from data_sources.parsing import decode_object, mapping, positive, shown, text
+from data_sources.types import BookTicker, MalformedPayload
 
 SOURCE = "binance"
 
@@ -27,23 +16,13 @@ def parse_book_ticker(body: bytes, symbol: str, received_ns: int) -> BookTicker:
     return _quote(decode_object(SOURCE, body), _REST_QUOTE, symbol, received_ns)
 
 
-def parse_agg_trades(body: bytes, symbol: str, received_ns: int) -> tuple[Trade, ...]:
-    """`GET /api/v3/aggTrades?symbol=`, oldest first."""
-    rows = sequence(SOURCE, "payload", decode(SOURCE, body))
-    return tuple(_trade(mapping(SOURCE, "trade", row), symbol, received_ns) for row in rows)
-
-
-def parse_stream_frame(frame: bytes, symbol: str, received_ns: int) -> BookTicker | Trade | None:
+def parse_stream_frame(frame: bytes, symbol: str, received_ns: int) -> BookTicker | None:
     """A frame of the combined stream, ``{"stream":…,"data":{…}}``, or a bare event.
 
-    None for an event that is neither a quote nor a trade, such as the answer to a subscription.
+    None for an event that is no quote, such as the answer to a subscription.
     """
     payload = decode_object(SOURCE, frame)
     event = mapping(SOURCE, "data", payload["data"]) if "data" in payload else payload
-    if event.get("e") == "aggTrade":
-        if event.get("s") != symbol:
-            raise MalformedPayload(f"{SOURCE}: listening to {symbol}, got {shown(event.get('s'))}")
-        return _trade(event, symbol, received_ns)
     # A quote is the only event without a type.
     if "e" not in event and "b" in event and "a" in event:
         return _quote(event, _STREAM_QUOTE, symbol, received_ns)
@@ -64,22 +43,5 @@ def _quote(
         ask=positive(SOURCE, ask, event.get(ask)),
         ask_size=positive(SOURCE, ask_size, event.get(ask_size)),
         source_ns=received_ns,
-        received_ns=received_ns,
-    )
-
-
-def _trade(event: dict[str, Any], symbol: str, received_ns: int) -> Trade:
-    maker_bought = event.get("m")
-    if not isinstance(maker_bought, bool):
-        raise MalformedPayload(f"{SOURCE}: m is not a boolean: {shown(maker_bought)}")
-    return Trade(
-        source=SOURCE,
-        symbol=symbol,
-        trade_id=count(SOURCE, "a", event.get("a")),
-        price=positive(SOURCE, "p", event.get("p")),
-        size=positive(SOURCE, "q", event.get("q")),
-        # `m` says that the buyer was the maker: then the aggressor sold.
-        side=Side.SELL if maker_bought else Side.BUY,
-        source_ns=epoch_ns(SOURCE, "T", event.get("T"), MS),
         received_ns=received_ns,
     )

@@ -3,17 +3,11 @@
 import time
 from collections.abc import Awaitable, Callable
 
-from data_sources.binance.parsers import (
-    SOURCE,
-    parse_agg_trades,
-    parse_book_ticker,
-    parse_stream_frame,
-)
+from data_sources.binance.parsers import SOURCE, parse_book_ticker, parse_stream_frame
 from data_sources.channel import open_channel
 from data_sources.parsing import SECOND
 from data_sources.transport import HttpFetcher
-from data_sources.types import BookTicker, Channel, Trade, symbol_for
-from errors import Temporary
+from data_sources.types import BookTicker, Channel, symbol_for
 from models import Spot
 from singleton import Singleton
 
@@ -29,7 +23,7 @@ SYMBOLS = {
 
 
 class BinanceSource:
-    """Quotes and trades of one asset against USDT, which trades some basis points off the dollar.
+    """Quotes of one asset against USDT, which trades some basis points off the dollar.
 
     It is a `Stream` for a supervisor to keep open; without one, every question is a REST request.
     The market-data-only hosts are the default: they are open where the trading hosts answer 451.
@@ -77,7 +71,6 @@ class BinanceSource:
         self._timeout_s = timeout_s
         self._http = HttpFetcher(SOURCE, base_url, now_ns=now_ns, timeout_s=timeout_s, throttle=throttle)
         self._quote: BookTicker | None = None
-        self._last_trade: Trade | None = None
 
     async def book_ticker(self) -> BookTicker:
         """Best bid and ask; raises Temporary or Refused (451 in some countries) when REST is needed."""
@@ -91,37 +84,17 @@ class BinanceSource:
         quote = await self.book_ticker()
         return Spot(source=SOURCE, price=quote.mid, source_ns=quote.source_ns, received_ns=quote.received_ns)
 
-    async def last_trade(self) -> Trade:
-        """The newest aggregated trade; raises like `book_ticker`, and Temporary if there is none."""
-        if self._last_trade is not None and self._is_fresh(self._last_trade.received_ns):
-            return self._last_trade
-        trades = await self.trades(limit=1)
-        if not trades:
-            raise Temporary(f"{SOURCE}: no trade of {self.symbol}")
-        return trades[-1]
-
-    async def trades(self, limit: int = 100) -> tuple[Trade, ...]:
-        """The last `limit` aggregated trades, oldest first; the venue gives at most 1000."""
-        reply = await self._http.get("/api/v3/aggTrades", {"symbol": self.symbol, "limit": str(limit)})
-        return parse_agg_trades(reply.body, self.symbol, reply.received_ns)
-
     async def connect(self) -> Channel:
-        symbol = self.symbol.lower()
-        streams = f"{symbol}@aggTrade/{symbol}@bookTicker"
-        return await open_channel(
-            SOURCE, f"{self._stream_url}/stream?streams={streams}", timeout_s=self._timeout_s
-        )
+        address = f"{self._stream_url}/stream?streams={self.symbol.lower()}@bookTicker"
+        return await open_channel(SOURCE, address, timeout_s=self._timeout_s)
 
     async def subscribe(self, channel: Channel) -> None:
-        """Nothing to send: the address names the streams."""
+        """Nothing to send: the address names the stream."""
 
     def feed(self, frame: bytes) -> bool:
-        event = parse_stream_frame(frame, self.symbol, self._now_ns())
-        if isinstance(event, BookTicker):
-            self._quote = event
-        elif isinstance(event, Trade):
-            self._last_trade = event
-        return event is not None
+        quote = parse_stream_frame(frame, self.symbol, self._now_ns())
+        self._quote = quote or self._quote
+        return quote is not None
 
     def _is_fresh(self, received_ns: int) -> bool:
         return 0 <= self._now_ns() - received_ns <= self._stale_after_ns

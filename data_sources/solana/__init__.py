@@ -1,4 +1,4 @@
-"""Solana: the chain's health and Pyth's on-chain price."""
+"""Solana: Pyth's on-chain price."""
 
 from data_sources.solana.source import SolanaSource, get_solana_source, reset_solana_source
 

@@ -5,12 +5,9 @@ import binascii
 from typing import Any
 
 from data_sources.parsing import (
-    SECOND,
     count,
     decode_object,
-    epoch_ns,
     mapping,
-    positive,
     sequence,
     shown,
     text,
@@ -28,31 +25,6 @@ class Account(Frozen, frozen=True):
     data: bytes
     owner: str
     slot: int
-
-
-def parse_slot(body: bytes) -> int:
-    """`getSlot`: the newest slot."""
-    return count(SOURCE, "slot", _result(body))
-
-
-def parse_block_time(body: bytes) -> int:
-    """`getBlockTime`: nanoseconds since the epoch; Temporary while the block's time is not known."""
-    result = _result(body)
-    if result is None:
-        raise Temporary(f"{SOURCE}: the block has no time yet")
-    return epoch_ns(SOURCE, "block time", result, SECOND)
-
-
-def parse_performance(body: bytes) -> float:
-    """`getRecentPerformanceSamples`: transactions a second over all samples together."""
-    transactions = seconds = 0.0
-    for entry in sequence(SOURCE, "samples", _result(body)):
-        sample = mapping(SOURCE, "sample", entry)
-        transactions += count(SOURCE, "numTransactions", sample.get("numTransactions"))
-        seconds += float(positive(SOURCE, "samplePeriodSecs", sample.get("samplePeriodSecs")))
-    if seconds == 0:
-        raise MalformedPayload(f"{SOURCE}: no performance samples")
-    return transactions / seconds
 
 
 def parse_account(body: bytes) -> Account:

@@ -1,21 +1,15 @@
-"""Solana over JSON-RPC: the chain's health, and the price in Pyth's account while it is kept up to date."""
+"""Pyth's price from its account on Solana, over JSON-RPC, while the account is kept up to date."""
 
 import itertools
 import time
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
-from data_sources.solana.parsers import (
-    SOURCE,
-    parse_account,
-    parse_block_time,
-    parse_performance,
-    parse_slot,
-)
+from data_sources.solana.parsers import SOURCE, parse_account
 from data_sources.solana.pyth import SOURCE as PYTH
 from data_sources.solana.pyth import decode_price_account
 from data_sources.transport import HttpFetcher
-from data_sources.types import MalformedPayload, PythPrice, SolanaStatus, symbol_for
+from data_sources.types import MalformedPayload, PythPrice, symbol_for
 from errors import Temporary
 from models import Spot
 from singleton import Singleton
@@ -30,12 +24,10 @@ MAX_SLOT_LAG = 25
 """Slots after which a price counts as stale: pyth-sdk-solana's VALID_SLOT_PERIOD, about ten seconds."""
 MAX_CONFIDENCE = Decimal("0.02")
 """Widest confidence, as a share of the price, with which the price still says something."""
-SAMPLES = 5
-"""Performance samples asked for; each spans a minute."""
 
 
 class SolanaSource:
-    """The chain's state and Pyth's price of one asset.
+    """Pyth's price of one asset.
 
     These price accounts are Pyth's first generation: consumers moved on to pulled prices, and where
     the publishers have stopped, `spot` says so by the account's slot instead of giving an old price.
@@ -79,19 +71,6 @@ class SolanaSource:
         self._now_ns = now_ns
         self._ids = itertools.count(1)
         self._http = HttpFetcher(SOURCE, base_url, now_ns=now_ns, timeout_s=timeout_s, throttle=throttle)
-
-    async def status(self) -> SolanaStatus:
-        """Newest confirmed slot, its time, and the throughput of the last minutes."""
-        slot = parse_slot(await self._call("getSlot", [{"commitment": "confirmed"}]))
-        block_ns = parse_block_time(await self._call("getBlockTime", [slot]))
-        rate = parse_performance(await self._call("getRecentPerformanceSamples", [SAMPLES]))
-        return SolanaStatus(
-            source=SOURCE,
-            slot=slot,
-            transactions_per_second=rate,
-            source_ns=block_ns,
-            received_ns=self._now_ns(),
-        )
 
     async def pyth_price(self) -> PythPrice:
         """What the price account says, however old."""

@@ -10,13 +10,13 @@ from feed_servers import HTML
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from data_sources.binance.parsers import parse_agg_trades, parse_book_ticker, parse_stream_frame
+from data_sources.binance.parsers import parse_book_ticker, parse_stream_frame
 from data_sources.chainlink.polybolt import parse_polybolt
 from data_sources.chainlink.rtds import parse_rtds
 from data_sources.coinbase.parsers import parse_spot, parse_ticker
 from data_sources.deribit.parsers import parse_book_summary
 from data_sources.news_social.parsers import parse_fear_greed, parse_posts
-from data_sources.solana.parsers import parse_account, parse_block_time, parse_performance, parse_slot
+from data_sources.solana.parsers import parse_account
 from data_sources.solana.pyth import decode_price_account
 from data_sources.types import PythPrice
 from errors import Temporary
@@ -39,18 +39,10 @@ PARSERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "fear and greed": (lambda b: parse_fear_greed(b, p.NOW_NS), p.FEAR_GREED),
     "cryptopanic": (lambda b: parse_posts(b, p.NOW_NS), p.CRYPTOPANIC),
     "binance book": (lambda b: parse_book_ticker(b, "BTCUSDT", p.NOW_NS), p.BINANCE_BOOK),
-    "binance trades": (lambda b: parse_agg_trades(b, "BTCUSDT", p.NOW_NS), p.BINANCE_TRADES),
     "binance streamed book": (
         lambda b: parse_stream_frame(b, "BTCUSDT", p.NOW_NS),
         p.BINANCE_STREAM_BOOK,
     ),
-    "binance streamed trade": (
-        lambda b: parse_stream_frame(b, "BTCUSDT", p.NOW_NS),
-        p.BINANCE_STREAM_TRADE,
-    ),
-    "solana slot": (parse_slot, p.SOLANA_SLOT),
-    "solana time": (parse_block_time, p.SOLANA_TIME),
-    "solana samples": (parse_performance, p.SOLANA_SAMPLES),
     "solana account": (parse_account, p.pyth_answer(p.pyth_account()[:48])),
     "rtds": (lambda b: parse_rtds(b, "btc/usd", p.NOW_NS), p.rtds_twap()),
     "polybolt": (lambda b: parse_polybolt(b, "btcusd", p.NOW_NS), p.polybolt_twap()),

@@ -191,7 +191,7 @@ async def test_binance_stream_names_its_streams_in_the_address() -> None:
         assert (await source.spot()).price == Decimal("68930.02")
         await channel.aclose()
         await source.aclose()
-    assert paths == ["/stream?streams=btcusdt@aggTrade/btcusdt@bookTicker"]
+    assert paths == ["/stream?streams=btcusdt@bookTicker"]
 
 
 async def test_sending_on_a_closed_channel_is_told() -> None:

@@ -81,7 +81,6 @@ async def seen(
             price=dollars(source.mean_price(index, 0)),
             rule=Rule.TWAP60,
             source="chainlink",
-            recorded_ns=world.clock.ns,
         ),
         "put_call": await clients.options.put_call(),
         "sentiment": await clients.mood.sentiment(),

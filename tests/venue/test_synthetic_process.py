@@ -16,6 +16,7 @@ from websockets.asyncio.client import connect
 
 from core.ingestion.factory import FeedSettings, FeedUrls, build_data_adapter, reset_data_adapter
 from data_sources.chainlink import PolyBoltCredentials
+from models import Rule
 from venue.__main__ import main
 from venue.amounts import decimal_text, price_text
 from venue.books import Book
@@ -231,7 +232,9 @@ async def test_the_bots_whole_feed_lives_on_it() -> None:
         )
         try:
             await adapter.start()
-            await until(lambda: "twap60" in getattr(adapter.strike_at(first + 900), "source", ""))
+            await until(
+                lambda: "twap60" in getattr(adapter._find_strike(first + 900, Rule.TWAP60), "source", "")
+            )
             await until(lambda: getattr(adapter.consensus(), "n", 0) >= 3)
             externals = await adapter.refresh(start=first + 900)
         finally:

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from core.ingestion.adapters.consensus import Consensus, consensus_of
 from core.ingestion.adapters.health import HealthBook, SourceHealth
 from core.ingestion.adapters.spot_path import SpotPath
-from core.ingestion.managers.rate_limiter import RateLimiter
 from core.ingestion.validators.data_validator import MAX_INDEX_AGE_S, DataValidator
 from data_sources.binance import BinanceSource
 from data_sources.chainlink import ChainlinkSource
@@ -14,12 +13,11 @@ from data_sources.coinbase import CoinbaseSource
 from data_sources.deribit import DeribitSource
 from data_sources.news_social import NewsSocialSource
 from data_sources.solana import SolanaSource
-from data_sources.types import SolanaStatus
 from errors import Refused, Temporary
 from models import PutCall, Sentiment, Spot
 
 SPOT, OPTIONS, MOOD = "coinbase", "deribit", "fear_greed"
-BINANCE, CHAINLINK, PYTH, CHAIN = "binance", "chainlink", "pyth", "solana"
+BINANCE, CHAINLINK, PYTH = "binance", "chainlink", "pyth"
 """Names in health reports, and under which a missing value is reported."""
 
 CONSENSUS_AGE_S = 15.0
@@ -47,8 +45,6 @@ class CheckedSources:
         Judges every value.
     unavailable : mapping
         Why a source is None, by name.
-    limiter : RateLimiter, optional
-        The one its sources wait at, to report what it leaves.
     now_ns : callable
         The machine's clock in nanoseconds.
     market_time : callable
@@ -58,8 +54,6 @@ class CheckedSources:
     ----------
     path : SpotPath
         Every valid spot price, by market time.
-    chain_status : SolanaStatus or None
-        The last word on Solana's own health.
     """
 
     def __init__(
@@ -73,7 +67,6 @@ class CheckedSources:
         binance: BinanceSource | None = None,
         solana: SolanaSource | None = None,
         unavailable: Mapping[str, str] | None = None,
-        limiter: RateLimiter | None = None,
         now_ns: Callable[[], int] = time.time_ns,
         market_time: Callable[[int], float] = same_clock,
     ) -> None:
@@ -85,10 +78,8 @@ class CheckedSources:
         self.solana = solana
         self.validator = validator
         self.path = SpotPath(PATH_S)
-        self.chain_status: SolanaStatus | None = None
         self.counts = HealthBook(now_ns)
         self._unavailable = dict(unavailable or {})
-        self._limiter = limiter
         self._now_ns = now_ns
         self._market_time = market_time
         self._spots: dict[str, Spot] = {}
@@ -121,16 +112,6 @@ class CheckedSources:
         """Another source's price, for the consensus only."""
         self._spots[name] = await self._checked(name, ask)
 
-    async def renew_chain_status(self) -> None:
-        """Ask how Solana is doing."""
-        source = self._existing(CHAIN, self.solana)
-        try:
-            self.chain_status = await source.status()
-        except (Refused, Temporary) as error:
-            self.counts.failed(CHAIN, str(error))
-            raise
-        self.counts.succeeded(CHAIN)
-
     def consensus(self) -> Consensus | None:
         """What the sources heard within the last `CONSENSUS_AGE_S` seconds say together."""
         oldest_ns = self._now_ns() - int(CONSENSUS_AGE_S * 1e9)
@@ -147,7 +128,6 @@ class CheckedSources:
             BINANCE: self.binance,
             CHAINLINK: self.chainlink,
             PYTH: self.solana,
-            CHAIN: self.solana,
         }
         return {name: self._health_of(name) for name, source in used.items() if source is not None}
 
@@ -161,7 +141,7 @@ class CheckedSources:
         # A blend is counted under the source it begins with.
         counts = self.validator.quarantined
         quarantined = sum(n for source, n in counts.items() if source.split("+")[0] == name)
-        return self.counts.of(name, quarantined, self._limiter.remaining(name) if self._limiter else None)
+        return self.counts.of(name, quarantined)
 
     def _existing[T](self, name: str, source: T | None) -> T:
         if source is None:

@@ -8,19 +8,13 @@ from models import Frozen
 
 TOLERANCE = Decimal("0.01")
 """Share of the median beyond which a source is an outlier. Sources in USD and USDT lie within 0.1 % of
-each other; a spread of one percent is remarkable."""
+each other; one percent is remarkable."""
 
 
 class Consensus(Frozen, frozen=True):
-    """The median of the sources that agree.
-
-    `spread` is their highest minus their lowest in USD, `spread_percent` the same in percent of the
-    median; `outliers` are the sources that were left out.
-    """
+    """The median of the sources that agree; `outliers` are the sources that were left out."""
 
     median: Decimal
-    spread: Decimal
-    spread_percent: float
     sources: dict[str, Decimal]
     outliers: dict[str, Decimal]
 
@@ -33,8 +27,7 @@ class Consensus(Frozen, frozen=True):
 def consensus_of(prices: Mapping[str, Decimal]) -> Consensus | None:
     """The consensus of `prices`, USD by source; None without any.
 
-    Of two sources that contradict each other neither can be told to be the wrong one: both stay, and
-    the spread shows it.
+    Of two sources that contradict each other neither is known to be the wrong one: both stay.
     """
     if not prices:
         return None
@@ -46,12 +39,4 @@ def consensus_of(prices: Mapping[str, Decimal]) -> Consensus | None:
     if not agreeing:
         # The median of an even number lies between two sources, and may be far from both.
         agreeing, outliers = dict(prices), {}
-    median = statistics.median(agreeing.values())
-    spread = max(agreeing.values()) - min(agreeing.values())
-    return Consensus(
-        median=median,
-        spread=spread,
-        spread_percent=float(spread / median * 100),
-        sources=agreeing,
-        outliers=outliers,
-    )
+    return Consensus(median=statistics.median(agreeing.values()), sources=agreeing, outliers=outliers)

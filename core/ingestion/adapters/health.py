@@ -9,7 +9,7 @@ class SourceHealth(Frozen, frozen=True):
     """One source.
 
     `last_success_age_s` is None before the first success. `state` and `reconnects` are those of its
-    websocket, if it has one, `calls_left` what its rate limit still allows at once, if it has one.
+    websocket, if it has one.
     `up` says that its newest attempt succeeded or that its websocket is connected.
     """
 
@@ -21,7 +21,6 @@ class SourceHealth(Frozen, frozen=True):
     last_error: str = ""
     state: str | None = None
     reconnects: int = 0
-    calls_left: int | None = None
 
 
 class HealthBook:
@@ -51,7 +50,7 @@ class HealthBook:
         self._last_error[source] = why
         self._up.discard(source)
 
-    def of(self, source: str, quarantined: int, calls_left: int | None) -> SourceHealth:
+    def of(self, source: str, quarantined: int) -> SourceHealth:
         """The numbers of one source."""
         last_ns = self._last_success_ns.get(source)
         return SourceHealth(
@@ -60,6 +59,5 @@ class HealthBook:
             failures=self._failures.get(source, 0),
             up=source in self._up,
             quarantined=quarantined,
-            calls_left=calls_left,
             last_error=self._last_error.get(source, ""),
         )

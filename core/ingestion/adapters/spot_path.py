@@ -8,9 +8,8 @@ from decimal import Decimal
 
 from models import SCALE_SECONDS, Tick
 
-WINDOW_S = 60.0
-MAX_GAP_S = 10.0
-"""Longest silence over which a mean still counts: a sixth of the window, during which bitcoin's price
+MAX_GAP_SHARE = 1 / 6
+"""Share of a mean's window over which there may be no price: during ten of sixty seconds bitcoin's price
 moves by three seconds' worth of volatility on average."""
 
 
@@ -42,26 +41,31 @@ class SpotPath:
         while self._points[0][0] < market_s - self._keep_s:
             self._points.popleft()
 
-    def mean(self, end_s: float) -> Decimal | None:
-        """Time-weighted mean of the `WINDOW_S` seconds before `end_s`, straight lines between points.
+    def mean(self, end_s: float, window_s: float) -> Decimal | None:
+        """Time-weighted mean of the `window_s` seconds before `end_s`, straight lines between points.
 
         The last price before the window stands at its beginning, the last one within at its end. None
-        if the path is silent for more than `MAX_GAP_S` anywhere in between.
+        if the path has no price for more than `MAX_GAP_SHARE` of the window anywhere in between.
         """
-        begin_s = end_s - WINDOW_S
+        begin_s = end_s - window_s
         before = [point for point in self._points if point[0] <= begin_s]
         inside = [point for point in self._points if begin_s < point[0] <= end_s]
         if not before or not inside:
             return None
         points = [before[-1], *inside, (end_s, inside[-1][1])]
-        if any(b[0] - a[0] > MAX_GAP_S for a, b in itertools.pairwise(points)):
+        if any(b[0] - a[0] > window_s * MAX_GAP_SHARE for a, b in itertools.pairwise(points)):
             return None
         points[0] = (begin_s, points[0][1])
         area = sum(
             ((a[1] + b[1]) / 2 * Decimal(b[0] - a[0]) for a, b in itertools.pairwise(points)), Decimal(0)
         )
         # No quote has more digits; the rest is noise of the seconds, which are binary fractions.
-        return round(area / Decimal(WINDOW_S), 8)
+        return round(area / Decimal(window_s), 8)
+
+    def first(self, begin_s: float, within_s: float) -> Decimal | None:
+        """The first price at or after `begin_s`; None if there is none within so many seconds."""
+        inside = (price for at, price in self._points if begin_s <= at <= begin_s + within_s)
+        return next(inside, None)
 
     def ticks(self, start: int, interval: int) -> tuple[Tick, ...]:
         """The path by market second of the market that starts at `start`; earlier ones are negative."""

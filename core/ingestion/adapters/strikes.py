@@ -1,6 +1,11 @@
-"""The strike of each market: Chainlink's 60-second mean at its start, or else our own."""
+"""The strike of each market by its own settlement rule: Chainlink's price at its start, or else ours.
 
-from collections.abc import Callable, Iterable
+The settlement compares the price at a market's end with the one at its start, both by the same rule: the price
+of Chainlink (spot), or its mean over the last 30 or 60 seconds (TWAP). The relays carry the price and the
+60-second mean; the 30-second mean is computed from the price.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
 from core.ingestion.adapters.spot_path import SpotPath
@@ -16,24 +21,35 @@ two minutes when it is back."""
 MAX_DISAGREEMENT = Decimal("0.005")
 """Share by which the two ways to a strike may differ. Their basis is a few hundredths of a percent; at
 half a percent one of them is wrong, and no strike is better than a wrong one."""
+WINDOW_S = {Rule.TWAP30: 30.0, Rule.TWAP60: 60.0}
+"""Seconds that each rule averages over; a spot price is no average."""
+NAMES = {Rule.SPOT: "price", Rule.TWAP30: "30-second mean", Rule.TWAP60: "60-second mean"}
 _EARLY_S = 0.001
 _REMEMBERED = 4
 
 
+class _Heard(Frozen, frozen=True):
+    """A price of Chainlink at a start: by whom it came, and when it is of."""
+
+    price: Decimal
+    source: str
+    source_ns: int
+
+
 class _Market(Frozen, frozen=True):
-    heard: ChainPrice | None = None
-    own: Strike | None = None
+    heard: Mapping[Rule, _Heard] = {}
+    own: Mapping[Rule, Strike] = {}
 
 
 class Strikes:
-    """Strikes of the last markets.
+    """Strikes of the last markets, by every rule.
 
     Parameters
     ----------
     market_time : callable
         Seconds of market time at a machine time in nanoseconds.
     own_source : str
-        Name of the source whose path is averaged.
+        Name of the source whose path stands in for Chainlink.
     """
 
     def __init__(self, market_time: Callable[[int], float], own_source: str) -> None:
@@ -41,14 +57,33 @@ class Strikes:
         self._own_source = own_source
         self._markets: dict[int, _Market] = {}
 
-    def note(self, start: int, now_ns: int, path: SpotPath, heard: Iterable[ChainPrice]) -> None:
-        """Look for the strike of the market that starts at `start`; call it often in its first minutes."""
+    def note(
+        self,
+        start: int,
+        now_ns: int,
+        path: SpotPath,
+        means: Iterable[ChainPrice],
+        spots: Iterable[ChainPrice] = (),
+    ) -> None:
+        """Look for the strikes of the market that starts at `start`; call it often in its first minutes.
+
+        Parameters
+        ----------
+        start : int
+            In seconds of market time.
+        now_ns : int
+            The machine's clock.
+        path : SpotPath
+            Our own spot prices.
+        means, spots : iterable of ChainPrice
+            Chainlink's 60-second means and prices, in any order.
+        """
         if self._market_time(now_ns) < start:
             return
         known = self._markets.get(start, _Market())
         self._markets[start] = _Market(
-            heard=self._earlier(known.heard, self._at_boundary(start, heard)),
-            own=known.own or self._own(start, now_ns, path),
+            heard=_earliest(known.heard, self._heard(start, tuple(means), tuple(spots))),
+            own=known.own if len(known.own) == len(Rule) else self._own(start, path) | dict(known.own),
         )
         while len(self._markets) > _REMEMBERED:
             del self._markets[min(self._markets)]
@@ -57,36 +92,69 @@ class Strikes:
         """Whether an observation of the boundary may still arrive."""
         return 0 <= self._market_time(now_ns) - start <= OPEN_S
 
-    def find(self, start: int) -> Strike | str:
-        """The strike, or the reason why there is none."""
+    def find(self, start: int, rule: Rule) -> Strike | str:
+        """The strike by a rule, or the reason why there is none."""
         market = self._markets.get(start, _Market())
-        own, heard = market.own, market.heard
+        own, heard = market.own.get(rule), market.heard.get(rule)
+        name = f"Chainlink's {NAMES[rule]} at the start"
         if heard is None:
-            return (
-                own or "neither Chainlink's mean at the start was heard nor is the minute before it covered"
-            )
+            return own or f"neither was {name} heard nor do our own prices cover it"
         if own is not None and abs(heard.price - own.price) > own.price * MAX_DISAGREEMENT:
-            return f"Chainlink's mean at the start is {heard.price}, ours is {own.price:.2f}"
-        return Strike(
-            price=heard.price,
-            rule=Rule.TWAP60,
-            source=f"{heard.source}_twap60/{heard.feed}",
-            recorded_ns=heard.received_ns,
-        )
+            return f"{name} is {heard.price}, ours is {own.price:.2f}"
+        return Strike(price=heard.price, rule=rule, source=heard.source)
 
-    def _own(self, start: int, now_ns: int, path: SpotPath) -> Strike | None:
-        mean = path.mean(start)
-        if mean is None:
-            return None
-        return Strike(price=mean, rule=Rule.TWAP60, source=f"{self._own_source}_mean60", recorded_ns=now_ns)
+    def _own(self, start: int, path: SpotPath) -> dict[Rule, Strike]:
+        """What our own prices give so far, by rule."""
+        prices = {rule: path.mean(start, window_s) for rule, window_s in WINDOW_S.items()}
+        prices[Rule.SPOT] = path.first(start, BOUNDARY_S)
+        return {
+            rule: Strike(price=price, rule=rule, source=f"{self._own_source}_{_kind(rule)}")
+            for rule, price in prices.items()
+            if price is not None
+        }
+
+    def _heard(
+        self, start: int, means: tuple[ChainPrice, ...], spots: tuple[ChainPrice, ...]
+    ) -> dict[Rule, _Heard]:
+        """What Chainlink's observations give so far, by rule."""
+        found: dict[Rule, _Heard] = {}
+        for rule, observations in ((Rule.TWAP60, means), (Rule.SPOT, spots)):
+            first = self._at_boundary(start, observations)
+            if first is not None:
+                source = f"{first.source}_{rule}/{first.feed}"
+                found[rule] = _Heard(price=first.price, source=source, source_ns=first.source_ns)
+        spot = self._at_boundary(start, spots)
+        if spot is None:
+            return found
+        # The window is complete once a price from its end on was heard.
+        mean = self._path_before(start, spots).mean(start, WINDOW_S[Rule.TWAP30])
+        if mean is not None:
+            source = f"{spot.source}_{_kind(Rule.TWAP30)}/{spot.feed}"
+            found[Rule.TWAP30] = _Heard(price=mean, source=source, source_ns=spot.source_ns)
+        return found
+
+    def _path_before(self, start: int, spots: tuple[ChainPrice, ...]) -> SpotPath:
+        path = SpotPath(2 * WINDOW_S[Rule.TWAP30])
+        for spot in sorted(spots, key=lambda spot: spot.source_ns):
+            at_s = self._market_time(spot.source_ns)
+            if start - 2 * WINDOW_S[Rule.TWAP30] <= at_s <= start + _EARLY_S:
+                path.add(min(at_s, start), spot.price)
+        return path
 
     def _at_boundary(self, start: int, heard: Iterable[ChainPrice]) -> ChainPrice | None:
         late = ((self._market_time(price.source_ns) - start, price) for price in heard)
         near = [(seconds, price) for seconds, price in late if -_EARLY_S <= seconds <= BOUNDARY_S]
         return min(near, key=lambda each: each[0])[1] if near else None
 
-    @staticmethod
-    def _earlier(known: ChainPrice | None, found: ChainPrice | None) -> ChainPrice | None:
-        if known is None or (found is not None and found.source_ns < known.source_ns):
-            return found
-        return known
+
+def _kind(rule: Rule) -> str:
+    return f"mean{WINDOW_S[rule]:.0f}" if rule in WINDOW_S else str(rule)
+
+
+def _earliest(known: Mapping[Rule, _Heard], found: Mapping[Rule, _Heard]) -> dict[Rule, _Heard]:
+    """Of each rule the observation that lies nearer to the boundary."""
+    nearest = dict(known)
+    for rule, heard in found.items():
+        if rule not in nearest or heard.source_ns < nearest[rule].source_ns:
+            nearest[rule] = heard
+    return nearest

@@ -8,7 +8,6 @@ from typing import Any
 
 from core.ingestion.adapters.checked_sources import (
     BINANCE,
-    CHAIN,
     CHAINLINK,
     MOOD,
     OPTIONS,
@@ -24,7 +23,7 @@ from core.ingestion.adapters.strikes import Strikes
 from core.ingestion.managers.websocket_manager import Backoff, StreamState, WebSocketManager
 from data_sources.types import PriceKind
 from errors import Refused, Temporary
-from models import Frozen, PutCall, Sentiment, Spot, Strike, Tick
+from models import Frozen, PutCall, Rule, Sentiment, Spot, Strike, Tick
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +34,6 @@ WARM_LEFT_S = 60.0
 """A cached value is renewed when less than this is left of its life, three rounds of keeping warm."""
 OTHERS_EVERY_S = 5.0
 PYTH_EVERY_S = 10.0
-CHAIN_EVERY_S = 60.0
 REFUSED_PAUSE_S = 300.0
 """Pause after a source has refused us, by country or key: it will most likely do so again."""
 SHORTEST_PAUSE_S = 0.25
@@ -121,7 +119,6 @@ class UnifiedDataAdapter:
             self._keep(CHAINLINK, OTHERS_EVERY_S, lambda: sources.second_opinion(CHAINLINK, chainlink.spot))
         if (solana := sources.solana) is not None:
             self._keep(PYTH, PYTH_EVERY_S, lambda: sources.second_opinion(PYTH, solana.spot))
-            self._keep(CHAIN, CHAIN_EVERY_S, sources.renew_chain_status)
 
     async def aclose(self) -> None:
         """Stop everything and close the sources."""
@@ -137,11 +134,6 @@ class UnifiedDataAdapter:
         """Start of the running market, in seconds of market time."""
         return int(self._market_time(self._now_ns()) // self._interval) * self._interval
 
-    def strike_at(self, start: int) -> Strike | None:
-        """The strike of the market that starts at `start`, if it is known; `source` says from where."""
-        found = self._find_strike(start)
-        return found if isinstance(found, Strike) else None
-
     def consensus(self) -> Consensus | None:
         """What the sources heard lately say together about the price."""
         return self.sources.consensus()
@@ -151,7 +143,9 @@ class UnifiedDataAdapter:
         streams = {f"{manager.stream.name} stream": _health_of(manager) for manager in self.managers}
         return self.sources.health() | streams
 
-    async def refresh(self, deadline_s: float = 1.5, *, start: int | None = None) -> Externals:
+    async def refresh(
+        self, deadline_s: float = 1.5, *, start: int | None = None, rule: Rule = Rule.TWAP60
+    ) -> Externals:
         """Ask spot, option and mood sources together and report what there is.
 
         Parameters
@@ -160,6 +154,8 @@ class UnifiedDataAdapter:
             Seconds after which a source is given up; it is cancelled then.
         start : int, optional
             Start of the market to report for; the running one by default.
+        rule : Rule
+            The market's own settlement rule, which its strike follows.
 
         Returns
         -------
@@ -174,7 +170,7 @@ class UnifiedDataAdapter:
             return_exceptions=True,
         )
         absent: dict[str, str] = {}
-        strike = self._find_strike(start)
+        strike = self._find_strike(start, rule)
         if isinstance(strike, str):
             absent[STRIKE] = strike
         return Externals(
@@ -209,16 +205,16 @@ class UnifiedDataAdapter:
             return None
         return found
 
-    def _find_strike(self, start: int) -> Strike | str:
+    def _find_strike(self, start: int, rule: Rule) -> Strike | str:
         self._note_strike(start)
-        return self._strikes.find(start)
+        return self._strikes.find(start, rule)
 
     def _note_strike(self, start: int) -> None:
         chainlink = self.sources.chainlink
-        heard = ()
+        means, spots = (), ()
         if chainlink is not None and self._strikes.is_open(start, self._now_ns()):
-            heard = chainlink.observations(PriceKind.TWAP60)
-        self._strikes.note(start, self._now_ns(), self.sources.path, heard)
+            means, spots = chainlink.observations(PriceKind.TWAP60), chainlink.observations(PriceKind.SPOT)
+        self._strikes.note(start, self._now_ns(), self.sources.path, means, spots)
 
     async def _sample_spot(self) -> None:
         """A spot price every second of market time; at each new market, a new chance for failed streams."""

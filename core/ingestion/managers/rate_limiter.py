@@ -110,8 +110,3 @@ class RateLimiter:
     def throttle(self, source: str) -> Callable[[], Awaitable[object]]:
         """`acquire` of one source, to hand to it."""
         return lambda: self.acquire(source)
-
-    def remaining(self, source: str) -> int | None:
-        """Calls that would be granted at once now; None without a limit."""
-        window = self._windows.get(source)
-        return None if window is None else window.free(self._monotonic())

@@ -7,12 +7,12 @@ from collections import Counter, deque
 from collections.abc import Callable
 from decimal import Decimal
 
-from data_sources.types import BookTicker, ChainPrice, Ticker, Trade
+from data_sources.types import BookTicker, ChainPrice, Ticker
 from models import Frozen, PutCall, Sentiment, Spot
 
 _log = logging.getLogger(__name__)
 
-type Value = Spot | Ticker | BookTicker | Trade | ChainPrice | Sentiment | PutCall
+type Value = Spot | Ticker | BookTicker | ChainPrice | Sentiment | PutCall
 
 PRICE_BOUNDS = {
     "btc": (Decimal(1_000), Decimal(1_000_000)),
@@ -175,7 +175,7 @@ def z_score(past: deque[Decimal], price: Decimal) -> float | None:
 
 
 def _price(value: Value) -> Decimal | None:
-    if isinstance(value, Spot | Ticker | Trade | ChainPrice):
+    if isinstance(value, Spot | Ticker | ChainPrice):
         return value.price
     return value.mid if isinstance(value, BookTicker) else None
 
@@ -196,8 +196,6 @@ def _check_amounts(value: Value) -> list[str]:
         amounts = {"volume": value.volume}
     elif isinstance(value, BookTicker):
         amounts = {"bid size": value.bid_size, "ask size": value.ask_size}
-    elif isinstance(value, Trade):
-        amounts = {"size": value.size}
     elif isinstance(value, PutCall):
         amounts = {
             "put open interest": value.put_open_interest,

@@ -11,6 +11,7 @@ from nautilus_trader.model.data import DataType
 from core.ingestion.adapters.unified_adapter import Externals, UnifiedDataAdapter
 from core.nautilus_core.instruments.clock import MarketClock
 from core.nautilus_core.providers.decision_loop import DecisionLoop
+from models import Rule
 
 PUBLISH_MARKET_SECONDS = 5.0
 SHORTEST_PAUSE_S = 1.0
@@ -40,7 +41,8 @@ FEED = DataType(ExternalUpdate)
 class FeedActor(Actor):
     """Owns the adapter's life: starts it with the node, publishes its values, closes it at the end.
 
-    The adapter lives on the decision loop; only the published values cross to the node's loop.
+    The adapter lives on the decision loop; only the published values cross to the node's loop. `rule` gives
+    the settlement rule of the running market, which the published strike follows.
     """
 
     def __init__(
@@ -48,12 +50,14 @@ class FeedActor(Actor):
         adapter: UnifiedDataAdapter,
         decision_loop: DecisionLoop,
         clock: MarketClock,
+        rule: Callable[[], Rule],
         now_ns: Callable[[], int],
     ) -> None:
         super().__init__(ActorConfig(component_id="FEEDS"))
         self._adapter = adapter
         self._decision_loop = decision_loop
         self._pause_s = max(SHORTEST_PAUSE_S, clock.wall_seconds(PUBLISH_MARKET_SECONDS))
+        self._rule = rule
         self._now_ns = now_ns
         self._task: asyncio.Task[None] | None = None
 
@@ -69,7 +73,7 @@ class FeedActor(Actor):
     async def _publish(self) -> None:
         while True:
             await asyncio.sleep(self._pause_s)
-            future = self._decision_loop.submit(self._adapter.refresh(PEEK_DEADLINE_S))
+            future = self._decision_loop.submit(self._adapter.refresh(PEEK_DEADLINE_S, rule=self._rule()))
             externals = await asyncio.wrap_future(future)
             now_ns = self._now_ns()
             self.publish_data(FEED, ExternalUpdate(externals, now_ns, now_ns))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.ingestion.validators.data_validator import PRICE_BOUNDS, DataValidator, z_score
-from data_sources.types import BookTicker, ChainPrice, PriceKind, Side, Ticker, Trade
+from data_sources.types import BookTicker, ChainPrice, PriceKind, Ticker
 from models import PutCall, Sentiment, Spot
 
 NOW_NS = 1_795_348_800_000_000_000
@@ -178,16 +178,6 @@ def test_sides_of_a_book(bid: str, ask: str, ok: bool, warned: bool) -> None:
 
 def test_amounts_are_not_negative() -> None:
     """Volume, sizes and open interest below zero are errors."""
-    trade = Trade(
-        source="binance",
-        symbol="BTCUSDT",
-        trade_id=1,
-        price=Decimal(68000),
-        size=Decimal(-1),
-        side=Side.BUY,
-        source_ns=NOW_NS,
-        received_ns=NOW_NS,
-    )
     options = PutCall(
         source="deribit",
         overall=1.0,
@@ -198,7 +188,7 @@ def test_amounts_are_not_negative() -> None:
         received_ns=NOW_NS,
     )
     validator = _validator()
-    for bad in (_ticker("-1"), _book("68000", "68001", bid_size="-1"), trade, options):
+    for bad in (_ticker("-1"), _book("68000", "68001", bid_size="-1"), options):
         (error,) = validator.check(bad).errors
         assert "negative" in error
     assert validator.check(_ticker()).ok

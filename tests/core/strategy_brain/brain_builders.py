@@ -98,7 +98,7 @@ def spot(price: float | str) -> Spot:
 
 
 def strike(price: float | str, rule: Rule = Rule.TWAP60) -> Strike:
-    return Strike(price=D(str(price)), rule=rule, source="chainlink", recorded_ns=NOW_NS)
+    return Strike(price=D(str(price)), rule=rule, source="chainlink")
 
 
 def put_call(overall: float, short: float | None = None) -> PutCall:
