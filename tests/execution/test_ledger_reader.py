@@ -1,11 +1,13 @@
 """What the ledger answers: trades, what is open, what the limits need, and the money to the last digit."""
 
 import tempfile
+import zlib
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import accumulate
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,7 +26,7 @@ from ledger_builders import (
 
 from errors import Fatal
 from execution.ledger import FillStatus, LedgerReader, Venue, book_name, ledger_path
-from models import OrderState, Outcome, Reason, Rule
+from models import OrderState, Outcome, Reason, Rule, Strike
 
 MIDNIGHT_NS = NOON_NS - 12 * 3600 * 10**9
 
@@ -101,6 +103,23 @@ def test_decision_comes_back_whole(ledger, reader):
     made = decision(history=100)
 
     assert reader.decision(ledger.record_decision(made)) == made
+
+
+def test_a_decision_of_an_earlier_version_is_read(tmp_path):
+    """Evidence with a field that is gone, such as when a strike was recorded, still gives the decision."""
+    made = decision(1)
+    strike = Strike(price=Decimal(65000), rule=Rule.TWAP60, source="chainlink_twap60/rtds")
+    made = msgspec.structs.replace(made, context=msgspec.structs.replace(made.context, strike=strike))
+    old = msgspec.json.decode(msgspec.json.encode(made))
+    old["context"]["strike"]["recorded_ns"] = 1_795_348_801_000_000_000
+    evidence = zlib.compress(msgspec.json.encode(old))
+    path = tmp_path / "ledger.sqlite"
+    with open_ledger(path) as ledger:
+        number = ledger.record_decision(made)
+        ledger._connection.execute("DROP TRIGGER decisions_no_UPDATE")
+        ledger._connection.execute("UPDATE decisions SET evidence = ?", (evidence,))
+    with LedgerReader(path) as reader:
+        assert reader.decision(number) == made
 
 
 def test_missing_decision(reader):

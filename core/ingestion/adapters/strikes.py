@@ -1,8 +1,8 @@
 """The strike of each market by its own settlement rule: Chainlink's price at its start, or else ours.
 
-The settlement compares the price at a market's end with the one at its start, both by the same rule: the price
-of Chainlink (spot), or its mean over the last 30 or 60 seconds (TWAP). The relays carry the price and the
-60-second mean; the 30-second mean is computed from the price.
+The settlement compares the price at a market's end with the one at its start, both by the same rule:
+Chainlink's price (spot), or its mean over the last 30 or 60 seconds (TWAP). The relays carry the price and
+the 60-second mean; the 30-second mean is computed from the price.
 """
 
 from collections.abc import Callable, Iterable, Mapping
