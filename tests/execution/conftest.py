@@ -15,8 +15,8 @@ from process import PracticeVenue
 
 @pytest.fixture(scope="session")
 def shared_manual_venue() -> Iterator[PracticeVenue]:
-    """One venue with a market every 1.5 s, shared by tests that use wallets of their own."""
-    with PracticeVenue.start("--speed", "600", "--redeem", "manual") as venue:
+    """One venue whose market time moves only by steps, shared by tests that use wallets of their own."""
+    with PracticeVenue.start("--hold-clock", "--start-at", "60", "--redeem", "manual") as venue:
         yield venue
 
 

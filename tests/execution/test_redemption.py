@@ -36,7 +36,6 @@ NEVER = Pace(look_s=0.05, patience_s=1000.0, retry_s=1000.0)
 WINNERS = 16
 PRICE, FEE = Decimal("0.9"), Decimal("0.00693")
 """Of the builders' fills."""
-DEADLINE_S = 30.0
 
 
 # --- accounts that have won two markets ------------------------------------------------------------
@@ -46,8 +45,12 @@ DEADLINE_S = 30.0
 def winners(shared_manual_venue: PracticeVenue) -> Iterator[PolymarketClient]:
     """Accounts with two won positions each, one for every test."""
     made = [_client(shared_manual_venue.url) for _ in range(WINNERS)]
-    with ThreadPoolExecutor(WINNERS) as pool:
-        list(pool.map(lambda client: _win_two(shared_manual_venue, client), made))
+    for _ in range(2):
+        with ThreadPoolExecutor(WINNERS) as pool:
+            list(pool.map(lambda client: _buy_both(shared_manual_venue, client), made))
+        shared_manual_venue.finish_market()
+    for client in made:
+        assert len(_won(shared_manual_venue, client)) == 2
     return iter(made)
 
 
@@ -57,22 +60,16 @@ def _client(url: str) -> PolymarketClient:
     return client
 
 
-def _win_two(venue: PracticeVenue, client: PolymarketClient) -> None:
-    """Buy both tokens of two markets: whatever the outcome, one of each wins."""
+def _buy_both(venue: PracticeVenue, client: PolymarketClient) -> None:
+    """Buy both tokens of the running market: whatever the outcome, one of them wins."""
     made = client.credentials()
     api = ApiKey(made.api_key, made.api_secret, made.api_passphrase, client.address, 0)
     trader = Trader(key=client._private_key, api=api)
-    until = time.monotonic() + DEADLINE_S
-    while len(_won(venue, client)) < 2:
-        assert time.monotonic() < until, "no two markets could be won"
-        if venue.clock.market_s() % 900 > 300:
-            time.sleep(0.05)
-            continue
-        slug = f"btc-updown-15m-{venue.clock.current_start()}"
-        up, down = json.loads(venue.get(f"/gamma/markets/slug/{slug}")["clobTokenIds"])
-        trader.send(venue.url, "POST", "/orders", [trader.buy(up, 100, 990), trader.buy(down, 100, 990)])
-        while venue.clock.current_start() == int(slug.rpartition("-")[2]):
-            time.sleep(0.05)
+    slug = f"btc-updown-15m-{venue.clock.current_start()}"
+    up, down = json.loads(venue.get(f"/gamma/markets/slug/{slug}")["clobTokenIds"])
+    orders = [trader.buy(up, 100, 990), trader.buy(down, 100, 990)]
+    answers = trader.send(venue.url, "POST", "/orders", orders).json()
+    assert [answer["status"] for answer in answers] == ["matched", "matched"]
 
 
 def _won(venue: PracticeVenue, client: PolymarketClient) -> list[Redeemable]:

@@ -24,18 +24,16 @@ UP_WON = {"closed": True, "outcomes": '["Up", "Down"]', "outcomePrices": '["1", 
 
 @pytest.fixture(scope="module")
 def venue():
-    with PracticeVenue.start("--speed", "600") as running:
+    with PracticeVenue.start("--hold-clock") as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def resolved(venue) -> Market:
-    """A market that the venue has resolved: at this speed one takes a second and a half."""
+    """A market that the venue has resolved."""
     start = venue.clock.current_start()
     gamma = venue.get("/gamma/markets", slug=f"btc-updown-15m-{start}")[0]
-    deadline = time.monotonic() + 10
-    while not venue.get(f"/markets/{gamma['conditionId']}")["closed"]:
-        assert time.monotonic() < deadline
+    venue.finish_market()
     return market_of(gamma, CALENDAR)
 
 

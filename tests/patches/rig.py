@@ -38,8 +38,8 @@ from execution.risk_engine import RiskEngine, RiskLimits
 from models import Decision, Market, OrderIntent, OrderState, Outcome
 from worker.gate import OrderGate
 
-WORLD = ("--source", "synthetic", "--speed", "0.01", "--start-at", "700", "--first", "2")
-"""A generated market that hardly moves: Down is the favourite, offered at 0.63, 0.64, 0.65 and 0.66."""
+WORLD = ("--source", "synthetic", "--hold-clock", "--speed", "0.01", "--start-at", "700", "--first", "2")
+"""A generated market that stands still: Down is the favourite, offered at 0.63, 0.64, 0.65 and 0.66."""
 SIDE = Outcome.DOWN
 NAUTILUS_VENUE = NautilusVenue("POLYMARKET")
 FAR_AWAY = Decimal(1_000_000)

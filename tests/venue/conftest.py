@@ -10,17 +10,22 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from process import PracticeVenue
 
+LATEST_SECOND = 400
+"""A test begins before this second of a market, so that it has four minutes of wall time before the end."""
+
 
 @pytest.fixture(scope="session")
 def calm_venue() -> Iterator[PracticeVenue]:
-    """One venue at twice the real pace, early in its first market, shared by tests that leave it whole."""
+    """One venue at twice the real pace, shared by tests that leave it whole."""
     with PracticeVenue.start("--speed", "2", "--start-at", "10") as venue:
         yield venue
 
 
 @pytest.fixture
 def practice_venue(calm_venue: PracticeVenue) -> Iterator[PracticeVenue]:
-    """The shared venue without faults, before and after."""
+    """The shared venue without faults, before and after, with minutes left of its market."""
     calm_venue.clear_faults()
+    if calm_venue.clock.market_s() % 900 > LATEST_SECOND:
+        calm_venue.set_clock(to=calm_venue.clock.current_start() + 900 + 10)
     yield calm_venue
     calm_venue.clear_faults()

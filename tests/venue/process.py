@@ -14,6 +14,8 @@ import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 20.0
+LATEST_RESOLUTION = 90
+"""Market seconds from a scripted market's end to its resolution, at most."""
 HTTP = httpx.Client(trust_env=False, verify=False)
 """Shared: making a client costs more than any request to a loopback venue."""
 
@@ -131,6 +133,12 @@ class PracticeVenue:
     def step(self, seconds: float) -> VenueClock:
         """Move market time forward; everything on the way has happened when this returns."""
         return self.set_clock(advance=seconds)
+
+    def finish_market(self) -> int:
+        """Step past the resolution of the market that runs now; returns its start."""
+        start = self.clock.current_start()
+        self.set_clock(to=start + 900 + LATEST_RESOLUTION)
+        return start
 
     def account(self, address: str) -> dict[str, Any]:
         """An account in decimal strings."""

@@ -24,7 +24,7 @@ from venue.schedule import Schedule
 from venue.sources.synthetic import SyntheticSource
 from venue.venue import Options, Venue
 
-SEED, SPEED = 11, 15
+SEED, SPEED = 11, 5
 PATIENCE = 10.0
 LONGEST_WAIT = 0.25
 """Wall seconds within which a waiting stream looks at the clock again."""

@@ -145,20 +145,21 @@ def test_a_generated_market_is_traded_like_any(venue: PracticeVenue) -> None:
 async def test_the_market_feed_follows_the_source() -> None:
     """After each of 20 changes a subscriber's copy of the bids is that of one of the source's seconds."""
     source = SyntheticSource(21)
-    with PracticeVenue.start(*SYNTHETIC, "--seed", "21", "--speed", "15", "--start-at", "300") as venue:
+    with PracticeVenue.start(*SYNTHETIC, "--seed", "21", "--hold-clock", "--start-at", "300") as venue:
         up, _ = tokens(venue, venue.clock.current_start())
         async with (
-            asyncio.timeout(10),
-            connect(venue.ws_url + "market", proxy=None, ping_interval=None) as socket,
+            asyncio.timeout(60),
+            connect(venue.ws_url + "market", proxy=None, ping_interval=None, max_queue=None) as socket,
         ):
             await socket.send(json.dumps({"type": "market", "assets_ids": [up]}))
-            copies: list[dict[str, str]] = [{}]
+            copies: list[dict[str, str]] = [_applied(json.loads(await socket.recv())[0], up, {})]
+            await asyncio.to_thread(venue.step, 40)
             while len(copies) <= 20:
                 frame = json.loads(await socket.recv())
                 for event in frame if isinstance(frame, list) else [frame]:
                     copies.append(_applied(event, up, copies[-1]))
     second = 300
-    for copy in copies[1:]:
+    for copy in copies:
         while _bids(source.book(0, second)) != copy:
             second += 1
             assert second < 900
@@ -181,15 +182,16 @@ def _applied(event: dict[str, Any], token: str, bids: dict[str, str]) -> dict[st
 
 
 def test_markets_settle_by_the_prices_of_the_world() -> None:
-    """Two markets end while we look: Gamma's outcomes are those of the sixty-second means."""
+    """Two markets end: Gamma's outcomes are those of the sixty-second means."""
     source = SyntheticSource(33)
-    arguments = (*SYNTHETIC, "--seed", "33", "--speed", "900", "--start-at", "800", "--first", "7")
+    arguments = (*SYNTHETIC, "--seed", "33", "--hold-clock", "--start-at", "800", "--first", "7")
     with PracticeVenue.start(*arguments) as venue:
         first = venue.get("/practice/info")["first_start"]
         for index in (7, 8):
             slug = f"btc-updown-15m-{first + index * 900}"
-            while not (market := venue.get(f"/gamma/markets/slug/{slug}"))["closed"]:
-                pass
+            venue.finish_market()
+            market = venue.get(f"/gamma/markets/slug/{slug}")
+            assert market["closed"] is True
             strike, final = source.mean_price(index, 0), source.mean_price(index, 900)
             assert json.loads(market["outcomePrices"]) == (["1", "0"] if final >= strike else ["0", "1"])
             assert market["events"][0]["eventMetadata"] == {
@@ -218,7 +220,7 @@ async def test_the_strike_is_not_told_at_once() -> None:
 async def test_the_bots_whole_feed_lives_on_it() -> None:
     """All sources are warm, none is absent, and the strike heard is the price the market settles against."""
     source = SyntheticSource(4)
-    with PracticeVenue.start(*SYNTHETIC, "--seed", "4", "--speed", "20", "--start-at", "870") as venue:
+    with PracticeVenue.start(*SYNTHETIC, "--seed", "4", "--speed", "1", "--start-at", "896") as venue:
         api = trader_at(venue.url).api
         assert api is not None
         clock = venue.clock
@@ -248,7 +250,7 @@ async def test_the_bots_whole_feed_lives_on_it() -> None:
     assert externals.sentiment is not None
 
 
-async def until(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
+async def until(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
     """Wait until a condition holds."""
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110 - what is waited for sets no event

@@ -28,7 +28,8 @@ def tokens_of(venue: PracticeVenue) -> tuple[str, str, str]:
 async def listening(
     venue: PracticeVenue, channel: str, first: dict[str, Any]
 ) -> AsyncIterator[ClientConnection]:
-    async with connect(venue.ws_url + channel, proxy=None, max_size=None) as socket:
+    # No bound on frames that wait: with one, a client that stops reading waits long for its own close.
+    async with connect(venue.ws_url + channel, proxy=None, max_size=None, max_queue=None) as socket:
         await socket.send(json.dumps(first))
         yield socket
 
@@ -144,15 +145,15 @@ async def test_an_accounts_trade_is_told_to_the_market(practice_venue: PracticeV
 
 @pytest.fixture
 def near_tick_change() -> Iterator[PracticeVenue]:
-    """Recording 0 at 60 times its pace, half a second of wall time before its tick change at second 472.9."""
-    with PracticeVenue.start("--speed", "60", "--start-at", "440") as venue:
+    """Recording 0 held half a minute before its tick change at second 472.9."""
+    with PracticeVenue.start("--hold-clock", "--start-at", "440") as venue:
         yield venue
 
 
 @pytest.fixture
 def near_the_end() -> Iterator[PracticeVenue]:
-    """Recording 0 at 300 times its pace, a third of a second of wall time before its end."""
-    with PracticeVenue.start("--speed", "300", "--start-at", "800") as venue:
+    """Recording 0 held at second 800."""
+    with PracticeVenue.start("--hold-clock", "--start-at", "800") as venue:
         yield venue
 
 
@@ -160,7 +161,8 @@ async def test_a_tick_change_is_told_before_the_finer_prices(near_tick_change: P
     """At recording 0's first sub-cent price both tokens get tick_size_change, then a fresh book each."""
     _, up, down = tokens_of(near_tick_change)
     async with listening(near_tick_change, "market", {"type": "market", "assets_ids": [up, down]}) as socket:
-        seen: list[Any] = []
+        seen: list[Any] = [await read(socket)]
+        await asyncio.to_thread(near_tick_change.step, 40)
         async with asyncio.timeout(PATIENCE):
             while len([f for f in seen if event("tick_size_change")(f)]) < 2:
                 seen.append(json.loads(await socket.recv()))
@@ -182,8 +184,11 @@ async def test_custom_events_are_for_those_who_ask(near_the_end: PracticeVenue) 
         listening(near_the_end, "market", {**plain, "custom_feature_enabled": True}) as asking,
         listening(near_the_end, "market", plain) as silent,
     ):
+        for socket in (asking, silent):
+            await read(socket)
+        await asyncio.to_thread(near_the_end.finish_market)
         names: set[str] = set()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while not {"market_resolved", "new_market", "best_bid_ask"} <= names:
                 frame = json.loads(await asking.recv())
                 if isinstance(frame, dict):

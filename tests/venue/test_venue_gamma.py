@@ -6,15 +6,6 @@ from collections.abc import Iterator
 import pytest
 from process import HTTP, PracticeVenue
 
-FAST = ("--speed", "600", "--start-at", "890")
-
-
-@pytest.fixture(scope="module")
-def quick_venue() -> Iterator[PracticeVenue]:
-    """A venue whose first market ends at once and resolves a moment later."""
-    with PracticeVenue.start(*FAST) as venue:
-        yield venue
-
 
 def test_lists_inside_a_market_are_json_strings(practice_venue: PracticeVenue) -> None:
     """Outcomes, prices and token ids are strings that hold JSON, in the order Up, Down."""
@@ -92,27 +83,31 @@ def test_a_coming_market_shows_its_opening_book_standing_still(practice_venue: P
     assert first["asks"] == later["asks"] != []
 
 
-def test_a_resolved_market_is_closed_everywhere(quick_venue: PracticeVenue) -> None:
+@pytest.fixture
+def over() -> Iterator[PracticeVenue]:
+    """A venue whose first market is resolved."""
+    with PracticeVenue.start("--hold-clock") as venue:
+        venue.finish_market()
+        yield venue
+
+
+def test_a_resolved_market_is_closed_everywhere(over: PracticeVenue) -> None:
     """Recording 0 went Down: Gamma, CLOB and book say so, and the market is hidden unless asked for."""
-    start = quick_venue.clock.current_start()
-    slug = f"btc-updown-15m-{quick_venue.get('/practice/info')['first_start']}"
-    while True:
-        market = quick_venue.get(f"/gamma/markets/slug/{slug}")
-        if market["closed"]:
-            break
-        assert quick_venue.clock.market_s() < start + 900 * 100
+    slug = f"btc-updown-15m-{over.get('/practice/info')['first_start']}"
+    market = over.get(f"/gamma/markets/slug/{slug}")
+    assert market["closed"] is True
     assert json.loads(market["outcomePrices"]) == ["0", "1"]
     assert (market["umaResolutionStatus"], market["acceptingOrders"]) == ("resolved", False)
     assert market["closedTime"].endswith("+00")
-    assert quick_venue.get("/gamma/markets", slug=slug) == []
-    assert [row["slug"] for row in quick_venue.get("/gamma/markets", slug=slug, closed="true")] == [slug]
-    clob = quick_venue.get(f"/markets/{market['conditionId']}")
+    assert over.get("/gamma/markets", slug=slug) == []
+    assert [row["slug"] for row in over.get("/gamma/markets", slug=slug, closed="true")] == [slug]
+    clob = over.get(f"/markets/{market['conditionId']}")
     assert [(t["outcome"], t["winner"], t["price"]) for t in clob["tokens"]] == [
         ("Up", False, 0.0),
         ("Down", True, 1.0),
     ]
     token = json.loads(market["clobTokenIds"])[1]
-    answer = HTTP.get(quick_venue.url + "/book", params={"token_id": token})
+    answer = HTTP.get(over.url + "/book", params={"token_id": token})
     assert (answer.status_code, answer.json()) == (
         404,
         {"error": "No orderbook exists for the requested token id"},
