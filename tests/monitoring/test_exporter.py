@@ -165,6 +165,23 @@ def test_events_count_without_a_read_of_the_ledger(tmp_path):
     assert after["trading_ledger_reading_age_seconds", ()] == 0
 
 
+def test_a_settlement_told_twice_counts_once(tmp_path):
+    """The event of a settlement that is known already changes nothing."""
+    open_ledger(ledger_path(tmp_path, "recorded")).close()
+    with exporting(tmp_path) as exporter:
+        for event in bought(1):
+            exporter.handle(event)
+        told = Settled(market=market(1), settlement=settlement(1), pnl=Decimal(0), total_pnl=Decimal(0))
+        exporter.handle(told)
+        once = scrape(exporter)
+        exporter.handle(told)
+        twice = scrape(exporter)
+    changing = {"trading_loop_age_seconds", "process_cpu_seconds_total"}
+    ours = [key for key in once if key[0].startswith("trad") and key[0] not in changing]
+    assert once["trading_winning_trades_total", ()] == 1
+    assert {key: once[key] for key in ours} == {key: twice[key] for key in ours}
+
+
 def test_a_reversal_takes_the_money_back_and_no_counter_falls(tmp_path):
     """A fill that fails on the chain leaves exposure and P&L; every counter stays where it was."""
     book(tmp_path, markets=3, pulse=None)

@@ -4,7 +4,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ledger_builders import NOON_NS, decision, market, refusal
 
@@ -198,8 +198,7 @@ class Account:
         slug = market(number).slug
         with LedgerReader(self.path) as reader:
             pnl = reader.market_pnl(slug)
-        known = [event for event in self.settled_slugs() if event == slug]
-        if known:
+        if slug in self.settled_slugs():
             return
         self.ledger.record_market(market(number))
         settlement = Settlement(slug=slug, outcome=winner, source="gamma", settled_ns=self.now_ns)
@@ -288,6 +287,16 @@ class Account:
         assert values["trading_avg_signal_score"] == pytest.approx(sum(scores) / max(1, len(scores)))
 
 
+BOUGHT = [("buy", 1, Outcome.UP), ("sign", 0, None)]
+FILLED = ("trade", 0, (1, FillStatus.MATCHED))
+FAILED = ("trade", 0, (1, FillStatus.FAILED))
+SETTLED = ("settle", 1, Outcome.UP)
+
+
+@example([*BOUGHT, ("answer", 0, Kind.MATCHED), SETTLED, FILLED])
+@example([*BOUGHT, FILLED, SETTLED, FAILED])
+@example([*BOUGHT, FILLED, FAILED, SETTLED])
+@example([*BOUGHT, FILLED, SETTLED, SETTLED, ("redeem", 1, None), ("restart", 1, True)])
 @settings(max_examples=100)
 @given(
     steps(
