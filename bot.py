@@ -27,15 +27,15 @@ from nautilus_trader.model.instruments import Instrument
 from nautilus_trader.trading.strategy import Strategy
 
 from core.ingestion.adapters.unified_adapter import Externals
-from core.nautilus_core.events import Event, MarketOpened, MarketRefused
-from core.nautilus_core.instruments.board import MarketBoard, Watch
-from core.nautilus_core.instruments.clock import MarketClock
-from core.nautilus_core.providers.books import full_book, top_of_book
+from core.nautilus_core.instruments.market_board import MarketBoard, TrackedMarket
+from core.nautilus_core.instruments.market_clock import MarketClock
+from core.nautilus_core.providers.book_conversion import full_book, top_of_book
 from core.nautilus_core.providers.decision_loop import DecisionLoop
 from core.nautilus_core.providers.feed_actor import FEED, ExternalUpdate
 from core.strategy_brain.strategies.market_view import MarketView
 from core.strategy_brain.strategies.window import in_window
 from errors import Refused
+from events import Event, MarketOpened, MarketRefused
 from execution.execution_engine import ExecutionEngine
 from models import (
     SCALE_SECONDS,
@@ -50,23 +50,23 @@ from models import (
 )
 
 
-class Pace(Frozen, frozen=True):
+class DecisionSchedule(Frozen, frozen=True):
     """How often a market is decided upon."""
 
-    every_ns: int = 1_000_000_000
+    interval_ns: int = 1_000_000_000
     """Least time between two decisions in one market: the pace that orders are allowed at."""
-    on_and_on: bool = False
+    repeat: bool = False
     """Decide again and again, also in a market that is bought or refused: a look at the running market in
     test mode. It is still bought at most once."""
 
 
-class Parts(Protocol):
+class StrategyPorts(Protocol):
     """What the strategy is given; the worker makes it."""
 
     board: MarketBoard
     clock: MarketClock
     params: BrainParams
-    pace: Pace
+    schedule: DecisionSchedule
     engine: ExecutionEngine
     decision_loop: DecisionLoop
 
@@ -76,13 +76,13 @@ class Parts(Protocol):
 
     async def decide(self, context: DecisionContext) -> Decision: ...
 
-    def market_left(self, market: Market, seen_window: bool) -> None: ...
+    def on_market_closed(self, market: Market, seen_window: bool) -> None: ...
 
     def limit_notional(self, instrument_id: InstrumentId, usd: Decimal | None) -> None: ...
 
     async def started(self) -> None: ...
 
-    async def watch_time(self) -> None: ...
+    async def monitor_run(self) -> None: ...
 
     async def stopping(self) -> None: ...
 
@@ -90,10 +90,10 @@ class Parts(Protocol):
 class IntegratedBTCStrategy(Strategy):
     """Trades the running market of one calendar, at most once each."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, ports: StrategyPorts) -> None:
         super().__init__(StrategyConfig(strategy_id="BTC15M", order_id_tag="001"))
-        self._parts = parts
-        self._running: Watch | None = None
+        self._ports = ports
+        self._running: TrackedMarket | None = None
         self._view: MarketView | None = None
         self._subscribed: set[InstrumentId] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -104,35 +104,35 @@ class IntegratedBTCStrategy(Strategy):
 
     def on_start(self) -> None:
         for instrument in self.cache.instruments():
-            self._parts.board.add(instrument)
+            self._ports.board.add(instrument)
         self.msgbus.subscribe("data.instrument.POLYMARKET.*", self.on_instrument)
         self.msgbus.subscribe(f"data.{FEED.topic}*", self.on_external)
-        self._spawn(self._live())
+        self._spawn(self._run_live())
 
     def on_stop(self) -> None:
-        self._parts.engine.stop()
+        self._ports.engine.stop()
         for task in self._tasks:
             task.cancel()
-        self._closing = asyncio.get_running_loop().create_task(self._parts.stopping())
+        self._closing = asyncio.get_running_loop().create_task(self._ports.stopping())
 
-    async def _live(self) -> None:
-        await self._parts.started()
-        self._spawn(self._parts.watch_time())
+    async def _run_live(self) -> None:
+        await self._ports.started()
+        self._spawn(self._ports.monitor_run())
         await self._keep_calendar()
 
-    def now(self) -> tuple[Watch | None, float, Decimal | None]:
+    def now(self) -> tuple[TrackedMarket | None, float, Decimal | None]:
         """The running market, its market second, and the Up token's price."""
         if self._running is None or self._view is None:
             return None, 0.0, None
-        second = self._running.market.second(self._parts.clock.market_time(self.clock.timestamp_ns()))
+        second = self._running.market.second(self._ports.clock.market_time(self.clock.timestamp_ns()))
         return self._running, second, self._view.p
 
     def quote_age_s(self) -> float | None:
         """Seconds since the running market was last heard of, or opened; None between markets."""
-        watch = self._running
-        if watch is None:
+        tracked = self._running
+        if tracked is None:
             return None
-        return (self.clock.timestamp_ns() - max(watch.opened_ns, *watch.heard_ns.values())) / 1e9
+        return (self.clock.timestamp_ns() - max(tracked.opened_ns, *tracked.updated_ns.values())) / 1e9
 
     @property
     def tradable(self) -> bool:
@@ -142,13 +142,13 @@ class IntegratedBTCStrategy(Strategy):
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._on_task_end)
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
+    def _on_task_end(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self.log.exception("a task of the strategy failed", error)
-            self._parts.engine.halt(f"internal error: {error!r}; details are in the log")
+            self._ports.engine.halt(f"internal error: {error!r}; details are in the log")
 
     def on_external(self, update: ExternalUpdate) -> None:
         self.externals = update.externals
@@ -156,30 +156,30 @@ class IntegratedBTCStrategy(Strategy):
     # --- markets ---------------------------------------------------------------------------------
 
     def on_instrument(self, instrument: Instrument) -> None:
-        self._parts.board.add(instrument)
-        self._take_tick(instrument)
+        self._ports.board.add(instrument)
+        self._update_tick_size(instrument)
         self._subscribe_ahead()
 
-    def _take_tick(self, instrument: Instrument) -> None:
+    def _update_tick_size(self, instrument: Instrument) -> None:
         """The venue makes the tick finer near 0 and 1; price caps must lie on the new grid."""
-        found = self._parts.board.find(instrument.id)
+        found = self._ports.board.find(instrument.id)
         tick = instrument.price_increment.as_decimal()
         if found is None or found[0].market.tick == tick:
             return
-        watch = found[0]
-        watch.market = msgspec.structs.replace(watch.market, tick=tick)
-        if watch is self._running and self._view is not None:
-            self._view.market = watch.market
+        tracked = found[0]
+        tracked.market = msgspec.structs.replace(tracked.market, tick=tick)
+        if tracked is self._running and self._view is not None:
+            self._view.market = tracked.market
 
     async def _keep_calendar(self) -> None:
         """Open the running market now, and each following one exactly at its start."""
-        board, clock = self._parts.board, self._parts.clock
+        board, clock = self._ports.board, self._ports.clock
         while True:
             now = clock.market_time(self.clock.timestamp_ns())
             self._subscribe_ahead()
             self._open(board.running(now), now)
             start, interval = board.calendar.running_start(now), board.calendar.interval
-            window_end = start + self._parts.params.window_end * interval / SCALE_SECONDS
+            window_end = start + self._ports.params.window_end * interval / SCALE_SECONDS
             if now >= window_end:
                 self._close_window()
             wake = window_end if now < window_end else start + interval
@@ -188,40 +188,40 @@ class IntegratedBTCStrategy(Strategy):
                 wake = min(wake, now + interval / 60)
             await asyncio.sleep(max(0.001, (clock.wall_time_ns(wake) - self.clock.timestamp_ns()) / 1e9))
 
-    def _open(self, watch: Watch | None, now: float) -> None:
-        if watch is self._running:
+    def _open(self, tracked: TrackedMarket | None, now: float) -> None:
+        if tracked is self._running:
             return
-        left, self._running = self._running, watch
-        if watch is not None:
-            watch.opened_second = watch.market.second(now)
-            watch.opened_ns = self.clock.timestamp_ns()
-            self._view = self._parts.new_view(watch.market)
-            for instrument_id in watch.ids.values():
-                self._parts.limit_notional(instrument_id, self._parts.params.position_size_usd)
-            self._parts.publish(MarketOpened(market=watch.market))
+        left, self._running = self._running, tracked
+        if tracked is not None:
+            tracked.opened_second = tracked.market.second(now)
+            tracked.opened_ns = self.clock.timestamp_ns()
+            self._view = self._ports.new_view(tracked.market)
+            for instrument_id in tracked.ids.values():
+                self._ports.limit_notional(instrument_id, self._ports.params.position_size_usd)
+            self._ports.publish(MarketOpened(market=tracked.market))
         if left is not None:
             # The next market is subscribed already: the adapter drops its connection with the last one.
             self._unsubscribe(left)
-            seen = left.opened_second is not None and left.opened_second < self._seen_before()
-            self._parts.market_left(left.market, seen)
+            seen = left.opened_second is not None and left.opened_second < self._observed_before()
+            self._ports.on_market_closed(left.market, seen)
 
-    def _seen_before(self) -> float:
+    def _observed_before(self) -> float:
         """Market second before which a market must be opened for all of its decisions to be seen."""
-        params = self._parts.params
-        return params.window_end if self._parts.pace.on_and_on else params.window_start
+        params = self._ports.params
+        return params.window_end if self._ports.schedule.repeat else params.window_start
 
     def _subscribe_ahead(self) -> None:
         """Be subscribed to the running market and to the next one."""
-        now = self._parts.clock.market_time(self.clock.timestamp_ns())
-        for watch in (self._parts.board.running(now), self._parts.board.following(now)):
-            for instrument_id in watch.ids.values() if watch else ():
+        now = self._ports.clock.market_time(self.clock.timestamp_ns())
+        for tracked in (self._ports.board.running(now), self._ports.board.following(now)):
+            for instrument_id in tracked.ids.values() if tracked else ():
                 if instrument_id not in self._subscribed:
                     self._subscribed.add(instrument_id)
                     self.subscribe_order_book_deltas(instrument_id)
                     self.subscribe_quote_ticks(instrument_id)
 
-    def _unsubscribe(self, watch: Watch) -> None:
-        for instrument_id in watch.ids.values():
+    def _unsubscribe(self, tracked: TrackedMarket) -> None:
+        for instrument_id in tracked.ids.values():
             self._subscribed.discard(instrument_id)
             self.unsubscribe_quote_ticks(instrument_id)
             self.unsubscribe_order_book_deltas(instrument_id)
@@ -229,95 +229,95 @@ class IntegratedBTCStrategy(Strategy):
     # --- ticks -----------------------------------------------------------------------------------
 
     def on_order_book_deltas(self, deltas: OrderBookDeltas) -> None:
-        found = self._parts.board.find(deltas.instrument_id)
+        found = self._ports.board.find(deltas.instrument_id)
         if found is not None:
-            watch, outcome = found
-            watch.heard_ns[outcome] = deltas.ts_init
+            tracked, outcome = found
+            tracked.updated_ns[outcome] = deltas.ts_init
 
     def on_quote_tick(self, tick: QuoteTick) -> None:
-        found = self._parts.board.find(tick.instrument_id)
+        found = self._ports.board.find(tick.instrument_id)
         if found is None or found[0] is not self._running or self._view is None:
             return
-        watch, outcome = found
-        watch.heard_ns[outcome] = tick.ts_init
-        watch.tops[outcome] = top_of_book(tick)
+        tracked, outcome = found
+        tracked.updated_ns[outcome] = tick.ts_init
+        tracked.tops[outcome] = top_of_book(tick)
         now_ns = self.clock.timestamp_ns()
-        second = watch.market.second(self._parts.clock.market_time(now_ns))
+        second = tracked.market.second(self._ports.clock.market_time(now_ns))
         if outcome is Outcome.UP:
-            self._view.on_books(second, watch.tops[Outcome.UP], watch.tops[Outcome.DOWN])
-        if self._may_decide(watch, second, now_ns):
-            self._begin_decision(watch, self._view, second, now_ns)
+            self._view.on_books(second, tracked.tops[Outcome.UP], tracked.tops[Outcome.DOWN])
+        if self._may_decide(tracked, second, now_ns):
+            self._begin_decision(tracked, self._view, second, now_ns)
 
     # --- decisions -------------------------------------------------------------------------------
 
-    def _may_decide(self, watch: Watch, second: float, now_ns: int) -> bool:
-        params, pace = self._parts.params, self._parts.pace
+    def _may_decide(self, tracked: TrackedMarket, second: float, now_ns: int) -> bool:
+        params, schedule = self._ports.params, self._ports.schedule
         return (
-            not watch.deciding
-            and not watch.finished
+            not tracked.deciding
+            and not tracked.finished
             and in_window(second, params.window_start, params.window_end)
-            and now_ns - watch.last_decision_ns >= pace.every_ns
+            and now_ns - tracked.last_decision_ns >= schedule.interval_ns
             and self._view is not None
             and self._view.tradable
-            and (pace.on_and_on or self._parts.engine.may_order(watch.market.slug))
+            and (schedule.repeat or self._ports.engine.may_order(tracked.market.slug))
         )
 
-    def _begin_decision(self, watch: Watch, view: MarketView, second: float, now_ns: int) -> None:
+    def _begin_decision(self, tracked: TrackedMarket, view: MarketView, second: float, now_ns: int) -> None:
         up, down = (
-            full_book(self.cache.order_book(watch.ids[outcome]), watch.heard_ns[outcome])
+            full_book(self.cache.order_book(tracked.ids[outcome]), tracked.updated_ns[outcome])
             for outcome in Outcome
         )
         view.on_books(second, up, down)
-        watch.deciding, watch.last_decision_ns = True, now_ns
+        tracked.deciding, tracked.last_decision_ns = True, now_ns
         # Frozen here, on the loop that feeds the view: the decision loop never sees it change.
-        self._spawn(self._decide(watch, view.context(second, now_ns)))
+        self._spawn(self._decide(tracked, view.context(second, now_ns)))
 
-    async def _decide(self, watch: Watch, context: DecisionContext) -> None:
+    async def _decide(self, tracked: TrackedMarket, context: DecisionContext) -> None:
         try:
-            future = self._parts.decision_loop.submit(self._parts.decide(context))
+            future = self._ports.decision_loop.submit(self._ports.decide(context))
             decision = await asyncio.wrap_future(future)
-            final = await self._parts.engine.take(decision)
-            watch.finished = final and not self._parts.pace.on_and_on
+            final = await self._ports.engine.handle_decision(decision)
+            tracked.finished = final and not self._ports.schedule.repeat
         finally:
-            watch.deciding = False
+            tracked.deciding = False
 
     def _close_window(self) -> None:
         """A window that went by without any decision is a refusal too: its row says why."""
-        watch, view = self._running, self._view
-        if watch is None or view is None or watch.last_decision_ns or watch.opened_second is None:
+        tracked, view = self._running, self._view
+        if tracked is None or view is None or tracked.last_decision_ns or tracked.opened_second is None:
             return
-        if watch.opened_second >= self._parts.params.window_end or self._parts.engine.holds(
-            watch.market.slug
+        if tracked.opened_second >= self._ports.params.window_end or self._ports.engine.has_open_order(
+            tracked.market.slug
         ):
             return
-        watch.last_decision_ns = self.clock.timestamp_ns()
+        tracked.last_decision_ns = self.clock.timestamp_ns()
         if view.p is None:
             why = "no valid quote until the end of its window"
-            self._parts.publish(MarketRefused(slug=watch.market.slug, why=why))
+            self._ports.publish(MarketRefused(slug=tracked.market.slug, why=why))
             return
         if view.tradable:
             reason, detail = Reason.STALE_DATA, "no quote arrived in the window"
         else:
             reason, detail = Reason.NOT_TRADABLE, f"{view.valid_quotes} valid quotes in a row"
         decision = Decision(
-            context=view.context(self._parts.params.window_end, watch.last_decision_ns),
-            params=self._parts.params,
+            context=view.context(self._ports.params.window_end, tracked.last_decision_ns),
+            params=self._ports.params,
             reason=reason,
             detail=detail,
         )
         self._spawn(self._record(decision))
 
     async def _record(self, decision: Decision) -> None:
-        await self._parts.engine.take(decision)
+        await self._ports.engine.handle_decision(decision)
 
     # --- orders ----------------------------------------------------------------------------------
 
     def send(self, intent: OrderIntent) -> None:
         """Submit the order of an intent; its identity is the intent's."""
-        watch = self._parts.board.by_slug(intent.slug)
-        if watch is None:
+        tracked = self._ports.board.by_slug(intent.slug)
+        if tracked is None:
             raise Refused(f"market {intent.slug} is not on the board")
-        instrument_id = watch.ids[intent.outcome]
+        instrument_id = tracked.ids[intent.outcome]
         instrument = self.cache.instrument(instrument_id)
         order = self.order_factory.market(
             instrument_id,
@@ -330,14 +330,14 @@ class IntegratedBTCStrategy(Strategy):
         self.submit_order(order, params={"ask": str(intent.ask), "price_cap": str(intent.price_cap)})
 
     def on_order_denied(self, event: OrderDenied) -> None:
-        self._parts.engine.order_denied(event.client_order_id.value, event.reason)
+        self._ports.engine.order_denied(event.client_order_id.value, event.reason)
 
     def close_settled(self, slug: str, winner: Outcome) -> None:
         """Close Nautilus' positions in a resolved market at 1 or 0."""
-        watch = self._parts.board.by_slug(slug)
-        for outcome, instrument_id in watch.ids.items() if watch else ():
+        tracked = self._ports.board.by_slug(slug)
+        for outcome, instrument_id in tracked.ids.items() if tracked else ():
             for position in self.cache.positions_open(instrument_id=instrument_id, strategy_id=self.id):
-                self._parts.limit_notional(instrument_id, None)
+                self._ports.limit_notional(instrument_id, None)
                 order = self.order_factory.market(
                     instrument_id,
                     OrderSide.SELL,

@@ -24,6 +24,14 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from common.constants import (
+    DERIBIT_PCR,
+    ORDER_BOOK_IMBALANCE,
+    PRICE_DIVERGENCE,
+    SENTIMENT_ANALYSIS,
+    SPIKE_DETECTION,
+    TICK_VELOCITY,
+)
 from errors import ConfigError
 from models import BrainParams
 
@@ -299,12 +307,12 @@ class Settings(BaseModel):
     def weights(self) -> dict[str, float]:
         """Configured weight by processor name."""
         return {
-            "OrderBookImbalance": self.weight_orderbook,
-            "TickVelocity": self.weight_tick_velocity,
-            "PriceDivergence": self.weight_divergence,
-            "SpikeDetection": self.weight_spike,
-            "DeribitPCR": self.weight_deribit_pcr,
-            "SentimentAnalysis": self.weight_sentiment,
+            ORDER_BOOK_IMBALANCE: self.weight_orderbook,
+            TICK_VELOCITY: self.weight_tick_velocity,
+            PRICE_DIVERGENCE: self.weight_divergence,
+            SPIKE_DETECTION: self.weight_spike,
+            DERIBIT_PCR: self.weight_deribit_pcr,
+            SENTIMENT_ANALYSIS: self.weight_sentiment,
         }
 
     @property

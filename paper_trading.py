@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from common.atomic_file import write_atomically
 from execution.ledger import LedgerReader, TradeRow
-from files import write_atomically
 from models import Outcome, PaperTrade
 
 

@@ -18,21 +18,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from common.atomic_file import create_private_files
 from config import Settings, load_settings
-from control.gate import decide_mode
-from control.halt import HALTED, HaltFile
+from control.halt_file import HALT_FILE, HaltFile
+from control.last_mode_switch import LAST_SWITCH_FILE, LastModeSwitch, LastModeSwitchFile
 from control.locks import holder, state_lock
-from control.memory import MODE_MEMORY, LastWord, Memory
 from control.mode_file import FileModeStore
+from control.mode_gate import decide_mode
+from control.mode_store import UNSET, Endpoint, ModeReading, ModeStore
+from control.mode_switch import SwitchResult, candidate_stores, switch_to_live, switch_to_simulation
 from control.running import choose_store, running_store
-from control.store import UNSET, Endpoint, ModeStore, Reading
-from control.switch import Switched, stores, to_live, to_simulation
 from errors import BotError, ConfigError, Fatal, Temporary
-from execution.ledger import LIVE_BOOK, Mode
-from files import create_private_files
+from execution.ledger import LIVE_PROFILE, Mode
 from monitoring.terminal import replace_unencodable
 
-WORDS = {
+COMMAND_MODES = {
     "sim": Mode.SIMULATION,
     "simulation": Mode.SIMULATION,
     "on": Mode.SIMULATION,
@@ -62,18 +62,21 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "command",
         nargs="?",
-        choices=[*WORDS, "status", "check", "halt", "resume"],
+        choices=[*COMMAND_MODES, "status", "check", "halt", "resume"],
         help="sim (simulation, on); live (off); status (check); halt REASON; resume",
     )
     parser.add_argument("reason", nargs="*", help="with halt: why, for whoever looks next")
     parser.add_argument(
-        "--book", help="with halt and resume: only this book, e.g. live or recorded (default: all)"
+        "--book",
+        "--profile",
+        dest="profile",
+        help="with halt and resume: only this book, e.g. live or recorded (default: all)",
     )
     parser.add_argument("--yes", action="store_true", help="with live: do not ask")
     given = parser.parse_args(arguments)
     for there, what, commands in (
         (given.reason, " ".join(given.reason), ("halt",)),
-        (given.book, "--book", ("halt", "resume")),
+        (given.profile, "--book", ("halt", "resume")),
         (given.yes, "--yes", ("live", "off")),
     ):
         if there and given.command not in commands:
@@ -90,10 +93,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load_settings()
         command = given.command or _menu(console)
-        if command in WORDS:
-            return _switch(settings, WORDS[command], given.yes, console)
+        if command in COMMAND_MODES:
+            return _switch(settings, COMMAND_MODES[command], given.yes, console)
         if command in ("halt", "resume"):
-            return _halts(settings, command, " ".join(given.reason), given.book, console)
+            return _halts(settings, command, " ".join(given.reason), given.profile, console)
         return _status(settings, console) if command else 0
     except KeyboardInterrupt:
         return 1
@@ -128,7 +131,7 @@ def _configured(settings: Settings) -> Endpoint:
 def _switch(settings: Settings, mode: Mode, sure: bool, console: Console) -> int:
     configured, state_dir = _configured(settings), settings.state_dir
     if mode is Mode.SIMULATION:
-        _report(mode, to_simulation(configured, state_dir), console)
+        _report(mode, switch_to_simulation(configured, state_dir), console)
         if holder(state_lock(state_dir)) is None:
             console.print("No bot runs on this state folder; the next one stays in simulation.")
         else:
@@ -142,7 +145,7 @@ def _switch(settings: Settings, mode: Mode, sure: bool, console: Console) -> int
         if _asked("Type 'yes' to confirm: ").lower() != "yes":
             console.print("Nothing was changed.")
             return 1
-    _report(mode, to_live(configured, state_dir), console)
+    _report(mode, switch_to_live(configured, state_dir), console)
     if holder(state_lock(state_dir)) is None:
         console.print("No bot runs on this state folder; the next one may go live with --live, once armed.")
     else:
@@ -151,7 +154,7 @@ def _switch(settings: Settings, mode: Mode, sure: bool, console: Console) -> int
     return 0
 
 
-def _report(mode: Mode, switched: Switched, console: Console) -> None:
+def _report(mode: Mode, switched: SwitchResult, console: Console) -> None:
     kept = " and ".join(str(store) for store in switched.stores)
     console.print(f"The mode is {mode.upper()} now, kept by {kept or 'the state folder'}.", markup=False)
     for failure in switched.failed:
@@ -160,7 +163,7 @@ def _report(mode: Mode, switched: Switched, console: Console) -> None:
 
 def _status(settings: Settings, console: Console) -> int:
     state_dir = settings.state_dir
-    last = Memory(state_dir / MODE_MEMORY).recall()
+    last = LastModeSwitchFile(state_dir / LAST_SWITCH_FILE).load()
     table = Table.grid(padding=(0, 2))
 
     def row(name: str, text: str, style: str = "") -> None:
@@ -171,15 +174,21 @@ def _status(settings: Settings, console: Console) -> int:
     running = running_store(state_dir)
     asked = choose_store(_configured(settings), state_dir).store if running is None else running
     by = " (for the next bot)" if running is None else " (asked by the running bot)"
-    for store in stores(_configured(settings), state_dir):
+    for store in candidate_stores(_configured(settings), state_dir):
         reading = _reading(store, running)
         row("mode store", f"{store}{by if store.name == asked.name else ''}: {reading.detail}")
         if store.name == asked.name:
-            verdict = decide_mode(live_flag=True, armed=True, reading=reading, last=last, store=store.name)
-            orders = "" if verdict.allows_orders else ", but no new position"
-            style = "red" if verdict.mode is Mode.LIVE else "green"
-            row("so", f"{verdict.mode.upper()}{orders}: a bot with --live, armed ({verdict.why})", style)
-    row("last word", _words(last))
+            mode_decision = decide_mode(
+                live_flag=True, armed=True, reading=reading, last=last, store=store.name
+            )
+            orders = "" if mode_decision.allows_orders else ", but no new position"
+            style = "red" if mode_decision.mode is Mode.LIVE else "green"
+            row(
+                "so",
+                f"{mode_decision.mode.upper()}{orders}: a bot with --live, armed ({mode_decision.why})",
+                style,
+            )
+    row("last word", _last_switch_text(last))
     row("any other", "SIMULATION: a bot without --live, whatever is above")
     for file in _halt_files(settings, None):
         row("HALTED", f"{file.path.parent.name}: {file.standing()}", "red")
@@ -187,7 +196,7 @@ def _status(settings: Settings, console: Console) -> int:
     return 0
 
 
-def _reading(store: ModeStore, running: ModeStore | None) -> Reading:
+def _reading(store: ModeStore, running: ModeStore | None) -> ModeReading:
     """What is in a store; a file whose folder the next bot or switch makes is not lost."""
     if isinstance(store, FileModeStore) and (running is None or running.name != store.name):
         try:
@@ -199,7 +208,7 @@ def _reading(store: ModeStore, running: ModeStore | None) -> Reading:
     return store.read()
 
 
-def _words(last: LastWord | None) -> str:
+def _last_switch_text(last: LastModeSwitch | None) -> str:
     if last is None:
         return "none yet: each bot does as it was started"
     return f"{last.mode}, {'kept by ' + last.store if last.store else 'kept by the state folder only'}"
@@ -208,7 +217,7 @@ def _words(last: LastWord | None) -> str:
 # --- halts ---------------------------------------------------------------------------------------
 
 
-def _books(settings: Settings, book: str | None) -> list[Path]:
+def _profiles(settings: Settings, profile: str | None) -> list[Path]:
     """The folders of the books there are; that of real money always.
 
     Raises
@@ -217,25 +226,25 @@ def _books(settings: Settings, book: str | None) -> list[Path]:
         If the one that was named is none.
     """
     state_dir = settings.state_dir
-    found = {path.parent for name in ("ledger.sqlite", HALTED) for path in state_dir.glob(f"*/{name}")}
-    books = sorted(found | {state_dir / LIVE_BOOK})
-    if book is None:
-        return books
-    named = [path for path in books if path.name == book]
+    found = {path.parent for name in ("ledger.sqlite", HALT_FILE) for path in state_dir.glob(f"*/{name}")}
+    profiles = sorted(found | {state_dir / LIVE_PROFILE})
+    if profile is None:
+        return profiles
+    named = [path for path in profiles if path.name == profile]
     if not named:
-        there = ", ".join(path.name for path in books)
-        raise ConfigError(f"there is no book {book!r} in {state_dir}", f"There are: {there}")
+        there = ", ".join(path.name for path in profiles)
+        raise ConfigError(f"there is no book {profile!r} in {state_dir}", f"There are: {there}")
     return named
 
 
-def _halt_files(settings: Settings, book: str | None) -> list[HaltFile]:
-    files = [HaltFile(folder / HALTED) for folder in _books(settings, book)]
+def _halt_files(settings: Settings, profile: str | None) -> list[HaltFile]:
+    files = [HaltFile(folder / HALT_FILE) for folder in _profiles(settings, profile)]
     return [file for file in files if file.standing() is not None]
 
 
-def _halts(settings: Settings, command: str, reason: str, book: str | None, console: Console) -> int:
+def _halts(settings: Settings, command: str, reason: str, profile: str | None, console: Console) -> int:
     if command == "resume":
-        standing = _halt_files(settings, book)
+        standing = _halt_files(settings, profile)
         for file in standing:
             stood = file.lift()
             console.print(f"{file.path.parent.name} may trade again; it was halted: {stood}", markup=False)
@@ -243,8 +252,8 @@ def _halts(settings: Settings, command: str, reason: str, book: str | None, cons
             console.print("Nothing was halted.")
         return 0
     failed = []
-    for folder in _books(settings, book):
-        file = HaltFile(folder / HALTED)
+    for folder in _profiles(settings, profile):
+        file = HaltFile(folder / HALT_FILE)
         try:
             file.raise_(reason or "by hand")
         except Temporary as error:

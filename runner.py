@@ -15,19 +15,19 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
+from common.atomic_file import create_private_files
 from common.bounded_http import BlockingHttp
 from config import ROOT, Settings, load_settings, open_to_others
 from control.arming import arm, require_doctor
 from control.locks import hold_state, hold_wallet
+from control.mode_store import Endpoint
 from control.running import FoundStore, choose_store, find_store, running_store
-from control.store import Endpoint
 from errors import Fatal
 from execution.ledger import Venue
-from files import create_private_files
-from launch import TEST_START_AT, Flags, Run, close_files
 from monitoring.terminal import replace_unencodable
-from screens import asker, banner, stakes, summary
-from supervisor import Supervisor
+from runtime.operator_dialog import money_at_risk, show_results, start_banner, terminal_prompt
+from runtime.session import TEST_START_AT, Flags, Session, close_files
+from runtime.supervisor import Supervisor
 
 REACH_TIMEOUT_S = 5.0
 
@@ -121,19 +121,19 @@ def _run(flags: Flags, settings: Settings, console: Console, stack: ExitStack) -
     stack.enter_context(hold_state(settings.state_dir))
     close_files(settings)
     store = stack.enter_context(find_store(_configured(settings), settings.state_dir))
-    run = Run(flags, settings, store.store)
-    stack.callback(run.stop)
+    session = Session(flags, settings, store.store)
+    stack.callback(session.stop)
     if flags.live:
-        _arm(run, store, console, stack)
+        _arm(session, store, console, stack)
     elif not flags.replay:
         _require_polymarket(settings)
-    run.begin()
-    console.print(banner(run, run.lane(), store.words))
-    code = Supervisor(run, lambda text: console.print(text, style="yellow", highlight=False)).run()
-    return summary(run, console) if code == 0 else code
+    session.begin()
+    console.print(start_banner(session, session.profile(), store.description))
+    code = Supervisor(session, lambda text: console.print(text, style="yellow", highlight=False)).run()
+    return show_results(session, console) if code == 0 else code
 
 
-def _arm(run: Run, store: FoundStore, console: Console, stack: ExitStack) -> None:
+def _arm(session: Session, store: FoundStore, console: Console, stack: ExitStack) -> None:
     """Everything that stands between --live and the first order.
 
     Raises
@@ -141,22 +141,25 @@ def _arm(run: Run, store: FoundStore, console: Console, stack: ExitStack) -> Non
     Fatal
         If it is not armed, with the reason; nothing was traded.
     """
-    from doctor import examine, show  # asks a dozen others, which a simulation does not wait for
+    from runtime.doctor import (  # asks a dozen others, which a simulation does not wait for
+        run_preflight,
+        show_findings,
+    )
 
-    ask = asker(console)
-    report = examine(run, store, typist=ask is not None)
-    show(report.findings, console)
+    ask = terminal_prompt(console)
+    report = run_preflight(session, store, interactive=ask is not None)
+    show_findings(report.findings, console)
     require_doctor(report.failures)
     if report.wallet is None:
         raise Fatal("--live is not armed: no wallet was found", "Look with --doctor; nothing was traded")
     stack.enter_context(hold_wallet(report.wallet.funder))
-    console.print(stakes(run, report.wallet.funder, report.balance))
-    console.print(f"{arm(run.settings.live_trading_confirm, ask)}.")
-    run.arm(report.wallet)
+    console.print(money_at_risk(session, report.wallet.funder, report.balance))
+    console.print(f"{arm(session.settings.live_trading_confirm, ask)}.")
+    session.arm(report.wallet)
 
 
 def _doctor(flags: Flags, settings: Settings, console: Console, stack: ExitStack) -> int:
-    from doctor import examine, show
+    from runtime.doctor import run_preflight, show_findings
 
     refused: Fatal | None = None
     try:
@@ -164,10 +167,10 @@ def _doctor(flags: Flags, settings: Settings, console: Console, stack: ExitStack
         store = stack.enter_context(find_store(_configured(settings), settings.state_dir))
     except Fatal as error:
         refused, store = error, _known_store(_configured(settings), settings.state_dir)
-    run = Run(flags, settings, store.store)
-    stack.callback(run.stop)
-    report = examine(run, store, typist=asker(console) is not None, refused=refused)
-    show(report.findings, console)
+    session = Session(flags, settings, store.store)
+    stack.callback(session.stop)
+    report = run_preflight(session, store, interactive=terminal_prompt(console) is not None, refused=refused)
+    show_findings(report.findings, console)
     return 1 if report.failures else 0
 
 

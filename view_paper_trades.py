@@ -19,12 +19,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from control.halt import HALTED, HaltFile
+from common.atomic_file import create_private_files
+from control.halt_file import HALT_FILE, HaltFile
 from errors import Fatal
 from execution.ledger import (
-    LIVE_BOOK,
-    PAPER_BOOKS,
-    REHEARSAL_BOOKS,
+    LIVE_PROFILE,
+    PAPER_PROFILES,
+    REHEARSAL_PROFILES,
     CashCheck,
     CashFlow,
     LedgerReader,
@@ -35,15 +36,14 @@ from execution.ledger import (
     TradeRow,
     Venue,
     WeightRow,
-    book_name,
     ledger_path,
+    profile_name,
 )
-from files import create_private_files
 from models import Frozen, TradeOutcome
 from monitoring.funnel import Funnel, funnel
 from monitoring.performance_tracker import Performance, performance
 from monitoring.report.reader import ReportReader
-from monitoring.report.words import (
+from monitoring.report.text_lines import (
     decisions_line,
     duration,
     funnel_rows,
@@ -62,7 +62,7 @@ STYLES = {TradeOutcome.WIN: "green", TradeOutcome.LOSS: "red", TradeOutcome.PEND
 class Results(Frozen, frozen=True):
     """All that is shown, read at one instant."""
 
-    book: str
+    profile: str
     since: datetime | None
     run: RunRow | None
     trades: list[TradeRow]
@@ -84,7 +84,7 @@ class Results(Frozen, frozen=True):
 
     @property
     def mode(self) -> Mode:
-        return Mode.LIVE if self.book == LIVE_BOOK else Mode.SIMULATION
+        return Mode.LIVE if self.profile == LIVE_PROFILE else Mode.SIMULATION
 
     @property
     def stranded(self) -> int:
@@ -108,21 +108,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(error, file=sys.stderr)
             return error.exit_code
     if options.live and options.venue not in (None, "polymarket"):
-        book = book_name(live_path=True, venue=Venue(options.venue.removeprefix("rehearsal-")))
-        _parser().error(f"--live is real money on polymarket; the rehearsal of it is --venue {book}")
+        profile = profile_name(live_path=True, venue=Venue(options.venue.removeprefix("rehearsal-")))
+        _parser().error(f"--live is real money on polymarket; the rehearsal of it is --venue {profile}")
     if options.watch:
         # Here, because the table needs none of it.
         from monitoring.watch import watch
 
-        watch(options.state, LIVE_BOOK if options.live else options.venue, Console(highlight=False))
+        watch(options.state, LIVE_PROFILE if options.live else options.venue, Console(highlight=False))
         return 0
     try:
-        book = LIVE_BOOK if options.live else options.venue or newest_book(options.state)
-        path = None if book is None else ledger_path(options.state, book)
-        if book is None or path is None or not path.is_file():
-            print(_nothing_yet(book, options.state), file=sys.stderr)
+        profile = LIVE_PROFILE if options.live else options.venue or newest_profile(options.state)
+        path = None if profile is None else ledger_path(options.state, profile)
+        if profile is None or path is None or not path.is_file():
+            print(_nothing_yet(profile, options.state), file=sys.stderr)
             return 1
-        results = load(path, book, options.since)
+        results = load(path, profile, options.since)
         if options.html is not None:
             write_html(results, options.html)
     except Fatal as error:
@@ -155,7 +155,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--watch", action="store_true", help="look at a running bot, until q is pressed")
     parser.add_argument("--live", action="store_true", help="the book of real money")
     parser.add_argument(
-        "--venue", choices=(*PAPER_BOOKS, *REHEARSAL_BOOKS), help="which book; default: the last one used"
+        "--venue",
+        choices=(*PAPER_PROFILES, *REHEARSAL_PROFILES),
+        help="which book; default: the last one used",
     )
     parser.add_argument("--state", type=Path, help="state folder (default: the setting STATE_DIR)")
     parser.add_argument("--since", type=_utc, metavar="ISO-DATE", help="only trades from then on, UTC")
@@ -170,35 +172,35 @@ def _utc(text: str) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _nothing_yet(book: str | None, state: Path) -> str:
-    if book == LIVE_BOOK:
+def _nothing_yet(profile: str | None, state: Path) -> str:
+    if profile == LIVE_PROFILE:
         return f"No live trades in {state} yet. Live trading starts with: python runner.py --live"
-    where = f" on {book}" if book else ""
-    flags = f" --venue {book}" if book else ""
-    if book in REHEARSAL_BOOKS:
-        flags = f" --live --venue {book.removeprefix('rehearsal-')}"
+    where = f" on {profile}" if profile else ""
+    flags = f" --venue {profile}" if profile else ""
+    if profile in REHEARSAL_PROFILES:
+        flags = f" --live --venue {profile.removeprefix('rehearsal-')}"
     return f"No paper trades{where} in {state} yet. Make some with: python runner.py --test-mode{flags}"
 
 
-def newest_book(state: Path) -> str | None:
+def newest_profile(state: Path) -> str | None:
     """The book without real money whose last run began last; one without a run counts as oldest.
 
     One that cannot be read is as new as its file, so that it is found out by whoever wants to see it.
     """
     started: dict[str, int] = {}
-    for book in (*PAPER_BOOKS, *REHEARSAL_BOOKS):
-        path = ledger_path(state, book)
+    for profile in (*PAPER_PROFILES, *REHEARSAL_PROFILES):
+        path = ledger_path(state, profile)
         if path.is_file():
             try:
                 with LedgerReader(path) as reader:
                     run = reader.last_run()
-                started[book] = run.started_ns if run else 0
+                started[profile] = run.started_ns if run else 0
             except Fatal:
-                started[book] = path.stat().st_mtime_ns
-    return max(started, key=lambda book: started[book], default=None)
+                started[profile] = path.stat().st_mtime_ns
+    return max(started, key=lambda profile: started[profile], default=None)
 
 
-def load(path: Path, book: str, since: datetime | None) -> Results:
+def load(path: Path, profile: str, since: datetime | None) -> Results:
     """Read one book, all of it at the same instant."""
     since_ns = 0 if since is None else int(since.timestamp()) * 10**9
     with ReportReader(path) as reader, reader.snapshot():
@@ -206,19 +208,19 @@ def load(path: Path, book: str, since: datetime | None) -> Results:
         trades = [trade for trade in every if trade.created_ns >= since_ns]
         cash = reader.cash_flow()
         return Results(
-            book=book,
+            profile=profile,
             since=since,
             run=reader.last_run(),
             trades=trades,
             performance=performance(trades, reader.votes(since_ns), starting=_start(cash, every, since_ns)),
-            funnel=funnel(reader.trails(since_ns)),
+            funnel=funnel(reader.market_progress(since_ns)),
             cash=cash,
             check=reader.last_cash_check(),
             claimable=reader.claimable(),
             in_flight=len(reader.open_intents()),
             positions=reader.positions(),
             mode_now=reader.last_mode(),
-            halted=HaltFile(path.parent / HALTED).standing(),
+            halted=HaltFile(path.parent / HALT_FILE).standing(),
             weights=reader.weights(),
         )
 
@@ -258,10 +260,11 @@ def write_html(results: Results, path: Path) -> None:
 
 def as_json(results: Results) -> str:
     """One object: the statistics, flat, with the book, the period and the cash. Money as exact numbers."""
-    numbers = {name: getattr(results.statistics, name) for name in Statistics.__struct_fields__}
+    names = zip(Statistics.__struct_fields__, Statistics.__struct_encode_fields__, strict=True)
+    numbers = {key: getattr(results.statistics, name) for name, key in names}
     run, cash, check = results.run, results.cash, results.check
     document = {
-        "book": results.book,
+        "book": results.profile,
         "mode": results.mode,
         "venue": run.venue if run else None,
         "note": run.note if run else None,
@@ -369,8 +372,8 @@ def _title(results: Results) -> str:
         "recorded": "practice venue, recorded real markets",
         "synthetic": "practice venue, generated markets",
         "polymarket": "live Polymarket market data, paper orders",
-    }[results.book.removeprefix("rehearsal-")]
-    if results.book in REHEARSAL_BOOKS:
+    }[results.profile.removeprefix("rehearsal-")]
+    if results.profile in REHEARSAL_PROFILES:
         return f"LIVE REHEARSAL (practice money): {what}"
     return f"PAPER TRADES (simulation): {what}"
 
@@ -393,8 +396,8 @@ def _table(results: Results, *, wide: bool) -> Table:
     trades, marks = results.trades, {p.trade.intent_id: p.unrealised for p in results.positions}
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold underline")
     for heading in ("#", "time", "market", "dir", "stake", "price", "fee", "score", "conf", "outcome", "P&L"):
-        words = heading in ("time", "market", "dir", "outcome")
-        table.add_column(heading, justify="left" if words else "right", no_wrap=True)
+        text = heading in ("time", "market", "dir", "outcome")
+        table.add_column(heading, justify="left" if text else "right", no_wrap=True)
     for number, trade in enumerate(trades, start=1):
         start = datetime.fromtimestamp(trade.market_start, UTC)
         table.add_row(
@@ -482,8 +485,10 @@ def _cash(cash: CashFlow, check: CashCheck | None) -> str:
         text += f", {cash.drift:+.4f} of it found different at a start (a deposit or withdrawal)"
     if check is None:
         return f"{text}; not yet compared with the venue"
-    verdict = "equal" if not check.difference else f"difference {check.difference:+.4f}"
-    return f"{text}; venue said {check.venue_cash:.4f} at {_moment(check.ts_ns):%m-%d %H:%M} UTC, {verdict}"
+    comparison = "equal" if not check.difference else f"difference {check.difference:+.4f}"
+    return (
+        f"{text}; venue said {check.venue_cash:.4f} at {_moment(check.ts_ns):%m-%d %H:%M} UTC, {comparison}"
+    )
 
 
 def _number(count: int, noun: str) -> str:

@@ -28,7 +28,7 @@ from long_ledger import history
 from rich.console import Console
 from rich.table import Table
 
-from core.nautilus_core.events import Decided, Event, Filled, OrderMoved, OrderSent, OrderSigned, Settled
+from events import Decided, Event, Filled, OrderMoved, OrderSent, OrderSigned, Settled
 from models import OrderState
 from monitoring.grafana_exporter import ExporterParams, GrafanaMetricsExporter
 

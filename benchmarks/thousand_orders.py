@@ -46,17 +46,17 @@ from rich.progress import Progress
 from rich.table import Table
 from rig import LIMITS, Rig
 
-from control.gate import Keeper
-from control.halt import HALTED, HaltFile
+from control.halt_file import HALT_FILE, HaltFile
+from control.mode_gate import ModeController
 from core.nautilus_core.data_engine import node as node_module
-from core.nautilus_core.instruments.board import Watch
+from core.nautilus_core.instruments.market_board import TrackedMarket
 from execution.execution_engine import ExecutionEngine, OrderRules
 from execution.ledger import LedgerReader, Mode, Venue
 from execution.ledger.writer import Ledger
 from execution.ledger_thread import LedgerThread
 from execution.risk_engine import RiskEngine
 from models import Decision, Frozen, Market, OrderIntent, OrderState, Outcome
-from worker.gate import OrderGate
+from runtime.worker.order_gate import OrderGate
 
 WORLD = ("--source", "synthetic", "--speed", "6", "--start-at", "300", "--redeem", "manual", "--seed")
 CEILING = Decimal("1.00")
@@ -67,7 +67,7 @@ FIRST_SECOND, LAST_SECOND = 30, 880
 FILLED, NO_FILL, REFUSED = "filled", "no fill", "refused before it was sent"
 
 
-class Wish(Frozen, frozen=True):
+class PlannedOrder(Frozen, frozen=True):
     """What a decision wants; the ask that it saw may be gone."""
 
     market: Market
@@ -76,7 +76,7 @@ class Wish(Frozen, frozen=True):
     cap: Decimal
 
 
-class Tally:
+class BenchmarkCounts:
     """What became of the orders, counted from the venue's side and from ours."""
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ class Tally:
         self.slowest_s = 0.0
 
 
-class Shooter(Rig):
+class OrderBenchmark(Rig):
     """Fires wishes at a venue whose books move."""
 
     def __init__(self, folder: Path, seed: int) -> None:
@@ -98,26 +98,26 @@ class Shooter(Rig):
         self.random = random.Random(seed)
         self.start_cash = Decimal(0)
 
-    async def wish(self) -> Wish:
+    async def plan_order(self) -> PlannedOrder:
         """The next decision: a side of the running market, an ask as it was seen, a cap above it."""
         while True:
-            watch = self.board.running(self.venue.clock.market_s())
-            second = 0 if watch is None else watch.market.second(self.venue.clock.market_s())
-            if watch is None or not FIRST_SECOND <= second < LAST_SECOND:
+            tracked = self.board.running(self.venue.clock.market_s())
+            second = 0 if tracked is None else tracked.market.second(self.venue.clock.market_s())
+            if tracked is None or not FIRST_SECOND <= second < LAST_SECOND:
                 await asyncio.sleep(0.05)
                 continue
             side = self.random.choice(list(Outcome))
-            book = await asyncio.to_thread(self.venue.get, "/book", token_id=watch.market.token(side))
-            tick = self._tick(watch, side)
+            book = await asyncio.to_thread(self.venue.get, "/book", token_id=tracked.market.token(side))
+            tick = self._tick(tracked, side)
             ask = min((Decimal(level["price"]) for level in book["asks"]), default=Decimal("0.95"))
             seen = self._on_grid(ask + self.random.choice((-3, -1, 0, 0, 0, 0, 1, 2)) * tick, tick)
             cap = self._on_grid(seen + self.random.choice((0, 0, 1, 2, 5)) * tick, tick)
             if self.random.random() < 0.1 and book["asks"]:
-                await asyncio.to_thread(self._thin_out, watch.market.token(side), ask, book["asks"])
-            return Wish(watch.market, side, seen, max(seen, cap))
+                await asyncio.to_thread(self._thin_out, tracked.market.token(side), ask, book["asks"])
+            return PlannedOrder(tracked.market, side, seen, max(seen, cap))
 
-    def _tick(self, watch: Watch, side: Outcome) -> Decimal:
-        return self.strategy.cache.instrument(watch.ids[side]).price_increment.as_decimal()
+    def _tick(self, tracked: TrackedMarket, side: Outcome) -> Decimal:
+        return self.strategy.cache.instrument(tracked.ids[side]).price_increment.as_decimal()
 
     @staticmethod
     def _on_grid(price: Decimal, tick: Decimal) -> Decimal:
@@ -137,14 +137,14 @@ class Shooter(Rig):
             by_order.setdefault(trade["order_id"], []).append(trade)
         return self.start_cash - Decimal(account["balance"]), by_order
 
-    async def shoot(self, orders: int, tally: Tally, tick: Callable[[], None]) -> None:
+    async def send_orders(self, orders: int, tally: BenchmarkCounts, tick: Callable[[], None]) -> None:
         """Fire so many wishes, a few at a time, and wait for the last."""
         self.start_cash = Decimal(self.account()["balance"])
         slots = asyncio.Semaphore(AT_ONCE)
 
-        async def one(number: int, wish: Wish) -> None:
+        async def one(number: int, planned: PlannedOrder) -> None:
             try:
-                await self.fire(number, wish, tally)
+                await self.submit(number, planned, tally)
             finally:
                 tick()
                 slots.release()
@@ -152,26 +152,26 @@ class Shooter(Rig):
         tasks = []
         for number in range(orders):
             await slots.acquire()
-            tasks.append(asyncio.create_task(one(number, await self.wish())))
+            tasks.append(asyncio.create_task(one(number, await self.plan_order())))
         await asyncio.gather(*tasks)
         await self.settle(tally)
 
-    async def fire(self, number: int, wish: Wish, tally: Tally) -> None:
+    async def submit(self, number: int, planned: PlannedOrder, tally: BenchmarkCounts) -> None:
         raise NotImplementedError
 
-    async def settle(self, tally: Tally) -> None:
+    async def settle(self, tally: BenchmarkCounts) -> None:
         raise NotImplementedError
 
-    def judge(self, trades: list[dict[str, str]], cap: Decimal, tally: Tally) -> None:
+    def check_limits(self, trades: list[dict[str, str]], cap: Decimal, tally: BenchmarkCounts) -> None:
         """Hold one order's trades against its cap and the ceiling."""
         tally.above_cap += any(Decimal(trade["price"]) > cap for trade in trades)
         tally.above_ceiling += sum(Decimal(trade["usd"]) for trade in trades) > CEILING
 
 
-class Patched(Shooter):
+class PatchedAdapterRun(OrderBenchmark):
     """Through the bot's own engine, ledger and adapter; each order in a session of its own."""
 
-    async def __aenter__(self) -> "Patched":
+    async def __aenter__(self) -> "PatchedAdapterRun":
         await super().__aenter__()
         self.engines: dict[str, ExecutionEngine] = {}
         self.caps: dict[str, Decimal] = {}
@@ -200,9 +200,11 @@ class Patched(Shooter):
             session="thousand",
         )
 
-    async def fire(self, number: int, wish: Wish, tally: Tally) -> None:
+    async def submit(self, number: int, planned: PlannedOrder, tally: BenchmarkCounts) -> None:
         gate = OrderGate(
-            Keeper(None, False, False, self.folder / "mode.json"), HaltFile(self.folder / HALTED), False
+            ModeController(None, False, False, self.folder / "mode.json"),
+            HaltFile(self.folder / HALT_FILE),
+            False,
         )
         events: list[Any] = []
         engine = ExecutionEngine(
@@ -217,12 +219,12 @@ class Patched(Shooter):
             time.time_ns,
         )
         # A market of its own for each order: the ledger lets none be bought twice.
-        own = msgspec.structs.replace(wish.market, slug=f"{wish.market.slug}-{number}")
-        self._real = wish.market
+        own = msgspec.structs.replace(planned.market, slug=f"{planned.market.slug}-{number}")
+        self._real = planned.market
         engine.attach(self.execution_client)
-        engine.know(own)
+        engine.register_market(own)
         began = time.monotonic()
-        await engine.take(_decision(own, wish))
+        await engine.handle_decision(_decision(own, planned))
         looking = asyncio.create_task(engine.follow_orders(self.client))
         await _poll(lambda: self._over(engine), STUCK_AFTER_S)
         looking.cancel()
@@ -234,7 +236,7 @@ class Patched(Shooter):
         names = {OrderState.MATCHED: FILLED, OrderState.NO_FILL: NO_FILL, OrderState.REFUSED: REFUSED}
         tally.ends[names.get(state, state.value)] += 1
         for order_id in engine.order_ids:
-            self.caps[order_id] = wish.cap
+            self.caps[order_id] = planned.cap
 
     def _sender(self, engine: Callable[[], ExecutionEngine]) -> Callable[[OrderIntent], None]:
         def send(intent: OrderIntent) -> None:
@@ -270,10 +272,10 @@ class Patched(Shooter):
         found = [e for e in self.engines.values() if trade.get("taker_order_id") in e.order_ids]
         return all(engine.trade(trade) for engine in found)
 
-    async def settle(self, tally: Tally) -> None:
+    async def settle(self, tally: BenchmarkCounts) -> None:
         spent, by_order = await asyncio.to_thread(self.venue_side)
         for order_id, trades in by_order.items():
-            self.judge(trades, self.caps[order_id], tally)
+            self.check_limits(trades, self.caps[order_id], tally)
         for engine in self.engines.values():
             await engine.drain()
         booked = await self.thread.call(self.reader.trades)
@@ -282,7 +284,7 @@ class Patched(Shooter):
         tally.difference = spent - sum((trade.cost + trade.fee for trade in booked), Decimal(0))
 
 
-class Stock(Shooter):
+class StockAdapterRun(OrderBenchmark):
     """The same decisions through the adapter as it comes, with the official client as it comes."""
 
     data_provider: Any = None
@@ -337,33 +339,33 @@ class Stock(Shooter):
         node.build()
         return node
 
-    async def __aenter__(self) -> "Stock":
+    async def __aenter__(self) -> "StockAdapterRun":
         await super().__aenter__()
         self.caps: dict[str, Decimal] = {}
         return self
 
-    async def fire(self, number: int, wish: Wish, tally: Tally) -> None:
+    async def submit(self, number: int, planned: PlannedOrder, tally: BenchmarkCounts) -> None:
         intent = OrderIntent(
             intent_id=f"STOCK-{number}",
             decision_id=number,
-            slug=wish.market.slug,
-            condition_id=wish.market.condition_id,
-            token_id=wish.market.token(wish.outcome),
-            outcome=wish.outcome,
+            slug=planned.market.slug,
+            condition_id=planned.market.condition_id,
+            token_id=planned.market.token(planned.outcome),
+            outcome=planned.outcome,
             usd=CEILING,
-            ask=wish.ask,
-            price_cap=wish.cap,
+            ask=planned.ask,
+            price_cap=planned.cap,
             attempt=1,
             created_ns=time.time_ns(),
         )
-        self.caps[intent.intent_id] = wish.cap
+        self.caps[intent.intent_id] = planned.cap
         began = time.monotonic()
         self.strategy.send(intent)
         order = self.strategy.cache.order(ClientOrderId(intent.intent_id))
         await _poll(lambda: order.is_closed, STUCK_AFTER_S / 4)
         tally.slowest_s = max(tally.slowest_s, time.monotonic() - began)
 
-    async def settle(self, tally: Tally) -> None:
+    async def settle(self, tally: BenchmarkCounts) -> None:
         spent, by_order = await asyncio.to_thread(self.venue_side)
         ours = Decimal(0)
         for name, cap in self.caps.items():
@@ -375,7 +377,7 @@ class Stock(Shooter):
             for fill in fills:
                 ours += fill.last_qty.as_decimal() * fill.last_px.as_decimal() + fill.commission.as_decimal()
             venue_order = order.venue_order_id.value if order.venue_order_id else ""
-            self.judge(by_order.get(venue_order, []), cap, tally)
+            self.check_limits(by_order.get(venue_order, []), cap, tally)
             got = sum((Decimal(t["shares"]) for t in by_order.get(venue_order, [])), Decimal(0))
             tally.lost_shares += got - filled
         tally.sent = len(self.caps)
@@ -398,15 +400,15 @@ class Stock(Shooter):
         return True
 
 
-def _decision(market: Market, wish: Wish) -> Decision:
-    made = any_decision(outcome=wish.outcome)
+def _decision(market: Market, planned: PlannedOrder) -> Decision:
+    made = any_decision(outcome=planned.outcome)
     return msgspec.structs.replace(
         made,
         context=msgspec.structs.replace(made.context, market=market),
         params=msgspec.structs.replace(made.params, position_size_usd=CEILING),
-        outcome=wish.outcome,
-        ask=wish.ask,
-        price_cap=wish.cap,
+        outcome=planned.outcome,
+        ask=planned.ask,
+        price_cap=planned.cap,
     )
 
 
@@ -417,16 +419,16 @@ async def _poll(condition: Callable[[], bool], seconds: float) -> None:
         await asyncio.sleep(0.01)
 
 
-async def _run(name: str, orders: int, seed: int, ticks: Any) -> Tally:
-    tally = Tally()
+async def _run(name: str, orders: int, seed: int, ticks: Any) -> BenchmarkCounts:
+    tally = BenchmarkCounts()
     with tempfile.TemporaryDirectory() as folder:
         async with KINDS[name](Path(folder), seed) as shooter:
-            assert isinstance(shooter, Shooter)
-            await shooter.shoot(orders, tally, lambda: ticks.put(1))
+            assert isinstance(shooter, OrderBenchmark)
+            await shooter.send_orders(orders, tally, lambda: ticks.put(1))
     return tally
 
 
-def fire_all(name: str, orders: int, seed: int, ticks: Any) -> Tally:
+def submit_all(name: str, orders: int, seed: int, ticks: Any) -> BenchmarkCounts:
     """Fire so many orders through one adapter, in a process of its own: Nautilus logs once a process."""
     logging.disable(logging.ERROR)
     # What the stock adapter logs of its failures goes past Python's streams.
@@ -436,9 +438,9 @@ def fire_all(name: str, orders: int, seed: int, ticks: Any) -> Tally:
     return asyncio.run(_run(name, orders, seed, ticks))
 
 
-def table(columns: dict[str, Tally]) -> Table:
+def table(columns: dict[str, BenchmarkCounts]) -> Table:
     """The two side by side."""
-    rows: list[tuple[str, Callable[[Tally], object]]] = [
+    rows: list[tuple[str, Callable[[BenchmarkCounts], object]]] = [
         ("orders", lambda t: sum(t.ends.values())),
         ("filled at or below the cap", lambda t: t.ends[FILLED] - t.above_cap),
         ("ended without a fill", lambda t: t.ends[NO_FILL]),
@@ -456,13 +458,13 @@ def table(columns: dict[str, Tally]) -> Table:
     return shown
 
 
-def promises_kept(tally: Tally) -> bool:
+def guarantees_held(tally: BenchmarkCounts) -> bool:
     """What the patched adapter promises of any number of orders."""
     broken = (tally.stuck, tally.above_cap, tally.above_ceiling, tally.lost_shares)
     return not any(broken) and abs(tally.difference) <= Decimal("0.000001")
 
 
-KINDS: dict[str, type[Shooter]] = {"patched": Patched, "stock": Stock}
+KINDS: dict[str, type[OrderBenchmark]] = {"patched": PatchedAdapterRun, "stock": StockAdapterRun}
 
 
 def main() -> int:
@@ -472,12 +474,12 @@ def main() -> int:
     parser.add_argument("--skip-stock", action="store_true", help="the patched adapter only")
     options = parser.parse_args()
     console = Console()
-    columns: dict[str, Tally] = {}
+    columns: dict[str, BenchmarkCounts] = {}
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager, ProcessPoolExecutor(1, context, max_tasks_per_child=1) as pool:
         for name in list(KINDS)[: 1 if options.skip_stock else 2]:
             ticks = manager.Queue()
-            future = pool.submit(fire_all, name, options.orders, options.seed, ticks)
+            future = pool.submit(submit_all, name, options.orders, options.seed, ticks)
             with Progress(console=console) as progress:
                 bar = progress.add_task(name, total=options.orders)
                 while not future.done():
@@ -485,7 +487,7 @@ def main() -> int:
                         progress.advance(bar, ticks.get(timeout=0.2))
             columns[name] = future.result()
     console.print(table(columns))
-    return 0 if promises_kept(columns["patched"]) else 1
+    return 0 if guarantees_held(columns["patched"]) else 1
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from errors import Fatal
 
-WORD = "LIVE"
+CONFIRMATION = "LIVE"
 
 
 def require_doctor(failures: int) -> None:
@@ -45,9 +45,11 @@ def arm(confirm: str, ask: Callable[[str], str] | None) -> str:
             "Start it in a terminal, or set LIVE_TRADING_CONFIRM=yes",
         )
     try:
-        typed = ask(f"Type {WORD} to trade with real orders, anything else to stop: ")
+        typed = ask(f"Type {CONFIRMATION} to trade with real orders, anything else to stop: ")
     except (EOFError, KeyboardInterrupt):
         typed = ""
-    if typed.strip() != WORD:
-        raise Fatal(f"--live is not armed: {typed.strip()[:20]!r} is not {WORD}", "Nothing was traded")
+    if typed.strip() != CONFIRMATION:
+        raise Fatal(
+            f"--live is not armed: {typed.strip()[:20]!r} is not {CONFIRMATION}", "Nothing was traded"
+        )
     return "armed by hand"

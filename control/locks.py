@@ -80,7 +80,7 @@ def holder(lock_file: Path) -> str | None:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        return _who(lock_file)
+        return _holder_text(lock_file)
     except OSError as error:
         return f"the lock {lock_file} cannot be used: {error.strerror}"
     lock.release()
@@ -97,7 +97,9 @@ def _held(lock_file: Path, what: str, way_out: str) -> Iterator[None]:
         lock.acquire(timeout=PATIENCE_S)
         owner.write_text(str(os.getpid()))
     except Timeout:
-        raise Fatal(f"another bot ({_who(lock_file)}) runs {what}", f"Stop it, or {way_out}") from None
+        raise Fatal(
+            f"another bot ({_holder_text(lock_file)}) runs {what}", f"Stop it, or {way_out}"
+        ) from None
     except OSError as error:
         lock.release()
         raise Fatal(
@@ -116,7 +118,7 @@ def _require_own(folder: Path) -> None:
         raise PermissionError(errno.EACCES, "its folder belongs to another user")
 
 
-def _who(lock_file: Path) -> str:
+def _holder_text(lock_file: Path) -> str:
     try:
         return f"process {int(lock_file.with_suffix('.pid').read_text())}"
     except (OSError, ValueError):

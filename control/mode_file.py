@@ -12,11 +12,21 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+from common.atomic_file import give_to_owner_of_folder, write_atomically
 from control.bounded import bounded
-from control.store import BOUND_S, MODE_FILE, SHOWN, UNSET, VALUES, ModeStore, Reading, Says, interpret
+from control.mode_store import (
+    BOUND_S,
+    MODE_FILE,
+    SHOWN,
+    UNSET,
+    VALUES,
+    ModeReading,
+    ModeStore,
+    ModeValue,
+    interpret,
+)
 from errors import Fatal, Temporary
 from execution.ledger import Mode
-from files import give_to_owner_of_folder, write_atomically
 
 FOLDER = "mode_store"
 FILE = "simulation_mode"
@@ -65,14 +75,14 @@ class FileModeStore(ModeStore):
                 "Mend the state folder, or name another one with STATE_DIR",
             ) from None
 
-    def read(self) -> Reading:
+    def read(self) -> ModeReading:
         try:
             return bounded(self._look, BOUND_S, "mode-file")
         except TimeoutError:
             why = f"not within {BOUND_S:g} s"
         except OSError as error:
             why = error.strerror or str(error)
-        return Reading(Says.LOST, f"the mode file {self.path} cannot be read: {why}")
+        return ModeReading(ModeValue.LOST, f"the mode file {self.path} cannot be read: {why}")
 
     def write(self, mode: Mode) -> None:
         try:
@@ -82,10 +92,10 @@ class FileModeStore(ModeStore):
         except (OSError, Temporary) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise Temporary(f"the mode file {self.path} did not take {mode}: {why}") from None
-        if kept.says.value != mode.value:
+        if kept.value.value != mode.value:
             raise Temporary(f"the mode file {self.path} did not keep {mode}: {kept.detail}")
 
-    def _look(self) -> Reading:
+    def _look(self) -> ModeReading:
         exposed = _exposed(self.folder.parent, sticky=True) or _exposed(self.folder, owned=True)
         try:
             descriptor = os.open(self.path, OPEN)
@@ -96,13 +106,13 @@ class FileModeStore(ModeStore):
                 found = os.fstat(descriptor)
                 exposed = exposed or _exposed(self.path, found, owned=True)
                 if not stat.S_ISREG(found.st_mode):
-                    return Reading(Says.GARBAGE, f"the mode file {self.path} is no regular file")
+                    return ModeReading(ModeValue.GARBAGE, f"the mode file {self.path} is no regular file")
                 reading = interpret(os.read(descriptor, SHOWN + 1))
             finally:
                 os.close(descriptor)
-        if exposed is None or reading.says is Says.SIMULATION:
+        if exposed is None or reading.value is ModeValue.SIMULATION:
             return reading
-        return Reading(Says.GARBAGE, f"the mode file is not trusted: {exposed}")
+        return ModeReading(ModeValue.GARBAGE, f"the mode file is not trusted: {exposed}")
 
     def _make_private(self) -> None:
         """The folder with mode 0700, in a state folder that others cannot rename things in."""

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import msgspec
 
+from common.atomic_file import write_atomically
 from control.locks import holder, state_lock
 from control.mode_file import FileModeStore
-from control.store import Endpoint, Location, ModeStore, RedisModeStore
+from control.mode_store import Endpoint, Location, ModeStore, RedisModeStore
 from errors import Fatal, Temporary
-from files import write_atomically
 from models import Frozen
 
 WHEREABOUTS = "mode_store.json"
@@ -21,7 +21,7 @@ class FoundStore(Frozen, frozen=True):
     """The mode store of a run, and in words where it is."""
 
     store: ModeStore
-    words: str
+    description: str
 
 
 def open_store(location: Location, state_dir: Path) -> ModeStore:

@@ -15,8 +15,9 @@ from uuid import uuid4
 import msgspec
 from loguru import logger
 
-from core.nautilus_core.events import Decided, Event, Halted, Resumed
+from common.singleton import Singleton
 from errors import Fatal, Refused, Temporary
+from events import Decided, Event, Halted, Resumed
 from execution.amounts import taker_fee
 from execution.ledger import LedgerReader
 from execution.ledger.writer import Ledger
@@ -51,7 +52,6 @@ from execution.outcomes import PostOutcome
 from execution.polymarket_client import PolymarketClient
 from execution.risk_engine import RiskEngine
 from models import Decision, Market, OrderIntent, OrderState
-from singleton import Singleton
 
 LONGEST_WAIT_S = 60.0
 """Longest sleep of the look-up task; a new due time wakes it earlier."""
@@ -152,7 +152,7 @@ class ExecutionEngine:
 
     async def resume(self) -> None:
         """Take over what an earlier process left: orders in flight are unknown until the venue is asked."""
-        await self.look_for_halt()
+        await self.check_halt()
         if self.halted is None:
             self._thread.post(self._ledger.record_resume, "lifted while no bot ran")
         stored = await self._thread.call(self._reader.stored_orders)
@@ -161,7 +161,7 @@ class ExecutionEngine:
         await self._carry_out(self._lifecycle.restore(stored, self._now_ns()))
         self._look_ups_changed.set()
 
-    def know(self, market: Market) -> None:
+    def register_market(self, market: Market) -> None:
         """Make a market tradable for this engine."""
         self._markets[market.slug] = market
         self._thread.post(self._ledger.record_market, market)
@@ -173,7 +173,7 @@ class ExecutionEngine:
         """
         return self._lifecycle.may_order(slug, self._now_ns())
 
-    def holds(self, slug: str) -> bool:
+    def has_open_order(self, slug: str) -> bool:
         """Whether an order in this market exists or may exist."""
         return self._lifecycle.has_open_order(slug)
 
@@ -194,7 +194,7 @@ class ExecutionEngine:
 
     # --- a decision ------------------------------------------------------------------------------
 
-    async def take(self, decision: Decision) -> bool:
+    async def handle_decision(self, decision: Decision) -> bool:
         """Record a decision and act on it. Returns whether the market is finished.
 
         It is finished unless the refusal is one that the next tick may lift; an order without a
@@ -203,7 +203,7 @@ class ExecutionEngine:
         mode_refusal = await asyncio.to_thread(self._gate.refusal)
         halt = risk_refusal = None
         if mode_refusal is None and decision.buys:
-            await self.look_for_halt()
+            await self.check_halt()
             halt = self.halted
             risk_refusal = None if halt else await self._risk_refusal(decision)
         made = DecisionMade(
@@ -257,7 +257,7 @@ class ExecutionEngine:
         """The order was refused on this side, before anything was sent."""
         self._feed(OrderDenied(client_order_id, reason))
 
-    def over_without_fill(self, client_order_id: str) -> bool:
+    def is_closed_unfilled(self, client_order_id: str) -> bool:
         """Whether nothing is or remains bought by an order, whatever it looked like at first."""
         return self._lifecycle.is_closed_unfilled(client_order_id)
 
@@ -419,7 +419,7 @@ class ExecutionEngine:
             self._thread.post(self._ledger.record_halt, why)
             self._publish(Halted(why=why))
 
-    async def look_for_halt(self) -> None:
+    async def check_halt(self) -> None:
         """Take up a halt that stands from before or was made by a person, or that a person has lifted."""
         if self._halt_stored is not None:
             await asyncio.wrap_future(self._halt_stored)

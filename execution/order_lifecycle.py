@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from core.nautilus_core.events import Decided, Filled, FillMoved, OrderMoved, OrderSent, OrderSigned
+from events import Decided, Filled, FillMoved, OrderMoved, OrderSent, OrderSigned
 from execution.ledger.entries import DecisionEntry, Entry, FillEntry, OrderEntry, StateEntry
 from execution.ledger.rows import StoredOrder
 from execution.order_messages import (
@@ -48,7 +48,7 @@ from execution.order_messages import (
     Write,
     WriteFailed,
 )
-from execution.outcomes import Kind
+from execution.outcomes import OutcomeKind
 from models import RETRIED, Decision, FillStatus, Frozen, OrderIntent, OrderState, Reason
 
 REFUSALS_UNTIL_HALT = 3
@@ -66,10 +66,10 @@ SHARE_TOLERANCE = Decimal("0.0001")
 """Shares; finer than the smallest amount that the venue trades."""
 
 ANSWERED = {
-    Kind.MATCHED: OrderState.MATCHED,
-    Kind.NO_FILL: OrderState.NO_FILL,
-    Kind.REFUSED: OrderState.REFUSED,
-    Kind.UNKNOWN: OrderState.UNKNOWN,
+    OutcomeKind.MATCHED: OrderState.MATCHED,
+    OutcomeKind.NO_FILL: OrderState.NO_FILL,
+    OutcomeKind.REFUSED: OrderState.REFUSED,
+    OutcomeKind.UNKNOWN: OrderState.UNKNOWN,
 }
 DEAD = frozenset({OrderState.NO_FILL, OrderState.REFUSED})
 """States of an order that bought nothing and makes room for another one in its market."""
@@ -381,7 +381,7 @@ class OrderLifecycle:
 
     def _on_answer(self, answered: PostAnswered, now_ns: int) -> list[Command]:
         order, outcome = self._orders[answered.intent_id], answered.outcome
-        if outcome.kind is Kind.MATCHED:
+        if outcome.kind is OutcomeKind.MATCHED:
             order.total, order.total_answered = outcome.taking, outcome.taking is not None
         if order.state not in (OrderState.SENT, OrderState.UNKNOWN):
             self._reschedule(order, now_ns)

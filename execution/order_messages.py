@@ -5,7 +5,7 @@ All are frozen values without I/O. Times are integer nanoseconds on the machine'
 
 from decimal import Decimal
 
-from core.nautilus_core.events import Event
+from events import Event
 from execution.ledger.entries import Entry
 from execution.outcomes import PostOutcome
 from models import Decision, Fill, FillStatus, Frozen, OrderIntent

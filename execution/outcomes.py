@@ -13,7 +13,7 @@ from execution.amounts import amount_of
 from models import Frozen
 
 
-class Kind(StrEnum):
+class OutcomeKind(StrEnum):
     MATCHED = "matched"
     NO_FILL = "no_fill"
     REFUSED = "refused"
@@ -23,7 +23,7 @@ class Kind(StrEnum):
 class PostOutcome(Frozen, frozen=True):
     """`making` pUSD and `taking` shares are the venue's own figures, when it gave them."""
 
-    kind: Kind
+    kind: OutcomeKind
     reason: str = ""
     making: Decimal | None = None
     taking: Decimal | None = None
@@ -54,39 +54,39 @@ def classify(status: int | None, body: Any) -> PostOutcome:
     """
     text = _text(body)
     if status is None:
-        return PostOutcome(kind=Kind.UNKNOWN, reason=text or "no answer from the venue")
+        return PostOutcome(kind=OutcomeKind.UNKNOWN, reason=text or "no answer from the venue")
     if any(known in text.lower() for known in NO_FILL_TEXTS):
-        return PostOutcome(kind=Kind.NO_FILL, reason=text)
+        return PostOutcome(kind=OutcomeKind.NO_FILL, reason=text)
     if status == 200:
         return _accepted(body, text)
     if status == 503 and any(known in text.lower() for known in REFUSED_503_TEXTS):
-        return PostOutcome(kind=Kind.REFUSED, reason=text)
+        return PostOutcome(kind=OutcomeKind.REFUSED, reason=text)
     if status == 425 or status >= 500 or status < 400:
-        return PostOutcome(kind=Kind.UNKNOWN, reason=f"HTTP {status}: {text}")
+        return PostOutcome(kind=OutcomeKind.UNKNOWN, reason=f"HTTP {status}: {text}")
     if "duplicated" in text.lower() or "delayed" in text.lower():
         # The venue has these very bytes already, or holds the order back: it may yet match.
-        return PostOutcome(kind=Kind.UNKNOWN, reason=text)
-    return PostOutcome(kind=Kind.REFUSED, reason=f"HTTP {status}: {text}")
+        return PostOutcome(kind=OutcomeKind.UNKNOWN, reason=text)
+    return PostOutcome(kind=OutcomeKind.REFUSED, reason=f"HTTP {status}: {text}")
 
 
 def _accepted(body: Any, text: str) -> PostOutcome:
     if not isinstance(body, dict):
-        return PostOutcome(kind=Kind.UNKNOWN, reason=f"HTTP 200 without JSON: {text}")
+        return PostOutcome(kind=OutcomeKind.UNKNOWN, reason=f"HTTP 200 without JSON: {text}")
     error = one_line(body.get("errorMsg") or body.get("error") or "")
     if body.get("success") is not True or error:
         # An order id beside a refusal means that the order was known to the venue.
-        kind = Kind.REFUSED if error and body.get("success") is False else Kind.UNKNOWN
+        kind = OutcomeKind.REFUSED if error and body.get("success") is False else OutcomeKind.UNKNOWN
         return PostOutcome(kind=kind, reason=error or text)
     making, taking = _amount(body.get("makingAmount")), _amount(body.get("takingAmount"))
     trades = _trade_ids(body.get("tradeIDs"))
     status = one_line(body.get("status", ""))
     if status == "matched" and taking:
-        return PostOutcome(kind=Kind.MATCHED, making=making, taking=taking, trade_ids=trades)
+        return PostOutcome(kind=OutcomeKind.MATCHED, making=making, taking=taking, trade_ids=trades)
     if status == "unmatched":
-        return PostOutcome(kind=Kind.NO_FILL, reason="the venue answered status unmatched")
+        return PostOutcome(kind=OutcomeKind.NO_FILL, reason="the venue answered status unmatched")
     # `delayed`, `live` (a FAK never rests, so this is transitional), or matched without amounts.
     return PostOutcome(
-        kind=Kind.UNKNOWN, reason=f"the venue answered status {status or '(none)'}", trade_ids=trades
+        kind=OutcomeKind.UNKNOWN, reason=f"the venue answered status {status or '(none)'}", trade_ids=trades
     )
 
 

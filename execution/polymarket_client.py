@@ -17,16 +17,16 @@ from py_clob_client_v2.config import get_contract_config
 from py_clob_client_v2.exceptions import PolyApiException
 
 from common.bounded_http import BlockingHttp, require_shallow
+from common.constants import POLYGON_CHAIN_ID
 from common.plain_text import one_line
 from errors import Fatal, Temporary
 from execution.clob_http import REQUEST_LIMIT_S, BoundedClobClient
 from models import Frozen
 
-POLYGON = 137
 UNIT = Decimal(1_000_000)
 SIGNATURE_TYPES = (0, 1, 2, 3)
 """Own account, proxy of an e-mail login, safe of a browser wallet, deposit wallet."""
-ORDER_SPENDERS = (str(get_contract_config(POLYGON).exchange_v2),)
+ORDER_SPENDERS = (str(get_contract_config(POLYGON_CHAIN_ID).exchange_v2),)
 """The contracts that take the money of an order of ours; markets that need another one are refused."""
 POSITIONS_PAGE = 100
 MAX_POSITIONS_PAGES = 50
@@ -111,7 +111,7 @@ class PolymarketClient:
         self._private_key = private_key
         self._signature_type = signature_type
         self._client = BoundedClobClient(
-            clob_url, chain_id=POLYGON, key=private_key, signature_type=signature_type, funder=funder
+            clob_url, chain_id=POLYGON_CHAIN_ID, key=private_key, signature_type=signature_type, funder=funder
         )
         self.address: str = self._client.get_address()
         self.funder: str = funder or self.address
@@ -234,7 +234,7 @@ class PolymarketClient:
             return self._client
         return BoundedClobClient(
             self._url,
-            chain_id=POLYGON,
+            chain_id=POLYGON_CHAIN_ID,
             key=self._private_key,
             creds=self._client.creds,
             signature_type=signature_type,

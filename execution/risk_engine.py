@@ -1,11 +1,11 @@
 """Risk limits, fed from the ledger so that they survive a restart: may this stake be risked now?"""
 
-from datetime import UTC, datetime
 from decimal import Decimal
 
+from common.singleton import Singleton
+from common.utc_time import utc_midnight_ns
 from execution.ledger import LedgerReader
 from models import Frozen
-from singleton import Singleton
 
 ZERO = Decimal(0)
 
@@ -81,7 +81,7 @@ class RiskEngine:
 
     def refusal(self, reader: LedgerReader, stake: Decimal, now_ns: int) -> str | None:
         """Why `stake` pUSD, fee included, may not be risked now, or None."""
-        figures = reader.risk_figures(day_start_ns(now_ns))
+        figures = reader.risk_figures(utc_midnight_ns(now_ns))
         balance, peak = reader.balances()
         state = RiskState(
             exposure=figures.unsettled,
@@ -91,12 +91,6 @@ class RiskEngine:
             peak_balance=peak,
         )
         return refusal(self.limits, state, stake)
-
-
-def day_start_ns(now_ns: int) -> int:
-    """Midnight UTC of the day of an instant, in nanoseconds since the epoch."""
-    day = datetime.fromtimestamp(now_ns / 1e9, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return int(day.timestamp()) * 1_000_000_000
 
 
 _singleton = Singleton(RiskEngine)

@@ -18,7 +18,7 @@ UNSETTLED = ("disputed", "challenged", "proposed")
 """Words of `umaResolutionStatus` under which a price of 1 is not the last word."""
 
 
-class Standing(Frozen, frozen=True):
+class ResolutionStatus(Frozen, frozen=True):
     """What a witness says of a market: its outcome, or in words why there is none.
 
     `grave`: waiting is not likely to mend it, a person has to look.
@@ -29,33 +29,33 @@ class Standing(Frozen, frozen=True):
     grave: bool = False
 
 
-def gamma_standing(market: Any) -> Standing:
+def gamma_resolution(market: Any) -> ResolutionStatus:
     """What a Gamma market object says.
 
     A market is resolved when it is closed, one outcome's price is exactly 1, and nobody disputes it.
     """
     if not isinstance(market, dict):
-        return Standing(None, "the catalogue does not know the market")
+        return ResolutionStatus(None, "the catalogue does not know the market")
     if market.get("closed") is not True:
-        return Standing(None, OPEN)
+        return ResolutionStatus(None, OPEN)
     status = str(market.get("umaResolutionStatus") or "").lower()
     if status in UNSETTLED:
-        return Standing(None, f"the resolution is {status}")
+        return ResolutionStatus(None, f"the resolution is {status}")
     try:
         names, prices = _listed(market["outcomes"]), _listed(market["outcomePrices"])
         priced = {one_line(name, 40): Decimal(str(price)) for name, price in zip(names, prices, strict=True)}
         winners = [name for name, price in priced.items() if price == 1]
         if len(winners) == 1:
-            return Standing(Outcome(winners[0]))
+            return ResolutionStatus(Outcome(winners[0]))
         shown = one_line(", ".join(f"{name} {price}" for name, price in priced.items()))
-        return Standing(None, f"closed without a winner: {shown}", grave=True)
+        return ResolutionStatus(None, f"closed without a winner: {shown}", grave=True)
     except (KeyError, ValueError, ArithmeticError, TypeError):
-        return Standing(None, "closed, and its outcome cannot be read")
+        return ResolutionStatus(None, "closed, and its outcome cannot be read")
 
 
 def gamma_outcome(market: Any) -> Outcome | None:
     """The official outcome in a Gamma market object; None while there is none."""
-    return gamma_standing(market).outcome
+    return gamma_resolution(market).outcome
 
 
 def clob_outcome(market: Any) -> Outcome | None:

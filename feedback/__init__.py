@@ -1,10 +1,10 @@
 """What results teach: the learning engine, and the one engine that a process shares."""
 
+from common.singleton import Singleton
 from feedback.evidence import MarketEvidence, evidence_of
 from feedback.learning_engine import LearningEngine, reset_learning
 from feedback.state import Adjustment, LearningState
 from feedback.weights import LearningParams, SourceEvidence, adjusted_weights
-from singleton import Singleton
 
 __all__ = [
     "Adjustment",

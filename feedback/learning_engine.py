@@ -13,7 +13,7 @@ import msgspec
 from errors import Fatal, Temporary
 from feedback import state as states
 from feedback.evidence import MarketEvidence, in_order
-from feedback.state import Adjustment, LearningState, Learnt
+from feedback.state import Adjustment, LearningState, LearntMarket
 from feedback.weights import LearningParams, Tally, adjusted_weights, tally
 
 RESOLUTION = 1e-6
@@ -223,7 +223,7 @@ def replay(
             weights=weights,
             markets=count,
             trades=trades,
-            last_learnt=Learnt(event=market.event, slug=market.slug, settled_ns=market.settled_ns),
+            last_learnt=LearntMarket(event=market.event, slug=market.slug, settled_ns=market.settled_ns),
             evidence=evidence,
         )
     return msgspec.structs.replace(result, adjustments_count=steps, history=tuple(history[-HISTORY_KEPT:]))

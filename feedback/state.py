@@ -8,16 +8,16 @@ from typing import Literal
 
 import msgspec
 
+from common.atomic_file import write_atomically
 from errors import Fatal, Temporary
 from feedback.weights import LearningParams, SourceEvidence, bounds
-from files import write_atomically
 from models import Frozen
 
 RESET_HINT = "Start once with --reset-learning: the file is kept as a backup and learning starts over"
 SUM_TOLERANCE = 1e-9
 
 
-class Learnt(Frozen, frozen=True):
+class LearntMarket(Frozen, frozen=True):
     """The newest market that was learnt from."""
 
     event: str
@@ -62,7 +62,7 @@ class LearningState(Frozen, frozen=True, forbid_unknown_fields=True):
     params : LearningParams
     markets, trades : int
         Settled markets with votes since then, and those of them that were traded.
-    last_learnt : Learnt | None
+    last_learnt : LearntMarket | None
     evidence : dict[str, SourceEvidence]
         What is known about each source as of the last completed interval.
     adjustments_count : int
@@ -78,7 +78,7 @@ class LearningState(Frozen, frozen=True, forbid_unknown_fields=True):
     params: LearningParams
     markets: int = 0
     trades: int = 0
-    last_learnt: Learnt | None = None
+    last_learnt: LearntMarket | None = None
     evidence: dict[str, SourceEvidence] = {}
     adjustments_count: int = 0
     history: tuple[Adjustment, ...] = ()

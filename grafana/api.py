@@ -47,12 +47,12 @@ class Credentials:
         return self
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         return "token" if self.token else f"password of {self.user!r}"
 
 
 @dataclass(frozen=True)
-class Answer:
+class ApiAnswer:
     """What Grafana said, and with which status; `body` is the JSON, always an object or a list."""
 
     status: int
@@ -109,7 +109,7 @@ class Grafana:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> ApiAnswer:
         """Ask for `path`, which begins with /api.
 
         Raises
@@ -136,10 +136,10 @@ class Grafana:
             )
         if response.status_code == httpx.codes.UNAUTHORIZED:
             raise Fatal(
-                f"Grafana does not accept the {self._who.words} (401)",
+                f"Grafana does not accept the {self._who.text} (401)",
                 "Make a token under Administration → Service accounts (role Admin), and set GRAFANA_TOKEN",
             )
-        answer = Answer(response.status_code, self._json(response))
+        answer = ApiAnswer(response.status_code, self._json(response))
         if response.is_server_error:
             raise Fatal(
                 f"Grafana is out of order ({answer.status}: {answer.message})", "See its log, then try again"

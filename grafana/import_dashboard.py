@@ -25,7 +25,7 @@ from typing import Any
 from urllib.parse import quote
 
 from errors import Fatal
-from grafana.api import TIMEOUT_S, Answer, Credentials, Grafana
+from grafana.api import TIMEOUT_S, ApiAnswer, Credentials, Grafana
 
 DASHBOARD = Path(__file__).resolve().parent / "dashboards" / "btc-15m.json"
 SOURCE_UID = "btc-15m-prometheus"
@@ -213,7 +213,7 @@ def _last_message(grafana: Grafana, uid: str) -> str:
     return str(versions[0].get("message", "")) if versions else ""
 
 
-def _outdated(answer: Answer) -> Fatal:
+def _outdated(answer: ApiAnswer) -> Fatal:
     if answer.code == "version-mismatch":
         return Fatal(
             f"somebody saved the dashboard at this moment ({answer.message})",
@@ -227,7 +227,7 @@ def _outdated(answer: Answer) -> Fatal:
     return Fatal(f"Grafana does not take the dashboard (412: {answer.message})", "Import it by hand")
 
 
-def _expect(answer: Answer, may_not: str) -> None:
+def _expect(answer: ApiAnswer, may_not: str) -> None:
     """Take a 200.
 
     Raises

@@ -31,7 +31,7 @@ GREY, PLAIN = "#7b8087", "text"
 
 Steps = Sequence[tuple[float | None, str]]
 """From which value on which colour; the first begins at None."""
-Words = Mapping[float, tuple[str, str]]
+ValueTexts = Mapping[float, tuple[str, str]]
 """The word and the colour that stand for a value."""
 type Builder = stat.Panel | bargauge.Panel | timeseries.Panel
 
@@ -45,7 +45,7 @@ class Query:
 
 
 @dataclass(frozen=True)
-class Look:
+class PanelStyle:
     """What a value looks like.
 
     `unit` is Grafana's name of it. `missing` stands where there is nothing to show, `undefined` where the
@@ -55,7 +55,7 @@ class Look:
     unit: str = "short"
     decimals: float | None = None
     steps: Steps = ((None, PLAIN),)
-    words: Words = field(default_factory=dict)
+    text: ValueTexts = field(default_factory=dict)
     undefined: str = ""
     missing: str = "no data"
     low: float | None = None
@@ -69,7 +69,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Shown:
+class PlacedPanel:
     """A panel and its width of 24; `empty` says why a healthy run may have nothing for it, if it may."""
 
     panel: Builder
@@ -81,13 +81,13 @@ def number(
     title: str,
     description: str,
     queries: Query | Sequence[Query],
-    look: Look,
+    style: PanelStyle,
     width: int,
     *,
     tile: bool = False,
     name: bool = False,
     empty: str = "",
-) -> Shown:
+) -> PlacedPanel:
     """One or several values as large figures; `tile` colours the ground, `name` shows the series' name."""
     panel = (
         stat.Panel()
@@ -99,18 +99,18 @@ def number(
     several = not isinstance(queries, Query)
     mode = kinds.BigValueTextMode.VALUE_AND_NAME if several else kinds.BigValueTextMode.VALUE
     panel.text_mode(kinds.BigValueTextMode.NAME if name else mode)
-    return Shown(_dressed(panel, title, description, queries, look, instant=True), width, empty)
+    return PlacedPanel(_dressed(panel, title, description, queries, style, instant=True), width, empty)
 
 
 def bars(
     title: str,
     description: str,
     queries: Query | Sequence[Query],
-    look: Look,
+    style: PanelStyle,
     width: int,
     *,
     empty: str = "",
-) -> Shown:
+) -> PlacedPanel:
     """Values as horizontal bars, one below the other."""
     panel = (
         bargauge.Panel()
@@ -120,20 +120,20 @@ def bars(
         .show_unfilled(True)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     )
-    return Shown(_dressed(panel, title, description, queries, look, instant=True), width, empty)
+    return PlacedPanel(_dressed(panel, title, description, queries, style, instant=True), width, empty)
 
 
 def lines(
     title: str,
     description: str,
     queries: Query | Sequence[Query],
-    look: Look,
+    style: PanelStyle,
     width: int,
     *,
     stacked: bool = False,
     limits: bool = False,
     empty: str = "",
-) -> Shown:
+) -> PlacedPanel:
     """Values over time; `stacked` as bars upon each other, `limits` draws the steps of the look as lines."""
     alone = isinstance(queries, Query) and "{{" not in queries.legend
     panel = (
@@ -155,7 +155,7 @@ def lines(
         panel.stacking(common.StackingConfig().mode(kinds.StackingMode.NORMAL).group("A"))
     if limits:
         panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(kinds.GraphTresholdsStyleMode.DASHED))
-    return Shown(_dressed(panel, title, description, queries, look, instant=False), width, empty)
+    return PlacedPanel(_dressed(panel, title, description, queries, style, instant=False), width, empty)
 
 
 def _dressed(
@@ -163,34 +163,34 @@ def _dressed(
     title: str,
     description: str,
     queries: Query | Sequence[Query],
-    look: Look,
+    style: PanelStyle,
     *,
     instant: bool,
 ) -> Builder:
-    panel.title(title).description(description).datasource(SOURCE).unit(look.unit).no_value(look.missing)
-    steps = [Threshold(value=value, color=colour) for value, colour in look.steps]
+    panel.title(title).description(description).datasource(SOURCE).unit(style.unit).no_value(style.missing)
+    steps = [Threshold(value=value, color=colour) for value, colour in style.steps]
     panel.thresholds(ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps))
-    if look.decimals is not None:
-        panel.decimals(look.decimals)
-    if look.low is not None:
-        panel.min(look.low)
-    if look.high is not None:
-        panel.max(look.high)
-    panel.mappings(_mappings(look))
-    for series, colour in look.colours.items():
+    if style.decimals is not None:
+        panel.decimals(style.decimals)
+    if style.low is not None:
+        panel.min(style.low)
+    if style.high is not None:
+        panel.max(style.high)
+    panel.mappings(_mappings(style))
+    for series, colour in style.colours.items():
         fixed = FieldColor(mode=FieldColorModeId.FIXED, fixed_color=colour)
         panel.override_by_name(series, [DynamicConfigValue(id_val="color", value=fixed)])
-    for key, own in (("unit", look.units), ("decimals", look.places)):
+    for key, own in (("unit", style.units), ("decimals", style.places)):
         for series, value in own.items():
             panel.override_by_name(series, [DynamicConfigValue(id_val=key, value=value)])
-    if look.right:
+    if style.right:
         own = {
             "custom.axisPlacement": "right",
             "min": 0,
             "custom.lineStyle": {"fill": "dash", "dash": [4, 4]},
         }
         panel.override_by_name(
-            look.right, [DynamicConfigValue(id_val=key, value=value) for key, value in own.items()]
+            style.right, [DynamicConfigValue(id_val=key, value=value) for key, value in own.items()]
         )
     for place, query in enumerate([queries] if isinstance(queries, Query) else queries):
         target = prometheus.Dataquery().expr(query.expr).ref_id(chr(ord("A") + place)).datasource(SOURCE)
@@ -199,23 +199,23 @@ def _dressed(
     return panel
 
 
-def _mappings(look: Look) -> list[ValueMapping]:
+def _mappings(style: PanelStyle) -> list[ValueMapping]:
     found: list[ValueMapping] = []
-    if look.words:
+    if style.text:
         found.append(
             ValueMap(
                 options={
                     f"{value:g}": ValueMappingResult(text=word, color=colour, index=index)
-                    for index, (value, (word, colour)) in enumerate(look.words.items())
+                    for index, (value, (word, colour)) in enumerate(style.text.items())
                 }
             )
         )
-    if look.undefined:
+    if style.undefined:
         found.append(
             SpecialValueMap(
                 options=DashboardSpecialValueMapOptions(
                     match=SpecialValueMatch.NULL_AND_NAN,
-                    result=ValueMappingResult(text=look.undefined, color=GREY, index=len(look.words)),
+                    result=ValueMappingResult(text=style.undefined, color=GREY, index=len(style.text)),
                 )
             )
         )

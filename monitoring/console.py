@@ -19,7 +19,15 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from core.nautilus_core.events import (
+from common.constants import (
+    DERIBIT_PCR,
+    ORDER_BOOK_IMBALANCE,
+    PRICE_DIVERGENCE,
+    SENTIMENT_ANALYSIS,
+    SPIKE_DETECTION,
+    TICK_VELOCITY,
+)
+from events import (
     Decided,
     Event,
     Filled,
@@ -36,12 +44,12 @@ from core.nautilus_core.events import (
 from models import SCALE_SECONDS, Decision, Direction, Market, OrderState, Outcome, Vote
 
 SHORT_NAMES = {
-    "OrderBookImbalance": "Book",
-    "TickVelocity": "Tick",
-    "PriceDivergence": "Div",
-    "SpikeDetection": "Spike",
-    "DeribitPCR": "PCR",
-    "SentimentAnalysis": "F&G",
+    ORDER_BOOK_IMBALANCE: "Book",
+    TICK_VELOCITY: "Tick",
+    PRICE_DIVERGENCE: "Div",
+    SPIKE_DETECTION: "Spike",
+    DERIBIT_PCR: "PCR",
+    SENTIMENT_ANALYSIS: "F&G",
 }
 LOG_BYTES, LOG_FILES = 10_000_000, 5
 ARROWS = {Direction.BULLISH: ("▲", "green"), Direction.BEARISH: ("▼", "red"), Direction.NEUTRAL: ("•", "dim")}
@@ -137,9 +145,9 @@ class ConsoleReporter:
             if line.decision is not None and line.settled is None:
                 self._print(line.text())
 
-    def tell(self, words: str) -> None:
+    def print_message(self, text: str) -> None:
         """Say something about the bot itself."""
-        self._print(Text(words, style="dim"))
+        self._print(Text(text, style="dim"))
 
     def handle(self, event: Event) -> None:
         """Show one event."""
@@ -158,7 +166,7 @@ class ConsoleReporter:
                         self._print(abstentions)
             case OrderMoved(intent=intent, state=state, reason=reason) if intent.slug in self._lines:
                 line = self._lines[intent.slug]
-                line.order = _order_words(state, reason)
+                line.order = _order_text(state, reason)
                 if state is not OrderState.MATCHED:
                     self._step(line, Text(line.order, style="yellow"))
             case Filled(fill=fill) if fill.slug in self._lines:
@@ -179,8 +187,8 @@ class ConsoleReporter:
         """What concerns the bot itself, not one market."""
         match event:
             case Halted(why=why):
-                words = f"HALTED: {why}. No new position until: python redis_control.py resume"
-                self._print(Text(words, style="bold red"))
+                text = f"HALTED: {why}. No new position until: python redis_control.py resume"
+                self._print(Text(text, style="bold red"))
             case Payout(what=what, by_hand=by_hand):
                 self._print(Text(what, style="bold yellow" if by_hand else "green"))
             case Resumed(why=why):
@@ -297,11 +305,11 @@ def vote_text(vote: Vote) -> Text:
     return Text(f"{name} {arrow}{vote.signal.confidence:.2f}", style=style)
 
 
-def _order_words(state: OrderState, reason: str) -> str:
-    words = {
+def _order_text(state: OrderState, reason: str) -> str:
+    text = {
         OrderState.NO_FILL: "no fill",
         OrderState.REFUSED: f"refused: {reason}",
         OrderState.UNKNOWN: f"outcome unknown, being looked up: {reason}",
         OrderState.REVERSED: "reversed: the trade failed on the chain",
     }
-    return words.get(state, state.value)
+    return text.get(state, state.value)

@@ -38,7 +38,7 @@ class Stage(StrEnum):
     REDEEMED = "redeemed"
 
 
-class Stop(StrEnum):
+class StopReason(StrEnum):
     """Why a market went no further, where no `Reason` of a decision says it."""
 
     NO_QUOTE = "no_quote"
@@ -59,8 +59,8 @@ class Stop(StrEnum):
     TO_REDEEM = "to_redeem"
 
 
-BEFORE: dict[Stage, tuple[Reason | Stop, ...]] = {
-    Stage.TRADABLE: (Stop.NO_QUOTE, Reason.MODE, Reason.NOT_TRADABLE),
+BEFORE: dict[Stage, tuple[Reason | StopReason, ...]] = {
+    Stage.TRADABLE: (StopReason.NO_QUOTE, Reason.MODE, Reason.NOT_TRADABLE),
     Stage.IN_WINDOW: (Reason.OUTSIDE_WINDOW,),
     Stage.VOTED: (Reason.STALE_DATA, Reason.NO_HISTORY, Reason.NO_SIGNALS),
     Stage.AGREED: (Reason.LOW_SCORE, Reason.NO_TREND, Reason.DISAGREEMENT),
@@ -71,30 +71,30 @@ BEFORE: dict[Stage, tuple[Reason | Stop, ...]] = {
         Reason.THIN_BOOK,
         Reason.RISK,
     ),
-    Stage.ORDERED: (Stop.NOT_SENT,),
-    Stage.MATCHED: (Stop.NO_FILL, Stop.REFUSED, Stop.UNKNOWN, Stop.IN_FLIGHT),
-    Stage.CONFIRMED: (Stop.REVERSED, Stop.UNCONFIRMED),
-    Stage.SETTLED: (Stop.PENDING,),
-    Stage.REDEEMED: (Stop.LOST, Stop.TO_REDEEM),
+    Stage.ORDERED: (StopReason.NOT_SENT,),
+    Stage.MATCHED: (StopReason.NO_FILL, StopReason.REFUSED, StopReason.UNKNOWN, StopReason.IN_FLIGHT),
+    Stage.CONFIRMED: (StopReason.REVERSED, StopReason.UNCONFIRMED),
+    Stage.SETTLED: (StopReason.PENDING,),
+    Stage.REDEEMED: (StopReason.LOST, StopReason.TO_REDEEM),
 }
-"""What may keep a market from each stage. Every `Reason` and every `Stop` is at exactly one place."""
+"""What may keep a market from each stage. Every `Reason` and every `StopReason` is at exactly one place."""
 
 STAGES = tuple(Stage)
 _STAGE_OF: dict[str, int] = {
     stop: STAGES.index(stage) for stage, stops in BEFORE.items() for stop in stops
 } | {BUY: STAGES.index(Stage.ORDERED)}
 _STOP_OF = {
-    OrderState.INTENT: Stop.IN_FLIGHT,
-    OrderState.SENT: Stop.IN_FLIGHT,
-    OrderState.UNKNOWN: Stop.UNKNOWN,
-    OrderState.NO_FILL: Stop.NO_FILL,
-    OrderState.REFUSED: Stop.REFUSED,
-    OrderState.MATCHED: Stop.UNCONFIRMED,
-    OrderState.REVERSED: Stop.REVERSED,
+    OrderState.INTENT: StopReason.IN_FLIGHT,
+    OrderState.SENT: StopReason.IN_FLIGHT,
+    OrderState.UNKNOWN: StopReason.UNKNOWN,
+    OrderState.NO_FILL: StopReason.NO_FILL,
+    OrderState.REFUSED: StopReason.REFUSED,
+    OrderState.MATCHED: StopReason.UNCONFIRMED,
+    OrderState.REVERSED: StopReason.REVERSED,
 }
 
 
-class Trail(Frozen, frozen=True):
+class MarketProgress(Frozen, frozen=True):
     """What the ledger knows of one market in one session.
 
     Attributes
@@ -137,15 +137,15 @@ class Funnel(Frozen, frozen=True):
     orders: dict[str, int]
 
 
-def funnel(trails: Iterable[Trail]) -> Funnel:
+def funnel(market_progress: Iterable[MarketProgress]) -> Funnel:
     """Count markets by the stage they reached and by what stopped them."""
     ends: Counter[str | None] = Counter()
     decisions: Counter[str] = Counter()
     orders: Counter[str] = Counter()
-    for trail in trails:
-        ends[end_of(trail)] += 1
-        decisions.update(trail.decisions)
-        orders.update(trail.orders)
+    for progress in market_progress:
+        ends[end_of(progress)] += 1
+        decisions.update(progress.decisions)
+        orders.update(progress.orders)
     return Funnel(
         stages=stage_counts(ends),
         decisions={name: decisions[name] for name in (BUY, *map(str, Reason))},
@@ -169,26 +169,26 @@ def rank(decision: str, decision_id: int) -> tuple[int, int]:
     return _STAGE_OF[decision], decision_id
 
 
-def end_of(trail: Trail) -> str | None:
+def end_of(progress: MarketProgress) -> str | None:
     """The name of what stopped a market; None if it came all the way."""
-    if trail.fills - {FillStatus.FAILED}:
-        return _end_of_position(trail)
-    if trail.fills:
-        return Stop.REVERSED
-    if trail.orders:
-        living = [state for state in trail.orders if state not in (OrderState.NO_FILL, OrderState.REFUSED)]
-        return _STOP_OF[(living or trail.orders)[-1]]
-    if not trail.decisions:
-        return Stop.NO_QUOTE
-    furthest = max(trail.decisions, key=lambda name: rank(name, trail.latest[name]))
-    return Stop.NOT_SENT if furthest == BUY else furthest
+    if progress.fills - {FillStatus.FAILED}:
+        return _end_of_position(progress)
+    if progress.fills:
+        return StopReason.REVERSED
+    if progress.orders:
+        living = [state for state in progress.orders if state not in (OrderState.NO_FILL, OrderState.REFUSED)]
+        return _STOP_OF[(living or progress.orders)[-1]]
+    if not progress.decisions:
+        return StopReason.NO_QUOTE
+    furthest = max(progress.decisions, key=lambda name: rank(name, progress.latest[name]))
+    return StopReason.NOT_SENT if furthest == BUY else furthest
 
 
-def _end_of_position(trail: Trail) -> Stop | None:
-    if trail.fills - {FillStatus.FAILED, FillStatus.CONFIRMED} and not trail.redeemed:
-        return Stop.UNCONFIRMED
-    if trail.won is None:
-        return Stop.PENDING
-    if not trail.won:
-        return Stop.LOST
-    return None if trail.redeemed else Stop.TO_REDEEM
+def _end_of_position(progress: MarketProgress) -> StopReason | None:
+    if progress.fills - {FillStatus.FAILED, FillStatus.CONFIRMED} and not progress.redeemed:
+        return StopReason.UNCONFIRMED
+    if progress.won is None:
+        return StopReason.PENDING
+    if not progress.won:
+        return StopReason.LOST
+    return None if progress.redeemed else StopReason.TO_REDEEM

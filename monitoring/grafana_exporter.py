@@ -16,17 +16,17 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from core.nautilus_core.events import Event, Pulse
+from common.singleton import Singleton
+from events import Event, WorkerStatus
 from models import Frozen
 from monitoring.ledger_totals import DAY_NS, DURATION_BUCKETS, LedgerTotals, Run
-from monitoring.metrics.catalogue import CATALOGUE, MOST_VALUES, Spec, Value
-from monitoring.metrics.counting import Counting
-from monitoring.metrics.figures import ledger_bytes, ledger_values
+from monitoring.metrics.catalogue import CATALOGUE, MOST_VALUES, MetricSpec, Value
+from monitoring.metrics.event_metrics import EventMetrics
+from monitoring.metrics.ledger_values import ledger_bytes, ledger_values
 from monitoring.metrics.server import BoundedServer, StartResponse, respond
-from monitoring.metrics.state import Health, health, state_values
+from monitoring.metrics.status_values import Health, health, state_values
 from monitoring.performance_tracker import PerformanceTracker
 from monitoring.totals_reader import read_totals
-from singleton import Singleton
 
 PAGE = b"""<!doctype html><title>Polymarket bot</title><h1>Polymarket bot</h1>
 <p><a href="/metrics">metrics</a> for Prometheus, <a href="/health">health</a> for a watchdog.</p>"""
@@ -61,7 +61,7 @@ class _Snapshot(Frozen, frozen=True):
 
 
 class GrafanaMetricsExporter:
-    """Serves /metrics and /health. A `worker.audience.Watcher`.
+    """Serves /metrics and /health. A `runtime.worker.observers.Observer`.
 
     A port that is taken, or a ledger that cannot be read, costs metrics and nothing else: it is logged, and
     trading goes on.
@@ -85,9 +85,9 @@ class GrafanaMetricsExporter:
         self._make_tracker = make_tracker
         self._now_ns = now_ns
         self.registry = CollectorRegistry()
-        self._counting = Counting(self.registry, params.version, params.weights)
+        self._event_metrics = EventMetrics(self.registry, params.version, params.weights)
         self.registry.register(_Mirror(self))
-        self._pulse: Pulse | None = None
+        self._worker_status: WorkerStatus | None = None
         self._market_ns: int | None = None
         self._totals: LedgerTotals | None = None
         self._snapshot = self._snapshot_of(LedgerTotals(PerformanceTracker(Decimal(0)), Run()))
@@ -114,7 +114,7 @@ class GrafanaMetricsExporter:
         return f"metrics at {self.url}/metrics, health at {self.url}/health"
 
     def handle(self, event: Event) -> None:
-        self._counting.count(event, self._now_ns())
+        self._event_metrics.count(event, self._now_ns())
         if self._totals is None:
             return
         try:
@@ -125,10 +125,10 @@ class GrafanaMetricsExporter:
                 self._behind_since_ns = self._now_ns()
             raise
 
-    def beat(self, pulse: Pulse) -> None:
-        if pulse.slug is not None or self._market_ns is None:
-            self._market_ns = pulse.ts_ns
-        self._pulse = pulse
+    def heartbeat(self, worker_status: WorkerStatus) -> None:
+        if worker_status.slug is not None or self._market_ns is None:
+            self._market_ns = worker_status.ts_ns
+        self._worker_status = worker_status
 
     def close(self) -> None:
         if self._server is not None:
@@ -162,15 +162,15 @@ class GrafanaMetricsExporter:
 
     def values(self) -> dict[str, Value]:
         """Every mirrored number there is, by metric name."""
-        now_ns, snapshot, pulse = self._now_ns(), self._snapshot, self._pulse
+        now_ns, snapshot, worker_status = self._now_ns(), self._snapshot, self._worker_status
         found = dict(snapshot.values)
         if now_ns // DAY_NS != snapshot.ts_ns // DAY_NS:
             found["trading_day_pnl"] = 0.0
         behind_ns = 0 if self._behind_since_ns is None else now_ns - self._behind_since_ns
         found["trading_ledger_reading_age_seconds"] = max(0.0, behind_ns / 1e9)
         found["trading_ledger_bytes"] = float(ledger_bytes(self._params.ledger))
-        if pulse is not None:
-            found |= state_values(pulse, now_ns, live_path=self._params.live_path)
+        if worker_status is not None:
+            found |= state_values(worker_status, now_ns, live_path=self._params.live_path)
         return found
 
     def families(self) -> Iterator[Metric]:
@@ -185,7 +185,7 @@ class GrafanaMetricsExporter:
 
     def health(self, now_ns: int) -> Health:
         """Whether the bot lives and may trade."""
-        return health(self._pulse, now_ns, self._market_ns)
+        return health(self._worker_status, now_ns, self._market_ns)
 
     def _answer(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "/")
@@ -214,7 +214,7 @@ class _Mirror(Collector):
         return []
 
 
-def _family(spec: Spec, value: Value | None) -> Metric:
+def _family(spec: MetricSpec, value: Value | None) -> Metric:
     kind = CounterMetricFamily if spec.kind == "counter" else GaugeMetricFamily
     if not spec.label:
         return kind(spec.name, spec.help, value=value if isinstance(value, (int, float)) else 0.0)

@@ -1,7 +1,7 @@
 """The totals of a ledger, read from it once and then kept up to date by events.
 
-The rules by which an order or a fill moves are the ledger's own (`execution.ledger.orders`), so that after
-any events the totals are those that another read of the ledger would give.
+The rules by which an order or a fill moves are the ledger's own (`execution.ledger.order_states`), so that
+after any events the totals are those that another read of the ledger would give.
 """
 
 from bisect import bisect_left
@@ -11,7 +11,7 @@ from itertools import accumulate
 
 import msgspec
 
-from core.nautilus_core.events import (
+from events import (
     CashChecked,
     Decided,
     Event,
@@ -24,7 +24,7 @@ from core.nautilus_core.events import (
     Settled,
 )
 from execution.ledger import TradeRow
-from execution.ledger.orders import DEAD, FORWARD, NEXT
+from execution.ledger.order_states import DEAD, FORWARD, NEXT
 from execution.ledger.queries import IN_FLIGHT
 from models import (
     SCALE_SECONDS,
@@ -37,7 +37,7 @@ from models import (
     Outcome,
     Settlement,
 )
-from monitoring.funnel import BUY, Trail, end_of, rank
+from monitoring.funnel import BUY, MarketProgress, end_of, rank
 from monitoring.performance_tracker import PerformanceTracker
 
 ZERO = Decimal(0)
@@ -430,7 +430,7 @@ class LedgerTotals:
         orders = [self._orders[intent_id] for intent_id in market.orders]
         won = next((order.side is market.winner for order in reversed(orders) if order.stands), None)
         return end_of(
-            Trail(
+            MarketProgress(
                 decisions={market.decision: 1} if market.decision else {},
                 latest={market.decision: market.decision_id},
                 orders=tuple(order.state for order in orders),

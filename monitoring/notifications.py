@@ -14,13 +14,13 @@ from pathlib import Path
 import apprise
 from loguru import logger
 
-from core.nautilus_core.events import Event, Pulse
+from common.atomic_file import write_atomically
+from common.singleton import Singleton
 from errors import BotError, ConfigError
+from events import Event, WorkerStatus
 from execution.ledger import LedgerReader
-from files import write_atomically
 from models import Frozen
-from monitoring.messages import Importance, Message, daily_summary, message_of
-from singleton import Singleton
+from monitoring.notification_messages import Importance, Message, daily_summary, message_of
 
 CAPACITY = 200
 """Messages that wait at most; beyond it the oldest of the least important goes."""
@@ -42,12 +42,12 @@ class NotifyParams(Frozen, frozen=True):
 
     urls: str
     level: Importance
-    book: str
+    profile: str
     ledger: Path
     memory: Path
 
     def __repr__(self) -> str:
-        return f"NotifyParams(level={self.level.name}, book={self.book}, ***)"
+        return f"NotifyParams(level={self.level.name}, profile={self.profile}, ***)"
 
 
 def importance(level: str) -> Importance:
@@ -66,7 +66,7 @@ def check_urls(urls: str) -> str | None:
 
 
 class Notifier:
-    """Tells the channels what `message_of` has words for. A `worker.audience.Watcher`.
+    """Tells the channels what `message_of` has words for. A `runtime.worker.observers.Observer`.
 
     `handle` only puts a message into a bounded queue; everything else happens on one thread.
 
@@ -105,7 +105,7 @@ class Notifier:
         if message is not None and message.importance >= self._params.level:
             self._put(message)
 
-    def beat(self, pulse: Pulse) -> None:
+    def heartbeat(self, worker_status: WorkerStatus) -> None:
         """A notifier tells what happens, not how things are."""
 
     def close(self) -> None:
@@ -196,7 +196,7 @@ class Notifier:
     def _summary(self, day: date) -> Message:
         since = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 10**9
         with LedgerReader(self._params.ledger) as reader, reader.snapshot():
-            return daily_summary(day, self._params.book, reader.trades(since), reader.decisions(since))
+            return daily_summary(day, self._params.profile, reader.trades(since), reader.decisions(since))
 
 
 def _channel(url: str) -> apprise.Apprise:

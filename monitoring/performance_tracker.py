@@ -11,6 +11,9 @@ from itertools import pairwise
 from math import sqrt
 from statistics import fmean
 
+import msgspec
+
+from common.singleton import Singleton
 from execution.ledger import TradeRow
 from models import Frozen, Outcome
 from monitoring.equity_curve import Drawdown, EquityCurve, EquityPoint, closed_ns
@@ -24,7 +27,6 @@ from monitoring.statistics import (
     unfixed,
     wilson,
 )
-from singleton import Singleton
 
 ZERO = Decimal(0)
 PRICE_BANDS = tuple(map(Decimal, ("0", "0.5", "0.6", "0.7", "0.8", "0.9", "0.96", "1")))
@@ -84,7 +86,7 @@ class SourceResult(Frozen, frozen=True):
         Share of votes that were right, with its 95 % Wilson interval over distinct markets.
     expected : float
         Mean chance that the market's price gave the side voted for: what following the price scores.
-    needed, p_value, verdict
+    needed, p_value, conclusion
         As in `Statistics`, with `expected` in the place of break-even.
     backed, opposed : Statistics
         The trades that went the way of its vote, and those that went against it.
@@ -100,7 +102,7 @@ class SourceResult(Frozen, frozen=True):
     expected: float
     needed: int
     p_value: float
-    verdict: str
+    conclusion: str = msgspec.field(name="verdict")
     backed: Statistics
     opposed: Statistics
 
@@ -197,13 +199,13 @@ def _source(name: str, votes: Sequence[SourceVote], trades: dict[int, TradeRow])
         expected=expected,
         needed=needed,
         p_value=p_value,
-        verdict=_source_verdict(accuracy - expected, markets, needed, p_value),
+        conclusion=_source_conclusion(accuracy - expected, markets, needed, p_value),
         backed=statistics(trade for side, trade in traded if trade.side is side),
         opposed=statistics(trade for side, trade in traded if trade.side is not side),
     )
 
 
-def _source_verdict(excess: float, markets: int, needed: int, p_value: float) -> str:
+def _source_conclusion(excess: float, markets: int, needed: int, p_value: float) -> str:
     if markets < needed:
         return f"Not distinguishable from chance: {markets:,} of about {needed:,} markets needed."
     if p_value > SIGNIFICANT:

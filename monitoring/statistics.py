@@ -63,7 +63,7 @@ class Statistics(Frozen, frozen=True):
         and the test that gave it.
     needed : int | None
         Distinct markets from which this sample could tell.
-    verdict : str
+    conclusion : str
         The above in one sentence.
     """
 
@@ -92,7 +92,8 @@ class Statistics(Frozen, frozen=True):
     p_value: float | None = None
     test: str = "none"
     needed: int | None = None
-    verdict: str = ""
+    conclusion: str = msgspec.field(default="", name="verdict")
+    """Keeps its key in the JSON output."""
 
 
 def statistics(trades: Iterable[TradeRow]) -> Statistics:
@@ -240,7 +241,7 @@ class TradeTally:
             fees=self.fees,
             payouts=self.payouts,
             pnl=self.pnl,
-            verdict="Not distinguishable from chance: no trade is settled yet.",
+            conclusion="Not distinguishable from chance: no trade is settled yet.",
         )
         if rate is None or even is None or needed is None or interval is None:
             return sums
@@ -268,10 +269,10 @@ class TradeTally:
             p_value=p_value,
             test="normal, on P&L" if enough else "exact binomial, wins against break-even",
             needed=needed,
-            verdict=self._verdict(needed, p_value),
+            conclusion=self._conclusion(needed, p_value),
         )
 
-    def _verdict(self, needed: int, p_value: float) -> str:
+    def _conclusion(self, needed: int, p_value: float) -> str:
         chance = f"the chance of a result at least this far from break-even is {p_value:.2g}"
         if self.markets < needed:
             return (

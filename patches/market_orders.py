@@ -38,7 +38,7 @@ from py_clob_client_v2.exceptions import PolyApiException
 
 from errors import Refused, Temporary
 from execution.amounts import MarketBuy, amount_of, market_buy
-from execution.outcomes import Kind, PostOutcome, classify
+from execution.outcomes import OutcomeKind, PostOutcome, classify
 from execution.polymarket_client import NO_ANSWER
 from execution.venue_answers import status_of
 from patches.signing import sign_market_buy
@@ -235,13 +235,13 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         self, order: Order, instrument: BinaryOption, order_id: VenueOrderId, outcome: PostOutcome
     ) -> None:
         self._journal.order_answered(order.client_order_id.value, outcome)
-        if outcome.kind in (Kind.NO_FILL, Kind.REFUSED):
+        if outcome.kind in (OutcomeKind.NO_FILL, OutcomeKind.REFUSED):
             reason = f"{outcome.kind.value}: {outcome.reason}"
             self.generate_order_rejected(
                 **self._keys(order), reason=reason, ts_event=self._clock.timestamp_ns()
             )
             return
-        if outcome.kind is Kind.MATCHED and outcome.taking is not None:
+        if outcome.kind is OutcomeKind.MATCHED and outcome.taking is not None:
             # A FAK is over when it is answered: its quantity is what was taken, in shares.
             self._determine(order, order_id, instrument.make_qty(outcome.taking))
         elif order_id not in self._determined:

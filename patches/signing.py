@@ -15,11 +15,11 @@ from py_clob_client_v2.constants import BYTES32_ZERO
 from py_clob_client_v2.order_utils import ExchangeOrderBuilderV2, Side
 from py_clob_client_v2.order_utils.model.order_data_v2 import OrderDataV2
 
+from common.constants import POLYGON_CHAIN_ID
 from errors import Fatal
 from execution.amounts import MarketBuy, market_buy
 from patches.clob_client import PromptClobClient
 
-POLYGON = 137
 NOWHERE = "http://127.0.0.1:9"
 """Signing asks nobody."""
 WALLET_SIGNATURE_BYTES = 317
@@ -71,7 +71,7 @@ def verify_signing() -> None:
     for signature_type in (0, 3):
         client = PromptClobClient(
             NOWHERE,
-            chain_id=POLYGON,
+            chain_id=POLYGON_CHAIN_ID,
             key=account.key.hex(),
             signature_type=signature_type,
             funder=account.address,

@@ -84,7 +84,7 @@ class BotProcess:
         return time.monotonic() - began
 
     def children(self) -> dict[str, int]:
-        """Process ids of the worker and the practice venue, by module name."""
+        """Process ids of the worker and the practice venue, by the last part of the module's name."""
         found = {}
         for folder in Path("/proc").glob("[0-9]*"):
             try:
@@ -93,7 +93,7 @@ class BotProcess:
             except (FileNotFoundError, ProcessLookupError):
                 continue
             if parent == self.process.pid and "-m" in arguments:
-                found[arguments[arguments.index("-m") + 1]] = int(folder.name)
+                found[arguments[arguments.index("-m") + 1].rpartition(".")[2]] = int(folder.name)
         return found
 
     def _read(self, deadline: float) -> bool:

@@ -18,7 +18,7 @@ from bot_process import BotProcess
 RUN_SECONDS = 1800.0
 
 
-def settings_of(venue: process.PracticeVenue) -> dict[str, str]:
+def settings_of(venue: process.VenueProcess) -> dict[str, str]:
     """The settings under which this venue is Polymarket, and its services are the outside world."""
     feeds = {f"{name.upper()}_URL": url for name, url in venue.ready["source"]["external"].items()}
     return feeds | {
@@ -37,7 +37,7 @@ def play(
     # All waiting is in hastened seconds too.
     process.START_SECONDS = 600.0
     with (
-        process.PracticeVenue.start("--real-time", "--source", "synthetic", "--first", str(market)) as venue,
+        process.VenueProcess.start("--real-time", "--source", "synthetic", "--first", str(market)) as venue,
         BotProcess(folder, *arguments, settings=settings_of(venue) | settings) as bot,
     ):
         code = bot.wait(RUN_SECONDS)

@@ -21,7 +21,7 @@ from bot_process import ROOT, BotProcess
 sys.path += [str(Path(__file__).parent / "venue")]
 
 from hastened import settings_of
-from process import PracticeVenue
+from process import VenueProcess
 
 from config import Settings
 from execution.polymarket_client import PolymarketClient
@@ -220,11 +220,11 @@ def test_no_key_leaves_the_env_file_in_a_crash(crash, keys, tmp_path):
 @pytest.fixture
 def polymarket():
     """A practice venue that plays Polymarket, at its pace."""
-    with PracticeVenue.start("--source", "synthetic", "--real-time") as venue:
+    with VenueProcess.start("--source", "synthetic", "--real-time") as venue:
         yield venue
 
 
-def live(polymarket: PracticeVenue, port: str) -> dict[str, str]:
+def live(polymarket: VenueProcess, port: str) -> dict[str, str]:
     """Settings of a run with real orders there, armed and as talkative as can be."""
     return {
         **NOWHERE,
@@ -236,7 +236,7 @@ def live(polymarket: PracticeVenue, port: str) -> dict[str, str]:
     }
 
 
-def used(keys: dict[str, str], polymarket: PracticeVenue) -> dict[str, str]:
+def used(keys: dict[str, str], polymarket: VenueProcess) -> dict[str, str]:
     """The keys in `.env` and those that were derived from them."""
     derived = PolymarketClient(polymarket.url, keys["POLYMARKET_PK"]).credentials()
     return keys | {
@@ -257,7 +257,7 @@ def test_no_key_leaves_the_env_file_with_real_orders(keys, polymarket, tmp_path)
     root, port = checkout(tmp_path, keys), free_port()
     sabotaged(
         root,
-        "worker/worker.py",
+        "runtime/worker/worker.py",
         "                self._skew_s = await asyncio.to_thread(self._account.clock_skew_s)\n",
         "self._wallet, self.plan, self.settings, self._account",
     )

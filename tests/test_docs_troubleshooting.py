@@ -51,7 +51,7 @@ def test_every_row_of_the_table_of_outcomes_is_there():
 
 def test_what_the_engine_says_is_there():
     """So are the engine's and the reconciler's own words for what became of an order, and for a halt."""
-    for file in ("execution_engine", "reconcile"):
+    for file in ("execution_engine", "order_lookup"):
         source = (ROOT / f"execution/{file}.py").read_text()
         for said in re.findall(r'(?:_move|order_dead|halt)\([^"()]*f?"([^"]+)"', source):
             words = [part.strip(" :,") for part in re.split(r"\{[^}]*\}", said)]

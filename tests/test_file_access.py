@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from files import close_to_other_users
+from common.atomic_file import close_to_other_users
 
 
 def mode(path: Path) -> str:

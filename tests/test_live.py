@@ -23,15 +23,15 @@ sys.path += [str(Path(__file__).parent / "control")]
 from redis_servers import RedisServer
 
 from config import Settings
-from control.memory import MODE_MEMORY
-from control.store import Endpoint
-from control.switch import to_simulation
-from core.nautilus_core.instruments.clock import MarketClock
+from control.last_mode_switch import LAST_SWITCH_FILE
+from control.mode_store import Endpoint
+from control.mode_switch import switch_to_simulation
+from core.nautilus_core.instruments.market_clock import MarketClock
 from errors import ConfigError
-from execution.ledger import LIVE_BOOK, LedgerReader, Mode, Venue, ledger_path
-from launch import polymarket_urls
-from worker.account import open_account
-from worker.plan import LiveWallet, WorkerPlan
+from execution.ledger import LIVE_PROFILE, LedgerReader, Mode, Venue, ledger_path
+from runtime.session import polymarket_urls
+from runtime.worker.account import open_account
+from runtime.worker.plan import LiveWallet, WorkerPlan
 
 TESTS = Path(__file__).parent
 TEST_KEY = "0x" + "11" * 32  # a test key, never holds money
@@ -47,8 +47,8 @@ BEGIN = "@2026-12-01 12:06:00 x12"
 REAL_SECONDS = 150
 
 
-def reader(folder: Path, book: str) -> LedgerReader:
-    return LedgerReader(ledger_path(folder / "state", book))
+def reader(folder: Path, profile: str) -> LedgerReader:
+    return LedgerReader(ledger_path(folder / "state", profile))
 
 
 class Typing:
@@ -80,7 +80,7 @@ def test_a_worker_trades_with_no_other_key_than_the_armed_one(tmp_path: Path) ->
     plan = WorkerPlan(
         mode=Mode.LIVE,
         venue=Venue.POLYMARKET,
-        book=LIVE_BOOK,
+        profile=LIVE_PROFILE,
         market_urls=urls,
         urls=urls,
         clock=MarketClock(),
@@ -146,7 +146,7 @@ def test_any_other_answer_ends_it(typed: str | None, read: str, tmp_path: Path) 
     assert "Traceback" not in terminal.bot.output
     assert not ledger_path(tmp_path / "state", BOOK).exists()
     assert not Path(f"/proc/{children['venue']}").exists()
-    assert not (tmp_path / "state" / MODE_MEMORY).exists()
+    assert not (tmp_path / "state" / LAST_SWITCH_FILE).exists()
 
 
 @pytest.mark.slow
@@ -176,7 +176,7 @@ def test_what_the_doctor_finds_ends_it(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_store_that_says_simulation_is_obeyed(tmp_path: Path) -> None:
     """Armed, but switched to simulation before the start: it trades on paper and says why."""
-    to_simulation(Endpoint("127.0.0.1", 9, 2), tmp_path / "state")
+    switch_to_simulation(Endpoint("127.0.0.1", 9, 2), tmp_path / "state")
     with BotProcess(tmp_path, *REHEARSAL, "--first", TRADED, settings={**BUYS, **ARMED}) as bot:
         bot.wait_for(r"^warn  mode +would be simulation.*redis_control.py live", 40)
         bot.wait_for(r"SIMULATION.*armed for live, but the mode store says simulation", 20)
@@ -236,7 +236,7 @@ def test_a_market_is_traded_with_real_orders(tmp_path: Path) -> None:
     orders = [(path, status) for method, path, status in scene["requests"] if method == "POST"]
     assert orders.count(("/order", 200)) == 1
     held = scene["accounts"][account.address]
-    with reader(tmp_path, LIVE_BOOK) as ledger:
+    with reader(tmp_path, LIVE_PROFILE) as ledger:
         (trade,) = ledger.trades()
         run, check = ledger.last_run(), ledger.last_cash_check()
         assert run is not None

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ledger_builders import NOON_NS, buy, open_ledger, settlement
 
-import files
 import paper_trading
+from common import atomic_file
 from errors import Temporary
 from execution.ledger import FillStatus, LedgerReader
 from models import Outcome, PaperTrade, TradeOutcome
@@ -109,7 +109,7 @@ def test_interrupted_export_keeps_the_old_file(path, monkeypatch):
     def full(_descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr(atomic_file.os, "fsync", full)
     with pytest.raises(Temporary, match=r"paper_trades.json cannot be written: No space left"):
         export_paper_trades([some_trade(), some_trade()], path)
 
@@ -123,14 +123,14 @@ def test_two_bots_may_export_at_the_same_time(path, monkeypatch):
     ours, theirs = [some_trade()], [some_trade(), some_trade()]
 
     def interrupted(descriptor):
-        monkeypatch.setattr(files.os, "fsync", sync)
+        monkeypatch.setattr(atomic_file.os, "fsync", sync)
         with monkeypatch.context() as other:
-            other.setattr(files.os, "getpid", lambda: 1)
+            other.setattr(atomic_file.os, "getpid", lambda: 1)
             export_paper_trades(theirs, path)
         assert len(json.loads(path.read_text())) == 2
         sync(descriptor)
 
-    monkeypatch.setattr(files.os, "fsync", interrupted)
+    monkeypatch.setattr(atomic_file.os, "fsync", interrupted)
     export_paper_trades(ours, path)
 
     assert len(json.loads(path.read_text())) == 1
@@ -150,8 +150,8 @@ def test_file_is_on_the_disk_before_it_has_its_name(path, monkeypatch):
         steps.append("rename")
         replace(source, target)
 
-    monkeypatch.setattr(files.os, "fsync", noted_fsync)
-    monkeypatch.setattr(files.os, "replace", noted_replace)
+    monkeypatch.setattr(atomic_file.os, "fsync", noted_fsync)
+    monkeypatch.setattr(atomic_file.os, "replace", noted_replace)
 
     export_paper_trades([some_trade()], path)
 

@@ -18,7 +18,7 @@ from test_whole_bot import BUYS, TRADED
 
 from execution.ledger import LedgerReader, ledger_path
 from models import Frozen, TradeOutcome
-from venue.ledger import Ledger as VenueLedger
+from venue.ledger import VenueLedger
 
 HTTP = httpx.Client(trust_env=False, verify=False)
 MARKETS = 2

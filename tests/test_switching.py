@@ -59,17 +59,17 @@ def settings(redis: RedisServer | None) -> dict[str, str]:
     return {**BUYS, "REDIS_PORT": "9" if redis is None else str(redis.endpoint.port), "REDIS_DB": "0"}
 
 
-def decisions(bot: BotProcess, book: str) -> list[DecisionRow]:
-    path = ledger_path(bot.folder / "state", book)
+def decisions(bot: BotProcess, profile: str) -> list[DecisionRow]:
+    path = ledger_path(bot.folder / "state", profile)
     if not path.exists():
         return []
     with LedgerReader(path) as reader:
         return reader.decisions()
 
 
-def bought(bot: BotProcess, book: str) -> int:
+def bought(bot: BotProcess, profile: str) -> int:
     """Markets in which there ever was an order."""
-    path = ledger_path(bot.folder / "state", book)
+    path = ledger_path(bot.folder / "state", profile)
     if not path.exists():
         return 0
     with LedgerReader(path) as reader:

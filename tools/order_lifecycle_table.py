@@ -34,7 +34,7 @@ from execution.order_messages import (
     Write,
     WriteFailed,
 )
-from execution.outcomes import Kind, PostOutcome
+from execution.outcomes import OutcomeKind, PostOutcome
 from models import (
     Book,
     Decision,
@@ -106,8 +106,8 @@ FILL = Fill(
 )
 
 
-def _answer(kind: Kind) -> PostAnswered:
-    taking = Decimal("1.1") if kind is Kind.MATCHED else None
+def _answer(kind: OutcomeKind) -> PostAnswered:
+    taking = Decimal("1.1") if kind is OutcomeKind.MATCHED else None
     return PostAnswered("i", PostOutcome(kind=kind, reason="the venue's text", taking=taking))
 
 
@@ -119,10 +119,10 @@ INPUTS: dict[str, tuple[Input, int]] = {
     "signed": (SignatureReady("i", "0x"), NOW),
     "denied on this side": (OrderDenied("i", "reason"), NOW),
     "withheld by mode gate or halt": (OrderWithheld("i", "reason"), NOW),
-    "answer: matched": (_answer(Kind.MATCHED), NOW),
-    "answer: no match": (_answer(Kind.NO_FILL), NOW),
-    "answer: refused": (_answer(Kind.REFUSED), NOW),
-    "answer: none, or not final": (_answer(Kind.UNKNOWN), NOW),
+    "answer: matched": (_answer(OutcomeKind.MATCHED), NOW),
+    "answer: no match": (_answer(OutcomeKind.NO_FILL), NOW),
+    "answer: refused": (_answer(OutcomeKind.REFUSED), NOW),
+    "answer: none, or not final": (_answer(OutcomeKind.UNKNOWN), NOW),
     "trade reported": (_trade(FillStatus.MATCHED), NOW),
     "trade failed on the chain": (_trade(FillStatus.FAILED), NOW),
     "trade that cannot be read": (TradeUnreadable("0x", "reason"), NOW),
@@ -156,11 +156,11 @@ SIGNED, MATCHED = SignatureReady("i", "0x"), FillStatus.MATCHED
 WAYS: dict[OrderState, tuple[Input, ...]] = {
     OrderState.INTENT: (),
     OrderState.SENT: (SIGNED,),
-    OrderState.UNKNOWN: (SIGNED, _answer(Kind.UNKNOWN)),
-    OrderState.MATCHED: (SIGNED, _answer(Kind.MATCHED), _trade(MATCHED)),
-    OrderState.NO_FILL: (SIGNED, _answer(Kind.NO_FILL)),
-    OrderState.REFUSED: (SIGNED, _answer(Kind.REFUSED)),
-    OrderState.REVERSED: (SIGNED, _answer(Kind.MATCHED), _trade(MATCHED), _trade(FillStatus.FAILED)),
+    OrderState.UNKNOWN: (SIGNED, _answer(OutcomeKind.UNKNOWN)),
+    OrderState.MATCHED: (SIGNED, _answer(OutcomeKind.MATCHED), _trade(MATCHED)),
+    OrderState.NO_FILL: (SIGNED, _answer(OutcomeKind.NO_FILL)),
+    OrderState.REFUSED: (SIGNED, _answer(OutcomeKind.REFUSED)),
+    OrderState.REVERSED: (SIGNED, _answer(OutcomeKind.MATCHED), _trade(MATCHED), _trade(FillStatus.FAILED)),
 }
 """The shortest way of an order into each state."""
 

@@ -13,11 +13,11 @@ from aiohttp import web
 
 from venue.arguments import options_of, read_arguments, upstream_of
 from venue.external.services import base_urls
-from venue.ledger import InUse
+from venue.ledger import VenueLedgerInUse
 from venue.private_files import UMASK
-from venue.sources.choice import Mismatch, chosen_source
-from venue.sources.shadow.upstream import Unreachable
-from venue.venue import Venue
+from venue.sources.choice import SourceMismatch, chosen_source
+from venue.sources.shadow.upstream import UpstreamUnreachable
+from venue.venue import PracticeVenue
 from venue.wire.app import make_app
 
 HOST = "127.0.0.1"
@@ -29,7 +29,7 @@ REBIND_SECONDS = 5.0
 REBIND_PAUSE = 0.1
 
 
-async def _run(venue: Venue, port: int, *, exit_with_stdin: bool) -> None:
+async def _run(venue: PracticeVenue, port: int, *, exit_with_stdin: bool) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -89,7 +89,7 @@ async def _watch_stdin(stopped: asyncio.Event) -> None:
     await asyncio.get_running_loop().connect_read_pipe(Watch, sys.stdin)
 
 
-def _ready(venue: Venue, runner: web.AppRunner) -> dict[str, object]:
+def _ready(venue: PracticeVenue, runner: web.AppRunner) -> dict[str, object]:
     url = f"http://{HOST}:{runner.addresses[0][1]}"
     source = venue.source.info()
     if venue.external is not None:
@@ -112,16 +112,16 @@ def main(arguments: list[str] | None = None) -> int:
     )
     try:
         source = chosen_source(given.source, given.seed, given.state, upstream_of(given))
-        venue = Venue(source, options_of(given))
-    except Mismatch as error:
+        venue = PracticeVenue(source, options_of(given))
+    except SourceMismatch as error:
         parser.error(f"--state {given.state}: {error}; start it that way or name another folder")
-    except InUse:
+    except VenueLedgerInUse:
         parser.error(f"--state {given.state}: another venue runs on this folder; stop it or name another one")
     except OSError as error:
         parser.error(f"--state {given.state}: {error.strerror}; name a folder that can be written")
     try:
         asyncio.run(_run(venue, given.port, exit_with_stdin=given.exit_with_stdin))
-    except Unreachable as error:
+    except UpstreamUnreachable as error:
         parser.error(f"the venue to mirror is not there: {error}; check the address and the network")
     except OSError as error:
         parser.error(f"--port {given.port}: {error.strerror}; choose another one or 0")

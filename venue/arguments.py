@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 from venue.amounts import micro
 from venue.sources.choice import NAMES, RECORDED, SHADOW, SYNTHETIC
-from venue.sources.shadow.upstream import Upstream
+from venue.sources.shadow.upstream import UpstreamVenue
 from venue.sources.synthetic import DEFAULT_SEED
-from venue.venue import Options
+from venue.venue import VenueOptions
 
 INTERVALS = {"5m": 300, "15m": 900, "4h": 14_400}
 """Lengths of the up/down markets in seconds, by the name in their slugs."""
@@ -28,10 +28,10 @@ def read_arguments(arguments: list[str] | None) -> tuple[argparse.ArgumentParser
     return parser, given
 
 
-def options_of(given: argparse.Namespace) -> Options:
+def options_of(given: argparse.Namespace) -> VenueOptions:
     """How the venue is run."""
     real_time = given.source == SHADOW or bool(given.real_time)
-    return Options(
+    return VenueOptions(
         speed=1.0 if real_time else given.speed or SPEED,
         state=given.state,
         balance=given.balance,
@@ -45,12 +45,12 @@ def options_of(given: argparse.Namespace) -> Options:
     )
 
 
-def upstream_of(given: argparse.Namespace) -> Upstream | None:
+def upstream_of(given: argparse.Namespace) -> UpstreamVenue | None:
     """The venue to mirror; None for a source of its own markets."""
     if given.source != SHADOW:
         return None
     timeframe = given.timeframe or "15m"
-    return Upstream(
+    return UpstreamVenue(
         gamma=given.upstream_gamma,
         clob=given.upstream_clob,
         ws=given.upstream_ws,

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 
 import msgspec
 
-from venue.refusal import Refusal
+from venue.refusal import VenueRefusal
 from venue.signing import auth_signer, checksum
 
 FRESHNESS_SECONDS = 60
 """How far a header's timestamp may be from the venue's clock."""
 
-UNAUTHORIZED = Refusal(401, "Unauthorized/Invalid api key")
-BAD_L1 = Refusal(401, "Invalid L1 Request headers")
+UNAUTHORIZED = VenueRefusal(401, "Unauthorized/Invalid api key")
+BAD_L1 = VenueRefusal(401, "Invalid L1 Request headers")
 
 
 class ApiKey(msgspec.Struct, frozen=True):
@@ -66,7 +66,7 @@ def check_l1(headers: Mapping[str, str], now_s: float) -> tuple[str, int]:
 
     Raises
     ------
-    Refusal
+    VenueRefusal
         401 if a header is missing or stale, or the signature is not the address's own.
     """
     try:
@@ -90,7 +90,7 @@ def check_l2(
 
     Raises
     ------
-    Refusal
+    VenueRefusal
         401 if anything about them is wrong; the venue does not say what.
     """
     try:

@@ -18,7 +18,7 @@ def damaged(faults: Faults, fault: str, event: Event) -> Event:
     bad = with_value(event, armed["field"], value_of(armed))
     if bad is event:
         return event
-    faults.take(fault)
+    faults.consume(fault)
     return bad
 
 
@@ -49,7 +49,7 @@ def send_stray(faults: Faults, feed: str, connections: list[Connection]) -> None
     armed = faults.armed("stray_frame")
     if armed is None or armed["feed"] != feed or not connections:
         return
-    faults.take("stray_frame")
+    faults.consume("stray_frame")
     text = nested(armed["depth"]) if armed["depth"] else armed["text"]
     for connection in connections:
         connection.send(text)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from venue.market import Market
+from venue.market import VenueMarket
 
 
 class Catalogue:
@@ -16,13 +16,13 @@ class Catalogue:
 
     def __init__(self, first_start: int) -> None:
         self.first_start = first_start
-        self._by_start: dict[int, Market] = {}
-        self._by_slug: dict[str, Market] = {}
-        self._by_token: dict[str, Market] = {}
-        self._by_condition: dict[str, Market] = {}
-        self._open: dict[int, Market] = {}
+        self._by_start: dict[int, VenueMarket] = {}
+        self._by_slug: dict[str, VenueMarket] = {}
+        self._by_token: dict[str, VenueMarket] = {}
+        self._by_condition: dict[str, VenueMarket] = {}
+        self._open: dict[int, VenueMarket] = {}
 
-    def add(self, market: Market) -> None:
+    def add(self, market: VenueMarket) -> None:
         """List a market."""
         self._by_start[market.start] = market
         self._by_slug[market.slug] = market
@@ -34,21 +34,21 @@ class Catalogue:
         """A market has its outcome."""
         self._open.pop(start, None)
 
-    def unresolved(self) -> list[Market]:
+    def unresolved(self) -> list[VenueMarket]:
         """Markets without an outcome, oldest first."""
         return [self._open[start] for start in sorted(self._open)]
 
-    def at(self, start: int) -> Market | None:
+    def at(self, start: int) -> VenueMarket | None:
         return self._by_start.get(start)
 
-    def by_slug(self, slug: str) -> Market | None:
+    def by_slug(self, slug: str) -> VenueMarket | None:
         return self._by_slug.get(slug)
 
-    def by_token(self, token: str) -> Market | None:
+    def by_token(self, token: str) -> VenueMarket | None:
         return self._by_token.get(token)
 
-    def by_condition(self, condition_id: str) -> Market | None:
+    def by_condition(self, condition_id: str) -> VenueMarket | None:
         return self._by_condition.get(condition_id)
 
-    def __iter__(self) -> Iterator[Market]:
+    def __iter__(self) -> Iterator[VenueMarket]:
         return iter(self._by_start.values())

@@ -33,7 +33,7 @@ class _Segment(msgspec.Struct, frozen=True):
         return self.market_ns + int((wall_ns - self.wall_ns) * self.rate)
 
 
-class MarketClock:
+class VenueClock:
     """Market time, which runs at a speed, can be held and stepped forward, and never goes back.
 
     Parameters
@@ -150,10 +150,10 @@ class MarketClock:
             self._first_speed = self._segments[0].rate or self.speed
 
 
-def real_time(now_ns: Callable[[], int] = time.time_ns) -> MarketClock:
+def real_time(now_ns: Callable[[], int] = time.time_ns) -> VenueClock:
     """A clock whose market time is the machine's own."""
     wall = now_ns()
-    return MarketClock(wall, wall, 1.0, now_ns)
+    return VenueClock(wall, wall, 1.0, now_ns)
 
 
 def anchored(
@@ -163,7 +163,7 @@ def anchored(
     now_ns: Callable[[], int] = time.time_ns,
     *,
     held: bool = False,
-) -> MarketClock:
+) -> VenueClock:
     """A clock for a fresh venue, or one that goes on from where a stopped venue's market time was.
 
     Fresh: market time starts at the next market start at or after the machine's time. Stopped before: where
@@ -172,16 +172,16 @@ def anchored(
     """
     wall = now_ns()
     if stopped_at_ns is None:
-        return MarketClock(wall, _next_start(wall) + (start_at or 0) * SECOND, speed, now_ns, held=held)
+        return VenueClock(wall, _next_start(wall) + (start_at or 0) * SECOND, speed, now_ns, held=held)
     market = max(wall, stopped_at_ns)
     if start_at is not None:
         market = _next_start(market) + start_at * SECOND
-    return MarketClock(wall, market, speed, now_ns, held=held)
+    return VenueClock(wall, market, speed, now_ns, held=held)
 
 
-def resumed(state: ClockState, now_ns: Callable[[], int] = time.time_ns) -> MarketClock:
+def resumed(state: ClockState, now_ns: Callable[[], int] = time.time_ns) -> VenueClock:
     """The clock of a venue that is gone, as if that venue had never ended: time that passed counts."""
-    return MarketClock(state.wall_ns, state.market_ns, state.speed, now_ns, held=state.held)
+    return VenueClock(state.wall_ns, state.market_ns, state.speed, now_ns, held=state.held)
 
 
 def _next_start(ns: int) -> int:

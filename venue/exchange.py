@@ -3,24 +3,24 @@
 from collections import defaultdict
 
 from venue.amounts import MILL
-from venue.books import Book, Taken, with_resting
-from venue.books import Side as Levels
-from venue.clock import MarketClock
-from venue.ledger import Ledger
-from venue.market import Market
+from venue.clock import VenueClock
+from venue.ledger import VenueLedger
+from venue.market import VenueMarket
 from venue.matching import Offer
-from venue.records import Order
-from venue.refusal import Refusal
+from venue.order_book import ConsumedLiquidity, VenueBook, with_resting
+from venue.order_book import Side as Levels
+from venue.records import VenueOrder
+from venue.refusal import VenueRefusal
 from venue.rules import Side
-from venue.sources.base import Source
+from venue.sources.base import MarketSource
 
-NO_BOOK = Refusal(404, "No orderbook exists for the requested token id")
+NO_BOOK = VenueRefusal(404, "No orderbook exists for the requested token id")
 
 
 class Exchange:
     """Reads the source at the clock's time and lays the accounts' own doings over it."""
 
-    def __init__(self, clock: MarketClock, source: Source, ledger: Ledger) -> None:
+    def __init__(self, clock: VenueClock, source: MarketSource, ledger: VenueLedger) -> None:
         self.clock = clock
         self.schedule = source.catalogue
         self.source = source
@@ -28,28 +28,28 @@ class Exchange:
         self.resolutions = ledger.resolutions()
         for start in self.resolutions:
             self.schedule.close(start)
-        self._taken: dict[int, Taken] = defaultdict(Taken)
+        self._taken: dict[int, ConsumedLiquidity] = defaultdict(ConsumedLiquidity)
         self._last_price: dict[str, int] = {}
 
     # --- phases ------------------------------------------------------------------------------
 
-    def offset(self, market: Market) -> float:
+    def offset(self, market: VenueMarket) -> float:
         """Market seconds since the market's start, negative before it."""
         return self.clock.market_s() - market.start
 
-    def accepting(self, market: Market) -> bool:
+    def accepting(self, market: VenueMarket) -> bool:
         """True from the listing to the end."""
         return self.clock.market_s() < market.end
 
-    def resolved(self, market: Market) -> bool:
+    def resolved(self, market: VenueMarket) -> bool:
         return market.start in self.resolutions
 
-    def up_won(self, market: Market) -> bool | None:
+    def up_won(self, market: VenueMarket) -> bool | None:
         """The published outcome; None before the resolution."""
         resolution = self.resolutions.get(market.start)
         return None if resolution is None else resolution[0]
 
-    def close(self, market: Market, up_won: bool, at: int) -> None:
+    def close(self, market: VenueMarket, up_won: bool, at: int) -> None:
         """A market has its outcome: keep that, and drop what only a trading market needs."""
         self.resolutions[market.start] = (up_won, at)
         self.schedule.close(market.start)
@@ -57,23 +57,23 @@ class Exchange:
 
     # --- books -------------------------------------------------------------------------------
 
-    def tick(self, market: Market) -> int:
+    def tick(self, market: VenueMarket) -> int:
         """The price grid in mills."""
         return self.source.tick(market)
 
-    def source_book(self, market: Market) -> Book:
+    def source_book(self, market: VenueMarket) -> VenueBook:
         """The Up token's book at the source, empty while nobody knows it."""
-        return self.source.book(market) or Book()
+        return self.source.book(market) or VenueBook()
 
-    async def confirm(self, market: Market) -> bool:
+    async def confirm(self, market: VenueMarket) -> bool:
         """Make certain that the source's book is that of this moment; False if that cannot be done."""
         return self.source.certain(market) or await self.source.confirm(market)
 
-    def left(self, market: Market) -> Book:
+    def left(self, market: VenueMarket) -> VenueBook:
         """The source's book without what accounts took from it (Up view)."""
         return self._taken[market.start].left_of(self.source_book(market))
 
-    def visible(self, market: Market) -> Book:
+    def visible(self, market: VenueMarket) -> VenueBook:
         """What everybody sees: the book that is left, with accounts' resting orders (Up view)."""
         resting = self.ledger.open_orders(start=market.start)
         if not resting:
@@ -85,12 +85,12 @@ class Exchange:
             asks=[(price, size) for side, price, size in views if side == "SELL"],
         )
 
-    def trading(self, token: str) -> Market:
+    def trading(self, token: str) -> VenueMarket:
         """A token's market.
 
         Raises
         ------
-        Refusal
+        VenueRefusal
             404 if the token is unknown or its market resolved.
         """
         market = self.schedule.by_token(token)
@@ -98,12 +98,12 @@ class Exchange:
             raise NO_BOOK
         return market
 
-    async def book(self, token: str) -> tuple[Market, Book]:
+    async def book(self, token: str) -> tuple[VenueMarket, VenueBook]:
         """A token's visible book.
 
         Raises
         ------
-        Refusal
+        VenueRefusal
             404 if the token is unknown, its market resolved, or its book cannot be known.
         """
         market = self.trading(token)
@@ -112,16 +112,16 @@ class Exchange:
         return market, self.seen_from(market, token, self.visible(market))
 
     @staticmethod
-    def seen_from(market: Market, token: str, book: Book) -> Book:
+    def seen_from(market: VenueMarket, token: str, book: VenueBook) -> VenueBook:
         """An Up view turned to the token's own view, or back."""
         return book if token == market.up_token else book.mirrored()
 
-    def facing(self, market: Market, source: Book, token: str, side: Side) -> Levels:
+    def facing(self, market: VenueMarket, source: VenueBook, token: str, side: Side) -> Levels:
         """What is left of a source book that an order of the token and side would take, best first."""
         book = self.seen_from(market, token, self._taken[market.start].left_of(source))
         return book.asks if side == "BUY" else book.bids
 
-    def resting_against(self, market: Market, token: str, side: Side, address: str) -> list[Offer]:
+    def resting_against(self, market: VenueMarket, token: str, side: Side, address: str) -> list[Offer]:
         """Other accounts' resting orders that an order would take, oldest first. Nobody meets their own."""
         opposite = "SELL" if side == "BUY" else "BUY"
         found: list[Offer] = []
@@ -131,13 +131,15 @@ class Exchange:
                 found.append(Offer(price, size, order.id))
         return found
 
-    def take(self, market: Market, source: Book, token: str, side: Side, price: int, shares: int) -> None:
+    def take(
+        self, market: VenueMarket, source: VenueBook, token: str, side: Side, price: int, shares: int
+    ) -> None:
         """Remove what an order of the side took from a level of a source book, until the source renews it."""
         up = token == market.up_token
         level_price = price if up else MILL - price
         level_side = "SELL" if (side == "BUY") == up else "BUY"
         size = dict(source.asks if level_side == "SELL" else source.bids)[level_price]
-        self._taken[market.start].take(level_side, level_price, size, shares)
+        self._taken[market.start].record(level_side, level_price, size, shares)
 
     # --- prices ------------------------------------------------------------------------------
 
@@ -151,7 +153,7 @@ class Exchange:
         return self._last_price.get(token)
 
 
-def view_from(order: Order, token: str) -> tuple[Side, int, int]:
+def view_from(order: VenueOrder, token: str) -> tuple[Side, int, int]:
     """A resting order as (side, price, size) on a token of its market."""
     if order.token == token:
         return order.side, order.price, order.open_shares

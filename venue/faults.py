@@ -12,7 +12,7 @@ import msgspec
 from venue.external.services import named
 
 
-class Spec(msgspec.Struct, frozen=True):
+class FaultSpec(msgspec.Struct, frozen=True):
     """What a fault does, and the parameters it takes with their defaults."""
 
     does: str
@@ -50,110 +50,116 @@ CHOICES: dict[tuple[str, str], tuple[str, ...]] = {
 }
 """Parameters that take one of a few names."""
 
-CATALOG: dict[str, Spec] = {
+CATALOG: dict[str, FaultSpec] = {
     # POST /order, before the order exists
-    "drop_before_read": Spec("POST /order: the connection is dropped before the body is read"),
-    "too_early_425": Spec("POST /order: 425 with Retry-After", {"executed": False}),
-    "rate_limit_429": Spec("POST /order: 429 with Retry-After"),
-    "error_500": Spec(
+    "drop_before_read": FaultSpec("POST /order: the connection is dropped before the body is read"),
+    "too_early_425": FaultSpec("POST /order: 425 with Retry-After", {"executed": False}),
+    "rate_limit_429": FaultSpec("POST /order: 429 with Retry-After"),
+    "error_500": FaultSpec(
         "POST /order: 500 with a text; the order is executed all the same if `executed`",
         {"text": "order timed out", "executed": False},
     ),
-    "refused_4xx": Spec(
+    "refused_4xx": FaultSpec(
         "POST /order: a 4xx with a text; the order is executed all the same if `executed`",
         {"status": 400, "text": "the market is not yet ready to process new orders", "executed": False},
     ),
-    "unavailable_503": Spec(
+    "unavailable_503": FaultSpec(
         f"POST /order: 503; variant is one of {', '.join(UNAVAILABLE)}",
         {"variant": "trading_disabled", "executed": False},
     ),
-    "html_403": Spec("POST /order: 403 with an HTML page instead of JSON"),
-    "success_false": Spec(
+    "html_403": FaultSpec("POST /order: 403 with an HTML page instead of JSON"),
+    "success_false": FaultSpec(
         "POST /order: 200 with success false and a text; no order exists",
         {"text": "not enough balance / allowance"},
     ),
-    "unmatched": Spec("POST /order: 200 with status unmatched; no order exists"),
-    "geoblocked": Spec(
+    "unmatched": FaultSpec("POST /order: 200 with status unmatched; no order exists"),
+    "geoblocked": FaultSpec(
         "GET /api/geoblock says blocked, POST /order answers 403", {"country": "US", "region": "NY"}
     ),
     # POST /order, after the order was accepted
-    "delayed": Spec(
+    "delayed": FaultSpec(
         "POST /order: answers status delayed; matched later, told on the user feed", {"seconds": 0.5}
     ),
-    "live_fak": Spec("POST /order: answers status live although the order was matched"),
-    "hang": Spec("POST /order: executes the order, then does not answer for `seconds`", {"seconds": 60.0}),
-    "drop_after_accept": Spec("POST /order: executes the order, then drops the connection"),
-    "trade_before_response": Spec(
+    "live_fak": FaultSpec("POST /order: answers status live although the order was matched"),
+    "hang": FaultSpec(
+        "POST /order: executes the order, then does not answer for `seconds`", {"seconds": 60.0}
+    ),
+    "drop_after_accept": FaultSpec("POST /order: executes the order, then drops the connection"),
+    "trade_before_response": FaultSpec(
         "POST /order: the trade is on the user feed `seconds` before the answer", {"seconds": 0.3}
     ),
     # trades and the user feed
-    "user_feed_silent": Spec("user feed: an event is not sent"),
-    "duplicate_trade": Spec("user feed: the trade's MATCHED event is sent twice"),
-    "out_of_order_trade": Spec("user feed: the trade's events arrive last first"),
-    "failed_after_match": Spec("the trade fails on chain after MATCHED: FAILED, money and shares go back"),
-    "retrying": Spec("the trade is RETRYING between MATCHED and MINED"),
-    "killed_event": Spec("user feed: a killed order is told with the venue's free-text CANCELED status"),
-    "user_feed_drop": Spec("user feed: all connections are closed, once, at the next order event"),
+    "user_feed_silent": FaultSpec("user feed: an event is not sent"),
+    "duplicate_trade": FaultSpec("user feed: the trade's MATCHED event is sent twice"),
+    "out_of_order_trade": FaultSpec("user feed: the trade's events arrive last first"),
+    "failed_after_match": FaultSpec(
+        "the trade fails on chain after MATCHED: FAILED, money and shares go back"
+    ),
+    "retrying": FaultSpec("the trade is RETRYING between MATCHED and MINED"),
+    "killed_event": FaultSpec("user feed: a killed order is told with the venue's free-text CANCELED status"),
+    "user_feed_drop": FaultSpec("user feed: all connections are closed, once, at the next order event"),
     # data
-    "market_feed_stall": Spec("market feed: no updates while armed", {}),
-    "gamma_500": Spec("Gamma: a request answers 500"),
-    "order_lookup_404": Spec("GET /data/order: an existing order is not found (index lag)"),
-    "resolution_delay": Spec(
+    "market_feed_stall": FaultSpec("market feed: no updates while armed", {}),
+    "gamma_500": FaultSpec("Gamma: a request answers 500"),
+    "order_lookup_404": FaultSpec("GET /data/order: an existing order is not found (index lag)"),
+    "resolution_delay": FaultSpec(
         "a market's resolution comes `seconds` market seconds later", {"seconds": 300.0}
     ),
-    "resolution_never": Spec("a market is not resolved until the fault is cleared"),
-    "resolution_disputed": Spec("Gamma: resolved markets are disputed at the oracle while armed"),
-    "resolution_split": Spec("Gamma and CLOB: resolved markets have no winner, each token is worth 0.5"),
-    "gamma_forgets": Spec("Gamma: resolved markets are not found while armed"),
-    "clob_contradicts": Spec("GET /markets/{condition_id}: the winner is the other one while armed"),
-    "clock_skew": Spec("GET /time is wrong by `seconds` while armed", {"seconds": 30}),
+    "resolution_never": FaultSpec("a market is not resolved until the fault is cleared"),
+    "resolution_disputed": FaultSpec("Gamma: resolved markets are disputed at the oracle while armed"),
+    "resolution_split": FaultSpec("Gamma and CLOB: resolved markets have no winner, each token is worth 0.5"),
+    "gamma_forgets": FaultSpec("Gamma: resolved markets are not found while armed"),
+    "clob_contradicts": FaultSpec("GET /markets/{condition_id}: the winner is the other one while armed"),
+    "clock_skew": FaultSpec("GET /time is wrong by `seconds` while armed", {"seconds": 30}),
     # answers, frames and values that a client must bound or refuse
-    "drip_answer": Spec(
+    "drip_answer": FaultSpec(
         "answers to `path` are sent one byte every `seconds`; what was asked is carried out first",
         {"path": "/order", "seconds": 1.0},
     ),
-    "nested_answer": Spec(
+    "nested_answer": FaultSpec(
         "answers to `path` are JSON arrays nested `depth` deep; what was asked is carried out first",
         {"path": "/order", "depth": 100_000},
     ),
-    "huge_answer": Spec(
+    "huge_answer": FaultSpec(
         "answers to `path` are one JSON object of so many megabytes, streamed without a length, as gzip if "
         "`compressed`; what was asked is carried out first",
         {"path": "/order", "megabytes": 100, "compressed": False},
     ),
-    "market_feed_value": Spec(
+    "market_feed_value": FaultSpec(
         "market feed: `field` has `value` wherever it occurs in the next event that has it, or the next "
         "`event`; not quoted if `raw`",
         {"event": "", "field": "price", "value": "NaN", "raw": False},
     ),
-    "user_feed_value": Spec(
+    "user_feed_value": FaultSpec(
         "user feed: `field` has `value` wherever it occurs in the next `event`, while REST answers are "
         "right; not quoted if `raw`",
         {"event": "trade", "field": "price", "value": "7", "raw": False},
     ),
-    "stray_frame": Spec(
+    "stray_frame": FaultSpec(
         f"a text frame on every subscribed connection of a `feed` ({' or '.join(FEEDS)}): `text`, or JSON "
         "arrays nested `depth` deep if that is not 0",
         {"feed": "market", "text": CONTROL, "depth": 0},
     ),
-    "gamma_value": Spec(
+    "gamma_value": FaultSpec(
         "Gamma: `field` has `value` wherever it occurs in the market `slug`, or in every one if that is "
         "empty, while armed; not quoted if `raw`",
         {"slug": "", "field": "slug", "value": CONTROL, "raw": False},
     ),
-    "gamma_foreign_ids": Spec(
+    "gamma_foreign_ids": FaultSpec(
         "Gamma: the market `slug`, or the first that has not started if that is empty, has other `ids` while "
         f"armed: {', '.join(FOREIGN_IDS)}",
         {"slug": "", "ids": "condition"},
     ),
     # external services: `service` is a name, several with commas in between, or all
-    "external_down": Spec("external: connections are dropped, open streams closed", {"service": "all"}),
-    "external_slow": Spec(
+    "external_down": FaultSpec("external: connections are dropped, open streams closed", {"service": "all"}),
+    "external_slow": FaultSpec(
         "external: answers and streams come `seconds` later", {"service": "all", "seconds": 2.0}
     ),
-    "external_html": Spec("external: an HTML page instead of an answer", {"service": "all", "status": 403}),
-    "external_429": Spec("external: 429 with Retry-After", {"service": "all", "retry_after": 5}),
-    "external_stale": Spec(
+    "external_html": FaultSpec(
+        "external: an HTML page instead of an answer", {"service": "all", "status": 403}
+    ),
+    "external_429": FaultSpec("external: 429 with Retry-After", {"service": "all", "retry_after": 5}),
+    "external_stale": FaultSpec(
         "external: answers are `seconds` old by their own stamps and an Age header, streams are silent",
         {"service": "all", "seconds": 300.0},
     ),
@@ -176,7 +182,7 @@ STANDING = EXTERNAL | {
 """Faults that are a state rather than an event: armed without a count they last until cleared."""
 
 
-class Armed(msgspec.Struct):
+class ArmedFault(msgspec.Struct):
     """A fault that will strike `left` more times; None: until cleared."""
 
     name: str
@@ -193,9 +199,9 @@ class Faults:
     """The faults that are armed now."""
 
     def __init__(self) -> None:
-        self._armed: dict[str, Armed] = {}
+        self._armed: dict[str, ArmedFault] = {}
 
-    def arm(self, name: str, count: int | None, parameters: dict[str, Any]) -> Armed:
+    def arm(self, name: str, count: int | None, parameters: dict[str, Any]) -> ArmedFault:
         """Arm a fault, replacing an earlier one of the name.
 
         Raises
@@ -220,7 +226,7 @@ class Faults:
             _check_services(name, parameters.get("service", "all"))
         if count is not None and count < 1:
             raise UnknownFault(f"count must be at least 1 or null, not {count}")
-        self._armed[name] = Armed(name, count, {**spec.defaults, **parameters})
+        self._armed[name] = ArmedFault(name, count, {**spec.defaults, **parameters})
         return self._armed[name]
 
     def clear(self, name: str | None = None) -> None:
@@ -235,7 +241,7 @@ class Faults:
         fault = self._armed.get(name)
         return None if fault is None else fault.parameters
 
-    def take(self, name: str) -> dict[str, Any] | None:
+    def consume(self, name: str) -> dict[str, Any] | None:
         """Let a fault strike if it is armed: its parameters, or None."""
         fault = self._armed.get(name)
         if fault is None:
@@ -247,12 +253,12 @@ class Faults:
                 del self._armed[name]
         return fault.parameters
 
-    def take_for(self, name: str, path: str) -> dict[str, Any] | None:
+    def consume_for(self, name: str, path: str) -> dict[str, Any] | None:
         """Use a fault up if its parameter `path`, which may hold the wildcards * and ?, matches a path."""
         armed = self.armed(name)
-        return self.take(name) if armed is not None and fnmatchcase(path, armed["path"]) else None
+        return self.consume(name) if armed is not None and fnmatchcase(path, armed["path"]) else None
 
-    def listing(self) -> list[Armed]:
+    def listing(self) -> list[ArmedFault]:
         return list(self._armed.values())
 
 

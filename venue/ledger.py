@@ -13,9 +13,18 @@ from typing import Any
 import msgspec
 
 from venue.auth import ApiKey
-from venue.market import Market
+from venue.market import VenueMarket
 from venue.private_files import private_file, private_folder
-from venue.records import LIVE, Account, Counterparty, Order, Payout, Position, Standing, Trade
+from venue.records import (
+    LIVE,
+    AccountStanding,
+    Counterparty,
+    VenueAccount,
+    VenueOrder,
+    VenuePayout,
+    VenuePosition,
+    VenueTrade,
+)
 
 FILE = "venue.sqlite3"
 
@@ -51,11 +60,11 @@ CREATE TABLE IF NOT EXISTS market (start INTEGER PRIMARY KEY, terms TEXT NOT NUL
 """
 
 
-class InUse(Exception):
+class VenueLedgerInUse(Exception):
     """Another venue holds the folder's database."""
 
 
-class Ledger:
+class VenueLedger:
     """The database, spoken to in the venue's nouns.
 
     Parameters
@@ -65,7 +74,7 @@ class Ledger:
 
     Raises
     ------
-    InUse
+    VenueLedgerInUse
         If another process holds the folder.
     """
 
@@ -87,7 +96,7 @@ class Ledger:
             self._db.execute("COMMIT")
         except sqlite3.OperationalError as error:
             self._db.close()
-            raise InUse(str(error)) from error
+            raise VenueLedgerInUse(str(error)) from error
 
     def close(self) -> None:
         """Write what is pending and let go of the file."""
@@ -125,12 +134,12 @@ class Ledger:
     def set_word(self, key: str, value: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
-    def markets(self) -> list[Market]:
+    def markets(self) -> list[VenueMarket]:
         """Markets that another venue once told of, oldest first."""
         rows = self._db.execute("SELECT terms FROM market ORDER BY start")
-        return [msgspec.json.decode(row["terms"], type=Market) for row in rows]
+        return [msgspec.json.decode(row["terms"], type=VenueMarket) for row in rows]
 
-    def add_market(self, market: Market) -> None:
+    def add_market(self, market: VenueMarket) -> None:
         terms = msgspec.json.encode(market).decode()
         self._db.execute("INSERT OR REPLACE INTO market VALUES (?, ?)", (market.start, terms))
 
@@ -144,10 +153,10 @@ class Ledger:
 
     # --- accounts ----------------------------------------------------------------------------
 
-    def account(self, address: str) -> Account | None:
-        return self._one(Account, "SELECT * FROM account WHERE address = ?", address)
+    def account(self, address: str) -> VenueAccount | None:
+        return self._one(VenueAccount, "SELECT * FROM account WHERE address = ?", address)
 
-    def add_account(self, account: Account) -> None:
+    def add_account(self, account: VenueAccount) -> None:
         self._insert("account", account)
 
     def set_funds(self, address: str, *, balance: int | None, allowance: int | None) -> None:
@@ -158,12 +167,16 @@ class Ledger:
             (balance, allowance, address),
         )
 
-    def standing(self, address: str) -> Standing:
+    def standing(self, address: str) -> AccountStanding:
         """What is particular about an account; nothing, unless a test said otherwise."""
         row = self._db.execute("SELECT * FROM standing WHERE address = ?", (address,)).fetchone()
-        return Standing(address) if row is None else msgspec.convert(dict(row), Standing, strict=False)
+        return (
+            AccountStanding(address)
+            if row is None
+            else msgspec.convert(dict(row), AccountStanding, strict=False)
+        )
 
-    def put_standing(self, standing: Standing) -> None:
+    def put_standing(self, standing: AccountStanding) -> None:
         self._insert("standing", standing, "INSERT OR REPLACE")
 
     def pay(self, address: str, amount: int, fee: int = 0) -> None:
@@ -204,17 +217,17 @@ class Ledger:
 
     # --- orders and trades -------------------------------------------------------------------
 
-    def order(self, order_id: str) -> Order | None:
-        return self._one(Order, 'SELECT * FROM "order" WHERE id = ?', order_id)
+    def order(self, order_id: str) -> VenueOrder | None:
+        return self._one(VenueOrder, 'SELECT * FROM "order" WHERE id = ?', order_id)
 
-    def put_order(self, order: Order) -> None:
+    def put_order(self, order: VenueOrder) -> None:
         """Insert an order or replace what is known of it."""
         self._insert('"order"', order, "INSERT OR REPLACE")
 
-    def open_orders(self, *, start: int | None = None, address: str | None = None) -> list[Order]:
+    def open_orders(self, *, start: int | None = None, address: str | None = None) -> list[VenueOrder]:
         """Resting orders, oldest first, of one market or one account or all."""
         return self._all(
-            Order,
+            VenueOrder,
             'SELECT * FROM "order" WHERE status = ? AND coalesce(start = ?, 1) '
             "AND coalesce(address = ?, 1) ORDER BY created_ns, id",
             LIVE,
@@ -222,50 +235,52 @@ class Ledger:
             address,
         )
 
-    def orders_of(self, address: str) -> list[Order]:
-        return self._all(Order, 'SELECT * FROM "order" WHERE address = ? ORDER BY created_ns', address)
+    def orders_of(self, address: str) -> list[VenueOrder]:
+        return self._all(VenueOrder, 'SELECT * FROM "order" WHERE address = ? ORDER BY created_ns', address)
 
-    def put_trade(self, trade: Trade) -> None:
+    def put_trade(self, trade: VenueTrade) -> None:
         self._insert("trade", trade, "INSERT OR REPLACE")
 
-    def trade(self, trade_id: str, address: str) -> Trade | None:
-        return self._one(Trade, "SELECT * FROM trade WHERE id = ? AND address = ?", trade_id, address)
+    def trade(self, trade_id: str, address: str) -> VenueTrade | None:
+        return self._one(VenueTrade, "SELECT * FROM trade WHERE id = ? AND address = ?", trade_id, address)
 
-    def trades_of(self, address: str) -> list[Trade]:
+    def trades_of(self, address: str) -> list[VenueTrade]:
         """An account's trades, newest first."""
         sql = "SELECT * FROM trade WHERE address = ? ORDER BY match_ns DESC, id"
-        return self._all(Trade, sql, address)
+        return self._all(VenueTrade, sql, address)
 
     def trade_ids(self, order_id: str) -> list[str]:
         rows = self._db.execute("SELECT id FROM trade WHERE order_id = ? ORDER BY match_ns, id", (order_id,))
         return [row["id"] for row in rows]
 
-    def unfinished_trades(self) -> list[Trade]:
+    def unfinished_trades(self) -> list[VenueTrade]:
         """Trades that are neither confirmed nor failed."""
-        return self._all(Trade, "SELECT * FROM trade WHERE status NOT IN ('CONFIRMED', 'FAILED')")
+        return self._all(VenueTrade, "SELECT * FROM trade WHERE status NOT IN ('CONFIRMED', 'FAILED')")
 
     # --- positions ---------------------------------------------------------------------------
 
-    def position(self, address: str, token: str) -> Position | None:
-        return self._one(Position, "SELECT * FROM position WHERE address = ? AND token = ?", address, token)
+    def position(self, address: str, token: str) -> VenuePosition | None:
+        return self._one(
+            VenuePosition, "SELECT * FROM position WHERE address = ? AND token = ?", address, token
+        )
 
-    def put_position(self, position: Position) -> None:
+    def put_position(self, position: VenuePosition) -> None:
         self._insert("position", position, "INSERT OR REPLACE")
 
-    def positions_of(self, address: str) -> list[Position]:
+    def positions_of(self, address: str) -> list[VenuePosition]:
         """Positions with shares, newest market first."""
         sql = "SELECT * FROM position WHERE address = ? AND shares > 0 ORDER BY start DESC, token"
-        return self._all(Position, sql, address)
+        return self._all(VenuePosition, sql, address)
 
-    def holders(self, start: int) -> list[Position]:
+    def holders(self, start: int) -> list[VenuePosition]:
         """Every account's positions in one market."""
-        return self._all(Position, "SELECT * FROM position WHERE start = ? AND shares > 0", start)
+        return self._all(VenuePosition, "SELECT * FROM position WHERE start = ? AND shares > 0", start)
 
-    def add_payout(self, payout: Payout) -> None:
+    def add_payout(self, payout: VenuePayout) -> None:
         self._insert("payout", payout)
 
-    def payouts_of(self, address: str) -> list[Payout]:
-        return self._all(Payout, "SELECT * FROM payout WHERE address = ? ORDER BY paid_ns", address)
+    def payouts_of(self, address: str) -> list[VenuePayout]:
+        return self._all(VenuePayout, "SELECT * FROM payout WHERE address = ? ORDER BY paid_ns", address)
 
     # --- rows and nouns ----------------------------------------------------------------------
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from venue import bookkeeping, payloads
-from venue.clock import MarketClock
+from venue import payloads, position_accounting
+from venue.clock import VenueClock
 from venue.faults import Faults
-from venue.ledger import Ledger
-from venue.records import FINAL_TRADE, Trade, TradeStatus
+from venue.ledger import VenueLedger
+from venue.records import FINAL_TRADE, TradeStatus, VenueTrade
 from venue.user_feed import UserFeed
 
 log = logging.getLogger("venue.lifecycle")
@@ -28,19 +28,19 @@ def transaction_hash(trade_id: str) -> str:
     return "0x" + hashlib.sha256(f"practice:transaction:{trade_id}".encode()).hexdigest()
 
 
-class _Script(msgspec.Struct, frozen=True):
+class _TradePlan(msgspec.Struct, frozen=True):
     """How a trade's life goes: when MATCHED is told (wall seconds), how often, and what follows."""
 
-    told_after: float
-    told: int
+    publish_after: float
+    publications: int
     retries: bool
     fails: bool
 
 
-class Lifecycle:
+class TradeLifecycle:
     """Moves trades on, in wall time, and tells their accounts."""
 
-    def __init__(self, ledger: Ledger, clock: MarketClock, feed: UserFeed, faults: Faults) -> None:
+    def __init__(self, ledger: VenueLedger, clock: VenueClock, feed: UserFeed, faults: Faults) -> None:
         self._ledger = ledger
         self._clock = clock
         self._feed = feed
@@ -53,16 +53,16 @@ class Lifecycle:
         self._tasks.add(task)
         task.add_done_callback(self._finished)
 
-    def follow(self, trade: Trade) -> None:
+    def follow(self, trade: VenueTrade) -> None:
         """Take a fresh trade through its life. Which faults strike it is decided now."""
-        if self._faults.take("out_of_order_trade") is not None:
+        if self._faults.consume("out_of_order_trade") is not None:
             self.spawn(self._backwards(trade))
             return
-        script = _Script(
-            told_after=0 if self._faults.armed("trade_before_response") is not None else MATCHED_AFTER,
-            told=2 if self._faults.take("duplicate_trade") is not None else 1,
-            retries=self._faults.take("retrying") is not None,
-            fails=self._faults.take("failed_after_match") is not None,
+        script = _TradePlan(
+            publish_after=0 if self._faults.armed("trade_before_response") is not None else MATCHED_AFTER,
+            publications=2 if self._faults.consume("duplicate_trade") is not None else 1,
+            retries=self._faults.consume("retrying") is not None,
+            fails=self._faults.consume("failed_after_match") is not None,
         )
         self.spawn(self._live(trade, script))
 
@@ -82,39 +82,39 @@ class Lifecycle:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a background task failed", exc_info=error)
 
-    async def _live(self, trade: Trade, script: _Script) -> None:
-        await asyncio.sleep(script.told_after)
-        for _ in range(script.told):
-            self._tell(trade, "MATCHED")
+    async def _live(self, trade: VenueTrade, script: _TradePlan) -> None:
+        await asyncio.sleep(script.publish_after)
+        for _ in range(script.publications):
+            self._publish(trade, "MATCHED")
         await asyncio.sleep(MINED_AFTER / 2)
         if script.retries:
             trade = self._advance(trade, "RETRYING")
-        if script.fails and bookkeeping.reversible(self._ledger, trade):
-            failed = bookkeeping.reverse(self._ledger, trade, self._clock.wall_ns())
-            self._tell(failed, "FAILED")
+        if script.fails and position_accounting.reversible(self._ledger, trade):
+            failed = position_accounting.reverse(self._ledger, trade, self._clock.wall_ns())
+            self._publish(failed, "FAILED")
             return
         await self._settle(trade, MINED_AFTER / 2)
 
-    async def _settle(self, trade: Trade, wait: float) -> None:
+    async def _settle(self, trade: VenueTrade, wait: float) -> None:
         if trade.status != "MINED":
             await asyncio.sleep(wait)
             trade = self._advance(trade, "MINED")
         await asyncio.sleep(CONFIRMED_AFTER - MINED_AFTER)
         self._advance(trade, "CONFIRMED")
 
-    async def _backwards(self, trade: Trade) -> None:
+    async def _backwards(self, trade: VenueTrade) -> None:
         await asyncio.sleep(MATCHED_AFTER)
         final = self._recorded(trade, "CONFIRMED")
         for status in ("CONFIRMED", "MINED", "MATCHED"):
-            self._tell(final, status)
+            self._publish(final, status)
             await asyncio.sleep(MATCHED_AFTER)
 
-    def _advance(self, trade: Trade, status: TradeStatus) -> Trade:
+    def _advance(self, trade: VenueTrade, status: TradeStatus) -> VenueTrade:
         updated = self._recorded(trade, status)
-        self._tell(updated, status)
+        self._publish(updated, status)
         return updated
 
-    def _recorded(self, trade: Trade, status: TradeStatus) -> Trade:
+    def _recorded(self, trade: VenueTrade, status: TradeStatus) -> VenueTrade:
         mined = status == "MINED" or status in FINAL_TRADE
         updated = msgspec.structs.replace(
             trade,
@@ -125,6 +125,6 @@ class Lifecycle:
         self._ledger.put_trade(updated)
         return updated
 
-    def _tell(self, trade: Trade, status: str) -> None:
+    def _publish(self, trade: VenueTrade, status: str) -> None:
         event = payloads.trade_event(trade, status, self._clock.wall_ns())
         self._feed.publish(trade.address, trade.condition_id, event)

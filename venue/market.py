@@ -18,7 +18,7 @@ MINIMUM_SHARES = 5 * MICRO
 RESOLUTION_SOURCE = "https://data.chain.link/streams/btc-usd-twap-60s-streams"
 
 
-class Market(msgspec.Struct, frozen=True):
+class VenueMarket(msgspec.Struct, frozen=True):
     """A market. `start` in market seconds since the epoch, the key by which a venue knows it.
 
     `minimum_shares` in micro shares. `index` and `resolution_delay` are those of a scripted market: its

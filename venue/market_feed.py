@@ -9,12 +9,12 @@ from aiohttp import web
 
 from venue.amounts import MILL, decimal_text, price_text
 from venue.bad_values import damaged, send_stray
-from venue.books import Book, Change, changes_between, summary
 from venue.connections import Connection, serve
 from venue.exchange import Exchange
 from venue.faults import Faults
-from venue.market import Market
-from venue.records import Trade
+from venue.market import VenueMarket
+from venue.order_book import BookChange, VenueBook, changes_between, summary
+from venue.records import VenueTrade
 
 log = logging.getLogger("venue.market_feed")
 
@@ -38,7 +38,7 @@ class _Subscriber(msgspec.Struct):
 class _Published(msgspec.Struct):
     """What subscribers of a market were last told (Up view)."""
 
-    book: Book
+    book: VenueBook
     tick: int
 
 
@@ -55,20 +55,20 @@ class MarketFeed:
         """The route."""
         return await serve(request, self._opened, self._received, self._closed)
 
-    def next_wait(self, markets: list[Market]) -> float:
+    def next_wait(self, markets: list[VenueMarket]) -> float:
         """Wall seconds until a book of these markets changes at the source, within bounds."""
         clock = self._exchange.clock
         due = [t for t in map(self._exchange.source.next_change, markets) if t is not None]
         wait = min((clock.wall_until(t) for t in due), default=LONGEST_WAIT)
         return min(LONGEST_WAIT, max(SHORTEST_WAIT, wait))
 
-    def watched(self) -> list[Market]:
+    def watched(self) -> list[VenueMarket]:
         """Markets that somebody subscribed to and that still have a book."""
         tokens = {token for subscriber in self._subscribers.values() for token in subscriber.tokens}
         markets = {m.start: m for m in map(self._exchange.schedule.by_token, tokens) if m is not None}
         return [m for m in markets.values() if not self._exchange.resolved(m)]
 
-    def refresh(self, market: Market) -> None:
+    def refresh(self, market: VenueMarket) -> None:
         """Tell subscribers what changed in a market's book since they were last told."""
         published = self._published.get(market.start)
         if published is None or self._faults.armed("market_feed_stall") is not None:
@@ -86,7 +86,7 @@ class MarketFeed:
         if changes:
             self._send(market, self._best_events(market, book), custom=True)
 
-    def traded(self, market: Market, trade: Trade) -> None:
+    def traded(self, market: VenueMarket, trade: VenueTrade) -> None:
         """Publish a taker's trade as the last trade price of its token."""
         event = {
             "event_type": "last_trade_price",
@@ -101,7 +101,7 @@ class MarketFeed:
         }
         self._send(market, {trade.token: event})
 
-    def resolved(self, market: Market, up_won: bool) -> None:
+    def resolved(self, market: VenueMarket, up_won: bool) -> None:
         """Publish a resolution to those who asked for the custom events."""
         winner = market.up_token if up_won else market.down_token
         event = {
@@ -117,7 +117,7 @@ class MarketFeed:
         self._send(market, dict.fromkeys(market.tokens, event), custom=True)
         self._published.pop(market.start, None)
 
-    def listed(self, market: Market) -> None:
+    def listed(self, market: VenueMarket) -> None:
         """Publish a new market to those who asked for the custom events, whatever they subscribed to."""
         event = {
             "event_type": "new_market",
@@ -184,7 +184,7 @@ class MarketFeed:
             books.append(self._book_event(market, token))
         connection.send([damaged(self._faults, "market_feed_value", book) for book in books])
 
-    def _send(self, market: Market, events: dict[str, dict[str, Any]], *, custom: bool = False) -> None:
+    def _send(self, market: VenueMarket, events: dict[str, dict[str, Any]], *, custom: bool = False) -> None:
         """Send each token's event to its subscribers; an event shared by both tokens goes out once."""
         deliveries: list[tuple[Connection, dict[str, Any]]] = []
         for connection, subscriber in self._subscribers.items():
@@ -203,7 +203,7 @@ class MarketFeed:
     def _timestamp(self) -> str:
         return str(self._exchange.clock.wall_ms())
 
-    def _summary(self, market: Market, token: str) -> dict[str, Any]:
+    def _summary(self, market: VenueMarket, token: str) -> dict[str, Any]:
         published = self._published[market.start]
         last = self._exchange.last_price(token)
         return summary(
@@ -216,10 +216,10 @@ class MarketFeed:
             minimum_shares=market.minimum_shares,
         )
 
-    def _book_event(self, market: Market, token: str) -> dict[str, Any]:
+    def _book_event(self, market: VenueMarket, token: str) -> dict[str, Any]:
         return {"event_type": "book", **self._summary(market, token)}
 
-    def _tick_events(self, market: Market, old: int, new: int) -> dict[str, dict[str, Any]]:
+    def _tick_events(self, market: VenueMarket, old: int, new: int) -> dict[str, dict[str, Any]]:
         return {
             token: {
                 "event_type": "tick_size_change",
@@ -232,7 +232,7 @@ class MarketFeed:
             for token in market.tokens
         }
 
-    def _change_event(self, market: Market, changes: list[Change]) -> dict[str, Any]:
+    def _change_event(self, market: VenueMarket, changes: list[BookChange]) -> dict[str, Any]:
         rows: list[dict[str, Any]] = []
         for token in market.tokens:
             state = self._summary(market, token)
@@ -258,7 +258,7 @@ class MarketFeed:
             "timestamp": self._timestamp(),
         }
 
-    def _best_events(self, market: Market, book: Book) -> dict[str, dict[str, Any]]:
+    def _best_events(self, market: VenueMarket, book: VenueBook) -> dict[str, dict[str, Any]]:
         events: dict[str, dict[str, Any]] = {}
         for token in market.tokens:
             own = self._exchange.seen_from(market, token, book)

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 import msgspec
 
 from venue.amounts import MILL, buy_cost
-from venue.books import Side as Levels
-from venue.rules import Side, Terms
+from venue.order_book import Side as Levels
+from venue.rules import OrderTerms, Side
 
 
 class Offer(msgspec.Struct, frozen=True):
@@ -21,7 +21,7 @@ class Offer(msgspec.Struct, frozen=True):
     order_id: str | None = None
 
 
-class Fill(msgspec.Struct, frozen=True):
+class LevelFill(msgspec.Struct, frozen=True):
     """A trade at one price: `usd` is what changes hands for `shares`, without fees (micro units)."""
 
     price: int
@@ -33,7 +33,7 @@ class Fill(msgspec.Struct, frozen=True):
 class Match(msgspec.Struct, frozen=True):
     """What an order gets. `left` is what remains of its maker amount; `complete` if nothing useful does."""
 
-    fills: tuple[Fill, ...]
+    fills: tuple[LevelFill, ...]
     left: int
     complete: bool
 
@@ -53,10 +53,10 @@ def offers(levels: Levels, resting: Iterable[Offer], side: Side) -> list[Offer]:
     return sorted(everything, key=lambda offer: offer.price if side == "BUY" else -offer.price)
 
 
-def match(terms: Terms, available: Iterable[Offer]) -> Match:
+def match(terms: OrderTerms, available: Iterable[Offer]) -> Match:
     """What the order takes of what is offered, best first, within its own price."""
     left = terms.maker_amount
-    fills: list[Fill] = []
+    fills: list[LevelFill] = []
     complete = False
     for offer in available:
         if not terms.reaches(offer.price):
@@ -66,7 +66,7 @@ def match(terms: Terms, available: Iterable[Offer]) -> Match:
         usd = buy_cost(shares, offer.price)
         # Less than a micro pUSD is dust: nobody can pay or receive it.
         if usd > 0:
-            fills.append(Fill(offer.price, shares, usd, offer.order_id))
+            fills.append(LevelFill(offer.price, shares, usd, offer.order_id))
             left -= usd if terms.side == "BUY" else shares
         complete = wanted <= offer.size
         if complete:
@@ -79,20 +79,20 @@ def resting_shares(side: Side, price: int, left: int) -> int:
     return left * MILL // price if side == "BUY" else left
 
 
-def meet(side: Side, price: int, left: int, facing: Levels) -> list[Fill]:
+def meet(side: Side, price: int, left: int, facing: Levels) -> list[LevelFill]:
     """Fills of a resting order, at its own price, when the source's book comes to it.
 
     `facing` is the opposite side of the order's own token, best first. A returned fill names the *source's*
     level by its price; what is paid is computed at the resting order's price.
     """
     shares_left = resting_shares(side, price, left)
-    fills: list[Fill] = []
+    fills: list[LevelFill] = []
     for level, size in facing:
         crosses = level <= price if side == "BUY" else level >= price
         shares = min(shares_left, size)
         usd = buy_cost(shares, price)
         if not crosses or usd == 0:
             break
-        fills.append(Fill(level, shares, usd))
+        fills.append(LevelFill(level, shares, usd))
         shares_left -= shares
     return fills

@@ -4,7 +4,7 @@ from typing import Any
 
 from venue.amounts import decimal_text, price_text
 from venue.clock import SECOND
-from venue.records import FINAL_TRADE, Order, Trade
+from venue.records import FINAL_TRADE, VenueOrder, VenueTrade
 
 Wire = dict[str, Any]
 
@@ -17,7 +17,7 @@ def milliseconds(ns: int) -> str:
     return str(ns // 1_000_000)
 
 
-def open_order(order: Order, trade_ids: list[str]) -> Wire:
+def open_order(order: VenueOrder, trade_ids: list[str]) -> Wire:
     """An order as `/data/order` and `/data/orders` show it."""
     return {
         "id": order.id,
@@ -38,7 +38,7 @@ def open_order(order: Order, trade_ids: list[str]) -> Wire:
     }
 
 
-def order_event(order: Order, kind: str, trade_ids: list[str], now_ns: int, status: str = "") -> Wire:
+def order_event(order: VenueOrder, kind: str, trade_ids: list[str], now_ns: int, status: str = "") -> Wire:
     """An order's PLACEMENT, UPDATE or CANCELLATION on the user feed."""
     return {
         **open_order(order, trade_ids),
@@ -51,7 +51,7 @@ def order_event(order: Order, kind: str, trade_ids: list[str], now_ns: int, stat
     }
 
 
-def trade(record: Trade) -> Wire:
+def trade(record: VenueTrade) -> Wire:
     """A trade as `/data/trades` shows it to one of its accounts.
 
     The outer fields describe the taker's order; a maker finds its own part in `maker_orders`.
@@ -99,7 +99,7 @@ def trade(record: Trade) -> Wire:
     }
 
 
-def trade_event(record: Trade, status: str, now_ns: int) -> Wire:
+def trade_event(record: VenueTrade, status: str, now_ns: int) -> Wire:
     """A trade's step on the user feed. The hash is known once the trade is mined."""
     known = status == "MINED" or status in FINAL_TRADE
     return {

@@ -17,7 +17,7 @@ CANCELED_NOT_ENOUGH = "CANCELED_NOT_ENOUGH_BALANCE"
 FINAL_TRADE = ("CONFIRMED", "FAILED")
 
 
-class Account(msgspec.Struct, frozen=True):
+class VenueAccount(msgspec.Struct, frozen=True):
     """A wallet's money at the venue. `allowance` bounds what one order may give away."""
 
     address: str
@@ -27,7 +27,7 @@ class Account(msgspec.Struct, frozen=True):
     created_ns: int
 
 
-class Standing(msgspec.Struct, frozen=True):
+class AccountStanding(msgspec.Struct, frozen=True):
     """What is particular about an account.
 
     `money_in` is the signature type of the one wallet that its money and shares are in; None: whichever it
@@ -39,7 +39,7 @@ class Standing(msgspec.Struct, frozen=True):
     closed_only: bool = False
 
 
-class Order(msgspec.Struct, frozen=True):
+class VenueOrder(msgspec.Struct, frozen=True):
     """An order that passed every check. `left` is what remains of the maker amount while it rests."""
 
     id: str
@@ -83,7 +83,7 @@ class Counterparty(msgspec.Struct, frozen=True):
     side: Side
 
 
-class Trade(msgspec.Struct, frozen=True):
+class VenueTrade(msgspec.Struct, frozen=True):
     """One account's side of a match at one price. The same id may exist for the other account."""
 
     id: str
@@ -113,7 +113,7 @@ class Trade(msgspec.Struct, frozen=True):
         return self.price if self.other.token == self.token else MILL - self.price
 
 
-class Position(msgspec.Struct, frozen=True):
+class VenuePosition(msgspec.Struct, frozen=True):
     """Shares of one token held. `cost`: what they cost without fees; `bought`: shares ever bought."""
 
     address: str
@@ -126,7 +126,7 @@ class Position(msgspec.Struct, frozen=True):
     realized: int
 
 
-class Payout(msgspec.Struct, frozen=True):
+class VenuePayout(msgspec.Struct, frozen=True):
     """A redemption: what a position was worth at the resolution, in micro pUSD."""
 
     address: str

@@ -1,7 +1,7 @@
 """What the venue says no with: a status and the venue's own words."""
 
 
-class Refusal(Exception):
+class VenueRefusal(Exception):
     """An answer other than success.
 
     Parameters

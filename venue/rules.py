@@ -1,4 +1,4 @@
-"""The venue's rules for an order, as pure functions that raise `Refusal` with the venue's own texts.
+"""The venue's rules for an order, as pure functions that raise `VenueRefusal` with the venue's own texts.
 
 Sources: the venue's error-code page and order documentation, and texts seen live (README.md says which).
 """
@@ -10,7 +10,7 @@ import msgspec
 
 from venue.amounts import MICRO, MILL, decimal_text, taker_fee
 from venue.market import FEE_RATE, MINIMUM_SHARES
-from venue.refusal import Refusal
+from venue.refusal import VenueRefusal
 from venue.signing import DEPOSIT_WALLET, EXCHANGE, WireOrder, checksum, order_id, order_signer
 
 MINIMUM_BUY = 1 * MICRO
@@ -46,7 +46,7 @@ class _Envelope(msgspec.Struct, frozen=True):
     deferExec: bool = False
 
 
-class Terms(msgspec.Struct, frozen=True):
+class OrderTerms(msgspec.Struct, frozen=True):
     """A well-formed order: amounts in micro units, `owner` the API key that must be its sender's."""
 
     id: str
@@ -79,28 +79,28 @@ class Terms(msgspec.Struct, frozen=True):
         return self.taker_amount * MILL <= price * self.maker_amount
 
 
-def parse(payload: Any) -> Terms:
-    """An order's body as `Terms`.
+def parse(payload: Any) -> OrderTerms:
+    """An order's body as `OrderTerms`.
 
     Raises
     ------
-    Refusal
+    VenueRefusal
         400 if it is malformed or of the first protocol version.
     """
     inner = payload.get("order") if isinstance(payload, dict) else None
     if isinstance(inner, dict) and _V1_FIELDS & inner.keys():
-        raise Refusal(400, VERSION_MISMATCH)
+        raise VenueRefusal(400, VERSION_MISMATCH)
     if isinstance(inner, dict) and inner.get("side") not in ("BUY", "SELL"):
-        raise Refusal(400, "Invalid side")
+        raise VenueRefusal(400, "Invalid side")
     try:
         envelope = msgspec.convert(payload, _Envelope)
     except msgspec.ValidationError as error:
-        raise Refusal(400, "Invalid order payload") from error
+        raise VenueRefusal(400, "Invalid order payload") from error
     wire = envelope.order
     if not wire.tokenId.isdecimal():
-        raise Refusal(400, "Invalid token id")
+        raise VenueRefusal(400, "Invalid token id")
     try:
-        terms = Terms(
+        terms = OrderTerms(
             id=order_id(wire),
             owner=envelope.owner,
             wire=wire,
@@ -112,38 +112,38 @@ def parse(payload: Any) -> Terms:
             expiration=int(wire.expiration),
         )
     except (ValueError, OverflowError) as error:
-        raise Refusal(400, "Invalid order payload") from error
+        raise VenueRefusal(400, "Invalid order payload") from error
     if terms.maker_amount <= 0 or terms.taker_amount <= 0 or (terms.post_only and terms.takes):
-        raise Refusal(400, "Invalid order payload")
+        raise VenueRefusal(400, "Invalid order payload")
     return terms
 
 
-def check_sender(terms: Terms, key: str, address: str) -> None:
+def check_sender(terms: OrderTerms, key: str, address: str) -> None:
     """The order must be signed by the key's own wallet and sent with the key it names."""
     if terms.owner != key:
-        raise Refusal(400, "the order owner has to be the owner of the API KEY")
+        raise VenueRefusal(400, "the order owner has to be the owner of the API KEY")
     wire = terms.wire
     deposit = wire.signatureType == DEPOSIT_WALLET
     try:
         maker, signer = checksum(wire.maker), checksum(wire.signer)
     except ValueError as error:
-        raise Refusal(400, "Invalid order payload") from error
+        raise VenueRefusal(400, "Invalid order payload") from error
     if wire.signatureType not in (0, 1, 2, DEPOSIT_WALLET) or (deposit and maker != signer):
-        raise Refusal(400, "Invalid order payload")
+        raise VenueRefusal(400, "Invalid order payload")
     if not deposit and signer != address:
-        raise Refusal(400, "the order signer address has to be the address of the API KEY")
+        raise VenueRefusal(400, "the order signer address has to be the address of the API KEY")
     if order_signer(wire) != address or (wire.signatureType == 0 and maker != signer):
-        raise Refusal(400, "invalid signature")
+        raise VenueRefusal(400, "invalid signature")
 
 
-def check_expiration(terms: Terms, now_s: float) -> None:
+def check_expiration(terms: OrderTerms, now_s: float) -> None:
     """Only GTD orders expire, and not too soon."""
     valid = terms.expiration >= now_s + GTD_LEAD_SECONDS if terms.kind == "GTD" else terms.expiration == 0
     if not valid:
-        raise Refusal(400, "invalid expiration")
+        raise VenueRefusal(400, "invalid expiration")
 
 
-def check_price(terms: Terms, tick: int) -> int:
+def check_price(terms: OrderTerms, tick: int) -> int:
     """The order's price in mills, which must lie on the grid of `tick` mills, between tick and 1 − tick.
 
     Clients round amounts to four decimals, so a price counts as on the grid if rounding explains the rest.
@@ -155,39 +155,39 @@ def check_price(terms: Terms, tick: int) -> int:
     grid = decimal_text(tick, MILL)
     if not on_grid:
         text = f"order {terms.id} is invalid. Price ({shown}) breaks minimum tick size rule: {grid}"
-        raise Refusal(400, text)
+        raise VenueRefusal(400, text)
     if not tick <= price <= MILL - tick:
         top = decimal_text(MILL - tick, MILL)
-        raise Refusal(400, f"invalid price ({shown}), min: {grid} - max: {top}")
+        raise VenueRefusal(400, f"invalid price ({shown}), min: {grid} - max: {top}")
     return price
 
 
-def check_precision(terms: Terms) -> None:
+def check_precision(terms: OrderTerms) -> None:
     """Orders that take: maker two decimals, taker four. Orders that rest: a size of two decimals."""
     if not terms.takes:
         if terms.shares % SHARE_STEP:
-            raise Refusal(400, f"order {terms.id} is invalid. Maximum lot size is 2")
+            raise VenueRefusal(400, f"order {terms.id} is invalid. Maximum lot size is 2")
         return
     if terms.maker_amount % SHARE_STEP or terms.taker_amount % AMOUNT_STEP:
         subject = "market buy" if terms.side == "BUY" else "sell"
-        raise Refusal(
+        raise VenueRefusal(
             400,
             f"invalid amounts, the {subject} orders maker amount supports a max accuracy of 2 decimals, "
             "taker amount a max of 4 decimals",
         )
 
 
-def check_minimum(terms: Terms, *, marketable: bool, minimum_shares: int = MINIMUM_SHARES) -> None:
+def check_minimum(terms: OrderTerms, *, marketable: bool, minimum_shares: int = MINIMUM_SHARES) -> None:
     """A BUY that takes is worth at least 1 pUSD; one that may rest has the market's least size."""
     if terms.side == "BUY" and (terms.takes or marketable) and terms.usd < MINIMUM_BUY:
         amount = decimal_text(terms.usd)
-        raise Refusal(400, f"invalid amount for a marketable BUY order (${amount}), min size: $1")
+        raise VenueRefusal(400, f"invalid amount for a marketable BUY order (${amount}), min size: $1")
     if not terms.takes and terms.shares < minimum_shares:
         size, least = decimal_text(terms.shares), decimal_text(minimum_shares)
-        raise Refusal(400, f"order {terms.id} is invalid. Size ({size}) lower than the minimum: {least}")
+        raise VenueRefusal(400, f"order {terms.id} is invalid. Size ({size}) lower than the minimum: {least}")
 
 
-def needed(terms: Terms, price: int, *, marketable: bool, fee_rate: Decimal = FEE_RATE) -> int:
+def needed(terms: OrderTerms, price: int, *, marketable: bool, fee_rate: Decimal = FEE_RATE) -> int:
     """What the order can use up: pUSD with the fee at its own price for a BUY, shares for a SELL (micro)."""
     if terms.side == "SELL":
         return terms.shares
@@ -199,7 +199,7 @@ def check_funds(amount: int, available: int, allowance: int) -> None:
     """Balance and allowance must cover the amount (micro units of what the order gives away)."""
     if available < amount:
         text = f"the balance is not enough -> balance: {available}, order amount: {amount}"
-        raise Refusal(400, f"{NOT_ENOUGH}: {text}")
+        raise VenueRefusal(400, f"{NOT_ENOUGH}: {text}")
     if allowance < amount:
         text = f"the allowance is not enough -> spender: {EXCHANGE}, allowance: {allowance}"
-        raise Refusal(400, f"{NOT_ENOUGH}: {text}, order amount: {amount}")
+        raise VenueRefusal(400, f"{NOT_ENOUGH}: {text}, order amount: {amount}")

@@ -4,7 +4,7 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 
 from venue.catalogue import Catalogue
-from venue.market import DOWN, INTERVAL, UP, Market
+from venue.market import DOWN, INTERVAL, UP, VenueMarket
 
 AHEAD = 8
 """Markets that are listed and tradable before they start."""
@@ -13,7 +13,7 @@ AHEAD = 8
 class Schedule(Catalogue):
     """A catalogue that fills itself; its first start lies on the 900-second grid of market time."""
 
-    def list_until(self, market_s: float) -> list[Market]:
+    def list_until(self, market_s: float) -> list[VenueMarket]:
         """List what is due at a market time; returns what was not listed before, oldest first."""
         last = int(market_s) // INTERVAL * INTERVAL + AHEAD * INTERVAL
         start = max(self._by_start, default=self.first_start - INTERVAL) + INTERVAL
@@ -23,10 +23,10 @@ class Schedule(Catalogue):
         return new
 
 
-def make_market(start: int, index: int) -> Market:
+def make_market(start: int, index: int) -> VenueMarket:
     """The market that starts then; its ids follow from its slug alone."""
     slug = f"btc-updown-15m-{start}"
-    return Market(
+    return VenueMarket(
         start=start,
         index=index,
         slug=slug,

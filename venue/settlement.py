@@ -5,20 +5,20 @@ from typing import Literal
 
 import msgspec
 
-from venue.desk import Desk
 from venue.exchange import Exchange
 from venue.faults import Faults
-from venue.ledger import Ledger
-from venue.market import Market
+from venue.ledger import VenueLedger
+from venue.market import VenueMarket
 from venue.market_feed import MarketFeed
-from venue.records import CANCELED_RESOLVED, Payout, Position
+from venue.order_intake import OrderIntake
+from venue.records import CANCELED_RESOLVED, VenuePayout, VenuePosition
 
 log = logging.getLogger("venue.settlement")
 
 Redeem = Literal["auto", "manual"]
 
 
-class Settlement:
+class VenueSettlement:
     """Resolves what is due.
 
     Parameters
@@ -31,23 +31,23 @@ class Settlement:
     def __init__(
         self,
         exchange: Exchange,
-        ledger: Ledger,
-        desk: Desk,
+        ledger: VenueLedger,
+        order_intake: OrderIntake,
         feed: MarketFeed,
         faults: Faults,
         redeem: Redeem = "auto",
     ) -> None:
         self._exchange = exchange
         self._ledger = ledger
-        self._desk = desk
+        self._order_intake = order_intake
         self._feed = feed
         self._faults = faults
         self._redeem: Redeem = redeem
         self._delayed: dict[int, float] = {}
 
-    def resolve_due(self) -> list[Market]:
+    def resolve_due(self) -> list[VenueMarket]:
         """Resolve every market whose time has come; returns them, oldest first."""
-        resolved: list[Market] = []
+        resolved: list[VenueMarket] = []
         for market in self._exchange.schedule.unresolved():
             if self._exchange.accepting(market):
                 break
@@ -64,9 +64,9 @@ class Settlement:
             for market in self._exchange.schedule.unresolved()
         ]
 
-    def redeem(self, address: str, condition_id: str | None = None) -> list[Payout]:
+    def redeem(self, address: str, condition_id: str | None = None) -> list[VenuePayout]:
         """Pay out and remove an account's positions in resolved markets, or in one of them."""
-        paid: list[Payout] = []
+        paid: list[VenuePayout] = []
         for position in self._ledger.positions_of(address):
             up_won = self._exchange.resolutions.get(position.start)
             market = self._exchange.schedule.at(position.start)
@@ -76,7 +76,7 @@ class Settlement:
                 paid.append(self._pay(position, market, up_won[0]))
         return paid
 
-    def _outcome(self, market: Market) -> bool | None:
+    def _outcome(self, market: VenueMarket) -> bool | None:
         """Whether Up won, once the source says so and no fault holds it back."""
         now = self._exchange.clock.market_s()
         if now < self._delayed.get(market.start, 0.0) or self._faults.armed("resolution_never") is not None:
@@ -84,18 +84,18 @@ class Settlement:
         up_won = self._exchange.source.outcome(market)
         if up_won is None:
             return None
-        delay = self._faults.take("resolution_delay")
+        delay = self._faults.consume("resolution_delay")
         if delay is not None:
             self._delayed[market.start] = now + delay["seconds"]
             return None
         self._delayed.pop(market.start, None)
         return up_won
 
-    def _resolve(self, market: Market, up_won: bool) -> None:
+    def _resolve(self, market: VenueMarket, up_won: bool) -> None:
         clock = self._exchange.clock
         at = int(clock.market_s())
         for order in self._ledger.open_orders(start=market.start):
-            self._desk.cancel(order, CANCELED_RESOLVED)
+            self._order_intake.cancel(order, CANCELED_RESOLVED)
         with self._ledger.transaction():
             self._ledger.add_resolution(market.start, up_won, at, clock.wall_ns())
             if self._redeem == "auto":
@@ -105,11 +105,11 @@ class Settlement:
         self._feed.resolved(market, up_won)
         log.info("%s resolved %s", market.slug, "Up" if up_won else "Down")
 
-    def _pay(self, position: Position, market: Market, up_won: bool) -> Payout:
+    def _pay(self, position: VenuePosition, market: VenueMarket, up_won: bool) -> VenuePayout:
         """A winning share is worth 1 pUSD, a losing one nothing; both tokens are burned."""
         winner = market.up_token if up_won else market.down_token
         amount = position.shares if position.token == winner else 0
-        payout = Payout(
+        payout = VenuePayout(
             address=position.address,
             token=position.token,
             start=position.start,

@@ -7,8 +7,8 @@ from typing import Protocol
 
 import msgspec
 
-from venue.clock import SECOND, ClockState, MarketClock, anchored, real_time, resumed
-from venue.ledger import Ledger
+from venue.clock import SECOND, ClockState, VenueClock, anchored, real_time, resumed
+from venue.ledger import VenueLedger
 
 LEASE_SECONDS = 0.5
 """Wall seconds between two writings of the clock."""
@@ -51,8 +51,8 @@ class ClockRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def opening_clock(
-    ledger: Ledger, options: ClockOptions, now_ns: Callable[[], int] = time.time_ns
-) -> MarketClock:
+    ledger: VenueLedger, options: ClockOptions, now_ns: Callable[[], int] = time.time_ns
+) -> VenueClock:
     """The clock that a venue begins with.
 
     Market time is the machine's if the options say so; that of the venue that ended, as if it had never
@@ -66,7 +66,7 @@ def opening_clock(
     return anchored(options.speed, ledger.meta(_STOPPED_AT), options.start_at, now_ns, held=options.hold)
 
 
-def save_clock(ledger: Ledger, clock: MarketClock, *, ahead_seconds: float = 0.0) -> None:
+def save_clock(ledger: VenueLedger, clock: VenueClock, *, ahead_seconds: float = 0.0) -> None:
     """Write the clock to disk.
 
     `ahead_seconds` (wall) is how long the venue may run before it is written again: one that is killed must
@@ -79,7 +79,7 @@ def save_clock(ledger: Ledger, clock: MarketClock, *, ahead_seconds: float = 0.0
         ledger.set_meta(_STOPPED_AT, state.market_ns + ahead)
 
 
-def target_ns(wanted: ClockRequest, clock: MarketClock) -> int | None:
+def target_ns(wanted: ClockRequest, clock: VenueClock) -> int | None:
     """Market time that a request steps to, in nanoseconds since the epoch; None if it does not step.
 
     Raises

@@ -9,7 +9,7 @@ from aiohttp import WSCloseCode, web
 from venue.bad_values import damaged, send_stray
 from venue.connections import Connection, serve
 from venue.faults import Faults
-from venue.ledger import Ledger
+from venue.ledger import VenueLedger
 
 
 class _Auth(msgspec.Struct):
@@ -34,7 +34,7 @@ class _Subscriber(msgspec.Struct):
 class UserFeed:
     """Who listens, and for what."""
 
-    def __init__(self, ledger: Ledger, faults: Faults) -> None:
+    def __init__(self, ledger: VenueLedger, faults: Faults) -> None:
         self._ledger = ledger
         self._faults = faults
         self._subscribers: dict[Connection, _Subscriber] = {}
@@ -45,7 +45,7 @@ class UserFeed:
 
     def publish(self, address: str, condition_id: str, event: dict[str, Any]) -> None:
         """Send an event to the account's connections that want its market."""
-        if self._faults.take("user_feed_silent") is not None:
+        if self._faults.consume("user_feed_silent") is not None:
             return
         connections = [
             connection

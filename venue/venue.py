@@ -12,20 +12,20 @@ import msgspec
 from venue.amounts import MICRO
 from venue.catalogue import Catalogue
 from venue.clock import SECOND
-from venue.desk import TAKER_DELAY, Desk
 from venue.exchange import Exchange
 from venue.external.feeds import Feeds
 from venue.faults import Faults
-from venue.ledger import Ledger
-from venue.lifecycle import Lifecycle
-from venue.market import INTERVAL, Market
+from venue.ledger import VenueLedger
+from venue.lifecycle import TradeLifecycle
+from venue.market import INTERVAL, VenueMarket
 from venue.market_feed import MarketFeed
-from venue.records import Account
-from venue.settlement import Redeem, Settlement
-from venue.sources.base import Priced, Script, Source
-from venue.sources.replay import Replay
+from venue.order_intake import TAKER_DELAY, OrderIntake
+from venue.records import VenueAccount
+from venue.settlement import Redeem, VenueSettlement
+from venue.sources.base import MarketScript, MarketSource, PriceSource
+from venue.sources.replay import ScriptedSource
 from venue.sources.shadow.source import ShadowSource
-from venue.sources.shadow.upstream import Upstream
+from venue.sources.shadow.upstream import UpstreamVenue
 from venue.timekeeping import LEASE_SECONDS, ClockRefused, ClockRequest, opening_clock, save_clock, target_ns
 from venue.user_feed import UserFeed
 
@@ -36,7 +36,7 @@ LEAST_STEP_NS = 1_000
 """Progress of a step from one event to the next, although a float of seconds is not exact to a nanosecond."""
 
 
-class Options(msgspec.Struct, frozen=True):
+class VenueOptions(msgspec.Struct, frozen=True):
     """How a venue is run.
 
     `balance` in micro pUSD; `start_at` a second of the next market, 0 to 899; `taker_delay` in wall seconds;
@@ -69,14 +69,14 @@ class LogEntry(msgspec.Struct, frozen=True):
     status: int
 
 
-class Venue:
+class PracticeVenue:
     """Everything behind the wire.
 
     Parameters
     ----------
-    source : Script or Upstream
+    source : MarketScript or UpstreamVenue
         What its markets come from: a script to play, or another venue to mirror.
-    options : Options
+    options : VenueOptions
         A mirroring venue has to run in real time.
     now_ns : callable
         The machine's clock.
@@ -88,23 +88,26 @@ class Venue:
     """
 
     def __init__(
-        self, source: Script | Upstream, options: Options, now_ns: Callable[[], int] = time.time_ns
+        self,
+        source: MarketScript | UpstreamVenue,
+        options: VenueOptions,
+        now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.options = options
-        self.ledger = Ledger(options.state)
+        self.ledger = VenueLedger(options.state)
         self.faults = Faults()
         self.external: Feeds | None = None
         self.clock = opening_clock(self.ledger, options, now_ns)
         self._stepping = asyncio.Lock()
-        if isinstance(source, Upstream):
-            self.source: Source = ShadowSource(source, self.clock, self.ledger)
+        if isinstance(source, UpstreamVenue):
+            self.source: MarketSource = ShadowSource(source, self.clock, self.ledger)
         else:
             self.source = self._replay(source)
         self.exchange = Exchange(self.clock, self.source, self.ledger)
         self.users = UserFeed(self.ledger, self.faults)
         self.markets = MarketFeed(self.exchange, self.faults)
-        self.lifecycle = Lifecycle(self.ledger, self.clock, self.users, self.faults)
-        self.desk = Desk(
+        self.lifecycle = TradeLifecycle(self.ledger, self.clock, self.users, self.faults)
+        self.order_intake = OrderIntake(
             self.exchange,
             self.ledger,
             self.lifecycle,
@@ -113,17 +116,17 @@ class Venue:
             self.faults,
             options.taker_delay,
         )
-        self.settlement = Settlement(
-            self.exchange, self.ledger, self.desk, self.markets, self.faults, options.redeem
+        self.settlement = VenueSettlement(
+            self.exchange, self.ledger, self.order_intake, self.markets, self.faults, options.redeem
         )
         self.requests: deque[LogEntry] = deque(maxlen=LOG_LENGTH)
         self._loops: list[asyncio.Task[None]] = []
 
-    def open_account(self, address: str) -> Account:
+    def open_account(self, address: str) -> VenueAccount:
         """The account of a wallet address, created with the starting balance if it is new."""
         account = self.ledger.account(address)
         if account is None:
-            account = Account(address, self.options.balance, UNLIMITED, 0, self.clock.wall_ns())
+            account = VenueAccount(address, self.options.balance, UNLIMITED, 0, self.clock.wall_ns())
             self.ledger.add_account(account)
         return account
 
@@ -174,7 +177,7 @@ class Venue:
         for market in self.source.listed():
             self.markets.listed(market)
         for market in self._with_resting_orders():
-            self.desk.meet_source(market)
+            self.order_intake.meet_source(market)
         for market in self.markets.watched():
             self.markets.refresh(market)
         self.markets.send_stray()
@@ -232,11 +235,11 @@ class Venue:
             self.step()
             await self.source.wait(self.markets.next_wait(self._moving()))
 
-    def _moving(self) -> list[Market]:
+    def _moving(self) -> list[VenueMarket]:
         """Markets whose book changes concern somebody."""
         return [*self.markets.watched(), *self._with_resting_orders()]
 
-    def _with_resting_orders(self) -> list[Market]:
+    def _with_resting_orders(self) -> list[VenueMarket]:
         starts = {order.start for order in self.ledger.open_orders()}
         return [market for market in map(self.schedule.at, sorted(starts)) if market is not None]
 
@@ -245,10 +248,10 @@ class Venue:
             save_clock(self.ledger, self.clock, ahead_seconds=2 * LEASE_SECONDS)
             await asyncio.sleep(LEASE_SECONDS)
 
-    def _replay(self, script: Script) -> Replay:
+    def _replay(self, script: MarketScript) -> ScriptedSource:
         """The source that plays a script, and the external services if the script has prices for them."""
-        replay = Replay(script, self.clock, self._first_start())
-        if isinstance(script, Priced):
+        replay = ScriptedSource(script, self.clock, self._first_start())
+        if isinstance(script, PriceSource):
             lagging = self.options.external_lag
             self.external = Feeds(self.clock, replay.catalogue, script, self.faults, lagging=lagging)
         return replay

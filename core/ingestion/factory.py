@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from common.singleton import Singleton
 from core.ingestion.adapters.checked_sources import CheckedSources, same_clock
 from core.ingestion.adapters.unified_adapter import UnifiedDataAdapter
 from core.ingestion.managers.rate_limiter import RateLimiter
@@ -21,7 +22,6 @@ from data_sources.news_social import NewsSocialSource, get_news_social_source, r
 from data_sources.solana import SolanaSource, get_solana_source, reset_solana_source
 from errors import Refused
 from models import Frozen
-from singleton import Singleton
 
 
 class FeedUrls(Frozen, frozen=True):

@@ -24,9 +24,8 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+from core.strategy_brain.refusals import Abstention
 from models import SCALE_SECONDS, DecisionContext, Frozen, Market, Rule, Spot, Strike, Tick
-
-from .verdicts import Abstention
 
 AVERAGING_SECONDS = {Rule.SPOT: 0.0, Rule.TWAP30: 30.0, Rule.TWAP60: 60.0}
 """The averaging window w of each settlement rule, in seconds of market time."""

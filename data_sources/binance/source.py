@@ -3,13 +3,13 @@
 import time
 from collections.abc import Awaitable, Callable
 
+from common.singleton import Singleton
 from data_sources.binance.parsers import SOURCE, parse_book_ticker, parse_stream_frame
 from data_sources.channel import open_channel
 from data_sources.parsing import SECOND
 from data_sources.transport import HttpFetcher
 from data_sources.types import BookTicker, Channel, symbol_for
 from models import Spot
-from singleton import Singleton
 
 SYMBOLS = {
     "btc": "BTCUSDT",

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from common.singleton import Singleton
 from data_sources.chainlink.polybolt import PolyBoltCredentials, PolyBoltStream
 from data_sources.chainlink.prices import SOURCE
 from data_sources.chainlink.rtds import RtdsStream
@@ -10,7 +11,6 @@ from data_sources.parsing import SECOND
 from data_sources.types import ChainPrice, PriceKind, Stream, symbol_for
 from errors import Temporary
 from models import Spot
-from singleton import Singleton
 
 ASSETS = {asset: asset for asset in ("btc", "eth", "sol", "xrp", "doge", "bnb", "hype", "zec")}
 KEPT = 2400

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Awaitable, Callable
 
+from common.singleton import Singleton
 from data_sources.coinbase.parsers import SOURCE, parse_spot, parse_ticker
 from data_sources.transport import HttpFetcher
 from data_sources.types import Ticker, symbol_for
 from errors import BotError, Refused, Temporary
 from models import Spot
-from singleton import Singleton
 
 PRODUCTS = {
     "btc": "BTC-USD",

@@ -4,12 +4,12 @@ import time
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
+from common.singleton import Singleton
 from data_sources.cache import TimedCache
 from data_sources.deribit.parsers import SOURCE, parse_book_summary
 from data_sources.transport import HttpFetcher
 from data_sources.types import symbol_for
 from models import PutCall
-from singleton import Singleton
 
 UNDERLYINGS = {"btc": "BTC", "eth": "ETH", "sol": "SOL_USDC", "xrp": "XRP_USDC"}
 """Instrument prefixes; the ones with a settlement currency are listed under that currency, USDC."""

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 
+from common.singleton import Singleton
 from data_sources.cache import TimedCache
 from data_sources.news_social.parsers import (
     NEWS_SOURCE,
@@ -18,7 +19,6 @@ from data_sources.transport import HttpFetcher
 from data_sources.types import NewsSentiment
 from errors import Refused, Temporary
 from models import Sentiment
-from singleton import Singleton
 
 _log = logging.getLogger(__name__)
 

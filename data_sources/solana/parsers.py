@@ -19,7 +19,7 @@ from models import Frozen
 SOURCE = "solana"
 
 
-class Account(Frozen, frozen=True):
+class SolanaAccount(Frozen, frozen=True):
     """An account's bytes, the program that owns it, and the slot it was read at."""
 
     data: bytes
@@ -27,7 +27,7 @@ class Account(Frozen, frozen=True):
     slot: int
 
 
-def parse_account(body: bytes) -> Account:
+def parse_account(body: bytes) -> SolanaAccount:
     """`getAccountInfo` with base64 encoding."""
     result = mapping(SOURCE, "result", _result(body))
     context = mapping(SOURCE, "context", result.get("context"))
@@ -39,7 +39,7 @@ def parse_account(body: bytes) -> Account:
         data = base64.b64decode(text(SOURCE, "data[0]", parts[0]), validate=True)
     except (binascii.Error, ValueError):
         raise MalformedPayload(f"{SOURCE}: data is not base64: {shown(parts[0])}") from None
-    return Account(
+    return SolanaAccount(
         data=data,
         owner=text(SOURCE, "owner", value.get("owner")),
         slot=count(SOURCE, "context.slot", context.get("slot")),

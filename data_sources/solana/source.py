@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
+from common.singleton import Singleton
 from data_sources.solana.parsers import SOURCE, parse_account
 from data_sources.solana.pyth import SOURCE as PYTH
 from data_sources.solana.pyth import decode_price_account
@@ -12,7 +13,6 @@ from data_sources.transport import HttpFetcher
 from data_sources.types import MalformedPayload, PythPrice, symbol_for
 from errors import Temporary
 from models import Spot
-from singleton import Singleton
 
 PYTH_ACCOUNTS = {
     "btc": "GVXRSBjFk6e6J3NbVPXohDJetcTjaeeuykUpbQF8UoMU",

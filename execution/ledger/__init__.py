@@ -4,7 +4,7 @@ This package exports the reading side, which any room may use. The writer is `le
 exactly one process holds it.
 """
 
-from execution.ledger.books import LIVE_BOOK, PAPER_BOOKS, REHEARSAL_BOOKS, book_name, ledger_path
+from execution.ledger.paths import LIVE_PROFILE, PAPER_PROFILES, REHEARSAL_PROFILES, ledger_path, profile_name
 from execution.ledger.reader import LedgerReader
 from execution.ledger.rows import (
     CashCheck,
@@ -24,9 +24,9 @@ from execution.ledger.rows import (
 from models import FillStatus
 
 __all__ = [
-    "LIVE_BOOK",
-    "PAPER_BOOKS",
-    "REHEARSAL_BOOKS",
+    "LIVE_PROFILE",
+    "PAPER_PROFILES",
+    "REHEARSAL_PROFILES",
     "CashCheck",
     "CashFlow",
     "DecisionRow",
@@ -42,6 +42,6 @@ __all__ = [
     "TradeRow",
     "Venue",
     "WeightRow",
-    "book_name",
     "ledger_path",
+    "profile_name",
 ]

@@ -12,7 +12,7 @@ from typing import Self
 import msgspec
 
 from errors import Fatal, Refused
-from execution.ledger import orders, queries
+from execution.ledger import order_states, queries
 from execution.ledger.connection import money, open_writer, transaction
 from execution.ledger.entries import DecisionEntry, Entry, FillEntry, OrderEntry, StateEntry
 from execution.ledger.rows import CashCheck, Mode, Venue
@@ -234,7 +234,7 @@ class Ledger:
 
     def _put_order(self, db: sqlite3.Connection, entry: OrderEntry) -> int:
         intent = entry.intent
-        living = orders.living_intent(db, self._session, intent.slug)
+        living = order_states.living_intent(db, self._session, intent.slug)
         if living is not None:
             raise Refused(f"{intent.slug} already has intent {living[0]} in state {living[1]}")
         decision_id = self._put_decision(db, entry.decision)
@@ -246,10 +246,10 @@ class Ledger:
         )
         db.execute(f"INSERT INTO intents VALUES ({queries.placeholders(values)})", values)
         # The history tells both steps, though both reach the disk at once.
-        orders.log_state(db, intent.intent_id, OrderState.INTENT, "", intent.created_ns)
+        order_states.log_state(db, intent.intent_id, OrderState.INTENT, "", intent.created_ns)
         if entry.state is not OrderState.INTENT:
             detail = entry.detail or entry.order_id or ""
-            orders.log_state(db, intent.intent_id, entry.state, detail, self._clock_ns())
+            order_states.log_state(db, intent.intent_id, entry.state, detail, self._clock_ns())
         return decision_id
 
     def record_state(self, intent_id: str, state: OrderState, detail: str = "") -> bool:
@@ -262,9 +262,9 @@ class Ledger:
             return self._put_state(db, intent_id, state, detail)
 
     def _put_state(self, db: sqlite3.Connection, intent_id: str, state: OrderState, detail: str) -> bool:
-        if state not in orders.NEXT[orders.state_of(db, intent_id)]:
+        if state not in order_states.NEXT[order_states.state_of(db, intent_id)]:
             return False
-        return orders.move(db, intent_id, state, detail, self._clock_ns())
+        return order_states.move(db, intent_id, state, detail, self._clock_ns())
 
     # --- fills and settlement --------------------------------------------------------------------
 
@@ -274,18 +274,18 @@ class Ledger:
             return self._put_fill(db, fill, status)
 
     def _put_fill(self, db: sqlite3.Connection, fill: Fill, status: FillStatus) -> bool:
-        if orders.fill_status(db, self._session, fill.trade_id) is not None:
+        if order_states.fill_status(db, self._session, fill.trade_id) is not None:
             return False
         values = (
             *(self._session, fill.trade_id, self._run, fill.order_id, fill.intent_id),
             *(fill.slug, fill.outcome, money(fill.shares), money(fill.price), money(fill.fee)),
             *(fill.ts_ns, status),
         )
-        before = orders.state_of(db, fill.intent_id)
+        before = order_states.state_of(db, fill.intent_id)
         db.execute(f"INSERT INTO fills VALUES ({queries.placeholders(values)})", values)
-        if status is not FillStatus.FAILED and before in (*orders.DEAD, OrderState.REVERSED):
+        if status is not FillStatus.FAILED and before in (*order_states.DEAD, OrderState.REVERSED):
             late = f"fill {fill.trade_id} came late"
-            orders.move(db, fill.intent_id, OrderState.MATCHED, late, self._clock_ns())
+            order_states.move(db, fill.intent_id, OrderState.MATCHED, late, self._clock_ns())
         return True
 
     def record_fill_status(self, trade_id: str, status: FillStatus) -> bool:
@@ -302,17 +302,17 @@ class Ledger:
             return self._put_fill_status(db, trade_id, status)
 
     def _put_fill_status(self, db: sqlite3.Connection, trade_id: str, status: FillStatus) -> bool:
-        before = orders.fill_status(db, self._session, trade_id)
+        before = order_states.fill_status(db, self._session, trade_id)
         if before is None:
             raise Fatal(f"trade {trade_id} is not in the ledger {self.path}", "Report this with the log")
-        if before not in orders.FORWARD[status]:
+        if before not in order_states.FORWARD[status]:
             return False
         db.execute(
             "UPDATE fills SET status = ? WHERE session = ? AND trade_id = ?",
             (status, self._session, trade_id),
         )
         if status is FillStatus.FAILED:
-            orders.reverse_if_empty(db, self._session, trade_id, self._clock_ns())
+            order_states.reverse_if_empty(db, self._session, trade_id, self._clock_ns())
         return True
 
     def record_settlement(self, settlement: Settlement) -> bool:

@@ -7,9 +7,9 @@ whoever looks for a cause: signals, latencies, feeds, the process.
 from grafana.rows.decisions import decisions
 from grafana.rows.grid import Row
 from grafana.rows.health import health
+from grafana.rows.latency_and_feeds import feeds, latency, process
 from grafana.rows.market import market
 from grafana.rows.money import money
-from grafana.rows.plumbing import feeds, latency, process
 from grafana.rows.signals import signals
 
 

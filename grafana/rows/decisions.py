@@ -1,6 +1,6 @@
 """What was decided, and by which named reason it did not trade."""
 
-from grafana.panels import BLUE, GREEN, GREY, ORANGE, RED, Look, Query, bars, lines, number
+from grafana.panels import BLUE, GREEN, GREY, ORANGE, RED, PanelStyle, Query, bars, lines, number
 from grafana.rows.grid import NOT_DECIDED, Line
 from models import OrderState
 from monitoring.funnel import STAGES
@@ -18,14 +18,14 @@ def decisions() -> tuple[Line, ...]:
                     "How far the markets came",
                     "Every market counts at each stage that it reached, from seen to paid out.",
                     stages,
-                    Look(unit="none", decimals=0, steps=((None, BLUE),), low=0, missing="bot is down"),
+                    PanelStyle(unit="none", decimals=0, steps=((None, BLUE),), low=0, missing="bot is down"),
                     8,
                 ),
                 bars(
                     "What stopped them",
                     "Markets by the reason why they went no further; docs/metrics.md explains each reason.",
                     Query("sort_desc(trading_funnel_stops > 0)", "{{reason}}"),
-                    Look(
+                    PanelStyle(
                         unit="none",
                         decimals=0,
                         steps=((None, ORANGE),),
@@ -44,7 +44,7 @@ def decisions() -> tuple[Line, ...]:
                         for state in OrderState
                         if state not in (OrderState.INTENT, OrderState.SENT)
                     ),
-                    Look(
+                    PanelStyle(
                         unit="none",
                         decimals=0,
                         steps=((None, GREEN),),
@@ -63,7 +63,7 @@ def decisions() -> tuple[Line, ...]:
                     "Decisions of the last five minutes, by how they ended",
                     "buy: an order followed. Everything else is the named reason for not buying.",
                     Query("increase(trading_decisions_total[5m]) > 0", "{{reason}}"),
-                    Look(unit="none", low=0, missing=NOT_DECIDED, colours={"buy": GREEN}),
+                    PanelStyle(unit="none", low=0, missing=NOT_DECIDED, colours={"buy": GREEN}),
                     16,
                     stacked=True,
                     empty="no decision was made in the last five minutes",
@@ -76,7 +76,7 @@ def decisions() -> tuple[Line, ...]:
                         Query("trading_orders_filled_total", "filled"),
                         Query("trading_orders_rejected_total", "rejected"),
                     ),
-                    Look(unit="none", decimals=0, missing="bot is down"),
+                    PanelStyle(unit="none", decimals=0, missing="bot is down"),
                     8,
                 ),
             ),

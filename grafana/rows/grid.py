@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from grafana.panels import Shown
+from grafana.panels import PlacedPanel
 
 JOB = "btc-15m-bot"
 """The job's name in prometheus.yml."""
@@ -17,7 +17,7 @@ class Line:
     """Panels side by side, of one height in units of the grid."""
 
     height: int
-    panels: tuple[Shown, ...]
+    panels: tuple[PlacedPanel, ...]
 
 
 @dataclass(frozen=True)

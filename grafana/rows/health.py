@@ -1,6 +1,6 @@
 """Is it healthy: one glance says whether somebody has to act."""
 
-from grafana.panels import BLUE, GREEN, GREY, ORANGE, PLAIN, PURPLE, RED, YELLOW, Look, Query, number
+from grafana.panels import BLUE, GREEN, GREY, ORANGE, PLAIN, PURPLE, RED, YELLOW, PanelStyle, Query, number
 from grafana.rows.grid import JOB, Line
 
 
@@ -13,7 +13,7 @@ def health() -> tuple[Line, ...]:
                     "Bot",
                     "Whether Prometheus reaches the bot's metrics. DOWN: it is not running, or frozen.",
                     Query(f'max(up{{job="{JOB}"}})'),
-                    Look(words={1: ("UP", GREEN), 0: ("DOWN", RED)}, missing="not scraped"),
+                    PanelStyle(text={1: ("UP", GREEN), 0: ("DOWN", RED)}, missing="not scraped"),
                     3,
                     tile=True,
                 ),
@@ -24,8 +24,8 @@ def health() -> tuple[Line, ...]:
                     Query(
                         'trading_mode{mode="rehearsal"} + ignoring (mode) 2 * trading_mode{mode="live"}',
                     ),
-                    Look(
-                        words={0: ("SIMULATION", BLUE), 1: ("REHEARSAL", PURPLE), 2: ("LIVE", ORANGE)},
+                    PanelStyle(
+                        text={0: ("SIMULATION", BLUE), 1: ("REHEARSAL", PURPLE), 2: ("LIVE", ORANGE)},
                         missing="bot is down",
                     ),
                     4,
@@ -36,7 +36,7 @@ def health() -> tuple[Line, ...]:
                     "Whether an order may go out at this instant. Blocked: a halt, or the mode store is "
                     "lost, or its word was given against this run.",
                     Query("trading_orders_allowed"),
-                    Look(words={1: ("ALLOWED", GREEN), 0: ("BLOCKED", RED)}, missing="bot is down"),
+                    PanelStyle(text={1: ("ALLOWED", GREEN), 0: ("BLOCKED", RED)}, missing="bot is down"),
                     4,
                     tile=True,
                 ),
@@ -44,7 +44,7 @@ def health() -> tuple[Line, ...]:
                     "Halt",
                     "It stops every new position until a person lifts it: python redis_control.py resume.",
                     Query("trading_halted"),
-                    Look(words={0: ("NONE", GREEN), 1: ("HALTED", RED)}, missing="bot is down"),
+                    PanelStyle(text={0: ("NONE", GREEN), 1: ("HALTED", RED)}, missing="bot is down"),
                     3,
                     tile=True,
                 ),
@@ -52,7 +52,7 @@ def health() -> tuple[Line, ...]:
                     "Alerts",
                     "Alerts that fire now; which ones: in Prometheus under Alerts, or in Alertmanager.",
                     Query(f'count(ALERTS{{alertstate="firing", job="{JOB}"}}) or vector(0)'),
-                    Look(unit="none", decimals=0, steps=((None, GREEN), (1, RED))),
+                    PanelStyle(unit="none", decimals=0, steps=((None, GREEN), (1, RED))),
                     3,
                     tile=True,
                 ),
@@ -60,7 +60,7 @@ def health() -> tuple[Line, ...]:
                     "Newest quote",
                     "How old the running market's newest quote is. Red from 60 s on: /health is 503 then.",
                     Query("trading_quote_age_seconds"),
-                    Look(
+                    PanelStyle(
                         unit="s",
                         decimals=1,
                         steps=((None, GREEN), (10, YELLOW), (60, RED)),
@@ -73,7 +73,7 @@ def health() -> tuple[Line, ...]:
                     "Loop",
                     "Time since the trading loop last answered. It does once a second; red: it is stuck.",
                     Query("trading_loop_age_seconds"),
-                    Look(
+                    PanelStyle(
                         unit="s",
                         decimals=1,
                         steps=((None, GREEN), (5, YELLOW), (10, RED)),
@@ -91,25 +91,29 @@ def health() -> tuple[Line, ...]:
                     "Unknown orders",
                     "Orders whose outcome is not known yet. They count as spent and are never sent again.",
                     Query("trading_unknown_orders"),
-                    Look(unit="none", decimals=0, steps=((None, GREEN), (1, RED)), missing="bot is down"),
+                    PanelStyle(
+                        unit="none", decimals=0, steps=((None, GREEN), (1, RED)), missing="bot is down"
+                    ),
                     4,
                 ),
                 number(
                     "Waiting for the outcome",
                     "Markets that are over and not yet resolved by the venue.",
                     Query("trading_pending_settlements"),
-                    Look(unit="none", decimals=0, steps=((None, PLAIN), (3, YELLOW)), missing="bot is down"),
+                    PanelStyle(
+                        unit="none", decimals=0, steps=((None, PLAIN), (3, YELLOW)), missing="bot is down"
+                    ),
                     4,
                 ),
                 number(
                     "Longest wait",
                     "Since the end of the longest unresolved market. Usual are one to two minutes.",
                     Query("trading_oldest_pending_settlement_seconds"),
-                    Look(
+                    PanelStyle(
                         unit="s",
                         decimals=0,
                         steps=((None, PLAIN), (300, YELLOW), (900, RED)),
-                        words={0: ("nothing waits", GREY)},
+                        text={0: ("nothing waits", GREY)},
                         missing="bot is down",
                     ),
                     4,
@@ -118,11 +122,11 @@ def health() -> tuple[Line, ...]:
                     "Clock",
                     "This machine's clock minus the venue's. Beyond 2 s: set the clock, orders carry it.",
                     Query("trading_clock_skew_seconds"),
-                    Look(
+                    PanelStyle(
                         unit="s",
                         decimals=2,
                         steps=((None, RED), (-2, GREEN), (2, RED)),
-                        words={0: ("not measured", GREY)},
+                        text={0: ("not measured", GREY)},
                         missing="bot is down",
                     ),
                     4,
@@ -131,14 +135,14 @@ def health() -> tuple[Line, ...]:
                     "Running for",
                     "Since the worker process began; it starts afresh every 90 minutes, between two markets.",
                     Query("time() - trading_process_start_time_seconds"),
-                    Look(unit="s", decimals=0, missing="bot is down"),
+                    PanelStyle(unit="s", decimals=0, missing="bot is down"),
                     4,
                 ),
                 number(
                     "Version",
                     "The bot's own version; NautilusTrader's and Python's are labels of trading_build_info.",
                     Query("trading_build_info", "{{version}}"),
-                    Look(missing="bot is down"),
+                    PanelStyle(missing="bot is down"),
                     4,
                     name=True,
                 ),

@@ -1,6 +1,6 @@
 """The running market: where it stands, and whether the bot sees it."""
 
-from grafana.panels import BLUE, GREEN, GREY, PLAIN, RED, YELLOW, Look, Query, bars, lines, number
+from grafana.panels import BLUE, GREEN, GREY, PLAIN, RED, YELLOW, PanelStyle, Query, bars, lines, number
 from grafana.rows.grid import Line
 from models import SCALE_SECONDS
 
@@ -14,7 +14,7 @@ def market() -> tuple[Line, ...]:
                     "Market second",
                     "0 to 900 whatever the market's length. Green: the decision window, 780 to 840.",
                     Query("trading_market_second", "second"),
-                    Look(
+                    PanelStyle(
                         unit="none",
                         decimals=0,
                         steps=((None, BLUE), (780, GREEN), (840, GREY)),
@@ -28,11 +28,11 @@ def market() -> tuple[Line, ...]:
                     "Price of Up",
                     "Mid of the Up token: what the market thinks Up's chance is.",
                     Query("trading_market_price"),
-                    Look(
+                    PanelStyle(
                         unit="none",
                         decimals=3,
                         steps=((None, RED), (0.4, PLAIN), (0.6, GREEN)),
-                        words={0: ("no price yet", GREY)},
+                        text={0: ("no price yet", GREY)},
                         missing="bot is down",
                     ),
                     4,
@@ -41,8 +41,8 @@ def market() -> tuple[Line, ...]:
                     "Market",
                     "Tradable after three valid quotes in a row.",
                     Query("trading_market_tradable"),
-                    Look(
-                        words={1: ("tradable", GREEN), 0: ("not tradable yet", GREY)}, missing="bot is down"
+                    PanelStyle(
+                        text={1: ("tradable", GREEN), 0: ("not tradable yet", GREY)}, missing="bot is down"
                     ),
                     4,
                 ),
@@ -50,14 +50,14 @@ def market() -> tuple[Line, ...]:
                     "Window",
                     "Whether the running market is inside the decision window.",
                     Query("trading_in_window"),
-                    Look(words={1: ("deciding", GREEN), 0: ("outside", GREY)}, missing="bot is down"),
+                    PanelStyle(text={1: ("deciding", GREEN), 0: ("outside", GREY)}, missing="bot is down"),
                     4,
                 ),
                 number(
                     "Last vote",
                     "Fused score of the last decision, 0 to 100; 40 is needed by default.",
                     Query("trading_fused_score"),
-                    Look(
+                    PanelStyle(
                         unit="none",
                         decimals=0,
                         steps=((None, GREY), (40, GREEN)),
@@ -74,7 +74,7 @@ def market() -> tuple[Line, ...]:
                     "Price of Up over time",
                     "Above the upper line Up is the favourite, below the lower one Down is.",
                     Query("trading_market_price > 0", "Up"),
-                    Look(
+                    PanelStyle(
                         unit="none",
                         decimals=2,
                         steps=((None, RED), (0.4, GREY), (0.6, GREEN)),
@@ -89,7 +89,7 @@ def market() -> tuple[Line, ...]:
                     "Age of the newest quote",
                     "Rises while the venue says nothing about the running market.",
                     Query("trading_quote_age_seconds", "quote"),
-                    Look(
+                    PanelStyle(
                         unit="s",
                         steps=((None, GREEN), (60, RED)),
                         low=0,

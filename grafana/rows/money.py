@@ -9,9 +9,9 @@ from grafana.panels import (
     PURPLE,
     RED,
     YELLOW,
-    Look,
+    PanelStyle,
+    PlacedPanel,
     Query,
-    Shown,
     lines,
     number,
 )
@@ -39,7 +39,7 @@ def money() -> tuple[Line, ...]:
                     "Limit used",
                     "Stake as a share of MAX_TOTAL_EXPOSURE.",
                     Query("trading_risk_utilization"),
-                    Look(
+                    PanelStyle(
                         unit="percent",
                         decimals=0,
                         steps=((None, PLAIN), (80, YELLOW), (100, RED)),
@@ -67,7 +67,7 @@ def money() -> tuple[Line, ...]:
                         Query("trading_break_even_win_rate and trading_settled_trades > 0", "breaks even at"),
                         Query("trading_mean_price and trading_settled_trades > 0", "mean price paid"),
                     ),
-                    Look(
+                    PanelStyle(
                         unit="percent",
                         decimals=1,
                         missing="bot is down",
@@ -84,8 +84,8 @@ def money() -> tuple[Line, ...]:
                         'trading_verdict{verdict="profit"} + ignoring (verdict) '
                         '2 * trading_verdict{verdict="loss"}'
                     ),
-                    Look(
-                        words={
+                    PanelStyle(
+                        text={
                             0: ("NOT DISTINGUISHABLE FROM CHANCE", GREY),
                             1: ("A PROFIT BEYOND CHANCE", GREEN),
                             2: ("A LOSS BEYOND CHANCE", RED),
@@ -103,7 +103,7 @@ def money() -> tuple[Line, ...]:
                     "Capital over time",
                     "What the account began with plus everything won and lost, fees included.",
                     Query("trading_current_capital", "capital"),
-                    Look(unit=USD, decimals=2, colours={"capital": GREEN}),
+                    PanelStyle(unit=USD, decimals=2, colours={"capital": GREEN}),
                     12,
                 ),
                 lines(
@@ -116,7 +116,7 @@ def money() -> tuple[Line, ...]:
                         Query("trading_break_even_win_rate and trading_settled_trades > 0", "breaks even at"),
                         Query("trading_settled_trades", "trades (right)"),
                     ),
-                    Look(
+                    PanelStyle(
                         unit="percent",
                         low=0,
                         right="trades (right)",
@@ -146,14 +146,14 @@ def money() -> tuple[Line, ...]:
                         Query("trading_winning_trades_total", "won"),
                         Query("trading_losing_trades_total", "lost"),
                     ),
-                    Look(unit="none", decimals=0, missing="bot is down"),
+                    PanelStyle(unit="none", decimals=0, missing="bot is down"),
                     8,
                 ),
                 number(
                     "Largest drawdown",
                     "From a highest balance. New positions stop at MAX_DRAWDOWN_PCT, 15 % by default.",
                     Query("trading_max_drawdown"),
-                    Look(
+                    PanelStyle(
                         unit="percent",
                         decimals=1,
                         steps=((None, GREEN), (5, YELLOW), (10, RED)),
@@ -165,10 +165,10 @@ def money() -> tuple[Line, ...]:
                     "Sharpe per trade",
                     "Mean return of a trade over its standard deviation; not annualised.",
                     Query("trading_sharpe_ratio"),
-                    Look(
+                    PanelStyle(
                         unit="none",
                         decimals=2,
-                        words={0: ("too few trades", GREY)},
+                        text={0: ("too few trades", GREY)},
                         missing="bot is down",
                     ),
                     4,
@@ -192,6 +192,6 @@ def _usd(
     metric: str,
     decimals: int,
     steps: tuple[tuple[float | None, str], ...] = ((None, PLAIN),),
-) -> Shown:
-    look = Look(unit=USD, decimals=decimals, steps=steps, missing="bot is down")
-    return number(title, description, Query(metric), look, 4)
+) -> PlacedPanel:
+    style = PanelStyle(unit=USD, decimals=decimals, steps=steps, missing="bot is down")
+    return number(title, description, Query(metric), style, 4)

@@ -1,11 +1,11 @@
 """The six processors: whether they spoke, agreed, and how much they count."""
 
-from grafana.panels import BLUE, GREEN, GREY, PURPLE, RED, Look, Query, bars, lines
+from grafana.panels import BLUE, GREEN, GREY, PURPLE, RED, PanelStyle, Query, bars, lines
 from grafana.rows.grid import NOT_DECIDED, Line
 
 
 def signals() -> tuple[Line, ...]:
-    ratio = Look(
+    ratio = PanelStyle(
         unit="percentunit",
         decimals=0,
         steps=((None, BLUE),),
@@ -40,7 +40,7 @@ def signals() -> tuple[Line, ...]:
                     "What its vote weighs",
                     "Learned from settled markets, between 0.05 and 0.50: see docs/learning.md.",
                     Query("trading_signal_weight", "{{source}}"),
-                    Look(
+                    PanelStyle(
                         unit="none",
                         decimals=3,
                         steps=((None, PURPLE),),
@@ -59,7 +59,7 @@ def signals() -> tuple[Line, ...]:
                     "Votes of the last five minutes",
                     "All processors together.",
                     Query("sum by (vote) (increase(trading_signal_votes_total[5m])) > 0", "{{vote}}"),
-                    Look(
+                    PanelStyle(
                         unit="none",
                         low=0,
                         missing=NOT_DECIDED,
@@ -73,7 +73,7 @@ def signals() -> tuple[Line, ...]:
                     "Weights over time",
                     "They move slowly, and only as far as the sample supports.",
                     Query("trading_signal_weight", "{{source}}"),
-                    Look(unit="none", decimals=2, low=0),
+                    PanelStyle(unit="none", decimals=2, low=0),
                     12,
                 ),
             ),

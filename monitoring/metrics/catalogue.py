@@ -7,20 +7,16 @@ nothing. The older names of this bot's first version stand beside the newer ones
 from collections.abc import Mapping
 from typing import Literal
 
+from common.constants import (
+    PROCESSOR_NAMES,
+)
 from models import Frozen, OrderState, Reason
 from monitoring.funnel import BEFORE, BUY, Stage
 
 Value = float | Mapping[str, float]
 """A number, or one for each value of the metric's label."""
 
-SOURCES = (
-    "OrderBookImbalance",
-    "TickVelocity",
-    "PriceDivergence",
-    "SpikeDetection",
-    "DeribitPCR",
-    "SentimentAnalysis",
-)
+SOURCES = PROCESSOR_NAMES
 MODES = ("simulation", "rehearsal", "live")
 CONCLUSIONS = ("chance", "profit", "loss")
 STOPS = tuple(str(stop) for stops in BEFORE.values() for stop in stops)
@@ -31,7 +27,7 @@ MOST_VALUES = 40
 """Of a label whose values the feeds name; more are left out, so that no series count grows without end."""
 
 
-class Spec(Frozen, frozen=True):
+class MetricSpec(Frozen, frozen=True):
     """One metric. `values` empty: those that there are, at most `MOST_VALUES`."""
 
     name: str
@@ -41,15 +37,15 @@ class Spec(Frozen, frozen=True):
     values: tuple[str, ...] = ()
 
 
-def _gauge(name: str, text: str, label: str = "", values: tuple[str, ...] = ()) -> Spec:
-    return Spec(f"trading_{name}", "gauge", text, label, values)
+def _gauge(name: str, text: str, label: str = "", values: tuple[str, ...] = ()) -> MetricSpec:
+    return MetricSpec(f"trading_{name}", "gauge", text, label, values)
 
 
-def _counter(name: str, text: str, label: str = "", values: tuple[str, ...] = ()) -> Spec:
-    return Spec(name, "counter", text, label, values)
+def _counter(name: str, text: str, label: str = "", values: tuple[str, ...] = ()) -> MetricSpec:
+    return MetricSpec(name, "counter", text, label, values)
 
 
-CATALOGUE: tuple[Spec, ...] = (
+CATALOGUE: tuple[MetricSpec, ...] = (
     # money, from the ledger: right across restarts
     _gauge("total_pnl", "P&L of all settled trades, fees included, pUSD"),
     _gauge("day_pnl", "P&L of the trades settled this UTC day, pUSD"),

@@ -38,10 +38,10 @@ def join(parts: Iterable[str]) -> Markup:
 
 
 def table(
-    headings: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str, words: Iterable[int] = (0,)
+    headings: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str, text: Iterable[int] = (0,)
 ) -> Markup:
     """A table that scrolls sideways when the screen is narrow; columns in `words` are left-aligned."""
-    left = frozenset(words)
+    left = frozenset(text)
 
     def cells(kind: str, row: Sequence[str], **attributes: str) -> Markup:
         return tag(

@@ -7,7 +7,7 @@ import msgspec
 
 from execution.ledger import FillStatus, LedgerReader, queries
 from models import Frozen, OrderState, Outcome, Vote
-from monitoring.funnel import Trail
+from monitoring.funnel import MarketProgress
 from monitoring.performance_tracker import SourceVote
 
 
@@ -20,14 +20,14 @@ class _Votes(Frozen, frozen=True):
 class ReportReader(LedgerReader):
     """A ledger's reading side with the questions of the report. Raises as `LedgerReader` does."""
 
-    def trails(self, since_ns: int = 0) -> list[Trail]:
+    def market_progress(self, since_ns: int = 0) -> list[MarketProgress]:
         """One trail for each market and session in which something was decided, ordered or watched."""
         found: dict[tuple[str, str], _Steps] = {}
         with self.snapshot():
             self._add_decisions(found, since_ns)
             self._add_unquoted(found, since_ns)
             self._add_orders(found, since_ns)
-        return [steps.trail() for steps in found.values()]
+        return [steps.progress() for steps in found.values()]
 
     def _add_decisions(self, found: dict[tuple[str, str], "_Steps"], since_ns: int) -> None:
         for session, slug, reason, count, last in queries.rows(
@@ -89,7 +89,7 @@ class ReportReader(LedgerReader):
 
 
 class _Steps:
-    """A `Trail` in the making."""
+    """A `MarketProgress` in the making."""
 
     def __init__(self) -> None:
         self.decisions: dict[str, int] = {}
@@ -104,8 +104,8 @@ class _Steps:
         if status is not FillStatus.FAILED and won is not None:
             self._won = bool(won)
 
-    def trail(self) -> Trail:
-        return Trail(
+    def progress(self) -> MarketProgress:
+        return MarketProgress(
             decisions=self.decisions,
             latest=self.latest,
             orders=tuple(self.orders.values()),

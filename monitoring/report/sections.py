@@ -9,13 +9,13 @@ from monitoring.performance_tracker import Group, Performance, SourceResult
 from monitoring.report.calibration import CalibrationBin, by_model, by_price
 from monitoring.report.html import Markup, join, table, tag
 from monitoring.report.plots import Interval, calibration_plot, equity_plot, interval_plot
-from monitoring.report.words import (
+from monitoring.report.text_lines import (
     Lines,
     decisions_line,
     duration,
     funnel_rows,
     performance_lines,
-    spoken,
+    readable_name,
     statistics_lines,
 )
 from monitoring.statistics import Statistics
@@ -28,11 +28,11 @@ DASH = "–"
 
 def result_section(found: Performance, account: Lines) -> Markup:
     """The statistics, the performance and the account, in words."""
-    *lines, (_, verdict) = statistics_lines(found.total)
+    *lines, (_, conclusion) = statistics_lines(found.total)
     every = [*lines, *performance_lines(found), *account]
     return _section(
         "Result",
-        tag("p", tag("strong", verdict), class_="verdict"),
+        tag("p", tag("strong", conclusion), class_="verdict"),
         tag(
             "dl", *(tag(kind, text) for line in every for kind, text in zip(("dt", "dd"), line, strict=True))
         ),
@@ -59,7 +59,7 @@ def open_section(positions: Sequence[Position], now: datetime) -> Markup:
         tag(
             "p", "What they are worth by the market's last price is a guess, and in no number below or above."
         ),
-        table(headings, rows, caption="Trades without an official outcome", words=(0, 1, 7, 8)),
+        table(headings, rows, caption="Trades without an official outcome", text=(0, 1, 7, 8)),
     )
 
 
@@ -178,13 +178,13 @@ STATISTICS_HEADINGS = (
 
 def _groups_table(groups: Iterable[Group], what: str, caption: str) -> Markup:
     rows = [(group.name, *_statistics_cells(group.statistics)) for group in groups]
-    return table((what, *STATISTICS_HEADINGS), rows, caption=caption, words=(0, len(STATISTICS_HEADINGS)))
+    return table((what, *STATISTICS_HEADINGS), rows, caption=caption, text=(0, len(STATISTICS_HEADINGS)))
 
 
 def _statistics_cells(numbers: Statistics) -> tuple[str, ...]:
     counts = (str(numbers.n), str(numbers.markets), str(numbers.pending))
     if numbers.win_rate is None:
-        return (*counts, *[DASH] * 6, _short(numbers.verdict))
+        return (*counts, *[DASH] * 6, _short(numbers.conclusion))
     return (
         *counts,
         f"{numbers.win_rate:.1%}",
@@ -193,13 +193,13 @@ def _statistics_cells(numbers: Statistics) -> tuple[str, ...]:
         f"{numbers.mean_price:.3f}",
         f"{numbers.pnl:+.3f}",
         f"{numbers.mean_pnl:+.4f} ({numbers.mean_pnl_low:+.4f} to {numbers.mean_pnl_high:+.4f})",
-        _short(numbers.verdict),
+        _short(numbers.conclusion),
     )
 
 
-def _short(verdict: str) -> str:
+def _short(conclusion: str) -> str:
     """A verdict's first words: the sentence in full stands once, at the top."""
-    return verdict.split(":", 1)[0].lower()
+    return conclusion.split(":", 1)[0].lower()
 
 
 def source_section(sources: Sequence[SourceResult]) -> Markup:
@@ -210,7 +210,7 @@ def source_section(sources: Sequence[SourceResult]) -> Markup:
         (
             *(found.source, str(found.n), str(found.markets), f"{found.accuracy:.1%}"),
             *(f"{found.low:.1%} to {found.high:.1%}", f"{found.expected:.1%}", f"{found.p_value:.2g}"),
-            found.verdict,
+            found.conclusion,
         )
         for found in sources
     ]
@@ -243,13 +243,13 @@ def source_section(sources: Sequence[SourceResult]) -> Markup:
             ("signal", "n", "markets", "right", "95 % interval", "market's price", "p", "verdict"),
             votes,
             caption="Votes in settled markets, also where nothing was bought",
-            words=(0, 7),
+            text=(0, 7),
         ),
         table(
             ("signal's vote", *STATISTICS_HEADINGS),
             trades,
             caption="Trades that went the way of the vote, and against it",
-            words=(0, len(STATISTICS_HEADINGS)),
+            text=(0, len(STATISTICS_HEADINGS)),
         ),
     )
 
@@ -278,7 +278,7 @@ def weights_section(weights: Sequence[WeightRow]) -> Markup:
                 ("time, UTC", "signal", "from markets", "before", "after", "change"),
                 rows,
                 caption="Changes of the signals' weights, newest first",
-                words=(0, 1),
+                text=(0, 1),
             ),
         ),
     )
@@ -306,7 +306,7 @@ def funnel_section(found: Funnel) -> Markup:
             ("stage", "", "markets", "of seen", "stopped on the way"),
             rows,
             caption="Markets from seen to redeemed",
-            words=(0, 1, 4),
+            text=(0, 1, 4),
         ),
         tag("p", decisions_line(found).capitalize() + ".", class_="soft"),
         tag(
@@ -323,7 +323,7 @@ def _bar(share: float) -> Markup:
 
 
 def _counted(counts: dict[str, int]) -> list[tuple[str, str]]:
-    return [(spoken(name), str(count)) for name, count in counts.items()]
+    return [(readable_name(name), str(count)) for name, count in counts.items()]
 
 
 def trades_section(trades: Sequence[TradeRow]) -> Markup:
@@ -355,7 +355,7 @@ def trades_section(trades: Sequence[TradeRow]) -> Markup:
                 ("time, UTC", "market", "side", "stake", "price", "fee", "score", "outcome", "P&L"),
                 rows,
                 caption=f"Trades, {what}, newest first",
-                words=(0, 1, 2, 7),
+                text=(0, 1, 2, 7),
             ),
         ),
     )

@@ -10,33 +10,33 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
-from monitoring.watch.reading import Watching
 from monitoring.watch.screen import screen
+from monitoring.watch.snapshot import SnapshotReader
 
 REFRESH_S = 0.5
 
 
-def watch(state_dir: Path, book: str | None, console: Console) -> None:
+def watch(state_dir: Path, profile: str | None, console: Console) -> None:
     """Show a book until q or Ctrl-C; in a pipe, show it once.
 
     Parameters
     ----------
     state_dir : Path
         Where the books lie.
-    book : str or None
+    profile : str or None
         Which one; None: always the one that beat last.
     """
-    watching = Watching(state_dir, book)
+    reader = SnapshotReader(state_dir, profile)
     if not console.is_terminal:
-        console.print(screen(watching.look(time.time_ns()), console.width, 1_000))
+        console.print(screen(reader.read(time.time_ns()), console.width, 1_000))
         return
     # Ctrl-C would otherwise end the process where it stands, and leave the terminal as it is drawn.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with _keys() as pressed, Live(console=console, screen=True, auto_refresh=False) as live:
             while True:
-                seen = watching.look(time.time_ns())
-                live.update(screen(seen, console.width, console.height), refresh=True)
+                snapshot = reader.read(time.time_ns())
+                live.update(screen(snapshot, console.width, console.height), refresh=True)
                 if pressed(REFRESH_S) in ("q", "Q"):
                     return
     except KeyboardInterrupt:

@@ -6,12 +6,12 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from core.nautilus_core.events import FeedPulse, Pulse
+from events import FeedStatus, WorkerStatus
 from models import SCALE_SECONDS, OrderState, TradeOutcome, Vote
 from monitoring.console import vote_text
-from monitoring.report.words import duration, funnel_rows, spoken
+from monitoring.report.text_lines import duration, funnel_rows, readable_name
 from monitoring.statistics import Statistics
-from monitoring.watch.reading import Record, Seen
+from monitoring.watch.snapshot import LedgerSnapshot, WatchSnapshot
 
 SILENT_AFTER_S = 5.0
 """Without a beat for so long, nobody lives there: a worker beats once a second."""
@@ -20,93 +20,103 @@ STYLES = {TradeOutcome.WIN: "green", TradeOutcome.LOSS: "red", TradeOutcome.PEND
 HEALTHY, WARNING, DEAD = "bold green", "bold yellow", "bold red"
 
 
-def screen(seen: Seen, width: int, height: int) -> RenderableType:
+def screen(snapshot: WatchSnapshot, width: int, height: int) -> RenderableType:
     """Everything that fits into `width` × `height`; the list of decisions takes what is left."""
-    above: list[RenderableType] = [_header(seen)]
-    if seen.pulse is not None:
-        above += [_market(seen.pulse, width), *_world(seen.pulse)]
-    if seen.trouble is not None:
-        above.append(Text(seen.trouble, style=DEAD))
-    if seen.record is None:
+    above: list[RenderableType] = [_header(snapshot)]
+    if snapshot.worker_status is not None:
+        above += [_market(snapshot.worker_status, width), *_world(snapshot.worker_status)]
+    if snapshot.trouble is not None:
+        above.append(Text(snapshot.trouble, style=DEAD))
+    if snapshot.record is None:
         return Group(*above)
-    below = _results(seen.record, roomy=height >= 30)
-    above += [Text(), _votes(seen.record)]
+    below = _results(snapshot.record, roomy=height >= 30)
+    above += [Text(), _votes(snapshot.record)]
     used = sum(_lines(part, width) for part in (*above, *below)) + 3
     fitting = max(LEAST_DECISIONS, height - used)
-    return Group(*above, Text(), _decisions(seen.record, min(fitting, 20), width), Text(), *below)
+    return Group(*above, Text(), _decisions(snapshot.record, min(fitting, 20), width), Text(), *below)
 
 
-def _header(seen: Seen) -> RenderableType:
-    if seen.book is None:
+def _header(snapshot: WatchSnapshot) -> RenderableType:
+    if snapshot.profile is None:
         return Text(
-            f"No bot has run on {seen.state_dir} yet. Start one with: python runner.py --test-mode",
+            f"No bot has run on {snapshot.state_dir} yet. Start one with: python runner.py --test-mode",
             style=WARNING,
         )
-    pulse, silence = seen.pulse, seen.silence_s
-    if pulse is None or silence is None:
-        return Text(f"{seen.book}: no bot runs on it, and none has left a sign. Waiting.", style=WARNING)
-    line = Text(f"{_mode(pulse)} on {pulse.book}  ", style="bold")
+    worker_status, silence = snapshot.worker_status, snapshot.silence_s
+    if worker_status is None or silence is None:
+        return Text(
+            f"{snapshot.profile}: no bot runs on it, and none has left a sign. Waiting.", style=WARNING
+        )
+    line = Text(f"{_mode(worker_status)} on {worker_status.profile}  ", style="bold")
     if silence > SILENT_AFTER_S:
-        last = datetime.fromtimestamp(pulse.ts_ns // 10**9, UTC)
+        last = datetime.fromtimestamp(worker_status.ts_ns // 10**9, UTC)
         return line.append(f"no bot runs: last seen {last:%d %b %H:%M:%S} UTC. Waiting for one.", style=DEAD)
-    if pulse.halted is not None:
-        return line.append(f"HALTED: {pulse.halted}", style=DEAD)
-    if not pulse.allows_orders:
-        return line.append(f"no new position: {pulse.mode_detail}", style=WARNING)
-    return line.append("● running", style=HEALTHY).append(f"  {_troubles(pulse)}", style="yellow")
+    if worker_status.halted is not None:
+        return line.append(f"HALTED: {worker_status.halted}", style=DEAD)
+    if not worker_status.allows_orders:
+        return line.append(f"no new position: {worker_status.mode_detail}", style=WARNING)
+    return line.append("● running", style=HEALTHY).append(f"  {_troubles(worker_status)}", style="yellow")
 
 
-def _mode(pulse: Pulse) -> str:
-    return f"{pulse.mode.upper()}{' (armed)' if pulse.armed else ''}"
+def _mode(worker_status: WorkerStatus) -> str:
+    return f"{worker_status.mode.upper()}{' (armed)' if worker_status.armed else ''}"
 
 
-def _troubles(pulse: Pulse) -> str:
+def _troubles(worker_status: WorkerStatus) -> str:
     parts = []
-    if pulse.unknown_orders:
-        parts.append(f"{pulse.unknown_orders} orders of unknown fate")
-    if pulse.pending_settlements:
-        waiting = "" if pulse.oldest_pending_s is None else f" for {duration(pulse.oldest_pending_s)}"
-        parts.append(f"{pulse.pending_settlements} waiting for the official outcome{waiting}")
-    if pulse.clock_skew_s is not None and abs(pulse.clock_skew_s) > 2:
-        parts.append(f"clock off by {pulse.clock_skew_s:+.0f} s")
+    if worker_status.unknown_orders:
+        parts.append(f"{worker_status.unknown_orders} orders of unknown fate")
+    if worker_status.pending_settlements:
+        waiting = (
+            ""
+            if worker_status.oldest_pending_s is None
+            else f" for {duration(worker_status.oldest_pending_s)}"
+        )
+        parts.append(f"{worker_status.pending_settlements} waiting for the official outcome{waiting}")
+    if worker_status.clock_skew_s is not None and abs(worker_status.clock_skew_s) > 2:
+        parts.append(f"clock off by {worker_status.clock_skew_s:+.0f} s")
     return ", ".join(parts)
 
 
-def _market(pulse: Pulse, width: int) -> RenderableType:
-    if pulse.slug is None:
+def _market(worker_status: WorkerStatus, width: int) -> RenderableType:
+    if worker_status.slug is None:
         return Text("between markets: the catalogue does not list the running one yet", style="dim")
-    price = f"Up {pulse.p:.3f}" if pulse.p is not None else "no price"
-    left, right = f"{_start(pulse.slug)} ", f" {pulse.second:3.0f} s  {price}  {_countdown(pulse)}"
+    price = f"Up {worker_status.p:.3f}" if worker_status.p is not None else "no price"
+    left, right = (
+        f"{_start(worker_status.slug)} ",
+        f" {worker_status.second:3.0f} s  {price}  {_countdown(worker_status)}",
+    )
     room = max(6, min(40, width - len(left) - len(right)))
-    done = round(room * min(1.0, pulse.second / SCALE_SECONDS))
+    done = round(room * min(1.0, worker_status.second / SCALE_SECONDS))
     line = Text(left, style="bold").append("━" * done, style="cyan").append("─" * (room - done), style="dim")
     return line.append(right)
 
 
-def _countdown(pulse: Pulse) -> str:
-    begin, end = pulse.window
-    if pulse.second < begin:
-        return f"decides in {duration((begin - pulse.second) * pulse.second_length_s)}"
-    return "deciding" if pulse.second < end else "window over"
+def _countdown(worker_status: WorkerStatus) -> str:
+    begin, end = worker_status.window
+    if worker_status.second < begin:
+        return f"decides in {duration((begin - worker_status.second) * worker_status.second_length_s)}"
+    return "deciding" if worker_status.second < end else "window over"
 
 
-def _world(pulse: Pulse) -> list[RenderableType]:
+def _world(worker_status: WorkerStatus) -> list[RenderableType]:
     """Age of the quote, spot against strike, ages of the feeds: as far as there are any."""
     line = Text(style="dim")
-    if pulse.slug is not None and pulse.quote_age_s is not None:
-        line.append(f"quote {duration(pulse.quote_age_s)} old{'' if pulse.tradable else ', not tradable'}  ")
-    if pulse.outside:
-        line.append(f"spot {pulse.outside}  ", style="cyan")
-    for feed in pulse.feeds:
+    if worker_status.slug is not None and worker_status.quote_age_s is not None:
+        tradable = "" if worker_status.tradable else ", not tradable"
+        line.append(f"quote {duration(worker_status.quote_age_s)} old{tradable}  ")
+    if worker_status.outside:
+        line.append(f"spot {worker_status.outside}  ", style="cyan")
+    for feed in worker_status.feeds:
         line.append(f"{feed.source} {_age(feed)}  ", style="" if feed.up else "red")
     return [line] if line.cell_len else []
 
 
-def _age(feed: FeedPulse) -> str:
+def _age(feed: FeedStatus) -> str:
     return "never" if feed.age_s is None else duration(feed.age_s)
 
 
-def _votes(record: Record) -> RenderableType:
+def _votes(record: LedgerSnapshot) -> RenderableType:
     if not record.votes:
         return Text("no votes yet", style="dim")
     line = Text("votes  ", style="bold")
@@ -119,7 +129,7 @@ def _weight(vote: Vote) -> str:
     return f" ×{vote.weight:.2f}  "
 
 
-def _decisions(record: Record, count: int, width: int) -> RenderableType:
+def _decisions(record: LedgerSnapshot, count: int, width: int) -> RenderableType:
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold underline")
     for heading in ("time", "market", "sec", "Up", "decision", "what came of it"):
         table.add_column(heading, no_wrap=True, overflow="ellipsis")
@@ -129,13 +139,13 @@ def _decisions(record: Record, count: int, width: int) -> RenderableType:
             _start(row.slug),
             f"{row.second:.0f}",
             f"{row.p:.3f}",
-            f"BUY {row.outcome} at {row.ask}" if row.reason is None else spoken(row.reason),
+            f"BUY {row.outcome} at {row.ask}" if row.reason is None else readable_name(row.reason),
             _came(record, row.id) if row.reason is None else Text(row.detail[: max(10, width - 52)]),
         )
     return table if record.recent else Text("no decision yet", style="dim")
 
 
-def _came(record: Record, decision_id: int) -> Text:
+def _came(record: LedgerSnapshot, decision_id: int) -> Text:
     trade, order = record.trades.get(decision_id), record.orders.get(decision_id)
     if trade is not None:
         text = f"{trade.shares.normalize():f} at {trade.price:.3f} {trade.outcome}"
@@ -143,21 +153,21 @@ def _came(record: Record, decision_id: int) -> Text:
         return Text(text + pnl, style=STYLES[trade.outcome])
     if order is not None:
         bad = order.state in (OrderState.REFUSED, OrderState.UNKNOWN, OrderState.REVERSED)
-        return Text(f"{spoken(order.state)} {order.detail}".strip(), style="red" if bad else "yellow")
+        return Text(f"{readable_name(order.state)} {order.detail}".strip(), style="red" if bad else "yellow")
     return Text("no order", style="dim")
 
 
-def _results(record: Record, *, roomy: bool) -> list[RenderableType]:
+def _results(record: LedgerSnapshot, *, roomy: bool) -> list[RenderableType]:
     parts: list[RenderableType] = []
     if record.positions:
         parts.append(_open(record))
     parts += [_statistics("today", record.today), _statistics("in all", record.total)]
-    parts.append(Text(record.total.verdict, style="italic"))
+    parts.append(Text(record.total.conclusion, style="italic"))
     parts.append(_funnel_table(record) if roomy else _funnel_line(record))
     return parts
 
 
-def _open(record: Record) -> Text:
+def _open(record: LedgerSnapshot) -> Text:
     line = Text("open  ", style="bold")
     for position in record.positions:
         trade = position.trade
@@ -180,12 +190,12 @@ def _statistics(name: str, numbers: Statistics) -> Text:
     )
 
 
-def _funnel_line(record: Record) -> Text:
-    stages = (f"{spoken(stage.stage)} {stage.markets}" for stage in record.funnel.stages)
+def _funnel_line(record: LedgerSnapshot) -> Text:
+    stages = (f"{readable_name(stage.stage)} {stage.markets}" for stage in record.funnel.stages)
     return Text("funnel ", style="bold").append(" → ".join(stages))
 
 
-def _funnel_table(record: Record) -> RenderableType:
+def _funnel_table(record: LedgerSnapshot) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     for stage, markets, stops in funnel_rows(record.funnel):
         table.add_row(

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import redis
 
-from control.store import KEY, Endpoint
+from control.mode_store import KEY, Endpoint
 
 
 def free_port() -> int:

@@ -3,7 +3,7 @@
 import pytest
 
 from control.arming import arm
-from control.halt import HaltFile
+from control.halt_file import HaltFile
 from errors import Fatal, Temporary
 
 

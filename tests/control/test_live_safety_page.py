@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from control.table import HEAD, table
+from tools.mode_table import HEAD, table
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "live-safety.md"
 BEGIN, END = "<!-- table -->\n", "<!-- /table -->"
 
 
 def test_the_table_is_what_the_code_decides():
-    """The committed table is the one that `python -m control.table` prints now."""
+    """The committed table is the one that `python -m tools.mode_table` prints now."""
     page = PAGE.read_text(encoding="utf-8")
     committed = page[page.index(BEGIN) + len(BEGIN) : page.index(END)]
-    assert committed == table(), "put the output of `python -m control.table` between the two marks"
+    assert committed == table(), "put the output of `python -m tools.mode_table` between the two marks"
 
 
 def test_real_orders_are_two_rows():

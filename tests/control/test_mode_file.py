@@ -12,13 +12,13 @@ from redis_servers import free_port
 
 import control.mode_file
 from config import Settings
-from control.gate import Keeper
 from control.mode_file import FileModeStore
-from control.store import Endpoint, Says
-from control.switch import to_live, to_simulation
+from control.mode_gate import ModeController
+from control.mode_store import Endpoint, ModeValue
+from control.mode_switch import switch_to_live, switch_to_simulation
 from errors import Fatal, Temporary
 from execution.ledger import Mode
-from launch import close_files
+from runtime.session import close_files
 
 ROOT = Path(__file__).resolve().parents[2]
 OTHER_USER = 12345
@@ -32,7 +32,7 @@ def store(tmp_path):
 
 
 def armed(store):
-    return Keeper(store, True, True, store.folder.parent / "mode.json")
+    return ModeController(store, True, True, store.folder.parent / "mode.json")
 
 
 def mode_of(path):
@@ -40,30 +40,30 @@ def mode_of(path):
 
 
 @pytest.mark.parametrize(
-    ("value", "says"),
+    ("value", "expected"),
     [
-        (b"1", Says.SIMULATION),
-        (b"0", Says.LIVE),
-        (None, Says.UNSET),
-        (b"", Says.GARBAGE),
-        (b"00", Says.GARBAGE),
-        (b" 0", Says.GARBAGE),
-        (b"0\n", Says.GARBAGE),
-        (b"live", Says.GARBAGE),
-        (b"0\x00", Says.GARBAGE),
-        (b"\xff\xfe[/]\x1b[31m", Says.GARBAGE),
-        (b"0" * 2**24, Says.GARBAGE),
+        (b"1", ModeValue.SIMULATION),
+        (b"0", ModeValue.LIVE),
+        (None, ModeValue.UNSET),
+        (b"", ModeValue.GARBAGE),
+        (b"00", ModeValue.GARBAGE),
+        (b" 0", ModeValue.GARBAGE),
+        (b"0\n", ModeValue.GARBAGE),
+        (b"live", ModeValue.GARBAGE),
+        (b"0\x00", ModeValue.GARBAGE),
+        (b"\xff\xfe[/]\x1b[31m", ModeValue.GARBAGE),
+        (b"0" * 2**24, ModeValue.GARBAGE),
     ],
 )
-def test_only_a_plain_0_is_live(value, says, store):
+def test_only_a_plain_0_is_live(value, expected, store):
     """Exactly `0` is live and no file is unset, as in Redis; every other content is simulation."""
     if value is not None:
         store.path.write_bytes(value)
         store.path.chmod(0o600)
     reading = store.read()
-    assert reading.says is says
+    assert reading.value is expected
     assert len(reading.detail) < 200
-    live = armed(store).verdict().mode is Mode.LIVE
+    live = armed(store).mode_decision().mode is Mode.LIVE
     assert live is (value in (None, b"0"))
 
 
@@ -74,7 +74,7 @@ def test_what_is_written_is_private_and_whole(store, tmp_path):
         for mode, content in ((Mode.SIMULATION, b"1"), (Mode.LIVE, b"0"), (Mode.SIMULATION, b"1")):
             store.write(mode)
             assert (tmp_path / "state" / "mode_store" / "simulation_mode").read_bytes() == content
-        to_simulation(Endpoint("127.0.0.1", free_port()), tmp_path / "state")
+        switch_to_simulation(Endpoint("127.0.0.1", free_port()), tmp_path / "state")
         # A draft that a killed process left behind, open to others.
         (store.folder / f".simulation_mode.{os.getpid()}.tmp").touch(0o666)
         store.write(Mode.SIMULATION)
@@ -101,13 +101,13 @@ def test_what_others_can_write_is_never_live(exposed, value, store):
     if not place.exists():
         pytest.skip("no file, no mode of it")
     place.chmod(mode)
-    assert (store.read().says is Says.SIMULATION) is (value == b"1")
-    verdict = armed(store).verdict()
-    assert verdict.mode is Mode.SIMULATION
+    assert (store.read().value is ModeValue.SIMULATION) is (value == b"1")
+    mode_decision = armed(store).mode_decision()
+    assert mode_decision.mode is Mode.SIMULATION
     if value != b"1":
-        assert f"{place} can be written by other users (mode 0{mode:o})" in verdict.why
-    to_live(Endpoint("127.0.0.1", free_port()), store.folder.parent)
-    assert armed(store).verdict().mode is Mode.LIVE, "a switch by its owner makes it private again"
+        assert f"{place} can be written by other users (mode 0{mode:o})" in mode_decision.why
+    switch_to_live(Endpoint("127.0.0.1", free_port()), store.folder.parent)
+    assert armed(store).mode_decision().mode is Mode.LIVE, "a switch by its owner makes it private again"
     assert (mode_of(store.path), mode_of(store.folder)) == (0o600, 0o700)
 
 
@@ -120,7 +120,7 @@ def test_a_start_does_not_make_an_open_file_trusted(store):
     close_files(Settings(state_dir=state_dir, log_dir=state_dir, nautilus_log_dir=state_dir))
     assert mode_of(state_dir / "mode.json") == 0o600
     assert mode_of(store.path) == 0o666
-    assert store.read().says is Says.GARBAGE
+    assert store.read().value is ModeValue.GARBAGE
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -128,15 +128,15 @@ def test_a_start_does_not_make_an_open_file_trusted(store):
 def test_what_belongs_to_another_user_is_never_live(foreign, store):
     """A file or a folder of another user is not trusted, whatever its mode."""
     store.write(Mode.LIVE)
-    assert armed(store).verdict().mode is Mode.LIVE
+    assert armed(store).mode_decision().mode is Mode.LIVE
     os.chown(store.path if foreign == "file" else store.folder, OTHER_USER, OTHER_USER)
     if foreign == "folder":
         os.chown(store.folder.parent, 0, 0)
     else:
         store.folder.chmod(0o700)
-    verdict = armed(store).verdict()
-    assert verdict.mode is Mode.SIMULATION
-    assert f"belongs to another user (uid {OTHER_USER})" in verdict.why
+    mode_decision = armed(store).mode_decision()
+    assert mode_decision.mode is Mode.SIMULATION
+    assert f"belongs to another user (uid {OTHER_USER})" in mode_decision.why
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -145,42 +145,42 @@ def test_a_switch_by_root_reaches_the_bot_of_another_user(tmp_path):
     state = tmp_path / "state"
     state.mkdir()
     os.chown(state, OTHER_USER, OTHER_USER)
-    to_simulation(Endpoint("127.0.0.1", free_port()), state)
+    switch_to_simulation(Endpoint("127.0.0.1", free_port()), state)
     store = FileModeStore(state)
     for path in (store.folder, store.path, state / "mode.json"):
         assert path.stat().st_uid == OTHER_USER
-    to_live(Endpoint("127.0.0.1", free_port()), state)
-    assert store.read().says is Says.LIVE
+    switch_to_live(Endpoint("127.0.0.1", free_port()), state)
+    assert store.read().value is ModeValue.LIVE
 
 
 def test_a_pipe_or_a_folder_of_that_name_is_simulation(store):
     """What is no regular file holds no order up, and is not live."""
     os.mkfifo(store.path, 0o600)
-    assert store.read().says is Says.GARBAGE
+    assert store.read().value is ModeValue.GARBAGE
     store.path.unlink()
     store.path.mkdir(0o700)
-    assert armed(store).verdict().mode is Mode.SIMULATION
+    assert armed(store).mode_decision().mode is Mode.SIMULATION
 
 
 def test_a_link_is_not_followed(store, tmp_path):
     """A symbolic link to a `0` elsewhere opens no position."""
     (tmp_path / "elsewhere").write_bytes(b"0")
     store.path.symlink_to(tmp_path / "elsewhere")
-    verdict = armed(store).verdict()
-    assert (verdict.mode, verdict.allows_orders) == (Mode.LIVE, False)
+    mode_decision = armed(store).mode_decision()
+    assert (mode_decision.mode, mode_decision.allows_orders) == (Mode.LIVE, False)
 
 
 def test_a_folder_that_is_gone_is_a_lost_store(store):
     """Removed under a live bot the store is lost: no new position until it is back, or a switch makes it."""
     store.write(Mode.LIVE)
-    keeper = armed(store)
-    assert keeper.verdict().allows_orders
+    controller = armed(store)
+    assert controller.mode_decision().allows_orders
     away = store.folder.rename(store.folder.with_name("away"))
-    verdict = keeper.verdict()
-    assert (verdict.mode, verdict.allows_orders) == (Mode.LIVE, False)
-    assert str(store.path) in verdict.why
+    mode_decision = controller.mode_decision()
+    assert (mode_decision.mode, mode_decision.allows_orders) == (Mode.LIVE, False)
+    assert str(store.path) in mode_decision.why
     away.rename(store.folder)
-    assert keeper.verdict().allows_orders
+    assert controller.mode_decision().allows_orders
 
 
 def test_a_disk_that_hangs_is_a_lost_store_in_time(store, monkeypatch):
@@ -192,7 +192,7 @@ def test_a_disk_that_hangs_is_a_lost_store_in_time(store, monkeypatch):
         reading = store.read()
     finally:
         release.set()
-    assert reading.says is Says.LOST
+    assert reading.value is ModeValue.LOST
     assert "not within 1 s" in reading.detail
 
 
@@ -211,7 +211,7 @@ import sys
 from pathlib import Path
 from control.mode_file import FileModeStore
 from execution.ledger import Mode
-from launch import close_files
+from runtime.session import close_files
 store = FileModeStore(Path(sys.argv[1]))
 print("ready", flush=True)
 while True:
@@ -229,8 +229,8 @@ def test_a_reader_never_sees_half_a_switch(store):
     ) as writer:
         try:
             writer.stdout.readline()
-            seen = {store.read().says for _ in range(2000)}
+            seen = {store.read().value for _ in range(2000)}
         finally:
             writer.kill()
-    assert seen - {Says.UNSET} == {Says.LIVE, Says.SIMULATION}
-    assert store.read().says in (Says.LIVE, Says.SIMULATION), "also after the writer was killed"
+    assert seen - {ModeValue.UNSET} == {ModeValue.LIVE, ModeValue.SIMULATION}
+    assert store.read().value in (ModeValue.LIVE, ModeValue.SIMULATION), "also after the writer was killed"

@@ -8,8 +8,8 @@ import pytest
 import redis
 from redis_servers import Pretender, RedisServer, Relay, free_port, handshake
 
-from control.gate import Keeper
-from control.store import BOUND_S, KEY, Endpoint, RedisModeStore, Says
+from control.mode_gate import ModeController
+from control.mode_store import BOUND_S, KEY, Endpoint, ModeValue, RedisModeStore
 from errors import Temporary
 from execution.ledger import Mode
 
@@ -18,31 +18,31 @@ SLACK_S = 1.5
 
 
 def armed(endpoint, tmp_path):
-    return Keeper(RedisModeStore(endpoint), True, True, tmp_path / "mode.json")
+    return ModeController(RedisModeStore(endpoint), True, True, tmp_path / "mode.json")
 
 
 @pytest.mark.parametrize(
-    ("value", "says"),
+    ("value", "expected"),
     [
-        ("1", Says.SIMULATION),
-        ("0", Says.LIVE),
-        (None, Says.UNSET),
-        ("", Says.GARBAGE),
-        ("00", Says.GARBAGE),
-        (" 0", Says.GARBAGE),
-        ("0\n", Says.GARBAGE),
-        ("false", Says.GARBAGE),
-        ("live", Says.GARBAGE),
-        (b"0\x00", Says.GARBAGE),
-        (b"\xff\xfe[/]\x1b[31m", Says.GARBAGE),
+        ("1", ModeValue.SIMULATION),
+        ("0", ModeValue.LIVE),
+        (None, ModeValue.UNSET),
+        ("", ModeValue.GARBAGE),
+        ("00", ModeValue.GARBAGE),
+        (" 0", ModeValue.GARBAGE),
+        ("0\n", ModeValue.GARBAGE),
+        ("false", ModeValue.GARBAGE),
+        ("live", ModeValue.GARBAGE),
+        (b"0\x00", ModeValue.GARBAGE),
+        (b"\xff\xfe[/]\x1b[31m", ModeValue.GARBAGE),
     ],
 )
-def test_only_a_plain_0_is_live(value, says, redis_server, tmp_path):
+def test_only_a_plain_0_is_live(value, expected, redis_server, tmp_path):
     """Exactly `0` is live and exactly no key is unset; every other value is simulation."""
     redis_server.set(value)
-    assert RedisModeStore(redis_server.endpoint).read().says is says
-    live = armed(redis_server.endpoint, tmp_path).verdict().mode is Mode.LIVE
-    assert live is (says in (Says.LIVE, Says.UNSET))
+    assert RedisModeStore(redis_server.endpoint).read().value is expected
+    live = armed(redis_server.endpoint, tmp_path).mode_decision().mode is Mode.LIVE
+    assert live is (expected in (ModeValue.LIVE, ModeValue.UNSET))
 
 
 @pytest.mark.parametrize("kind", ["list", "hash", "set", "stream", "huge"])
@@ -61,21 +61,21 @@ def test_a_key_of_another_kind_is_simulation(kind, redis_server, tmp_path):
             case "huge":
                 client.setrange(KEY, 64 * 2**20, "0")
     reading = RedisModeStore(redis_server.endpoint).read()
-    assert reading.says is Says.GARBAGE
+    assert reading.value is ModeValue.GARBAGE
     assert len(reading.detail) < 200
-    assert armed(redis_server.endpoint, tmp_path).verdict().mode is Mode.SIMULATION
+    assert armed(redis_server.endpoint, tmp_path).mode_decision().mode is Mode.SIMULATION
 
 
 def test_a_word_is_kept_and_the_database_is_the_configured_one(redis_server):
     """What is written is read again, by the operator's own tools too, and only in its database."""
     store = RedisModeStore(Endpoint("127.0.0.1", redis_server.endpoint.port, 2))
     store.write(Mode.SIMULATION)
-    assert store.read().says is Says.SIMULATION
+    assert store.read().value is ModeValue.SIMULATION
     with redis.Redis(port=redis_server.endpoint.port, db=2, protocol=2) as client:
         assert client.get("btc_trading:simulation_mode") == b"1"
-    assert RedisModeStore(redis_server.endpoint).read().says is Says.UNSET
+    assert RedisModeStore(redis_server.endpoint).read().value is ModeValue.UNSET
     store.write(Mode.LIVE)
-    assert store.read().says is Says.LIVE
+    assert store.read().value is ModeValue.LIVE
 
 
 # --- servers that are none -----------------------------------------------------------------------
@@ -147,15 +147,15 @@ def test_what_is_no_redis_never_leads_to_a_live_order(tmp_path):
     def ask(name):
         (tmp_path / name).mkdir()
         with Pretender(HOSTILE[name]) as pretender:
-            keeper = armed(pretender.endpoint, tmp_path / name)
+            controller = armed(pretender.endpoint, tmp_path / name)
             began = time.monotonic()
-            verdict = keeper.verdict()
-            return time.monotonic() - began, verdict
+            mode_decision = controller.mode_decision()
+            return time.monotonic() - began, mode_decision
 
     with ThreadPoolExecutor(len(HOSTILE)) as pool:  # at once, because most of them waste time
         answers = dict(zip(HOSTILE, pool.map(ask, HOSTILE), strict=True))
-    for name, (seconds, verdict) in answers.items():
-        assert not (verdict.mode is Mode.LIVE and verdict.allows_orders), (name, verdict)
+    for name, (seconds, mode_decision) in answers.items():
+        assert not (mode_decision.mode is Mode.LIVE and mode_decision.allows_orders), (name, mode_decision)
         assert seconds < BOUND_S + SLACK_S, name
 
 
@@ -163,17 +163,17 @@ def test_nobody_there(tmp_path):
     """A refused connection and a name that does not resolve are a lost store, with the place in the words."""
     for endpoint in (Endpoint("127.0.0.1", free_port()), Endpoint("no-such-host.invalid", 6379)):
         reading = RedisModeStore(endpoint).read()
-        assert reading.says is Says.LOST
+        assert reading.value is ModeValue.LOST
         assert str(endpoint) in reading.detail
-        verdict = armed(endpoint, tmp_path).verdict()
-        assert (verdict.mode, verdict.allows_orders) == (Mode.LIVE, False)
+        mode_decision = armed(endpoint, tmp_path).mode_decision()
+        assert (mode_decision.mode, mode_decision.allows_orders) == (Mode.LIVE, False)
 
 
 def test_a_name_server_that_hangs_is_bounded_too(monkeypatch):
     """A look-up of the host that never ends does not hold an order up longer than the bound."""
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: time.sleep(BOUND_S + 2) or [])
     began = time.monotonic()
-    assert RedisModeStore(Endpoint("redis.example", 6379)).read().says is Says.LOST
+    assert RedisModeStore(Endpoint("redis.example", 6379)).read().value is ModeValue.LOST
     assert time.monotonic() - began < BOUND_S + SLACK_S
 
 
@@ -182,7 +182,7 @@ def test_a_password_that_is_asked_for_is_no_answer(tmp_path):
     server = RedisServer(tmp_path, "--requirepass", "a test's own")
     try:
         reading = RedisModeStore(server.endpoint).read()
-        assert reading.says is Says.LOST
+        assert reading.value is ModeValue.LOST
         assert "uthentication" in reading.detail
     finally:
         server.stop()
@@ -191,28 +191,28 @@ def test_a_password_that_is_asked_for_is_no_answer(tmp_path):
 def test_a_frozen_redis_is_lost_in_time_and_is_back_when_it_is(own_redis, tmp_path):
     """Frozen, it stops new positions within the bound; thawed, trading goes on."""
     own_redis.set("0")
-    keeper = armed(own_redis.endpoint, tmp_path)
-    assert keeper.verdict().allows_orders
+    controller = armed(own_redis.endpoint, tmp_path)
+    assert controller.mode_decision().allows_orders
     own_redis.freeze()
     began = time.monotonic()
-    assert not keeper.verdict().allows_orders
+    assert not controller.mode_decision().allows_orders
     assert time.monotonic() - began < BOUND_S + SLACK_S
     own_redis.thaw()
-    assert keeper.verdict().allows_orders
+    assert controller.mode_decision().allows_orders
 
 
 def test_a_flapping_redis_is_believed_only_while_it_answers(redis_server, tmp_path):
     """With every other connection dropped, each answer is either the store's own or no leave to order."""
     redis_server.set("0")
     with Relay(redis_server.endpoint) as relay:
-        keeper = armed(relay.endpoint, tmp_path)
+        controller = armed(relay.endpoint, tmp_path)
         for number in range(6):
             relay.cut = bool(number % 2)
-            assert keeper.verdict().allows_orders is not relay.cut
+            assert controller.mode_decision().allows_orders is not relay.cut
         redis_server.set("1")
         for number in range(6):
             relay.cut = bool(number % 2)
-            assert keeper.verdict().mode is Mode.SIMULATION
+            assert controller.mode_decision().mode is Mode.SIMULATION
 
 
 def test_a_store_that_says_yes_and_keeps_nothing_is_found_out(own_redis):

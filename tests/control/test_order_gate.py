@@ -15,18 +15,18 @@ from ledger_builders import market as make_market
 from ledger_builders import open_ledger
 from redis_servers import Pretender, Relay, free_port
 
-from control.gate import Keeper
-from control.halt import HALTED, HaltFile
-from control.memory import MODE_MEMORY
+from control.halt_file import HALT_FILE, HaltFile
+from control.last_mode_switch import LAST_SWITCH_FILE
 from control.mode_file import FileModeStore
-from control.store import Endpoint, RedisModeStore
-from control.switch import to_live, to_simulation
+from control.mode_gate import ModeController
+from control.mode_store import Endpoint, RedisModeStore
+from control.mode_switch import switch_to_live, switch_to_simulation
 from execution.execution_engine import ExecutionEngine, OrderRules
-from execution.ledger import LIVE_BOOK, LedgerReader, Mode
+from execution.ledger import LIVE_PROFILE, LedgerReader, Mode
 from execution.ledger_thread import LedgerThread
 from execution.risk_engine import RiskEngine, RiskLimits
 from models import OrderState
-from worker.gate import OrderGate
+from runtime.worker.order_gate import OrderGate
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMITS = RiskLimits(
@@ -39,8 +39,8 @@ LIMITS = RiskLimits(
 
 
 def make_gate(endpoint, folder, live_path=True):
-    keeper = Keeper(RedisModeStore(endpoint), True, True, folder / MODE_MEMORY)
-    return OrderGate(keeper, HaltFile(folder / HALTED), live_path)
+    controller = ModeController(RedisModeStore(endpoint), True, True, folder / LAST_SWITCH_FILE)
+    return OrderGate(controller, HaltFile(folder / HALT_FILE), live_path)
 
 
 class Bench:
@@ -69,8 +69,8 @@ class Bench:
         return self
 
     async def decide(self, number=0):
-        self.engine.know(make_market(number))
-        await self.engine.take(make_decision(number))
+        self.engine.register_market(make_market(number))
+        await self.engine.handle_decision(make_decision(number))
         rows = await self.thread.call(self.reader.decisions)
         return rows[-1] if rows else None
 
@@ -108,7 +108,7 @@ async def test_back_to_live_is_the_next_workers(redis_server, tmp_path):
         row = await bench.decide()
         assert (row.reason, bench.sent) == ("mode", [])
         assert "from the next market on" in row.detail
-        assert gate.verdict().mode is Mode.SIMULATION, "so that the worker leaves at the boundary"
+        assert gate.mode_decision().mode is Mode.SIMULATION, "so that the worker leaves at the boundary"
     async with Bench(tmp_path, make_gate(redis_server.endpoint, tmp_path)) as bench:
         await bench.decide()
         assert len(bench.sent) == 1
@@ -141,16 +141,16 @@ async def test_paper_needs_nobodys_leave(redis_server, tmp_path):
         redis_server.set("1")
         await bench.decide(1)
         assert len(bench.sent) == 2
-    assert gate.verdict().mode is Mode.SIMULATION
+    assert gate.mode_decision().mode is Mode.SIMULATION
     redis_server.set("0")
-    assert gate.verdict().mode is Mode.LIVE, "a paper worker is not switched off: it has to see live"
+    assert gate.mode_decision().mode is Mode.LIVE, "a paper worker is not switched off: it has to see live"
 
 
 def test_a_halt_that_cannot_be_written_holds_in_the_process(redis_server, tmp_path):
     """On a disk that takes nothing a halt still stops this process."""
     folder = tmp_path / "file"
     folder.write_text("")
-    gate = OrderGate(Keeper(None, False, False, tmp_path / "m"), HaltFile(folder / HALTED), False)
+    gate = OrderGate(ModeController(None, False, False, tmp_path / "m"), HaltFile(folder / HALT_FILE), False)
     gate.halt("the disk is full")
     assert gate.standing() is not None
 
@@ -166,9 +166,9 @@ def place(request, redis_server, tmp_path):
     else:
         store, configured = FileModeStore(tmp_path), Endpoint("127.0.0.1", free_port())
         store.prepare()
-    keeper = Keeper(store, True, True, tmp_path / MODE_MEMORY)
-    halts = HaltFile(tmp_path / LIVE_BOOK / HALTED)
-    return OrderGate(keeper, halts, True), configured, tmp_path
+    controller = ModeController(store, True, True, tmp_path / LAST_SWITCH_FILE)
+    halts = HaltFile(tmp_path / LIVE_PROFILE / HALT_FILE)
+    return OrderGate(controller, halts, True), configured, tmp_path
 
 
 def test_the_last_check_sees_what_was_switched_before_it(place):
@@ -177,11 +177,11 @@ def test_the_last_check_sees_what_was_switched_before_it(place):
     assert gate.refusal_before_sending() is None
     gate.halt("by hand")
     assert gate.refusal_before_sending().startswith("by hand (since")
-    HaltFile(state_dir / LIVE_BOOK / HALTED).lift()
+    HaltFile(state_dir / LIVE_PROFILE / HALT_FILE).lift()
     assert gate.refusal_before_sending() is None
-    to_simulation(configured, state_dir)
+    switch_to_simulation(configured, state_dir)
     assert gate.refusal_before_sending() == "the mode store says simulation"
-    to_live(configured, state_dir)
+    switch_to_live(configured, state_dir)
     assert "from the next market on" in gate.refusal_before_sending()
 
 
@@ -224,7 +224,7 @@ def test_on_paper_the_last_check_is_the_halt_alone(redis_server, tmp_path):
     redis_server.set("1")
     gate = make_gate(redis_server.endpoint, tmp_path, live_path=False)
     assert gate.refusal_before_sending() is None
-    (tmp_path / HALTED).write_text("stop")
+    (tmp_path / HALT_FILE).write_text("stop")
     assert gate.refusal_before_sending() == "stop"
 
 
@@ -237,7 +237,7 @@ def test_a_server_that_does_not_answer_is_a_refusal_in_time(tmp_path):
         assert time.monotonic() - began < 1.5 + 1.5  # the promise, and a busy machine
 
 
-@pytest.mark.parametrize("name", [MODE_MEMORY, f"{LIVE_BOOK}/{HALTED}"])
+@pytest.mark.parametrize("name", [LAST_SWITCH_FILE, f"{LIVE_PROFILE}/{HALT_FILE}"])
 async def test_a_file_that_cannot_be_read_in_time_is_a_refusal(name, place):
     """A state folder that blocks for ever, here by a pipe without a writer, does not hold the order path."""
     gate, _, state_dir = place

@@ -9,13 +9,13 @@ import pytest
 from redis_servers import Pretender, RedisServer, Relay, free_port
 
 import redis_control
-from control.gate import Keeper
-from control.halt import HALTED
+from control.halt_file import HALT_FILE
+from control.last_mode_switch import LAST_SWITCH_FILE, LastModeSwitch, LastModeSwitchFile
 from control.locks import hold_state
-from control.memory import MODE_MEMORY, LastWord, Memory
+from control.mode_gate import ModeController
+from control.mode_store import Endpoint, ModeValue, RedisModeStore
+from control.mode_switch import switch_to_simulation
 from control.running import find_store
-from control.store import Endpoint, RedisModeStore, Says
-from control.switch import to_simulation
 from execution.ledger import Mode
 
 
@@ -32,7 +32,7 @@ class Operator:
     def redis(self, port):
         self._patch.setenv("REDIS_PORT", str(port))
 
-    def says(self, *words, typed=""):
+    def run(self, *words, typed=""):
         """Runs a command; returns its exit code and the whole screen."""
         self._patch.setattr("sys.stdin", io.StringIO(typed))
         try:
@@ -55,45 +55,45 @@ def running_bot(stack, operator, endpoint):
     """What a bot holds and leaves word of while it runs; returns its armed keeper."""
     stack.enter_context(hold_state(operator.state))
     found = stack.enter_context(find_store(endpoint, operator.state))
-    return Keeper(found.store, True, True, operator.state / MODE_MEMORY)
+    return ModeController(found.store, True, True, operator.state / LAST_SWITCH_FILE)
 
 
 @pytest.mark.parametrize(
-    ("words", "typed", "code", "says", "shown"),
+    ("words", "typed", "code", "expected", "shown"),
     [
-        (("sim",), "", 0, Says.SIMULATION, "The mode is SIMULATION now"),
-        (("simulation",), "", 0, Says.SIMULATION, "The mode is SIMULATION now"),
-        (("on",), "", 0, Says.SIMULATION, "The mode is SIMULATION now"),
-        (("live",), "yes\n", 0, Says.LIVE, "The mode is LIVE now"),
-        (("off",), "YES\n", 0, Says.LIVE, "REAL MONEY"),
-        (("live", "--yes"), "", 0, Says.LIVE, "The mode is LIVE now"),
-        (("live",), "y\n", 1, Says.UNSET, "Nothing was changed"),
-        (("live",), "", 1, Says.UNSET, "Nothing was changed"),
-        (("status",), "", 0, Says.UNSET, "none runs on"),
-        (("check",), "", 0, Says.UNSET, "as started"),
-        ((), "1\n", 0, Says.SIMULATION, "The mode is SIMULATION now"),
-        ((), "2\nyes\n", 0, Says.LIVE, "The mode is LIVE now"),
-        ((), "3\n", 0, Says.UNSET, "mode store"),
-        ((), "9\n", 0, Says.UNSET, "anything else leaves"),
-        ((), "", 0, Says.UNSET, "anything else leaves"),
-        (("paper",), "", 2, Says.UNSET, "invalid choice: 'paper'"),
-        (("sim", "now"), "", 2, Says.UNSET, "now goes with halt only"),
-        (("sim", "--yes"), "", 2, Says.UNSET, "--yes goes with live and off only"),
-        (("live", "--book", "live"), "", 2, Says.UNSET, "--book goes with halt and resume only"),
+        (("sim",), "", 0, ModeValue.SIMULATION, "The mode is SIMULATION now"),
+        (("simulation",), "", 0, ModeValue.SIMULATION, "The mode is SIMULATION now"),
+        (("on",), "", 0, ModeValue.SIMULATION, "The mode is SIMULATION now"),
+        (("live",), "yes\n", 0, ModeValue.LIVE, "The mode is LIVE now"),
+        (("off",), "YES\n", 0, ModeValue.LIVE, "REAL MONEY"),
+        (("live", "--yes"), "", 0, ModeValue.LIVE, "The mode is LIVE now"),
+        (("live",), "y\n", 1, ModeValue.UNSET, "Nothing was changed"),
+        (("live",), "", 1, ModeValue.UNSET, "Nothing was changed"),
+        (("status",), "", 0, ModeValue.UNSET, "none runs on"),
+        (("check",), "", 0, ModeValue.UNSET, "as started"),
+        ((), "1\n", 0, ModeValue.SIMULATION, "The mode is SIMULATION now"),
+        ((), "2\nyes\n", 0, ModeValue.LIVE, "The mode is LIVE now"),
+        ((), "3\n", 0, ModeValue.UNSET, "mode store"),
+        ((), "9\n", 0, ModeValue.UNSET, "anything else leaves"),
+        ((), "", 0, ModeValue.UNSET, "anything else leaves"),
+        (("paper",), "", 2, ModeValue.UNSET, "invalid choice: 'paper'"),
+        (("sim", "now"), "", 2, ModeValue.UNSET, "now goes with halt only"),
+        (("sim", "--yes"), "", 2, ModeValue.UNSET, "--yes goes with live and off only"),
+        (("live", "--book", "live"), "", 2, ModeValue.UNSET, "--book goes with halt and resume only"),
     ],
 )
-def test_each_command(words, typed, code, says, shown, operator, redis_server):
+def test_each_command(words, typed, code, expected, shown, operator, redis_server):
     """Each word and each line of the menu does what it says, says it, and exits with its code."""
-    got, screen = operator.says(*words, typed=typed)
+    got, screen = operator.run(*words, typed=typed)
     assert got == code, screen
     assert shown in screen
-    assert RedisModeStore(redis_server.endpoint).read().says is says
+    assert RedisModeStore(redis_server.endpoint).read().value is expected
 
 
 def test_a_wrong_setting_is_exit_code_2(operator, monkeypatch):
     """A setting out of range ends with its name, before anything is asked or written."""
     monkeypatch.setenv("REDIS_PORT", "70000")
-    code, screen = operator.says("sim")
+    code, screen = operator.run("sim")
     assert code == 2
     assert "REDIS_PORT is '70000'" in screen
 
@@ -102,18 +102,18 @@ def test_a_running_bot_obeys_and_the_screen_says_what_follows(operator, redis_se
     """The words about the running bot are true of it, and the next start finds the switch again."""
     with ExitStack() as stack:
         bot = running_bot(stack, operator, redis_server.endpoint)
-        assert bot.verdict().mode is Mode.LIVE
-        assert "opens no live position from now on" in operator.says("sim")[1]
-        assert bot.verdict().mode is Mode.SIMULATION
-        _, screen = operator.says("status")
+        assert bot.mode_decision().mode is Mode.LIVE
+        assert "opens no live position from now on" in operator.run("sim")[1]
+        assert bot.mode_decision().mode is Mode.SIMULATION
+        _, screen = operator.run("status")
         assert "asked by the running bot" in screen
         assert "SIMULATION: a bot with --live, armed" in screen
-        assert "at its next market" in operator.says("live", "--yes")[1]
-        assert bot.verdict().mode is Mode.LIVE
-        operator.says("sim")
+        assert "at its next market" in operator.run("live", "--yes")[1]
+        assert bot.mode_decision().mode is Mode.LIVE
+        operator.run("sim")
     redis_server.set(None)
     with ExitStack() as stack:
-        assert running_bot(stack, operator, redis_server.endpoint).verdict().mode is Mode.SIMULATION
+        assert running_bot(stack, operator, redis_server.endpoint).mode_decision().mode is Mode.SIMULATION
 
 
 def test_an_emergency_switch_works_while_the_store_is_away(operator, redis_server):
@@ -122,19 +122,19 @@ def test_an_emergency_switch_works_while_the_store_is_away(operator, redis_serve
     with Relay(redis_server.endpoint) as relay, ExitStack() as stack:
         operator.redis(relay.endpoint.port)
         bot = running_bot(stack, operator, relay.endpoint)
-        assert bot.verdict().allows_orders
+        assert bot.mode_decision().allows_orders
         relay.cut = True
-        assert operator.says("live", "--yes")[0] == 1
-        code, screen = operator.says("sim")
+        assert operator.run("live", "--yes")[0] == 1
+        code, screen = operator.run("sim")
         assert code == 0
         assert f"kept by the file {operator.state / 'mode_store' / 'simulation_mode'}." in screen
         assert "did not take simulation" in screen
-        assert bot.verdict().mode is Mode.SIMULATION
+        assert bot.mode_decision().mode is Mode.SIMULATION
         relay.cut = False
-        assert bot.verdict().mode is Mode.SIMULATION
-        assert "live: a bot" not in operator.says("status")[1].lower().replace("simulation", "")
-        assert operator.says("live", "--yes")[0] == 0
-        assert bot.verdict().mode is Mode.LIVE
+        assert bot.mode_decision().mode is Mode.SIMULATION
+        assert "live: a bot" not in operator.run("status")[1].lower().replace("simulation", "")
+        assert operator.run("live", "--yes")[0] == 0
+        assert bot.mode_decision().mode is Mode.LIVE
 
 
 @pytest.mark.parametrize("command", ["sim", "halt"])
@@ -145,47 +145,49 @@ def test_a_command_ends_after_the_order_that_was_already_past_its_check(
     waits = []
 
     def wait(seconds):
-        in_force = RedisModeStore(redis_server.endpoint).read().says is Says.SIMULATION
-        waits.append((seconds, in_force if command == "sim" else (operator.state / "live" / HALTED).exists()))
+        in_force = RedisModeStore(redis_server.endpoint).read().value is ModeValue.SIMULATION
+        waits.append(
+            (seconds, in_force if command == "sim" else (operator.state / "live" / HALT_FILE).exists())
+        )
 
     monkeypatch.setattr("redis_control.time", SimpleNamespace(sleep=wait))
-    assert operator.says(command)[0] == 0
+    assert operator.run(command)[0] == 0
     assert waits == []
-    operator.says("live", "--yes")
-    operator.says("resume")
+    operator.run("live", "--yes")
+    operator.run("resume")
     with ExitStack() as stack:
         running_bot(stack, operator, redis_server.endpoint)
-        assert operator.says(command)[0] == 0
+        assert operator.run(command)[0] == 0
     assert waits == [(0.25, True)]
 
 
 def test_the_state_folder_knows_before_any_store_is_asked(tmp_path):
     """A store that takes its time does not delay a switch to simulation: the bot's folder has it already."""
-    memory, seen = Memory(tmp_path / MODE_MEMORY), []
-    with Pretender(lambda connection: seen.append(memory.recall())) as slow:
-        to_simulation(slow.endpoint, tmp_path)
-    assert seen[0] == LastWord(Mode.SIMULATION)
+    memory, seen = LastModeSwitchFile(tmp_path / LAST_SWITCH_FILE), []
+    with Pretender(lambda connection: seen.append(memory.load())) as slow:
+        switch_to_simulation(slow.endpoint, tmp_path)
+    assert seen[0] == LastModeSwitch(Mode.SIMULATION)
 
 
 def test_a_switch_without_any_bot_is_found_by_the_next(operator, tmp_path):
     """With neither Redis nor bot a switch goes into the mode file, and reaches the next bot anyway."""
     port = free_port()
     operator.redis(port)
-    assert "simulation_mode (for the next bot): the mode store has no word" in operator.says("status")[1]
+    assert "simulation_mode (for the next bot): the mode store has no word" in operator.run("status")[1]
     assert not (operator.state / "mode_store").exists(), "looking makes nothing"
-    assert operator.says("sim")[0] == 0
-    assert "simulation_mode (for the next bot): the mode store says simulation" in operator.says("status")[1]
+    assert operator.run("sim")[0] == 0
+    assert "simulation_mode (for the next bot): the mode store says simulation" in operator.run("status")[1]
     with ExitStack() as stack:
         bot = running_bot(stack, operator, Endpoint("127.0.0.1", port))
-        assert bot.verdict().mode is Mode.SIMULATION
+        assert bot.mode_decision().mode is Mode.SIMULATION
     server = RedisServer(tmp_path, port=port)
     try:
         server.set("0")
         with ExitStack() as stack:
-            assert running_bot(stack, operator, server.endpoint).verdict().mode is Mode.SIMULATION
-        assert operator.says("live", "--yes")[0] == 0
+            assert running_bot(stack, operator, server.endpoint).mode_decision().mode is Mode.SIMULATION
+        assert operator.run("live", "--yes")[0] == 0
         with ExitStack() as stack:
-            assert running_bot(stack, operator, server.endpoint).verdict().mode is Mode.LIVE
+            assert running_bot(stack, operator, server.endpoint).mode_decision().mode is Mode.LIVE
     finally:
         server.stop()
 
@@ -193,7 +195,7 @@ def test_a_switch_without_any_bot_is_found_by_the_next(operator, tmp_path):
 def test_status_shows_a_hostile_value_as_it_is(operator, redis_server):
     """A value full of markup and control characters is shown, not obeyed, and means simulation."""
     redis_server.set(b"[red]0[/red]\x1b[2J[/nonsense]")
-    code, screen = operator.says("status")
+    code, screen = operator.run("status")
     assert code == 0
     assert "[red]0[/red]\\x1b[2J" in screen
     assert "SIMULATION: a bot with --live, armed" in screen
@@ -204,18 +206,18 @@ def test_halt_and_resume(operator):
     recorded = operator.state / "recorded"
     recorded.mkdir(parents=True)
     (recorded / "ledger.sqlite").write_bytes(b"")
-    code, screen = operator.says("halt", "the", "[b]fan[/b]", "is", "loud")
+    code, screen = operator.run("halt", "the", "[b]fan[/b]", "is", "loud")
     assert code == 0
     assert "live is halted: the [b]fan[/b] is loud (since" in screen
-    assert (recorded / HALTED).exists()
-    assert (operator.state / "live" / HALTED).exists()
-    assert "recorded: the [b]fan[/b] is loud" in operator.says("status")[1]
-    code, screen = operator.says("resume", "--book", "recorded")
+    assert (recorded / HALT_FILE).exists()
+    assert (operator.state / "live" / HALT_FILE).exists()
+    assert "recorded: the [b]fan[/b] is loud" in operator.run("status")[1]
+    code, screen = operator.run("resume", "--book", "recorded")
     assert "recorded may trade again; it was halted: the [b]fan[/b]" in screen
-    assert (operator.state / "live" / HALTED).exists()
-    assert "live may trade again" in operator.says("resume")[1]
-    assert "Nothing was halted" in operator.says("resume")[1]
-    code, screen = operator.says("halt", "--book", "nowhere")
+    assert (operator.state / "live" / HALT_FILE).exists()
+    assert "live may trade again" in operator.run("resume")[1]
+    assert "Nothing was halted" in operator.run("resume")[1]
+    code, screen = operator.run("halt", "--book", "nowhere")
     assert code == 2
     assert "no book 'nowhere'" in screen
     assert "live, recorded" in screen
@@ -223,11 +225,11 @@ def test_halt_and_resume(operator):
 
 def test_a_halt_that_one_book_refuses_still_reaches_the_others(operator):
     """A folder that takes no file is named with exit code 1, after every other book was halted."""
-    (operator.state / "live" / f".{HALTED}.{os.getpid()}.tmp").mkdir(parents=True)
+    (operator.state / "live" / f".{HALT_FILE}.{os.getpid()}.tmp").mkdir(parents=True)
     book = operator.state / "recorded"
     book.mkdir()
     (book / "ledger.sqlite").write_bytes(b"")
-    code, screen = operator.says("halt")
+    code, screen = operator.run("halt")
     assert code == 1
     assert "Stop the bot" in screen
-    assert (book / HALTED).exists()
+    assert (book / HALT_FILE).exists()

@@ -11,30 +11,30 @@ import msgspec
 import pytest
 from redis_servers import RedisServer, free_port
 
-from control.gate import Keeper
+from control.last_mode_switch import LAST_SWITCH_FILE
 from control.locks import hold_state
-from control.memory import MODE_MEMORY
+from control.mode_gate import ModeController
+from control.mode_store import Endpoint, ModeValue
+from control.mode_switch import switch_to_live, switch_to_simulation
 from control.running import find_store, open_store, running_store
-from control.store import Endpoint, Says
-from control.switch import to_live, to_simulation
 from errors import Fatal, Temporary
 from execution.ledger import Mode
-from worker.plan import WorkerPlan
+from runtime.worker.plan import WorkerPlan
 
 ROOT = Path(__file__).resolve().parents[2]
 BOT = """
 import sys
 from pathlib import Path
-from control.gate import Keeper
+from control.mode_gate import ModeController
 from control.locks import hold_state
 from control.running import find_store
-from control.store import Endpoint
+from control.mode_store import Endpoint
 state = Path(sys.argv[1])
 with hold_state(state), find_store(Endpoint("127.0.0.1", int(sys.argv[2]), 2), state) as found:
-    keeper = Keeper(found.store, True, True, state / "mode.json")
-    print(keeper.verdict().mode, flush=True)
+    controller = ModeController(found.store, True, True, state / "mode.json")
+    print(controller.mode_decision().mode, flush=True)
     for line in sys.stdin:
-        print(keeper.verdict().mode, flush=True)
+        print(controller.mode_decision().mode, flush=True)
 """
 
 
@@ -66,16 +66,16 @@ def test_without_redis_a_switch_reaches_the_running_bot_and_the_next(tmp_path):
     with bot(tmp_path, port) as (process, mode):
         assert mode == "live"
         assert running_store(tmp_path).location == "file"
-        to_simulation(nowhere, tmp_path)
+        switch_to_simulation(nowhere, tmp_path)
         assert now(process) == "simulation"
-        to_live(nowhere, tmp_path)
+        switch_to_live(nowhere, tmp_path)
         assert now(process) == "live"
-        to_simulation(nowhere, tmp_path)
+        switch_to_simulation(nowhere, tmp_path)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     assert (tmp_path / "mode_store.json").exists()
     assert running_store(tmp_path) is None, "a killed bot reads no store"
-    (tmp_path / MODE_MEMORY).unlink()
+    (tmp_path / LAST_SWITCH_FILE).unlink()
     with bot(tmp_path, port) as (process, mode):
         assert mode == "simulation", "the file itself keeps it"
         process.communicate()
@@ -87,9 +87,9 @@ def test_two_folders_have_two_files(tmp_path):
     """A switch on one state folder is none on another."""
     nowhere = Endpoint("127.0.0.1", free_port())
     with find_store(nowhere, tmp_path / "a") as first, find_store(nowhere, tmp_path / "b") as second:
-        to_simulation(nowhere, tmp_path / "a")
-        assert first.store.read().says is Says.SIMULATION
-        assert second.store.read().says is Says.UNSET
+        switch_to_simulation(nowhere, tmp_path / "a")
+        assert first.store.read().value is ModeValue.SIMULATION
+        assert second.store.read().value is ModeValue.UNSET
 
 
 def test_the_configured_redis_is_taken_if_it_answers(redis_server, tmp_path):
@@ -108,7 +108,7 @@ def test_a_redis_that_appears_later_is_for_the_next_bot(tmp_path):
         configured = Endpoint("127.0.0.1", port, 2)
         try:
             assert now(process) == "live"
-            assert len(to_simulation(configured, tmp_path).stores) == 2
+            assert len(switch_to_simulation(configured, tmp_path).stores) == 2
             assert now(process) == "simulation"
             with server.client() as client:
                 client.select(2)
@@ -123,20 +123,20 @@ def test_a_redis_that_appears_later_is_for_the_next_bot(tmp_path):
 
 def test_a_switch_without_a_bot_is_in_every_store(redis_server, tmp_path):
     """The next bot finds it with Redis and without."""
-    to_live(redis_server.endpoint, tmp_path)
-    to_simulation(redis_server.endpoint, tmp_path)
-    (tmp_path / MODE_MEMORY).unlink()
+    switch_to_live(redis_server.endpoint, tmp_path)
+    switch_to_simulation(redis_server.endpoint, tmp_path)
+    (tmp_path / LAST_SWITCH_FILE).unlink()
     for endpoint in (redis_server.endpoint, Endpoint("127.0.0.1", free_port())):
         with find_store(endpoint, tmp_path) as found:
-            assert found.store.read().says is Says.SIMULATION
+            assert found.store.read().value is ModeValue.SIMULATION
 
 
 def test_an_unrecorded_switch_without_a_bot_has_to_reach_every_store(redis_server, tmp_path):
     """Where `mode.json` takes nothing, `sim` succeeds only if each store that the next bot may use has it."""
     (tmp_path / f".mode.json.{os.getpid()}.tmp").mkdir()  # no draft can be written
-    assert len(to_simulation(redis_server.endpoint, tmp_path).stores) == 2
+    assert len(switch_to_simulation(redis_server.endpoint, tmp_path).stores) == 2
     with pytest.raises(Temporary, match=r"mode\.json cannot be written"):
-        to_simulation(Endpoint("127.0.0.1", free_port()), tmp_path)
+        switch_to_simulation(Endpoint("127.0.0.1", free_port()), tmp_path)
 
 
 @pytest.mark.parametrize("value", [None, "0"])
@@ -151,10 +151,10 @@ def test_a_switch_of_an_earlier_version_holds(value, tmp_path):
         if value is not None:
             found.store.path.write_text(value)
             found.store.path.chmod(0o600)
-        keeper = Keeper(found.store, True, True, tmp_path / "mode.json")
-        assert keeper.verdict().mode is Mode.SIMULATION
-        to_live(nowhere, tmp_path)
-        assert keeper.verdict().mode is Mode.LIVE
+        controller = ModeController(found.store, True, True, tmp_path / "mode.json")
+        assert controller.mode_decision().mode is Mode.SIMULATION
+        switch_to_live(nowhere, tmp_path)
+        assert controller.mode_decision().mode is Mode.LIVE
 
 
 def test_a_bot_of_an_earlier_version_is_still_switched(redis_server, tmp_path):
@@ -162,7 +162,7 @@ def test_a_bot_of_an_earlier_version_is_still_switched(redis_server, tmp_path):
     old = {"host": "127.0.0.1", "port": redis_server.endpoint.port, "db": 0, "own": True}
     with hold_state(tmp_path):
         (tmp_path / "mode_store.json").write_bytes(msgspec.json.encode(old))
-        to_simulation(Endpoint("127.0.0.1", free_port()), tmp_path)
+        switch_to_simulation(Endpoint("127.0.0.1", free_port()), tmp_path)
     with redis_server.client() as client:
         assert client.get("btc_trading:simulation_mode") == b"1"
 

@@ -8,7 +8,7 @@ import sys
 import traceback
 from pathlib import Path
 
-if "worker" in sys.orig_argv:
+if "runtime.worker" in sys.orig_argv:
     from blockbuster import BlockBuster, BlockingError
 
     report = Path(os.environ["BLOCKING_REPORT"])

@@ -10,18 +10,18 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "venue"))
 
 from canned_server import CannedServer
-from process import PracticeVenue
+from process import VenueProcess
 
 
 @pytest.fixture(scope="session")
-def shared_manual_venue() -> Iterator[PracticeVenue]:
+def shared_manual_venue() -> Iterator[VenueProcess]:
     """One venue whose market time moves only by steps, shared by tests that use wallets of their own."""
-    with PracticeVenue.start("--hold-clock", "--start-at", "60", "--redeem", "manual") as venue:
+    with VenueProcess.start("--hold-clock", "--start-at", "60", "--redeem", "manual") as venue:
         yield venue
 
 
 @pytest.fixture
-def manual_venue(shared_manual_venue: PracticeVenue) -> Iterator[PracticeVenue]:
+def manual_venue(shared_manual_venue: VenueProcess) -> Iterator[VenueProcess]:
     """The shared venue without faults, before and after."""
     shared_manual_venue.clear_faults()
     yield shared_manual_venue

@@ -36,7 +36,7 @@ from execution.order_messages import (
     Write,
     WriteFailed,
 )
-from execution.outcomes import Kind, PostOutcome
+from execution.outcomes import OutcomeKind, PostOutcome
 from models import Fill, FillStatus, OrderIntent, OrderState
 
 SECOND = 10**9
@@ -213,13 +213,15 @@ class World:
             self.feed(OrderWithheld(intent_id, "simulation"))
             return
         order = self.venue[order_id] = VenueOrder(intent, order_id, arrived=chance < 0.95)
-        kind = self.random.choice((Kind.MATCHED, Kind.MATCHED, Kind.NO_FILL, Kind.REFUSED))
-        if order.arrived and kind is Kind.MATCHED:
+        kind = self.random.choice(
+            (OutcomeKind.MATCHED, OutcomeKind.MATCHED, OutcomeKind.NO_FILL, OutcomeKind.REFUSED)
+        )
+        if order.arrived and kind is OutcomeKind.MATCHED:
             self.match(order)
         taking = sum((trade.fill.shares for trade in order.trades), Decimal(0))
         answered = PostOutcome(kind=kind, reason=kind.value, taking=taking or None)
         if not order.arrived or self.random.random() < 0.2:
-            answered = PostOutcome(kind=Kind.UNKNOWN, reason="timeout")
+            answered = PostOutcome(kind=OutcomeKind.UNKNOWN, reason="timeout")
         self.answers.append(PostAnswered(intent_id, answered))
 
     def match(self, order) -> None:

@@ -13,12 +13,13 @@ from py_clob_client_v2.exceptions import PolyApiException
 from raw_server import ENDLESS, RawServer, Serve, answer
 
 from errors import Temporary
-from execution import clob_http, polymarket_client, redeemers, settlement
+from execution import clob_http, polymarket_client
 from execution.amounts import market_buy
 from execution.clob_http import bound_requests
-from execution.outcomes import Kind, PostOutcome, classify
+from execution.outcomes import OutcomeKind, PostOutcome, classify
 from execution.polymarket_client import PolymarketClient, geoblock
-from execution.redeemers import ChainUrls, Keys, OfficialRedeemer, PracticeRedeemer
+from execution.settlement import outcome_poller, redeemers
+from execution.settlement.redeemers import ChainUrls, OfficialRedeemer, PracticeRedeemer, RedemptionKeys
 from patches.clob_client import PromptClobClient
 from patches.signing import sign_market_buy
 
@@ -36,7 +37,7 @@ def short_limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     bound_requests(LIMIT_S)
     monkeypatch.setattr(polymarket_client, "_http", clob_http.BlockingHttp(total_s=LIMIT_S))
     monkeypatch.setattr(redeemers, "REQUEST_LIMIT_S", LIMIT_S)
-    monkeypatch.setattr(settlement, "REQUEST_LIMIT_S", LIMIT_S)
+    monkeypatch.setattr(outcome_poller, "REQUEST_LIMIT_S", LIMIT_S)
     yield
     bound_requests()
 
@@ -62,7 +63,7 @@ def test_a_post_without_a_complete_answer_is_unknown_and_sent_once(what: str) ->
         began = time.monotonic()
         outcome = post_order(server.url)
         assert time.monotonic() - began < 5
-        assert outcome.kind is Kind.UNKNOWN
+        assert outcome.kind is OutcomeKind.UNKNOWN
         assert len([request for request in server.requests if request.startswith(b"POST /order")]) == 1
 
 
@@ -70,7 +71,7 @@ def test_a_post_without_a_complete_answer_is_unknown_and_sent_once(what: str) ->
 def test_a_post_answered_with_what_cannot_be_read_is_unknown(body: bytes) -> None:
     """Nesting, size, encoding and numbers that are not finite never raise and never kill an order."""
     with RawServer(answer(body)) as server:
-        assert post_order(server.url).kind is Kind.UNKNOWN
+        assert post_order(server.url).kind is OutcomeKind.UNKNOWN
         assert len(server.requests) == 1
 
 
@@ -81,7 +82,7 @@ def test_an_error_text_is_shown_without_its_control_characters(canned: CannedSer
     assert post_order(canned.url).reason == f"HTTP {status}: {SHOWN}"
     canned.answers["POST", "/order"] = (status, NESTED)
     outcome = post_order(canned.url)
-    assert outcome.kind is (Kind.REFUSED if status == 400 else Kind.UNKNOWN)
+    assert outcome.kind is (OutcomeKind.REFUSED if status == 400 else OutcomeKind.UNKNOWN)
     assert len(outcome.reason) < 600
 
 
@@ -92,7 +93,7 @@ def test_texts_of_a_usual_answer_are_shown_without_control_characters() -> None:
     odd = classify(200, {"success": True, "status": "\x9b5n", "tradeIDs": ["\x1b", {}]})
     assert odd.reason == r"the venue answered status \x9b5n"
     assert odd.trade_ids == (r"\x1b", "{}")
-    assert classify(200, {"success": True, "status": "live", "tradeIDs": 7}).kind is Kind.UNKNOWN
+    assert classify(200, {"success": True, "status": "live", "tradeIDs": 7}).kind is OutcomeKind.UNKNOWN
 
 
 QUESTIONS: dict[str, Callable[[PolymarketClient, str], Any]] = {
@@ -169,7 +170,7 @@ def test_the_official_redemption_client_is_bounded(how: str) -> None:
     with RawServer(ANSWERS[how]) as server:
         url = server.url
         urls = ChainUrls(clob=url, gamma=url, data_api=url, relayer=url, rpc=f"{url}/rpc")
-        redeemer = OfficialRedeemer(Keys(KEY, owner, "key", "c2VjcmV0", "phrase", None), urls)
+        redeemer = OfficialRedeemer(RedemptionKeys(KEY, owner, "key", "c2VjcmV0", "phrase", None), urls)
         began = time.monotonic()
         with pytest.raises(Temporary, match="the official client failed"):
             redeemer.redeem("0x" + "c0" * 32)

@@ -8,10 +8,10 @@ from ledger_builders import decision as make_decision
 from ledger_builders import intend
 from ledger_builders import market as make_market
 
-from control.gate import Keeper
-from control.halt import HALTED, HaltFile
-from core.nautilus_core.events import Halted, Resumed
+from control.halt_file import HALT_FILE, HaltFile
+from control.mode_gate import ModeController
 from errors import Refused
+from events import Halted, Resumed
 from execution.execution_engine import ExecutionEngine, OrderRules
 from execution.ledger import LedgerReader, Mode, Venue
 from execution.ledger.writer import Ledger
@@ -19,7 +19,7 @@ from execution.ledger_thread import LedgerThread
 from execution.outcomes import classify
 from execution.risk_engine import RiskEngine, RiskLimits
 from models import OrderIntent, OrderState
-from worker.gate import OrderGate
+from runtime.worker.order_gate import OrderGate
 
 NO_MATCH = {"error": "no orders found to match with FAK order."}
 MATCHED = classify(
@@ -45,7 +45,9 @@ class Bench:
         self.thread = LedgerThread(self.failures.append)
         self.limits = limits
         self.gate = OrderGate(
-            Keeper(None, False, False, path.parent / "mode.json"), HaltFile(path.parent / HALTED), False
+            ModeController(None, False, False, path.parent / "mode.json"),
+            HaltFile(path.parent / HALT_FILE),
+            False,
         )
         self.pause_ns = pause_ns
 
@@ -78,8 +80,8 @@ class Bench:
 
     async def decide(self, number=0):
         market = make_market(number)
-        self.engine.know(market)
-        return await self.engine.take(make_decision(number))
+        self.engine.register_market(market)
+        return await self.engine.handle_decision(make_decision(number))
 
     async def states(self, number=0):
         rows = await self.thread.call(self.reader.attempts, make_market(number).slug)
@@ -118,7 +120,7 @@ async def test_a_halt_after_the_signature_withholds_the_order(bench):
     """Mode and halt are asked last: a halt that comes while the row waits for the disk is obeyed."""
     await bench.decide()
     await bench.engine.order_signed(bench.sent[0].intent_id, "0xabc")
-    HaltFile(bench.path.parent / HALTED).raise_("by hand")
+    HaltFile(bench.path.parent / HALT_FILE).raise_("by hand")
     assert "by hand" in bench.engine.refusal_before_sending()
     bench.engine.order_withheld(bench.sent[0].intent_id, "halted")
     await bench.engine.drain()
@@ -181,15 +183,15 @@ async def test_a_halt_outlives_the_process_until_a_person_lifts_it(tmp_path):
     first = Bench(tmp_path / "ledger.sqlite")
     engine = await first.open()
     engine.halt("the ledger and the venue disagree")
-    await engine.look_for_halt()
+    await engine.check_halt()
     await first.close()
     second = Bench(tmp_path / "ledger.sqlite")
     engine = await second.open()
     assert "the ledger and the venue disagree" in engine.halted
     await second.decide()
     assert second.sent == []
-    HaltFile(tmp_path / HALTED).lift()
-    await engine.look_for_halt()
+    HaltFile(tmp_path / HALT_FILE).lift()
+    await engine.check_halt()
     assert engine.halted is None
     assert any(isinstance(event, Resumed) for event in second.events)
     await second.decide(1)
@@ -322,7 +324,7 @@ async def test_a_trade_of_a_dead_order_is_booked_and_halts(bench):
     await bench.decide()
     await bench.engine.order_signed(bench.sent[0].intent_id, "0xabc")
     bench.engine.order_answered(bench.sent[0].intent_id, classify(400, NO_MATCH))
-    assert bench.engine.over_without_fill(bench.sent[0].intent_id)
+    assert bench.engine.is_closed_unfilled(bench.sent[0].intent_id)
     bench.engine.trade(told("t1", "MATCHED"))
     await bench.engine.drain()
     assert "that had ended as no_fill" in bench.engine.halted
@@ -344,11 +346,11 @@ async def test_a_match_is_asked_about_until_the_chain_has_spoken(booked, tmp_pat
     await first.close()
     second = Bench(tmp_path / "ledger.sqlite")
     engine = await second.open()
-    engine.know(make_market(0))
+    engine.register_market(make_market(0))
     assert [order_id for order_id, _ in engine.unresolved()] == ["0xabc"]
     assert bool(engine.unknown()) is not booked
     assert not engine.cash_is_certain  # no cash is compared while a fill may be missing
-    assert engine.holds(make_market(0).slug)
+    assert engine.has_open_order(make_market(0).slug)
     engine.trade(told("t1", "MINED"))
     await engine.drain()
     assert len(await second.thread.call(second.reader.trades)) == 1

@@ -41,9 +41,9 @@ async def bench(tmp_path):
 
 async def test_no_room_for_a_refusal(bench):
     """A decision not to buy that cannot be kept is an error of the ledger, not silently lost."""
-    bench.engine.know(make_market(0))
+    bench.engine.register_market(make_market(0))
     with full_disk(bench), pytest.raises(Fatal, match="ledger cannot be written"):
-        await bench.engine.take(make_refusal(0))
+        await bench.engine.handle_decision(make_refusal(0))
     assert bench.sent == []
 
 
@@ -76,13 +76,13 @@ async def test_no_room_for_the_fill(tmp_path):
         bench.engine.order_answered(intent.intent_id, classify(None, "timeout"))
         bench.engine.trade(trade)
         await bench.engine.drain()
-        await bench.engine.look_for_halt()
+        await bench.engine.check_halt()
         assert "a fill could not be booked" in bench.engine.halted
     assert bench.failures, "the ledger's thread has told of what it could not write"
     await bench.close()
     again = Bench(tmp_path / "ledger.sqlite")
     engine = await again.open()
-    engine.know(make_market(0))
+    engine.register_market(make_market(0))
     assert [order_id for order_id, _ in engine.unknown()] == [HASH]
     for _ in range(2):
         engine.trade(trade)

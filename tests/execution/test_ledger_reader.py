@@ -25,7 +25,7 @@ from ledger_builders import (
 )
 
 from errors import Fatal
-from execution.ledger import FillStatus, LedgerReader, Venue, book_name, ledger_path
+from execution.ledger import FillStatus, LedgerReader, Venue, ledger_path, profile_name
 from models import OrderState, Outcome, Reason, Rule, Strike
 
 MIDNIGHT_NS = NOON_NS - 12 * 3600 * 10**9
@@ -33,7 +33,7 @@ MIDNIGHT_NS = NOON_NS - 12 * 3600 * 10**9
 
 @pytest.fixture
 def path(tmp_path):
-    return ledger_path(tmp_path, book_name(live_path=False, venue=Venue.RECORDED))
+    return ledger_path(tmp_path, profile_name(live_path=False, venue=Venue.RECORDED))
 
 
 @pytest.fixture
@@ -50,11 +50,11 @@ def reader(ledger, path):
 
 def test_books_are_apart():
     """Live money has a folder of its own, whatever the venue."""
-    assert ledger_path(Path("state"), book_name(live_path=True, venue=Venue.POLYMARKET)) == Path(
+    assert ledger_path(Path("state"), profile_name(live_path=True, venue=Venue.POLYMARKET)) == Path(
         "state/live/ledger.sqlite"
     )
-    assert book_name(live_path=False, venue=Venue.POLYMARKET) == "polymarket"
-    assert book_name(live_path=True, venue=Venue.SYNTHETIC) == "rehearsal-synthetic"
+    assert profile_name(live_path=False, venue=Venue.POLYMARKET) == "polymarket"
+    assert profile_name(live_path=True, venue=Venue.SYNTHETIC) == "rehearsal-synthetic"
 
 
 def test_a_replayed_event_is_the_same_evidence(ledger, reader):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execution.outcomes import Kind, classify
+from execution.outcomes import OutcomeKind, classify
 
 FAK_MISS = (
     "no orders found to match with FAK order. FAK orders are partially filled or killed if no match is found."
@@ -26,7 +26,7 @@ MATCHED = {
 def test_matched_carries_the_venues_own_figures():
     """A match reports what the venue took and gave, not what was asked for."""
     outcome = classify(200, MATCHED)
-    assert outcome.kind is Kind.MATCHED
+    assert outcome.kind is OutcomeKind.MATCHED
     assert (outcome.making, outcome.taking) == (Decimal("1.199999"), Decimal("2.181817"))
     assert outcome.trade_ids == ("t1",)
 
@@ -43,7 +43,7 @@ def test_matched_carries_the_venues_own_figures():
 )
 def test_no_liquidity_in_any_form_is_a_clean_no_fill(status, body):
     """The venue's several ways of saying that nothing matched all allow another attempt."""
-    assert classify(status, body).kind is Kind.NO_FILL
+    assert classify(status, body).kind is OutcomeKind.NO_FILL
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_no_liquidity_in_any_form_is_a_clean_no_fill(status, body):
 def test_a_refusal_is_final_and_says_why(status, body):
     """What the venue turned away before matching is refused, in the venue's words."""
     outcome = classify(status, body)
-    assert outcome.kind is Kind.REFUSED
+    assert outcome.kind is OutcomeKind.REFUSED
     assert outcome.reason
 
 
@@ -96,7 +96,7 @@ def test_a_refusal_is_final_and_says_why(status, body):
 )
 def test_whatever_may_exist_is_unknown(status, body):
     """An order that may exist is never reported as dead."""
-    assert classify(status, body).kind is Kind.UNKNOWN
+    assert classify(status, body).kind is OutcomeKind.UNKNOWN
 
 
 JSON = st.recursive(
@@ -112,7 +112,7 @@ JSON = st.recursive(
 def test_any_answer_has_a_meaning(status, body):
     """No answer whatever makes the reading of answers fail, and only a real match is a match."""
     outcome = classify(status, body)
-    if outcome.kind is Kind.MATCHED:
+    if outcome.kind is OutcomeKind.MATCHED:
         assert status == 200
         assert outcome.taking is not None
         assert outcome.taking > 0

@@ -10,7 +10,7 @@ import pytest
 from canned_server import Answer, CannedServer
 from eth_account import Account
 from polymarket.models.data.portfolio import Position
-from process import HTTP, PracticeVenue
+from process import HTTP, VenueProcess
 from venue_builders import Trader
 
 from errors import Fatal, Temporary
@@ -31,14 +31,14 @@ KNOWN_KEY = {**MADE_KEY, "apiKey": "known"}
 
 
 @pytest.fixture
-def client(manual_venue: PracticeVenue) -> PolymarketClient:
+def client(manual_venue: VenueProcess) -> PolymarketClient:
     """A new wallet with its API key."""
     made = PolymarketClient(manual_venue.url, "0x" + bytes(Account.create().key).hex())
     made.credentials()
     return made
 
 
-def set_account(venue: PracticeVenue, address: str, **fields: Any) -> None:
+def set_account(venue: VenueProcess, address: str, **fields: Any) -> None:
     HTTP.post(venue.url + "/practice/accounts", json={"address": address, **fields}).raise_for_status()
 
 
@@ -49,7 +49,7 @@ def trader_of(client: PolymarketClient, **fields: Any) -> Trader:
     return Trader(key=client._private_key, api=api, **fields)
 
 
-def tokens(venue: PracticeVenue) -> list[str]:
+def tokens(venue: VenueProcess) -> list[str]:
     """Up and Down token of the running market."""
     slug = venue.get("/practice/info")["current"]
     return json.loads(venue.get(f"/gamma/markets/slug/{slug}")["clobTokenIds"])
@@ -58,9 +58,7 @@ def tokens(venue: PracticeVenue) -> list[str]:
 # --- keys ----------------------------------------------------------------------------------------
 
 
-def test_the_same_wallet_has_the_same_key_again(
-    manual_venue: PracticeVenue, client: PolymarketClient
-) -> None:
+def test_the_same_wallet_has_the_same_key_again(manual_venue: VenueProcess, client: PolymarketClient) -> None:
     """The second start derives what the first one was given, and given parts are taken as they are."""
     first = client.credentials()
     again = PolymarketClient(manual_venue.url, client._private_key)
@@ -103,7 +101,7 @@ def test_no_key_is_fatal_only_if_the_venue_refuses(
         PolymarketClient(canned.url, TEST_KEY).credentials()
 
 
-def test_an_api_key_the_venue_does_not_know_says_what_to_do(manual_venue: PracticeVenue) -> None:
+def test_an_api_key_the_venue_does_not_know_says_what_to_do(manual_venue: VenueProcess) -> None:
     """The 401 of a wrong key names the settings that hold it."""
     wrong = PolymarketClient(manual_venue.url, TEST_KEY)
     wrong.credentials(("00000000-0000-0000-0000-000000000000", "c2VjcmV0", "wrong"))
@@ -115,7 +113,7 @@ def test_an_api_key_the_venue_does_not_know_says_what_to_do(manual_venue: Practi
 
 
 def test_money_is_seen_by_the_type_whose_wallet_has_it(
-    manual_venue: PracticeVenue, client: PolymarketClient
+    manual_venue: VenueProcess, client: PolymarketClient
 ) -> None:
     """Types 0 to 3 are four wallets of one key: three of them truthfully hold nothing."""
     assert client.funded_types() == dict.fromkeys(range(4), Decimal(1000))
@@ -131,7 +129,7 @@ def test_money_is_seen_by_the_type_whose_wallet_has_it(
 
 
 def test_an_order_of_the_wallet_without_money_is_refused(
-    manual_venue: PracticeVenue, client: PolymarketClient
+    manual_venue: VenueProcess, client: PolymarketClient
 ) -> None:
     """What the balance says by type holds for orders too, with real signatures of both."""
     set_account(manual_venue, client.address, signature_type=3)
@@ -143,7 +141,7 @@ def test_an_order_of_the_wallet_without_money_is_refused(
 
 
 def test_the_allowance_is_that_of_the_contracts_an_order_needs(
-    manual_venue: PracticeVenue, client: PolymarketClient
+    manual_venue: VenueProcess, client: PolymarketClient
 ) -> None:
     """Contracts that no order of ours uses do not count, in whatever case the venue writes addresses."""
     set_account(manual_venue, client.address, allowance="0")
@@ -165,7 +163,7 @@ def test_the_older_wording_of_an_allowance_is_read(canned: CannedServer) -> None
 
 
 def test_closed_only_accounts_are_told_and_cannot_buy(
-    manual_venue: PracticeVenue, client: PolymarketClient
+    manual_venue: VenueProcess, client: PolymarketClient
 ) -> None:
     """The question and the refusal of an order agree."""
     assert client.closed_only() is False
@@ -179,7 +177,7 @@ def test_closed_only_accounts_are_told_and_cannot_buy(
 # --- the venue -----------------------------------------------------------------------------------
 
 
-def test_the_geoblock_is_told_and_stops_orders(manual_venue: PracticeVenue, client: PolymarketClient) -> None:
+def test_the_geoblock_is_told_and_stops_orders(manual_venue: VenueProcess, client: PolymarketClient) -> None:
     """Where the venue believes this machine to be, and that it then refuses its orders."""
     url = manual_venue.url + "/api/geoblock"
     assert geoblock(url) == Geoblock(blocked=False, country="IE", region="L")
@@ -197,7 +195,7 @@ def test_a_region_the_venue_does_not_know_is_empty(canned: CannedServer) -> None
     assert geoblock(canned.url) == Geoblock(blocked=True, country="", region="")
 
 
-def test_version_and_clock_are_the_venues_own(manual_venue: PracticeVenue, client: PolymarketClient) -> None:
+def test_version_and_clock_are_the_venues_own(manual_venue: VenueProcess, client: PolymarketClient) -> None:
     """Orders are of version 2; a venue half a minute ahead makes this clock half a minute late."""
     assert client.clob_version() == 2
     assert abs(client.clock_skew_s()) < 2
@@ -271,7 +269,7 @@ def test_only_a_dead_order_without_a_match_is_killed(canned: CannedServer) -> No
 
 
 def test_won_and_lost_positions_are_listed_until_redeemed(
-    manual_venue: PracticeVenue, client: PolymarketClient, monkeypatch: pytest.MonkeyPatch
+    manual_venue: VenueProcess, client: PolymarketClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Winner and loser are there once the market is over, over pages, and gone once redeemed."""
     trader = trader_of(client)
@@ -312,12 +310,12 @@ def test_a_position_without_a_name_hides_no_other(canned: CannedServer) -> None:
     assert "user=0x" + "ab" * 20 in canned.asked[0][1]
 
 
-def redeem(venue: PracticeVenue, address: str, condition_id: str) -> None:
+def redeem(venue: VenueProcess, address: str, condition_id: str) -> None:
     body = {"address": address, "condition_id": condition_id}
     HTTP.post(venue.url + "/practice/redeem", json=body).raise_for_status()
 
 
-def _both_tokens(venue: PracticeVenue, trader: Trader) -> set[Decimal]:
+def _both_tokens(venue: VenueProcess, trader: Trader) -> set[Decimal]:
     """Buy a dollar of each token of one market; the shares of each."""
     answers = [trader.post(venue.url, trader.buy(token, 100, 990)).json() for token in tokens(venue)]
     assert [answer["status"] for answer in answers] == ["matched", "matched"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from learning_builders import BASE, PARAMS, SECOND, START_NS, series, settled, world
 
 import feedback
-import files
+from common import atomic_file
 from errors import Fatal, Temporary
 from feedback import LearningEngine, LearningParams, reset_learning, state
 from models import Outcome
@@ -147,7 +147,7 @@ def test_a_crash_while_saving_leaves_the_old_file_and_loses_nothing(path, monkey
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(*((files.os, "fsync") if moment == "fsync" else (state.Path, "replace")), die)
+        patched.setattr(*((atomic_file.os, "fsync") if moment == "fsync" else (state.Path, "replace")), die)
         with pytest.raises(Killed):
             engine.learn(KNOWS)
     assert path.read_bytes() == before
@@ -171,7 +171,7 @@ def test_a_full_disk_changes_neither_weights_nor_file(path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(files.os, "fsync", full)
+        patched.setattr(atomic_file.os, "fsync", full)
         with pytest.raises(Temporary, match="No space left"):
             engine.learn(KNOWS)
     assert engine.weights == before
@@ -183,7 +183,7 @@ def test_a_full_disk_changes_neither_weights_nor_file(path, monkeypatch):
 def test_the_new_content_is_synced_before_it_takes_the_name(path, monkeypatch):
     """The draft reaches the disk before the rename, and the folder after it."""
     steps = []
-    monkeypatch.setattr(files.os, "fsync", lambda _: steps.append("sync"))
+    monkeypatch.setattr(atomic_file.os, "fsync", lambda _: steps.append("sync"))
     rename = state.Path.replace
     monkeypatch.setattr(
         state.Path, "replace", lambda self, target: (steps.append("rename"), rename(self, target))[1]

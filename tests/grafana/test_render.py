@@ -9,10 +9,10 @@ from grafana_stub import GrafanaStub
 
 from errors import Fatal
 from grafana.dashboard import FILE
-from grafana.render.__main__ import main, render
-from grafana.render.look import field_of, formatted
-from grafana.render.page import page
-from grafana.render.series import Series, Span
+from tools.render_dashboard.__main__ import main, render
+from tools.render_dashboard.field_format import field_of, formatted
+from tools.render_dashboard.page import page
+from tools.render_dashboard.series import Series, Span
 
 SPAN = Span(0.0, 600.0)
 

@@ -16,12 +16,12 @@ import pytest
 from ledger_builders import NOON_NS, buy, decision, fill, intent, market, open_ledger, refusal, settlement
 from long_ledger import history
 from prometheus_client.parser import text_string_to_metric_families
-from test_watch import ALIVE, book
+from test_watch import ALIVE, write_ledger
 
-from core.nautilus_core.events import (
+from events import (
     CashChecked,
     Decided,
-    FeedPulse,
+    FeedStatus,
     Filled,
     FillMoved,
     ModeChanged,
@@ -35,10 +35,10 @@ from execution.ledger import FillStatus, ledger_path
 from models import OrderState, Reason
 from monitoring import grafana_exporter
 from monitoring.grafana_exporter import ExporterParams, GrafanaMetricsExporter
-from monitoring.metrics.__main__ import document
 from monitoring.metrics.catalogue import CATALOGUE, MOST_VALUES
-from monitoring.metrics.state import NO_QUOTE_S, STUCK_S, health, state_values
+from monitoring.metrics.status_values import NO_QUOTE_S, STUCK_S, health, state_values
 from monitoring.totals_reader import read_totals
+from tools.metrics_page import document
 
 OLD_NAMES = (
     *("trading_total_pnl", "trading_roi", "trading_win_rate", "trading_sharpe_ratio", "trading_max_drawdown"),
@@ -93,9 +93,9 @@ def until(condition) -> None:
 
 def test_every_old_name_resolves_and_agrees_with_the_ledger(tmp_path):
     """The names of the first version are all there, both trade counters alike, with the ledger's numbers."""
-    book(tmp_path, markets=11, pulse=None)
+    write_ledger(tmp_path, markets=11, worker_status=None)
     with exporting(tmp_path) as exporter:
-        exporter.beat(ALIVE)
+        exporter.heartbeat(ALIVE)
         found = scrape(exporter)
     assert not [name for name in OLD_NAMES if (name, ()) not in found]
     assert found["trades_total", ()] == found["trading_total_trades_total", ()] == 10
@@ -115,7 +115,7 @@ def test_every_old_name_resolves_and_agrees_with_the_ledger(tmp_path):
 
 def test_a_restarted_worker_counts_on(tmp_path):
     """The first scrape of a new process has the ledger's numbers: no counter begins at zero again."""
-    book(tmp_path, markets=4, pulse=None)
+    write_ledger(tmp_path, markets=4, worker_status=None)
     seen = []
     for _ in range(2):
         with exporting(tmp_path) as exporter:
@@ -137,7 +137,7 @@ def bought(number):
 
 def test_events_count_without_a_read_of_the_ledger(tmp_path):
     """After the start a trade, its settlement and payout show by their events alone: the file is gone."""
-    book(tmp_path, markets=3, pulse=None)
+    write_ledger(tmp_path, markets=3, worker_status=None)
     with exporting(tmp_path) as exporter:
         assert scrape(exporter)["trades_total", ()] == 2
         shutil.rmtree(tmp_path / "recorded")
@@ -184,7 +184,7 @@ def test_a_settlement_told_twice_counts_once(tmp_path):
 
 def test_a_reversal_takes_the_money_back_and_no_counter_falls(tmp_path):
     """A fill that fails on the chain leaves exposure and P&L; every counter stays where it was."""
-    book(tmp_path, markets=3, pulse=None)
+    write_ledger(tmp_path, markets=3, worker_status=None)
     with exporting(tmp_path) as exporter:
         before = scrape(exporter)
         for event in bought(50):
@@ -238,7 +238,7 @@ def test_years_of_history_cost_a_scrape_nothing(tmp_path, monkeypatch):
         grafana_exporter, "read_totals", lambda *args: (reads.append(args), read_totals(*args))[1]
     )
     history(ledger_path(tmp_path / "long", "recorded"), 100_000)
-    book(tmp_path / "short", markets=3, pulse=None)
+    write_ledger(tmp_path / "short", markets=3, worker_status=None)
     with exporting(tmp_path / "short") as exporter:
         series = len(scrape(exporter))
     with exporting(tmp_path / "long") as exporter:
@@ -258,11 +258,11 @@ def test_years_of_history_cost_a_scrape_nothing(tmp_path, monkeypatch):
 def test_a_ledger_that_cannot_be_read_costs_its_own_numbers_only(tmp_path):
     """A damaged file at the start: no counter shows a false zero, the age tells it, the rest is served."""
     now = [NOON_NS]
-    book(tmp_path, markets=3, pulse=None)
+    write_ledger(tmp_path, markets=3, worker_status=None)
     for file in ledger_path(tmp_path, "recorded").parent.glob("ledger.sqlite*"):
         file.write_bytes(b"not a database" * 1000)
     with exporting(tmp_path, now_ns=lambda: now[0]) as exporter:
-        exporter.beat(ALIVE)
+        exporter.heartbeat(ALIVE)
         for event in bought(50):
             exporter.handle(event)
         now[0] += 90 * 10**9
@@ -276,7 +276,7 @@ def test_a_ledger_that_cannot_be_read_costs_its_own_numbers_only(tmp_path):
 def test_an_event_that_does_not_fit_leaves_the_last_numbers_and_their_age(tmp_path):
     """When an event is about an order nobody knows, the numbers stand, and the age says since when."""
     now = [NOON_NS]
-    book(tmp_path, markets=3, pulse=None)
+    write_ledger(tmp_path, markets=3, worker_status=None)
     with exporting(tmp_path, now_ns=lambda: now[0]) as exporter:
         with pytest.raises(KeyError):
             exporter.handle(Filled(fill=fill(77)))
@@ -329,12 +329,12 @@ def test_foreign_names_make_no_series_without_end(tmp_path):
     """A thousand sources, streams or unknown processors add a bounded number of series."""
     hostile = msgspec.structs.replace(
         ALIVE,
-        feeds=tuple(FeedPulse(source=f'f{n}"\n', age_s=1.0, failures=0, up=True) for n in range(1000)),
+        feeds=tuple(FeedStatus(source=f'f{n}"\n', age_s=1.0, failures=0, up=True) for n in range(1000)),
         reconnects={f"s{n}": n for n in range(1000)},
     )
     with exporting(tmp_path) as exporter:
         before = len(scrape(exporter))
-        exporter.beat(hostile)
+        exporter.heartbeat(hostile)
         made = decision(now_ns=NOON_NS)
         for number in range(1000):
             votes = tuple(msgspec.structs.replace(vote, source=f"p{number}") for vote in made.votes)
@@ -345,9 +345,9 @@ def test_foreign_names_make_no_series_without_end(tmp_path):
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 def test_promtool_finds_nothing_wrong(tmp_path):
     """Prometheus' own checker takes the page without a complaint."""
-    book(tmp_path, markets=3, pulse=None)
+    write_ledger(tmp_path, markets=3, worker_status=None)
     with exporting(tmp_path) as exporter:
-        exporter.beat(ALIVE)
+        exporter.heartbeat(ALIVE)
         page = get(f"{exporter.url}/metrics")[1]
     checked = subprocess.run(
         ["promtool", "check", "metrics"], input=page, capture_output=True, text=True, check=False
@@ -361,7 +361,7 @@ def test_a_taken_port_costs_the_metrics_only(tmp_path):
         socket.create_server(("127.0.0.1", 0)) as taken,
         exporting(tmp_path, port=taken.getsockname()[1]) as exporter,
     ):
-        exporter.beat(ALIVE)
+        exporter.heartbeat(ALIVE)
         exporter.handle(Decided(decision=refusal(reason=Reason.NO_ASK), final=True))
         assert exporter.url is None
         assert "set GRAFANA_PORT to another one" in exporter.start()
@@ -385,10 +385,10 @@ PULSES = {
 }
 
 
-@pytest.mark.parametrize(("pulse", "later_s", "status", "words"), PULSES.values(), ids=PULSES)
-def test_health_is_the_truth(pulse, later_s, status, words):
+@pytest.mark.parametrize(("worker_status", "later_s", "status", "words"), PULSES.values(), ids=PULSES)
+def test_health_is_the_truth(worker_status, later_s, status, words):
     """503 exactly while there is no beat, no quote for a minute inside a market, or a halt; it says why."""
-    found = health(pulse, NOON_NS + int(later_s * 1e9))
+    found = health(worker_status, NOON_NS + int(later_s * 1e9))
     assert found.http_status == status
     assert words in " ".join(found.reasons)
     assert bool(found.reasons) == (status == 503)
@@ -398,13 +398,13 @@ def test_a_bot_without_a_market_is_not_well(tmp_path):
     """A gap between two markets is nothing; a minute in which none is found is what health tells."""
     gap = msgspec.structs.replace(ALIVE, slug=None, quote_age_s=None)
     with exporting(tmp_path) as exporter:
-        exporter.beat(ALIVE)
+        exporter.heartbeat(ALIVE)
         for later_s, status in ((NO_QUOTE_S - 5, 200), (NO_QUOTE_S + 5, 503)):
             ts_ns = NOON_NS + int(later_s * 1e9)
-            exporter.beat(msgspec.structs.replace(gap, ts_ns=ts_ns))
+            exporter.heartbeat(msgspec.structs.replace(gap, ts_ns=ts_ns))
             assert exporter.health(ts_ns).http_status == status
         assert "no market found for 65 s" in exporter.health(ts_ns).reasons
-        exporter.beat(msgspec.structs.replace(ALIVE, ts_ns=ts_ns))
+        exporter.heartbeat(msgspec.structs.replace(ALIVE, ts_ns=ts_ns))
         assert exporter.health(ts_ns).http_status == 200
 
 
@@ -413,7 +413,7 @@ def test_health_is_served(tmp_path):
     with exporting(tmp_path) as exporter:
         status, body = get(f"{exporter.url}/health")
         assert (status, json.loads(body)["status"]) == (503, "starting")
-        exporter.beat(ALIVE)
+        exporter.heartbeat(ALIVE)
         status, body = get(f"{exporter.url}/health")
         assert (status, json.loads(body)["status"]) == (200, "ok")
         assert json.loads(body)["market"] == ALIVE.slug
@@ -422,6 +422,6 @@ def test_health_is_served(tmp_path):
 
 
 def test_the_page_of_metrics_is_up_to_date():
-    """docs/metrics.md lists what is exposed; mend it: python -m monitoring.metrics > docs/metrics.md."""
+    """docs/metrics.md lists what is exposed; mend it: python -m tools.metrics_page > docs/metrics.md."""
     page = Path(__file__).resolve().parents[2] / "docs/metrics.md"
     assert page.read_text() == document()

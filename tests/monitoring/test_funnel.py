@@ -20,7 +20,7 @@ from ledger_builders import (
 
 from execution.ledger import FillStatus
 from models import OrderState, Outcome, Reason
-from monitoring.funnel import BEFORE, BUY, STAGES, Stage, Stop, Trail, funnel
+from monitoring.funnel import BEFORE, BUY, STAGES, MarketProgress, Stage, StopReason, funnel
 from monitoring.report.reader import ReportReader
 
 
@@ -31,7 +31,7 @@ def path(tmp_path):
 
 def read(path, since_ns=0):
     with ReportReader(path) as reader:
-        return funnel(reader.trails(since_ns))
+        return funnel(reader.market_progress(since_ns))
 
 
 def reached(found):
@@ -51,7 +51,7 @@ def test_every_reason_and_stop_has_one_place():
     """No refusal can be forgotten: each name stands before exactly one stage."""
     placed = [name for names in BEFORE.values() for name in names]
 
-    assert sorted(placed) == sorted([*Reason, *Stop])
+    assert sorted(placed) == sorted([*Reason, *StopReason])
 
 
 @pytest.mark.parametrize("reason", list(Reason))
@@ -100,40 +100,40 @@ def _unquoted(ledger):
 @pytest.mark.parametrize(
     ("story", "stage", "stop"),
     [
-        (_unquoted, Stage.SEEN, Stop.NO_QUOTE),
-        (lambda ledger: ledger.record_decision(decision(1)), Stage.RISK_PASSED, Stop.NOT_SENT),
+        (_unquoted, Stage.SEEN, StopReason.NO_QUOTE),
+        (lambda ledger: ledger.record_decision(decision(1)), Stage.RISK_PASSED, StopReason.NOT_SENT),
         (
             intend,
             Stage.ORDERED,
-            Stop.IN_FLIGHT,
+            StopReason.IN_FLIGHT,
         ),
-        (send, Stage.ORDERED, Stop.IN_FLIGHT),
+        (send, Stage.ORDERED, StopReason.IN_FLIGHT),
         (
             lambda ledger: ledger.record_state(send(ledger), OrderState.UNKNOWN),
             Stage.ORDERED,
-            Stop.UNKNOWN,
+            StopReason.UNKNOWN,
         ),
         (
             lambda ledger: ledger.record_state(send(ledger), OrderState.NO_FILL),
             Stage.ORDERED,
-            Stop.NO_FILL,
+            StopReason.NO_FILL,
         ),
         (
             lambda ledger: ledger.record_state(send(ledger), OrderState.REFUSED),
             Stage.ORDERED,
-            Stop.REFUSED,
+            StopReason.REFUSED,
         ),
-        (_reversed, Stage.MATCHED, Stop.REVERSED),
-        (buy, Stage.MATCHED, Stop.UNCONFIRMED),
+        (_reversed, Stage.MATCHED, StopReason.REVERSED),
+        (buy, Stage.MATCHED, StopReason.UNCONFIRMED),
         (
             lambda ledger: ledger.record_state(send(ledger), OrderState.MATCHED),
             Stage.MATCHED,
-            Stop.UNCONFIRMED,
+            StopReason.UNCONFIRMED,
         ),
-        (lambda ledger: confirmed(ledger, 1), Stage.CONFIRMED, Stop.PENDING),
-        (_half_failed, Stage.CONFIRMED, Stop.PENDING),
-        (_lost, Stage.SETTLED, Stop.LOST),
-        (_won, Stage.SETTLED, Stop.TO_REDEEM),
+        (lambda ledger: confirmed(ledger, 1), Stage.CONFIRMED, StopReason.PENDING),
+        (_half_failed, Stage.CONFIRMED, StopReason.PENDING),
+        (_lost, Stage.SETTLED, StopReason.LOST),
+        (_won, Stage.SETTLED, StopReason.TO_REDEEM),
     ],
 )
 def test_each_stop_after_the_decision(path, story, stage, stop):
@@ -166,7 +166,7 @@ def test_a_market_tried_again_counts_once_at_its_furthest(path):
         ledger.record_decision(refusal(2, Reason.STALE_DATA))
     found = read(path)
 
-    assert stops(found) == {Stop.REFUSED: 1, Reason.NO_ASK: 1}
+    assert stops(found) == {StopReason.REFUSED: 1, Reason.NO_ASK: 1}
     assert (found.decisions[BUY], found.decisions[Reason.NO_ASK]) == (2, 2)
     assert (found.orders[OrderState.NO_FILL], found.orders[OrderState.REFUSED]) == (1, 1)
 
@@ -201,7 +201,7 @@ def test_markets_listed_ahead_are_not_seen(path):
 
 REASONS = st.dictionaries(st.sampled_from([BUY, *map(str, Reason)]), st.integers(1, 5))
 TRAILS = st.builds(
-    lambda decisions, orders, fills, won, redeemed: Trail(
+    lambda decisions, orders, fills, won, redeemed: MarketProgress(
         decisions=decisions,
         latest={name: number for number, name in enumerate(decisions)},
         orders=tuple(orders),
@@ -218,12 +218,14 @@ TRAILS = st.builds(
 
 
 @given(st.lists(TRAILS, max_size=40))
-def test_nothing_is_lost_or_counted_twice(trails):
+def test_nothing_is_lost_or_counted_twice(market_progress):
     """Whatever happened: each stage is the one before less its stops, and every decision is counted."""
-    found = funnel(trails)
+    found = funnel(market_progress)
 
-    assert found.stages[0].markets == len(trails)
+    assert found.stages[0].markets == len(market_progress)
     for before, after in zip(found.stages, found.stages[1:], strict=False):
         assert after.markets == before.markets - sum(after.stopped.values()) >= 0
-    assert sum(found.decisions.values()) == sum(sum(trail.decisions.values()) for trail in trails)
-    assert sum(found.orders.values()) == sum(len(trail.orders) for trail in trails)
+    assert sum(found.decisions.values()) == sum(
+        sum(progress.decisions.values()) for progress in market_progress
+    )
+    assert sum(found.orders.values()) == sum(len(progress.orders) for progress in market_progress)

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ledger_builders import NOON_NS, decision, market, refusal
 
-from core.nautilus_core.events import (
+from events import (
     CashChecked,
     Decided,
     Filled,
@@ -21,7 +21,7 @@ from core.nautilus_core.events import (
 )
 from execution.ledger import LedgerReader, Mode, Venue
 from execution.ledger.entries import OrderEntry
-from execution.ledger.orders import DEAD
+from execution.ledger.order_states import DEAD
 from execution.ledger.writer import Ledger
 from execution.order_lifecycle import OrderLifecycle, OrderRules
 from execution.order_messages import (
@@ -38,10 +38,10 @@ from execution.order_messages import (
     TradeReported,
     Write,
 )
-from execution.outcomes import Kind, PostOutcome
+from execution.outcomes import OutcomeKind, PostOutcome
 from models import Fill, FillStatus, OrderIntent, OrderState, Outcome, Reason, Settlement
 from monitoring.funnel import funnel
-from monitoring.metrics.figures import ledger_values
+from monitoring.metrics.ledger_values import ledger_values
 from monitoring.performance_tracker import performance
 from monitoring.report.reader import ReportReader
 from monitoring.totals_reader import read_totals
@@ -63,7 +63,7 @@ def steps(*names):
     how = {
         "buy": st.sampled_from(Outcome),
         "refuse": st.sampled_from(Reason),
-        "answer": st.sampled_from(Kind),
+        "answer": st.sampled_from(OutcomeKind),
         "trade": PARTS,
         "fill": PARTS,
         "state": st.sampled_from(OrderState),
@@ -265,7 +265,7 @@ class Account:
             cash, trades = reader.cash_flow(), reader.trades()
             midnight_ns = self.now_ns // (86400 * SECOND) * 86400 * SECOND
             risk, reached = reader.risk_figures(midnight_ns), self.states_reached(reader)
-            stages, owed = funnel(reader.trails()), reader.claimable()
+            stages, owed = funnel(reader.market_progress()), reader.claimable()
         found = performance(trades, starting=cash.starting + cash.drift)
         assert values["trading_total_pnl"] == pytest.approx(float(found.realised))
         assert values["trading_max_drawdown"] == pytest.approx(100 * (found.drawdown.fraction or 0))
@@ -293,7 +293,7 @@ FAILED = ("trade", 0, (1, FillStatus.FAILED))
 SETTLED = ("settle", 1, Outcome.UP)
 
 
-@example([*BOUGHT, ("answer", 0, Kind.MATCHED), SETTLED, FILLED])
+@example([*BOUGHT, ("answer", 0, OutcomeKind.MATCHED), SETTLED, FILLED])
 @example([*BOUGHT, FILLED, SETTLED, FAILED])
 @example([*BOUGHT, FILLED, FAILED, SETTLED])
 @example([*BOUGHT, FILLED, SETTLED, SETTLED, ("redeem", 1, None), ("restart", 1, True)])

@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from ledger_builders import NOON_NS, buy, open_ledger, settlement
 
-from core.nautilus_core.events import Halted, ModeChanged, Started, Stopped
 from errors import ConfigError
-from monitoring.messages import Importance, Message, daily_summary, message_of
+from events import Halted, ModeChanged, Started, Stopped
+from monitoring.notification_messages import Importance, Message, daily_summary, message_of
 from monitoring.notifications import CAPACITY, Notifier, NotifyParams, check_urls, importance
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -78,7 +78,7 @@ def telling(folder, urls: str, level: Importance = Importance.TRADES, now=lambda
     params = NotifyParams(
         urls=urls,
         level=level,
-        book="recorded",
+        profile="recorded",
         ledger=folder / "ledger.sqlite",
         memory=folder / "told.txt",
     )
@@ -162,7 +162,7 @@ def test_a_secret_address_is_never_repeated(tmp_path, caplog):
     assert "address 2 (tgram)" in said
     assert "secret" not in said
     params = NotifyParams(
-        urls=wrong, level=Importance.ALL, book="b", ledger=tmp_path / "l", memory=tmp_path / "m"
+        urls=wrong, level=Importance.ALL, profile="b", ledger=tmp_path / "l", memory=tmp_path / "m"
     )
     assert "secret" not in repr(params)
     with pytest.raises(ConfigError, match="NOTIFY_URL: address 1") as caught:

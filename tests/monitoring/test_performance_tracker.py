@@ -125,7 +125,7 @@ def test_nothing_yet():
 
     assert (numbers.equity, numbers.realised, numbers.curve) == (THOUSAND, 0, ())
     assert (numbers.profit_factor, numbers.sharpe, numbers.drawdown.fraction) == (None, None, None)
-    assert "not distinguishable from chance" in numbers.total.verdict.lower()
+    assert "not distinguishable from chance" in numbers.total.conclusion.lower()
 
 
 def test_only_wins():
@@ -275,7 +275,7 @@ def test_one_trade_at_a_time_is_the_same_as_all_at_once(changes, looked_at):
     assert [(p.ts_ns, float(p.equity)) for p in by_steps.curve] == [
         (p.ts_ns, pytest.approx(float(p.equity))) for p in at_once.curve
     ]
-    for name in ("n", "wins", "markets", "pending", "win_rate", "break_even", "needed", "verdict"):
+    for name in ("n", "wins", "markets", "pending", "win_rate", "break_even", "needed", "conclusion"):
         assert getattr(by_steps.total, name) == getattr(at_once.total, name)
     assert float(by_steps.realised) == pytest.approx(float(at_once.realised))
     assert float(by_steps.open_cost) == pytest.approx(float(at_once.open_cost))
@@ -313,9 +313,9 @@ class TestSources:
         }
         follower, fool, seer = found(votes=[vote for votes in rows.values() for vote in votes]).by_source
 
-        assert follower.verdict.startswith("Not distinguishable from chance")
-        assert seer.verdict.startswith("More often right")
-        assert fool.verdict.startswith("Less often right")
+        assert follower.conclusion.startswith("Not distinguishable from chance")
+        assert seer.conclusion.startswith("More often right")
+        assert fool.conclusion.startswith("Less often right")
 
     def test_replays_are_no_new_evidence(self):
         """A thousand votes on one event are one observation: the interval stays wide."""
@@ -326,7 +326,7 @@ class TestSources:
 
         assert (source.n, source.markets) == (1000, 1)
         assert source.low < 0.25
-        assert source.verdict.startswith("Not distinguishable from chance: 1 of")
+        assert source.conclusion.startswith("Not distinguishable from chance: 1 of")
 
 
 class TestTracker:

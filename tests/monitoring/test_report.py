@@ -70,7 +70,7 @@ def report_of(path, **changes):
             generated=datetime(2026, 11, 22, tzinfo=UTC),
             trades=trades,
             performance=performance(trades, reader.votes(), starting=Decimal(1000)),
-            funnel=funnel(reader.trails()),
+            funnel=funnel(reader.market_progress()),
             account=[("Cash", "999 pUSD")],
             positions=reader.positions(),
             weights=reader.weights(),

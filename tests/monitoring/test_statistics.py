@@ -72,7 +72,7 @@ def test_nothing_settled():
     numbers = statistics([trade(None)])
 
     assert (numbers.n, numbers.pending, numbers.win_rate, numbers.break_even) == (0, 1, None, None)
-    assert "not distinguishable from chance" in numbers.verdict.lower()
+    assert "not distinguishable from chance" in numbers.conclusion.lower()
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ class TestVerdict:
         """Fourteen of fourteen at 92 cents has no spread of its own, and is still chance."""
         numbers = statistics(sample(14, 0, "0.92"))
 
-        assert numbers.verdict.startswith("Not distinguishable from chance: 14 distinct markets settled")
+        assert numbers.conclusion.startswith("Not distinguishable from chance: 14 distinct markets settled")
         assert numbers.p_value == pytest.approx(0.63, abs=0.02)
         assert numbers.test.startswith("exact binomial")
         assert numbers.return_se > 0.05
@@ -154,14 +154,14 @@ class TestVerdict:
 
         assert numbers.test.startswith("normal")
         assert abs(numbers.z) < 0.1
-        assert numbers.verdict.startswith("Not distinguishable from chance: over 2,000 distinct markets")
+        assert numbers.conclusion.startswith("Not distinguishable from chance: over 2,000 distinct markets")
 
     @pytest.mark.parametrize(("wins", "word"), [(1900, "profit"), (1700, "loss")])
     def test_large_sample_far_from_it(self, wins, word):
         """Two thousand trades five points off are told apart from chance, in both directions."""
         numbers = statistics(sample(wins, 2000 - wins))
 
-        assert numbers.verdict.startswith(f"A {word}, after fees")
+        assert numbers.conclusion.startswith(f"A {word}, after fees")
         assert numbers.p_value < 0.01
         assert (numbers.mean_pnl_low > 0) is (word == "profit")
         assert (numbers.mean_pnl_high < 0) is (word == "loss")
@@ -175,7 +175,7 @@ class TestVerdict:
 
         assert (numbers.n, numbers.markets) == (3600, 18)
         assert (numbers.wilson_low, numbers.wilson_high) == pytest.approx(wilson(wins / 18, 18))
-        assert numbers.verdict.startswith("Not distinguishable from chance: 18 distinct markets settled")
+        assert numbers.conclusion.startswith("Not distinguishable from chance: 18 distinct markets settled")
         assert numbers.p_value == pytest.approx(single.p_value)
         assert numbers.z == pytest.approx(single.z)
 
@@ -210,8 +210,8 @@ class TestVerdict:
                 price = prices[number % 4]
                 won = rng.random() < evens[price] + edge
                 rows.append(_changed(FAIR[price, won], condition_id=str(number)))
-            verdict = statistics(rows).verdict
-            called += verdict.startswith("A profit" if edge > 0 else "A loss" if edge < 0 else "A ")
+            conclusion = statistics(rows).conclusion
+            called += conclusion.startswith("A profit" if edge > 0 else "A loss" if edge < 0 else "A ")
         assert fewest <= called <= most
 
 
@@ -219,7 +219,7 @@ def _called_edges(price, n):
     """The most wins that are called a loss, and the fewest that are called a profit."""
 
     def called(wins):
-        return not statistics(sample(wins, n - wins, price)).verdict.startswith("Not")
+        return not statistics(sample(wins, n - wins, price)).conclusion.startswith("Not")
 
     middle = round(n * break_even(trade(True, price)))
     assert called(0)

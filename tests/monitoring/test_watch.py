@@ -12,17 +12,17 @@ import pytest
 from ledger_builders import NOON_NS, buy, open_ledger, refusal, settlement
 from rich.console import Console
 
-from core.nautilus_core.events import FeedPulse, Pulse
+from events import FeedStatus, WorkerStatus
 from execution.ledger import ledger_path
-from monitoring.pulse_file import PULSE_FILE
-from monitoring.report.words import duration
-from monitoring.watch.reading import Watching
+from monitoring.report.text_lines import duration
+from monitoring.status_file import STATUS_FILE
 from monitoring.watch.screen import screen
+from monitoring.watch.snapshot import SnapshotReader
 
 ROOT = Path(__file__).resolve().parents[2]
-ALIVE = Pulse(
+ALIVE = WorkerStatus(
     ts_ns=NOON_NS,
-    book="recorded",
+    profile="recorded",
     mode="simulation",
     armed=False,
     halted=None,
@@ -35,14 +35,14 @@ ALIVE = Pulse(
     quote_age_s=0.4,
     tradable=True,
     feeds=(
-        FeedPulse(source="coinbase", age_s=0.4, failures=0, up=True),
-        FeedPulse(source="deribit", age_s=None, failures=3, up=False),
+        FeedStatus(source="coinbase", age_s=0.4, failures=0, up=True),
+        FeedStatus(source="deribit", age_s=None, failures=3, up=False),
     ),
     outside="91,234.10 (+12.30)",
 )
 
 
-def book(state: Path, markets: int = 30, pulse: Pulse | None = ALIVE) -> None:
+def write_ledger(state: Path, markets: int = 30, worker_status: WorkerStatus | None = ALIVE) -> None:
     """A book with trades won, lost and open, refusals, and a pulse."""
     with open_ledger(ledger_path(state, "recorded")) as ledger:
         for number in range(1, markets):
@@ -50,13 +50,13 @@ def book(state: Path, markets: int = 30, pulse: Pulse | None = ALIVE) -> None:
             buy(ledger, number)
             if number < markets - 1:
                 ledger.record_settlement(settlement(number))
-    if pulse is not None:
-        (state / "recorded" / PULSE_FILE).write_bytes(msgspec.json.encode(pulse))
+    if worker_status is not None:
+        (state / "recorded" / STATUS_FILE).write_bytes(msgspec.json.encode(worker_status))
 
 
 def drawn(state: Path, width: int = 80, height: int = 24, now_ns: int = NOON_NS) -> list[str]:
     console = Console(width=width, height=height, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
-    console.print(screen(Watching(state, None).look(now_ns), width, height))
+    console.print(screen(SnapshotReader(state, None).read(now_ns), width, height))
     console.file.close()
     return console.export_text().splitlines()
 
@@ -64,7 +64,7 @@ def drawn(state: Path, width: int = 80, height: int = 24, now_ns: int = NOON_NS)
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 60), (60, 18)])
 def test_it_fits_the_terminal(tmp_path, width, height):
     """Market, votes, decisions, results and funnel are on the screen, and nothing runs off its edges."""
-    book(tmp_path)
+    write_ledger(tmp_path)
     lines = drawn(tmp_path, width, height)
     assert max(map(len, lines)) <= width
     if height >= 24:
@@ -78,13 +78,15 @@ def test_it_fits_the_terminal(tmp_path, width, height):
 
 def test_a_silent_bot_is_called_silent(tmp_path):
     """When the pulse stops it says when it was last seen, instead of showing an old state as now."""
-    book(tmp_path)
+    write_ledger(tmp_path)
     assert "no bot runs: last seen" in drawn(tmp_path, now_ns=NOON_NS + 6 * 10**9)[0]
 
 
 def test_a_halt_is_the_first_thing_seen(tmp_path):
     """A halt takes the place of the good news."""
-    book(tmp_path, pulse=msgspec.structs.replace(ALIVE, halted="3 orders in a row were refused"))
+    write_ledger(
+        tmp_path, worker_status=msgspec.structs.replace(ALIVE, halted="3 orders in a row were refused")
+    )
     first = drawn(tmp_path)[0]
     assert "HALTED: 3 orders in a row were refused" in first
     assert "running" not in first
@@ -93,7 +95,7 @@ def test_a_halt_is_the_first_thing_seen(tmp_path):
 def test_orders_withheld_by_the_mode_are_said(tmp_path):
     """While the mode store is lost the screen says that no new position is opened, and why."""
     lost = msgspec.structs.replace(ALIVE, mode="live", allows_orders=False, mode_detail="mode store lost")
-    book(tmp_path, pulse=lost)
+    write_ledger(tmp_path, worker_status=lost)
     assert "LIVE on recorded  no new position: mode store lost" in drawn(tmp_path)[0]
 
 
@@ -104,7 +106,7 @@ def test_an_empty_folder_names_the_way_on(tmp_path):
 
 def test_a_damaged_ledger_is_said_and_the_pulse_still_shown(tmp_path):
     """What cannot be read is named; what can be read is shown."""
-    book(tmp_path)
+    write_ledger(tmp_path)
     path = ledger_path(tmp_path, "recorded")
     for file in path.parent.glob("ledger.sqlite*"):
         file.write_bytes(b"not a database" * 1000)
@@ -115,7 +117,7 @@ def test_a_damaged_ledger_is_said_and_the_pulse_still_shown(tmp_path):
 
 def test_in_a_pipe_it_prints_one_look(tmp_path):
     """Without a terminal the command shows the present once and exits with 0."""
-    book(tmp_path)
+    write_ledger(tmp_path)
     shown = subprocess.run(
         [sys.executable, str(ROOT / "view_paper_trades.py"), "--watch", "--state", str(tmp_path)],
         capture_output=True,
@@ -130,7 +132,7 @@ def test_in_a_pipe_it_prints_one_look(tmp_path):
 @pytest.mark.parametrize("key", [b"q", b"\x03"])
 def test_a_key_leaves_it(tmp_path, key):
     """In a terminal q and Ctrl-C leave with exit code 0 and without a traceback."""
-    book(tmp_path)
+    write_ledger(tmp_path)
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "view_paper_trades.py"), "--watch", "--state", str(tmp_path)],

@@ -19,16 +19,16 @@ from nautilus_trader.live.node import TradingNode
 from nautilus_trader.model.currencies import pUSD
 from nautilus_trader.model.identifiers import ClientOrderId
 from nautilus_trader.model.identifiers import Venue as NautilusVenue
-from process import PracticeVenue
+from process import VenueProcess
 from venue_builders import Trader, trader_at
 
-from bot import IntegratedBTCStrategy, Pace
-from control.gate import Keeper
-from control.halt import HALTED, HaltFile
+from bot import DecisionSchedule, IntegratedBTCStrategy
+from control.halt_file import HALT_FILE, HaltFile
+from control.mode_gate import ModeController
 from core.nautilus_core.data_engine.node import NodePlan, VenueUrls, Wallet, build_node
-from core.nautilus_core.instruments.board import MarketBoard
 from core.nautilus_core.instruments.calendar import SlugCalendar
-from core.nautilus_core.instruments.clock import MarketClock
+from core.nautilus_core.instruments.market_board import MarketBoard
+from core.nautilus_core.instruments.market_clock import MarketClock
 from execution.execution_engine import ExecutionEngine, OrderRules
 from execution.ledger import LedgerReader, Mode, Venue
 from execution.ledger.writer import Ledger
@@ -36,7 +36,7 @@ from execution.ledger_thread import LedgerThread
 from execution.polymarket_client import PolymarketClient
 from execution.risk_engine import RiskEngine, RiskLimits
 from models import Decision, Market, OrderIntent, OrderState, Outcome
-from worker.gate import OrderGate
+from runtime.worker.order_gate import OrderGate
 
 WORLD = ("--source", "synthetic", "--hold-clock", "--speed", "0.01", "--start-at", "700", "--first", "2")
 """A generated market that stands still: Down is the favourite, offered at 0.63, 0.64, 0.65 and 0.66."""
@@ -57,10 +57,10 @@ class Sender(IntegratedBTCStrategy):
 
     def on_start(self) -> None:
         for instrument in self.cache.instruments():
-            self._parts.board.add(instrument)
+            self._ports.board.add(instrument)
         self.msgbus.subscribe("data.instrument.POLYMARKET.*", self.on_instrument)
         self._subscribe_ahead()
-        self._parts.ready.set()
+        self._ports.ready.set()
 
     def on_stop(self) -> None:
         """There is nothing of the worker's to stop."""
@@ -97,7 +97,9 @@ class Attempt:
 
         self.ledger, self.reader = await self.thread.call(opened)
         gate = OrderGate(
-            Keeper(None, False, False, self.folder / "mode.json"), HaltFile(self.folder / HALTED), False
+            ModeController(None, False, False, self.folder / "mode.json"),
+            HaltFile(self.folder / HALT_FILE),
+            False,
         )
         self.engine = ExecutionEngine(
             self.ledger,
@@ -112,7 +114,7 @@ class Attempt:
         )
         self.rig.engine = self.engine
         self.engine.attach(self.rig.execution_client)
-        self.engine.know(self.rig.market)
+        self.engine.register_market(self.rig.market)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -131,7 +133,7 @@ class Attempt:
 
     async def decide(self, ask: Decimal, cap: Decimal, usd: str = "1.00") -> None:
         """Buy the favourite for so much, having seen this ask, at this price or better."""
-        await self.engine.take(self.rig.decision(ask, cap, usd))
+        await self.engine.handle_decision(self.rig.decision(ask, cap, usd))
 
     async def until(self, condition: Callable[[], bool], seconds: float = 15) -> None:
         deadline = time.monotonic() + seconds
@@ -187,7 +189,7 @@ class Rig:
     def __init__(self, folder: Path, world: tuple[str, ...] = WORLD) -> None:
         self.folder = folder
         self.key = Account.create().key.hex()  # a test key: made for this run, never holds money
-        self.venue = PracticeVenue.start(*world)
+        self.venue = VenueProcess.start(*world)
         self.clock = msgspec.convert(self.venue.ready["clock"], MarketClock)
         self.ready = asyncio.Event()
         self.board = MarketBoard(
@@ -195,7 +197,7 @@ class Rig:
             lambda market: None,
             lambda slug, why: None,
         )
-        self.pace = Pace()
+        self.schedule = DecisionSchedule()
         self.engine: ExecutionEngine | None = None
         self.client = PolymarketClient(self.venue.url, self.key)
         self.creds = self.client.credentials()
@@ -230,10 +232,10 @@ class Rig:
         self.node = self.build()
         self._running = asyncio.get_running_loop().create_task(self.node.run_async())
         await asyncio.wait_for(self.ready.wait(), 20)
-        watch = self.board.running(self.venue.clock.market_s())
-        assert watch is not None
-        self.market: Market = watch.market
-        for instrument_id in watch.ids.values():
+        tracked = self.board.running(self.venue.clock.market_s())
+        assert tracked is not None
+        self.market: Market = tracked.market
+        for instrument_id in tracked.ids.values():
             self.node.kernel.risk_engine.set_max_notional_per_order(instrument_id, FAR_AWAY)
         return self
 

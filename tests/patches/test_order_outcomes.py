@@ -112,7 +112,7 @@ async def test_row(rig, attempt, name):
     await attempt.balanced()
     assert row.says in " ".join(attempt.reasons)
     may_go_on = row.state in (OrderState.NO_FILL, OrderState.REFUSED)
-    assert attempt.engine.holds(rig.market.slug) is not may_go_on
+    assert attempt.engine.has_open_order(rig.market.slug) is not may_go_on
     # The venue logs a question when it is answered, which may be long after the bot gave up on it.
     await attempt.until(lambda: rig.orders_posted() == before + 1)
     if not may_go_on:
@@ -322,7 +322,7 @@ async def test_three_refusals_in_a_row_halt_trading(rig, tmp_path):
             intent = await _intend(attempt, number, ask)
             await attempt.until(lambda i=intent: attempt.engine.states[i] is OrderState.REFUSED)
         assert "3 orders in a row were refused" in (attempt.engine.halted or "")
-        await attempt.engine.look_for_halt()  # by now the halt is on the disk
+        await attempt.engine.check_halt()  # by now the halt is on the disk
         assert (tmp_path / "HALTED").read_text().count("refused") >= 1
 
 
@@ -331,6 +331,6 @@ async def _intend(attempt, number: int, ask: Decimal) -> str:
     before = set(attempt.engine.states)
     decision = attempt.rig.decision(ask, ask + SLIPPAGE, "1.00")
     attempt.engine._lifecycle._by_market.clear()
-    await attempt.engine.take(decision)
+    await attempt.engine.handle_decision(decision)
     (intent_id,) = set(attempt.engine.states) - before
     return intent_id

@@ -6,7 +6,7 @@ import time
 import pytest
 from rig import Rig, Sender
 
-from core.nautilus_core.instruments.clock import MarketClock
+from core.nautilus_core.instruments.market_clock import MarketClock
 
 WORLD = ("--source", "synthetic", "--hold-clock", "--speed", "1", "--start-at", "600")
 """Markets that pass by steps only."""

@@ -8,21 +8,21 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from process import PracticeVenue
+from process import VenueProcess
 
 LATEST_SECOND = 400
 """A test begins before this second of a market, so that it has four minutes of wall time before the end."""
 
 
 @pytest.fixture(scope="session")
-def calm_venue() -> Iterator[PracticeVenue]:
+def calm_venue() -> Iterator[VenueProcess]:
     """One venue at twice the real pace, shared by tests that leave it whole."""
-    with PracticeVenue.start("--speed", "2", "--start-at", "10") as venue:
+    with VenueProcess.start("--speed", "2", "--start-at", "10") as venue:
         yield venue
 
 
 @pytest.fixture
-def practice_venue(calm_venue: PracticeVenue) -> Iterator[PracticeVenue]:
+def practice_venue(calm_venue: VenueProcess) -> Iterator[VenueProcess]:
     """The shared venue without faults, before and after, with minutes left of its market."""
     calm_venue.clear_faults()
     if calm_venue.clock.market_s() % 900 > LATEST_SECOND:

@@ -40,7 +40,7 @@ class VenueClock:
 
 
 @dataclass
-class PracticeVenue:
+class VenueProcess:
     """A venue process. Use as a context manager, or call `start` and then `stop` or `kill`.
 
     Parameters

@@ -10,16 +10,16 @@ from typing import Any
 from aiohttp import web
 from venue_builders import BOOK, Bench, HandClock, StillSource, Trader, trader_in
 
-from venue.books import Book
-from venue.market import Market
-from venue.records import Trade
+from venue.market import VenueMarket
+from venue.order_book import VenueBook
+from venue.records import VenueTrade
 from venue.sources.shadow.source import ShadowSource
-from venue.sources.shadow.upstream import Upstream
-from venue.venue import Options, Venue
+from venue.sources.shadow.upstream import UpstreamVenue
+from venue.venue import PracticeVenue, VenueOptions
 from venue.wire.app import make_app
 
 PATIENCE = 10.0
-FAST = Options(speed=1.0, real_time=True, taker_delay=0.0)
+FAST = VenueOptions(speed=1.0, real_time=True, taker_delay=0.0)
 
 
 async def until(condition: Callable[[], bool], what: str = "") -> None:
@@ -35,21 +35,21 @@ class Pair:
     """The upstream, whose still book stands until the test changes it, and the venue that mirrors it."""
 
     clock: HandClock = field(default_factory=HandClock)
-    options: Options = FAST
+    options: VenueOptions = FAST
     upstream: Bench = field(init=False)
-    shadow: Venue = field(init=False)
+    shadow: PracticeVenue = field(init=False)
     _site: web.AppRunner | None = None
     _port: int = 0
 
     def __post_init__(self) -> None:
-        self.upstream = Bench(StillSource(), Options(speed=1.0, taker_delay=0.0), self.clock)
+        self.upstream = Bench(StillSource(), VenueOptions(speed=1.0, taker_delay=0.0), self.clock)
 
     # --- the upstream ------------------------------------------------------------------------
 
     @property
-    def address(self) -> Upstream:
+    def address(self) -> UpstreamVenue:
         base = f"127.0.0.1:{self._port}"
-        return Upstream(f"http://{base}/gamma", f"http://{base}", f"ws://{base}/ws/")
+        return UpstreamVenue(f"http://{base}/gamma", f"http://{base}", f"ws://{base}/ws/")
 
     async def serve(self) -> None:
         """Serve the upstream, again under the same address if it was served before."""
@@ -65,7 +65,7 @@ class Pair:
         await self._site.cleanup()
         self._site = None
 
-    def quote(self, book: Book) -> None:
+    def quote(self, book: VenueBook) -> None:
         """Change the upstream's book, and tell its subscribers."""
         self.upstream.source.standing = book
         self.upstream.venue.step()
@@ -82,7 +82,7 @@ class Pair:
         return self.shadow.source
 
     @property
-    def market(self) -> Market:
+    def market(self) -> VenueMarket:
         """The market that was running at the start, as the mirror lists it."""
         found = self.shadow.schedule.by_slug(self.upstream.market.slug)
         assert found is not None
@@ -92,12 +92,12 @@ class Pair:
         """Why the market's mirror is not believed; empty if it is."""
         return self.source.info()["doubts"].get(self.upstream.market.slug, "not mirrored")
 
-    def shown(self) -> Book:
+    def shown(self) -> VenueBook:
         return self.shadow.exchange.visible(self.market)
 
     def mirror(self) -> None:
         """Make a venue that mirrors the upstream, not yet started."""
-        self.shadow = Venue(self.address, self.options, self.clock)
+        self.shadow = PracticeVenue(self.address, self.options, self.clock)
 
     async def mirrored(self) -> None:
         """Start it and wait until the stream has told the running market's book."""
@@ -113,10 +113,12 @@ class Pair:
     def trader(self, **fields: Any) -> Trader:
         return trader_in(self.shadow, **fields)
 
-    async def place(self, trader: Trader, body: dict[str, Any]) -> tuple[Trade, ...]:
+    async def place(self, trader: Trader, body: dict[str, Any]) -> tuple[VenueTrade, ...]:
         """Send an order to the mirror's desk."""
         assert trader.api is not None
-        return (await self.shadow.desk.execute(self.shadow.desk.accept(trader.api, body))).trades
+        return (
+            await self.shadow.order_intake.execute(self.shadow.order_intake.accept(trader.api, body))
+        ).trades
 
     def balance(self, trader: Trader) -> int:
         account = self.shadow.ledger.account(trader.address)
@@ -125,9 +127,11 @@ class Pair:
 
 
 @asynccontextmanager
-async def upstream_only(state: Path | None = None, book: Book = BOOK, **more: Any) -> AsyncIterator[Pair]:
+async def upstream_only(
+    state: Path | None = None, book: VenueBook = BOOK, **more: Any
+) -> AsyncIterator[Pair]:
     """An upstream, served; the test starts the mirror."""
-    options = Options(speed=1.0, real_time=True, taker_delay=more.pop("taker_delay", 0.0), state=state)
+    options = VenueOptions(speed=1.0, real_time=True, taker_delay=more.pop("taker_delay", 0.0), state=state)
     pair = Pair(options=options)
     pair.upstream.source.standing = book
     await pair.serve()

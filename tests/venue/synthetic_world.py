@@ -10,9 +10,9 @@ from venue_builders import HandClock
 
 from venue.external.services import base_urls
 from venue.sources.price_path import UNIT
-from venue.sources.replay import Replay
+from venue.sources.replay import ScriptedSource
 from venue.sources.synthetic import DEFAULT_SEED, SyntheticSource
-from venue.venue import Options, Venue
+from venue.venue import PracticeVenue, VenueOptions
 from venue.wire.app import make_app
 
 
@@ -30,7 +30,7 @@ def in_cents(price: int) -> Decimal:
 class World:
     """The venue, its machine clock, and where its services are."""
 
-    venue: Venue
+    venue: PracticeVenue
     clock: HandClock
     url: str
 
@@ -40,7 +40,7 @@ class World:
 
     @property
     def source(self) -> SyntheticSource:
-        assert isinstance(self.venue.source, Replay)
+        assert isinstance(self.venue.source, ScriptedSource)
         assert isinstance(self.venue.source.script, SyntheticSource)
         return self.venue.source.script
 
@@ -58,7 +58,7 @@ class World:
 async def open_world(speed: float = 1.0, seed: int = DEFAULT_SEED) -> AsyncIterator[World]:
     """A world at the start of its first market."""
     clock = HandClock()
-    venue = Venue(SyntheticSource(seed), Options(speed=speed), clock)
+    venue = PracticeVenue(SyntheticSource(seed), VenueOptions(speed=speed), clock)
     runner = web.AppRunner(make_app(venue), access_log=None, shutdown_timeout=0.05)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from process import HTTP, PracticeVenue
+from process import HTTP, VenueProcess
 from synthetic_world import World, dollars, in_cents, open_world
 
 from data_sources.binance import BinanceSource
@@ -341,7 +341,7 @@ async def test_asking_the_services_leaves_no_trace_in_the_venues_log(world: Worl
 
 
 @pytest.mark.parametrize("path", [*EVERYTHING, "/external/rtds", "/external/polybolt/ws", "/external/x"])
-def test_recorded_markets_have_no_outside_world(practice_venue: PracticeVenue, path: str) -> None:
+def test_recorded_markets_have_no_outside_world(practice_venue: VenueProcess, path: str) -> None:
     """On a venue with recordings every address below /external is 404 and says what would have it."""
     answer = HTTP.get(practice_venue.url + path)
     assert answer.status_code == 404

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from process import PracticeVenue
+from process import VenueProcess
 from synthetic_world import dollars, in_cents
 from venue_builders import HandClock, Trader, trader_at
 from websockets.asyncio.client import ClientConnection, connect
@@ -23,7 +23,7 @@ from venue.external.feeds import MESSAGES_A_SECOND, Feeds
 from venue.faults import Faults
 from venue.schedule import Schedule
 from venue.sources.synthetic import SyntheticSource
-from venue.venue import Options, Venue
+from venue.venue import PracticeVenue, VenueOptions
 
 SEED, SPEED = 11, 5
 PATIENCE = 10.0
@@ -32,22 +32,22 @@ LONGEST_WAIT = 0.25
 
 
 @pytest.fixture(scope="module")
-def venue() -> Iterator[PracticeVenue]:
-    with PracticeVenue.start(
+def venue() -> Iterator[VenueProcess]:
+    with VenueProcess.start(
         "--source", "synthetic", "--seed", str(SEED), "--speed", str(SPEED), "--start-at", "30"
     ) as venue:
         yield venue
 
 
 @pytest.fixture(scope="module")
-def trader(venue: PracticeVenue) -> Trader:
+def trader(venue: VenueProcess) -> Trader:
     return trader_at(venue.url)
 
 
 class Truth:
     """What the source says about the second of market time that a stamp lies in."""
 
-    def __init__(self, venue: PracticeVenue) -> None:
+    def __init__(self, venue: VenueProcess) -> None:
         self._clock = venue.clock
         self._first = int(venue.get("/practice/info")["first_start"])
         self._source = SyntheticSource(SEED)
@@ -64,11 +64,11 @@ class Truth:
 
 
 @pytest.fixture(scope="module")
-def truth(venue: PracticeVenue) -> Truth:
+def truth(venue: VenueProcess) -> Truth:
     return Truth(venue)
 
 
-def address(venue: PracticeVenue, service: str) -> str:
+def address(venue: VenueProcess, service: str) -> str:
     return venue.ready["source"]["external"][service]
 
 
@@ -112,7 +112,7 @@ def polybolt_credentials(trader: Trader) -> PolyBoltCredentials:
 
 @pytest.mark.parametrize("relay", ["rtds", "polybolt"])
 async def test_the_bot_hears_the_settlement_price(
-    venue: PracticeVenue, trader: Trader, truth: Truth, relay: str
+    venue: VenueProcess, trader: Trader, truth: Truth, relay: str
 ) -> None:
     """Through either relay: two minutes of past and three new seconds, spot and mean, to the last digit."""
     source = ChainlinkSource(
@@ -130,7 +130,7 @@ async def test_the_bot_hears_the_settlement_price(
         assert source.latest(kind).feed == relay
 
 
-async def test_the_bot_hears_binance(venue: PracticeVenue, truth: Truth) -> None:
+async def test_the_bot_hears_binance(venue: VenueProcess, truth: Truth) -> None:
     """Quotes of the stream, at the source's price less the tether basis of their second, within a cent."""
     source = BinanceSource(stream_url=address(venue, "binance_stream"), base_url="http://127.0.0.1:9")
     kinds: list[bool] = []
@@ -154,7 +154,7 @@ def _counting(source: BinanceSource, fed: list[bool]) -> Stream:
     return source
 
 
-async def test_wrong_credentials_are_final(venue: PracticeVenue) -> None:
+async def test_wrong_credentials_are_final(venue: VenueProcess) -> None:
     """Close code 4001 tells the bot not to come back."""
     wrong = PolyBoltCredentials(api_key="K", secret="S", passphrase="P")
     source = ChainlinkSource(rtds_url=None, polybolt_url=address(venue, "polybolt"), credentials=wrong)
@@ -179,7 +179,7 @@ def subscription(topic: str, filters: str = "", kind: str = "update") -> dict[st
     ],
 )
 async def test_rtds_sends_the_past_and_then_updates(
-    venue: PracticeVenue, truth: Truth, topic: str, filters: str, window: int | None
+    venue: VenueProcess, truth: Truth, topic: str, filters: str, window: int | None
 ) -> None:
     """A snapshot of 120 seconds of type subscribe, then updates with exact values in units of 1e-18 USD."""
     past, update = await frames(address(venue, "rtds"), subscription(topic, filters), count=2)
@@ -197,7 +197,7 @@ async def test_rtds_sends_the_past_and_then_updates(
     assert 0 <= update["timestamp"] - payload["timestamp"] < 2_000
 
 
-async def test_rtds_relays_binance_with_decimals(venue: PracticeVenue, truth: Truth) -> None:
+async def test_rtds_relays_binance_with_decimals(venue: VenueProcess, truth: Truth) -> None:
     """The topic crypto_prices has Binance's symbol and the exact value as a decimal text."""
     url = address(venue, "rtds")
     _, update = await frames(url, subscription("crypto_prices", "btcusdt,ethusdt"), count=2)
@@ -206,7 +206,7 @@ async def test_rtds_relays_binance_with_decimals(venue: PracticeVenue, truth: Tr
     assert update["payload"]["full_accuracy_value"] == f"{dollars(right):.8f}"
 
 
-async def test_rtds_answers_pings_and_ends_subscriptions(venue: PracticeVenue) -> None:
+async def test_rtds_answers_pings_and_ends_subscriptions(venue: VenueProcess) -> None:
     """Other symbols, unknown topics, broken filters bring nothing; PING brings PONG; one can unsubscribe."""
 
     async def use(socket: ClientConnection) -> list[str]:
@@ -246,7 +246,7 @@ TWAP = {"channel": "price.crypto.twap", "filter": {"symbol": "btcusd", "window_s
 SPOT = {"channel": "price.crypto", "filter": {"symbol": "btcusd"}}
 
 
-async def test_polybolt_numbers_its_frames(venue: PracticeVenue, trader: Trader, truth: Truth) -> None:
+async def test_polybolt_numbers_its_frames(venue: VenueProcess, trader: Trader, truth: Truth) -> None:
     """Authed, subscribed, a snapshot with seq 1, then updates with exact decimals and seq 2 and 3."""
     heard = await frames(address(venue, "polybolt"), login(trader), channels(TWAP), count=5)
     authed, subscribed, snapshot, *updates = heard
@@ -264,7 +264,7 @@ async def test_polybolt_numbers_its_frames(venue: PracticeVenue, trader: Trader,
         assert (payload["window_seconds"], payload["source"]) == (60, "chainlink")
 
 
-async def test_polybolt_filters(venue: PracticeVenue, trader: Trader) -> None:
+async def test_polybolt_filters(venue: VenueProcess, trader: Trader) -> None:
     """Other symbols, providers, windows and channels are accepted and bring nothing; no filter brings all."""
     nothing = [
         {"channel": "price.crypto", "filter": {"symbol": "ethusd"}},
@@ -278,7 +278,7 @@ async def test_polybolt_filters(venue: PracticeVenue, trader: Trader) -> None:
     assert [frame["payload"]["window_seconds"] for frame in heard[3:]] == [30, 60]
 
 
-async def test_polybolt_ends_subscriptions(venue: PracticeVenue, trader: Trader) -> None:
+async def test_polybolt_ends_subscriptions(venue: VenueProcess, trader: Trader) -> None:
     """After unsubscribing from one of two channels only the other one goes on."""
     sent = (login(trader), channels(TWAP, SPOT), channels(TWAP, op="unsubscribe"))
     heard = await frames(address(venue, "polybolt"), *sent, count=9)
@@ -302,7 +302,7 @@ async def closed_with(url: str, *sent: Any) -> int | None:
     return await with_socket(url, use)
 
 
-async def test_polybolt_closes_on_strangers_and_chatterers(venue: PracticeVenue, trader: Trader) -> None:
+async def test_polybolt_closes_on_strangers_and_chatterers(venue: VenueProcess, trader: Trader) -> None:
     """4001 for a wrong secret, for no credentials and for subscribing first; 4008 for 21 frames at once."""
     url = address(venue, "polybolt")
     good = login(trader)
@@ -312,7 +312,7 @@ async def test_polybolt_closes_on_strangers_and_chatterers(venue: PracticeVenue,
     assert await closed_with(url, good, *itertools.repeat(channels(), 20)) == 4008
 
 
-async def test_polybolt_limits_subscriptions(venue: PracticeVenue, trader: Trader) -> None:
+async def test_polybolt_limits_subscriptions(venue: VenueProcess, trader: Trader) -> None:
     """65 subscriptions in one message are an error, and none of them is made."""
     sent = (login(trader), channels(*[SPOT] * 65), channels(TWAP))
     heard = await frames(address(venue, "polybolt"), *sent, count=5)
@@ -323,7 +323,7 @@ async def test_polybolt_limits_subscriptions(venue: PracticeVenue, trader: Trade
 # --- Binance ---------------------------------------------------------------------------------
 
 
-async def test_binance_streams_named_in_the_address(venue: PracticeVenue, truth: Truth) -> None:
+async def test_binance_streams_named_in_the_address(venue: VenueProcess, truth: Truth) -> None:
     """/ws/ sends bare events of the one stream, one a market second, in order."""
     url = address(venue, "binance_stream") + "/ws/btcusdt@aggTrade"
     heard = await frames(url, count=4)
@@ -332,7 +332,7 @@ async def test_binance_streams_named_in_the_address(venue: PracticeVenue, truth:
     assert all(frame["a"] == truth.second(frame["T"] * 10**6) for frame in heard)
 
 
-async def test_binance_streams_subscribed_later(venue: PracticeVenue) -> None:
+async def test_binance_streams_subscribed_later(venue: VenueProcess) -> None:
     """SUBSCRIBE and UNSUBSCRIBE are acknowledged by id, and what is left is listed."""
     names = ["btcusdt@aggTrade", "btcusdt@bookTicker"]
     sent = [
@@ -393,7 +393,7 @@ def test_relays_are_late_only_if_asked() -> None:
 @pytest.mark.parametrize("lag", [False, True])
 def test_the_option_makes_a_venues_relays_late(lag: bool) -> None:
     """A venue run with the option knows at its relays what its exchanges knew two seconds before."""
-    venue = Venue(SyntheticSource(SEED), Options(speed=1.0, external_lag=lag), HandClock())
+    venue = PracticeVenue(SyntheticSource(SEED), VenueOptions(speed=1.0, external_lag=lag), HandClock())
     feeds = venue.external
     assert feeds is not None
     assert feeds.now("coinbase").second - feeds.now("rtds").second == (2 if lag else 0)

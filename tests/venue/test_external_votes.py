@@ -14,8 +14,7 @@ from data_sources.deribit import DeribitSource
 from data_sources.news_social import NewsSocialSource
 from models import Book, Direction, Level, Market, Rule, Strike, Tick, TradingSignal
 from venue.amounts import MICRO, MILL
-from venue.books import Book as VenueBook
-from venue.books import Side
+from venue.order_book import Side, VenueBook
 
 MARKETS = 24
 SECONDS = (785, 815)

@@ -10,24 +10,24 @@ from shadow_builders import mirrored_pair, until, upstream_only
 from venue_builders import BOOK, side
 
 from venue.amounts import MICRO, taker_fee
-from venue.books import Book
-from venue.market import FEE_RATE, Market
-from venue.refusal import Refusal
+from venue.market import FEE_RATE, VenueMarket
+from venue.order_book import VenueBook
+from venue.refusal import VenueRefusal
 from venue.sources.shadow import stream
-from venue.venue import Venue
+from venue.venue import PracticeVenue
 from venue.wire import gamma, market_json
 
 pytestmark = pytest.mark.asyncio
 
-DEARER = Book(bids=side((610, 50), (600, 10)), asks=side((640, 80), (650, 90)))
+DEARER = VenueBook(bids=side((610, 50), (600, 10)), asks=side((640, 80), (650, 90)))
 
 
-def made_book(draw: random.Random) -> Book:
+def made_book(draw: random.Random) -> VenueBook:
     """A book of up to six levels a side, sometimes one-sided, sometimes empty."""
     mid = draw.randrange(100, 900, 10)
     below = sorted(draw.sample(range(10, mid, 10), draw.randrange(0, 7)), reverse=True)
     above = sorted(draw.sample(range(mid, 1000, 10), draw.randrange(0, 7)))
-    return Book(
+    return VenueBook(
         bids=tuple((price, draw.randrange(1, 10**9)) for price in below),
         asks=tuple((price, draw.randrange(1, 10**9)) for price in above),
     )
@@ -68,12 +68,12 @@ async def test_fee_minimum_and_tick_are_the_markets_own() -> None:
         terms = msgspec.structs.replace(market, fee_rate=Decimal("0.05"), minimum_shares=20 * MICRO)
         pair.upstream.venue.schedule.add(terms)
         pair.upstream.source.changes_tick_at = 0.0
-        pair.upstream.source.standing = Book(bids=side((601, 9)), asks=side((619, 90)))
+        pair.upstream.source.standing = VenueBook(bids=side((601, 9)), asks=side((619, 90)))
         await pair.mirrored()
         trader = pair.trader()
         (trade,) = await pair.place(trader, trader.buy(pair.market.up_token, 100, 619))
         assert (trade.price, trade.fee) == (619, taker_fee(trade.shares, 619, Decimal("0.05")))
-        with pytest.raises(Refusal, match="lower than the minimum: 20"):
+        with pytest.raises(VenueRefusal, match="lower than the minimum: 20"):
             await pair.place(trader, trader.limit(pair.market.up_token, "BUY", 19, 500))
         await pair.gone()
 
@@ -86,10 +86,10 @@ async def test_what_an_account_took_stays_taken_until_the_upstream_renews_the_le
         assert trade.price == 400
         left = 100 * MICRO - trade.shares
         assert pair.shown().bids[0] == (600, left)
-        pair.quote(Book(bids=BOOK.bids, asks=side((620, 7))))
+        pair.quote(VenueBook(bids=BOOK.bids, asks=side((620, 7))))
         await until(lambda: pair.shown().asks == side((620, 7)))
         assert pair.shown().bids[0] == (600, left)
-        pair.quote(Book(bids=side((600, 99)), asks=side((620, 7))))
+        pair.quote(VenueBook(bids=side((600, 99)), asks=side((620, 7))))
         await until(lambda: pair.shown().bids == side((600, 99)))
 
 
@@ -100,10 +100,12 @@ async def test_an_upstream_that_dies_gets_no_fills_and_comes_back() -> None:
         await pair.vanish()
         await until(lambda: pair.doubt() != "")
         body = trader.buy(pair.market.up_token, 100, 650)
-        with pytest.raises(Refusal, match=f"the orderbook {pair.market.up_token} does not exist") as refused:
+        with pytest.raises(
+            VenueRefusal, match=f"the orderbook {pair.market.up_token} does not exist"
+        ) as refused:
             await pair.place(trader, body)
         assert refused.value.status == 400
-        with pytest.raises(Refusal, match="No orderbook exists"):
+        with pytest.raises(VenueRefusal, match="No orderbook exists"):
             await pair.shadow.exchange.book(pair.market.up_token)
         assert pair.balance(trader) == 1000 * MICRO
         assert [order.status for order in pair.shadow.ledger.orders_of(trader.address)] == ["CANCELED"]
@@ -178,7 +180,7 @@ async def test_resting_orders_do_not_meet_a_book_in_doubt() -> None:
     async with mirrored_pair() as pair:
         trader = pair.trader()
         await pair.place(trader, trader.limit(pair.market.up_token, "BUY", 10, 610))
-        crossing = Book(bids=side((590, 1)), asks=side((605, 50)))
+        crossing = VenueBook(bids=side((590, 1)), asks=side((605, 50)))
         pair.upstream.source.standing = crossing
         pair.clock.forward(4)
         await pair.source.confirm(pair.market)
@@ -209,7 +211,7 @@ async def test_a_market_that_is_not_understood_is_not_tradable(
 ) -> None:
     """It is not listed, an order for it is refused, and the log names the reason once."""
 
-    def odd(venue: Venue, market: Market) -> dict[str, Any]:
+    def odd(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
         return market_json.gamma_market(venue, market) | {"negRisk": True}
 
     monkeypatch.setattr(gamma, "gamma_market", odd)
@@ -219,7 +221,7 @@ async def test_a_market_that_is_not_understood_is_not_tradable(
         pair.clock.forward(90)
         await pair.source.look_for_markets()
         trader = pair.trader()
-        with pytest.raises(Refusal, match="does not exist"):
+        with pytest.raises(VenueRefusal, match="does not exist"):
             await pair.place(trader, trader.buy(pair.upstream.market.up_token, 100, 650))
         slug = pair.upstream.market.slug
         assert caplog.text.count(f"{slug} is not tradable here: it is a negRisk market") == 1
@@ -237,7 +239,7 @@ async def test_the_next_market_is_followed_before_the_running_one_is_left() -> N
         await until(lambda: pair.source.certain(following))
         assert pair.shadow.exchange.visible(following) == DEARER
         trader = pair.trader()
-        with pytest.raises(Refusal, match="does not exist"):
+        with pytest.raises(VenueRefusal, match="does not exist"):
             await pair.place(trader, trader.buy(pair.market.up_token, 100, 650))
         (trade,) = await pair.place(trader, trader.buy(following.up_token, 100, 650))
         assert trade.price == 640

@@ -9,24 +9,24 @@ from shadow_builders import upstream_only
 from test_shadow_books import made_book
 
 from venue.amounts import MICRO, decimal_text, price_text
-from venue.books import Book, changes_between, summary
-from venue.market import Market
-from venue.sources.shadow.listing import NotUnderstood, clob_outcome, gamma_outcome, listed
-from venue.sources.shadow.mirror import STALE_NS, Mirror
-from venue.sources.shadow.upstream import Upstream
+from venue.market import VenueMarket
+from venue.order_book import VenueBook, changes_between, summary
+from venue.sources.shadow.listing import UnsupportedMarket, clob_outcome, gamma_outcome, listed
+from venue.sources.shadow.mirror import STALE_NS, BookMirror
+from venue.sources.shadow.upstream import UpstreamVenue
 from venue.wire.market_json import gamma_market
 
-MARKET = Market(0, "btc-updown-15m-0", "0x1", "0x2", "1", "2", "Up or down?")
-UPSTREAM = Upstream("http://g", "http://c", "ws://w/")
+MARKET = VenueMarket(0, "btc-updown-15m-0", "0x1", "0x2", "1", "2", "Up or down?")
+UPSTREAM = UpstreamVenue("http://g", "http://c", "ws://w/")
 
 
-def whole(book: Book, stamp: int) -> dict[str, Any]:
+def whole(book: VenueBook, stamp: int) -> dict[str, Any]:
     """A whole book in the stream's words."""
     told = summary(book, market="0x1", token="1", timestamp_ms=stamp, tick=10, last_price="")
     return {"event_type": "book", **told}
 
 
-def step(old: Book, new: Book, stamp: int) -> dict[str, Any]:
+def step(old: VenueBook, new: VenueBook, stamp: int) -> dict[str, Any]:
     """The change from one book to the next in the stream's words, for both tokens."""
     rows = []
     for token, before, after in (("1", old, new), ("2", old.mirrored(), new.mirrored())):
@@ -54,7 +54,7 @@ def test_a_missed_change_is_noticed_by_the_best_prices() -> None:
     noticed = 0
     for _ in range(300):
         first, second, third = made_book(draw), made_book(draw), made_book(draw)
-        mirror = Mirror(MARKET, 10)
+        mirror = BookMirror(MARKET, 10)
         mirror.hear(whole(first, 1), 1)
         assert mirror.certain(1)
         mirror.hear(step(second, third, 3), 3)
@@ -72,7 +72,7 @@ def test_changes_that_were_under_way_when_the_book_was_read_are_not_undone() -> 
     """A change older than the book of /book is in it already and does not count a second time."""
     draw = random.Random(3)
     first, second, third = made_book(draw), made_book(draw), made_book(draw)
-    mirror = Mirror(MARKET, 10)
+    mirror = BookMirror(MARKET, 10)
     mirror.hear(whole(first, 1), 1)
     assert mirror.read(whole(third, 5)) is True
     mirror.hear(step(first, second, 3), 6)
@@ -86,22 +86,22 @@ def test_changes_that_were_under_way_when_the_book_was_read_are_not_undone() -> 
         {"event_type": "price_change", "price_changes": [{"asset_id": "1"}], "timestamp": "2"},
         {"event_type": "tick_size_change", "asset_id": "1", "new_tick_size": "0.0025"},
         {"event_type": "book", "asset_id": "1", "bids": [], "asks": [{"price": "1.5", "size": "1"}]},
-        {**whole(Book(bids=((500, 1),)), 2), "bids": [{"price": "0.50001", "size": "1"}]},
-        {**whole(Book(bids=((500, 5),), asks=((400, 5),)), 2)},
+        {**whole(VenueBook(bids=((500, 1),)), 2), "bids": [{"price": "0.50001", "size": "1"}]},
+        {**whole(VenueBook(bids=((500, 5),), asks=((400, 5),)), 2)},
     ],
 )
 def test_words_that_make_no_sense_leave_the_book_in_doubt(event: dict[str, Any]) -> None:
     """Malformed events, unknown ticks, impossible prices and crossed books are never traded on."""
-    mirror = Mirror(MARKET, 10)
-    mirror.hear(whole(Book(bids=((500, MICRO),)), 1), 1)
+    mirror = BookMirror(MARKET, 10)
+    mirror.hear(whole(VenueBook(bids=((500, MICRO),)), 1), 1)
     mirror.hear(event, 2)
     assert not mirror.certain(2)
 
 
 def test_a_clock_that_was_set_back_does_not_make_an_old_book_young() -> None:
     """Silence is counted in both directions."""
-    mirror = Mirror(MARKET, 10)
-    mirror.hear(whole(Book(), 1), 10 * STALE_NS)
+    mirror = BookMirror(MARKET, 10)
+    mirror.hear(whole(VenueBook(), 1), 10 * STALE_NS)
     assert mirror.certain(11 * STALE_NS)
     assert not mirror.certain(11 * STALE_NS + 1)
     assert not mirror.certain(9 * STALE_NS)
@@ -149,7 +149,7 @@ async def test_what_is_not_understood_is_refused_with_its_reason(
 ) -> None:
     """A market with any unknown rule is no market here, and the reason names it."""
     start = int(row["slug"].rpartition("-")[2])
-    with pytest.raises(NotUnderstood, match=reason):
+    with pytest.raises(UnsupportedMarket, match=reason):
         listed(row | change, UPSTREAM, start)
 
 

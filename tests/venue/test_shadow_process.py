@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from process import PracticeVenue
+from process import VenueProcess
 from venue_builders import trader_at
 
 from venue.__main__ import main
 from venue.arguments import options_of, read_arguments, upstream_of
 from venue.sources.choice import chosen_source
-from venue.venue import Options, Venue
+from venue.venue import PracticeVenue, VenueOptions
 
 NOWHERE = (
     *("--source", "shadow", "--upstream-gamma", "http://127.0.0.1:9/gamma"),
@@ -20,7 +20,7 @@ NOWHERE = (
 )
 
 
-def mirror_of(venue: PracticeVenue) -> tuple[str, ...]:
+def mirror_of(venue: VenueProcess) -> tuple[str, ...]:
     """The options under which a venue mirrors this one."""
     return (
         *("--source", "shadow", "--upstream-gamma", f"{venue.url}/gamma"),
@@ -88,21 +88,21 @@ def test_a_state_folder_stays_with_what_it_mirrored(
 ) -> None:
     """Another source or asset on the same folder is refused; the folder still serves the first one."""
     upstream = upstream_of(read_arguments(list(NOWHERE))[1])
-    options = Options(state=tmp_path, real_time=True)
-    Venue(chosen_source("shadow", None, tmp_path, upstream), options).close()
+    options = VenueOptions(state=tmp_path, real_time=True)
+    PracticeVenue(chosen_source("shadow", None, tmp_path, upstream), options).close()
     with pytest.raises(SystemExit) as ended:
         main([*arguments, "--state", str(tmp_path)])
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
-    Venue(chosen_source("shadow", None, tmp_path, upstream), options).close()
+    PracticeVenue(chosen_source("shadow", None, tmp_path, upstream), options).close()
 
 
 @pytest.mark.slow
 def test_a_mirror_survives_the_upstreams_crash_and_its_own(tmp_path: Path) -> None:
     """Both are killed and come back on their state: the account goes on, the books are in step again."""
     with (
-        PracticeVenue.start("--real-time", state=tmp_path / "upstream") as upstream,
-        PracticeVenue.start(*mirror_of(upstream), state=tmp_path / "shadow") as shadow,
+        VenueProcess.start("--real-time", state=tmp_path / "upstream") as upstream,
+        VenueProcess.start(*mirror_of(upstream), state=tmp_path / "shadow") as shadow,
     ):
         assert shadow.ready["source"]["name"] == "shadow"
         trader = trader_at(shadow.url)
@@ -125,6 +125,6 @@ def test_a_mirror_survives_the_upstreams_crash_and_its_own(tmp_path: Path) -> No
         assert [order["status"] for order in shadow.account(trader.address)["orders"]] == ["LIVE", "CANCELED"]
 
 
-def in_step(shadow: PracticeVenue, slug: str) -> bool:
+def in_step(shadow: VenueProcess, slug: str) -> bool:
     """Whether the mirror of a market is certain."""
     return shadow.get("/practice/info")["source"]["doubts"].get(slug) == ""

@@ -7,8 +7,15 @@ import statistics
 
 import pytest
 
-from venue.books import Book
-from venue.sources.makers import FINE_ABOVE, FINE_BELOW, LEVELS, ONE_SIDED, one_sided_share, variance_seconds
+from venue.order_book import VenueBook
+from venue.sources.market_makers import (
+    FINE_ABOVE,
+    FINE_BELOW,
+    LEVELS,
+    ONE_SIDED,
+    one_sided_share,
+    variance_seconds,
+)
 from venue.sources.synthetic import DEFAULT_SEED, SyntheticSource
 
 MARKETS = 400
@@ -21,22 +28,22 @@ def source() -> SyntheticSource:
 
 
 @pytest.fixture(scope="module")
-def sample(source: SyntheticSource) -> dict[int, list[tuple[Book, bool]]]:
+def sample(source: SyntheticSource) -> dict[int, list[tuple[VenueBook, bool]]]:
     """The books of many markets at some seconds, each with its market's outcome."""
-    sample: dict[int, list[tuple[Book, bool]]] = {second: [] for second in SECONDS}
+    sample: dict[int, list[tuple[VenueBook, bool]]] = {second: [] for second in SECONDS}
     for index in range(MARKETS):
         for second in SECONDS:
             sample[second].append((source.book(index, second), source.up_wins(index)))
     return sample
 
 
-def mid(book: Book) -> float:
+def mid(book: VenueBook) -> float:
     assert book.best_bid is not None
     assert book.best_ask is not None
     return (book.best_bid + book.best_ask) / 2000
 
 
-def one_sided(book: Book) -> bool:
+def one_sided(book: VenueBook) -> bool:
     return not (book.bids and book.asks)
 
 
@@ -134,14 +141,16 @@ def test_outside_its_time_a_market_stands_still(source: SyntheticSource) -> None
 # --- many books ------------------------------------------------------------------------------
 
 
-def test_the_opening_book_knows_nothing(sample: dict[int, list[tuple[Book, bool]]]) -> None:
+def test_the_opening_book_knows_nothing(sample: dict[int, list[tuple[VenueBook, bool]]]) -> None:
     """Of markets that open above 0.50 half ends Up: nobody can trade on what a listed market shows."""
     above = [up_won for book, up_won in sample[0] if mid(book) > 0.5]
     assert statistics.mean(above) == pytest.approx(0.5, abs=3 * 0.5 / math.sqrt(len(above)))
 
 
 @pytest.mark.parametrize(("second", "parts"), [(300, 10), (600, 10), (780, 5), (840, 5)])
-def test_the_mid_is_calibrated(sample: dict[int, list[tuple[Book, bool]]], second: int, parts: int) -> None:
+def test_the_mid_is_calibrated(
+    sample: dict[int, list[tuple[VenueBook, bool]]], second: int, parts: int
+) -> None:
     """In every part of the price range Up wins as often as the mid says, within three standard errors."""
     bands: dict[int, list[tuple[float, bool]]] = {}
     for book, up_won in sample[second]:
@@ -159,7 +168,7 @@ def test_the_mid_is_calibrated(sample: dict[int, list[tuple[Book, bool]]], secon
     assert told >= parts - 2
 
 
-def test_the_price_says_something(sample: dict[int, list[tuple[Book, bool]]]) -> None:
+def test_the_price_says_something(sample: dict[int, list[tuple[VenueBook, bool]]]) -> None:
     """The favourite at 780 s wins about nine times in ten, as on 17,126 recorded markets (0.89)."""
     won = [
         (mid(book) > 0.5) is up_won
@@ -171,14 +180,16 @@ def test_the_price_says_something(sample: dict[int, list[tuple[Book, bool]]]) ->
 
 @pytest.mark.parametrize(("second", "share"), [(300, 0), (600, 0.07), (780, 0.212), (840, 0.382), (870, 0.9)])
 def test_one_sided_books_are_as_frequent_as_recorded(
-    sample: dict[int, list[tuple[Book, bool]]], second: int, share: float
+    sample: dict[int, list[tuple[VenueBook, bool]]], second: int, share: float
 ) -> None:
     """The share of markets without one side is the recorded one, within three standard errors."""
     found = statistics.mean(one_sided(book) for book, _ in sample[second])
     assert found == pytest.approx(share, abs=3 * math.sqrt(max(share, 0.001) * (1 - share) / MARKETS))
 
 
-def test_it_is_the_favourite_that_is_no_longer_offered(sample: dict[int, list[tuple[Book, bool]]]) -> None:
+def test_it_is_the_favourite_that_is_no_longer_offered(
+    sample: dict[int, list[tuple[VenueBook, bool]]],
+) -> None:
     """Bids of at least 0.96 stand alone, or asks of at most 0.04; both happen, and nearly all of them win."""
     alone = [(book, up_won) for book, up_won in sample[840] if one_sided(book)]
     assert all((book.best_bid or 1000) >= 960 and (book.best_ask or 0) <= 40 for book, _ in alone)
@@ -186,7 +197,7 @@ def test_it_is_the_favourite_that_is_no_longer_offered(sample: dict[int, list[tu
     assert statistics.mean(bool(book.bids) is up_won for book, up_won in alone) > 0.97
 
 
-def test_spread_and_depth_are_as_recorded(sample: dict[int, list[tuple[Book, bool]]]) -> None:
+def test_spread_and_depth_are_as_recorded(sample: dict[int, list[tuple[VenueBook, bool]]]) -> None:
     """One cent nine times in ten; 60 to 110 shares at the favourite's ask in the median; more behind it."""
     books = [book for second in (300, 600, 780) for book, _ in sample[second] if not one_sided(book)]
     inner = [book for book in books if 0.05 < mid(book) < 0.95]
@@ -198,7 +209,7 @@ def test_spread_and_depth_are_as_recorded(sample: dict[int, list[tuple[Book, boo
     assert statistics.median(len(book.bids) for book in inner if mid(book) > 0.3) == LEVELS
 
 
-def test_depth_leans_both_ways(sample: dict[int, list[tuple[Book, bool]]]) -> None:
+def test_depth_leans_both_ways(sample: dict[int, list[tuple[VenueBook, bool]]]) -> None:
     """Over the best ten levels about a third of the books is unbalanced by 0.3 or more, to either side."""
     leans = []
     for book, _ in sample[600]:

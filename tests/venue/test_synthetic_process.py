@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from process import PracticeVenue
+from process import VenueProcess
 from py_clob_client_v2.clob_types import BookParams, MarketOrderArgsV2, OrderType
 from synthetic_world import dollars, open_world
 from venue_builders import trader_at
@@ -19,21 +19,21 @@ from data_sources.chainlink import PolyBoltCredentials
 from models import Rule
 from venue.__main__ import main
 from venue.amounts import decimal_text, price_text
-from venue.books import Book
+from venue.order_book import VenueBook
 from venue.sources.choice import chosen_source
 from venue.sources.synthetic import DEFAULT_SEED, SyntheticSource
-from venue.venue import Options, Venue
+from venue.venue import PracticeVenue, VenueOptions
 
 SYNTHETIC = ("--source", "synthetic")
 
 
 @pytest.fixture(scope="module")
-def venue() -> Iterator[PracticeVenue]:
-    with PracticeVenue.start(*SYNTHETIC, "--speed", "1", "--start-at", "400") as venue:
+def venue() -> Iterator[VenueProcess]:
+    with VenueProcess.start(*SYNTHETIC, "--speed", "1", "--start-at", "400") as venue:
         yield venue
 
 
-def tokens(venue: PracticeVenue, start: int) -> tuple[str, str]:
+def tokens(venue: VenueProcess, start: int) -> tuple[str, str]:
     market = venue.get(f"/gamma/markets/slug/btc-updown-15m-{start}")
     up, down = json.loads(market["clobTokenIds"])
     return up, down
@@ -42,7 +42,7 @@ def tokens(venue: PracticeVenue, start: int) -> tuple[str, str]:
 # --- starting --------------------------------------------------------------------------------
 
 
-def test_the_ready_line_says_where_the_services_are(venue: PracticeVenue) -> None:
+def test_the_ready_line_says_where_the_services_are(venue: VenueProcess) -> None:
     """Seed, a note for people, and a base address for each service, which the bot takes as they are."""
     source = venue.ready["source"]
     assert (source["name"], source["seed"]) == ("synthetic", DEFAULT_SEED)
@@ -54,7 +54,7 @@ def test_the_ready_line_says_where_the_services_are(venue: PracticeVenue) -> Non
 
 def test_a_restarted_world_is_the_same(tmp_path: Path) -> None:
     """Killed and started again without a seed it has the folder's seed, schedule and market."""
-    venue = PracticeVenue.start(*SYNTHETIC, "--seed", "5", "--speed", "1", state=tmp_path)
+    venue = VenueProcess.start(*SYNTHETIC, "--seed", "5", "--speed", "1", state=tmp_path)
     start, info = venue.clock.current_start(), venue.get("/practice/info")
     before = tokens(venue, start)
     venue.kill()
@@ -90,7 +90,7 @@ def test_a_folder_refuses_another_world(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Another seed, or another source, ends with exit code 2 and one line that says how it began."""
-    Venue(chosen_source(*began, tmp_path), Options(state=tmp_path)).close()
+    PracticeVenue(chosen_source(*began, tmp_path), VenueOptions(state=tmp_path)).close()
     with pytest.raises(SystemExit) as ended:
         main([*arguments, "--state", str(tmp_path)])
     assert ended.value.code == 2
@@ -121,7 +121,7 @@ def test_bad_usage_says_what_is_wrong(
 # --- trading ---------------------------------------------------------------------------------
 
 
-def test_a_generated_market_is_traded_like_any(venue: PracticeVenue) -> None:
+def test_a_generated_market_is_traded_like_any(venue: VenueProcess) -> None:
     """The official client reads the source's own book, buys at its ask, and owns what it paid for."""
     trader = trader_at(venue.url)
     client = trader.client(venue.url)
@@ -145,7 +145,7 @@ def test_a_generated_market_is_traded_like_any(venue: PracticeVenue) -> None:
 async def test_the_market_feed_follows_the_source() -> None:
     """After each of 20 changes a subscriber's copy of the bids is that of one of the source's seconds."""
     source = SyntheticSource(21)
-    with PracticeVenue.start(*SYNTHETIC, "--seed", "21", "--hold-clock", "--start-at", "300") as venue:
+    with VenueProcess.start(*SYNTHETIC, "--seed", "21", "--hold-clock", "--start-at", "300") as venue:
         up, _ = tokens(venue, venue.clock.current_start())
         async with (
             asyncio.timeout(60),
@@ -165,7 +165,7 @@ async def test_the_market_feed_follows_the_source() -> None:
             assert second < 900
 
 
-def _bids(book: Book) -> dict[str, str]:
+def _bids(book: VenueBook) -> dict[str, str]:
     return {price_text(price): decimal_text(size) for price, size in book.bids}
 
 
@@ -185,7 +185,7 @@ def test_markets_settle_by_the_prices_of_the_world() -> None:
     """Two markets end: Gamma's outcomes are those of the sixty-second means."""
     source = SyntheticSource(33)
     arguments = (*SYNTHETIC, "--seed", "33", "--hold-clock", "--start-at", "800", "--first", "7")
-    with PracticeVenue.start(*arguments) as venue:
+    with VenueProcess.start(*arguments) as venue:
         first = venue.get("/practice/info")["first_start"]
         for index in (7, 8):
             slug = f"btc-updown-15m-{first + index * 900}"
@@ -220,7 +220,7 @@ async def test_the_strike_is_not_told_at_once() -> None:
 async def test_the_bots_whole_feed_lives_on_it() -> None:
     """All sources are warm, none is absent, and the strike heard is the price the market settles against."""
     source = SyntheticSource(4)
-    with PracticeVenue.start(*SYNTHETIC, "--seed", "4", "--speed", "1", "--start-at", "896") as venue:
+    with VenueProcess.start(*SYNTHETIC, "--seed", "4", "--speed", "1", "--start-at", "896") as venue:
         api = trader_at(venue.url).api
         assert api is not None
         clock = venue.clock

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from process import HTTP, PracticeVenue
+from process import HTTP, VenueProcess
 from test_venue_faults import bought
 from test_venue_feeds import event, listening, read, ready, subscription, tokens_of, until
 from venue_builders import Bench, Trader, trader_at
@@ -18,12 +18,12 @@ ESCAPES = "\x1b[2J\x1b[31m\x1b]0;title\x07\r\x9b5n\u202e"
 
 
 @pytest.fixture
-def trader(practice_venue: PracticeVenue) -> Trader:
+def trader(practice_venue: VenueProcess) -> Trader:
     return trader_at(practice_venue.url)
 
 
 @pytest.fixture
-def up(practice_venue: PracticeVenue) -> str:
+def up(practice_venue: VenueProcess) -> str:
     return tokens_of(practice_venue)[1]
 
 
@@ -42,7 +42,7 @@ def arrivals(url: str, **request: Any) -> tuple[bytes, list[float]]:
     raise AssertionError(f"the answer ended after {body!r}")
 
 
-def test_a_post_is_answered_byte_by_byte(practice_venue: PracticeVenue, trader: Trader, up: str) -> None:
+def test_a_post_is_answered_byte_by_byte(practice_venue: VenueProcess, trader: Trader, up: str) -> None:
     """The order is executed, the bytes come one by one, and a client that leaves does no harm."""
     practice_venue.fault("drip_answer", seconds=0.1)
     content = json.dumps(trader.buy(up, 100, 990))
@@ -54,7 +54,7 @@ def test_a_post_is_answered_byte_by_byte(practice_venue: PracticeVenue, trader: 
     assert trader.post(practice_venue.url, trader.buy(up, 100, 990)).json()["status"] == "matched"
 
 
-def test_only_answers_of_the_path_drip(practice_venue: PracticeVenue) -> None:
+def test_only_answers_of_the_path_drip(practice_venue: VenueProcess) -> None:
     """A pattern limits the fault to Gamma; other answers and the control surface leave it unused."""
     practice_venue.fault("drip_answer", path="/gamma/*", seconds=0.1)
     assert practice_venue.get("/ok") == "OK"
@@ -67,9 +67,7 @@ def test_only_answers_of_the_path_drip(practice_venue: PracticeVenue) -> None:
 
 
 @pytest.mark.parametrize("path", ["/gamma/events", "/data-api/positions", "/order"])
-def test_an_answer_is_deeply_nested(
-    practice_venue: PracticeVenue, trader: Trader, up: str, path: str
-) -> None:
+def test_an_answer_is_deeply_nested(practice_venue: VenueProcess, trader: Trader, up: str, path: str) -> None:
     """The body is valid JSON that the standard decoder cannot read; an order is executed before it."""
     practice_venue.fault("nested_answer", path=path)
     if path == "/order":
@@ -84,7 +82,7 @@ def test_an_answer_is_deeply_nested(
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_an_answer_is_huge(practice_venue: PracticeVenue, compressed: bool) -> None:
+def test_an_answer_is_huge(practice_venue: VenueProcess, compressed: bool) -> None:
     """A hundred megabytes are streamed without a length; compressed they are a thousandth on the wire."""
     practice_venue.fault("huge_answer", path="/book", compressed=compressed)
     decoded = 0
@@ -97,7 +95,7 @@ def test_an_answer_is_huge(practice_venue: PracticeVenue, compressed: bool) -> N
     assert (wire < 1_000_000) is compressed
 
 
-def test_a_client_may_leave_a_huge_answer(practice_venue: PracticeVenue) -> None:
+def test_a_client_may_leave_a_huge_answer(practice_venue: VenueProcess) -> None:
     """The venue stops sending when the client closes the connection, and answers the next request."""
     practice_venue.fault("huge_answer", path="/book")
     with HTTP.stream("GET", practice_venue.url + "/book") as answer:
@@ -116,7 +114,7 @@ def test_a_client_may_leave_a_huge_answer(practice_venue: PracticeVenue) -> None
     ],
 )
 async def test_a_market_event_has_a_bad_value(
-    practice_venue: PracticeVenue, up: str, field: str, value: str, raw: bool, found: str
+    practice_venue: VenueProcess, up: str, field: str, value: str, raw: bool, found: str
 ) -> None:
     """The value is in every level of one book, quoted or bare; the next subscription gets the right book."""
     practice_venue.fault("market_feed_value", field=field, value=value, raw=raw)
@@ -130,9 +128,7 @@ async def test_a_market_event_has_a_bad_value(
         assert found not in str(await socket.recv())
 
 
-async def test_a_bad_value_waits_for_its_event(
-    practice_venue: PracticeVenue, trader: Trader, up: str
-) -> None:
+async def test_a_bad_value_waits_for_its_event(practice_venue: VenueProcess, trader: Trader, up: str) -> None:
     """Armed for a trade's event it passes books and changes; both clients receive the same bad event."""
     wanted = {"type": "market", "assets_ids": [up]}
     async with (
@@ -148,7 +144,7 @@ async def test_a_bad_value_waits_for_its_event(
 
 
 async def test_one_trade_event_is_malformed_while_rest_is_right(
-    practice_venue: PracticeVenue, trader: Trader, up: str
+    practice_venue: VenueProcess, trader: Trader, up: str
 ) -> None:
     """The MATCHED event has a price of 7, the MINED event and /data/trades have the price that was paid."""
     async with listening(practice_venue, "user", subscription(trader)) as socket:
@@ -167,7 +163,7 @@ async def test_one_trade_event_is_malformed_while_rest_is_right(
 
 @pytest.mark.parametrize("feed", ["market", "user"])
 async def test_a_stray_frame_is_sent_to_subscribers(
-    practice_venue: PracticeVenue, trader: Trader, up: str, feed: str
+    practice_venue: VenueProcess, trader: Trader, up: str, feed: str
 ) -> None:
     """Raw control sequences and deeply nested JSON arrive as frames; the connection stays usable."""
     first = {"type": "market", "assets_ids": [up]} if feed == "market" else subscription(trader)
@@ -204,7 +200,7 @@ async def test_a_fault_of_a_feed_waits_for_a_subscriber() -> None:
     ],
 )
 def test_an_error_text_has_control_sequences(
-    practice_venue: PracticeVenue, trader: Trader, up: str, fault: str, parameters: dict[str, Any]
+    practice_venue: VenueProcess, trader: Trader, up: str, fault: str, parameters: dict[str, Any]
 ) -> None:
     """The text of a refused POST reaches the client as it was armed."""
     practice_venue.fault(fault, **parameters)
@@ -212,13 +208,13 @@ def test_an_error_text_has_control_sequences(
     assert ESCAPES in (answer.get("error"), answer.get("errorMsg"))
 
 
-def slugs(venue: PracticeVenue, count: int = 3) -> list[str]:
+def slugs(venue: VenueProcess, count: int = 3) -> list[str]:
     """Slugs of the running market and of those that follow."""
     start = venue.clock.current_start()
     return [f"btc-updown-15m-{start + 900 * i}" for i in range(count)]
 
 
-def gamma(venue: PracticeVenue, path: str, slug: str) -> dict[str, Any]:
+def gamma(venue: VenueProcess, path: str, slug: str) -> dict[str, Any]:
     """A market as one of Gamma's routes shows it."""
     body = HTTP.get(f"{venue.url}/gamma{path}", params={"slug": slug} if "slug" not in path else {}).json()
     body = body.get("markets", body) if isinstance(body, dict) else body
@@ -229,7 +225,7 @@ def gamma(venue: PracticeVenue, path: str, slug: str) -> dict[str, Any]:
     ("field", "value", "raw"),
     [("slug", ESCAPES, False), ("version", f"v1{ESCAPES}", False), ("orderPriceMinTickSize", "-1e400", True)],
 )
-def test_gamma_shows_a_bad_value(practice_venue: PracticeVenue, field: str, value: str, raw: bool) -> None:
+def test_gamma_shows_a_bad_value(practice_venue: VenueProcess, field: str, value: str, raw: bool) -> None:
     """The chosen market's field is bad on every route until the fault is cleared; others are right."""
     now, following, _ = slugs(practice_venue)
     right = gamma(practice_venue, "/markets", following)[field]
@@ -249,7 +245,7 @@ def test_gamma_shows_a_bad_value(practice_venue: PracticeVenue, field: str, valu
     [("condition", True, False), ("tokens", False, True), ("both", True, True), ("previous", True, True)],
 )
 def test_a_future_slug_has_foreign_ids(
-    practice_venue: PracticeVenue, ids: str, condition_differs: bool, tokens_differ: bool
+    practice_venue: VenueProcess, ids: str, condition_differs: bool, tokens_differ: bool
 ) -> None:
     """The next market has other ids under its slug; the running one and the one after it have their own."""
     running, following, later = slugs(practice_venue)
@@ -270,7 +266,7 @@ def test_a_future_slug_has_foreign_ids(
         assert httpx.get(url, trust_env=False).status_code == 404
 
 
-def test_a_named_slug_has_foreign_ids(practice_venue: PracticeVenue) -> None:
+def test_a_named_slug_has_foreign_ids(practice_venue: VenueProcess) -> None:
     """A slug in the parameters limits the fault to that market, here the running one."""
     running, following, _ = slugs(practice_venue)
     right = {slug: gamma(practice_venue, "/markets", slug)["conditionId"] for slug in (running, following)}

@@ -5,19 +5,19 @@ from hypothesis import strategies as st
 from py_clob_client_v2.utilities import generate_orderbook_summary_hash, parse_raw_orderbook_summary
 from venue_builders import BOOK, side
 
-from venue.books import Book, Taken, changes_between, summary, with_resting
+from venue.order_book import ConsumedLiquidity, VenueBook, changes_between, summary, with_resting
 
 PRICES = st.dictionaries(st.integers(1, 999), st.integers(1, 10**9), max_size=12)
 
 
 @st.composite
-def books(draw: st.DrawFn) -> Book:
+def books(draw: st.DrawFn) -> VenueBook:
     bids, asks = draw(PRICES), draw(PRICES)
-    return Book(bids=tuple(sorted(bids.items(), reverse=True)), asks=tuple(sorted(asks.items())))
+    return VenueBook(bids=tuple(sorted(bids.items(), reverse=True)), asks=tuple(sorted(asks.items())))
 
 
 @given(books())
-def test_mirroring_twice_gives_the_book_back(book: Book) -> None:
+def test_mirroring_twice_gives_the_book_back(book: VenueBook) -> None:
     """The Down token's mirror of the Down token's mirror is the Up book, and both stay best first."""
     mirrored = book.mirrored()
     assert mirrored.mirrored() == book
@@ -26,7 +26,7 @@ def test_mirroring_twice_gives_the_book_back(book: Book) -> None:
 
 
 @given(books(), books())
-def test_changes_turn_one_book_into_the_other(old: Book, new: Book) -> None:
+def test_changes_turn_one_book_into_the_other(old: VenueBook, new: VenueBook) -> None:
     """Applying the published changes to the old book, on either token, gives the new book."""
     for mirrored in (False, True):
         changes = [c.mirrored() if mirrored else c for c in changes_between(old, new)]
@@ -41,28 +41,28 @@ def test_changes_turn_one_book_into_the_other(old: Book, new: Book) -> None:
 
 def test_taken_liquidity_returns_only_when_the_source_renews_the_level() -> None:
     """A consumed level stays consumed at the same source size, and is whole again at another."""
-    taken = Taken()
-    taken.take("SELL", 620, 100 * 10**6, 30 * 10**6)
-    taken.take("SELL", 620, 100 * 10**6, 20 * 10**6)
+    taken = ConsumedLiquidity()
+    taken.record("SELL", 620, 100 * 10**6, 30 * 10**6)
+    taken.record("SELL", 620, 100 * 10**6, 20 * 10**6)
     assert taken.left_of(BOOK).asks[0] == (620, 50 * 10**6)
     assert taken.left_of(BOOK).asks[0] == (620, 50 * 10**6)
-    renewed = Book(bids=BOOK.bids, asks=side((620, 101), (630, 200)))
+    renewed = VenueBook(bids=BOOK.bids, asks=side((620, 101), (630, 200)))
     assert taken.left_of(renewed) == renewed
     assert taken.left_of(BOOK) == BOOK
 
 
 def test_taking_from_a_renewed_level_starts_anew() -> None:
     """What was taken at the old size does not count against the new one."""
-    taken = Taken()
-    taken.take("SELL", 620, 100 * 10**6, 30 * 10**6)
-    taken.take("SELL", 620, 90 * 10**6, 20 * 10**6)
-    assert taken.left_of(Book(asks=side((620, 90)))).asks == side((620, 70))
+    taken = ConsumedLiquidity()
+    taken.record("SELL", 620, 100 * 10**6, 30 * 10**6)
+    taken.record("SELL", 620, 90 * 10**6, 20 * 10**6)
+    assert taken.left_of(VenueBook(asks=side((620, 90)))).asks == side((620, 70))
 
 
 def test_a_level_taken_whole_is_not_shown() -> None:
     """Nothing left of a level means no level."""
-    taken = Taken()
-    taken.take("BUY", 600, 100 * 10**6, 100 * 10**6)
+    taken = ConsumedLiquidity()
+    taken.record("BUY", 600, 100 * 10**6, 100 * 10**6)
     assert taken.left_of(BOOK).bids == BOOK.bids[1:]
 
 

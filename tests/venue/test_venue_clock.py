@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from venue_builders import HandClock
 
-from venue.clock import SECOND, MarketClock, anchored
+from venue.clock import SECOND, VenueClock, anchored
 from venue.schedule import AHEAD, Schedule, make_market
 
 WALL = 1_800_000_450
@@ -45,7 +45,7 @@ def test_a_resumed_clock_goes_on_but_not_before_the_machine(
 def test_market_time_never_goes_back(steps: list[float]) -> None:
     """However the machine's clock is set, market time does not decrease."""
     now = HandClock()
-    clock = MarketClock(now(), 0, 15.0, now)
+    clock = VenueClock(now(), 0, 15.0, now)
     latest = clock.market_ns()
     for step in steps:
         now.forward(step)

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from process import HTTP, PracticeVenue
+from process import HTTP, VenueProcess
 from test_venue_feeds import event, listening, read, tokens_of, until
 from venue_builders import Bench, HandClock, Trader, trader_at, trader_in
 
 from venue.arguments import options_of, read_arguments
-from venue.clock import MarketClock
-from venue.refusal import Refusal
+from venue.clock import VenueClock
+from venue.refusal import VenueRefusal
 from venue.sources.synthetic import SyntheticSource
 from venue.timekeeping import ClockRequest
-from venue.venue import Options, Venue
+from venue.venue import PracticeVenue, VenueOptions
 
 START = 1_800_000_000
 SECOND = 10**9
@@ -41,7 +41,7 @@ CHANGES = st.lists(
 def test_every_market_time_has_its_wall_time(changes: list[tuple[str, float]], held: bool) -> None:
     """Whatever is done to it, market time never goes back, and `wall_at` finds when each value came."""
     now = HandClock(START)
-    clock = MarketClock(now(), START * SECOND, 15.0, now, held=held)
+    clock = VenueClock(now(), START * SECOND, 15.0, now, held=held)
     readings = [(now(), clock.market_ns())]
     for what, value in changes:
         match what:
@@ -69,7 +69,7 @@ def test_every_market_time_has_its_wall_time(changes: list[tuple[str, float]], h
 def test_a_held_clock_stands_until_it_runs() -> None:
     """Wall time passes without market time, which then goes on from where it stood at the new speed."""
     now = HandClock(START)
-    clock = MarketClock(now(), START * SECOND, 15.0, now)
+    clock = VenueClock(now(), START * SECOND, 15.0, now)
     now.forward(2)
     clock.hold()
     now.forward(1000)
@@ -105,7 +105,9 @@ class Played:
 
     def __init__(self, *, held: bool = True) -> None:
         self.wall = HandClock(START)
-        self.venue = Venue(SyntheticSource(7), Options(speed=1.0, hold=held, taker_delay=0.0), self.wall)
+        self.venue = PracticeVenue(
+            SyntheticSource(7), VenueOptions(speed=1.0, hold=held, taker_delay=0.0), self.wall
+        )
         self.trader = trader_in(self.venue)
 
     async def place(self) -> None:
@@ -115,8 +117,8 @@ class Played:
         for outcome, side, price in ORDERS:
             body = self.trader.limit(market.tokens[outcome], side, 10, price)
             assert self.trader.api is not None
-            accepted = self.venue.desk.accept(self.trader.api, body)
-            self.ids.append((await self.venue.desk.execute(accepted)).order.id)
+            accepted = self.venue.order_intake.accept(self.trader.api, body)
+            self.ids.append((await self.venue.order_intake.execute(accepted)).order.id)
 
     def outcome(self) -> dict[str, Any]:
         """Everything that the market time decides: resolutions and their times, fills, money."""
@@ -198,7 +200,7 @@ async def test_nothing_happens_while_the_clock_is_held() -> None:
 
 async def test_an_order_is_matched_while_the_clock_is_held() -> None:
     """The taker delay is wall time: an order fills on a held clock, at the book that stands."""
-    bench = Bench(options=Options(speed=600.0, hold=True))
+    bench = Bench(options=VenueOptions(speed=600.0, hold=True))
     trader = bench.trader()
     result = await bench.place(trader, trader.buy(bench.market.up_token, 100, 990))
     assert [trade.price for trade in result.trades] == [620]
@@ -207,14 +209,14 @@ async def test_an_order_is_matched_while_the_clock_is_held() -> None:
 
 async def test_a_market_that_is_stepped_to_its_end_refuses_a_waiting_order() -> None:
     """An order that waits its delay when the market ends is killed with the text of an ended market."""
-    bench = Bench(options=Options(speed=1.0, hold=True, taker_delay=0.01))
+    bench = Bench(options=VenueOptions(speed=1.0, hold=True, taker_delay=0.01))
     trader = bench.trader()
     assert trader.api is not None
     token = bench.market.up_token
-    accepted = bench.venue.desk.accept(trader.api, trader.buy(token, 100, 990))
-    waiting = asyncio.create_task(bench.venue.desk.execute(accepted))
+    accepted = bench.venue.order_intake.accept(trader.api, trader.buy(token, 100, 990))
+    waiting = asyncio.create_task(bench.venue.order_intake.execute(accepted))
     await bench.venue.change_clock(ClockRequest(to=float(bench.market.end)))
-    with pytest.raises(Refusal, match=f"the orderbook {token} does not exist"):
+    with pytest.raises(VenueRefusal, match=f"the orderbook {token} does not exist"):
         await waiting
     order = bench.venue.ledger.order(accepted.order.id)
     assert order is not None
@@ -224,7 +226,7 @@ async def test_a_market_that_is_stepped_to_its_end_refuses_a_waiting_order() -> 
 
 async def test_a_delayed_resolution_is_met_by_a_step() -> None:
     """The fault that delays a resolution counts market seconds, stepped ones too."""
-    bench = Bench(options=Options(speed=1.0, hold=True))
+    bench = Bench(options=VenueOptions(speed=1.0, hold=True))
     market = bench.market
     due = market.end + market.resolution_delay
     bench.venue.faults.arm("resolution_delay", 1, {"seconds": 100})
@@ -237,7 +239,7 @@ async def test_a_delayed_resolution_is_met_by_a_step() -> None:
 
 async def test_a_market_that_is_never_resolved_does_not_stop_a_step() -> None:
     """With an outcome held back for ever, the step ends and later markets are listed."""
-    bench = Bench(options=Options(speed=1.0, hold=True))
+    bench = Bench(options=VenueOptions(speed=1.0, hold=True))
     bench.venue.faults.arm("resolution_never", None, {})
     await asyncio.wait_for(bench.venue.change_clock(ClockRequest(advance=36_000)), 30)
     assert bench.venue.clock.market_s() == bench.market.start + 36_000
@@ -253,18 +255,18 @@ HELD = ("--hold-clock", "--start-at", "100", "--speed", "600")
 
 
 @pytest.fixture(scope="module")
-def held() -> Iterator[PracticeVenue]:
-    with PracticeVenue.start(*HELD) as venue:
+def held() -> Iterator[VenueProcess]:
+    with VenueProcess.start(*HELD) as venue:
         yield venue
 
 
 @pytest.fixture
-def untouched() -> Iterator[PracticeVenue]:
-    with PracticeVenue.start(*HELD) as venue:
+def untouched() -> Iterator[VenueProcess]:
+    with VenueProcess.start(*HELD) as venue:
         yield venue
 
 
-async def test_a_step_sends_subscribers_all_that_happens(untouched: PracticeVenue) -> None:
+async def test_a_step_sends_subscribers_all_that_happens(untouched: VenueProcess) -> None:
     """Every book change up to the end comes, then the resolution; after that the book is gone."""
     held = untouched
     assert held.ready["clock"]["held"] is True
@@ -290,7 +292,7 @@ async def test_a_step_sends_subscribers_all_that_happens(untouched: PracticeVenu
     assert HTTP.get(held.url + "/book", params={"token_id": up}).status_code == 404
 
 
-async def test_a_held_venue_trades_and_tells_no_change(held: PracticeVenue) -> None:
+async def test_a_held_venue_trades_and_tells_no_change(held: VenueProcess) -> None:
     """Orders fill on a held clock, the feed sends what the account took; a step plays the recording on."""
     _, up, _ = tokens_of(held)
     trader: Trader = trader_at(held.url)
@@ -307,7 +309,7 @@ async def test_a_held_venue_trades_and_tells_no_change(held: PracticeVenue) -> N
         assert (await read(socket))["event_type"] in ("price_change", "book")
 
 
-def test_a_clock_that_runs_again_has_its_speed(held: PracticeVenue) -> None:
+def test_a_clock_that_runs_again_has_its_speed(held: VenueProcess) -> None:
     """Speed, a step and running in one request: market time then goes on from the step at that speed."""
     before = held.clock
     after = held.set_clock(held=False, speed=2.0, advance=50)
@@ -333,7 +335,7 @@ def test_a_clock_that_runs_again_has_its_speed(held: PracticeVenue) -> None:
     ],
 )
 def test_a_request_that_cannot_be_met_changes_nothing(
-    held: PracticeVenue, body: dict[str, Any], text: str
+    held: VenueProcess, body: dict[str, Any], text: str
 ) -> None:
     """The answer is a 400 that names what is wrong, and the clock stands as before."""
     before = held.clock
@@ -346,7 +348,7 @@ def test_a_request_that_cannot_be_met_changes_nothing(
 
 async def test_a_venue_in_real_time_refuses_to_be_controlled() -> None:
     """Where market time is the machine's, neither a request nor an option can hold it."""
-    bench = Bench(options=Options(real_time=True))
+    bench = Bench(options=VenueOptions(real_time=True))
     with pytest.raises(ValueError, match="market time is the machine's here"):
         await bench.venue.change_clock(ClockRequest(held=True))
     assert not bench.venue.clock.held

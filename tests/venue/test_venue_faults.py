@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from process import HTTP, PracticeVenue
+from process import HTTP, VenueProcess
 from test_venue_feeds import event, listening, read, ready, subscription, tokens_of, until
 from venue_builders import Trader, trader_at
 from websockets.exceptions import ConnectionClosed
@@ -17,21 +17,21 @@ from venue.faults import CATALOG, Faults, UnknownFault
 
 
 @pytest.fixture
-def trader(practice_venue: PracticeVenue) -> Trader:
+def trader(practice_venue: VenueProcess) -> Trader:
     return trader_at(practice_venue.url)
 
 
 @pytest.fixture
-def up(practice_venue: PracticeVenue) -> str:
+def up(practice_venue: VenueProcess) -> str:
     return tokens_of(practice_venue)[1]
 
 
-def bought(venue: PracticeVenue, trader: Trader) -> bool:
+def bought(venue: VenueProcess, trader: Trader) -> bool:
     """Whether the account's order was executed."""
     return bool(venue.account(trader.address)["trades"])
 
 
-def confirmed(venue: PracticeVenue, trader: Trader) -> None:
+def confirmed(venue: VenueProcess, trader: Trader) -> None:
     """Return once the account's last trade is confirmed."""
     while venue.account(trader.address)["trades"][0]["status"] != "CONFIRMED":
         time.sleep(0.02)
@@ -40,18 +40,18 @@ def confirmed(venue: PracticeVenue, trader: Trader) -> None:
 def test_a_fault_strikes_as_often_as_it_was_armed_for() -> None:
     """Armed for two it strikes twice; armed without count until cleared; an unknown one cannot be armed."""
     faults = Faults()
-    assert faults.take("hang") is None
+    assert faults.consume("hang") is None
     faults.arm("hang", 2, {"seconds": 1})
-    assert [faults.take("hang") for _ in range(3)] == [{"seconds": 1}, {"seconds": 1}, None]
+    assert [faults.consume("hang") for _ in range(3)] == [{"seconds": 1}, {"seconds": 1}, None]
     faults.arm("hang", None, {})
-    assert all(faults.take("hang") == {"seconds": 60.0} for _ in range(5))
+    assert all(faults.consume("hang") == {"seconds": 60.0} for _ in range(5))
     faults.clear("hang")
-    assert faults.take("hang") is None
+    assert faults.consume("hang") is None
     with pytest.raises(UnknownFault, match="unknown fault 'hung'; known: drop_before_read"):
         faults.arm("hung", 1, {})
 
 
-def test_the_catalog_is_told_and_armed_faults_are_listed(practice_venue: PracticeVenue) -> None:
+def test_the_catalog_is_told_and_armed_faults_are_listed(practice_venue: VenueProcess) -> None:
     """/practice/info explains every fault; /practice/faults shows what is armed and how often it struck."""
     assert practice_venue.get("/practice/info")["faults"].keys() == CATALOG.keys()
     practice_venue.fault("gamma_500", 2)
@@ -93,7 +93,7 @@ def test_the_catalog_is_told_and_armed_faults_are_listed(practice_venue: Practic
     ],
 )
 def test_an_error_before_the_order_exists(
-    practice_venue: PracticeVenue,
+    practice_venue: VenueProcess,
     trader: Trader,
     up: str,
     name: str,
@@ -116,7 +116,7 @@ def test_an_error_before_the_order_exists(
     [("too_early_425", 425), ("error_500", 500), ("refused_4xx", 400), ("unavailable_503", 503)],
 )
 def test_an_error_after_the_order_was_executed(
-    practice_venue: PracticeVenue, trader: Trader, up: str, name: str, status: int
+    practice_venue: VenueProcess, trader: Trader, up: str, name: str, status: int
 ) -> None:
     """With `executed` the same answer hides a fill: the order exists and a second try is a duplicate."""
     practice_venue.fault(name, executed=True)
@@ -126,7 +126,7 @@ def test_an_error_after_the_order_was_executed(
     assert trader.post(practice_venue.url, order).json()["error"].endswith("Duplicated.")
 
 
-def test_a_403_is_a_page_not_json(practice_venue: PracticeVenue, trader: Trader, up: str) -> None:
+def test_a_403_is_a_page_not_json(practice_venue: VenueProcess, trader: Trader, up: str) -> None:
     """The edge's block page is HTML."""
     practice_venue.fault("html_403")
     answer = trader.post(practice_venue.url, trader.buy(up, 100, 990))
@@ -135,7 +135,7 @@ def test_a_403_is_a_page_not_json(practice_venue: PracticeVenue, trader: Trader,
     assert not bought(practice_venue, trader)
 
 
-def test_a_200_may_be_a_failure(practice_venue: PracticeVenue, trader: Trader, up: str) -> None:
+def test_a_200_may_be_a_failure(practice_venue: VenueProcess, trader: Trader, up: str) -> None:
     """success false with a message, or status unmatched, and no order."""
     practice_venue.fault("success_false", text="no")
     answer = trader.post(practice_venue.url, trader.buy(up, 100, 990))
@@ -151,7 +151,7 @@ def test_a_200_may_be_a_failure(practice_venue: PracticeVenue, trader: Trader, u
     ("name", "executed"), [("drop_before_read", False), ("drop_after_accept", True), ("hang", True)]
 )
 def test_a_lost_connection_says_nothing_about_the_order(
-    practice_venue: PracticeVenue, trader: Trader, up: str, name: str, executed: bool
+    practice_venue: VenueProcess, trader: Trader, up: str, name: str, executed: bool
 ) -> None:
     """The client gets no answer; whether the order was executed depends on when it was lost."""
     practice_venue.fault(name, **({"seconds": 0.1} if name == "hang" else {}))
@@ -163,7 +163,7 @@ def test_a_lost_connection_says_nothing_about_the_order(
 
 
 def test_a_client_may_give_up_on_a_hanging_answer(
-    practice_venue: PracticeVenue, trader: Trader, up: str
+    practice_venue: VenueProcess, trader: Trader, up: str
 ) -> None:
     """With a long hang the client's own timeout strikes, and the order was executed all the same."""
     practice_venue.fault("hang")
@@ -178,7 +178,7 @@ def test_a_client_may_give_up_on_a_hanging_answer(
     assert bought(practice_venue, trader)
 
 
-def test_a_fak_may_answer_live(practice_venue: PracticeVenue, trader: Trader, up: str) -> None:
+def test_a_fak_may_answer_live(practice_venue: VenueProcess, trader: Trader, up: str) -> None:
     """live without amounts, although the order was matched."""
     practice_venue.fault("live_fak")
     answer = trader.post(practice_venue.url, trader.buy(up, 100, 990)).json()
@@ -187,7 +187,7 @@ def test_a_fak_may_answer_live(practice_venue: PracticeVenue, trader: Trader, up
 
 
 async def test_a_delayed_order_is_told_on_the_user_feed(
-    practice_venue: PracticeVenue, trader: Trader, up: str
+    practice_venue: VenueProcess, trader: Trader, up: str
 ) -> None:
     """The answer is `delayed` and empty; the fill follows later on the feed, a miss as a cancellation."""
     async with listening(practice_venue, "user", subscription(trader)) as socket:
@@ -206,7 +206,7 @@ async def test_a_delayed_order_is_told_on_the_user_feed(
 
 
 async def trade_events(
-    venue: PracticeVenue, trader: Trader, up: str, count: int
+    venue: VenueProcess, trader: Trader, up: str, count: int
 ) -> tuple[str, list[str], float]:
     """A trade of an order, the statuses of its first events, and the time from the first to the answer."""
     async with listening(venue, "user", subscription(trader)) as socket:
@@ -235,7 +235,7 @@ async def trade_events(
     ],
 )
 async def test_a_trades_events_may_come_otherwise(
-    practice_venue: PracticeVenue, trader: Trader, up: str, name: str | None, statuses: list[str]
+    practice_venue: VenueProcess, trader: Trader, up: str, name: str | None, statuses: list[str]
 ) -> None:
     """Without a fault in order, with one twice, backwards, failing, or with a retry in between."""
     if name is not None:
@@ -253,7 +253,7 @@ async def test_a_trades_events_may_come_otherwise(
 
 
 async def test_a_trade_may_be_told_before_the_answer(
-    practice_venue: PracticeVenue, trader: Trader, up: str
+    practice_venue: VenueProcess, trader: Trader, up: str
 ) -> None:
     """With the fault the event is there a good while before the answer to POST /order."""
     practice_venue.fault("trade_before_response", seconds=0.4)
@@ -261,7 +261,7 @@ async def test_a_trade_may_be_told_before_the_answer(
     assert lead > 0.3
 
 
-async def test_the_user_feed_may_be_silent(practice_venue: PracticeVenue, trader: Trader, up: str) -> None:
+async def test_the_user_feed_may_be_silent(practice_venue: VenueProcess, trader: Trader, up: str) -> None:
     """Nothing of the order is told; a later event is."""
     async with listening(practice_venue, "user", subscription(trader)) as socket:
         await ready(socket)
@@ -273,7 +273,7 @@ async def test_the_user_feed_may_be_silent(practice_venue: PracticeVenue, trader
         assert (await read(socket))["type"] == "PLACEMENT"
 
 
-async def test_the_user_feed_may_drop(practice_venue: PracticeVenue, trader: Trader, up: str) -> None:
+async def test_the_user_feed_may_drop(practice_venue: VenueProcess, trader: Trader, up: str) -> None:
     """The connection is closed at the order; a new one works."""
     practice_venue.fault("user_feed_drop")
     async with listening(practice_venue, "user", subscription(trader)) as socket:
@@ -285,9 +285,7 @@ async def test_the_user_feed_may_drop(practice_venue: PracticeVenue, trader: Tra
         await ready(socket)
 
 
-async def test_a_kill_may_be_told_in_free_text(
-    practice_venue: PracticeVenue, trader: Trader, up: str
-) -> None:
+async def test_a_kill_may_be_told_in_free_text(practice_venue: VenueProcess, trader: Trader, up: str) -> None:
     """The venue's odd status, CANCELED_ and the reason, arrives for a killed order."""
     async with listening(practice_venue, "user", subscription(trader)) as socket:
         await ready(socket)
@@ -298,7 +296,7 @@ async def test_a_kill_may_be_told_in_free_text(
     assert killed["status"].startswith("CANCELED_no orders found to match with FAK order")
 
 
-async def test_the_market_feed_may_stall(practice_venue: PracticeVenue, trader: Trader, up: str) -> None:
+async def test_the_market_feed_may_stall(practice_venue: VenueProcess, trader: Trader, up: str) -> None:
     """While armed no change is told; when cleared the feed catches up."""
     async with listening(practice_venue, "market", {"type": "market", "assets_ids": [up]}) as socket:
         await read(socket)
@@ -314,7 +312,7 @@ async def test_the_market_feed_may_stall(practice_venue: PracticeVenue, trader: 
 
 
 def test_an_order_may_be_missing_from_the_index(
-    practice_venue: PracticeVenue, trader: Trader, up: str
+    practice_venue: VenueProcess, trader: Trader, up: str
 ) -> None:
     """GET /data/order is 404 once, while /data/trades knows the trade."""
     answer = trader.post(practice_venue.url, trader.buy(up, 100, 990)).json()
@@ -326,7 +324,7 @@ def test_an_order_may_be_missing_from_the_index(
     assert trader.send(practice_venue.url, "GET", path).json()["status"] == "MATCHED"
 
 
-def test_gamma_and_the_clock_may_be_wrong(practice_venue: PracticeVenue) -> None:
+def test_gamma_and_the_clock_may_be_wrong(practice_venue: VenueProcess) -> None:
     """Gamma answers 500 as often as armed; /time is off while armed."""
     practice_venue.fault("gamma_500")
     assert [HTTP.get(practice_venue.url + "/gamma/events").status_code for _ in range(2)] == [500, 200]

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from process import PracticeVenue
+from process import VenueProcess
 from venue_builders import Trader, trader_at
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.asyncio
 PATIENCE = 10.0
 
 
-def tokens_of(venue: PracticeVenue) -> tuple[str, str, str]:
+def tokens_of(venue: VenueProcess) -> tuple[str, str, str]:
     """Condition id, Up and Down token of the market that runs now."""
     market = venue.get(f"/gamma/markets/slug/btc-updown-15m-{venue.clock.current_start()}")
     up, down = json.loads(market["clobTokenIds"])
@@ -26,7 +26,7 @@ def tokens_of(venue: PracticeVenue) -> tuple[str, str, str]:
 
 @asynccontextmanager
 async def listening(
-    venue: PracticeVenue, channel: str, first: dict[str, Any]
+    venue: VenueProcess, channel: str, first: dict[str, Any]
 ) -> AsyncIterator[ClientConnection]:
     # No bound on frames that wait: with one, a client that stops reading waits long for its own close.
     async with connect(venue.ws_url + channel, proxy=None, max_size=None, max_queue=None) as socket:
@@ -55,7 +55,7 @@ def event(name: str) -> Callable[[Any], bool]:
 # --- market ----------------------------------------------------------------------------------
 
 
-async def test_the_first_frame_is_an_array_of_the_books(practice_venue: PracticeVenue) -> None:
+async def test_the_first_frame_is_an_array_of_the_books(practice_venue: VenueProcess) -> None:
     """Both subscribed tokens' books come in one array, best price last, the same as over REST."""
     condition, up, down = tokens_of(practice_venue)
     async with listening(practice_venue, "market", {"type": "market", "assets_ids": [up, down]}) as socket:
@@ -67,7 +67,7 @@ async def test_the_first_frame_is_an_array_of_the_books(practice_venue: Practice
         assert len(book["hash"]) == 40
 
 
-async def test_changes_keep_both_books_in_step_with_rest(practice_venue: PracticeVenue) -> None:
+async def test_changes_keep_both_books_in_step_with_rest(practice_venue: VenueProcess) -> None:
     """Applying every change to the first books gives mirrored books with the best prices that were told."""
     _, up, down = tokens_of(practice_venue)
     books: dict[str, dict[str, dict[str, str]]] = {}
@@ -101,7 +101,7 @@ async def test_changes_keep_both_books_in_step_with_rest(practice_venue: Practic
     assert mirrored == {f"{float(price):.2f}": size for price, size in books[up]["SELL"].items()}
 
 
-async def test_a_text_ping_is_answered_and_a_frame_ping_too(practice_venue: PracticeVenue) -> None:
+async def test_a_text_ping_is_answered_and_a_frame_ping_too(practice_venue: VenueProcess) -> None:
     """PING gets PONG on both sockets, with and without a subscription; protocol pings are answered."""
     for channel in ("market", "user"):
         async with connect(practice_venue.ws_url + channel, proxy=None) as socket:
@@ -114,7 +114,7 @@ async def test_a_text_ping_is_answered_and_a_frame_ping_too(practice_venue: Prac
             assert await asyncio.wait_for(socket.recv(), PATIENCE) == "PONG"
 
 
-async def test_subscriptions_come_and_go_on_one_connection(practice_venue: PracticeVenue) -> None:
+async def test_subscriptions_come_and_go_on_one_connection(practice_venue: VenueProcess) -> None:
     """A later subscription gets its own array; after unsubscribing nothing comes for the token."""
     _, up, down = tokens_of(practice_venue)
     async with listening(practice_venue, "market", {"type": "market", "assets_ids": [up]}) as socket:
@@ -131,7 +131,7 @@ async def test_subscriptions_come_and_go_on_one_connection(practice_venue: Pract
             await asyncio.wait_for(socket.recv(), 1.0)
 
 
-async def test_an_accounts_trade_is_told_to_the_market(practice_venue: PracticeVenue) -> None:
+async def test_an_accounts_trade_is_told_to_the_market(practice_venue: VenueProcess) -> None:
     """A taker's trade is a last_trade_price, and the book loses what was taken."""
     _, up, down = tokens_of(practice_venue)
     trader = trader_at(practice_venue.url)
@@ -144,20 +144,20 @@ async def test_an_accounts_trade_is_told_to_the_market(practice_venue: PracticeV
 
 
 @pytest.fixture
-def near_tick_change() -> Iterator[PracticeVenue]:
+def near_tick_change() -> Iterator[VenueProcess]:
     """Recording 0 held half a minute before its tick change at second 472.9."""
-    with PracticeVenue.start("--hold-clock", "--start-at", "440") as venue:
+    with VenueProcess.start("--hold-clock", "--start-at", "440") as venue:
         yield venue
 
 
 @pytest.fixture
-def near_the_end() -> Iterator[PracticeVenue]:
+def near_the_end() -> Iterator[VenueProcess]:
     """Recording 0 held at second 800."""
-    with PracticeVenue.start("--hold-clock", "--start-at", "800") as venue:
+    with VenueProcess.start("--hold-clock", "--start-at", "800") as venue:
         yield venue
 
 
-async def test_a_tick_change_is_told_before_the_finer_prices(near_tick_change: PracticeVenue) -> None:
+async def test_a_tick_change_is_told_before_the_finer_prices(near_tick_change: VenueProcess) -> None:
     """At recording 0's first sub-cent price both tokens get tick_size_change, then a fresh book each."""
     _, up, down = tokens_of(near_tick_change)
     async with listening(near_tick_change, "market", {"type": "market", "assets_ids": [up, down]}) as socket:
@@ -176,7 +176,7 @@ async def test_a_tick_change_is_told_before_the_finer_prices(near_tick_change: P
     assert near_tick_change.get("/tick-size", token_id=up) == {"minimum_tick_size": 0.001}
 
 
-async def test_custom_events_are_for_those_who_ask(near_the_end: PracticeVenue) -> None:
+async def test_custom_events_are_for_those_who_ask(near_the_end: VenueProcess) -> None:
     """market_resolved, best_bid_ask and new_market reach who subscribed with the custom feature only."""
     _, up, down = tokens_of(near_the_end)
     plain = {"type": "market", "assets_ids": [up, down]}
@@ -211,7 +211,7 @@ def subscription(trader: Trader, **changes: Any) -> dict[str, Any]:
     return {"type": "user", "auth": {**trader.api.wire(), **changes}}
 
 
-async def test_an_account_follows_its_trade_to_the_end(practice_venue: PracticeVenue) -> None:
+async def test_an_account_follows_its_trade_to_the_end(practice_venue: VenueProcess) -> None:
     """MATCHED, MINED, CONFIRMED in order, with the answer's ids, and the hash from MINED on."""
     condition, up, _ = tokens_of(practice_venue)
     trader = trader_at(practice_venue.url)
@@ -233,7 +233,7 @@ async def test_an_account_follows_its_trade_to_the_end(practice_venue: PracticeV
     assert [bool(trade["transaction_hash"]) for trade in trades] == [False, True, True]
 
 
-async def test_a_resting_order_tells_its_placement_and_cancellation(practice_venue: PracticeVenue) -> None:
+async def test_a_resting_order_tells_its_placement_and_cancellation(practice_venue: VenueProcess) -> None:
     """PLACEMENT when it rests, CANCELLATION when it is canceled."""
     _, up, _ = tokens_of(practice_venue)
     trader = trader_at(practice_venue.url)
@@ -250,7 +250,7 @@ async def test_a_resting_order_tells_its_placement_and_cancellation(practice_ven
 
 @pytest.mark.parametrize("change", [{"secret": "x"}, {"passphrase": "x"}, {"apiKey": "x"}])
 async def test_a_wrong_credential_is_shown_the_door(
-    practice_venue: PracticeVenue, change: dict[str, str]
+    practice_venue: VenueProcess, change: dict[str, str]
 ) -> None:
     """The user socket is closed on anything but the account's own credentials."""
     trader = trader_at(practice_venue.url)
@@ -259,7 +259,7 @@ async def test_a_wrong_credential_is_shown_the_door(
             await asyncio.wait_for(socket.recv(), PATIENCE)
 
 
-async def test_nobody_hears_of_others_or_of_markets_not_asked_for(practice_venue: PracticeVenue) -> None:
+async def test_nobody_hears_of_others_or_of_markets_not_asked_for(practice_venue: VenueProcess) -> None:
     """Another account hears nothing, nor does the account itself on a socket for another market."""
     _, up, _ = tokens_of(practice_venue)
     trader, other = trader_at(practice_venue.url), trader_at(practice_venue.url)

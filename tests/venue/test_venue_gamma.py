@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from process import HTTP, PracticeVenue
+from process import HTTP, VenueProcess
 
 
-def test_lists_inside_a_market_are_json_strings(practice_venue: PracticeVenue) -> None:
+def test_lists_inside_a_market_are_json_strings(practice_venue: VenueProcess) -> None:
     """Outcomes, prices and token ids are strings that hold JSON, in the order Up, Down."""
     market = practice_venue.get("/gamma/markets")[0]
     for name in ("outcomes", "outcomePrices", "clobTokenIds"):
@@ -17,7 +17,7 @@ def test_lists_inside_a_market_are_json_strings(practice_venue: PracticeVenue) -
     assert sum(map(float, json.loads(market["outcomePrices"]))) == pytest.approx(1)
 
 
-def test_a_market_states_its_rule_fee_and_dates(practice_venue: PracticeVenue) -> None:
+def test_a_market_states_its_rule_fee_and_dates(practice_venue: VenueProcess) -> None:
     """Version, settlement rule, fee schedule and dates are there; there is no strike while it is live."""
     start = practice_venue.clock.current_start()
     market = practice_venue.get(f"/gamma/markets/slug/btc-updown-15m-{start}")
@@ -30,7 +30,7 @@ def test_a_market_states_its_rule_fee_and_dates(practice_venue: PracticeVenue) -
     assert market["endDate"].endswith("Z")
 
 
-def test_the_current_and_four_coming_markets_are_listed(practice_venue: PracticeVenue) -> None:
+def test_the_current_and_four_coming_markets_are_listed(practice_venue: VenueProcess) -> None:
     """They are found by slug, in one request, tradable, and beyond the listed ones is nothing."""
     start = practice_venue.clock.current_start()
     slugs = [f"btc-updown-15m-{start + 900 * i}" for i in range(5)]
@@ -49,7 +49,7 @@ def test_the_current_and_four_coming_markets_are_listed(practice_venue: Practice
     assert HTTP.get(url + "/events/slug/nothing").status_code == 404
 
 
-def test_an_event_holds_its_market(practice_venue: PracticeVenue) -> None:
+def test_an_event_holds_its_market(practice_venue: VenueProcess) -> None:
     """An event by slug carries exactly the market of that slug."""
     slug = f"btc-updown-15m-{practice_venue.clock.current_start()}"
     event = practice_venue.get(f"/gamma/events/slug/{slug}")
@@ -57,7 +57,7 @@ def test_an_event_holds_its_market(practice_venue: PracticeVenue) -> None:
     assert event["seriesSlug"] == "btc-up-or-down-15m"
 
 
-def test_pages_follow_their_cursor(practice_venue: PracticeVenue) -> None:
+def test_pages_follow_their_cursor(practice_venue: VenueProcess) -> None:
     """Walking the pages two at a time meets every market once, and the last page has no cursor."""
     whole = [market["slug"] for market in practice_venue.get("/gamma/markets/keyset")["markets"]]
     walked: list[str] = []
@@ -72,7 +72,7 @@ def test_pages_follow_their_cursor(practice_venue: PracticeVenue) -> None:
     assert len(whole) >= 5
 
 
-def test_a_coming_market_shows_its_opening_book_standing_still(practice_venue: PracticeVenue) -> None:
+def test_a_coming_market_shows_its_opening_book_standing_still(practice_venue: VenueProcess) -> None:
     """A market that has not begun has one book, with liquidity on both sides, whenever it is asked."""
     start = practice_venue.clock.current_start() + 900
     market = practice_venue.get(f"/gamma/markets/slug/btc-updown-15m-{start}")
@@ -84,14 +84,14 @@ def test_a_coming_market_shows_its_opening_book_standing_still(practice_venue: P
 
 
 @pytest.fixture
-def over() -> Iterator[PracticeVenue]:
+def over() -> Iterator[VenueProcess]:
     """A venue whose first market is resolved."""
-    with PracticeVenue.start("--hold-clock") as venue:
+    with VenueProcess.start("--hold-clock") as venue:
         venue.finish_market()
         yield venue
 
 
-def test_a_resolved_market_is_closed_everywhere(over: PracticeVenue) -> None:
+def test_a_resolved_market_is_closed_everywhere(over: VenueProcess) -> None:
     """Recording 0 went Down: Gamma, CLOB and book say so, and the market is hidden unless asked for."""
     slug = f"btc-updown-15m-{over.get('/practice/info')['first_start']}"
     market = over.get(f"/gamma/markets/slug/{slug}")

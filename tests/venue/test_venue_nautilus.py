@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from process import PracticeVenue
+from process import VenueProcess
 from test_venue_feeds import event, listening, ready, subscription, tokens_of, until
 from venue_builders import trader_at
 
@@ -32,7 +32,7 @@ def adapter() -> SimpleNamespace:
     )
 
 
-def test_markets_become_instruments(practice_venue: PracticeVenue, adapter: SimpleNamespace) -> None:
+def test_markets_become_instruments(practice_venue: VenueProcess, adapter: SimpleNamespace) -> None:
     """Gamma's and the CLOB's market both parse; Gamma's carries the fee and the end of the market."""
     condition, up, _ = tokens_of(practice_venue)
     gamma = practice_venue.get("/gamma/markets/keyset", condition_ids=condition)["markets"][0]
@@ -44,7 +44,7 @@ def test_markets_become_instruments(practice_venue: PracticeVenue, adapter: Simp
 
 
 async def test_both_feeds_and_rest_are_understood(
-    practice_venue: PracticeVenue, adapter: SimpleNamespace
+    practice_venue: VenueProcess, adapter: SimpleNamespace
 ) -> None:
     """Every frame of both feeds, every trade and every order decodes as the adapter's own types."""
     _, up, down = tokens_of(practice_venue)

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from process import PracticeVenue
+from process import VenueProcess
 from venue_builders import trader_at
 from websockets.sync.client import connect
 
 from venue.__main__ import main
 
 
-def test_the_ready_line_says_all_a_parent_needs(practice_venue: PracticeVenue) -> None:
+def test_the_ready_line_says_all_a_parent_needs(practice_venue: VenueProcess) -> None:
     """Event, address on loopback, process id, both clocks, and what was recorded when and by whom."""
     ready = practice_venue.ready
     assert ready["event"] == "ready"
@@ -33,7 +33,7 @@ def test_the_ready_line_says_all_a_parent_needs(practice_venue: PracticeVenue) -
 
 def test_a_killed_venue_comes_back_with_everything(tmp_path: Path) -> None:
     """After kill -9 all of the account and its market is there again; closing stdin then ends it cleanly."""
-    venue = PracticeVenue.start("--speed", "1", "--start-at", "60", state=tmp_path)
+    venue = VenueProcess.start("--speed", "1", "--start-at", "60", state=tmp_path)
     trader = trader_at(venue.url)
     slug = venue.get("/practice/info")["current"]
     token = json.loads(venue.get(f"/gamma/markets/slug/{slug}")["clobTokenIds"])[0]
@@ -62,7 +62,7 @@ def test_a_second_venue_on_the_same_folder_refuses_to_start(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It ends with exit code 2 and one line that names the folder and the way out; the first one lives on."""
-    with PracticeVenue.start(state=tmp_path) as venue:
+    with VenueProcess.start(state=tmp_path) as venue:
         refused = refusal(capsys, "--state", str(tmp_path))
         assert f"--state {tmp_path}: another venue runs on this folder" in refused
         assert venue.get("/ok") == "OK"
@@ -71,7 +71,7 @@ def test_a_second_venue_on_the_same_folder_refuses_to_start(
 def test_sigterm_ends_it_at_once_though_clients_wait(tmp_path: Path) -> None:
     """With a request hanging for a minute and a socket open it ends in less than 1.5 s, with exit code 0."""
     launched = time.monotonic()
-    venue = PracticeVenue.start("--start-at", "10", "--speed", "1", state=tmp_path)
+    venue = VenueProcess.start("--start-at", "10", "--speed", "1", state=tmp_path)
     started = time.monotonic()
     trader = trader_at(venue.url)
     token = json.loads(venue.get("/gamma/markets")[0]["clobTokenIds"])[0]
@@ -114,7 +114,7 @@ def test_bad_usage_is_exit_2_with_what_is_wrong(
     assert text in refusal(capsys, *arguments)
 
 
-def test_a_taken_port_is_named(practice_venue: PracticeVenue, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_taken_port_is_named(practice_venue: VenueProcess, capsys: pytest.CaptureFixture[str]) -> None:
     """Starting on a port in use ends with exit code 2 and the port's number."""
     port = practice_venue.url.rpartition(":")[2]
     assert f"--port {port}" in refusal(capsys, "--port", port)

@@ -7,8 +7,8 @@ import pyarrow.parquet as parquet
 import pytest
 from venue_builders import side
 
-from venue.books import Book
-from venue.convert import main, snapshots
+from tools.convert_recordings import main, snapshots
+from venue.order_book import VenueBook
 from venue.sources.recorded import RecordedSource
 
 
@@ -47,7 +47,7 @@ def test_eighteen_real_markets_are_bundled(source: RecordedSource) -> None:
 def test_a_recording_is_whole(source: RecordedSource, index: int) -> None:
     """Every recording starts at or before 0, runs past 900 s, is never crossed, and gaps stay below 18 s."""
     offset, longest = 0.0, 0.0
-    seen: list[Book] = []
+    seen: list[VenueBook] = []
     while (following := source.next_change(index, offset)) is not None:
         longest = max(longest, following - offset) if following < 900 else longest
         offset = following
@@ -94,7 +94,7 @@ def test_crossed_snapshots_are_dropped() -> None:
     locked = row(1_001_000, "UP", [(0.5, 1.0)], [(0.5, 1.0)])
     crossed = row(1_002_000, "UP", [(0.53, 1.0)], [(0.51, 1.0)])
     kept = snapshots([GOOD, locked, crossed], 1_000_000, 1_900_000)
-    assert kept == [(0, Book(bids=side((480, 10)), asks=side((500, 20))))]
+    assert kept == [(0, VenueBook(bids=side((480, 10)), asks=side((500, 20))))]
 
 
 def test_a_lone_down_row_is_mirrored() -> None:
@@ -103,7 +103,7 @@ def test_a_lone_down_row_is_mirrored() -> None:
     beside = row(1_000_000, "DOWN", [(0.1, 1.0)], [(0.2, 1.0)])
     kept = snapshots([beside, GOOD, lone], 1_000_000, 1_900_000)
     assert kept[0][1].best_bid == 480
-    assert kept[1] == (1000, Book(bids=side((470, 9)), asks=side((490, 7))))
+    assert kept[1] == (1000, VenueBook(bids=side((470, 9)), asks=side((490, 7))))
 
 
 def test_only_the_market_itself_is_kept() -> None:

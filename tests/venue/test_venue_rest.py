@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from process import HTTP, PracticeVenue
+from process import HTTP, VenueProcess
 from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import (
     AssetType,
@@ -25,7 +25,7 @@ from venue_builders import Trader, trader_at
 
 
 @pytest.fixture
-def url(practice_venue: PracticeVenue) -> str:
+def url(practice_venue: VenueProcess) -> str:
     return practice_venue.url
 
 
@@ -35,7 +35,7 @@ def trader(url: str) -> Trader:
 
 
 @pytest.fixture
-def tokens(practice_venue: PracticeVenue) -> tuple[str, str]:
+def tokens(practice_venue: VenueProcess) -> tuple[str, str]:
     """Up and Down token of the market that runs now."""
     slug = f"btc-updown-15m-{practice_venue.clock.current_start()}"
     up, down = json.loads(practice_venue.get(f"/gamma/markets/slug/{slug}")["clobTokenIds"])
@@ -121,7 +121,7 @@ def test_an_order_beyond_the_balance_is_refused(url: str, trader: Trader, tokens
 
 
 def test_an_order_beyond_the_allowance_is_refused(
-    practice_venue: PracticeVenue, trader: Trader, tokens: tuple[str, str]
+    practice_venue: VenueProcess, trader: Trader, tokens: tuple[str, str]
 ) -> None:
     """Without an allowance nothing can be bought, whatever the balance."""
     practice_venue.set_account(trader.address, allowance="0")
@@ -195,7 +195,7 @@ def test_the_official_client_buys_with_every_signature_type(
 
 
 def test_an_order_answers_with_what_it_took(
-    practice_venue: PracticeVenue, trader: Trader, tokens: tuple[str, str]
+    practice_venue: VenueProcess, trader: Trader, tokens: tuple[str, str]
 ) -> None:
     """The answer's amounts are the account's: human decimals, one trade id a price, no hash inline."""
     answer = trader.post(practice_venue.url, trader.buy(tokens[1], 200, 990)).json()
@@ -374,7 +374,7 @@ def test_the_last_trade_is_an_accounts(url: str, trader: Trader, tokens: tuple[s
     assert [float(row["price"]) for row in last] == pytest.approx([price, 1 - price])
 
 
-def test_the_log_names_every_request_outside_practice(url: str, practice_venue: PracticeVenue) -> None:
+def test_the_log_names_every_request_outside_practice(url: str, practice_venue: VenueProcess) -> None:
     """Method, path with query, and status, in order; the control surface is not in it."""
     HTTP.get(url + "/midpoint", params={"token_id": "77"})
     practice_venue.get("/practice/info")

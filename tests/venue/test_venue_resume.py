@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from process import PracticeVenue
+from process import VenueProcess
 from test_venue_feeds import event, listening, read, ready, subscription, tokens_of, until
 from test_venue_process import refusal
 from venue_builders import BOOK, HandClock, StillSource, trader_at, trader_in
@@ -14,19 +14,19 @@ from websockets.exceptions import ConnectionClosed
 
 from venue.__main__ import _listen
 from venue.timekeeping import ClockRequest
-from venue.venue import Options, Venue
+from venue.venue import PracticeVenue, VenueOptions
 
 SECOND = 10**9
 
 
-def port_of(venue: PracticeVenue) -> str:
+def port_of(venue: VenueProcess) -> str:
     return venue.url.rpartition(":")[2]
 
 
 async def test_a_killed_venue_goes_on_where_its_clients_expect_it(tmp_path: Path) -> None:
     """After kill -9 address, clock, keys, orders and trades are the same, and feeds connect again."""
     arguments = ("--speed", "3", "--start-at", "60")
-    venue = PracticeVenue.start(*arguments, state=tmp_path)
+    venue = VenueProcess.start(*arguments, state=tmp_path)
     before, url = venue.clock, venue.url
     trader = trader_at(url)
     condition, up, _ = tokens_of(venue)
@@ -70,7 +70,7 @@ async def test_a_killed_venue_goes_on_where_its_clients_expect_it(tmp_path: Path
 
 def test_a_held_clock_is_still_held(tmp_path: Path) -> None:
     """A killed venue whose clock was held and stepped stands exactly there, whatever its arguments were."""
-    venue = PracticeVenue.start("--start-at", "60", state=tmp_path)
+    venue = VenueProcess.start("--start-at", "60", state=tmp_path)
     venue.set_clock(held=True, speed=7, advance=1_000)
     before = venue.clock
     venue.kill()
@@ -83,27 +83,27 @@ def test_a_held_clock_is_still_held(tmp_path: Path) -> None:
         assert f"btc-updown-15m-{before.current_start()}" in slugs
 
 
-def killed(venue: Venue) -> None:
+def killed(venue: PracticeVenue) -> None:
     """Leave a venue as SIGKILL does: what is committed stays, nothing else is written."""
     venue.ledger.close()
 
 
 async def test_what_ended_meanwhile_is_resolved_and_paid(tmp_path: Path) -> None:
     """A market that ended and was resolved during the standstill is paid, its orders are canceled."""
-    wall, options = HandClock(), Options(speed=15.0, taker_delay=0.0, state=tmp_path)
-    venue = Venue(StillSource(BOOK), options, wall)
+    wall, options = HandClock(), VenueOptions(speed=15.0, taker_delay=0.0, state=tmp_path)
+    venue = PracticeVenue(StillSource(BOOK), options, wall)
     market = venue.schedule.at(venue.schedule.first_start)
     assert market is not None
     trader = trader_in(venue)
     assert trader.api is not None
     await venue.start()
     for body in (trader.buy(market.up_token, 620, 990), trader.limit(market.up_token, "BUY", 10, 20)):
-        await venue.desk.execute(venue.desk.accept(trader.api, body))
+        await venue.order_intake.execute(venue.order_intake.accept(trader.api, body))
     wall.forward(10)
     expected = venue.clock.market_ns() + 15 * 100 * SECOND
     killed(venue)
     wall.forward(100)
-    resumed = Venue(StillSource(BOOK), Options(speed=15.0, resume=True, state=tmp_path), wall)
+    resumed = PracticeVenue(StillSource(BOOK), VenueOptions(speed=15.0, resume=True, state=tmp_path), wall)
     await resumed.start()
     # The clock was written half a second before the kill at most, and is the same line all the time.
     assert resumed.clock.market_ns() == pytest.approx(expected, abs=100)
@@ -122,14 +122,14 @@ async def test_what_ended_meanwhile_is_resolved_and_paid(tmp_path: Path) -> None
 async def test_without_resume_time_that_passed_does_not_count(tmp_path: Path) -> None:
     """A venue that begins anew goes on where market time stopped, at most a wall second ahead."""
     wall = HandClock()
-    options = Options(speed=15.0, state=tmp_path)
-    venue = Venue(StillSource(), options, wall)
+    options = VenueOptions(speed=15.0, state=tmp_path)
+    venue = PracticeVenue(StillSource(), options, wall)
     await venue.start()
     await venue.change_clock(ClockRequest(advance=5_000))
     stopped = venue.clock.market_ns()
     killed(venue)
     wall.forward(100)
-    again = Venue(StillSource(), options, wall)
+    again = PracticeVenue(StillSource(), options, wall)
     assert stopped <= again.clock.market_ns() <= stopped + 15 * SECOND
     again.close()
     await venue.stop()
@@ -138,12 +138,12 @@ async def test_without_resume_time_that_passed_does_not_count(tmp_path: Path) ->
 async def test_without_resume_a_held_clock_has_not_moved(tmp_path: Path) -> None:
     """A killed venue whose clock was held begins anew at the very market time at which it stood."""
     wall = HandClock()
-    options = Options(speed=15.0, hold=True, start_at=321, state=tmp_path)
-    venue = Venue(StillSource(), options, wall)
+    options = VenueOptions(speed=15.0, hold=True, start_at=321, state=tmp_path)
+    venue = PracticeVenue(StillSource(), options, wall)
     await venue.start()
     stopped = venue.clock.market_ns()
     killed(venue)
-    again = Venue(StillSource(), Options(speed=15.0, state=tmp_path), wall)
+    again = PracticeVenue(StillSource(), VenueOptions(speed=15.0, state=tmp_path), wall)
     assert again.clock.market_ns() == stopped
     again.close()
     await venue.stop()
@@ -152,14 +152,14 @@ async def test_without_resume_a_held_clock_has_not_moved(tmp_path: Path) -> None
 async def test_a_resumed_clock_does_not_go_back_with_the_machine(tmp_path: Path) -> None:
     """If the machine's clock was set back meanwhile, market time stands where it was and then goes on."""
     wall = HandClock()
-    venue = Venue(StillSource(), Options(speed=15.0, state=tmp_path), wall)
+    venue = PracticeVenue(StillSource(), VenueOptions(speed=15.0, state=tmp_path), wall)
     await venue.start()
     wall.forward(60)
     await venue.change_clock(ClockRequest(advance=0))
     before = venue.clock.market_ns()
     killed(venue)
     wall.forward(-50)
-    resumed = Venue(StillSource(), Options(speed=15.0, resume=True, state=tmp_path), wall)
+    resumed = PracticeVenue(StillSource(), VenueOptions(speed=15.0, resume=True, state=tmp_path), wall)
     assert resumed.clock.market_ns() == before
     resumed.close()
     await venue.stop()
@@ -167,7 +167,7 @@ async def test_a_resumed_clock_does_not_go_back_with_the_machine(tmp_path: Path)
 
 def test_resume_in_a_fresh_folder_begins_as_asked(tmp_path: Path) -> None:
     """Without a clock in the folder the options count, so that a supervisor may always give --resume."""
-    with PracticeVenue.start(
+    with VenueProcess.start(
         "--resume", "--hold-clock", "--start-at", "200", "--speed", "9", state=tmp_path
     ) as venue:
         clock = venue.clock
@@ -199,7 +199,7 @@ async def test_a_port_that_is_taken_for_a_moment_is_waited_for() -> None:
 
 def test_the_state_of_the_clock_is_written_at_once(tmp_path: Path) -> None:
     """A venue killed right after its ready line is resumed with the clock of that line."""
-    venue = PracticeVenue.start("--start-at", "100", "--speed", "2", state=tmp_path)
+    venue = VenueProcess.start("--start-at", "100", "--speed", "2", state=tmp_path)
     first = venue.ready["clock"]
     venue.kill()
     venue.restart("--start-at", "100", "--speed", "2", "--resume")

@@ -10,8 +10,8 @@ from venue_builders import Trader
 
 from venue import rules
 from venue.auth import new_key
-from venue.refusal import Refusal
-from venue.rules import Terms, parse
+from venue.refusal import VenueRefusal
+from venue.rules import OrderTerms, parse
 
 TRADER = Trader(key="0x" + "11" * 32)
 TRADER.api = new_key(TRADER.address, 0)
@@ -19,7 +19,7 @@ TOKEN = "12345"
 ORDER = TRADER.buy(TOKEN, 100, 620)
 
 
-def terms(side: str, maker: int, taker: int, kind: str = "FAK", **more: Any) -> Terms:
+def terms(side: str, maker: int, taker: int, kind: str = "FAK", **more: Any) -> OrderTerms:
     """Terms with these amounts, as if signed."""
     wire = {**ORDER["order"], "side": side, "makerAmount": str(maker), "takerAmount": str(taker)}
     wire["expiration"] = str(more.pop("expiration", 0))
@@ -28,7 +28,7 @@ def terms(side: str, maker: int, taker: int, kind: str = "FAK", **more: Any) -> 
 
 def text_of(rule: Any, *arguments: Any, **named: Any) -> str:
     """The refusal's text."""
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(VenueRefusal) as refusal:
         rule(*arguments, **named)
     assert refusal.value.status == 400
     return refusal.value.text

@@ -5,13 +5,13 @@ import stat
 from pathlib import Path
 
 import pytest
-from process import HTTP, PracticeVenue
+from process import HTTP, VenueProcess
 from test_venue_feeds import tokens_of
 from venue_builders import Bench, trader_at
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from venue.ledger import Ledger
+from venue.ledger import VenueLedger
 from venue.wire.app import make_app
 from venue.wire.callers import refused_because
 
@@ -42,15 +42,13 @@ LOCAL = [
 ADDRESS = "0x" + "11" * 20
 
 
-def filled(headers: dict[str, str], venue: PracticeVenue) -> dict[str, str]:
+def filled(headers: dict[str, str], venue: VenueProcess) -> dict[str, str]:
     port = venue.url.rpartition(":")[2]
     return {name: value.format(port=port) for name, value in headers.items()}
 
 
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
-def test_another_site_cannot_give_itself_money(
-    practice_venue: PracticeVenue, headers: dict[str, str]
-) -> None:
+def test_another_site_cannot_give_itself_money(practice_venue: VenueProcess, headers: dict[str, str]) -> None:
     """A foreign Host, Origin or fetch site is a 403 with the reason, and the account is not opened."""
     sent = filled(headers, practice_venue)
     body = {"address": ADDRESS, "balance": "1000000"}
@@ -62,7 +60,7 @@ def test_another_site_cannot_give_itself_money(
 
 
 @pytest.mark.parametrize("headers", LOCAL, ids=str)
-def test_programs_of_this_machine_may_ask(practice_venue: PracticeVenue, headers: dict[str, str]) -> None:
+def test_programs_of_this_machine_may_ask(practice_venue: VenueProcess, headers: dict[str, str]) -> None:
     """Loopback under each of its names, without an Origin or with the venue's own, is answered."""
     sent = filled(headers, practice_venue)
     assert HTTP.get(practice_venue.url + "/practice/clock", headers=sent).status_code == 200
@@ -70,7 +68,7 @@ def test_programs_of_this_machine_may_ask(practice_venue: PracticeVenue, headers
     assert HTTP.post(practice_venue.url + "/practice/faults", json=body, headers=sent).status_code == 200
 
 
-def test_every_route_refuses_another_site(practice_venue: PracticeVenue) -> None:
+def test_every_route_refuses_another_site(practice_venue: VenueProcess) -> None:
     """Each route of the application answers 403 to a foreign Origin, and no fault strikes."""
     practice_venue.fault("gamma_500", None)
     routes = {
@@ -87,7 +85,7 @@ def test_every_route_refuses_another_site(practice_venue: PracticeVenue) -> None
     assert practice_venue.get("/practice/faults")[0]["struck"] == 0
 
 
-def test_another_site_cannot_order_with_stolen_keys_or_listen(practice_venue: PracticeVenue) -> None:
+def test_another_site_cannot_order_with_stolen_keys_or_listen(practice_venue: VenueProcess) -> None:
     """A signed order with a foreign Origin is refused before it exists, and a stream does not open."""
     trader = trader_at(practice_venue.url)
     body = json.dumps(trader.buy(tokens_of(practice_venue)[1], 100, 990))
@@ -117,7 +115,7 @@ def modes(folder: Path) -> dict[str, str]:
 def test_state_is_private(tmp_path: Path) -> None:
     """Folder 0700, database and its companions 0600, although the parent's umask shows new files to all."""
     state = tmp_path / "deep" / "state"
-    with PracticeVenue.start(state=state) as venue:
+    with VenueProcess.start(state=state) as venue:
         trader_at(venue.url)
         found = modes(state)
         assert found.pop(".") == "0o700"
@@ -128,14 +126,14 @@ def test_state_is_private(tmp_path: Path) -> None:
 
 def test_state_of_an_older_version_becomes_private(tmp_path: Path) -> None:
     """What was readable to all is closed at the next start, the files of a killed venue too."""
-    venue = PracticeVenue.start(state=tmp_path)
+    venue = VenueProcess.start(state=tmp_path)
     venue.kill()
     tmp_path.chmod(0o755)
     left = list(tmp_path.iterdir())
     assert len(left) > 1
     for path in left:
         path.chmod(0o644)
-    with PracticeVenue.start(state=tmp_path):
+    with VenueProcess.start(state=tmp_path):
         found = modes(tmp_path)
     assert found.pop(".") == "0o700"
     assert set(found.values()) == {"0o600"}
@@ -147,5 +145,5 @@ def test_a_folder_with_other_things_keeps_its_mode(tmp_path: Path) -> None:
     other.write_text("")
     other.chmod(0o644)
     tmp_path.chmod(0o755)
-    Ledger(tmp_path).close()
+    VenueLedger(tmp_path).close()
     assert modes(tmp_path) == {".": "0o755", "notes.txt": "0o644", "venue.sqlite3": "0o600"}

@@ -3,7 +3,7 @@
 import pytest
 from venue_builders import Bench, StillSource
 
-from venue.venue import Options
+from venue.venue import VenueOptions
 
 pytestmark = pytest.mark.asyncio
 
@@ -59,7 +59,7 @@ async def test_the_resolution_comes_30_to_90_seconds_after_the_end() -> None:
 
 async def test_manual_redemption_waits_for_the_call() -> None:
     """With manual redemption a winner stays a position until it is redeemed, once."""
-    bench = Bench(options=Options(speed=1.0, taker_delay=0.0, redeem="manual"))
+    bench = Bench(options=VenueOptions(speed=1.0, taker_delay=0.0, redeem="manual"))
     address, before = await holding(bench)
     bench.clock.forward(1000)
     bench.venue.step()
@@ -95,7 +95,7 @@ async def test_a_resolution_can_be_late_or_never() -> None:
 
 async def test_markets_that_ended_while_the_venue_was_down_are_resolved_at_the_start(tmp_path) -> None:
     """A venue that comes back an hour later pays for what ended meanwhile, before it serves anything."""
-    options = Options(speed=1.0, taker_delay=0.0, state=tmp_path)
+    options = VenueOptions(speed=1.0, taker_delay=0.0, state=tmp_path)
     first = Bench(options=options)
     address, before = await holding(first)
     market = first.market

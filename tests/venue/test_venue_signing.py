@@ -12,7 +12,7 @@ from py_clob_client_v2.signer import Signer
 from venue_builders import EXCHANGE, Trader
 
 from venue.auth import BAD_L1, FRESHNESS_SECONDS, check_l1, check_l2, hmac_signature, new_key
-from venue.refusal import Refusal
+from venue.refusal import VenueRefusal
 from venue.rules import parse
 from venue.signing import WireOrder, order_id, order_signer
 
@@ -88,7 +88,7 @@ def test_l1_headers_of_the_client_prove_its_wallet() -> None:
 def test_l1_headers_that_prove_nothing_are_refused(change: dict[str, str]) -> None:
     """A foreign address, another nonce, a broken signature or an old timestamp is 401."""
     headers = create_level_1_headers(Signer(Trader().key, 137), nonce=7)
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(VenueRefusal) as refusal:
         check_l1({**headers, **change}, time.time())
     assert (refusal.value.status, refusal.value.text) == (BAD_L1.status, "Invalid L1 Request headers")
 
@@ -97,7 +97,7 @@ def test_l1_headers_are_fresh_for_a_minute_only() -> None:
     """The client's own headers are refused when they are older than the minute."""
     headers = create_level_1_headers(Signer(Trader().key, 137), timestamp=1000)
     assert check_l1(headers, 1000 + FRESHNESS_SECONDS)
-    with pytest.raises(Refusal, match="Invalid L1"):
+    with pytest.raises(VenueRefusal, match="Invalid L1"):
         check_l1(headers, 1001 + FRESHNESS_SECONDS)
 
 
@@ -109,7 +109,7 @@ def test_l2_headers_are_fresh_for_a_minute_only() -> None:
     edge = 1000 + FRESHNESS_SECONDS
     assert check_l2(headers, trader.api, "GET", "/data/orders", "", edge) == trader.api
     for now in (edge + 1, 1000 - FRESHNESS_SECONDS - 1):
-        with pytest.raises(Refusal, match="Unauthorized/Invalid api key"):
+        with pytest.raises(VenueRefusal, match="Unauthorized/Invalid api key"):
             check_l2(headers, trader.api, "GET", "/data/orders", "", now)
 
 
@@ -122,7 +122,7 @@ def test_an_l2_signature_covers_method_path_and_body(method: str, path: str, bod
     trader = Trader()
     trader.api = new_key(trader.address, 0)
     headers = trader.headers("GET", "/data/orders", at=1000)
-    with pytest.raises(Refusal, match="Unauthorized"):
+    with pytest.raises(VenueRefusal, match="Unauthorized"):
         check_l2(headers, trader.api, method, path, body, 1000)
 
 

@@ -19,9 +19,9 @@ from py_clob_client_v2.signer import Signer
 from py_clob_client_v2.signing.hmac import build_hmac_signature
 
 from venue.auth import ApiKey, new_key
-from venue.books import Book
-from venue.market import Market
-from venue.venue import Options, Venue
+from venue.market import VenueMarket
+from venue.order_book import VenueBook
+from venue.venue import PracticeVenue, VenueOptions
 
 ZERO = "0x" + "0" * 64
 SECOND = 10**9
@@ -124,7 +124,7 @@ def trader_at(url: str, **fields: Any) -> Trader:
     return trader
 
 
-def trader_in(venue: Venue, **fields: Any) -> Trader:
+def trader_in(venue: PracticeVenue, **fields: Any) -> Trader:
     """A new wallet with an account and a key in a venue of this process."""
     trader = Trader(**fields)
     trader.api = new_key(trader.address, 0)
@@ -138,7 +138,7 @@ def side(*levels: tuple[int, int]) -> tuple[tuple[int, int], ...]:
     return tuple((price, shares * 10**6) for price, shares in levels)
 
 
-BOOK = Book(bids=side((600, 100), (590, 200)), asks=side((620, 100), (630, 200), (700, 1000)))
+BOOK = VenueBook(bids=side((600, 100), (590, 200)), asks=side((620, 100), (630, 200), (700, 1000)))
 
 
 class StillSource:
@@ -146,7 +146,9 @@ class StillSource:
 
     name = "still"
 
-    def __init__(self, book: Book = BOOK, *, up_wins: bool = True, tick_change: float | None = None) -> None:
+    def __init__(
+        self, book: VenueBook = BOOK, *, up_wins: bool = True, tick_change: float | None = None
+    ) -> None:
         self.standing = book
         self.outcome = up_wins
         self.changes_tick_at = tick_change
@@ -160,7 +162,7 @@ class StillSource:
     def describe(self, index: int) -> str:
         return f"still {index}"
 
-    def book(self, index: int, offset: float) -> Book:
+    def book(self, index: int, offset: float) -> VenueBook:
         return self.standing
 
     def next_change(self, index: int, offset: float) -> float | None:
@@ -191,15 +193,15 @@ class Bench:
     """A venue in this process whose time and books are in the test's hands. Market time runs at speed 1."""
 
     source: StillSource = field(default_factory=StillSource)
-    options: Options = field(default_factory=lambda: Options(speed=1.0, taker_delay=0.0))
+    options: VenueOptions = field(default_factory=lambda: VenueOptions(speed=1.0, taker_delay=0.0))
     clock: HandClock = field(default_factory=HandClock)
 
     @cached_property
-    def venue(self) -> Venue:
-        return Venue(self.source, self.options, self.clock)
+    def venue(self) -> PracticeVenue:
+        return PracticeVenue(self.source, self.options, self.clock)
 
     @property
-    def market(self) -> Market:
+    def market(self) -> VenueMarket:
         found = self.venue.schedule.at(self.venue.schedule.first_start)
         assert found is not None
         return found
@@ -210,4 +212,4 @@ class Bench:
     async def place(self, trader: Trader, body: dict[str, Any]) -> Any:
         """Accept and execute an order."""
         assert trader.api is not None
-        return await self.venue.desk.execute(self.venue.desk.accept(trader.api, body))
+        return await self.venue.order_intake.execute(self.venue.order_intake.accept(trader.api, body))

@@ -8,10 +8,10 @@ from typing import Any
 from aiohttp import web
 
 from venue.external.feeds import Feeds
-from venue.refusal import Refusal
+from venue.refusal import VenueRefusal
 from venue.wire.common import json_answer, venue_of
 
-ABSENT = Refusal(404, "this venue has no external services: they exist with --source synthetic only")
+ABSENT = VenueRefusal(404, "this venue has no external services: they exist with --source synthetic only")
 
 HTML = (
     "<!DOCTYPE html><html><head><title>Just a moment...</title></head>"
@@ -26,7 +26,7 @@ def feeds_of(request: web.Request) -> Feeds:
 
     Raises
     ------
-    Refusal
+    VenueRefusal
         404 if it has none.
     """
     feeds = venue_of(request).external
@@ -84,4 +84,4 @@ def _retry(parameters: dict[str, Any]) -> dict[str, str]:
 
 
 def _strikes(feeds: Feeds, fault: str, name: str) -> dict[str, Any] | None:
-    return None if feeds.fault(fault, name) is None else feeds.faults.take(fault)
+    return None if feeds.fault(fault, name) is None else feeds.faults.consume(fault)

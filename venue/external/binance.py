@@ -9,7 +9,7 @@ from venue.external.access import service
 from venue.external.coinbase import CENT, cents, dollars
 from venue.external.feeds import Feeds
 from venue.external.services import PATHS
-from venue.external.session import Session
+from venue.external.session import StreamSession
 from venue.sources.price_path import draws
 from venue.wire.common import json_answer
 
@@ -98,7 +98,7 @@ class _Message(msgspec.Struct):
     id: int | str | None = None
 
 
-class BinanceSession(Session):
+class BinanceSession(StreamSession):
     """Streams named in the address or by SUBSCRIBE; `combined` wraps each event with its stream's name."""
 
     service = "binance_stream"

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from venue.amounts import decimal_text
 from venue.external.access import service
-from venue.external.feeds import Feeds, Moment
+from venue.external.feeds import Feeds, FeedTime
 from venue.external.services import PATHS
 from venue.sources.price_path import UNIT, draws
 from venue.wire.common import json_answer
@@ -60,6 +60,6 @@ async def ticker(request: web.Request, feeds: Feeds) -> web.Response:
     )
 
 
-def _iso(moment: Moment) -> str:
+def _iso(moment: FeedTime) -> str:
     at = _EPOCH + timedelta(microseconds=-(-moment.wall_ns // 1000))
     return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -7,7 +7,7 @@ from aiohttp import web
 from venue.external.access import service
 from venue.external.feeds import DAY, Feeds
 from venue.external.services import PATHS
-from venue.refusal import Refusal
+from venue.refusal import VenueRefusal
 from venue.sources.price_path import draws
 from venue.wire.common import json_answer
 
@@ -42,7 +42,7 @@ async def index(request: web.Request, feeds: Feeds) -> web.Response:
     """Newest first; only the newest says for how long it stands."""
     asked = request.query.get("limit", "1")
     if not asked.isdecimal():
-        raise Refusal(400, "limit is not a number")
+        raise VenueRefusal(400, "limit is not a number")
     today = feeds.now("fear_greed").second
     days = min(int(asked), HISTORY) or HISTORY
     data = [_entry(feeds, today - ago * DAY) for ago in range(days)]

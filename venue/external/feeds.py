@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 import msgspec
 
-from venue.clock import SECOND, MarketClock
+from venue.clock import SECOND, VenueClock
 from venue.external.services import named
 from venue.faults import Faults
 from venue.market import INTERVAL
 from venue.schedule import Schedule
-from venue.sources.base import Priced
+from venue.sources.base import PriceSource
 
 DAY = 86_400
 
@@ -37,7 +37,7 @@ _BASIS_SCALE = 100_000
 _MS = 1_000_000
 
 
-class Moment(msgspec.Struct, frozen=True):
+class FeedTime(msgspec.Struct, frozen=True):
     """A second of market time, and when it came by the machine's clock (nanoseconds since the epoch)."""
 
     second: int
@@ -73,7 +73,13 @@ class Feeds:
     """
 
     def __init__(
-        self, clock: MarketClock, schedule: Schedule, source: Priced, faults: Faults, *, lagging: bool = False
+        self,
+        clock: VenueClock,
+        schedule: Schedule,
+        source: PriceSource,
+        faults: Faults,
+        *,
+        lagging: bool = False,
     ) -> None:
         self.seed = source.seed
         self.faults = faults
@@ -91,12 +97,12 @@ class Feeds:
         """Market seconds from one observation of a stream to the next."""
         return _step(self._clock.speed)
 
-    def moment(self, second: int) -> Moment:
+    def moment(self, second: int) -> FeedTime:
         """A second of market time with its stamp."""
         came = self._clock.wall_at(second * SECOND)
-        return Moment(second, self.wall_ns() if came is None else came)
+        return FeedTime(second, self.wall_ns() if came is None else came)
 
-    def now(self, service: str) -> Moment:
+    def now(self, service: str) -> FeedTime:
         """The newest second that a service knows of."""
         behind = self._lags.get(service, 0.0) + self.staleness(service) * self._clock.speed
         return self.moment(math.floor(self._clock.market_s() - behind))
@@ -117,7 +123,7 @@ class Feeds:
         """The UTC day of market time, counted from the day of the venue's first market."""
         return second // DAY - self._first_start // DAY
 
-    def day_start(self, second: int) -> Moment:
+    def day_start(self, second: int) -> FeedTime:
         """The midnight before a second."""
         return self.moment(second // DAY * DAY)
 

@@ -11,8 +11,8 @@ from venue.amounts import decimal_text
 from venue.external.access import service
 from venue.external.feeds import Feeds
 from venue.external.services import PATHS
-from venue.external.session import Session
-from venue.ledger import Ledger
+from venue.external.session import StreamSession
+from venue.ledger import VenueLedger
 from venue.sources.price_path import UNIT
 from venue.wire.common import venue_of
 
@@ -58,11 +58,11 @@ Stream = tuple[str, int | None]
 """A channel, and the window of an average."""
 
 
-class PolyBoltSession(Session):
+class PolyBoltSession(StreamSession):
     service = "polybolt"
     heartbeat = 25.0
 
-    def __init__(self, feeds: Feeds, ledger: Ledger) -> None:
+    def __init__(self, feeds: Feeds, ledger: VenueLedger) -> None:
         super().__init__(feeds)
         self._ledger = ledger
         self._authed = False

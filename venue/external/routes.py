@@ -5,12 +5,12 @@ from aiohttp import web
 from venue.external import binance, coinbase, deribit, fear_greed, polybolt, rtds, solana
 from venue.external.access import feeds_of
 from venue.external.services import PREFIX
-from venue.refusal import Refusal
+from venue.refusal import VenueRefusal
 
 
 async def _unknown(request: web.Request) -> web.StreamResponse:
     feeds_of(request)
-    raise Refusal(404, f"no external service has {request.method} {request.path}")
+    raise VenueRefusal(404, f"no external service has {request.method} {request.path}")
 
 
 def add_routes(app: web.Application) -> None:

@@ -9,7 +9,7 @@ from venue.amounts import decimal_text
 from venue.external.access import service
 from venue.external.feeds import Feeds
 from venue.external.services import PATHS
-from venue.external.session import Session
+from venue.external.session import StreamSession
 from venue.sources.price_path import UNIT
 
 routes = web.RouteTableDef()
@@ -49,7 +49,7 @@ def wants(filters: str, symbol: str) -> bool:
     return symbol in [name.strip().lower() for name in filters.split(",")]
 
 
-class RtdsSession(Session):
+class RtdsSession(StreamSession):
     service = "rtds"
 
     def __init__(self, feeds: Feeds) -> None:

@@ -16,7 +16,7 @@ SNAPSHOT_SECONDS = 120
 """Market seconds of the past that a subscription is answered with."""
 
 
-class Session(ABC):
+class StreamSession(ABC):
     """A connection to the stream `service`, from its handshake to its end.
 
     Attributes

@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from venue.external.access import service
-from venue.external.feeds import Feeds, Moment
+from venue.external.feeds import Feeds, FeedTime
 from venue.external.services import PATHS
 from venue.sources.price_path import draws
 from venue.wire.common import json_answer
@@ -67,7 +67,7 @@ def block_time(slot: int) -> int:
     return (FIRST_SLOT_MS + (slot - FIRST_SLOT) * SLOT_MS) // 1000
 
 
-def price_account(feeds: Feeds, moment: Moment) -> bytes:
+def price_account(feeds: Feeds, moment: FeedTime) -> bytes:
     """The bytes of the price account as published at a moment."""
     price, before = feeds.spot(moment.second), feeds.spot(moment.second - 1)
     slow = feeds.mean(moment.second, EMA_SECONDS)

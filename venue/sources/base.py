@@ -2,12 +2,12 @@
 
 from typing import Any, Protocol, runtime_checkable
 
-from venue.books import Book
 from venue.catalogue import Catalogue
-from venue.market import Market
+from venue.market import VenueMarket
+from venue.order_book import VenueBook
 
 
-class Source(Protocol):
+class MarketSource(Protocol):
     """Markets with their books and outcomes, as they stand at the clock's time.
 
     `catalogue` holds what is listed. Market times are seconds since the epoch.
@@ -20,43 +20,43 @@ class Source(Protocol):
         """What this source is, for people, with its `name`."""
         ...
 
-    def listed(self) -> list[Market]:
+    def listed(self) -> list[VenueMarket]:
         """Markets that came into the catalogue since this was last asked, oldest first."""
         ...
 
-    def describe(self, market: Market) -> str:
+    def describe(self, market: VenueMarket) -> str:
         """The market's rules, and where its data come from."""
         ...
 
-    def origin(self, market: Market) -> str:
+    def origin(self, market: VenueMarket) -> str:
         """Names the event behind a market: the same for markets that replay the same recording."""
         ...
 
-    def book(self, market: Market) -> Book | None:
+    def book(self, market: VenueMarket) -> VenueBook | None:
         """The Up token's book; None if nobody knows it. Before the start the opening book stands still."""
         ...
 
-    def book_before(self, market: Market, seconds: int) -> Book | None:
+    def book_before(self, market: VenueMarket, seconds: int) -> VenueBook | None:
         """The book as it was that many market seconds ago."""
         ...
 
-    def tick(self, market: Market) -> int:
+    def tick(self, market: VenueMarket) -> int:
         """The price grid in mills."""
         ...
 
-    def next_change(self, market: Market) -> float | None:
+    def next_change(self, market: VenueMarket) -> float | None:
         """Market time of the next different book; None if there is none or nobody can know."""
         ...
 
-    def outcome(self, market: Market) -> bool | None:
+    def outcome(self, market: VenueMarket) -> bool | None:
         """Whether Up won; None until the outcome is to be published."""
         ...
 
-    def certain(self, market: Market) -> bool:
+    def certain(self, market: VenueMarket) -> bool:
         """Whether `book` is the book of this moment."""
         ...
 
-    async def confirm(self, market: Market) -> bool:
+    async def confirm(self, market: VenueMarket) -> bool:
         """Make certain of the book if it is not; False if that cannot be done."""
         ...
 
@@ -77,7 +77,7 @@ class Source(Protocol):
         ...
 
 
-class Script(Protocol):
+class MarketScript(Protocol):
     """Books and outcomes of markets on the 900-second grid of market time, known beforehand.
 
     A market is named by `index`, its position in the schedule: 0 is the first one the venue ever started.
@@ -98,7 +98,7 @@ class Script(Protocol):
         """Names the event behind a market: the same for markets that replay the same recording."""
         ...
 
-    def book(self, index: int, offset: float) -> Book:
+    def book(self, index: int, offset: float) -> VenueBook:
         """The Up token's book at a moment."""
         ...
 
@@ -116,7 +116,7 @@ class Script(Protocol):
 
 
 @runtime_checkable
-class Priced(Protocol):
+class PriceSource(Protocol):
     """What a script has that knows the price of bitcoin too, so that the external services can be served.
 
     Prices are integers in units of 1e-8 USD, one for every second of a market; seconds beyond the market's

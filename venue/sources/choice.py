@@ -2,23 +2,23 @@
 
 from pathlib import Path
 
-from venue.ledger import Ledger
-from venue.sources.base import Script
+from venue.ledger import VenueLedger
+from venue.sources.base import MarketScript
 from venue.sources.recorded import RecordedSource
-from venue.sources.shadow.upstream import Upstream
+from venue.sources.shadow.upstream import UpstreamVenue
 from venue.sources.synthetic import DEFAULT_SEED, SyntheticSource
 
 RECORDED, SYNTHETIC, SHADOW = "recorded", "synthetic", "shadow"
 NAMES = (RECORDED, SYNTHETIC, SHADOW)
 
 
-class Mismatch(ValueError):
+class SourceMismatch(ValueError):
     """A state folder was begun otherwise: its open markets would change their outcome, or never have one."""
 
 
 def chosen_source(
-    name: str, seed: int | None, state: Path | None, upstream: Upstream | None = None
-) -> Script | Upstream:
+    name: str, seed: int | None, state: Path | None, upstream: UpstreamVenue | None = None
+) -> MarketScript | UpstreamVenue:
     """The source that was asked for.
 
     Parameters
@@ -29,18 +29,18 @@ def chosen_source(
         Of synthetic markets; by default the folder's own, or `DEFAULT_SEED` for a new one.
     state : Path, optional
         The venue's folder, which remembers source, seed, and which markets are mirrored.
-    upstream : Upstream, optional
+    upstream : UpstreamVenue, optional
         Of the shadow source.
 
     Raises
     ------
-    Mismatch
+    SourceMismatch
         If the folder was begun with another source, seed, asset or timeframe.
     ledger.InUse, OSError
         If the folder cannot be used.
     """
     if state is not None:
-        ledger = Ledger(state)
+        ledger = VenueLedger(state)
         try:
             _keep_source(ledger, name)
             if name == SYNTHETIC:
@@ -54,29 +54,29 @@ def chosen_source(
     return RecordedSource() if name == RECORDED else SyntheticSource(DEFAULT_SEED if seed is None else seed)
 
 
-def _keep_source(ledger: Ledger, name: str) -> None:
+def _keep_source(ledger: VenueLedger, name: str) -> None:
     began = ledger.word("source")
     if began is None and ledger.meta("first_start") is not None:
         # A folder of the time when it did not say so: only generated markets have a seed.
         began = RECORDED if ledger.meta("seed") is None else SYNTHETIC
     if began not in (None, name):
-        raise Mismatch(f"it was begun with --source {began}")
+        raise SourceMismatch(f"it was begun with --source {began}")
     ledger.set_word("source", name)
 
 
-def _kept_seed(ledger: Ledger, seed: int | None) -> int:
+def _kept_seed(ledger: VenueLedger, seed: int | None) -> int:
     kept = ledger.meta("seed")
     if kept is None:
         kept = DEFAULT_SEED if seed is None else seed
         ledger.set_meta("seed", kept)
     if seed not in (None, kept):
-        raise Mismatch(f"it was begun with --seed {kept}")
+        raise SourceMismatch(f"it was begun with --seed {kept}")
     return kept
 
 
-def _keep_markets(ledger: Ledger, upstream: Upstream) -> None:
+def _keep_markets(ledger: VenueLedger, upstream: UpstreamVenue) -> None:
     wanted = f"--asset {upstream.asset} --timeframe {upstream.timeframe}"
     began = ledger.word("markets")
     if began not in (None, wanted):
-        raise Mismatch(f"it was begun with {began}")
+        raise SourceMismatch(f"it was begun with {began}")
     ledger.set_word("markets", wanted)

@@ -49,7 +49,7 @@ def draws(seed: int, purpose: str, index: int) -> random.Random:
     return random.Random(f"synthetic/{seed}/{purpose}/{index}")
 
 
-class Move(msgspec.Struct, frozen=True):
+class PriceMove(msgspec.Struct, frozen=True):
     """What a market draws for itself: `diffusion` is the log move of its 900 seconds without jumps.
 
     `jumps` are (second, log size) with seconds 1 to 900.
@@ -67,7 +67,7 @@ class Move(msgspec.Struct, frozen=True):
 class _Block(msgspec.Struct, frozen=True):
     """`levels`: log price over base at the starts of the block's markets and at its end."""
 
-    moves: tuple[Move, ...]
+    moves: tuple[PriceMove, ...]
     levels: tuple[float, ...]
 
 
@@ -98,7 +98,7 @@ class PricePath:
         """A market's own volatility per √second, without jumps."""
         return self._move(index).sigma
 
-    def _move(self, index: int) -> Move:
+    def _move(self, index: int) -> PriceMove:
         return self._block(index // BLOCK).moves[index % BLOCK]
 
     def _make_block(self, number: int) -> _Block:
@@ -114,7 +114,7 @@ class PricePath:
         block_variance = BLOCK * INTERVAL * _MEAN_SQUARE_SIGMA * (1 + JUMP_VARIANCE)
         return draws(self.seed, "anchor", number).gauss(0, math.sqrt(block_variance / 2))
 
-    def _draw_move(self, index: int) -> Move:
+    def _draw_move(self, index: int) -> PriceMove:
         rng = draws(self.seed, "move", index)
         sigma = math.exp(rng.uniform(math.log(SIGMA_LOW), math.log(SIGMA_HIGH)))
         diffusion = rng.gauss(0, sigma * math.sqrt(INTERVAL))
@@ -123,7 +123,7 @@ class PricePath:
         while at < INTERVAL:
             jumps.append((math.ceil(at), rng.gauss(0, JUMP_SIGMAS * sigma)))
             at += rng.expovariate(JUMPS_PER_SECOND)
-        return Move(sigma, diffusion, tuple(jumps))
+        return PriceMove(sigma, diffusion, tuple(jumps))
 
     def _make_prices(self, index: int) -> tuple[int, ...]:
         """A market's prices at its seconds 0 to 899."""

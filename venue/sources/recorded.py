@@ -9,7 +9,7 @@ import msgspec
 import pyarrow.parquet as parquet
 
 from venue.amounts import MICRO
-from venue.books import Book, Side
+from venue.order_book import Side, VenueBook
 
 DATA = Path(__file__).parent.parent / "data"
 CENTI_SHARE = MICRO // 100
@@ -39,11 +39,11 @@ class Catalog(msgspec.Struct, frozen=True):
     recordings: list[Recording]
 
 
-class Replay(msgspec.Struct, frozen=True):
+class RecordedBooks(msgspec.Struct, frozen=True):
     """One recording's books in time order; `times` in milliseconds since the market's start."""
 
     times: list[int]
-    books: list[Book]
+    books: list[VenueBook]
 
     def position(self, offset: float) -> int:
         """Index of the book standing at `offset`: the last one seen, or the first before any was."""
@@ -57,7 +57,7 @@ class RecordedSource:
     Parameters
     ----------
     folder : Path
-        A folder as `venue.convert` writes it: catalog.json and books.parquet, one row group a recording.
+        A folder as `tools.convert_recordings` writes it: catalog.json and books.parquet, one row group each.
     """
 
     name = "recorded"
@@ -90,7 +90,7 @@ class RecordedSource:
     def origin(self, index: int) -> str:
         return self.recording(index).slug
 
-    def book(self, index: int, offset: float) -> Book:
+    def book(self, index: int, offset: float) -> VenueBook:
         replay = self._books(index)
         return replay.books[replay.position(offset)]
 
@@ -106,17 +106,17 @@ class RecordedSource:
     def up_wins(self, index: int) -> bool:
         return self.recording(index).up_won
 
-    def _books(self, index: int) -> Replay:
+    def _books(self, index: int) -> RecordedBooks:
         return self._replay(index % len(self._catalog.recordings))
 
-    def _load(self, position: int) -> Replay:
+    def _load(self, position: int) -> RecordedBooks:
         columns = parquet.ParquetFile(self._path).read_row_group(position).to_pydict()
         sides = ("bid_mills", "bid_centi_shares", "ask_mills", "ask_centi_shares")
         books = [
-            Book(bids=_levels(bp, bs), asks=_levels(ap, asz))
+            VenueBook(bids=_levels(bp, bs), asks=_levels(ap, asz))
             for bp, bs, ap, asz in zip(*(columns[name] for name in sides), strict=True)
         ]
-        return Replay(times=columns["offset_ms"], books=books)
+        return RecordedBooks(times=columns["offset_ms"], books=books)
 
 
 def _levels(prices: list[int], sizes: list[int]) -> Side:

@@ -4,11 +4,11 @@ import asyncio
 from typing import Any
 
 from venue.amounts import CENT_MILLS
-from venue.books import Book
-from venue.clock import MarketClock
-from venue.market import Market
+from venue.clock import VenueClock
+from venue.market import VenueMarket
+from venue.order_book import VenueBook
 from venue.schedule import Schedule
-from venue.sources.base import Script
+from venue.sources.base import MarketScript
 
 RULES = (
     'This market will resolve to "Up" if the time-weighted average price of Bitcoin at the end of the '
@@ -16,20 +16,20 @@ RULES = (
 )
 
 
-class Replay:
+class ScriptedSource:
     """The source of scripted markets.
 
     Parameters
     ----------
-    script : Script
+    script : MarketScript
         Recorded or generated.
-    clock : MarketClock
+    clock : VenueClock
         The venue's.
     first_start : int
         Start of the script's market 0, on the 900-second grid of market time.
     """
 
-    def __init__(self, script: Script, clock: MarketClock, first_start: int) -> None:
+    def __init__(self, script: MarketScript, clock: VenueClock, first_start: int) -> None:
         self.script = script
         self._clock = clock
         self.catalogue = Schedule(first_start)
@@ -38,40 +38,40 @@ class Replay:
     def info(self) -> dict[str, Any]:
         return self.script.info()
 
-    def listed(self) -> list[Market]:
+    def listed(self) -> list[VenueMarket]:
         return self.catalogue.list_until(self._clock.market_s())
 
-    def describe(self, market: Market) -> str:
+    def describe(self, market: VenueMarket) -> str:
         return f"{RULES} {self.script.describe(market.index)}"
 
-    def origin(self, market: Market) -> str:
+    def origin(self, market: VenueMarket) -> str:
         return self.script.origin(market.index)
 
-    def book(self, market: Market) -> Book:
+    def book(self, market: VenueMarket) -> VenueBook:
         return self.book_before(market, 0)
 
-    def book_before(self, market: Market, seconds: int) -> Book:
+    def book_before(self, market: VenueMarket, seconds: int) -> VenueBook:
         return self.script.book(market.index, max(0.0, self._offset(market) - seconds))
 
-    def tick(self, market: Market) -> int:
+    def tick(self, market: VenueMarket) -> int:
         change = self.script.tick_change(market.index)
         return 1 if change is not None and self._offset(market) >= max(change, 0) else CENT_MILLS
 
-    def next_change(self, market: Market) -> float | None:
+    def next_change(self, market: VenueMarket) -> float | None:
         change = self.script.next_change(market.index, max(0.0, self._offset(market)))
         return None if change is None else market.start + max(change, 0.0)
 
-    def outcome(self, market: Market) -> bool | None:
+    def outcome(self, market: VenueMarket) -> bool | None:
         if self._clock.market_s() < market.end + market.resolution_delay:
             return None
         return self.script.up_wins(market.index)
 
-    def certain(self, market: Market) -> bool:
+    def certain(self, market: VenueMarket) -> bool:
         """A script is always sure of itself."""
         del market
         return True
 
-    async def confirm(self, market: Market) -> bool:
+    async def confirm(self, market: VenueMarket) -> bool:
         return self.certain(market)
 
     async def start(self) -> None:
@@ -86,5 +86,5 @@ class Replay:
     async def wait(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
-    def _offset(self, market: Market) -> float:
+    def _offset(self, market: VenueMarket) -> float:
         return self._clock.market_s() - market.start

@@ -4,9 +4,9 @@ import math
 from functools import cache, lru_cache
 from typing import Any
 
-from venue.books import Book
 from venue.market import INTERVAL
-from venue.sources.makers import Makers
+from venue.order_book import VenueBook
+from venue.sources.market_makers import MarketMakers
 from venue.sources.price_path import WINDOW, PricePath
 
 DEFAULT_SEED = 57
@@ -54,7 +54,7 @@ class SyntheticSource:
         """The mean of the `window` one-second prices up to a second, in units of 1e-8 USD."""
         return self._path.mean(index, second, window)
 
-    def book(self, index: int, offset: float) -> Book:
+    def book(self, index: int, offset: float) -> VenueBook:
         return self._book(index, _second(offset))
 
     def next_change(self, index: int, offset: float) -> float | None:
@@ -71,14 +71,14 @@ class SyntheticSource:
     def up_wins(self, index: int) -> bool:
         return self._path.up_wins(index)
 
-    def _make_makers(self, index: int) -> Makers:
-        return Makers(self._path, index)
+    def _make_makers(self, index: int) -> MarketMakers:
+        return MarketMakers(self._path, index)
 
     def _find_tick_change(self, index: int) -> float | None:
         change = self._makers(index).tick_change
         return None if change is None else float(change)
 
-    def _make_book(self, index: int, second: int) -> Book:
+    def _make_book(self, index: int, second: int) -> VenueBook:
         return self._makers(index).book(second)
 
 

@@ -3,14 +3,14 @@
 from aiohttp import web
 
 from venue.external.routes import add_routes
-from venue.venue import Venue
+from venue.venue import PracticeVenue
 from venue.wire import clob_private, clob_public, data_api, gamma, orders, practice
 from venue.wire.broken_answers import broken_answers
 from venue.wire.callers import local_callers
 from venue.wire.common import VENUE, errors_and_log
 
 
-def make_app(venue: Venue) -> web.Application:
+def make_app(venue: PracticeVenue) -> web.Application:
     """The application that serves a venue."""
     app = web.Application(
         middlewares=[local_callers, broken_answers, errors_and_log], client_max_size=1 << 20

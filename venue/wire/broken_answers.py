@@ -21,11 +21,11 @@ async def broken_answers(
     if cut or not isinstance(answer, web.Response) or request.path.startswith("/practice"):
         return answer
     faults = venue_of(request).faults
-    if (drip := faults.take_for("drip_answer", request.path)) is not None:
+    if (drip := faults.consume_for("drip_answer", request.path)) is not None:
         return await _sent(request, _head(answer), _dripping(_body(answer), drip["seconds"]))
-    if (deep := faults.take_for("nested_answer", request.path)) is not None:
+    if (deep := faults.consume_for("nested_answer", request.path)) is not None:
         return web.Response(text=nested(deep["depth"]), content_type="application/json")
-    if (huge := faults.take_for("huge_answer", request.path)) is not None:
+    if (huge := faults.consume_for("huge_answer", request.path)) is not None:
         head = web.StreamResponse(headers={"Content-Type": "application/json"})
         if huge["compressed"]:
             head.enable_compression(web.ContentCoding.gzip)

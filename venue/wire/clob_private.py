@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from venue import bookkeeping, payloads
+from venue import payloads, position_accounting
 from venue.auth import check_l1, new_key
-from venue.records import Order, Trade
-from venue.refusal import Refusal
+from venue.records import VenueOrder, VenueTrade
+from venue.refusal import VenueRefusal
 from venue.signing import EXCHANGE, EXCHANGE_V3, NEG_RISK_EXCHANGE
 from venue.wire.common import authenticate, json_answer, json_body, paged, venue_of
 
@@ -24,7 +24,7 @@ async def create_key(request: web.Request) -> web.Response:
     venue = venue_of(request)
     address, nonce = check_l1(request.headers, venue.clock.wall_s())
     if venue.ledger.key_of(address, nonce) is not None:
-        raise Refusal(400, "Could not create api key")
+        raise VenueRefusal(400, "Could not create api key")
     return _made_key(request, address, nonce)
 
 
@@ -72,8 +72,8 @@ async def cancel_order(request: web.Request) -> web.Response:
     key = await authenticate(request)
     content = await json_body(request)
     if not isinstance(content, dict) or not isinstance(content.get("orderID"), str):
-        raise Refusal(400, "Invalid order payload")
-    return json_answer(venue_of(request).desk.cancel_ids(key.address, [content["orderID"]]))
+        raise VenueRefusal(400, "Invalid order payload")
+    return json_answer(venue_of(request).order_intake.cancel_ids(key.address, [content["orderID"]]))
 
 
 @routes.delete("/orders")
@@ -81,10 +81,10 @@ async def cancel_orders(request: web.Request) -> web.Response:
     key = await authenticate(request)
     content = await json_body(request)
     if not isinstance(content, list) or not all(isinstance(row, str) for row in content):
-        raise Refusal(400, "Invalid order payload")
+        raise VenueRefusal(400, "Invalid order payload")
     if len(content) > CANCEL_LIMIT:
-        raise Refusal(400, f"Too many orders in payload: {len(content)}, max allowed: {CANCEL_LIMIT}")
-    return json_answer(venue_of(request).desk.cancel_ids(key.address, content))
+        raise VenueRefusal(400, f"Too many orders in payload: {len(content)}, max allowed: {CANCEL_LIMIT}")
+    return json_answer(venue_of(request).order_intake.cancel_ids(key.address, content))
 
 
 @routes.delete("/cancel-all")
@@ -98,7 +98,7 @@ async def cancel_market_orders(request: web.Request) -> web.Response:
     key = await authenticate(request)
     content = await json_body(request)
     if not isinstance(content, dict):
-        raise Refusal(400, "Invalid order payload")
+        raise VenueRefusal(400, "Invalid order payload")
     market, token = content.get("market"), content.get("asset_id")
     return _cancel_where(
         request,
@@ -107,10 +107,10 @@ async def cancel_market_orders(request: web.Request) -> web.Response:
     )
 
 
-def _cancel_where(request: web.Request, address: str, chosen: Callable[[Order], bool]) -> web.Response:
+def _cancel_where(request: web.Request, address: str, chosen: Callable[[VenueOrder], bool]) -> web.Response:
     venue = venue_of(request)
     found = [order.id for order in venue.ledger.open_orders(address=address) if chosen(order)]
-    return json_answer(venue.desk.cancel_ids(address, found))
+    return json_answer(venue.order_intake.cancel_ids(address, found))
 
 
 # --- reading ---------------------------------------------------------------------------------
@@ -121,8 +121,8 @@ async def get_order(request: web.Request) -> web.Response:
     key = await authenticate(request)
     venue = venue_of(request)
     order = venue.ledger.order(request.match_info["order_id"])
-    if order is None or order.address != key.address or venue.faults.take("order_lookup_404") is not None:
-        raise Refusal(404, "order not found")
+    if order is None or order.address != key.address or venue.faults.consume("order_lookup_404") is not None:
+        raise VenueRefusal(404, "order not found")
     return json_answer(payloads.open_order(order, venue.ledger.trade_ids(order.id)))
 
 
@@ -149,12 +149,12 @@ async def get_trades(request: web.Request) -> web.Response:
     return paged([payloads.trade(trade) for trade in trades if _wanted(trade, request)], request)
 
 
-def _wanted(trade: Trade, request: web.Request) -> bool:
+def _wanted(trade: VenueTrade, request: web.Request) -> bool:
     query = request.query
     try:
         after, before = int(query.get("after", 0)), int(query.get("before", 2**62))
     except ValueError as error:
-        raise Refusal(400, "Invalid payload") from error
+        raise VenueRefusal(400, "Invalid payload") from error
     wallets = (trade.wallet.lower(), trade.other.wallet.lower())
     return (
         query.get("id", trade.id) == trade.id
@@ -173,12 +173,12 @@ async def balance_allowance(request: web.Request) -> web.Response:
     account = venue.open_account(key.address)
     kind = request.query.get("asset_type", "COLLATERAL")
     if kind not in ("COLLATERAL", "CONDITIONAL"):
-        raise Refusal(400, "Invalid asset type")
+        raise VenueRefusal(400, "Invalid asset type")
     balance, allowance = account.balance, account.allowance
     if kind == "CONDITIONAL":
         position = venue.ledger.position(key.address, request.query.get("token_id", ""))
         balance = 0 if position is None else position.shares
-    if not bookkeeping.seen_by(venue.ledger, key.address, _signature_type(request)):
+    if not position_accounting.seen_by(venue.ledger, key.address, _signature_type(request)):
         balance, allowance = 0, 0
     # The neg-risk exchange and V3 take no order of these markets; nobody has given them an allowance here.
     allowances = dict.fromkeys((NEG_RISK_EXCHANGE, EXCHANGE_V3), "0") | {EXCHANGE: str(allowance)}
@@ -189,7 +189,7 @@ def _signature_type(request: web.Request) -> int:
     try:
         return int(request.query.get("signature_type", 0))
     except ValueError as error:
-        raise Refusal(400, "Invalid signature type") from error
+        raise VenueRefusal(400, "Invalid signature type") from error
 
 
 @routes.get("/balance-allowance/update")

@@ -5,15 +5,15 @@ from typing import Any
 from aiohttp import web
 
 from venue.amounts import MILL, decimal_text, price_text
-from venue.books import Book, summary
-from venue.market import Market
-from venue.refusal import Refusal
+from venue.market import VenueMarket
+from venue.order_book import VenueBook, summary
+from venue.refusal import VenueRefusal
 from venue.wire import market_json
 from venue.wire.common import json_answer, json_body, paged, venue_of
 
 routes = web.RouteTableDef()
 
-MARKET_NOT_FOUND = Refusal(404, "market not found")
+MARKET_NOT_FOUND = VenueRefusal(404, "market not found")
 
 
 @routes.get("/ok")
@@ -79,7 +79,7 @@ async def book(request: web.Request) -> web.Response:
 async def books(request: web.Request) -> web.Response:
     asked = await json_body(request)
     if not isinstance(asked, list) or not all(isinstance(row, dict) for row in asked):
-        raise Refusal(400, "Invalid payload")
+        raise VenueRefusal(400, "Invalid payload")
     known = venue_of(request).schedule.by_token
     tokens = [str(row.get("token_id", "")) for row in asked]
     return json_answer([await _summary(request, token) for token in tokens if known(token) is not None])
@@ -89,7 +89,7 @@ async def books(request: web.Request) -> web.Response:
 async def midpoint(request: web.Request) -> web.Response:
     _, standing = await _book(request)
     if not (standing.bids and standing.asks):
-        raise Refusal(404, "No orderbook exists for the requested token id")
+        raise VenueRefusal(404, "No orderbook exists for the requested token id")
     return json_answer({"mid": standing.mid_text})
 
 
@@ -99,7 +99,7 @@ async def price(request: web.Request) -> web.Response:
     _, standing = await _book(request)
     side = request.query.get("side", "").upper()
     if side not in ("BUY", "SELL"):
-        raise Refusal(400, "Invalid side")
+        raise VenueRefusal(400, "Invalid side")
     best = standing.best_bid if side == "BUY" else standing.best_ask
     return json_answer({"price": "0" if best is None else price_text(best)})
 
@@ -146,16 +146,16 @@ def _token(request: web.Request) -> str:
     return request.query.get("token_id", "")
 
 
-async def _book(request: web.Request) -> tuple[Market, Book]:
+async def _book(request: web.Request) -> tuple[VenueMarket, VenueBook]:
     return await venue_of(request).exchange.book(_token(request))
 
 
-def _by_token(request: web.Request) -> Market:
+def _by_token(request: web.Request) -> VenueMarket:
     """The market of the asked token, for terms that hold whatever its book is."""
     return venue_of(request).exchange.trading(_token(request))
 
 
-def _by_condition(request: web.Request) -> Market:
+def _by_condition(request: web.Request) -> VenueMarket:
     found = venue_of(request).schedule.by_condition(request.match_info["condition_id"])
     if found is None:
         raise MARKET_NOT_FOUND

@@ -9,18 +9,18 @@ import msgspec
 from aiohttp import web
 
 from venue.auth import ApiKey, check_l2
-from venue.refusal import Refusal
-from venue.venue import LogEntry, Venue
+from venue.refusal import VenueRefusal
+from venue.venue import LogEntry, PracticeVenue
 
 log = logging.getLogger("venue.wire")
 
-VENUE: web.AppKey[Venue] = web.AppKey("venue", Venue)
+VENUE: web.AppKey[PracticeVenue] = web.AppKey("venue", PracticeVenue)
 END = "LTE="
 """The cursor after the last page: base64 of "-1"."""
 PAGE = 100
 
 
-def venue_of(request: web.Request) -> Venue:
+def venue_of(request: web.Request) -> PracticeVenue:
     """The venue that the request is for."""
     return request.app[VENUE]
 
@@ -37,13 +37,13 @@ async def json_body(request: web.Request) -> Any:
 
     Raises
     ------
-    Refusal
+    VenueRefusal
         400 if it is not JSON.
     """
     try:
         return msgspec.json.decode(await request.read())
     except msgspec.DecodeError as error:
-        raise Refusal(400, "Invalid order payload") from error
+        raise VenueRefusal(400, "Invalid order payload") from error
 
 
 async def authenticate(request: web.Request) -> ApiKey:
@@ -51,7 +51,7 @@ async def authenticate(request: web.Request) -> ApiKey:
 
     Raises
     ------
-    Refusal
+    VenueRefusal
         401.
     """
     venue = venue_of(request)
@@ -66,7 +66,7 @@ def page[T](items: list[T], cursor: str | None, limit: int = PAGE) -> tuple[list
 
     Raises
     ------
-    Refusal
+    VenueRefusal
         400 if the cursor is not one of ours.
     """
     if cursor == END:
@@ -74,7 +74,7 @@ def page[T](items: list[T], cursor: str | None, limit: int = PAGE) -> tuple[list
     try:
         first = int(base64.b64decode(cursor)) if cursor else 0
     except ValueError as error:
-        raise Refusal(400, "invalid next_cursor") from error
+        raise VenueRefusal(400, "invalid next_cursor") from error
     following = first + limit
     more = following < len(items)
     return items[first:following], base64.b64encode(str(following).encode()).decode() if more else END
@@ -100,7 +100,7 @@ async def errors_and_log(
         dropped = request.transport is None or request.transport.is_closing()
         status = 0 if dropped else response.status
         return response
-    except Refusal as refusal:
+    except VenueRefusal as refusal:
         status = refusal.status
         return json_answer(refusal.body(), status)
     except web.HTTPException as error:

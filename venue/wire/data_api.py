@@ -5,11 +5,11 @@ from typing import Any
 from aiohttp import web
 
 from venue.amounts import MICRO, MILL
-from venue.records import Position, Trade
-from venue.refusal import Refusal
-from venue.schedule import DOWN, UP, Market
+from venue.records import VenuePosition, VenueTrade
+from venue.refusal import VenueRefusal
+from venue.schedule import DOWN, UP, VenueMarket
 from venue.signing import checksum
-from venue.venue import Venue
+from venue.venue import PracticeVenue
 from venue.wire.common import END, json_answer, page, venue_of
 from venue.wire.market_json import decimal_shares, iso, outcome_prices
 
@@ -54,7 +54,7 @@ async def positions_v2(request: web.Request) -> web.Response:
     venue, wallet = venue_of(request), _user(request)
     status = request.query.get("status")
     if status not in (None, *STATUSES):
-        raise Refusal(400, f"invalid status: {status}")
+        raise VenueRefusal(400, f"invalid status: {status}")
     rows = [
         row
         for row in (_position_v2(venue, wallet, p) for p in venue.ledger.positions_of(venue.owner_of(wallet)))
@@ -72,14 +72,14 @@ def _user(request: web.Request) -> str:
     try:
         return checksum(request.query["user"])
     except (KeyError, ValueError) as error:
-        raise Refusal(400, "required query param 'user' not provided") from error
+        raise VenueRefusal(400, "required query param 'user' not provided") from error
 
 
 def _number(request: web.Request, name: str, default: float) -> float:
     try:
         return float(request.query.get(name, default))
     except ValueError as error:
-        raise Refusal(400, f"invalid {name}") from error
+        raise VenueRefusal(400, f"invalid {name}") from error
 
 
 def _window(request: web.Request, rows: list[Any]) -> list[Any]:
@@ -88,14 +88,14 @@ def _window(request: web.Request, rows: list[Any]) -> list[Any]:
     return rows[first : first + limit]
 
 
-def _market(venue: Venue, start: int) -> Market:
+def _market(venue: PracticeVenue, start: int) -> VenueMarket:
     market = venue.schedule.at(start)
     if market is None:
-        raise Refusal(500, "unknown market")
+        raise VenueRefusal(500, "unknown market")
     return market
 
 
-def _position(venue: Venue, wallet: str, position: Position) -> dict[str, Any]:
+def _position(venue: PracticeVenue, wallet: str, position: VenuePosition) -> dict[str, Any]:
     market = _market(venue, position.start)
     up = position.outcome == UP
     price = float(outcome_prices(venue, market)[0 if up else 1])
@@ -129,7 +129,7 @@ def _position(venue: Venue, wallet: str, position: Position) -> dict[str, Any]:
     }
 
 
-def _position_v2(venue: Venue, wallet: str, position: Position) -> dict[str, Any]:
+def _position_v2(venue: PracticeVenue, wallet: str, position: VenuePosition) -> dict[str, Any]:
     """Version 1's figures under version 2's names."""
     v1 = _position(venue, wallet, position)
     entry, unrealized, realized = v1["initialValue"], v1["cashPnl"], v1["realizedPnl"]
@@ -166,7 +166,7 @@ def _position_v2(venue: Venue, wallet: str, position: Position) -> dict[str, Any
     }
 
 
-def _trade(venue: Venue, wallet: str, trade: Trade) -> dict[str, Any]:
+def _trade(venue: PracticeVenue, wallet: str, trade: VenueTrade) -> dict[str, Any]:
     market = _market(venue, trade.start)
     return {
         "proxyWallet": wallet,

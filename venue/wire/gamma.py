@@ -8,16 +8,16 @@ from typing import Any
 from aiohttp import web
 
 from venue.bad_values import value_of, with_value
-from venue.market import Market
-from venue.refusal import Refusal
-from venue.venue import Venue
+from venue.market import VenueMarket
+from venue.refusal import VenueRefusal
+from venue.venue import PracticeVenue
 from venue.wire.common import json_answer, page, venue_of
 from venue.wire.market_json import gamma_event, gamma_market
 
 routes = web.RouteTableDef()
 
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
-NOT_FOUND = Refusal(404, "not found")
+NOT_FOUND = VenueRefusal(404, "not found")
 LIMIT = 100
 
 
@@ -25,8 +25,8 @@ def _failing(handler: _Handler) -> _Handler:
     """The route with the fault that makes Gamma answer 500."""
 
     async def guarded(request: web.Request) -> web.Response:
-        if venue_of(request).faults.take("gamma_500") is not None:
-            raise Refusal(500, "internal server error")
+        if venue_of(request).faults.consume("gamma_500") is not None:
+            raise VenueRefusal(500, "internal server error")
         return await handler(request)
 
     return guarded
@@ -79,37 +79,37 @@ async def event_by_slug(request: web.Request) -> web.Response:
     return json_answer(_event(venue_of(request), _by_slug(request)))
 
 
-def _market(venue: Venue, market: Market) -> dict[str, Any]:
+def _market(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
     return _damaged(venue, market, gamma_market(venue, market))
 
 
-def _event(venue: Venue, market: Market) -> dict[str, Any]:
+def _event(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
     own = gamma_market(venue, market)
     own.pop("events")
     return _damaged(venue, market, {**gamma_event(venue, market), "markets": [own]})
 
 
-def _damaged(venue: Venue, market: Market, body: dict[str, Any]) -> dict[str, Any]:
+def _damaged(venue: PracticeVenue, market: VenueMarket, body: dict[str, Any]) -> dict[str, Any]:
     """The body with what faults put in the place of the market's own values."""
     foreign = venue.faults.armed("gamma_foreign_ids")
     if foreign is not None and market.slug == (foreign["slug"] or _next_slug(venue)):
         for field, value in _foreign_ids(venue, market, foreign["ids"]).items():
             body = with_value(body, field, value)
-        venue.faults.take("gamma_foreign_ids")
+        venue.faults.consume("gamma_foreign_ids")
     bad = venue.faults.armed("gamma_value")
     if bad is not None and bad["slug"] in ("", market.slug):
         body = with_value(body, bad["field"], value_of(bad))
-        venue.faults.take("gamma_value")
+        venue.faults.consume("gamma_value")
     return body
 
 
-def _next_slug(venue: Venue) -> str:
+def _next_slug(venue: PracticeVenue) -> str:
     """The slug of the first market that has not started."""
     now = venue.clock.market_s()
     return min((m for m in venue.schedule if m.start > now), key=lambda m: m.start).slug
 
 
-def _foreign_ids(venue: Venue, market: Market, kind: str) -> dict[str, str]:
+def _foreign_ids(venue: PracticeVenue, market: VenueMarket, kind: str) -> dict[str, str]:
     """Fields of a market with the ids of the market before it, or with ids that no market has."""
     previous = venue.schedule.at(market.start - market.interval)
     if kind == "previous" and previous is not None:
@@ -122,25 +122,25 @@ def _foreign_ids(venue: Venue, market: Market, kind: str) -> dict[str, str]:
     return {name: fields[name] for name in chosen}
 
 
-def _digest(purpose: str, market: Market) -> bytes:
+def _digest(purpose: str, market: VenueMarket) -> bytes:
     return hashlib.sha256(f"practice:foreign:{purpose}:{market.slug}".encode()).digest()
 
 
-def _by_slug(request: web.Request) -> Market:
+def _by_slug(request: web.Request) -> VenueMarket:
     market = venue_of(request).schedule.by_slug(request.match_info["slug"])
     if market is None:
         raise NOT_FOUND
     return market
 
 
-def _chosen(request: web.Request, *, closed_default: bool | None) -> list[Market]:
+def _chosen(request: web.Request, *, closed_default: bool | None) -> list[VenueMarket]:
     """Markets that the query's slug, condition_ids, clob_token_ids and closed leave."""
     venue, query = venue_of(request), request.query
     closed = {"true": True, "false": False}.get(query.get("closed", "").lower(), closed_default)
     schedule = venue.schedule
     slugs, conditions = query.getall("slug", []), query.getall("condition_ids", [])
     tokens = query.getall("clob_token_ids", [])
-    named: list[Market | None] = [
+    named: list[VenueMarket | None] = [
         *(schedule.by_slug(slug) for slug in slugs),
         *(schedule.by_condition(condition) for condition in conditions),
         *(schedule.by_token(token) for token in tokens),
@@ -155,5 +155,5 @@ def _chosen(request: web.Request, *, closed_default: bool | None) -> list[Market
 def _number(request: web.Request, name: str, default: int) -> int:
     text = request.query.get(name, str(default))
     if not text.isdecimal():
-        raise Refusal(422, f"invalid {name}")
+        raise VenueRefusal(422, f"invalid {name}")
     return int(text)

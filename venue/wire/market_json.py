@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from venue.amounts import MICRO, MILL, decimal_text
-from venue.books import Book
-from venue.market import DOWN, UP, Market
+from venue.market import DOWN, UP, VenueMarket
+from venue.order_book import VenueBook
 from venue.sources.price_path import UNIT, WINDOW
-from venue.venue import Venue
+from venue.venue import PracticeVenue
 
 STALE_SECONDS = 60
 """Gamma's best bid and ask are old on the real venue; here by this many market seconds."""
@@ -27,12 +27,12 @@ def _closed_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S+00")
 
 
-def tick_number(venue: Venue, market: Market) -> float:
+def tick_number(venue: PracticeVenue, market: VenueMarket) -> float:
     """The tick as a JSON number."""
     return venue.exchange.tick(market) / MILL
 
 
-def outcome_prices(venue: Venue, market: Market) -> tuple[str, str]:
+def outcome_prices(venue: PracticeVenue, market: VenueMarket) -> tuple[str, str]:
     """The two tokens' prices: 1 and 0 after the resolution, the book's mid before."""
     up_won = venue.exchange.up_won(market)
     if up_won is not None and venue.faults.armed("resolution_split") is not None:
@@ -46,7 +46,7 @@ def outcome_prices(venue: Venue, market: Market) -> tuple[str, str]:
     return mids[0], mids[1]
 
 
-def gamma_event(venue: Venue, market: Market) -> dict[str, Any]:
+def gamma_event(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
     """The event around a market, without its markets."""
     closed = venue.exchange.resolved(market)
     series = f"{market.asset}-up-or-down-{market.timeframe}"
@@ -73,7 +73,7 @@ def gamma_event(venue: Venue, market: Market) -> dict[str, Any]:
     }
 
 
-def _settlement_prices(venue: Venue, market: Market) -> dict[str, Any]:
+def _settlement_prices(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
     """Strike, some time after the start, and final price, with the outcome; none if the source has none."""
     feeds = venue.external
     if feeds is None or venue.exchange.offset(market) < STRIKE_AFTER:
@@ -84,7 +84,7 @@ def _settlement_prices(venue: Venue, market: Market) -> dict[str, Any]:
     return {"eventMetadata": {name: float(decimal_text(price, UNIT)) for name, price in prices.items()}}
 
 
-def gamma_market(venue: Venue, market: Market) -> dict[str, Any]:
+def gamma_market(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
     """A market as Gamma shows it; lists inside it are JSON strings, as on the real venue."""
     exchange = venue.exchange
     resolution = exchange.resolutions.get(market.start)
@@ -125,7 +125,7 @@ def gamma_market(venue: Venue, market: Market) -> dict[str, Any]:
     return body
 
 
-def _rule(market: Market) -> dict[str, Any]:
+def _rule(market: VenueMarket) -> dict[str, Any]:
     config = f"{market.asset}-{market.timeframe}-twap-60"
     return {
         "cryptoMarketConfigId": config,
@@ -139,7 +139,7 @@ def _rule(market: Market) -> dict[str, Any]:
     }
 
 
-def _dates(market: Market) -> dict[str, str]:
+def _dates(market: VenueMarket) -> dict[str, str]:
     return {
         "startDate": iso(market.start - ACCEPTS_BEFORE),
         "startDateIso": iso(market.start)[:10],
@@ -150,7 +150,7 @@ def _dates(market: Market) -> dict[str, str]:
     }
 
 
-def _fees(market: Market) -> dict[str, Any]:
+def _fees(market: VenueMarket) -> dict[str, Any]:
     rate = float(market.fee_rate)
     return {
         "makerBaseFee": 1000,
@@ -162,13 +162,13 @@ def _fees(market: Market) -> dict[str, Any]:
     }
 
 
-def _stale_quote(venue: Venue, market: Market) -> dict[str, Any]:
-    old = venue.source.book_before(market, STALE_SECONDS) or Book()
+def _stale_quote(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
+    old = venue.source.book_before(market, STALE_SECONDS) or VenueBook()
     quote = {"bestBid": old.best_bid, "bestAsk": old.best_ask}
     return {name: price / MILL for name, price in quote.items() if price is not None}
 
 
-def clob_tokens(venue: Venue, market: Market) -> list[dict[str, Any]]:
+def clob_tokens(venue: PracticeVenue, market: VenueMarket) -> list[dict[str, Any]]:
     """The tokens with price and winner, as in the CLOB's market."""
     up_won = venue.exchange.up_won(market)
     up_price, down_price = outcome_prices(venue, market)
@@ -192,7 +192,7 @@ def clob_tokens(venue: Venue, market: Market) -> list[dict[str, Any]]:
     ]
 
 
-def clob_market(venue: Venue, market: Market) -> dict[str, Any]:
+def clob_market(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
     """A market as `/markets/{condition_id}` shows it."""
     closed = venue.exchange.resolved(market)
     return {
@@ -228,7 +228,7 @@ def clob_market(venue: Venue, market: Market) -> dict[str, Any]:
     }
 
 
-def clob_info(venue: Venue, market: Market) -> dict[str, Any]:
+def clob_info(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
     """The compact form of `/clob-markets/{condition_id}`; `fd` carries the real fee."""
     return {
         "c": market.condition_id,

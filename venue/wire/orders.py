@@ -8,10 +8,10 @@ from aiohttp import web
 
 from venue import payloads
 from venue.amounts import decimal_text
-from venue.desk import Accepted, Result
 from venue.faults import UNAVAILABLE, Faults
-from venue.refusal import Refusal
-from venue.venue import Venue
+from venue.order_intake import AcceptedOrder, OrderResult
+from venue.refusal import VenueRefusal
+from venue.venue import PracticeVenue
 from venue.wire.common import authenticate, json_answer, venue_of
 
 routes = web.RouteTableDef()
@@ -32,18 +32,18 @@ HTML_403 = (
 async def post_order(request: web.Request) -> web.StreamResponse:
     """One order. Faults strike before it exists, or instead of the answer."""
     venue = venue_of(request)
-    if venue.faults.take("drop_before_read") is not None:
+    if venue.faults.consume("drop_before_read") is not None:
         return _dropped(request)
     refused = _refused(venue.faults)
     if refused is not None:
         return refused
     key = await authenticate(request)
-    accepted = venue.desk.accept(key, _decoded(await request.read()))
-    delay = venue.faults.take("delayed")
+    accepted = venue.order_intake.accept(key, _decoded(await request.read()))
+    delay = venue.faults.consume("delayed")
     if delay is not None:
         venue.lifecycle.spawn(_later(venue, accepted, delay["seconds"]))
         return json_answer(payloads.answer(accepted.order.id, "delayed"))
-    result = await venue.desk.execute(accepted)
+    result = await venue.order_intake.execute(accepted)
     return await _answered(request, venue, result)
 
 
@@ -54,20 +54,20 @@ async def post_orders(request: web.Request) -> web.StreamResponse:
     key = await authenticate(request)
     content = _decoded(await request.read())
     if not isinstance(content, list) or not content:
-        raise Refusal(400, "Invalid order payload")
+        raise VenueRefusal(400, "Invalid order payload")
     if len(content) > BATCH_LIMIT:
-        raise Refusal(400, f"Too many orders in payload: {len(content)}, max allowed: {BATCH_LIMIT}")
+        raise VenueRefusal(400, f"Too many orders in payload: {len(content)}, max allowed: {BATCH_LIMIT}")
 
     async def leg(payload: Any) -> dict[str, Any]:
         try:
-            return result_answer(await venue.desk.execute(venue.desk.accept(key, payload)))
-        except Refusal as refusal:
+            return result_answer(await venue.order_intake.execute(venue.order_intake.accept(key, payload)))
+        except VenueRefusal as refusal:
             return payloads.answer("", "", error=refusal.text)
 
     return json_answer(await asyncio.gather(*(leg(payload) for payload in content)))
 
 
-def result_answer(result: Result) -> dict[str, Any]:
+def result_answer(result: OrderResult) -> dict[str, Any]:
     """What the venue answers to an order that it took."""
     order = result.order
     if not result.trades:
@@ -82,21 +82,21 @@ def _decoded(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except msgspec.DecodeError as error:
-        raise Refusal(400, "Invalid order payload") from error
+        raise VenueRefusal(400, "Invalid order payload") from error
 
 
 def _refused(faults: Faults) -> web.Response | None:
     """The answer of a fault that strikes before the order exists."""
-    if faults.take("geoblocked") is not None:
+    if faults.consume("geoblocked") is not None:
         return json_answer({"error": GEOBLOCKED}, 403)
-    if faults.take("rate_limit_429") is not None:
+    if faults.consume("rate_limit_429") is not None:
         return json_answer({"error": "Too Many Requests"}, 429, RETRY_AFTER)
-    if faults.take("html_403") is not None:
+    if faults.consume("html_403") is not None:
         return web.Response(text=HTML_403, status=403, content_type="text/html")
-    failure = faults.take("success_false")
+    failure = faults.consume("success_false")
     if failure is not None:
         return json_answer(payloads.answer("", "", success=False, error=failure["text"]))
-    if faults.take("unmatched") is not None:
+    if faults.consume("unmatched") is not None:
         return json_answer(payloads.answer("", "unmatched", making="0", taking="0"))
     return _failed(faults, executed=False)
 
@@ -107,7 +107,7 @@ def _failed(faults: Faults, *, executed: bool) -> web.Response | None:
         armed = faults.armed(name)
         if armed is None or armed["executed"] is not executed:
             continue
-        faults.take(name)
+        faults.consume(name)
         if name == "too_early_425":
             return json_answer({"error": "Too Early"}, 425, RETRY_AFTER)
         if name in ("error_500", "refused_4xx"):
@@ -116,15 +116,15 @@ def _failed(faults: Faults, *, executed: bool) -> web.Response | None:
     return None
 
 
-async def _answered(request: web.Request, venue: Venue, result: Result) -> web.StreamResponse:
+async def _answered(request: web.Request, venue: PracticeVenue, result: OrderResult) -> web.StreamResponse:
     """The answer to an executed order, or what a fault makes of it."""
     faults = venue.faults
     failed = _failed(faults, executed=True)
     if failed is not None:
         return failed
-    if faults.take("drop_after_accept") is not None:
+    if faults.consume("drop_after_accept") is not None:
         return _dropped(request)
-    hang = faults.take("hang")
+    hang = faults.consume("hang")
     if hang is not None:
         await asyncio.sleep(hang["seconds"])
         return _dropped(request)
@@ -132,19 +132,19 @@ async def _answered(request: web.Request, venue: Venue, result: Result) -> web.S
     if early is not None:
         # The lifecycle looks at the same fault when it tells the trade; it is used up only then.
         await asyncio.sleep(early["seconds"])
-        faults.take("trade_before_response")
-    if faults.take("live_fak") is not None:
+        faults.consume("trade_before_response")
+    if faults.consume("live_fak") is not None:
         return json_answer(payloads.answer(result.order.id, "live"))
     return json_answer(result_answer(result))
 
 
-async def _later(venue: Venue, accepted: Accepted, seconds: float) -> None:
+async def _later(venue: PracticeVenue, accepted: AcceptedOrder, seconds: float) -> None:
     """Execute an order whose sender was told `delayed`; a kill is told on the user feed."""
     await asyncio.sleep(seconds)
     try:
-        await venue.desk.execute(accepted)
-    except Refusal:
-        venue.desk.tell_canceled(accepted.order)
+        await venue.order_intake.execute(accepted)
+    except VenueRefusal:
+        venue.order_intake.tell_canceled(accepted.order)
 
 
 def _dropped(request: web.Request) -> web.Response:

@@ -6,8 +6,8 @@ import msgspec
 from aiohttp import web
 
 from venue.amounts import MILL, decimal_text, micro, price_text
-from venue.faults import CATALOG, STANDING, Armed, UnknownFault
-from venue.refusal import Refusal
+from venue.faults import CATALOG, STANDING, ArmedFault, UnknownFault
+from venue.refusal import VenueRefusal
 from venue.signing import checksum
 from venue.timekeeping import ClockRefused, ClockRequest
 from venue.wire.common import json_answer, venue_of
@@ -38,14 +38,14 @@ async def _body(request: web.Request, kind: type[Any]) -> Any:
     try:
         return msgspec.json.decode(await request.read(), type=kind)
     except msgspec.DecodeError as error:
-        raise Refusal(400, str(error)) from error
+        raise VenueRefusal(400, str(error)) from error
 
 
 def _address(text: str) -> str:
     try:
         return checksum(text)
     except ValueError as error:
-        raise Refusal(400, f"not an address: {text!r}") from error
+        raise VenueRefusal(400, f"not an address: {text!r}") from error
 
 
 @routes.get("/practice/clock")
@@ -64,7 +64,7 @@ async def set_clock(request: web.Request) -> web.Response:
     try:
         await venue.change_clock(wanted)
     except ClockRefused as error:
-        raise Refusal(400, str(error)) from error
+        raise VenueRefusal(400, str(error)) from error
     return json_answer(venue.clock.wire())
 
 
@@ -97,7 +97,7 @@ async def account(request: web.Request) -> web.Response:
     address = venue.owner_of(_address(request.query.get("address", "")))
     found = venue.ledger.account(address)
     if found is None:
-        raise Refusal(404, f"no account of {address}")
+        raise VenueRefusal(404, f"no account of {address}")
     return json_answer(
         {
             "address": found.address,
@@ -170,9 +170,9 @@ async def set_account(request: web.Request) -> web.Response:
         balance = None if wanted.balance is None else micro(wanted.balance)
         allowance = None if wanted.allowance is None else micro(wanted.allowance)
     except ValueError as error:
-        raise Refusal(400, str(error)) from error
+        raise VenueRefusal(400, str(error)) from error
     if (balance is not None and balance < 0) or (allowance is not None and allowance < 0):
-        raise Refusal(400, "balance and allowance cannot be negative")
+        raise VenueRefusal(400, "balance and allowance cannot be negative")
     with venue.ledger.transaction():
         venue.open_account(address)
         venue.ledger.set_funds(address, balance=balance, allowance=allowance)
@@ -182,7 +182,7 @@ async def set_account(request: web.Request) -> web.Response:
         if wanted.closed_only is not None:
             standing = msgspec.structs.replace(standing, closed_only=wanted.closed_only)
         venue.ledger.put_standing(standing)
-    venue.desk.shed(address)
+    venue.order_intake.shed(address)
     return json_answer({"address": address})
 
 
@@ -209,7 +209,7 @@ async def arm_fault(request: web.Request) -> web.Response:
     try:
         armed = venue_of(request).faults.arm(wanted.name, count, wanted.parameters)
     except UnknownFault as error:
-        raise Refusal(400, str(error)) from error
+        raise VenueRefusal(400, str(error)) from error
     return json_answer(_wire(armed))
 
 
@@ -220,5 +220,5 @@ async def clear_faults(request: web.Request) -> web.Response:
     return json_answer({"cleared": request.query.get("name", "all")})
 
 
-def _wire(fault: Armed) -> dict[str, Any]:
+def _wire(fault: ArmedFault) -> dict[str, Any]:
     return {"name": fault.name, "left": fault.left, "parameters": fault.parameters, "struck": fault.struck}

@@ -108,7 +108,7 @@ class CheckedSources:
         source = self._existing(MOOD, self.news_social)
         return await self._checked(MOOD, lambda: source.sentiment(min_left_s))
 
-    async def second_opinion(self, name: str, ask: Callable[[], Awaitable[Spot]]) -> None:
+    async def cross_check_spot(self, name: str, ask: Callable[[], Awaitable[Spot]]) -> None:
         """Another source's price, for the consensus only."""
         self._spots[name] = await self._checked(name, ask)
 
@@ -152,9 +152,9 @@ class CheckedSources:
         """A value that is valid and not stale; else Temporary or Refused, counted."""
         try:
             value = await ask()
-            verdict = self.validator.admit(value)
-            if not verdict.ok:
-                raise Temporary(f"{name}: quarantined: {'; '.join(verdict.errors)}")
+            result = self.validator.admit(value)
+            if not result.ok:
+                raise Temporary(f"{name}: quarantined: {'; '.join(result.errors)}")
             age_s = (self._now_ns() - value.source_ns) / 1e9
             limit_s = MAX_AGE_S.get(name, CONSENSUS_AGE_S)
             if age_s > limit_s:

@@ -114,11 +114,11 @@ class UnifiedDataAdapter:
         if sources.news_social is not None:
             self._keep(MOOD, WARM_EVERY_S, lambda: sources.sentiment(WARM_LEFT_S))
         if (binance := sources.binance) is not None:
-            self._keep(BINANCE, OTHERS_EVERY_S, lambda: sources.second_opinion(BINANCE, binance.spot))
+            self._keep(BINANCE, OTHERS_EVERY_S, lambda: sources.cross_check_spot(BINANCE, binance.spot))
         if (chainlink := sources.chainlink) is not None:
-            self._keep(CHAINLINK, OTHERS_EVERY_S, lambda: sources.second_opinion(CHAINLINK, chainlink.spot))
+            self._keep(CHAINLINK, OTHERS_EVERY_S, lambda: sources.cross_check_spot(CHAINLINK, chainlink.spot))
         if (solana := sources.solana) is not None:
-            self._keep(PYTH, PYTH_EVERY_S, lambda: sources.second_opinion(PYTH, solana.spot))
+            self._keep(PYTH, PYTH_EVERY_S, lambda: sources.cross_check_spot(PYTH, solana.spot))
 
     async def aclose(self) -> None:
         """Stop everything and close the sources."""

@@ -41,7 +41,7 @@ HISTORY = 100
 QUARANTINE = 100
 
 
-class Verdict(Frozen, frozen=True):
+class ValidationResult(Frozen, frozen=True):
     """Errors keep a value out; warnings are noted and let it in."""
 
     errors: tuple[str, ...] = ()
@@ -86,26 +86,26 @@ class DataValidator:
         self.quarantined: Counter[str] = Counter()
         self.warned: Counter[str] = Counter()
 
-    def admit(self, value: Value) -> Verdict:
+    def admit(self, value: Value) -> ValidationResult:
         """Judge a value and draw the consequences: into the past it is compared with, or quarantine.
 
         A caller passes a value on only if the verdict is `ok`.
         """
-        verdict = self.check(value)
-        if not verdict.ok:
+        result = self.check(value)
+        if not result.ok:
             self.quarantined[value.source] += 1
-            self.quarantine.append(Quarantined(value=value, errors=verdict.errors, at_ns=self._now_ns()))
-            _log.warning("quarantined %s: %s", value.source, "; ".join(verdict.errors))
-            return verdict
-        if verdict.warnings:
+            self.quarantine.append(Quarantined(value=value, errors=result.errors, at_ns=self._now_ns()))
+            _log.warning("quarantined %s: %s", value.source, "; ".join(result.errors))
+            return result
+        if result.warnings:
             self.warned[value.source] += 1
-            _log.debug("%s: %s", value.source, "; ".join(verdict.warnings))
+            _log.debug("%s: %s", value.source, "; ".join(result.warnings))
         price = _price(value)
         if price is not None:
             self._past(value).append(price)
-        return verdict
+        return result
 
-    def check(self, value: Value) -> Verdict:
+    def check(self, value: Value) -> ValidationResult:
         """Judge a value without consequences."""
         errors: list[str] = []
         warnings = [*self._check_age(value)]
@@ -119,7 +119,7 @@ class DataValidator:
         errors += _check_amounts(value)
         if isinstance(value, Sentiment) and not 0 <= value.score <= 100:
             errors.append(f"mood {value.score:g} is outside 0 to 100")
-        return Verdict(errors=tuple(errors), warnings=tuple(warnings))
+        return ValidationResult(errors=tuple(errors), warnings=tuple(warnings))
 
     def _past(self, value: Value) -> deque[Decimal]:
         # A source's trades, quotes and averages are series of their own.

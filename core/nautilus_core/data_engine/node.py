@@ -25,13 +25,13 @@ from nautilus_trader.live.node import TradingNode
 from nautilus_trader.trading.strategy import Strategy
 from py_clob_client_v2.client import ApiCreds
 
+from common.constants import POLYGON_CHAIN_ID
 from models import Frozen
 from patches.clob_client import PromptClobClient
 from patches.gamma_markets import SlugProvider
 from patches.market_orders import OrderJournal, UsdFakExecutionClient
 from patches.user_feed import QuietAuth
 
-POLYGON = 137
 VENUE = "POLYMARKET"
 
 
@@ -120,7 +120,7 @@ def clob_client(urls: VenueUrls, wallet: Wallet) -> PromptClobClient:
     """The venue's order client, authenticated."""
     return PromptClobClient(
         urls.clob,
-        chain_id=POLYGON,
+        chain_id=POLYGON_CHAIN_ID,
         signature_type=wallet.signature_type,
         creds=ApiCreds(wallet.api_key, wallet.api_secret, wallet.passphrase),
         key=wallet.private_key,

@@ -9,7 +9,7 @@ from nautilus_trader.core.data import Data
 from nautilus_trader.model.data import DataType
 
 from core.ingestion.adapters.unified_adapter import Externals, UnifiedDataAdapter
-from core.nautilus_core.instruments.clock import MarketClock
+from core.nautilus_core.instruments.market_clock import MarketClock
 from core.nautilus_core.providers.decision_loop import DecisionLoop
 from models import Rule
 

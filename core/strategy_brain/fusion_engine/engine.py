@@ -3,16 +3,24 @@
 import math
 from collections.abc import Iterable, Mapping
 
-from core.strategy_brain.verdicts import Refusal
+from common.constants import (
+    DERIBIT_PCR,
+    ORDER_BOOK_IMBALANCE,
+    PRICE_DIVERGENCE,
+    SENTIMENT_ANALYSIS,
+    SPIKE_DETECTION,
+    TICK_VELOCITY,
+)
+from core.strategy_brain.refusals import Refusal
 from models import Direction, FusedSignal, Reason, Strength, TradingSignal
 
 REFERENCE_WEIGHTS: dict[str, float] = {
-    "OrderBookImbalance": 0.30,
-    "TickVelocity": 0.25,
-    "PriceDivergence": 0.18,
-    "SpikeDetection": 0.12,
-    "DeribitPCR": 0.10,
-    "SentimentAnalysis": 0.05,
+    ORDER_BOOK_IMBALANCE: 0.30,
+    TICK_VELOCITY: 0.25,
+    PRICE_DIVERGENCE: 0.18,
+    SPIKE_DETECTION: 0.12,
+    DERIBIT_PCR: 0.10,
+    SENTIMENT_ANALYSIS: 0.05,
 }
 """The weights of the design, by source; their sum is 1."""
 

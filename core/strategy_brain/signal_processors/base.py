@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from core.strategy_brain.metadata import metadata_of
-from core.strategy_brain.verdicts import Abstention
+from core.strategy_brain.refusals import Abstention
 from models import DecisionContext, Direction, Strength, TradingSignal, Vote
 
 type Judgement = TradingSignal | Abstention

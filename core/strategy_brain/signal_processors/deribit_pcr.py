@@ -3,8 +3,9 @@
 from decimal import Decimal
 from typing import Any
 
+from common.constants import DERIBIT_PCR
 from core.strategy_brain.metadata import why_absent
-from core.strategy_brain.verdicts import Abstention
+from core.strategy_brain.refusals import Abstention
 from models import Direction, PutCall, SignalType, Strength, TradingSignal
 
 from .base import BaseSignalProcessor, Judgement, grade
@@ -32,7 +33,7 @@ class DeribitPCRProcessor(BaseSignalProcessor):
         If the thresholds are not in that order.
     """
 
-    name = "DeribitPCR"
+    name = DERIBIT_PCR
 
     def __init__(self, bullish_pcr: float = 1.20, bearish_pcr: float = 0.70) -> None:
         if not 0 < bearish_pcr < bullish_pcr < float("inf"):

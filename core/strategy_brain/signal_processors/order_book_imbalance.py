@@ -3,8 +3,9 @@
 from decimal import Decimal
 from typing import Any
 
-from core.strategy_brain.books import best_first
-from core.strategy_brain.verdicts import Abstention
+from common.constants import ORDER_BOOK_IMBALANCE
+from core.strategy_brain.book_order import best_first
+from core.strategy_brain.refusals import Abstention
 from models import Level, SignalType, Strength, TradingSignal
 
 from .base import BaseSignalProcessor, Judgement, direction_of, grade
@@ -34,7 +35,7 @@ class OrderBookImbalanceProcessor(BaseSignalProcessor):
         If a parameter is outside its range.
     """
 
-    name = "OrderBookImbalance"
+    name = ORDER_BOOK_IMBALANCE
 
     def __init__(self, imbalance_threshold: float = 0.30, min_book_volume: float = 50.0) -> None:
         if not 0 < imbalance_threshold <= 1:

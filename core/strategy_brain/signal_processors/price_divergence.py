@@ -3,9 +3,10 @@
 from decimal import Decimal
 from typing import Any
 
+from common.constants import PRICE_DIVERGENCE
 from core.strategy_brain.fair_value import fair_value
 from core.strategy_brain.metadata import why_absent
-from core.strategy_brain.verdicts import Abstention
+from core.strategy_brain.refusals import Abstention
 from models import SignalType, Strength, TradingSignal
 
 from .base import BaseSignalProcessor, Judgement, direction_of, grade, require_positive
@@ -30,7 +31,7 @@ class PriceDivergenceProcessor(BaseSignalProcessor):
         If the threshold is not above 0.
     """
 
-    name = "PriceDivergence"
+    name = PRICE_DIVERGENCE
 
     def __init__(self, divergence_threshold: float = 0.05) -> None:
         require_positive(divergence_threshold=divergence_threshold)

@@ -3,8 +3,9 @@
 from decimal import Decimal
 from typing import Any
 
+from common.constants import SENTIMENT_ANALYSIS
 from core.strategy_brain.metadata import why_absent
-from core.strategy_brain.verdicts import Abstention
+from core.strategy_brain.refusals import Abstention
 from models import Direction, Sentiment, SignalType, Strength, TradingSignal
 
 from .base import BaseSignalProcessor, Judgement
@@ -31,7 +32,7 @@ class SentimentAnalysisProcessor(BaseSignalProcessor):
         If the thresholds are not in that order.
     """
 
-    name = "SentimentAnalysis"
+    name = SENTIMENT_ANALYSIS
 
     def __init__(self, fear_threshold: float = 25.0, greed_threshold: float = 75.0) -> None:
         if not 0 < fear_threshold < greed_threshold < 100:

@@ -3,7 +3,8 @@
 from decimal import Decimal
 from typing import Any
 
-from core.strategy_brain.verdicts import Abstention
+from common.constants import SPIKE_DETECTION
+from core.strategy_brain.refusals import Abstention
 from models import SignalType, Strength, TradingSignal
 
 from .base import BaseSignalProcessor, Judgement, direction_of, grade, relative_change, require_positive
@@ -37,7 +38,7 @@ class SpikeDetectionProcessor(BaseSignalProcessor):
         If a parameter is outside its range.
     """
 
-    name = "SpikeDetection"
+    name = SPIKE_DETECTION
 
     def __init__(self, spike_threshold: float = 0.05, lookback: int = 20) -> None:
         require_positive(spike_threshold=spike_threshold)

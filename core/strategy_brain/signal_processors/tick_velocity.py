@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from core.strategy_brain.verdicts import Abstention
+from common.constants import TICK_VELOCITY
+from core.strategy_brain.refusals import Abstention
 from models import SignalType, Strength, Tick, TradingSignal
 
 from .base import BaseSignalProcessor, Judgement, direction_of, grade, relative_change, require_positive
@@ -34,7 +35,7 @@ class TickVelocityProcessor(BaseSignalProcessor):
         If a threshold is not above 0.
     """
 
-    name = "TickVelocity"
+    name = TICK_VELOCITY
 
     def __init__(self, velocity_60s: float = 0.015, velocity_30s: float = 0.010) -> None:
         require_positive(velocity_60s=velocity_60s, velocity_30s=velocity_30s)

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from core.strategy_brain.books import best_first
+from core.strategy_brain.book_order import best_first
 from core.strategy_brain.fair_value import fair_probability
 from models import BrainParams, DecisionContext, Frozen, Level, Outcome
 

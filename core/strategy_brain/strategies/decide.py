@@ -7,7 +7,7 @@ from core.strategy_brain.signal_processors import BaseSignalProcessor, build_pro
 from models import BrainParams, Decision, DecisionContext
 
 from .appraisal import appraise
-from .gates import AFTER_THE_VOTE, BEFORE_THE_VOTE, Case
+from .gates import AFTER_THE_VOTE, BEFORE_THE_VOTE, GateInput
 
 
 def decide(
@@ -46,7 +46,7 @@ def decide(
     votes = tuple(voter.vote(context, engine.weight_of(voter.name)) for voter in voters)
     fused = engine.fuse(vote.signal for vote in votes if vote.signal is not None)
     found = appraise(context, params)
-    case = Case(context=context, params=params, fused=fused, appraisal=found)
+    case = GateInput(context=context, params=params, fused=fused, appraisal=found)
     refusal = next((no for gate in AFTER_THE_VOTE if (no := gate(case))), None)
     return Decision(
         context=context,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from core.strategy_brain.fusion_engine import check
-from core.strategy_brain.verdicts import Refusal
+from core.strategy_brain.refusals import Refusal
 from models import BrainParams, DecisionContext, Frozen, FusedSignal, Outcome, Reason
 
 from .appraisal import Appraisal
@@ -16,7 +16,7 @@ MIN_HISTORY = 20
 NANOSECONDS = 1_000_000_000
 
 
-class Case(Frozen, frozen=True):
+class GateInput(Frozen, frozen=True):
     """What the gates after the vote judge."""
 
     context: DecisionContext
@@ -62,12 +62,12 @@ def history_gate(context: DecisionContext, params: BrainParams) -> Refusal | Non
     )
 
 
-def fusion_gate(case: Case) -> Refusal | None:
+def fusion_gate(case: GateInput) -> Refusal | None:
     """Enough signals, and agreed enough among themselves."""
     return check(case.fused, case.params.fusion_min_signals, case.params.fusion_min_score)
 
 
-def trend_gate(case: Case) -> Refusal | None:
+def trend_gate(case: GateInput) -> Refusal | None:
     """The market has a favourite."""
     if case.appraisal.outcome is not None:
         return None
@@ -77,7 +77,7 @@ def trend_gate(case: Case) -> Refusal | None:
     )
 
 
-def agreement_gate(case: Case) -> Refusal | None:
+def agreement_gate(case: GateInput) -> Refusal | None:
     """The vote points the way of the favourite, where that is required."""
     if not case.params.require_agreement or case.fused.direction.outcome is case.appraisal.outcome:
         return None
@@ -88,7 +88,7 @@ def agreement_gate(case: Case) -> Refusal | None:
     )
 
 
-def edge_gate(case: Case) -> Refusal | None:
+def edge_gate(case: GateInput) -> Refusal | None:
     """Fair probability − ask − fee reaches the minimum, where there is one.
 
     An unknown fair probability cannot reach it. A missing ask is left to the liquidity gate, whose
@@ -109,7 +109,7 @@ def edge_gate(case: Case) -> Refusal | None:
     )
 
 
-def liquidity_gate(case: Case) -> Refusal | None:
+def liquidity_gate(case: GateInput) -> Refusal | None:
     """The favourite's own book sells the whole position within the price cap."""
     appraisal, params = case.appraisal, case.params
     ask, cap = appraisal.ask, appraisal.price_cap
@@ -140,7 +140,7 @@ BEFORE_THE_VOTE: tuple[Callable[[DecisionContext, BrainParams], Refusal | None],
     history_gate,
 )
 
-AFTER_THE_VOTE: tuple[Callable[[Case], Refusal | None], ...] = (
+AFTER_THE_VOTE: tuple[Callable[[GateInput], Refusal | None], ...] = (
     fusion_gate,
     trend_gate,
     agreement_gate,

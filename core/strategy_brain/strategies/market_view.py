@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from core.strategy_brain.books import best_first
+from core.strategy_brain.book_order import best_first
 from models import (
     SCALE_SECONDS,
     Book,

@@ -87,9 +87,9 @@ def test_quarantine_keeps_value_and_reason_and_counts() -> None:
     """A bad value is put aside with why and when, counted under its source, and forgotten by the past."""
     validator = _validator()
     bad = _spot("5")
-    verdict = validator.admit(bad)
-    assert verdict.errors == ("price 5 is outside 1000 to 1000000",)
-    assert [(q.value, q.errors, q.at_ns) for q in validator.quarantine] == [(bad, verdict.errors, NOW_NS)]
+    result = validator.admit(bad)
+    assert result.errors == ("price 5 is outside 1000 to 1000000",)
+    assert [(q.value, q.errors, q.at_ns) for q in validator.quarantine] == [(bad, result.errors, NOW_NS)]
     assert validator.quarantined == {"coinbase": 1}
     assert validator.admit(_spot("68000")).warnings == (), "the bad price is not what it is compared with"
 
@@ -109,9 +109,9 @@ def test_jump_of_more_than_a_fifth_is_a_warning(price: str, warned: bool) -> Non
     """More than 20 % from the last price, up or down, is let in with a warning."""
     validator = _validator()
     validator.admit(_spot("68000"))
-    verdict = validator.admit(_spot(price))
-    assert verdict.ok
-    assert any("at once" in warning for warning in verdict.warnings) is warned
+    result = validator.admit(_spot(price))
+    assert result.ok
+    assert any("at once" in warning for warning in result.warnings) is warned
     assert validator.warned["coinbase"] == int(warned)
 
 
@@ -172,8 +172,8 @@ def test_mood_is_between_zero_and_a_hundred(score: float, ok: bool) -> None:
 )
 def test_sides_of_a_book(bid: str, ask: str, ok: bool, warned: bool) -> None:
     """A bid above the ask is an error, a spread above one percent of the mid a warning."""
-    verdict = _validator().check(_book(bid, ask))
-    assert (verdict.ok, bool(verdict.warnings)) == (ok, warned)
+    result = _validator().check(_book(bid, ask))
+    assert (result.ok, bool(result.warnings)) == (ok, warned)
 
 
 def test_amounts_are_not_negative() -> None:

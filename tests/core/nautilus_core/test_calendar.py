@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.nautilus_core.instruments.calendar import SlugCalendar
-from core.nautilus_core.instruments.clock import MarketClock
+from core.nautilus_core.instruments.market_clock import MarketClock
 from core.nautilus_core.instruments.pairing import market_of
 from errors import Refused
 from models import Rule

@@ -22,8 +22,8 @@ from core.strategy_brain.fair_value import (
     realised_volatility,
     seconds_left,
 )
+from core.strategy_brain.refusals import Abstention
 from core.strategy_brain.signal_processors import PriceDivergenceProcessor
-from core.strategy_brain.verdicts import Abstention
 from models import Direction, Rule, SignalType, Strength, Tick
 
 SPOT = 84_000.0

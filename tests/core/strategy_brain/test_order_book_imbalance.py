@@ -8,9 +8,9 @@ from brain_builders import book, books, sizes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.strategy_brain.books import best_first
+from core.strategy_brain.book_order import best_first
+from core.strategy_brain.refusals import Abstention
 from core.strategy_brain.signal_processors import OrderBookImbalanceProcessor
-from core.strategy_brain.verdicts import Abstention
 from models import Book, Direction, Level, SignalType, Strength, TradingSignal
 
 P = D("0.50")

@@ -7,13 +7,13 @@ import pytest
 from brain_builders import context, params, put_call, sentiment, with_externals
 
 from core.strategy_brain.metadata import metadata_of
+from core.strategy_brain.refusals import Abstention
 from core.strategy_brain.signal_processors import (
     DeribitPCRProcessor,
     SentimentAnalysisProcessor,
     SpikeDetectionProcessor,
     build_processors,
 )
-from core.strategy_brain.verdicts import Abstention
 from models import Direction, SignalType, Strength, Tick, TradingSignal, Vote
 
 HALF = D("0.5")

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from core.strategy_brain.refusals import Abstention
 from core.strategy_brain.signal_processors import TickVelocityProcessor
-from core.strategy_brain.verdicts import Abstention
 from models import Direction, SignalType, Strength, Tick, TradingSignal
 
 SECOND = 800.0

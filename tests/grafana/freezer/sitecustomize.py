@@ -5,5 +5,5 @@ import signal
 import sys
 import time
 
-if "worker" in sys.orig_argv:
+if "runtime.worker" in sys.orig_argv:
     signal.signal(signal.SIGUSR2, lambda *_: time.sleep(float(os.environ["FREEZE_SECONDS"])))

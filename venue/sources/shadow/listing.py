@@ -6,14 +6,14 @@ from typing import Any
 import msgspec
 
 from venue.amounts import CENT_MILLS, micro
-from venue.market import DOWN, UP, Market
-from venue.sources.shadow.upstream import Upstream
+from venue.market import DOWN, UP, VenueMarket
+from venue.sources.shadow.upstream import UpstreamVenue
 
 TICKS = {"0.01": CENT_MILLS, "0.001": 1}
 """Price grids in mills whose rounding rules are known."""
 
 
-class NotUnderstood(Exception):
+class UnsupportedMarket(Exception):
     """Something about a market is not what this venue's rules are made for."""
 
 
@@ -41,19 +41,19 @@ class _Market(msgspec.Struct):
     feeSchedule: _Fees | None = None
 
 
-class Listed(msgspec.Struct, frozen=True):
+class ListedMarket(msgspec.Struct, frozen=True):
     """A market with the price grid that it has at the moment of the reading, in mills."""
 
-    market: Market
+    market: VenueMarket
     tick: int
 
 
-def listed(row: dict[str, Any], upstream: Upstream, start: int) -> Listed:
+def listed(row: dict[str, Any], upstream: UpstreamVenue, start: int) -> ListedMarket:
     """The market that a Gamma object describes; Up and Down are told apart by their labels.
 
     Raises
     ------
-    NotUnderstood
+    UnsupportedMarket
         With the field and the value that stand in the way.
     """
     try:
@@ -62,10 +62,10 @@ def listed(row: dict[str, Any], upstream: Upstream, start: int) -> Listed:
         tokens = dict(zip(names, msgspec.json.decode(known.clobTokenIds, type=list[str]), strict=True))
         minimum = micro(known.orderMinSize)
     except ValueError as error:
-        raise NotUnderstood(f"it is malformed: {error}") from error
+        raise UnsupportedMarket(f"it is malformed: {error}") from error
     _check(known, upstream.slug(start), names)
-    return Listed(
-        Market(
+    return ListedMarket(
+        VenueMarket(
             start=start,
             slug=known.slug,
             condition_id=known.conditionId,
@@ -90,14 +90,14 @@ def tick_of(value: object) -> int:
 
     Raises
     ------
-    NotUnderstood
+    UnsupportedMarket
     """
     try:
         tick = TICKS.get(str(Decimal(str(value)).normalize()))
     except InvalidOperation:
         tick = None
     if tick is None:
-        raise NotUnderstood(f"its tick size is {value}, not one of {', '.join(TICKS)}")
+        raise UnsupportedMarket(f"its tick size is {value}, not one of {', '.join(TICKS)}")
     return tick
 
 
@@ -134,7 +134,7 @@ def _check(known: _Market, slug: str, names: list[str]) -> None:
     }
     for reason, holds in wrong.items():
         if holds:
-            raise NotUnderstood(reason)
+            raise UnsupportedMarket(reason)
 
 
 def _fee_rate(known: _Market) -> Decimal:
@@ -142,5 +142,5 @@ def _fee_rate(known: _Market) -> Decimal:
         return Decimal(0)
     fees = known.feeSchedule
     if fees is None or fees.exponent != 1 or not fees.takerOnly or not 0 <= fees.rate < 1:
-        raise NotUnderstood(f"its fees are {fees}, not rate × p × (1 − p) of takers")
+        raise UnsupportedMarket(f"its fees are {fees}, not rate × p × (1 − p) of takers")
     return Decimal(str(fees.rate))

@@ -6,10 +6,10 @@ from typing import Any, Literal
 import msgspec
 
 from venue.amounts import MILL, micro
-from venue.books import Book, Side
 from venue.clock import SECOND
-from venue.market import Market
-from venue.sources.shadow.listing import NotUnderstood, tick_of
+from venue.market import VenueMarket
+from venue.order_book import Side, VenueBook
+from venue.sources.shadow.listing import UnsupportedMarket, tick_of
 
 log = logging.getLogger("venue.shadow")
 
@@ -47,17 +47,17 @@ class _Tick(msgspec.Struct):
     new_tick_size: str
 
 
-class Mirror:
+class BookMirror:
     """The book of a market's Up token; the Down token's is its mirror image.
 
     It is in doubt until the present connection has told a whole book, after a change that does not fit,
     and after `STALE_NS` without a word about the market.
     """
 
-    def __init__(self, market: Market, tick: int) -> None:
+    def __init__(self, market: VenueMarket, tick: int) -> None:
         self.market = market
         self.tick = tick
-        self.book: Book | None = None
+        self.book: VenueBook | None = None
         self._bids: dict[int, int] = {}
         self._asks: dict[int, int] = {}
         self.streamed = False
@@ -98,7 +98,7 @@ class Mirror:
 
         Raises
         ------
-        NotUnderstood
+        UnsupportedMarket
         """
         before = self.book
         self._replace(row)
@@ -109,7 +109,7 @@ class Mirror:
         self.heard_ns = now_ns
         try:
             self._take(event)
-        except NotUnderstood as error:
+        except UnsupportedMarket as error:
             self._break(str(error))
         except ValueError as error:
             self._break(f"a {event.get('event_type')} event cannot be read: {error}")
@@ -132,7 +132,7 @@ class Mirror:
             bids, asks = _levels(told.bids), _levels(told.asks)
             stamp = int(told.timestamp)
         except ValueError as error:
-            raise NotUnderstood(f"its book cannot be read: {error}") from error
+            raise UnsupportedMarket(f"its book cannot be read: {error}") from error
         if told.tick_size is not None:
             self.tick = tick_of(told.tick_size)
         self._bids, self._asks, self._stamp_ms = bids, asks, stamp
@@ -162,7 +162,7 @@ class Mirror:
         return all(told is None or _best(told) == known for told, known in pairs)
 
     def _show(self) -> None:
-        self.book = Book(bids=_sorted(self._bids, reverse=True), asks=_sorted(self._asks))
+        self.book = VenueBook(bids=_sorted(self._bids, reverse=True), asks=_sorted(self._asks))
         if self.book.crossed:
             self._break("its book is crossed")
 

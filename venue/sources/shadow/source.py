@@ -4,15 +4,15 @@ import asyncio
 import logging
 from typing import Any
 
-from venue.books import Book
 from venue.catalogue import Catalogue
-from venue.clock import SECOND, MarketClock
-from venue.ledger import Ledger
-from venue.market import DOWN, UP, Market
-from venue.sources.shadow.listing import NotUnderstood, clob_outcome, gamma_outcome, listed
-from venue.sources.shadow.mirror import Mirror
-from venue.sources.shadow.stream import Stream
-from venue.sources.shadow.upstream import Reader, Unreachable, Upstream
+from venue.clock import SECOND, VenueClock
+from venue.ledger import VenueLedger
+from venue.market import DOWN, UP, VenueMarket
+from venue.order_book import VenueBook
+from venue.sources.shadow.listing import UnsupportedMarket, clob_outcome, gamma_outcome, listed
+from venue.sources.shadow.mirror import BookMirror
+from venue.sources.shadow.stream import UpstreamStream
+from venue.sources.shadow.upstream import UpstreamReader, UpstreamUnreachable, UpstreamVenue
 
 log = logging.getLogger("venue.shadow")
 
@@ -40,26 +40,26 @@ class ShadowSource:
 
     Parameters
     ----------
-    upstream : Upstream
+    upstream : UpstreamVenue
         Where it is, and which markets.
-    clock : MarketClock
+    clock : VenueClock
         The venue's, which runs at the machine's pace.
-    ledger : Ledger
+    ledger : VenueLedger
         Remembers the markets, so that they can be settled whenever their outcome is seen.
     """
 
-    def __init__(self, upstream: Upstream, clock: MarketClock, ledger: Ledger) -> None:
+    def __init__(self, upstream: UpstreamVenue, clock: VenueClock, ledger: VenueLedger) -> None:
         self._upstream = upstream
         self._clock = clock
         self._ledger = ledger
-        self._reader = Reader(upstream)
-        self._stream = Stream(
+        self._reader = UpstreamReader(upstream)
+        self._stream = UpstreamStream(
             lambda: self._reader.session, f"{upstream.ws}market", self._heard, self._disconnected
         )
-        self._mirrors: dict[int, Mirror] = {}
-        self._by_condition: dict[str, Mirror] = {}
+        self._mirrors: dict[int, BookMirror] = {}
+        self._by_condition: dict[str, BookMirror] = {}
         self._outcomes: dict[int, bool] = {}
-        self._new: list[Market] = []
+        self._new: list[VenueMarket] = []
         self._reasons: dict[str, str] = {}
         self._asked: dict[int, float] = {}
         self._compared_ns: dict[int, int] = {}
@@ -82,43 +82,43 @@ class ShadowSource:
             "doubts": {mirror.market.slug: mirror.doubt(now) for mirror in self._mirrors.values()},
         }
 
-    def listed(self) -> list[Market]:
+    def listed(self) -> list[VenueMarket]:
         new, self._new = self._new, []
         return new
 
-    def describe(self, market: Market) -> str:
+    def describe(self, market: VenueMarket) -> str:
         return (
             f"{market.description} Practice market: mirrors {market.slug} of {self._upstream.clob}.".strip()
         )
 
-    def origin(self, market: Market) -> str:
+    def origin(self, market: VenueMarket) -> str:
         return market.slug
 
-    def book(self, market: Market) -> Book | None:
+    def book(self, market: VenueMarket) -> VenueBook | None:
         mirror = self._mirrors.get(market.start)
         return None if mirror is None else mirror.book
 
-    def book_before(self, market: Market, seconds: int) -> Book | None:
+    def book_before(self, market: VenueMarket, seconds: int) -> VenueBook | None:
         """The present one: what was is not kept."""
         del seconds
         return self.book(market)
 
-    def tick(self, market: Market) -> int:
+    def tick(self, market: VenueMarket) -> int:
         return self._mirrors[market.start].tick if market.start in self._mirrors else 1
 
-    def next_change(self, market: Market) -> float | None:
+    def next_change(self, market: VenueMarket) -> float | None:
         """Nobody can know."""
         del market
         return None
 
-    def outcome(self, market: Market) -> bool | None:
+    def outcome(self, market: VenueMarket) -> bool | None:
         return self._outcomes.get(market.start)
 
-    def certain(self, market: Market) -> bool:
+    def certain(self, market: VenueMarket) -> bool:
         mirror = self._mirrors.get(market.start)
         return mirror is not None and mirror.certain(self._clock.wall_ns())
 
-    async def confirm(self, market: Market) -> bool:
+    async def confirm(self, market: VenueMarket) -> bool:
         """Read the book from `/book` if the mirror is in doubt; False if that fails too."""
         mirror = self._mirrors.get(market.start)
         if mirror is None:
@@ -132,7 +132,7 @@ class ShadowSource:
 
         Raises
         ------
-        Unreachable
+        UpstreamUnreachable
             If any of its three services does not answer.
         """
         await self._reader.check()
@@ -180,7 +180,7 @@ class ShadowSource:
             return
         try:
             rows = await self._reader.gamma_markets([self._upstream.slug(s) for s in missing], closed=False)
-        except Unreachable as error:
+        except UpstreamUnreachable as error:
             log.warning("no look for new markets: %s", error)
             return
         by_slug = {row.get("slug"): row for row in rows}
@@ -193,7 +193,7 @@ class ShadowSource:
     async def _list(self, row: dict[str, Any], start: int) -> None:
         try:
             found = listed(row, self._upstream, start)
-        except NotUnderstood as error:
+        except UnsupportedMarket as error:
             self._refuse(self._upstream.slug(start), str(error))
             return
         market = found.market
@@ -201,7 +201,7 @@ class ShadowSource:
             self._new.append(market)
         self._ledger.add_market(market)
         self.catalogue.add(market)
-        mirror = Mirror(market, found.tick)
+        mirror = BookMirror(market, found.tick)
         self._mirrors[start] = self._by_condition[market.condition_id] = mirror
         await self._stream.subscribe(market.tokens)
 
@@ -211,7 +211,7 @@ class ShadowSource:
             self._reasons[slug] = reason
             log.warning("%s is not tradable here: %s", slug, reason)
 
-    async def _let_go(self, mirror: Mirror) -> None:
+    async def _let_go(self, mirror: BookMirror) -> None:
         market = mirror.market
         del self._mirrors[market.start], self._by_condition[market.condition_id]
         self._compared_ns.pop(market.start, None)
@@ -248,12 +248,12 @@ class ShadowSource:
                 self._compared_ns[market.start] = now_ns
                 await self._read(mirror)
 
-    async def _read(self, mirror: Mirror) -> bool:
+    async def _read(self, mirror: BookMirror) -> bool:
         """Replace the mirror's book with the one of `/book`."""
         heard, intact = mirror.heard_ns, mirror.streamed and not mirror.broken
         try:
             differs = mirror.read(await self._reader.book(mirror.market.up_token))
-        except (Unreachable, NotUnderstood) as error:
+        except (UpstreamUnreachable, UnsupportedMarket) as error:
             log.warning("%s: its book cannot be read: %s", mirror.market.slug, error)
             return False
         self._changed.set()
@@ -283,29 +283,29 @@ class ShadowSource:
                     # Gamma forgets short markets after a while; the order API keeps them.
                     self._know(market, await self._clob_outcome(market), "order API")
 
-    async def _gamma_outcomes(self, markets: list[Market]) -> dict[str, bool | None]:
+    async def _gamma_outcomes(self, markets: list[VenueMarket]) -> dict[str, bool | None]:
         try:
             rows = await self._reader.gamma_markets([market.slug for market in markets], closed=True)
-        except Unreachable as error:
+        except UpstreamUnreachable as error:
             log.warning("the catalogue tells no outcomes: %s", error)
             return {}
         return {str(row.get("slug")): gamma_outcome(row) for row in rows}
 
-    async def _clob_outcome(self, market: Market) -> bool | None:
+    async def _clob_outcome(self, market: VenueMarket) -> bool | None:
         try:
             return clob_outcome(await self._reader.clob_market(market.condition_id))
-        except Unreachable as error:
+        except UpstreamUnreachable as error:
             log.warning("%s: the order API tells no outcome: %s", market.slug, error)
             return None
 
-    def _resolved(self, market: Market, event: dict[str, Any]) -> None:
+    def _resolved(self, market: VenueMarket, event: dict[str, Any]) -> None:
         winner = event.get("winning_asset_id")
         if winner in market.tokens:
             self._know(market, winner == market.up_token, "stream")
         else:
             log.warning("%s: resolved to %r, which is none of its tokens", market.slug, winner)
 
-    def _know(self, market: Market, up_won: bool | None, witness: str) -> None:
+    def _know(self, market: VenueMarket, up_won: bool | None, witness: str) -> None:
         if up_won is not None and market.start not in self._outcomes:
             log.info("%s: %s won, says the %s", market.slug, UP if up_won else DOWN, witness)
             self._outcomes[market.start] = up_won

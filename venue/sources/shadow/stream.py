@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from venue.sources.shadow.upstream import Unreachable
+from venue.sources.shadow.upstream import UpstreamUnreachable
 
 log = logging.getLogger("venue.shadow")
 
@@ -26,7 +26,7 @@ PROVEN_SECONDS = 60.0
 """A connection that lived so long starts the pauses from the beginning."""
 
 
-class Stream:
+class UpstreamStream:
     """Subscribes to tokens and hands over every event.
 
     Parameters
@@ -63,14 +63,16 @@ class Stream:
 
         Raises
         ------
-        Unreachable
+        UpstreamUnreachable
         """
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 socket = await self._session().ws_connect(self._url)
                 await socket.close()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise Unreachable(f"{self._url} cannot be connected to ({type(error).__name__})") from error
+            raise UpstreamUnreachable(
+                f"{self._url} cannot be connected to ({type(error).__name__})"
+            ) from error
 
     async def subscribe(self, tokens: Iterable[str]) -> None:
         """Ask for tokens, now and on every later connection."""

@@ -11,7 +11,7 @@ TIMEOUT = 5.0
 """Seconds for one request; an order waits for no more than this."""
 
 
-class Upstream(msgspec.Struct, frozen=True):
+class UpstreamVenue(msgspec.Struct, frozen=True):
     """Base addresses of a venue, and which of its markets are mirrored. `ws` ends with a slash."""
 
     gamma: str
@@ -25,14 +25,14 @@ class Upstream(msgspec.Struct, frozen=True):
         return f"{self.asset}-updown-{self.timeframe}-{start}"
 
 
-class Unreachable(Exception):
+class UpstreamUnreachable(Exception):
     """The upstream did not answer, or not with what was asked."""
 
 
-class Reader:
+class UpstreamReader:
     """Reads the upstream's public HTTP routes."""
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, upstream: UpstreamVenue) -> None:
         self._upstream = upstream
         self._session: aiohttp.ClientSession | None = None
 
@@ -56,13 +56,13 @@ class Reader:
 
         Raises
         ------
-        Unreachable
+        UpstreamUnreachable
         """
         query = [("slug", slug) for slug in slugs] + ([("closed", "true")] if closed else [])
         url = f"{self._upstream.gamma}/markets"
         found = await self._json(url, query)
         if not isinstance(found, list):
-            raise Unreachable(f"{url} did not answer with a list")
+            raise UpstreamUnreachable(f"{url} did not answer with a list")
         return [market for market in found if isinstance(market, dict)]
 
     async def clob_market(self, condition_id: str) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class Reader:
 
         Raises
         ------
-        Unreachable
+        UpstreamUnreachable
         """
         return await self._object(f"{self._upstream.clob}/markets/{condition_id}", [])
 
@@ -79,7 +79,7 @@ class Reader:
 
         Raises
         ------
-        Unreachable
+        UpstreamUnreachable
         """
         return await self._object(f"{self._upstream.clob}/book", [("token_id", token)])
 
@@ -88,7 +88,7 @@ class Reader:
 
         Raises
         ------
-        Unreachable
+        UpstreamUnreachable
         """
         await self._json(f"{self._upstream.clob}/time", [])
         await self._json(f"{self._upstream.gamma}/markets", [("limit", "1")])
@@ -96,7 +96,7 @@ class Reader:
     async def _object(self, url: str, query: list[tuple[str, str]]) -> dict[str, Any]:
         found = await self._json(url, query)
         if not isinstance(found, dict):
-            raise Unreachable(f"{url} did not answer with an object")
+            raise UpstreamUnreachable(f"{url} did not answer with an object")
         return found
 
     async def _json(self, url: str, query: list[tuple[str, str]]) -> Any:
@@ -104,10 +104,10 @@ class Reader:
             async with self.session.get(url, params=query) as answer:
                 body = await answer.read()
                 if answer.status != 200:
-                    raise Unreachable(f"{url} answered {answer.status}")
+                    raise UpstreamUnreachable(f"{url} answered {answer.status}")
                 return msgspec.json.decode(body)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise Unreachable(f"{url} cannot be read ({type(error).__name__})") from error
+            raise UpstreamUnreachable(f"{url} cannot be read ({type(error).__name__})") from error
 
 
 def _loopback(url: str) -> bool:

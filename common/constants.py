@@ -1,0 +1,35 @@
+"""Constants that several packages share."""
+
+from enum import IntEnum
+
+POLYGON_CHAIN_ID = 137
+"""The chain that Polymarket settles on."""
+
+ORDER_BOOK_IMBALANCE = "OrderBookImbalance"
+TICK_VELOCITY = "TickVelocity"
+PRICE_DIVERGENCE = "PriceDivergence"
+SPIKE_DETECTION = "SpikeDetection"
+DERIBIT_PCR = "DeribitPCR"
+SENTIMENT_ANALYSIS = "SentimentAnalysis"
+
+PROCESSOR_NAMES = (
+    ORDER_BOOK_IMBALANCE,
+    TICK_VELOCITY,
+    PRICE_DIVERGENCE,
+    SPIKE_DETECTION,
+    DERIBIT_PCR,
+    SENTIMENT_ANALYSIS,
+)
+"""The signal processors, in the order of their reference weights."""
+
+
+class ExitCode(IntEnum):
+    """What a worker's exit code tells the supervisor."""
+
+    DONE = 0
+    CRASHED = 1
+    MISCONFIGURED = 2
+    FATAL = 3
+    UNAVAILABLE = 69
+    """The strategy could not start, because something that it needs did not answer."""
+    RESTART = 75

@@ -1,0 +1,159 @@
+"""What a run may do with orders at this instant, decided from the flag, the arming and the mode store.
+
+Simulation is the resting state of every doubt: live needs every condition at once, simulation needs none.
+"""
+
+import threading
+from pathlib import Path
+
+from control.last_mode_switch import LastModeSwitch, LastModeSwitchFile
+from control.mode_store import ModeReading, ModeStore, ModeValue
+from errors import Temporary
+from execution.ledger import Mode
+from models import Frozen
+
+WITHOUT_LIVE = "started without --live"
+
+
+class ModeDecision(Frozen, frozen=True):
+    """The mode to act in; `allows_orders` is False while no new position may be opened in it.
+
+    `refuses` says that somebody asked for live, and this bot may not.
+    """
+
+    mode: Mode
+    allows_orders: bool
+    why: str
+    refuses: bool = False
+
+
+def decide_mode(
+    *, live_flag: bool, armed: bool, reading: ModeReading, last: LastModeSwitch | None, store: str
+) -> ModeDecision:
+    """The verdict; pure.
+
+    Parameters
+    ----------
+    live_flag : bool
+        Whether the run was started with --live.
+    armed : bool
+        Whether the operator armed it: credentials, doctor, and LIVE typed or set.
+    reading : ModeReading
+        The mode store's answer of this instant.
+    last : LastModeSwitch or None
+        The last switch that anybody knows of. It counts when the store has none: a Redis that lost its data
+        must not undo an emergency switch to simulation; and when it was given elsewhere: a Redis that was
+        away when the switch came must not undo it with the older word that it still has.
+    store : str
+        Name of the store that was read.
+    """
+    if not live_flag or not armed:
+        why = WITHOUT_LIVE if not live_flag else "not armed"
+        if reading.value is ModeValue.LIVE:
+            why = f"the mode store says live, refused: this bot was {why}"
+        return ModeDecision(Mode.SIMULATION, True, why, refuses=reading.value is ModeValue.LIVE)
+    held = last is not None and last.is_simulation
+    match reading.value:
+        case ModeValue.LIVE if held and last is not None and last.store != store:
+            where = f"given to {last.store}" if last.store else "given while this store could not take it"
+            return _simulation(
+                f"the mode store says live, but the last switch was to simulation, {where}: "
+                "`python redis_control.py live` goes live"
+            )
+        case ModeValue.LIVE:
+            return ModeDecision(Mode.LIVE, True, reading.detail)
+        case ModeValue.LOST if held:
+            return _simulation(f"the last word was simulation; {reading.detail}")
+        case ModeValue.LOST:
+            return ModeDecision(
+                Mode.LIVE, False, f"mode store lost, no new position until it is back: {reading.detail}"
+            )
+        case ModeValue.UNSET if held:
+            return _simulation("the mode store is empty, and the last word was simulation")
+        case ModeValue.UNSET:
+            return ModeDecision(Mode.LIVE, True, "as started: --live and armed")
+        case _:
+            return _simulation(reading.detail)
+
+
+def _simulation(why: str) -> ModeDecision:
+    return ModeDecision(Mode.SIMULATION, True, why)
+
+
+class ModeController:
+    """Asks the mode store and remembers its last word. Thread-safe; an answer is bounded in time.
+
+    Parameters
+    ----------
+    store : ModeStore or None
+        None: there is none, and nothing is ever live.
+    live_flag, armed : bool
+    memory : Path
+        A small file that outlives the process and the store's data.
+    """
+
+    def __init__(self, store: ModeStore | None, live_flag: bool, armed: bool, memory: Path) -> None:
+        self._store = store
+        self._live_flag = live_flag
+        self._armed = armed
+        self._memory = LastModeSwitchFile(memory)
+        self._settling = threading.Lock()
+        self._can_remember = False
+        self._unwritten: LastModeSwitch | None = None
+
+    def mode_decision(self) -> ModeDecision:
+        """What this run may do now."""
+        if self._store is None:
+            here = "there is no mode store, and without one nothing is live"
+            return _simulation(here if self._live_flag else WITHOUT_LIVE)
+        reading = self._store.read()
+        with self._settling:
+            return self._settle(self._store, reading)
+
+    def _settle(self, store: ModeStore, reading: ModeReading) -> ModeDecision:
+        """The verdict on a reading; what has to be remembered for it is on the disk when this returns."""
+        if self._unwritten is not None:
+            self._keep(self._unwritten)
+        last = self._unwritten or self._memory.load()
+        mode_decision = decide_mode(
+            live_flag=self._live_flag,
+            armed=self._armed,
+            reading=reading,
+            last=last,
+            store=store.name,
+        )
+        # Somebody meant something by garbage, and it was not live.
+        switch = LastModeSwitch(Mode.SIMULATION, store.name)
+        if reading.value in (ModeValue.SIMULATION, ModeValue.GARBAGE) and switch != last:
+            self._keep(switch)
+        elif mode_decision.mode is Mode.LIVE and mode_decision.allows_orders:
+            return self._go_live(store, reading, last, mode_decision)
+        return mode_decision
+
+    def _keep(self, switch: LastModeSwitch) -> None:
+        """Remember a switch to simulation; on a disk that takes nothing, at least in this process."""
+        try:
+            self._memory.save(switch)
+            self._unwritten = None
+        except Temporary:
+            self._unwritten = switch
+
+    def _go_live(
+        self, store: ModeStore, reading: ModeReading, last: LastModeSwitch | None, mode_decision: ModeDecision
+    ) -> ModeDecision:
+        """Live, if that can be noted: where it cannot, a later switch to simulation could not be either."""
+        held = last is not None and last.is_simulation
+        if self._can_remember and not held:
+            return mode_decision
+        try:
+            self._memory.save(LastModeSwitch(Mode.LIVE, store.name))
+        except Temporary as error:
+            return _simulation(f"a switch to live could not be recorded: {error}")
+        self._can_remember, self._unwritten = True, None
+        # A switch to simulation that came between the reading and the note must not have been written over.
+        again = store.read()
+        if again.value is reading.value:
+            return mode_decision
+        if held and last is not None:
+            self._keep(last)
+        return self._settle(store, again)

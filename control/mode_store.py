@@ -1,0 +1,197 @@
+"""The mode store: one value that an operator switches and the bot reads before each order.
+
+It is a key in Redis, or a file in the state folder (`control.mode_file`), with the same values and rules.
+"""
+
+from abc import ABC, abstractmethod
+from enum import StrEnum
+from typing import Any, Literal
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from control.bounded import bounded
+from errors import Temporary
+from execution.ledger import Mode
+from models import Frozen
+
+KEY = "btc_trading:simulation_mode"
+"""`1` simulation, `0` live, absent: as started."""
+VALUES = {Mode.SIMULATION: b"1", Mode.LIVE: b"0"}
+TIMEOUT_S = 0.25
+"""Longest wait for each step of a question to Redis; an order waits for the answer."""
+BOUND_S = 1.0
+"""Longest a whole reading may take, however slow a server or a disk is."""
+SHOWN = 80
+"""Bytes of a value that are read, and characters of it that are shown to the operator."""
+
+
+class Endpoint(Frozen, frozen=True):
+    """Where a Redis listens."""
+
+    host: str
+    port: int
+    db: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}/{self.db}"
+
+
+MODE_FILE = "file"
+Location = Endpoint | Literal["file"]
+"""A Redis, or `MODE_FILE`: the file in the state folder."""
+
+
+class ModeValue(StrEnum):
+    """What the store says. Whatever is not exactly `0` is no leave to trade live."""
+
+    SIMULATION = "simulation"
+    LIVE = "live"
+    UNSET = "unset"
+    GARBAGE = "garbage"
+    LOST = "lost"
+
+
+class ModeReading(Frozen, frozen=True):
+    """One answer, and in words what was there."""
+
+    value: ModeValue
+    detail: str
+
+
+UNSET = ModeReading(ModeValue.UNSET, "the mode store has no word on the mode")
+
+
+def interpret(value: object) -> ModeReading:
+    """The meaning of a stored value, or of its first bytes; pure. Only exactly `0` is live."""
+    for mode, stored in VALUES.items():
+        if value == stored:
+            return ModeReading(ModeValue(mode.value), f"the mode store says {mode}")
+    return ModeReading(ModeValue.GARBAGE, f"the mode store holds {shown(value)}, which is neither 1 nor 0")
+
+
+def shown(value: object) -> str:
+    """A foreign value as it may be on a screen: ASCII, without control characters, and short."""
+    text = ascii(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+class ModeStore(ABC):
+    """Where the mode is kept. Thread-safe."""
+
+    @property
+    @abstractmethod
+    def location(self) -> Location:
+        """For another process, which opens the same store with it."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Tells this store from others, also after a restart."""
+
+    @abstractmethod
+    def read(self) -> ModeReading:
+        """The value at this instant, within `BOUND_S`; never raises."""
+
+    @abstractmethod
+    def write(self, mode: Mode) -> None:
+        """Set the mode: every reading that begins after the return has it.
+
+        Raises
+        ------
+        Temporary
+            If the store does not have it afterwards.
+        """
+
+    def answers(self) -> bool:
+        """Whether it can be read."""
+        return self.read().value is not ModeValue.LOST
+
+
+class RedisModeStore(ModeStore):
+    """One Redis, asked for one key. Every question takes at most BOUND_S.
+
+    Parameters
+    ----------
+    endpoint : Endpoint
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+
+    def __str__(self) -> str:
+        return f"Redis at {self.endpoint}"
+
+    @property
+    def location(self) -> Endpoint:
+        return self.endpoint
+
+    @property
+    def name(self) -> str:
+        return str(self.endpoint)
+
+    def read(self) -> ModeReading:
+        try:
+            return self._ask(None)
+        except Exception as error:  # noqa: BLE001  a hostile server can make the client raise anything
+            return ModeReading(
+                ModeValue.LOST, f"the mode store at {self.endpoint} gave no answer: {_error_text(error)}"
+            )
+
+    def write(self, mode: Mode) -> None:
+        try:
+            kept = self._ask(VALUES[mode])
+        except Exception as error:  # noqa: BLE001  as above
+            raise Temporary(
+                f"the mode store at {self.endpoint} did not take {mode}: {_error_text(error)}"
+            ) from None
+        if kept.value.value != mode.value:
+            raise Temporary(f"the mode store at {self.endpoint} did not keep {mode}: {kept.detail}")
+
+    def _ask(self, value: bytes | None) -> ModeReading:
+        """The key's value, after it was set to `value` if that is given."""
+        # A connection for each question: nothing half-read from an earlier one can be taken for an answer.
+        client = redis.Redis(
+            host=self.endpoint.host,
+            port=self.endpoint.port,
+            db=self.endpoint.db,
+            socket_timeout=TIMEOUT_S,
+            socket_connect_timeout=TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+            client_name="btc-15m-bot",
+        )
+
+        def ask() -> ModeReading:
+            try:
+                if value is not None:
+                    client.set(KEY, value)
+                return _read_key(client)
+            finally:
+                client.close()
+
+        # The client's timeouts are for each step and each byte, and a name server knows none at all.
+        try:
+            return bounded(ask, BOUND_S, "mode-store")
+        except TimeoutError:
+            client.connection_pool.disconnect()
+            raise
+
+
+def _read_key(client: redis.Redis) -> ModeReading:
+    try:
+        # Its beginning is enough: a value may be half a gigabyte long.
+        beginning: Any = client.getrange(KEY, 0, SHOWN)
+        if beginning == b"" and client.exists(KEY) == 0:
+            return UNSET
+    except redis.ResponseError as error:
+        if not str(error).startswith("WRONGTYPE"):
+            raise
+        return ModeReading(ModeValue.GARBAGE, "the mode store holds no text, but something else than 1 or 0")
+    return interpret(beginning)
+
+
+def _error_text(error: Exception) -> str:
+    text = str(error)
+    return f"{type(error).__name__}: {shown(text)[1:-1]}" if text else f"nothing whole within {BOUND_S:g} s"

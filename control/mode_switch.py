@@ -1,0 +1,90 @@
+"""Switches the mode in every store that a bot on a state folder reads, now or at its next start."""
+
+from pathlib import Path
+
+from control.last_mode_switch import LAST_SWITCH_FILE, LastModeSwitch, LastModeSwitchFile
+from control.mode_file import FileModeStore
+from control.mode_store import Endpoint, ModeStore, RedisModeStore
+from control.running import running_store
+from errors import Temporary
+from execution.ledger import Mode
+from models import Frozen
+
+
+class SwitchResult(Frozen, frozen=True):
+    """Where a switch was put: the stores that keep it, and in words what did not take it."""
+
+    stores: tuple[ModeStore, ...]
+    failed: tuple[str, ...]
+
+
+def candidate_stores(configured: Endpoint, state_dir: Path) -> list[ModeStore]:
+    """Every store that a bot on this state folder may be reading, now or at its next start.
+
+    The running bot's, the Redis of the settings, and the file, which the next bot reads without that Redis.
+    """
+    known = [running_store(state_dir), RedisModeStore(configured), FileModeStore(state_dir)]
+    return list({store.name: store for store in known if store is not None}.values())
+
+
+def switch_to_simulation(configured: Endpoint, state_dir: Path) -> SwitchResult:
+    """Switch to simulation: in force when this returns, whatever state the mode store is in.
+
+    Raises
+    ------
+    Temporary
+        If `mode.json` did not take it, nor the store of the running bot; without a bot, nor all stores.
+    """
+    memory = LastModeSwitchFile(state_dir / LAST_SWITCH_FILE)
+    failed: list[str] = []
+    try:
+        # First where every bot looks at each reading, also while its store is away.
+        memory.save(LastModeSwitch(Mode.SIMULATION))
+    except Temporary as error:
+        failed.append(str(error))
+    unnoted = bool(failed)
+    written = _put(Mode.SIMULATION, configured, state_dir, failed)
+    reached = _reached(written, state_dir)
+    # Without a bot it is not known which store the next one reads: then each of them counts.
+    if unnoted and (not reached or (len(failed) > 1 and running_store(state_dir) is None)):
+        raise Temporary("; ".join(failed))
+    if not unnoted:
+        memory.save(LastModeSwitch(Mode.SIMULATION, reached))
+    return SwitchResult(tuple(written), tuple(failed))
+
+
+def switch_to_live(configured: Endpoint, state_dir: Path) -> SwitchResult:
+    """Leave to go live, for a bot that was started with --live and armed.
+
+    Raises
+    ------
+    Temporary
+        If the store of the running bot, or every store, did not take it; the mode is as it was.
+    """
+    failed: list[str] = []
+    written = _put(Mode.LIVE, configured, state_dir, failed)
+    reached = _reached(written, state_dir)
+    if not reached:
+        raise Temporary("; ".join(failed))
+    LastModeSwitchFile(state_dir / LAST_SWITCH_FILE).save(LastModeSwitch(Mode.LIVE, reached))
+    return SwitchResult(tuple(written), tuple(failed))
+
+
+def _put(mode: Mode, configured: Endpoint, state_dir: Path, failed: list[str]) -> list[ModeStore]:
+    written = []
+    for store in candidate_stores(configured, state_dir):
+        try:
+            store.write(mode)
+            written.append(store)
+        except Temporary as error:
+            failed.append(str(error))
+    return written
+
+
+def _reached(written: list[ModeStore], state_dir: Path) -> str:
+    """Name of the store with the switch that counts: the running bot's, else the first that took it."""
+    names = [store.name for store in written]
+    running = running_store(state_dir)
+    if running is not None:
+        return running.name if running.name in names else ""
+    return names[0] if names else ""

@@ -1,0 +1,37 @@
+"""Nautilus' quotes and books as `models.Book`: prices and sizes in Decimal, best first."""
+
+from decimal import Decimal
+
+from nautilus_trader.model.book import BookLevel, OrderBook
+from nautilus_trader.model.data import QuoteTick
+
+from models import Book, Level
+
+LEVELS = 20
+"""Levels a side that a decision may look at: twice what the order-book processor reads."""
+SIZE_DECIMALS = 6
+"""Shares are millionths on the venue."""
+
+
+def top_of_book(tick: QuoteTick) -> Book:
+    """One level a side; a side of size zero is the adapter's stand-in for an empty one."""
+    bid, ask = tick.bid_size.as_decimal(), tick.ask_size.as_decimal()
+    return Book(
+        bids=(Level(price=tick.bid_price.as_decimal(), size=bid),) if bid > 0 else (),
+        asks=(Level(price=tick.ask_price.as_decimal(), size=ask),) if ask > 0 else (),
+        ts_ns=tick.ts_init,
+    )
+
+
+def full_book(book: OrderBook | None, updated_ns: int) -> Book:
+    """The best levels of a book that was last heard of at `updated_ns`; empty if there is none yet."""
+    if book is None:
+        return Book(bids=(), asks=(), ts_ns=0)
+    return Book(bids=_levels(book.bids()), asks=_levels(book.asks()), ts_ns=updated_ns)
+
+
+def _levels(levels: list[BookLevel]) -> tuple[Level, ...]:
+    return tuple(
+        Level(price=level.price.as_decimal(), size=Decimal(f"{level.size():.{SIZE_DECIMALS}f}"))
+        for level in levels[:LEVELS]
+    )

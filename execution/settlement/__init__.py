@@ -1,0 +1,1 @@
+"""Settlement: the official outcome, its bookkeeping, payouts and redemption."""

@@ -1,0 +1,158 @@
+"""Settlement by the venue's official outcome: asks until it is published, then closes the books."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import httpx
+
+from common.bounded_http import bounded_request
+from execution.venue_answers import ResolutionStatus, clob_outcome, gamma_resolution
+from models import Market, Outcome, Settlement
+
+REQUEST_LIMIT_S = 5.0
+"""Most seconds of one request, from connecting to the last byte."""
+OLD_S = 3600.0
+"""Wall-clock seconds after its end from which a market is asked about more seldom."""
+SELDOM = 3
+"""How much more seldom: with a pause of 3 s, what is published is still taken up within 10 s."""
+
+
+class ResolutionSource:
+    """Reads official outcomes: the catalogue first, the order API's `winner` as the second witness.
+
+    The catalogue hides closed markets unless asked for them, and forgets short ones some time after;
+    the order API keeps them. Where both speak they have to agree.
+    """
+
+    def __init__(self, client: httpx.AsyncClient, gamma_url: str, clob_url: str) -> None:
+        self._client = client
+        self._gamma_url = gamma_url
+        self._clob_url = clob_url
+
+    async def resolution(self, market: Market) -> tuple[ResolutionStatus, str]:
+        """(what the venue says, where it was read); never raises: nobody answering is a reason too."""
+        found, told = await asyncio.gather(
+            self._get(f"{self._gamma_url}/markets", {"slug": market.slug, "closed": "true"}),
+            self._get(f"{self._clob_url}/markets/{market.condition_id}", {}),
+        )
+        listed = found if isinstance(found, list) else []
+        own = next((m for m in listed if isinstance(m, dict) and m.get("slug") == market.slug), None)
+        gamma, clob = gamma_resolution(own), clob_outcome(told)
+        if found is None and clob is None:
+            return ResolutionStatus(None, "neither the catalogue nor the order API gives an answer"), ""
+        if gamma.outcome is not None and clob is not None and clob is not gamma.outcome:
+            why = f"the catalogue says {gamma.outcome}, the order API says {clob}"
+            return ResolutionStatus(None, why, grave=True), ""
+        if gamma.outcome is not None:
+            return gamma, "gamma"
+        if clob is not None and gamma.why.startswith("the resolution is"):
+            return gamma, ""
+        return (ResolutionStatus(clob), "clob") if clob is not None else (gamma, "")
+
+    async def _get(self, url: str, params: dict[str, str]) -> object:
+        try:
+            answer = await bounded_request(self._client, "GET", url, total_s=REQUEST_LIMIT_S, params=params)
+            return answer.json() if answer.status_code == 200 else None
+        except (httpx.HTTPError, ValueError):
+            return None
+
+
+class OutcomePoller:
+    """Waits for the official outcome of each market it is given, one task a market, for as long as it takes.
+
+    Parameters
+    ----------
+    source : ResolutionSource
+    settle : Callable[[Market, Settlement], Awaitable[None]]
+        Awaited once a market's outcome is known.
+    late : Callable[[Market, ResolutionStatus], Awaitable[None]]
+        Awaited with what the venue says whenever a market that is late has a new reason.
+    failed : Callable[[BaseException], None]
+        Told of whatever `settle` or `late` raised: that market is not asked about any more.
+    until_end : Callable[[Market], float]
+        Wall-clock seconds until a market ends; negative once it has.
+    now_ns : Callable[[], int]
+    poll_seconds : float
+        Pause between two questions; well below the 10 s within which a result must be taken up, however
+        late it comes.
+    late_after_s : float
+        Wall-clock seconds after its end from which a market without an outcome is late.
+    """
+
+    def __init__(
+        self,
+        source: ResolutionSource,
+        settle: Callable[[Market, Settlement], Awaitable[None]],
+        late: Callable[[Market, ResolutionStatus], Awaitable[None]],
+        failed: Callable[[BaseException], None],
+        until_end: Callable[[Market], float],
+        now_ns: Callable[[], int],
+        poll_seconds: float,
+        late_after_s: float,
+    ) -> None:
+        self._source = source
+        self._settle = settle
+        self._late = late
+        self._failed = failed
+        self._until_end = until_end
+        self._now_ns = now_ns
+        self._poll_seconds = poll_seconds
+        self._late_after_s = late_after_s
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._markets: dict[str, Market] = {}
+
+    def add(self, market: Market) -> None:
+        """Settle this market when it is over. Asking twice for the same market is the same as once."""
+        if market.slug not in self._tasks:
+            self._markets[market.slug] = market
+            task = asyncio.get_running_loop().create_task(self._wait(market))
+            task.add_done_callback(self._ended)
+            self._tasks[market.slug] = task
+
+    @property
+    def waiting(self) -> list[str]:
+        """Slugs without an official outcome yet."""
+        return [slug for slug, task in self._tasks.items() if not task.done()]
+
+    @property
+    def longest_s(self) -> float | None:
+        """Seconds since the end of the market that waits longest; None if none that is over waits."""
+        return max((age for age in map(self._age_s, self.waiting) if age > 0), default=None)
+
+    @property
+    def expecting(self) -> bool:
+        """Whether an outcome is to be expected soon: a market waits that is not late."""
+        return any(self._age_s(slug) <= self._late_after_s for slug in self.waiting)
+
+    async def close(self) -> None:
+        """Stop asking; unsettled markets are taken up by the next start."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def _age_s(self, slug: str) -> float:
+        return -self._until_end(self._markets[slug])
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed(error)
+
+    async def _wait(self, market: Market) -> None:
+        await asyncio.sleep(max(0.0, self._until_end(market)))
+        outcome, source = await self._published(market)
+        await self._settle(
+            market,
+            Settlement(slug=market.slug, outcome=outcome, source=source, settled_ns=self._now_ns()),
+        )
+
+    async def _published(self, market: Market) -> tuple[Outcome, str]:
+        reported = ""
+        while True:
+            resolution, source = await self._source.resolution(market)
+            if resolution.outcome is not None:
+                return resolution.outcome, source
+            age_s = self._age_s(market.slug)
+            if resolution.why != reported and age_s > self._late_after_s:
+                reported = resolution.why
+                await self._late(market, resolution)
+            await asyncio.sleep(self._poll_seconds * (SELDOM if age_s > OLD_S else 1))

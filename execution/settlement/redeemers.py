@@ -1,0 +1,157 @@
+"""Who redeems: the venue's official client where it is installed, and the practice venue for itself."""
+
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import Any
+
+import httpx
+import msgspec
+
+from common.bounded_http import BlockingHttp
+from common.plain_text import one_line
+from errors import Refused, Temporary
+from models import Frozen
+
+REQUEST_LIMIT_S = 10.0
+"""Most seconds of one request of a redemption."""
+OWN_ACCOUNT = 0
+"""Signature type of a wallet that pays its transactions itself."""
+
+
+class ChainUrls(Frozen, frozen=True):
+    """Where the official client finds the venue, its relayer, and the chain."""
+
+    clob: str
+    gamma: str
+    data_api: str
+    relayer: str
+    rpc: str
+
+
+class RedemptionKeys:
+    """What proves to venue and relayer who redeems; never printed.
+
+    Parameters
+    ----------
+    private_key : str
+    wallet : str
+        Address that holds the positions.
+    api_key, api_secret, passphrase : str
+        The order API's.
+    relayer : tuple of str, optional
+        Relayer API key and the address it belongs to; needed unless the wallet is the key's own.
+    """
+
+    def __init__(
+        self,
+        private_key: str,
+        wallet: str,
+        api_key: str,
+        api_secret: str,
+        passphrase: str,
+        relayer: tuple[str, str] | None,
+    ) -> None:
+        self.private_key = private_key
+        self.wallet = wallet
+        self.api_key = api_key
+        self.api_secret = api_secret
+        self.passphrase = passphrase
+        self.relayer = relayer
+
+
+class OfficialRedeemer:
+    """Redeems through `polymarket-client`: free through the relayer, or for POL from an own account."""
+
+    def __init__(self, keys: RedemptionKeys, urls: ChainUrls) -> None:
+        self._keys = keys
+        self._urls = urls
+
+    def redeem(self, condition_id: str) -> str:
+        from polymarket import PolymarketError, UserInputError
+
+        try:
+            client = self._client()
+            try:
+                handle = client.redeem_positions(condition_id=condition_id)
+            finally:
+                client.close()
+        except UserInputError as error:
+            raise Refused(f"the official client refuses: {one_line(error)}") from None
+        except (PolymarketError, RecursionError) as error:
+            raise Temporary(f"the official client failed: {one_line(repr(error))}") from None
+        if handle.transaction_hash is None:
+            return f"relayer transaction {one_line(handle.transaction_id)}"
+        return f"transaction {one_line(handle.transaction_hash)}"
+
+    def _client(self) -> Any:
+        from polymarket import PRODUCTION, ApiKeyCreds, RelayerApiKey, SecureClient
+
+        # The client knows no public way to other addresses; the version is pinned and a test redeems with it.
+        from polymarket._internal.environment import get_environment_config, with_environment_config
+
+        _bound_requests()
+        keys, urls = self._keys, self._urls
+        config = replace(
+            get_environment_config(PRODUCTION),
+            clob_url=urls.clob,
+            gamma_url=urls.gamma,
+            data_url=urls.data_api,
+            relayer_url=urls.relayer,
+            rpc_url=urls.rpc,
+        )
+        return SecureClient.create(
+            private_key=keys.private_key,
+            wallet=keys.wallet,
+            environment=with_environment_config(PRODUCTION, config=config),
+            credentials=ApiKeyCreds(key=keys.api_key, secret=keys.api_secret, passphrase=keys.passphrase),
+            api_key=None
+            if keys.relayer is None
+            else RelayerApiKey(key=keys.relayer[0], address=keys.relayer[1]),
+        )
+
+
+def _bound_requests() -> None:
+    """Let the official client send with a bound on each request's duration and size.
+
+    It makes a transport for each of its services; a transport makes an `httpx.Client` unless it is given one.
+    """
+    from polymarket.clients import _transport
+
+    made = _transport.SyncTransport.__init__
+    if getattr(made, "bounded", False):
+        return
+
+    def bounded(self: Any, *, base_url: str, **options: Any) -> None:
+        made(
+            self,
+            **{**options, "base_url": base_url, "client": BlockingHttp(base_url, total_s=REQUEST_LIMIT_S)},
+        )
+
+    bounded.bounded = True  # pyright: ignore[reportFunctionMemberAccess]
+    _transport.SyncTransport.__init__ = bounded
+
+
+class PracticeRedeemer:
+    """Asks the practice venue to pay, as its operator would."""
+
+    def __init__(self, url: str, address: str) -> None:
+        self._url = url
+        self._address = address
+
+    def redeem(self, condition_id: str) -> str:
+        asked = {"address": self._address, "condition_id": condition_id}
+        try:
+            answer = BlockingHttp(total_s=REQUEST_LIMIT_S).post(f"{self._url}/practice/redeem", json=asked)
+            told = msgspec.json.decode(answer.raise_for_status().content, type=dict[str, Any])
+            return f"the practice venue paid {one_line(told['amount'])} pUSD"
+        except (httpx.HTTPError, msgspec.MsgspecError, KeyError, RecursionError) as error:
+            raise Temporary(f"the practice venue did not redeem: {one_line(repr(error))}") from None
+
+
+def official_redeemer(keys: RedemptionKeys, signature_type: int, urls: ChainUrls) -> OfficialRedeemer | str:
+    """The official client as a redeemer, or what it lacks."""
+    if find_spec("polymarket") is None:
+        return "the official client is not installed (uv pip install 'polymarket-client==0.14.0')"
+    if signature_type != OWN_ACCOUNT and keys.relayer is None:
+        return "RELAYER_API_KEY and RELAYER_API_KEY_ADDRESS are not set (Polymarket: Settings, API Keys)"
+    return OfficialRedeemer(keys, urls)

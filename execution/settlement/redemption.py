@@ -1,0 +1,158 @@
+"""Won positions of the live lane become money: paid by the venue, redeemed by us, or by the operator's hand.
+
+Nothing here is remembered on the disk, because a crash at any point is safe: a payout is booked once, when
+the venue's balance shows it; and redeeming a position twice does nothing the second time, on the chain as on
+the practice venue.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from typing import Protocol
+
+from loguru import logger
+
+from errors import Refused, Temporary
+from events import Event, Payout
+from execution.polymarket_client import Redeemable
+from execution.settlement.bookkeeping import SettlementBookkeeper
+from models import Frozen
+
+MOST_ATTEMPTS = 3
+"""Redemptions of one market that a process tries; then a person has to look."""
+
+
+class Redeemer(Protocol):
+    """Who can turn a won position into money."""
+
+    def redeem(self, condition_id: str) -> str:
+        """Have it done, and tell how in a few words; blocking.
+
+        That it was done shows in the balance: nobody waits for the chain here.
+
+        Raises
+        ------
+        Temporary
+            If it may work the next time.
+        Refused
+            If it will not, and why.
+        """
+        ...
+
+
+class RedemptionTiming(Frozen, frozen=True):
+    """Seconds: between two looks, until a position that the venue has not paid is redeemed, between attempts.
+
+    The patience is longer than the venue's list of positions is behind, and than its own operator takes.
+    """
+
+    interval_s: float = 60.0
+    patience_s: float = 300.0
+    retry_s: float = 600.0
+
+
+class Redemption:
+    """Sees to it that what was won is paid and booked.
+
+    Parameters
+    ----------
+    bookkeeper : SettlementBookkeeper
+        Knows what is owed, and books it.
+    positions : Callable[[], list[Redeemable]]
+        The account's positions in resolved markets; blocking. Raises Temporary.
+    redeemer : Redeemer or str
+        Who redeems, or why nobody can, in words for the operator.
+    settled_orders : Callable[[], Awaitable[bool]]
+        Waits for trades that are being booked, and tells whether no order is open or of unknown fate.
+    undisturbed : Callable[[], bool]
+        The same without waiting.
+    publish : Callable[[Event], None]
+        Told what happens, for people.
+    timing : RedemptionTiming
+    """
+
+    def __init__(
+        self,
+        bookkeeper: SettlementBookkeeper,
+        positions: Callable[[], list[Redeemable]],
+        redeemer: Redeemer | str,
+        settled_orders: Callable[[], Awaitable[bool]],
+        undisturbed: Callable[[], bool],
+        publish: Callable[[Event], None],
+        timing: RedemptionTiming,
+    ) -> None:
+        self._bookkeeper = bookkeeper
+        self._positions = positions
+        self._redeemer = redeemer
+        self._settled_orders = settled_orders
+        self._undisturbed = undisturbed
+        self._publish = publish
+        self._timing = timing
+        self._seen: dict[str, float] = {}
+        self._attempts: dict[str, int] = {}
+        self._not_before: dict[str, float] = {}
+        self._manual_reported = False
+
+    async def run(self) -> None:
+        """Look for ever."""
+        while True:
+            await self.check()
+            await asyncio.sleep(self._timing.interval_s)
+
+    async def check(self) -> None:
+        """Book what has been paid, and redeem what has waited long enough; a silent venue is asked later."""
+        try:
+            owed = await self._bookkeeper.owed()
+            if owed and await self._settled_orders():
+                await self._check_positions(owed)
+        except Temporary as error:
+            logger.warning(f"payouts are looked at again later: {error}")
+
+    async def _check_positions(self, owed: dict[str, Decimal]) -> None:
+        found = await asyncio.to_thread(self._positions)
+        held = {row.slug: row for row in found if row.won}
+        paid = await self._bookkeeper.book_arrived_payouts(held, self._undisturbed)
+        if paid is None:
+            return
+        for slug in paid.booked:
+            self._publish(Payout(slug=slug, what=f"{slug} has paid {owed[slug]} pUSD"))
+        bought = await self._bookkeeper.bought()
+        for slug, row in held.items():
+            if slug in bought and slug not in paid.arrived:
+                await self._handle_position(row)
+
+    async def _handle_position(self, row: Redeemable) -> None:
+        now = time.monotonic()
+        waited = now - self._seen.setdefault(row.slug, now)
+        if waited < self._timing.patience_s or now < self._not_before.get(row.slug, now):
+            return
+        if isinstance(self._redeemer, str):
+            self._report_manual(row, self._redeemer)
+        elif self._attempts.get(row.slug, 0) >= MOST_ATTEMPTS:
+            self._report_manual(row, f"{MOST_ATTEMPTS} attempts did not pay it")
+        else:
+            await self._redeem(self._redeemer, row)
+
+    async def _redeem(self, redeemer: Redeemer, row: Redeemable) -> None:
+        self._attempts[row.slug] = self._attempts.get(row.slug, 0) + 1
+        self._not_before[row.slug] = time.monotonic() + self._timing.retry_s
+        try:
+            how = await asyncio.to_thread(redeemer.redeem, row.condition_id)
+            what = f"redeeming {row.shares} pUSD of {row.slug}: {how}"
+            self._publish(Payout(slug=row.slug, what=what))
+        except Temporary as error:
+            logger.warning(f"{row.slug} was not redeemed (attempt {self._attempts[row.slug]}): {error}")
+        except Refused as error:
+            self._attempts[row.slug] = MOST_ATTEMPTS
+            self._report_manual(row, str(error))
+
+    def _report_manual(self, row: Redeemable, why: str) -> None:
+        """Say it once: the amount that waits is on every screen from then on."""
+        if not self._manual_reported:
+            self._manual_reported = True
+            what = (
+                f"{row.shares} pUSD won in {row.slug} wait to be redeemed by hand, because {why}. Open"
+                " https://polymarket.com/portfolio and press Redeem, or turn auto-redeem on in its settings"
+            )
+            self._publish(Payout(slug=row.slug, what=what, by_hand=True))

@@ -1,0 +1,146 @@
+"""Latencies, external feeds and the process, for whoever looks for a cause."""
+
+from grafana.panels import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    RED,
+    PanelStyle,
+    PlacedPanel,
+    Query,
+    bars,
+    lines,
+    number,
+)
+from grafana.rows.grid import NO_FEEDS, NO_TRADE, NOT_DECIDED, Line
+
+
+def latency() -> tuple[Line, ...]:
+    return (
+        Line(
+            7,
+            (
+                _quantiles(
+                    "Decision",
+                    "From the tick that started it to its row in the ledger; feeds get up to 1.5 s of it.",
+                    "trading_decision_latency_seconds",
+                    NOT_DECIDED,
+                ),
+                _quantiles(
+                    "Order",
+                    "From the intent in the ledger to the venue's answer; it holds an order for 150 ms.",
+                    "trading_order_latency_seconds",
+                    "no order has been answered yet",
+                ),
+                number(
+                    "Mean holding time",
+                    "From the fill to the official outcome.",
+                    Query("trading_trade_duration_seconds_sum / trading_trade_duration_seconds_count"),
+                    PanelStyle(unit="s", decimals=0, undefined=NO_TRADE, missing=NO_TRADE),
+                    4,
+                ),
+            ),
+        ),
+    )
+
+
+def _quantiles(title: str, description: str, histogram: str, missing: str) -> PlacedPanel:
+    queries = tuple(
+        Query(f"histogram_quantile({share}, sum by (le) (rate({histogram}_bucket[1h])))", name)
+        for share, name in ((0.5, "half are faster"), (0.95, "95 % are faster"))
+    )
+    return lines(
+        title,
+        description,
+        queries,
+        PanelStyle(
+            unit="s", low=0, missing=missing, colours={"half are faster": GREEN, "95 % are faster": ORANGE}
+        ),
+        10,
+        empty=missing,
+    )
+
+
+def feeds() -> tuple[Line, ...]:
+    return (
+        Line(
+            4,
+            (
+                number(
+                    "Sources",
+                    "Whether a source's newest answer was good, or its stream is open. "
+                    "A source that is down only loses its vote.",
+                    Query("trading_feed_up", "{{source}}"),
+                    PanelStyle(text={1: ("up", GREEN), 0: ("down", RED)}, missing=NO_FEEDS),
+                    24,
+                    empty=NO_FEEDS,
+                ),
+            ),
+        ),
+        Line(
+            8,
+            (
+                lines(
+                    "Age of the newest value",
+                    "Slow sources are asked rarely: the fear and greed index changes once a day.",
+                    Query("trading_feed_age_seconds >= 0", "{{source}}"),
+                    PanelStyle(unit="s", low=0, missing=NO_FEEDS),
+                    10,
+                    empty=NO_FEEDS,
+                ),
+                lines(
+                    "Failures a minute",
+                    "Answers that did not come, came too late, or were not believed.",
+                    Query("rate(trading_feed_failures_total[5m]) * 60 > 0", "{{source}}"),
+                    PanelStyle(unit="none", low=0, missing="none failed in the last five minutes"),
+                    8,
+                    empty="no source failed in the last five minutes",
+                ),
+                bars(
+                    "Connections opened again",
+                    "By stream, since the worker began.",
+                    Query("trading_reconnects_total", "{{stream}}"),
+                    PanelStyle(
+                        unit="none",
+                        decimals=0,
+                        steps=((None, BLUE), (5, ORANGE)),
+                        low=0,
+                        missing="bot is down",
+                    ),
+                    6,
+                ),
+            ),
+        ),
+    )
+
+
+def process() -> tuple[Line, ...]:
+    return (
+        Line(
+            6,
+            (
+                lines(
+                    "Processor",
+                    "Cores that the worker keeps busy.",
+                    Query("rate(process_cpu_seconds_total[1m])", "cores"),
+                    PanelStyle(unit="none", decimals=2, low=0),
+                    8,
+                ),
+                lines(
+                    "Memory",
+                    "Of the worker.",
+                    Query("process_resident_memory_bytes", "resident"),
+                    PanelStyle(unit="bytes", low=0, colours={"resident": PURPLE}),
+                    8,
+                ),
+                lines(
+                    "Ledger",
+                    "Size of the record of everything; it is never cut.",
+                    Query("trading_ledger_bytes", "size"),
+                    PanelStyle(unit="bytes", low=0, colours={"size": BLUE}),
+                    8,
+                ),
+            ),
+        ),
+    )

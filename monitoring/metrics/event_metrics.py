@@ -1,0 +1,100 @@
+"""The numbers that come from events: latencies and votes, counted in this process."""
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.metrics import disable_created_metrics
+
+from events import Decided, Event, ModeChanged, OrderMoved
+from models import Decision
+from monitoring.metrics.catalogue import SOURCES
+
+VOTES = ("bullish", "bearish", "neutral", "abstained")
+DECISION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.5)
+"""From the local book alone (a millisecond) to the deadline of the feeds (1.5 s)."""
+ORDER_BUCKETS = (0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0, 120.0, 600.0)
+"""From the venue's taker delay (150 ms) over its time-out (5 s) to an order that had to be looked up."""
+
+
+class EventMetrics:
+    """Counts events into a registry. Touched on the node's loop only; scraped from any thread.
+
+    Parameters
+    ----------
+    registry : CollectorRegistry
+    app_version : str
+    weights : Mapping[str, float]
+        The processors' weights until the first decision says them.
+    """
+
+    def __init__(self, registry: CollectorRegistry, app_version: str, weights: Mapping[str, float]) -> None:
+        disable_created_metrics()
+        ProcessCollector(registry=registry)
+        info = _gauge(registry, "build_info", "1, with what runs", "version", "nautilus", "python")
+        info.labels(app_version, version("nautilus_trader"), platform.python_version()).set(1)
+        started = _gauge(registry, "process_start_time_seconds", "when this worker began, seconds")
+        started.set_to_current_time()
+        self._decision = _histogram(
+            registry,
+            "decision_latency_seconds",
+            "from the tick that was decided upon to the recorded decision",
+            DECISION_BUCKETS,
+        )
+        self._order = _histogram(
+            registry,
+            "order_latency_seconds",
+            "from the intent to the venue's last word on the order",
+            ORDER_BUCKETS,
+        )
+        votes, modes = "votes of the processors, in this process", "changes of the mode, in this process"
+        self._votes = Counter("trading_signal_votes", votes, ["source", "vote"], registry=registry)
+        self._modes = Counter("trading_mode_changes", modes, registry=registry)
+        self._weight = _gauge(registry, "signal_weight", "weight of the processor", "source")
+        self._agreement = _gauge(
+            registry, "signal_agreement_ratio", "share of its votes that were the fused one", "source"
+        )
+        self._score = _gauge(registry, "fused_score", "score of the last fused vote, 0 to 100")
+        self._sided = dict.fromkeys(SOURCES, 0)
+        self._agreed = dict.fromkeys(SOURCES, 0)
+        for source in SOURCES:
+            self._weight.labels(source).set(weights.get(source, 0.0))
+            self._agreement.labels(source).set(0)
+            for vote in VOTES:
+                self._votes.labels(source, vote)
+
+    def count(self, event: Event, now_ns: int) -> None:
+        """Take up one event."""
+        match event:
+            case Decided(decision=decision):
+                self._decision.observe(max(0.0, (now_ns - decision.context.now_ns) / 1e9))
+                self._count_votes(decision)
+            case OrderMoved(intent=intent, state=state) if state.final:
+                self._order.observe(max(0.0, (now_ns - intent.created_ns) / 1e9))
+            case ModeChanged():
+                self._modes.inc()
+            case _:
+                pass
+
+    def _count_votes(self, decision: Decision) -> None:
+        if decision.fused is not None:
+            self._score.set(decision.fused.score)
+        for vote in decision.votes:
+            if vote.source not in self._sided:
+                continue
+            self._weight.labels(vote.source).set(vote.weight)
+            said = "abstained" if vote.signal is None else vote.signal.direction.value
+            self._votes.labels(vote.source, said).inc()
+            if vote.signal is not None and vote.signal.direction.outcome and decision.fused is not None:
+                self._sided[vote.source] += 1
+                self._agreed[vote.source] += vote.signal.direction is decision.fused.direction
+                self._agreement.labels(vote.source).set(self._agreed[vote.source] / self._sided[vote.source])
+
+
+def _gauge(registry: CollectorRegistry, name: str, text: str, *labels: str) -> Gauge:
+    return Gauge(f"trading_{name}", text, labels, registry=registry)
+
+
+def _histogram(registry: CollectorRegistry, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+    return Histogram(f"trading_{name}", text, registry=registry, buckets=buckets)

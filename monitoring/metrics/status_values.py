@@ -1,0 +1,89 @@
+"""The numbers that come from the pulse: how the worker is now. Pure."""
+
+from events import WorkerStatus
+from models import Frozen
+from monitoring.metrics.catalogue import MODES, Value
+
+NO_QUOTE_S = 60.0
+"""A running market is quoted several times a second; a minute of nothing is a fault (spec)."""
+STUCK_S = 10.0
+"""A worker beats once a second; ten missed beats are no pause of the machine's."""
+
+
+class Health(Frozen, frozen=True):
+    """What /health says; `reasons` is empty if all is well."""
+
+    status: str
+    reasons: tuple[str, ...]
+    beat_age_s: float | None = None
+    quote_age_s: float | None = None
+    market: str | None = None
+    market_second: float | None = None
+
+    @property
+    def http_status(self) -> int:
+        return 503 if self.reasons else 200
+
+
+def health(worker_status: WorkerStatus | None, now_ns: int, market_ns: int | None = None) -> Health:
+    """Whether the bot lives and may trade; a reason for each thing that keeps it from it.
+
+    `market_ns` is when a market was last known to be running. One always is at the venue, so a bot that
+    knows of none gets no quotes inside a market either.
+    """
+    if worker_status is None:
+        return Health(status="starting", reasons=("the worker has not beaten yet",))
+    age = beat_age_s(worker_status, now_ns)
+    # What the pulse says grows old with it: a stuck loop hears no quotes either.
+    quote_age = None if worker_status.quote_age_s is None else worker_status.quote_age_s + age
+    reasons = []
+    if age > STUCK_S:
+        reasons.append(f"the loop is stuck: its last beat is {age:.0f} s old")
+    if worker_status.halted is not None:
+        reasons.append(f"halted: {worker_status.halted}")
+    if quote_age is not None and quote_age > NO_QUOTE_S:
+        reasons.append(f"no quote of {worker_status.slug} for {quote_age:.0f} s")
+    if worker_status.slug is None and market_ns is not None and now_ns - market_ns > NO_QUOTE_S * 1e9:
+        reasons.append(f"no market found for {(now_ns - market_ns) / 1e9:.0f} s")
+    return Health(
+        status="failing" if reasons else "ok",
+        reasons=tuple(reasons),
+        beat_age_s=round(age, 3),
+        quote_age_s=None if quote_age is None else round(quote_age, 3),
+        market=worker_status.slug,
+        market_second=round(worker_status.second, 1),
+    )
+
+
+def beat_age_s(worker_status: WorkerStatus, now_ns: int) -> float:
+    return max(0.0, (now_ns - worker_status.ts_ns) / 1e9)
+
+
+def state_values(worker_status: WorkerStatus, now_ns: int, *, live_path: bool) -> dict[str, Value]:
+    """Metric values by name."""
+    mode = worker_status.mode if worker_status.mode == "live" or not live_path else "rehearsal"
+    age = beat_age_s(worker_status, now_ns)
+    begin, end = worker_status.window
+    feeds = worker_status.feeds
+    return {
+        "trading_mode": {name: float(name == mode) for name in MODES},
+        "trading_armed": float(worker_status.armed),
+        "trading_halted": float(worker_status.halted is not None),
+        "trading_orders_allowed": float(worker_status.allows_orders and worker_status.halted is None),
+        "trading_market_second": worker_status.second,
+        "trading_market_price": float(worker_status.p or 0),
+        "trading_market_tradable": float(worker_status.tradable),
+        "trading_in_window": float(begin <= worker_status.second < end),
+        "trading_quote_age_seconds": 0.0
+        if worker_status.quote_age_s is None
+        else worker_status.quote_age_s + age,
+        "trading_pending_settlements": float(worker_status.pending_settlements),
+        "trading_oldest_pending_settlement_seconds": worker_status.oldest_pending_s or 0.0,
+        "trading_unknown_orders": float(worker_status.unknown_orders),
+        "trading_clock_skew_seconds": worker_status.clock_skew_s or 0.0,
+        "trading_loop_age_seconds": age,
+        "trading_feed_age_seconds": {f.source: -1.0 if f.age_s is None else f.age_s + age for f in feeds},
+        "trading_feed_up": {f.source: float(f.up) for f in feeds},
+        "trading_feed_failures": {f.source: float(f.failures) for f in feeds},
+        "trading_reconnects": {name: float(count) for name, count in worker_status.reconnects.items()},
+    }

@@ -1,0 +1,135 @@
+"""Results in words: the lines that the table view and the HTML report share, so that they cannot differ."""
+
+from monitoring.funnel import Funnel
+from monitoring.performance_tracker import Performance, Sharpe, SourceResult
+from monitoring.statistics import Statistics
+
+NOT_CHANCE = 1.959964
+"""Standard errors beyond which zero is outside the 95 % interval."""
+
+Lines = list[tuple[str, str]]
+
+
+def statistics_lines(numbers: Statistics) -> Lines:
+    """(name, text) of each statistic; a win rate never without n, interval and break-even."""
+    lines = [("Trades", counts(numbers))]
+    if numbers.win_rate is not None:
+        lines += [
+            (
+                "Win rate",
+                f"{numbers.win_rate:.1%} (n = {numbers.n}, 95 % interval {numbers.wilson_low:.1%} to"
+                f" {numbers.wilson_high:.1%}); break-even after fees is {numbers.break_even:.1%}",
+            ),
+            (
+                "Price paid",
+                f"{numbers.mean_price:.3f} on average over the trades, {numbers.price_per_share:.3f} over"
+                " the shares; break-even is the average over the trades, each with its fee",
+            ),
+            (
+                "Money",
+                f"staked {numbers.staked:.2f}, fees {numbers.fees:.4f}, paid out {numbers.payouts:.2f},"
+                f" P&L {numbers.pnl:+.3f} pUSD",
+            ),
+            (
+                "Per trade",
+                f"{numbers.mean_pnl:+.4f} pUSD (95 % interval {numbers.mean_pnl_low:+.4f} to"
+                f" {numbers.mean_pnl_high:+.4f})",
+            ),
+            (
+                "Return",
+                f"{numbers.return_on_stake:+.2%} of the stake (standard error {numbers.return_se:.2%},"
+                f" z = {numbers.z or 0.0:.2f}, p = {numbers.p_value:.2g} by {numbers.test})",
+            ),
+        ]
+    return [*lines, ("Verdict", numbers.conclusion)]
+
+
+def counts(numbers: Statistics) -> str:
+    """How many trades, won, lost, pending, and in how many distinct markets."""
+    text = f"{numbers.n} settled ({numbers.wins} won, {numbers.losses} lost), {numbers.pending} pending"
+    if numbers.markets < numbers.n:
+        text += f"; only {numbers.markets} distinct markets, and repeats are no new evidence"
+    return text
+
+
+def performance_lines(found: Performance) -> Lines:
+    """Equity, drawdown, profit factor and Sharpe; empty while nothing is settled."""
+    if not found.total.n:
+        return []
+    return [
+        ("Equity", _equity(found)),
+        ("Drawdown", _drawdown(found)),
+        (
+            "Profit factor",
+            "none yet: no trade has lost"
+            if found.profit_factor is None
+            else f"{found.profit_factor:.2f} pUSD gained for each one lost",
+        ),
+        ("Sharpe", _sharpe(found.sharpe)),
+    ]
+
+
+def _equity(found: Performance) -> str:
+    text = f"{found.equity:.3f} pUSD from {found.starting:.3f}, realised {found.realised:+.3f}"
+    return f"{text}; {found.open_cost:.3f} more at stake in pending trades" if found.open_cost else text
+
+
+def _drawdown(found: Performance) -> str:
+    fall = found.drawdown
+    if not fall.amount:
+        return "none: equity has never been below an earlier peak"
+    share = "" if fall.fraction is None else f", at most {fall.fraction:.2%} of the peak"
+    now = f"now {fall.current:.3f} below the peak" if fall.current else "now at the peak"
+    return f"{fall.amount:.3f} pUSD from peak to trough{share}; {now}"
+
+
+def _sharpe(sharpe: Sharpe | None) -> str:
+    if sharpe is None:
+        return "none yet: it needs trades with different returns"
+    near = abs(sharpe.ratio) <= NOT_CHANCE * sharpe.error
+    conclusion = "not distinguishable from zero" if near else "its 95 % interval excludes zero"
+    return (
+        f"{sharpe.ratio:+.3f} a trade, not annualised (standard error {sharpe.error:.3f},"
+        f" n = {sharpe.n} markets): {conclusion}"
+    )
+
+
+def source_line(found: SourceResult) -> str:
+    """A signal source's votes against what the market's price gave them."""
+    return (
+        f"right {found.accuracy:.1%} (n = {found.n} votes in {found.markets} markets, 95 % interval"
+        f" {found.low:.1%} to {found.high:.1%}); the market's price gave {found.expected:.1%}."
+        f" {found.conclusion}"
+    )
+
+
+def funnel_rows(found: Funnel) -> list[tuple[str, int, str]]:
+    """(stage, markets, what stopped the others on the way to it)."""
+    rows = []
+    for count in found.stages:
+        stops = (f"{readable_name(name)} {n}" for name, n in count.stopped.items() if n)
+        rows.append((readable_name(count.stage), count.markets, ", ".join(stops)))
+    return rows
+
+
+def decisions_line(found: Funnel) -> str:
+    """Every decision and order by how it ended, those that happened."""
+    decisions = ", ".join(f"{readable_name(name)} {n}" for name, n in found.decisions.items() if n)
+    orders = ", ".join(f"{readable_name(name)} {n}" for name, n in found.orders.items() if n)
+    return f"decisions: {decisions or 'none'}; orders: {orders or 'none'}"
+
+
+def readable_name(name: str) -> str:
+    """A stage's or reason's name as words."""
+    return name.replace("_", " ")
+
+
+def duration(seconds: float) -> str:
+    """A span in the two units that matter."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} days {hours % 24} h"

@@ -1,0 +1,1 @@
+"""Starts and supervises the bot: session, supervisor, practice venue process, worker, preflight checks."""

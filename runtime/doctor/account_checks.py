@@ -1,0 +1,213 @@
+"""The account that would trade: keys, which wallet sees the money, whether it may and can pay an order."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from config import Settings
+from control.locks import holder, wallet_lock
+from core.nautilus_core.data_engine.node import VenueUrls
+from errors import ConfigError, Temporary
+from execution.polymarket_client import PolymarketClient
+from execution.settlement.redeemers import ChainUrls, RedemptionKeys, official_redeemer
+from models import Frozen
+from runtime.doctor.finding import Finding, fail, ok, warn
+from runtime.worker.plan import LiveWallet
+
+HIGHEST_FEE_RATE = Decimal("0.07")
+"""pUSD of fee for each pUSD of a stake, at the lowest price there is."""
+KINDS = {0: "own wallet", 1: "e-mail login", 2: "browser wallet", 3: "deposit wallet"}
+AREA = "account"
+
+
+class ConfiguredWallet(Frozen, frozen=True):
+    """How the settings name the wallet that holds the money. `funder` may be empty, `kind` None."""
+
+    signer: str
+    funder: str
+    kind: int | None
+
+    @property
+    def own(self) -> bool:
+        """Whether the money is to lie at the key's own address."""
+        return not self.funder or self.funder.lower() == self.signer.lower()
+
+
+def choose_wallet(wanted: ConfiguredWallet, funded: dict[int, Decimal]) -> LiveWallet:
+    """The wallet that orders are made for: the configured one, else the one that has the money.
+
+    Parameters
+    ----------
+    funded : dict
+        The balance that each signature type sees. The venue derives a wallet from key and type, and of the
+        wrong type it truthfully says that there is nothing.
+
+    Raises
+    ------
+    ConfigError
+        If key, POLYMARKET_FUNDER and POLYMARKET_SIGNATURE_TYPE do not go together, or leave a choice.
+    """
+    kind = wanted.kind
+    if kind is None:
+        kind = _kind_with_money(wanted, funded)
+    if (kind == 0) is not wanted.own:
+        raise _wallet_mismatch(wanted, kind)
+    return LiveWallet(wanted.signer, wanted.funder or wanted.signer, kind)
+
+
+def _kind_with_money(wanted: ConfiguredWallet, funded: dict[int, Decimal]) -> int:
+    possible = [kind for kind, balance in funded.items() if balance > 0 and (kind == 0) is wanted.own]
+    if len(possible) == 1:
+        return possible[0]
+    if possible:
+        raise ConfigError(
+            f"{_funded_text({kind: funded[kind] for kind in possible})}: it is not clear which is meant",
+            f"Set POLYMARKET_SIGNATURE_TYPE to {' or '.join(map(str, possible))}",
+        )
+    others = {kind: balance for kind, balance in funded.items() if balance > 0}
+    if others:
+        raise _wallet_mismatch(wanted, min(others), _funded_text(others))
+    raise ConfigError(
+        f"no wallet of the key {wanted.signer} has money, whatever the signature type",
+        "Fund it with pUSD, or check POLYMARKET_PK",
+    )
+
+
+def _wallet_mismatch(wanted: ConfiguredWallet, kind: int, seen: str = "") -> ConfigError:
+    if kind == 0:
+        what = seen or "signature type 0 is the key's own wallet"
+        return ConfigError(
+            f"{what}, but POLYMARKET_FUNDER is {wanted.funder} and not the key's own {wanted.signer}",
+            "Unset POLYMARKET_FUNDER, or set POLYMARKET_SIGNATURE_TYPE to the wallet's kind (1, 2 or 3)",
+        )
+    what = seen or f"signature type {kind} is a {KINDS[kind]}"
+    return ConfigError(
+        f"{what}, which is not the key's own address, and POLYMARKET_FUNDER does not say which it is",
+        "Set POLYMARKET_FUNDER to the address that your Polymarket profile shows",
+    )
+
+
+def _funded_text(funded: dict[int, Decimal]) -> str:
+    return "money is seen by " + " and ".join(
+        f"signature type {kind} ({KINDS[kind]}): ${balance}" for kind, balance in funded.items()
+    )
+
+
+class AccountCheck:
+    """Asks the venue as the account that would trade.
+
+    After `run`, `wallet` and `balance` tell which wallet that is and what it has, if that was found out.
+
+    Parameters
+    ----------
+    settings, urls
+    key : str
+        The signing key.
+    operators : bool
+        Whether it is the operator's own, with everything the settings say about it; else a practice wallet.
+    live_path : bool
+        Whether it is to trade in a live lane, or one that rehearses it.
+    """
+
+    def __init__(
+        self, settings: Settings, urls: VenueUrls, key: str, *, operators: bool, live_path: bool
+    ) -> None:
+        self._settings = settings
+        self._urls = urls
+        self._key = key
+        self._operators = operators
+        self._live_path = live_path
+        self.wallet: LiveWallet | None = None
+        self.balance = Decimal(0)
+
+    def run(self) -> Iterator[Finding]:
+        """The findings.
+
+        Raises
+        ------
+        Fatal
+            If the venue gives no API key, or the settings contradict themselves.
+        """
+        try:
+            yield from self._ask()
+        except Temporary as error:
+            yield fail(AREA, str(error), "Try again; if it stays, see https://status.polymarket.com")
+
+    def _ask(self) -> Iterator[Finding]:
+        client = PolymarketClient(self._urls.clob, self._key)
+        given = self._settings.api_key_parts if self._operators else ("", "", "")
+        client.credentials(given)
+        origin = "the settings" if all(given) else "derived from the key"
+        closed_only = client.closed_only()  # answered to nobody but whom the API key proves
+        yield ok("credentials", f"the venue knows {client.address} by its API key ({origin})")
+        if closed_only:
+            yield fail(AREA, f"{client.address} may only close positions", "Ask the venue's support why")
+        funded = client.funded_types()
+        self.wallet = wallet = choose_wallet(self._wanted(client.address), funded)
+        yield self._type(wallet, funded)
+        yield from self._money(client, wallet)
+        if self._live_path:
+            yield self._lock(wallet)
+            yield from self._redemption(wallet)
+
+    def _wanted(self, signer: str) -> ConfiguredWallet:
+        if not self._operators:
+            return ConfiguredWallet(signer, "", 0)
+        return ConfiguredWallet(
+            signer, self._settings.polymarket_funder, self._settings.polymarket_signature_type
+        )
+
+    def _type(self, wallet: LiveWallet, funded: dict[int, Decimal]) -> Finding:
+        what = f"{wallet.signature_type}, {KINDS[wallet.signature_type]}, money at {wallet.funder}"
+        others = {k: balance for k, balance in funded.items() if balance > 0 and k != wallet.signature_type}
+        if others and not funded[wallet.signature_type]:
+            return fail(
+                "signature type",
+                f"{what}: sees no money, but {_funded_text(others)}",
+                f"Set POLYMARKET_SIGNATURE_TYPE to {min(others)}, or unset it",
+            )
+        return ok("signature type", what)
+
+    def _money(self, client: PolymarketClient, wallet: LiveWallet) -> Iterator[Finding]:
+        funds = client.funds(wallet.signature_type)
+        self.balance = funds.balance
+        size = self._settings.position_size_usd
+        needed = size * (1 + HIGHEST_FEE_RATE)
+        text = f"an order of ${size} takes ${needed:.2f} with the highest fee"
+        if funds.balance < needed:
+            yield fail("balance", f"${funds.balance}, but {text}", f"Fund {wallet.funder} with pUSD")
+        else:
+            yield ok("balance", f"${funds.balance}; {text}")
+        if funds.allowance < needed:
+            todo = "Approve trading once on polymarket.com with this wallet, or by the official client"
+            yield fail("allowance", f"the exchange may take ${funds.allowance}, but {text}", todo)
+        else:
+            yield ok("allowance", "the exchange may take what an order needs")
+
+    def _lock(self, wallet: LiveWallet) -> Finding:
+        who = holder(wallet_lock(wallet.funder))
+        if who is None:
+            return ok("wallet", f"no other bot trades with {wallet.funder}")
+        return fail("wallet", f"another bot ({who}) trades with {wallet.funder}", "Stop it first")
+
+    def _redemption(self, wallet: LiveWallet) -> Iterator[Finding]:
+        """Who turns won shares into money, of which some may wait already."""
+        client = PolymarketClient(self._urls.clob, self._key, wallet.signature_type, wallet.funder)
+        won = [position for position in client.redeemable(self._urls.data_api) if position.won]
+        waiting = (
+            f"${sum(position.shares for position in won):g} of won positions wait" if won else "none waits"
+        )
+        lacks = self._redeemer_lacks(wallet) if self._operators else None
+        if lacks is None:
+            yield ok("redemption", f"by the bot; {waiting}")
+        else:
+            todo = "Redeem by hand, or turn auto-redeem on at polymarket.com, or provide it"
+            yield warn("redemption", f"not by the bot, because {lacks}; {waiting}", todo)
+
+    def _redeemer_lacks(self, wallet: LiveWallet) -> str | None:
+        settings, urls = self._settings, self._urls
+        keys = RedemptionKeys(self._key, wallet.funder, "", "", "", settings.relayer_key)
+        chain = ChainUrls(
+            urls.clob, urls.gamma, urls.data_api, settings.relayer_url, settings.polygon_rpc_url
+        )
+        found = official_redeemer(keys, wallet.signature_type, chain)
+        return found if isinstance(found, str) else None

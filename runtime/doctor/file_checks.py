@@ -1,0 +1,139 @@
+"""The files of a run: settings, folders that take them, the ledger, a halt that stands."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from config import ROOT, Settings, open_to_others
+from control.halt_file import HALT_FILE, HaltFile
+from errors import Fatal
+from execution.ledger import LedgerReader, ledger_path
+from execution.ledger.connection import examine
+from monitoring.notifications import check_urls
+from runtime.doctor.finding import Finding, fail, ok, warn
+
+ENV = ROOT / ".env"
+
+
+def env_file(live: bool, path: Path = ENV) -> Iterator[Finding]:
+    """Nobody else reads the file that may hold the keys."""
+    if not path.is_file():
+        yield ok(".env", "there is none: defaults and the environment")
+    elif not open_to_others(path):
+        yield ok(".env", f"{path}, readable by its owner only")
+    else:
+        finding = fail if live else warn
+        yield finding(".env", "can be read by others than its owner", f"chmod 600 {path}")
+
+
+def changed(settings: Settings) -> Iterator[Finding]:
+    """What is not at its default, without a secret."""
+    shown = []
+    for name, field in Settings.model_fields.items():
+        value, default = getattr(settings, name), field.get_default()
+        if name.endswith(("_dir", "_file")):
+            default = ROOT / default
+        if value != default:
+            shown.append(f"{name.upper()}={_shown(value)}")
+    yield ok("settings", " ".join(shown) or "all at their defaults")
+
+
+def _shown(value: object) -> str:
+    """A value as it may be on a screen: of a secret that there is one, of an address where it leads."""
+    if isinstance(value, SecretStr):
+        return "(set)"
+    text = str(value)
+    return host_of(text) if "://" in text else text
+
+
+def host_of(url: str) -> str:
+    """Scheme, host and port of an address: its path may carry a provider's key."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def notifications(settings: Settings) -> Iterator[Finding]:
+    """The addresses that notifications go to can be understood; nothing is sent."""
+    urls = settings.notify_url.get_secret_value()
+    wrong = check_urls(urls)
+    if wrong is not None:
+        yield fail("notifications", wrong, "See docs/operations.md for examples, or unset NOTIFY_URL")
+    elif urls:
+        yield ok("notifications", f"{len(urls.split())} of level {settings.notify_level}")
+    else:
+        yield ok("notifications", "none (NOTIFY_URL)")
+
+
+def folders(settings: Settings) -> Iterator[Finding]:
+    """Everything that is written has a folder that takes it."""
+    wanted = {
+        "STATE_DIR": settings.state_dir,
+        "LOG_DIR": settings.log_dir,
+        "NAUTILUS_LOG_DIR": settings.nautilus_log_dir,
+        "PAPER_TRADES_FILE": settings.paper_trades_file.parent,
+    }
+    refused = [f"{name} {path}: {why}" for name, path in wanted.items() if (why := _refuses(path))]
+    if refused:
+        yield fail("folders", "; ".join(refused), "Mend the folder, or name another one in the settings")
+    else:
+        yield ok("folders", f"{settings.state_dir} and {settings.log_dir} can be written")
+
+
+def _refuses(folder: Path) -> str | None:
+    """Why a folder takes no file; None if it does."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def ledger(settings: Settings, profile: str) -> Iterator[Finding]:
+    """The book's ledger is whole, and this program's.
+
+    Raises
+    ------
+    Fatal
+        If it cannot be used.
+    """
+    path = ledger_path(settings.state_dir, profile)
+    if not path.exists():
+        yield ok("ledger", f"{profile}: a new one")
+        return
+    if not examine(path):
+        yield ok("ledger", f"{profile}: whole, of an older version, which the start brings up to date")
+        return
+    with LedgerReader(path) as reader:
+        pending = len(reader.pending_markets())
+        yield ok(
+            "ledger", f"{profile}: whole, {reader.settled_markets()} markets settled, {pending} to settle"
+        )
+
+
+def halts(settings: Settings, profile: str) -> Iterator[Finding]:
+    """No halt stands. One does not keep a run from starting: what is open has to be settled."""
+    why = HaltFile(settings.state_dir / profile / HALT_FILE).standing()
+    if why is None:
+        yield ok("halt", f"none stands on {profile}")
+    else:
+        yield warn(
+            "halt", f"{profile} takes no new position: {why}", "Go on with: python redis_control.py resume"
+        )
+
+
+def state_folder(settings: Settings, refused: Fatal | None) -> Iterator[Finding]:
+    """The state folder is this bot's alone; `refused` is what came of locking it.
+
+    Raises
+    ------
+    Fatal
+        If it is not.
+    """
+    if refused is not None:
+        raise refused
+    yield ok("state folder", f"{settings.state_dir}, held by no other bot")

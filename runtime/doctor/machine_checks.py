@@ -1,0 +1,108 @@
+"""Python, the libraries and the patches on them, the disk, the port, and who may type."""
+
+import platform
+import re
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import patches
+from config import ROOT, Settings
+from patches.library import VERSIONS
+from runtime.doctor.finding import Finding, fail, ok, warn
+
+OLDEST, NEWEST = (3, 12), (3, 14)
+LOCK = ROOT / "requirements.lock"
+LITTLE_BYTES = 1_000_000_000
+"""Below this there is room for some weeks of ledger and logs."""
+NO_BYTES = 100_000_000
+"""Below this a day's ledger and logs may not fit, and a full disk halts trading."""
+
+
+def python_check() -> Iterator[Finding]:
+    """The interpreter."""
+    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    if OLDEST <= sys.version_info[:2] <= NEWEST:
+        yield ok("Python", found)
+    else:
+        yield fail("Python", f"{found}, not 3.12 to 3.14", "Remove .venv and start with ./bot run")
+
+
+def libraries_check(lock: Path = LOCK) -> Iterator[Finding]:
+    """Every library that is installed is the locked one."""
+    other = []
+    locked = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", lock.read_text(), re.MULTILINE)
+    for name, wanted in locked:
+        try:
+            found = version(name)
+        except PackageNotFoundError:
+            continue  # one of another platform, or missing: then the import has said so long before
+        if found != wanted:
+            other.append(f"{name} {found} instead of {wanted}")
+    both = ", ".join(f"{name} {found}" for name, found in VERSIONS.items())
+    if not other:
+        yield ok("libraries", f"{both}, and all others as in {lock.name}")
+    else:
+        more = f" and {len(other) - 3} more" if len(other) > 3 else ""
+        yield warn(
+            "libraries", ", ".join(other[:3]) + more, "Start with ./bot run, which installs the locked ones"
+        )
+
+
+def patches_check() -> Iterator[Finding]:
+    """The adapter is the one that the patches were written for.
+
+    Raises
+    ------
+    Fatal
+        If it is not.
+    """
+    patches.verify()
+    yield ok("patches", "the installed Polymarket adapter is the one that was patched")
+
+
+def disk_check(folder: Path) -> Iterator[Finding]:
+    """Room for ledger and logs."""
+    free = shutil.disk_usage(_existing(folder)).free
+    text, todo = f"{free / 1e9:.1f} GB free for {folder}", "Free some space: a full disk halts trading"
+    if free < NO_BYTES:
+        yield fail("disk", text, todo)
+    else:
+        yield ok("disk", text) if free >= LITTLE_BYTES else warn("disk", text, todo)
+
+
+def port_check(settings: Settings, wanted: bool) -> Iterator[Finding]:
+    """The metrics can be listened to."""
+    where = f"{settings.grafana_host}:{settings.grafana_port or 'any port'}"
+    if not wanted:
+        yield ok("metrics", "off (--no-grafana)")
+        return
+    try:
+        with socket.create_server((settings.grafana_host, settings.grafana_port)):
+            pass
+    except OSError as error:
+        todo = "Set GRAFANA_PORT to a free one, or go without: trading does not need it"
+        yield warn("metrics", f"{where} cannot be listened on: {error.strerror}", todo)
+    else:
+        yield ok("metrics", f"{where} is free")
+
+
+def arming_check(settings: Settings, interactive: bool) -> Iterator[Finding]:
+    """Somebody can arm: a person who types, or the setting."""
+    if settings.live_trading_confirm == "yes":
+        yield ok("arming", "LIVE_TRADING_CONFIRM=yes: no question is asked")
+    elif interactive:
+        yield ok("arming", "by hand: LIVE has to be typed at the start")
+    else:
+        yield warn(
+            "arming",
+            "nobody can type LIVE where this runs",
+            "Start it in a terminal, or set LIVE_TRADING_CONFIRM=yes",
+        )
+
+
+def _existing(folder: Path) -> Path:
+    return next(path for path in (folder, *folder.parents) if path.exists())

@@ -1,0 +1,171 @@
+"""The venue as anybody can see it: order API, clock, catalogue, books; and the external feeds."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import msgspec
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import connect
+
+from common.bounded_http import BlockingHttp
+from common.constants import DERIBIT_PCR, PRICE_DIVERGENCE, SENTIMENT_ANALYSIS
+from config import Settings
+from core.ingestion.factory import FeedSettings, FeedUrls, build_data_adapter, reset_data_adapter
+from core.nautilus_core.instruments.market_clock import MarketClock
+from core.nautilus_core.instruments.pairing import market_of
+from errors import Refused, Temporary
+from execution.polymarket_client import PolymarketClient, geoblock
+from models import Frozen, Market
+from runtime.doctor.file_checks import host_of
+from runtime.doctor.finding import Finding, fail, ok, warn
+from runtime.worker.settings_mapping import market_calendar
+
+TIMEOUT_S = 5.0
+FEED_TIMEOUT_S = 3.0
+ORDER_VERSION = 2
+"""What the installed client signs."""
+SKEW_WARN_S = 2.0
+"""A clock this wrong belongs to a machine that nobody keeps in time; it will go on."""
+SKEW_FAIL_S = 20.0
+"""Signed requests carry the time, and the venue takes none that is half a minute old."""
+SMALLEST_USD = Decimal("1.00")
+"""The venue's least marketable buy."""
+UNREACHABLE = "Check the network; without one: python runner.py --test-mode"
+VOTERS = {"coinbase": PRICE_DIVERGENCE, "deribit": DERIBIT_PCR, "fear_greed": SENTIMENT_ANALYSIS}
+
+
+def order_api(url: str) -> Iterator[Finding]:
+    """It answers, takes the orders that this bot signs, and agrees about the time."""
+    # A key of the moment: these questions need none.
+    venue = PolymarketClient(url, secrets.token_hex(32))
+    try:
+        version, skew = venue.clob_version(), venue.clock_skew_s()
+    except Temporary as error:
+        yield fail("order API", f"{host_of(url)}: {error}", UNREACHABLE)
+        return
+    if version == ORDER_VERSION:
+        yield ok("order API", f"{host_of(url)} takes orders of version {version}")
+    else:
+        what = f"{host_of(url)} takes orders of version {version}, this bot signs {ORDER_VERSION}"
+        yield fail("order API", what, "Update the bot before it trades")
+    text = f"this machine's clock is {abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} the venue's"
+    todo = "Set the clock: timedatectl set-ntp true"
+    if abs(skew) > SKEW_FAIL_S:
+        yield fail("clock", text, todo)
+    else:
+        yield warn("clock", text, todo) if abs(skew) > SKEW_WARN_S else ok("clock", text)
+
+
+def geoblock_check(url: str) -> Iterator[Finding]:
+    """Orders are taken from where this machine is."""
+    try:
+        told = geoblock(url)
+    except Temporary as error:
+        yield fail("geoblock", f"{host_of(url)}: {error}", UNREACHABLE)
+        return
+    where = " ".join(filter(None, (told.country, told.region))) or "an unknown place"
+    if told.blocked:
+        what = f"the venue takes no orders from {where}, where it sees this machine"
+        yield fail("geoblock", what, "Live trading is not allowed from here; simulation is")
+    else:
+        yield ok("geoblock", f"orders are taken from {where}, where the venue sees this machine")
+
+
+class CatalogueEndpoints(Frozen, frozen=True):
+    """Where a lane's markets come from, and how their time runs."""
+
+    gamma: str
+    ws: str
+    clock: MarketClock
+
+
+def markets(settings: Settings, where: CatalogueEndpoints) -> Iterator[Finding]:
+    """The running and the next market are there, of a kind this bot understands, and have a book."""
+    now = where.clock.market_time(time.time_ns())
+    slugs = market_calendar(settings).upcoming(now)[:2]
+    try:
+        answer = BlockingHttp(total_s=TIMEOUT_S).get(f"{where.gamma}/markets", params={"slug": slugs})
+        found = msgspec.json.decode(answer.raise_for_status().content, type=list[dict[str, Any]])
+    except (httpx.HTTPError, msgspec.MsgspecError, RecursionError) as error:
+        yield fail("catalogue", f"{host_of(where.gamma)}: {type(error).__name__}", UNREACHABLE)
+        return
+    listed = {gamma.get("slug"): gamma for gamma in found}
+    for slug in slugs:
+        if slug not in listed:
+            yield fail(
+                "catalogue", f"{host_of(where.gamma)} has no market {slug}", "Check MARKET_* and GAMMA_URL"
+            )
+            return
+    understood = []
+    for slug in slugs:
+        try:
+            understood.append(market_of(listed[slug], market_calendar(settings)))
+        except Refused as error:
+            yield fail("market", str(error), "The bot leaves such markets alone: look for a newer version")
+            return
+    yield from _terms(settings, understood[-1], listed[slugs[-1]])
+    yield from _stream(where.ws, understood)
+
+
+def _terms(settings: Settings, market: Market, gamma: dict[str, Any]) -> Iterator[Finding]:
+    """What trading in the next market will cost and demand."""
+    size = settings.position_size_usd
+    yield ok(
+        "market",
+        f"{market.slug}: version {gamma.get('version', 'v1')}, settles by {market.rule}, tick {market.tick},"
+        f" fee rate {market.fee_rate}",
+    )
+    resting = gamma.get("orderMinSize")
+    text = f"${size} of ${SMALLEST_USD} at least for an order that matches at once"
+    yield ok("order size", f"{text} ({resting} shares for one that rests, which this bot sends none of)")
+
+
+def _stream(url: str, wanted: list[Market]) -> Iterator[Finding]:
+    """The market stream sends the running market's book, or the next one's: one may be resolved by now."""
+    tokens = [token for market in wanted for token in (market.up_token, market.down_token)]
+    try:
+        with connect(f"{url}market", open_timeout=TIMEOUT_S, close_timeout=1.0) as socket:
+            socket.send(msgspec.json.encode({"type": "market", "assets_ids": tokens}).decode())
+            frame = str(socket.recv(timeout=TIMEOUT_S))
+    except (OSError, WebSocketException) as error:  # a timeout is an OSError
+        what = f"{host_of(url)} sends no book: {type(error).__name__}"
+        yield fail("market stream", what, "Check that the network lets WebSockets through")
+        return
+    if '"bids"' in frame:
+        yield ok("market stream", f"{host_of(url)} sends the books")
+    else:
+        yield fail("market stream", f"{host_of(url)} sends something else than books", "Check WS_URL")
+
+
+def feeds(settings: Settings, urls: FeedUrls | None) -> Iterator[Finding]:
+    """The external sources that processors vote by; who is silent does not vote."""
+    if urls is None:
+        yield ok("feeds", "none: recorded markets carry no external feeds")
+        return
+    absent = asyncio.run(_absent(settings, urls))
+    for source, processor in VOTERS.items():
+        if source in absent:
+            yield warn("feeds", absent[source].partition(";")[0], f"{processor} abstains until it is back")
+    if missing := VOTERS.keys() - absent.keys():
+        yield ok("feeds", f"{', '.join(sorted(missing))} answer")
+
+
+async def _absent(settings: Settings, urls: FeedUrls) -> dict[str, str]:
+    adapter = build_data_adapter(
+        FeedSettings(
+            asset=settings.market_asset,
+            interval=settings.interval_seconds,
+            urls=urls,
+            deribit_max_dte=settings.deribit_max_dte,
+        )
+    )
+    try:
+        return (await adapter.refresh(FEED_TIMEOUT_S)).absent
+    finally:
+        await adapter.aclose()
+        reset_data_adapter()  # the sources are one a process, and these belong to a loop that ends here

@@ -1,0 +1,142 @@
+"""Everything that one run needs, looked at: what is near at once, what is far all together."""
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+
+from control.last_mode_switch import LAST_SWITCH_FILE
+from control.running import FoundStore
+from errors import Fatal
+from execution.ledger import Mode
+from models import Frozen
+from runtime.doctor import file_checks, machine_checks, mode_checks, network_checks
+from runtime.doctor.account_checks import AccountCheck
+from runtime.doctor.finding import Check, Finding, Status, finding_of_error, ok, run_check, warn
+from runtime.session import Session, TradingProfile
+from runtime.worker.account import operator_key, practice_key
+from runtime.worker.plan import LiveWallet
+
+BLOCKED = "not started, because the state folder cannot be held"
+
+
+class PreflightReport(Frozen, frozen=True):
+    """All findings, and the wallet that would trade with its free pUSD, as far as they were found out."""
+
+    findings: tuple[Finding, ...]
+    wallet: LiveWallet | None
+    balance: Decimal
+
+    @property
+    def failures(self) -> int:
+        return sum(finding.status is Status.FAIL for finding in self.findings)
+
+
+def run_preflight(
+    session: Session, store: FoundStore, *, interactive: bool, refused: Fatal | None = None
+) -> PreflightReport:
+    """Look at everything that this run needs; never raises for what it finds.
+
+    Parameters
+    ----------
+    run : Session
+        Not begun. The practice venue of the lane it asks for is started, and stays for the run.
+    store : FoundStore
+        The mode store, as it was found.
+    interactive : bool
+        Whether somebody can type LIVE.
+    refused : Fatal, optional
+        What came of locking the state folder, if it could not be: the practice venue is left alone then.
+    """
+    # What goes wrong is a finding; the libraries would also write it on the screen.
+    logging.basicConfig(handlers=[logging.NullHandler()])
+    profile = session.live or session.paper
+    found = [
+        finding
+        for area, check in _local_checks(session, profile, store, interactive, refused)
+        for finding in run_check(area, check)
+    ]
+    started = _start(profile, refused)
+    found += [] if started is None else [started]
+    up = started is None or started.status is Status.OK
+    account = _account(session, profile, found) if up else None
+    # What a practice venue that does not run would have to answer is not asked for.
+    far = _remote_checks(session, profile) if up or not session.flags.replay else []
+    if account is not None:
+        far.append(("account", account.run))
+    found += _run_in_parallel(far)
+    if account is None:
+        return PreflightReport(tuple(found), None, Decimal(0))
+    return PreflightReport(tuple(found), account.wallet, account.balance)
+
+
+def _local_checks(
+    session: Session, profile: TradingProfile, store: FoundStore, interactive: bool, refused: Fatal | None
+) -> list[tuple[str, Check]]:
+    """What this machine has."""
+    settings, live = session.settings, profile.live_path
+    checks: list[tuple[str, Check]] = [
+        ("Python", machine_checks.python_check),
+        ("libraries", machine_checks.libraries_check),
+        ("patches", machine_checks.patches_check),
+        ("settings", lambda: file_checks.changed(settings)),
+        (".env", lambda: file_checks.env_file(live)),
+        ("state folder", lambda: file_checks.state_folder(settings, refused)),
+        ("folders", lambda: file_checks.folders(settings)),
+        ("disk", lambda: machine_checks.disk_check(settings.state_dir)),
+        ("ledger", lambda: file_checks.ledger(settings, profile.name)),
+        ("halt", lambda: file_checks.halts(settings, profile.name)),
+        ("mode store", lambda: mode_checks.mode_store(store, settings.state_dir / LAST_SWITCH_FILE, live)),
+        ("metrics", lambda: machine_checks.port_check(settings, not session.flags.no_grafana)),
+        ("notifications", lambda: file_checks.notifications(settings)),
+    ]
+    if live:
+        checks.append(("arming", lambda: machine_checks.arming_check(settings, interactive)))
+    return checks
+
+
+def _start(profile: TradingProfile, refused: Fatal | None) -> Finding | None:
+    """Start the lane's practice venue; None if it has none."""
+    if not profile.needs_venue:
+        return None
+    if refused is not None:
+        return warn("practice venue", BLOCKED, "Mend that first")
+    try:
+        process = profile.process
+    except Fatal as error:
+        return finding_of_error("practice venue", error)
+    return ok("practice venue", f"{process.url if process else ''}, {profile.note}")
+
+
+def _account(session: Session, profile: TradingProfile, found: list[Finding]) -> AccountCheck | None:
+    """The account to ask the venue about; without a key there is none, and a finding."""
+    settings = session.settings
+    real = profile.mode is Mode.LIVE
+    try:
+        key = operator_key(settings) if real else practice_key(settings.state_dir / profile.name)
+        return AccountCheck(settings, profile.urls, key, operators=real, live_path=profile.live_path)
+    except Fatal as error:
+        found.append(finding_of_error("credentials", error))
+        return None
+
+
+def _remote_checks(session: Session, profile: TradingProfile) -> list[tuple[str, Check]]:
+    """What others have to answer."""
+    settings, sources = session.settings, profile.feeds
+    books = network_checks.CatalogueEndpoints(
+        profile.market_urls.gamma, profile.market_urls.ws, profile.clock
+    )
+    checks: list[tuple[str, Check]] = [
+        ("order API", lambda: network_checks.order_api(profile.market_urls.clob)),
+        ("market", lambda: network_checks.markets(settings, books)),
+        ("feeds", lambda: network_checks.feeds(settings, sources)),
+    ]
+    if profile.live_path:
+        checks.append(("geoblock", lambda: network_checks.geoblock_check(profile.geoblock_url)))
+    return checks
+
+
+def _run_in_parallel(checks: Sequence[tuple[str, Check]]) -> list[Finding]:
+    with ThreadPoolExecutor(max(1, len(checks)), thread_name_prefix="doctor") as pool:
+        answers = [pool.submit(run_check, area, check) for area, check in checks]
+        return [finding for answer in answers for finding in answer.result()]

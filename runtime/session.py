@@ -1,0 +1,371 @@
+"""What one start of the bot consists of: its lanes (whose books, whose orders, which files) and their venues.
+
+A lane is a way of trading: the paper lane every run has, and the live lane of a run with --live. Both are the
+same code; they differ in the venue that the orders go to. Which lane the next worker takes is the mode's.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from common.atomic_file import close_to_other_users
+from config import Settings
+from control.last_mode_switch import LAST_SWITCH_FILE
+from control.mode_file import FOLDER as MODE_FOLDER
+from control.mode_gate import ModeController, ModeDecision
+from control.mode_store import ModeStore
+from core.ingestion.factory import FeedUrls
+from core.nautilus_core.data_engine.node import VenueUrls
+from core.nautilus_core.instruments.market_clock import MarketClock
+from errors import ConfigError, Fatal, Temporary
+from execution.ledger import LedgerReader, Mode, Venue, ledger_path, profile_name
+from execution.ledger.writer import Ledger
+from models import Frozen
+from runtime.practice_venue_process import STOP_LIMIT_S, PracticeVenueProcess, VenueKeeper, VenueState
+from runtime.worker.plan import LiveWallet, WorkerPlan
+
+TEST_SPEED = 15.0
+"""Market seconds a second in test mode: a whole 15-minute market every minute."""
+TEST_START_AT = 600
+"""Market second at which a test run begins: 12 s before its first decision window."""
+
+
+class Flags(Frozen, frozen=True):
+    """The command line."""
+
+    test_mode: bool = False
+    live: bool = False
+    venue: Venue = Venue.POLYMARKET
+    markets: int = 0
+    start_at: int | None = None
+    seed: int | None = None
+    first: int | None = None
+    reset_learning: bool = False
+    no_grafana: bool = False
+    doctor: bool = False
+
+    @property
+    def replay(self) -> bool:
+        """Whether the markets are a practice venue's own."""
+        return self.venue is not Venue.POLYMARKET
+
+    @property
+    def rehearsal(self) -> bool:
+        """The live path on practice money."""
+        return self.live and self.replay
+
+    def check(self, settings: Settings) -> None:
+        """Refuse what makes no sense together.
+
+        Raises
+        ------
+        ConfigError
+        """
+        if self.live and self.test_mode and not self.replay:
+            raise ConfigError(
+                "--live on Polymarket has no fast clock", "Leave out --test-mode, or add --venue synthetic"
+            )
+        for name in ("start_at", "seed", "first"):
+            if getattr(self, name) is not None and not self.replay:
+                raise ConfigError(
+                    f"--{name.replace('_', '-')} is for practice markets",
+                    "Add --venue recorded or --venue synthetic",
+                )
+        if self.replay and (settings.market_asset != "btc" or settings.market_timeframe != "15m"):
+            raise ConfigError(
+                f"practice markets are btc 15m, not {settings.market_asset} {settings.market_timeframe}",
+                "Unset MARKET_ASSET and MARKET_TIMEFRAME",
+            )
+
+
+def practice_urls(url: str) -> VenueUrls:
+    """The addresses of a practice venue, from its base URL."""
+    return VenueUrls(
+        clob=url, gamma=f"{url}/gamma", data_api=f"{url}/data-api", ws=url.replace("http", "ws", 1) + "/ws/"
+    )
+
+
+def polymarket_urls(settings: Settings) -> VenueUrls:
+    """The addresses of the real venue, as the settings have them."""
+    return VenueUrls(
+        clob=settings.clob_url, gamma=settings.gamma_url, data_api=settings.data_api_url, ws=settings.ws_url
+    )
+
+
+def feed_urls(settings: Settings) -> FeedUrls:
+    """The addresses of the external services, as the settings have them."""
+    return FeedUrls(**{name: getattr(settings, f"{name}_url") for name in FeedUrls.__struct_fields__})
+
+
+def close_files(settings: Settings) -> None:
+    """Take the access of other users from state and logs of earlier runs."""
+    books = {profile_name(live_path=live_path, venue=venue) for live_path in (False, True) for venue in Venue}
+    close_to_other_users(
+        settings.state_dir, ["running.", "mode", ".mode", "redis", *books], leave=MODE_FOLDER
+    )
+    close_to_other_users(settings.log_dir, ["bot.log", "venue.log", settings.nautilus_log_dir.name])
+    close_to_other_users(settings.nautilus_log_dir, [settings.trader_id])
+
+
+class TradingProfile:
+    """One way of trading; its practice venue, if it has one, starts when it is first needed.
+
+    Parameters
+    ----------
+    flags, settings
+    live_path : bool
+        The lane of --live.
+    """
+
+    def __init__(self, flags: Flags, settings: Settings, live_path: bool) -> None:
+        self.flags = flags
+        self.settings = settings
+        self.live_path = live_path
+        self.mode = Mode.LIVE if live_path and not flags.replay else Mode.SIMULATION
+        self.name = profile_name(live_path=live_path, venue=flags.venue)
+        self.settled_before = 0
+        self.used = False
+        """Whether a worker of this run traded in it."""
+        self._process: PracticeVenueProcess | None = None
+        self._mode_controller: VenueKeeper | None = None
+
+    @property
+    def needs_venue(self) -> bool:
+        """Orders of every lane but the real live one go to a practice venue of our own."""
+        return self.mode is not Mode.LIVE
+
+    @property
+    def process(self) -> PracticeVenueProcess | None:
+        """The practice venue, running; None in the lane of real orders."""
+        if self._process is None and self.needs_venue:
+            self._process = PracticeVenueProcess(self._arguments(), self.settings.log_dir / "venue.log")
+            self._mode_controller = VenueKeeper(self._process)
+        return self._process
+
+    def keep_venue(self, now: float, say: Callable[[str], None]) -> VenueState:
+        """Start the practice venue again if it has ended; see `VenueKeeper.keep`."""
+        return VenueState.READY if self._mode_controller is None else self._mode_controller.keep(now, say)
+
+    def begin_stop(self) -> None:
+        """Ask the practice venue to stop; returns at once."""
+        if self._process is not None:
+            self._process.begin_stop()
+
+    def stop(self, seconds: float) -> None:
+        """Stop the practice venue within some seconds."""
+        if self._process is not None:
+            self._process.stop(seconds)
+
+    def begin(self) -> None:
+        """Bring the book's ledger up to date, and count from what it has.
+
+        Raises
+        ------
+        Fatal
+            If it cannot be used.
+        """
+        path = ledger_path(self.settings.state_dir, self.name)
+        if path.exists():
+            Ledger(path).close()
+        self.settled_before = self.settled()
+
+    def settled(self) -> int:
+        """Settled markets in this lane's book."""
+        path = ledger_path(self.settings.state_dir, self.name)
+        if not path.exists():
+            return 0
+        with LedgerReader(path) as reader:
+            return reader.settled_markets()
+
+    @property
+    def urls(self) -> VenueUrls:
+        """Where orders go."""
+        return practice_urls(self.process.url) if self.process else polymarket_urls(self.settings)
+
+    @property
+    def geoblock_url(self) -> str:
+        """Who tells whether orders are taken from here."""
+        if not self.flags.replay or self.process is None:
+            return self.settings.geoblock_url
+        return f"{self.process.url}/api/geoblock"
+
+    @property
+    def market_urls(self) -> VenueUrls:
+        """Where books come from: the real venue also for its paper orders."""
+        return self.urls if self.flags.replay else polymarket_urls(self.settings)
+
+    @property
+    def clock(self) -> MarketClock:
+        if not self.flags.replay or self.process is None:
+            return MarketClock()
+        return msgspec.convert(self.process.ready["clock"], MarketClock)
+
+    @property
+    def feeds(self) -> FeedUrls | None:
+        if not self.flags.replay or self.process is None:
+            return feed_urls(self.settings)
+        external = self.process.ready["source"].get("external")
+        return None if external is None else msgspec.convert(external, FeedUrls)
+
+    @property
+    def note(self) -> str:
+        """What was recorded when, or how it was generated, in a few words."""
+        if self.process is None:
+            return "Polymarket"
+        source: Mapping[str, Any] = self.process.ready["source"]
+        if "note" in source:
+            return str(source["note"])
+        begin, end = (datetime.fromisoformat(source[key]) for key in ("recorded_from", "recorded_to"))
+        return (
+            f"{source['markets']} real Polymarket markets recorded on {begin:%Y-%m-%d %H:%M}–{end:%H:%M} UTC"
+        )
+
+    def _arguments(self) -> list[str]:
+        state = self.settings.state_dir / self.name / "venue"
+        if not self.flags.replay:
+            return [*self._shadow_arguments(), "--state", str(state)]
+        flags = self.flags
+        speed = TEST_SPEED if flags.test_mode else 1.0
+        start_at = (
+            flags.start_at if flags.start_at is not None else (TEST_START_AT if flags.test_mode else None)
+        )
+        arguments = ["--source", flags.venue.value, "--speed", str(speed), "--state", str(state)]
+        for name, value in (("--start-at", start_at), ("--seed", flags.seed), ("--first", flags.first)):
+            arguments += [] if value is None else [name, str(value)]
+        # As at the real venue, winners of the live path are not paid by the resolution itself.
+        return [*arguments, "--redeem", "manual"] if self.live_path else arguments
+
+    def _shadow_arguments(self) -> list[str]:
+        urls, settings = polymarket_urls(self.settings), self.settings
+        return [
+            *("--source", "shadow", "--upstream-gamma", urls.gamma, "--upstream-clob", urls.clob),
+            *(
+                "--upstream-ws",
+                urls.ws,
+                "--asset",
+                settings.market_asset,
+                "--timeframe",
+                settings.market_timeframe,
+            ),
+        ]
+
+
+class Session:
+    """The lanes of one start, and the plan of each worker.
+
+    Parameters
+    ----------
+    flags, settings
+    store : ModeStore or None
+        Says which lane the mode asks for, here and in the workers.
+    """
+
+    def __init__(self, flags: Flags, settings: Settings, store: ModeStore | None) -> None:
+        self.flags = flags
+        self.settings = settings
+        self._store = store
+        self.paper = TradingProfile(flags, settings, live_path=False)
+        self.live = TradingProfile(flags, settings, live_path=True) if flags.live else None
+        self.wallet: LiveWallet | None = None
+        self._mode_controller = self._new_controller()
+        self._workers = 0
+        self._current: TradingProfile | None = None
+
+    def _new_controller(self) -> ModeController:
+        return ModeController(
+            self._store, self.flags.live, self.armed, self.settings.state_dir / LAST_SWITCH_FILE
+        )
+
+    @property
+    def armed(self) -> bool:
+        return self.wallet is not None
+
+    def arm(self, wallet: LiveWallet) -> None:
+        """From now on the mode may be live, with this wallet. The caller holds its lock."""
+        self.wallet = wallet
+        self._mode_controller = self._new_controller()
+
+    def begin(self) -> None:
+        """Make the books ready, before the first worker."""
+        for profile in self.profiles:
+            profile.begin()
+
+    @property
+    def profiles(self) -> list[TradingProfile]:
+        return [self.paper] if self.live is None else [self.live, self.paper]
+
+    def mode_decision(self) -> ModeDecision:
+        """What the mode allows now."""
+        return self._mode_controller.mode_decision()
+
+    def profile(self) -> TradingProfile:
+        """The lane that the mode asks for now."""
+        if self.live is not None and self.mode_decision().mode is Mode.LIVE:
+            return self.live
+        return self.paper
+
+    def keep_venues(self, now: float, say: Callable[[str], None]) -> VenueState:
+        """Start practice venues again that have ended; returns how that of the current worker is.
+
+        Raises
+        ------
+        Fatal
+            If one crashed too often.
+        """
+        states = {profile: profile.keep_venue(now, say) for profile in self.profiles}
+        return VenueState.READY if self._current is None else states[self._current]
+
+    def begin_stop(self) -> None:
+        """Ask the practice venues to stop; returns at once."""
+        for profile in self.profiles:
+            profile.begin_stop()
+
+    def stop(self, seconds: float = STOP_LIMIT_S) -> None:
+        """Stop the practice venues side by side, within some seconds."""
+        self.begin_stop()
+        deadline = time.monotonic() + seconds
+        for profile in self.profiles:
+            profile.stop(deadline - time.monotonic())
+
+    def plan(self, failed_starts: int) -> str:
+        """The next worker's plan as one line of JSON; see `supervisor.Session.plan`."""
+        profile, first = self.profile(), self._workers == 0
+        self._start_venue(profile, first)
+        self._current = profile
+        self._workers += 1
+        profile.used = True
+        plan = WorkerPlan(
+            mode=profile.mode,
+            venue=self.flags.venue,
+            profile=profile.name,
+            market_urls=profile.market_urls,
+            urls=profile.urls,
+            clock=profile.clock,
+            note=profile.note,
+            markets=self.flags.markets,
+            live_path=profile.live_path,
+            armed=self.armed,
+            wallet=self.wallet if profile.mode is Mode.LIVE else None,
+            store=None if self._store is None else self._store.location,
+            feeds=profile.feeds,
+            every_minute=self.flags.test_mode and not self.flags.replay,
+            metrics=not self.flags.no_grafana,
+            # The first worker only: a restart must not forget again.
+            reset_learning=self.flags.reset_learning and first,
+            restarted=not first,
+            failed_starts=failed_starts,
+            done=sum(profile.settled() - profile.settled_before for profile in self.profiles),
+        )
+        return msgspec.json.encode(plan).decode()
+
+    def _start_venue(self, profile: TradingProfile, first: bool) -> None:
+        """Start a lane's practice venue; only the first start of a run ends the run if it fails."""
+        try:
+            _ = profile.process
+        except Fatal as error:
+            if first:
+                raise
+            raise Temporary(str(error)) from None

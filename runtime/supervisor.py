@@ -1,0 +1,267 @@
+"""Keeps a worker running: restarts it, watches its heartbeat and its practice venues, stops all in time."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from types import FrameType
+from typing import Protocol
+
+from common.constants import ExitCode
+from config import ROOT
+from errors import Temporary
+from runtime.practice_venue_process import VenueState
+from runtime.restart_policy import WorkerRestarts
+
+WORKER = (sys.executable, "-m", "runtime.worker")
+HEARTBEAT_LIMIT_S = 30.0
+"""Longest silence of a worker; its event loop sends a heartbeat each second."""
+STOP_LIMIT_S = 4.0
+"""How long worker and practice venues may take to stop before they are killed: the exit may take 5 s."""
+ALONE_S = 1.5
+"""How long a stopping worker keeps its practice venue, to learn what became of an order on its way."""
+POLL_S = 0.1
+INHERITS = os.name == "posix"
+"""Whether a child process can inherit a pipe beside its standard streams; without one it is not watched."""
+PAUSED_S = 1.0
+"""A poll that took longer than this says that this process itself was stopped, or the machine asleep."""
+
+
+class SupervisedSession(Protocol):
+    """What one start of the bot consists of, as far as its supervisor is concerned."""
+
+    def plan(self, failed_starts: int) -> str:
+        """The line of JSON that the next worker is started with.
+
+        `failed_starts` is the number of workers in a row before it whose strategy could not start.
+
+        Raises
+        ------
+        Temporary
+            If what it trades on cannot be started now; this is tried again.
+        Fatal
+            If it makes no sense to try again.
+        """
+        ...
+
+    def keep_venues(self, now: float, say: Callable[[str], None]) -> VenueState:
+        """Start practice venues again that have ended; called several times a second, does not wait."""
+        ...
+
+    def begin_stop(self) -> None:
+        """Ask the practice venues to stop; returns at once."""
+        ...
+
+    def stop(self, seconds: float) -> None:
+        """Stop the practice venues within some seconds."""
+        ...
+
+
+class Silence:
+    """Counts the seconds since a worker's last heartbeat, as far as this process was running itself.
+
+    Time in which this process was stopped or the machine slept does not count, and no clock that can jump is
+    used.
+    """
+
+    def __init__(self, now: float) -> None:
+        self.seconds = 0.0
+        self._polled = now
+
+    def polled(self, now: float, *, heard: bool) -> None:
+        """One poll: whether a heartbeat has arrived since the last one. `now` in monotonic seconds."""
+        passed, self._polled = now - self._polled, now
+        self.seconds = 0.0 if heard else self.seconds + min(passed, PAUSED_S)
+
+
+class WorkerProcess:
+    """A running worker, and the pipe that its heartbeats come through."""
+
+    def __init__(self, command: Sequence[str], plan: Callable[[], str]) -> None:
+        self._beats, sending = os.pipe()
+        os.set_blocking(self._beats, False)
+        try:
+            # In a session of its own, so that Ctrl-C reaches it through the supervisor only, and once.
+            self._process = subprocess.Popen(
+                [*command, str(sending)] if INHERITS else [*command],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+                pass_fds=(sending,) if INHERITS else (),
+            )
+        finally:
+            os.close(sending)
+        self._send(plan)
+        self._silence = Silence(time.monotonic())
+
+    def _send(self, plan: Callable[[], str]) -> None:
+        """Give the worker its plan, which is made while the worker starts."""
+        pipe = self._process.stdin
+        if pipe is None:
+            return
+        try:
+            pipe.write(plan() + "\n")
+            pipe.flush()
+        except BrokenPipeError:
+            pass  # it ended before it read its plan; its exit code says why
+        except BaseException:
+            self.kill()
+            self.close()
+            raise
+
+    def wait(self, seconds: float) -> int | None:
+        """Wait a moment for its end; its exit code, None while it runs."""
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def silent_s(self) -> float:
+        """Seconds without a heartbeat; see `Silence`."""
+        if not INHERITS:
+            return 0.0
+        try:
+            heard = bool(os.read(self._beats, 4096))
+        except BlockingIOError:
+            heard = False
+        self._silence.polled(time.monotonic(), heard=heard)
+        return self._silence.seconds
+
+    def terminate(self) -> None:
+        self._process.terminate()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def close(self) -> None:
+        """Wait for its end and close the pipes."""
+        self._process.wait()
+        os.close(self._beats)
+        if self._process.stdin is not None:
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
+
+
+class Supervisor:
+    """Runs workers one after the other until one is done, or the operator stops them.
+
+    Parameters
+    ----------
+    session : SupervisedSession
+        Makes the plans, and has the practice venues.
+    say : Callable[[str], None]
+        Shows the operator what happens.
+    command : sequence of str
+        What starts a worker.
+    """
+
+    def __init__(
+        self, session: SupervisedSession, say: Callable[[str], None], command: Sequence[str] = WORKER
+    ) -> None:
+        self._session = session
+        self._say = say
+        self._command = command
+        self._restarts = WorkerRestarts()
+        self._worker: WorkerProcess | None = None
+        self._stop_begun: float | None = None
+
+    def run(self) -> int:
+        """Exit code of the run; 0 if the operator stopped it.
+
+        Raises
+        ------
+        Fatal
+            If worker or practice venue crashed too often, or a plan cannot be made.
+        """
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+        try:
+            return self._run_workers()
+        finally:
+            begun = time.monotonic() if self._stop_begun is None else self._stop_begun
+            self._session.stop(begun + STOP_LIMIT_S - time.monotonic())
+
+    def _run_workers(self) -> int:
+        while self._await_venues():
+            code, hung = self._run_worker()
+            if self._stop_begun is not None:
+                break
+            after = self._restarts.ended(code, time.monotonic(), hung=hung)
+            if isinstance(after, int):
+                return after
+            if after.message:
+                self._say(after.message)
+            self._pause(after.delay_s)
+        return 0
+
+    def _await_venues(self) -> bool:
+        """Wait until all practice venues run; False if the operator stops the bot."""
+        while self._stop_begun is None:
+            if self._session.keep_venues(time.monotonic(), self._say) is not VenueState.AWAY:
+                return True
+            time.sleep(POLL_S)
+        return False
+
+    def _run_worker(self) -> tuple[int, bool]:
+        """Exit code of a new worker, and whether it was ended because it hung."""
+        try:
+            worker = WorkerProcess(self._command, lambda: self._session.plan(self._restarts.failed_starts))
+        except Temporary as error:
+            self._say(f"error: {error}")
+            return ExitCode.UNAVAILABLE, False
+        self._worker = worker
+        try:
+            if self._stop_begun is not None:
+                worker.terminate()
+            return self._watch(worker)
+        except BaseException:
+            worker.terminate()
+            if worker.wait(STOP_LIMIT_S) is None:
+                worker.kill()
+            raise
+        finally:
+            self._worker = None
+            worker.close()
+
+    def _watch(self, worker: WorkerProcess) -> tuple[int, bool]:
+        hung, replaced = False, None
+        while (code := worker.wait(POLL_S)) is None:
+            now = time.monotonic()
+            silent_s = worker.silent_s()
+            if self._stop_begun is not None:
+                self._hurry(worker, now - self._stop_begun)
+            elif replaced is not None:
+                if now - replaced > STOP_LIMIT_S:
+                    worker.kill()
+            elif silent_s > HEARTBEAT_LIMIT_S:
+                self._say(f"The worker sent no heartbeat for {HEARTBEAT_LIMIT_S:g} s and is replaced.")
+                hung, replaced = True, now
+                worker.kill()
+            elif self._session.keep_venues(now, self._say) is VenueState.MOVED:
+                replaced = now
+                worker.terminate()
+        return (code if hung or replaced is None else ExitCode.RESTART), hung
+
+    def _hurry(self, worker: WorkerProcess, stopping_s: float) -> None:
+        if stopping_s > ALONE_S:
+            self._session.begin_stop()
+        if stopping_s > STOP_LIMIT_S:
+            self._say("The worker did not stop in time and is ended now; its ledger is safe.")
+            worker.kill()
+
+    def _pause(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while self._stop_begun is None and time.monotonic() < until:
+            self._session.keep_venues(time.monotonic(), self._say)
+            time.sleep(POLL_S)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if self._stop_begun is None:
+            self._stop_begun = time.monotonic()
+            if self._worker is not None:
+                self._worker.terminate()

@@ -1,0 +1,82 @@
+"""Entry point of `python -m runtime.worker`."""
+
+import errno
+import os
+import signal
+import sys
+import threading
+
+import msgspec
+from rich.console import Console
+
+import patches
+from common.constants import ExitCode
+from config import load_settings
+from control.halt_file import HALT_FILE, HaltFile
+from control.last_mode_switch import LAST_SWITCH_FILE
+from control.mode_gate import ModeController
+from control.running import open_store
+from errors import BotError, ConfigError, Fatal, Temporary
+from monitoring.console import log_to_file
+from monitoring.terminal import replace_unencodable
+from runtime.worker.heartbeat import Heartbeat
+from runtime.worker.order_gate import OrderGate
+from runtime.worker.plan import WorkerPlan
+from runtime.worker.start import StartLimit
+from runtime.worker.worker import Worker
+
+
+def _stop_with_parent() -> None:
+    """Stop when standard input ends: the supervisor is gone."""
+
+    def wait() -> None:
+        while sys.stdin.readline():
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="parent-watch", daemon=True).start()
+
+
+def _exit_of(error: BotError | OSError) -> ExitCode:
+    """What the supervisor does about a worker that cannot be built."""
+    if isinstance(error, Temporary) or _out_of_descriptors():
+        return ExitCode.UNAVAILABLE
+    if isinstance(error, ConfigError):
+        return ExitCode.MISCONFIGURED
+    return ExitCode.FATAL if isinstance(error, Fatal) else ExitCode.CRASHED
+
+
+def _out_of_descriptors() -> bool:
+    """Whether no file can be opened now, so that an error about one file says nothing about that file."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno in (errno.EMFILE, errno.ENFILE)
+    return False
+
+
+def main() -> int:
+    """Read the plan from standard input, and trade; the exit code is an `ExitCode`."""
+    os.environ["NO_PROXY"] = "127.0.0.1,localhost"
+    replace_unencodable(sys.stdout)
+    heartbeat = Heartbeat(int(sys.argv[1]) if sys.argv[1:] else None)
+    heartbeat.heartbeat()
+    try:
+        settings = load_settings()
+        plan = msgspec.json.decode(sys.stdin.readline(), type=WorkerPlan)
+        start = StartLimit()
+        log_to_file(settings.log_dir)
+        patches.verify()
+        store = None if plan.store is None else open_store(plan.store, settings.state_dir)
+        controller = ModeController(store, plan.armed, plan.armed, settings.state_dir / LAST_SWITCH_FILE)
+        gate = OrderGate(controller, HaltFile(plan.folder(settings.state_dir) / HALT_FILE), plan.live_path)
+        worker = Worker(settings, plan, gate, Console(), start, heartbeat)
+    except (BotError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return _exit_of(error)
+    _stop_with_parent()
+    return worker.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

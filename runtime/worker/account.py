@@ -1,0 +1,92 @@
+"""The account that a worker trades with: a practice wallet made for its book, or the operator's own."""
+
+import re
+from pathlib import Path
+
+from eth_keys.constants import SECPK1_N
+
+from config import Settings
+from core.nautilus_core.data_engine.node import Wallet
+from errors import ConfigError, Fatal
+from execution.polymarket_client import PolymarketClient, throwaway_key
+from runtime.worker.plan import LiveWallet, WorkerPlan
+
+DIGITS = re.compile("(0x)?[0-9a-fA-F]{64}")
+
+
+def practice_key(profile_folder: Path) -> str:
+    """The key of a book's practice wallet, made at the first call.
+
+    Raises
+    ------
+    Fatal
+        If the file with it is damaged, or cannot be written.
+    """
+    path = profile_folder / "venue" / "wallet.json"
+    try:
+        return throwaway_key(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise Fatal(
+            f"the practice wallet {path} cannot be used ({type(error).__name__})",
+            f"Remove {profile_folder} to start over with a new practice account",
+        ) from None
+
+
+def operator_key(settings: Settings) -> str:
+    """The key that real orders are signed with.
+
+    Raises
+    ------
+    ConfigError
+        If there is none, or it is not one; its text is never repeated.
+    """
+    key = settings.polymarket_pk.get_secret_value()
+    if not key:
+        raise ConfigError(
+            "POLYMARKET_PK is not set",
+            "Put the private key of the signing wallet into .env, and: chmod 600 .env",
+        )
+    if DIGITS.fullmatch(key) is None or not 0 < int(key, 16) < SECPK1_N:
+        raise ConfigError(
+            f"POLYMARKET_PK is not a private key: {len(key)} characters that are not 0x and 64 hex digits",
+            "Copy it again from the wallet that signs",
+        )
+    return key
+
+
+def open_account(settings: Settings, plan: WorkerPlan) -> tuple[PolymarketClient, Wallet]:
+    """The account's client, and its keys for the adapter.
+
+    Raises
+    ------
+    ConfigError
+        If orders are to be real and the settings have not the key that was armed.
+    Fatal
+        If the venue gives no API key.
+    """
+    if plan.wallet is None:
+        key = practice_key(plan.folder(settings.state_dir))
+        client = PolymarketClient(plan.urls.clob, key)
+        creds, kind = client.credentials(), 0
+    else:
+        key, kind = operator_key(settings), plan.wallet.signature_type
+        client = PolymarketClient(plan.urls.clob, key, kind, plan.wallet.funder)
+        _require_armed(client.address, plan.wallet)
+        creds = client.credentials(settings.api_key_parts)
+    return client, Wallet(
+        private_key=key,
+        api_key=creds.api_key,
+        api_secret=creds.api_secret,
+        passphrase=creds.api_passphrase,
+        funder=client.funder,
+        signature_type=kind,
+    )
+
+
+def _require_armed(signer: str, wallet: LiveWallet) -> None:
+    """The settings are read again by each worker, and the operator may have changed them meanwhile."""
+    if signer != wallet.signer:
+        raise ConfigError(
+            f"POLYMARKET_PK is the key of {signer} now, this run was armed for {wallet.signer}",
+            "Start the bot again to trade with another wallet",
+        )

@@ -1,0 +1,49 @@
+"""Who watches a worker besides the screen, as the settings and the plan have it."""
+
+from config import VERSION, Settings
+from execution.ledger import ledger_path
+from monitoring.grafana_exporter import ExporterParams, get_grafana_exporter
+from monitoring.notifications import NotifyParams, get_notifier, importance
+from monitoring.performance_tracker import get_performance_tracker
+from monitoring.status_file import STATUS_FILE, StatusFile
+from runtime.worker.observers import Observer
+from runtime.worker.plan import WorkerPlan
+
+LAST_SUMMARY_FILE = "last_summary.txt"
+"""In the book's folder: the last UTC day that was summed up in a notification."""
+
+
+def build_observers(settings: Settings, plan: WorkerPlan) -> list[Observer]:
+    """The watchers of one worker, not yet started.
+
+    Raises
+    ------
+    ConfigError
+        If one of them cannot be made as the settings say.
+    """
+    folder = plan.folder(settings.state_dir)
+    found: list[Observer] = [StatusFile(folder / STATUS_FILE)]
+    if plan.metrics:
+        found.append(get_grafana_exporter(_exporter_params(settings, plan), get_performance_tracker))
+    if urls := settings.notify_url.get_secret_value():
+        params = NotifyParams(
+            urls=urls,
+            level=importance(settings.notify_level),
+            profile=plan.profile,
+            ledger=ledger_path(settings.state_dir, plan.profile),
+            memory=folder / LAST_SUMMARY_FILE,
+        )
+        found.append(get_notifier(params))
+    return found
+
+
+def _exporter_params(settings: Settings, plan: WorkerPlan) -> ExporterParams:
+    return ExporterParams(
+        host=settings.grafana_host,
+        port=settings.grafana_port,
+        ledger=ledger_path(settings.state_dir, plan.profile),
+        max_exposure=settings.max_total_exposure,
+        live_path=plan.live_path,
+        version=VERSION,
+        weights=settings.weights,
+    )

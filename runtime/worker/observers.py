@@ -1,0 +1,134 @@
+"""Delivers each event to the console and the other observers; no failure of one reaches trading."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any, Protocol
+
+from loguru import logger
+from rich.console import Console
+
+from config import Settings
+from events import Event, WorkerStatus
+from models import Market
+from monitoring.console import ConsoleReporter
+from runtime.worker.plan import WorkerPlan
+
+LOG_EVERY_S = 60.0
+"""Least time between two log records about the failures of one observer."""
+
+
+class Observer(Protocol):
+    """An observer of a worker. Every call comes on the node's loop and has to return at once."""
+
+    def start(self) -> str | None:
+        """Begin to observe; returns what the operator should know of it, if anything."""
+        ...
+
+    def handle(self, event: Event) -> None:
+        """Something happened."""
+        ...
+
+    def heartbeat(self, worker_status: WorkerStatus) -> None:
+        """How the worker is; once a second."""
+        ...
+
+    def close(self) -> None:
+        """The worker ends; called after the node's loop has ended, and may take a moment."""
+        ...
+
+
+class ObserverIsolation:
+    """Calls observers and keeps their exceptions away from the caller.
+
+    Each failure is counted by observer; the first one, and then at most one a minute, is logged with its
+    traceback and the count so far.
+
+    Parameters
+    ----------
+    clock : Callable[[], float]
+        Seconds of a monotonic clock.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.failures: Counter[str] = Counter()
+        """Failed calls by the observer's name."""
+        self._clock = clock
+        self._logged_s: dict[str, float] = {}
+
+    def call[T](self, name: str, method: Callable[..., T], *args: Any) -> T | None:
+        """`method(*args)` of the observer `name`; None if it raises an Exception of whatever type."""
+        try:
+            return method(*args)
+        except Exception as error:  # noqa: BLE001 - whatever fails in an observer, trading goes on
+            self._note(name, error)
+            return None
+
+    def _note(self, name: str, error: Exception) -> None:
+        self.failures[name] += 1
+        now_s = self._clock()
+        if now_s - self._logged_s.get(name, float("-inf")) < LOG_EVERY_S:
+            return
+        self._logged_s[name] = now_s
+        logger.opt(exception=error).error(
+            f"observer {name} failed ({self.failures[name]} times so far); trading goes on"
+        )
+
+
+class ObserverGroup:
+    """The console and the other observers of a worker.
+
+    Parameters
+    ----------
+    settings, plan
+    console : rich.console.Console
+    observers : sequence of Observer
+    isolation : ObserverIsolation, optional
+        Where failures are counted.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        plan: WorkerPlan,
+        console: Console,
+        observers: Sequence[Observer] = (),
+        isolation: ObserverIsolation | None = None,
+    ) -> None:
+        self.reporter = ConsoleReporter(
+            console, (settings.trade_window_start, settings.trade_window_end), plan.clock.speed
+        )
+        self.isolation = isolation or ObserverIsolation()
+        self._observers = observers
+
+    def start(self) -> None:
+        """Start every observer and print what they report."""
+        for observer in self._observers:
+            if (text := self._call(observer, observer.start)) is not None:
+                self._call(self.reporter, self.reporter.print_message, text)
+        self._call(self.reporter, self.reporter.start)
+
+    def close(self) -> None:
+        """Close every observer, whichever of them fails."""
+        for observer in (self.reporter, *self._observers):
+            self._call(observer, observer.close)
+
+    def handle(self, event: Event) -> None:
+        """Deliver an event to the console and to every observer."""
+        for observer in (self.reporter, *self._observers):
+            self._call(observer, observer.handle, event)
+
+    def heartbeat(self, worker_status: WorkerStatus) -> None:
+        """Deliver a pulse to every observer but the console, which draws its own line."""
+        for observer in self._observers:
+            self._call(observer, observer.heartbeat, worker_status)
+
+    def progress(
+        self, market: Market | None, second: float, p: Decimal | None, settling: int, outside: str
+    ) -> None:
+        """Draw the console's waiting line; see `ConsoleReporter.progress`."""
+        self._call(self.reporter, self.reporter.progress, market, second, p, settling, outside)
+
+    def _call[T](self, observer: object, method: Callable[..., T], *args: Any) -> T | None:
+        return self.isolation.call(type(observer).__name__, method, *args)

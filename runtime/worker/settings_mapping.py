@@ -1,0 +1,43 @@
+"""When a worker decides, and what it may risk: the settings in the words of the rooms that use them."""
+
+import msgspec
+
+from bot import DecisionSchedule
+from config import Settings
+from core.nautilus_core.instruments.calendar import SlugCalendar
+from execution.risk_engine import RiskLimits
+from models import SCALE_SECONDS, BrainParams
+from runtime.worker.plan import WorkerPlan
+
+MINUTE_NS = 60 * 1_000_000_000
+
+
+def decision_settings(settings: Settings, plan: WorkerPlan) -> tuple[BrainParams, DecisionSchedule]:
+    """Once in each market's window; or, to look at the running market, once a minute of all of it."""
+    params = settings.brain_params()
+    if not plan.every_minute:
+        return params, DecisionSchedule()
+    return msgspec.structs.replace(
+        params, window_start=0.0, window_end=float(SCALE_SECONDS)
+    ), DecisionSchedule(interval_ns=MINUTE_NS, repeat=True)
+
+
+def market_calendar(settings: Settings) -> SlugCalendar:
+    """The markets that are traded."""
+    return SlugCalendar(
+        asset=settings.market_asset,
+        kind=settings.market_type,
+        timeframe=settings.market_timeframe,
+        interval=settings.interval_seconds,
+    )
+
+
+def risk_limits(settings: Settings) -> RiskLimits:
+    """What may be risked."""
+    return RiskLimits(
+        max_position_size=settings.max_position_size,
+        max_total_exposure=settings.max_total_exposure,
+        max_positions=settings.max_positions,
+        max_loss_per_day=settings.max_loss_per_day,
+        max_drawdown_pct=settings.max_drawdown_pct,
+    )

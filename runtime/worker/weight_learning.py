@@ -1,0 +1,98 @@
+"""Lets the settled markets of the ledger speak to the weights that the next decision uses."""
+
+import asyncio
+from pathlib import Path
+
+from loguru import logger
+
+from config import Settings
+from core.strategy_brain.fusion_engine import get_fusion_engine
+from errors import Temporary
+from execution.ledger import LedgerReader
+from execution.ledger.writer import Ledger
+from execution.ledger_thread import LedgerThread
+from feedback import LearningEngine, LearningParams, evidence_of, get_learning_engine, reset_learning
+
+LEARNING_STATE = "learning_state.json"
+UNCHANGED = 1e-9
+"""Weights that differ by less are the same one."""
+
+
+class WeightLearning:
+    """The learning engine of one book, and the fusion engine that obeys it.
+
+    Parameters
+    ----------
+    settings : Settings
+    folder : Path
+        The book's; `learning_state.json` lies there.
+    reset : bool
+        Go back to the configured weights first; the old state is kept beside the new one.
+    ledger, reader, thread
+        The record, its reading side and the thread both are used on.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        folder: Path,
+        reset: bool,
+        ledger: Ledger,
+        reader: LedgerReader,
+        thread: LedgerThread,
+    ) -> None:
+        self._reader = reader
+        self._ledger = ledger
+        self._thread = thread
+        self._lock = asyncio.Lock()
+        self._engine = _open(settings, folder / LEARNING_STATE, reset)
+        get_fusion_engine(self._engine.weights)
+        self._log_notice()
+
+    async def learn(self) -> None:
+        """Look at what is settled; change the weights if it is time."""
+        async with self._lock:
+            try:
+                adjustment = await asyncio.to_thread(lambda: self._engine.learn(evidence_of(self._reader)))
+            except Temporary as error:
+                logger.warning(f"learning waits: {error}")
+                return
+            self._log_notice()
+            if adjustment is not None:
+                old, new = adjustment.old, adjustment.new
+                changes = (f"{name} {old[name]:.3f} → {new[name]:.3f}" for name in new)
+                logger.info(f"weights after {adjustment.markets} markets: {', '.join(changes)}")
+            await self._thread.call(self._record)
+            for name, weight in self._engine.weights.items():
+                get_fusion_engine().set_weight(name, weight)
+
+    def _record(self) -> None:
+        """Bring the ledger up to the learning state: a process may have died between the two."""
+        known = {(row.markets, row.source, row.after) for row in self._reader.weights()}
+        for adjustment in self._engine.state.history:
+            if not {(adjustment.markets, name, new) for name, new in adjustment.new.items()} <= known:
+                self._ledger.record_weights(adjustment.markets, adjustment.old, adjustment.new)
+        # What no adjustment tells is a step too: a reset, other configured weights, learning switched off.
+        last = {row.source: row.after for row in self._reader.weights()}
+        now = self._engine.weights
+        if last and any(abs(last.get(name, weight) - weight) > UNCHANGED for name, weight in now.items()):
+            self._ledger.record_weights(self._engine.state.markets, now | last, now)
+
+    def _log_notice(self) -> None:
+        if self._engine.notice is not None:
+            logger.warning(self._engine.notice)
+
+
+def _open(settings: Settings, path: Path, reset: bool) -> LearningEngine:
+    params = LearningParams(
+        enabled=settings.learning_enabled,
+        interval=settings.learning_trigger_interval,
+        min_trades=settings.learning_min_trades,
+        rate=settings.learning_rate,
+    )
+    if reset:
+        backup = reset_learning(path, settings.weights, params)
+        logger.info(
+            f"learning starts over; the old state is kept in {backup}" if backup else "learning starts"
+        )
+    return get_learning_engine(path, settings.weights, params)

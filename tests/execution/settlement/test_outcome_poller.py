@@ -1,0 +1,222 @@
+"""Settlement: the venue's official word and no other, however and whenever it comes."""
+
+import asyncio
+import json
+import time
+
+import httpx
+import pytest
+from process import VenueProcess
+from raw_server import ENDLESS, RawServer, answer
+
+from core.nautilus_core.instruments.calendar import SlugCalendar
+from core.nautilus_core.instruments.pairing import market_of
+from errors import Fatal
+from execution.settlement import outcome_poller
+from execution.settlement.outcome_poller import OutcomePoller, ResolutionSource
+from execution.venue_answers import ResolutionStatus, gamma_resolution
+from models import Market, Outcome, Settlement
+
+CALENDAR = SlugCalendar(asset="btc", kind="updown", timeframe="15m", interval=900)
+POLL_S = 0.02
+UP_WON = {"closed": True, "outcomes": '["Up", "Down"]', "outcomePrices": '["1", "0"]'}
+
+
+@pytest.fixture(scope="module")
+def venue():
+    with VenueProcess.start("--hold-clock") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def resolved(venue) -> Market:
+    """A market that the venue has resolved."""
+    start = venue.clock.current_start()
+    gamma = venue.get("/gamma/markets", slug=f"btc-updown-15m-{start}")[0]
+    venue.finish_market()
+    return market_of(gamma, CALENDAR)
+
+
+@pytest.fixture
+def over(venue, resolved) -> Market:
+    yield resolved
+    venue.clear_faults()
+
+
+def winner(venue, market: Market) -> Outcome:
+    tokens = venue.get(f"/markets/{market.condition_id}")["tokens"]
+    return Outcome(next(token["outcome"] for token in tokens if token["winner"]))
+
+
+async def resolution(venue, market: Market):
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return await ResolutionSource(client, f"{venue.url}/gamma", venue.url).resolution(market)
+
+
+async def test_the_official_outcome_is_read(venue, over):
+    """A closed market with one price at 1 and no dispute has that outcome, by the catalogue."""
+    found, source = await resolution(venue, over)
+    assert (found.outcome, source) == (winner(venue, over), "gamma")
+
+
+@pytest.mark.parametrize("fault", ["gamma_forgets", "gamma_500"])
+async def test_the_order_api_alone_is_enough(venue, over, fault):
+    """When the catalogue hides the closed market, or fails, the order API's winner counts."""
+    venue.fault(fault, None)
+    found, source = await resolution(venue, over)
+    assert (found.outcome, source) == (winner(venue, over), "clob")
+
+
+@pytest.mark.parametrize(
+    ("fault", "words", "grave"),
+    [
+        ("resolution_disputed", "the resolution is disputed", False),
+        ("resolution_split", "closed without a winner: Up 0.5, Down 0.5", True),
+        ("clob_contradicts", "the catalogue says", True),
+    ],
+)
+async def test_what_is_not_the_last_word_settles_nothing(venue, over, fault, words, grave):
+    """Disputed, without a winner, two witnesses who contradict each other: no outcome, and the reason."""
+    venue.fault(fault, None)
+    found, _ = await resolution(venue, over)
+    assert found.outcome is None
+    assert words in found.why
+    assert found.grave is grave
+
+
+NESTED = "[" * 100_000 + "]" * 100_000
+UNREADABLE = {
+    "drip": ENDLESS["the body"],
+    "nested": answer(NESTED.encode()),
+    "huge": answer(b'"' + b"x" * 9_000_000 + b'"'),
+    "nested texts": answer(
+        json.dumps([{"slug": "?", "closed": True, "outcomes": NESTED, "outcomePrices": NESTED}]).encode()
+    ),
+}
+
+
+@pytest.mark.parametrize("how", UNREADABLE)
+async def test_a_catalogue_that_cannot_be_read_leaves_the_order_api(venue, over, how, monkeypatch):
+    """A dripping, nested or huge answer of the catalogue is no answer; the winner of the order API counts."""
+    monkeypatch.setattr(outcome_poller, "REQUEST_LIMIT_S", 1.0)
+    with RawServer(UNREADABLE[how]) as gamma:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            work = ResolutionSource(client, gamma.url, venue.url).resolution(over)
+            found, source = await asyncio.wait_for(work, 20)
+    assert (found.outcome, source) == (winner(venue, over), "clob")
+
+
+async def test_nobody_answers(over):
+    """When neither witness can be reached that is a reason, not an error."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        found, _ = await ResolutionSource(client, "http://127.0.0.1:9", "http://127.0.0.1:9").resolution(over)
+    assert found.outcome is None
+    assert "neither the catalogue nor the order API" in found.why
+
+
+@pytest.mark.parametrize(
+    ("market", "outcome", "words"),
+    [
+        (UP_WON, Outcome.UP, ""),
+        (UP_WON | {"outcomes": '["Down", "Up"]'}, Outcome.DOWN, ""),
+        (UP_WON | {"closed": False}, None, "has not closed"),
+        (UP_WON | {"outcomePrices": '["0.5", "0.5"]'}, None, "without a winner: Up 0.5, Down 0.5"),
+        (UP_WON | {"outcomePrices": '["1", "1"]'}, None, "without a winner"),
+        (UP_WON | {"umaResolutionStatus": "proposed"}, None, "the resolution is proposed"),
+        (UP_WON | {"umaResolutionStatus": "resolved"}, Outcome.UP, ""),
+        (UP_WON | {"outcomePrices": "?"}, None, "cannot be read"),
+        (UP_WON | {"outcomePrices": NESTED}, None, "cannot be read"),
+        (
+            UP_WON | {"outcomes": '["\\u001b[2J", "\\u202e"]', "outcomePrices": '["0", "0"]'},
+            None,
+            r"\x1b[2J 0",
+        ),
+        (None, None, "does not know the market"),
+    ],
+)
+def test_words_of_the_catalogue(market, outcome, words):
+    """Each state that a market object can be in is read as what it means."""
+    found = gamma_resolution(market)
+    assert found.outcome is outcome
+    assert words in found.why
+
+
+class Watched:
+    """A watcher on a venue, with what it settled and what it called late."""
+
+    def __init__(self, venue, client, over_since_s: float = 1000.0):
+        self.settled: list[Settlement] = []
+        self.late: list[str] = []
+        self.failures: list[BaseException] = []
+        self.broken: Exception | None = None
+        self.poller = OutcomePoller(
+            ResolutionSource(client, f"{venue.url}/gamma", venue.url),
+            self._settle,
+            self._late,
+            self.failures.append,
+            lambda market: -over_since_s,
+            time.time_ns,
+            POLL_S,
+            300.0,
+        )
+
+    async def _settle(self, market: Market, outcome_poller: Settlement) -> None:
+        if self.broken is not None:
+            raise self.broken
+        self.settled.append(outcome_poller)
+
+    async def _late(self, market: Market, resolution: ResolutionStatus) -> None:
+        self.late.append(resolution.why)
+
+    async def until(self, condition) -> None:
+        deadline = time.monotonic() + 10
+        while not condition():
+            assert time.monotonic() < deadline, (self.settled, self.late)
+            await asyncio.sleep(POLL_S / 2)
+
+
+async def test_a_market_that_is_never_resolved_is_waited_for(venue, over):
+    """It is told once for each reason, stays visible with its age, and settles when the venue speaks."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        watched = Watched(venue, client)
+        venue.fault("resolution_disputed", None)
+        watched.poller.add(over)
+        watched.poller.add(over)
+        await watched.until(lambda: watched.late)
+        venue.fault("clob_contradicts", None)
+        await client.delete(f"{venue.url}/practice/faults", params={"name": "resolution_disputed"})
+        await watched.until(lambda: len(watched.late) == 2)
+        assert watched.poller.waiting == [over.slug]
+        assert watched.poller.longest_s == 1000.0
+        assert not watched.poller.expecting
+        assert not watched.settled
+        venue.clear_faults()
+        await watched.until(lambda: watched.settled)
+        assert [one.outcome for one in watched.settled] == [winner(venue, over)]
+        assert watched.late[0] == "the resolution is disputed"
+        assert watched.poller.longest_s is None
+        await watched.poller.close()
+
+
+async def test_in_time_nobody_is_told(venue, over):
+    """A market that is over for less than the slowest ever seen is not called late."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        watched = Watched(venue, client, over_since_s=100.0)
+        venue.fault("resolution_disputed", None)
+        watched.poller.add(over)
+        began = time.time_ns()
+        await watched.until(lambda: sum(e["wall_ns"] > began for e in venue.get("/practice/log")) > 6)
+        assert watched.late == []
+        assert watched.poller.expecting
+        await watched.poller.close()
+
+
+async def test_a_settlement_that_fails_is_told(venue, over):
+    """An outcome that cannot be booked is not lost in a task that nobody looks at."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        watched = Watched(venue, client)
+        watched.broken = Fatal("ledger cannot be written")
+        watched.poller.add(over)
+        await watched.until(lambda: watched.failures)
+        assert watched.failures == [watched.broken]
+        await watched.poller.close()

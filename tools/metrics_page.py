@@ -1,0 +1,69 @@
+"""``python -m tools.metrics_page`` prints docs/metrics.md, the list of every metric there is."""
+
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+from prometheus_client.core import Metric
+
+from events import FeedStatus, WorkerStatus
+from monitoring.grafana_exporter import ExporterParams, GrafanaMetricsExporter
+
+HEAD = """# Metrics
+
+The bot serves them at `http://127.0.0.1:8000/metrics` (`GRAFANA_HOST`, `GRAFANA_PORT`; `--no-grafana` turns
+them off). Numbers that come from the ledger are read from it once, when a worker starts, and counted on from
+its events: they are right across restarts, and no counter of theirs ever falls. Those of *this process* begin
+again with each worker. A counter's name ends in `_total`. This page is generated:
+`python -m tools.metrics_page`.
+
+`/health` beside it answers 200 while the bot lives and may trade. It answers 503, with the reasons, during a
+halt, when no quote came for 60 s inside a market or no market was found for as long, and when the loop has
+not beaten for 10 s.
+
+| metric | kind | labels | meaning |
+|---|---|---|---|
+"""
+
+
+def document() -> str:
+    """The page as Markdown."""
+    exporter = GrafanaMetricsExporter(
+        ExporterParams(
+            host="127.0.0.1",
+            port=0,
+            ledger=Path("none"),
+            max_exposure=Decimal(1),
+            live_path=False,
+            version="0",
+            weights={},
+        )
+    )
+    # With a pulse in which something is named, so that its labels show.
+    feed = FeedStatus(source="a feed", age_s=0.0, failures=0, up=True)
+    exporter.heartbeat(
+        WorkerStatus(
+            ts_ns=0,
+            profile="",
+            mode="simulation",
+            armed=False,
+            halted=None,
+            allows_orders=True,
+            mode_detail="",
+            feeds=(feed,),
+            reconnects={"market": 0},
+        )
+    )
+    families = sorted(exporter.registry.collect(), key=lambda family: family.name)
+    return HEAD + "".join(_line(family) for family in families)
+
+
+def _line(family: Metric) -> str:
+    name = f"{family.name}_total" if family.type == "counter" else family.name
+    labels = dict.fromkeys(label for sample in family.samples for label in sample.labels if label != "le")
+    shown = ", ".join(f"`{label}`" for label in labels)
+    return f"| `{name}` | {family.type} | {shown} | {family.documentation} |\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(document())

@@ -1,0 +1,147 @@
+"""The table of docs/live-safety.md: every start, mode store and last word, with what the code makes of them.
+
+`python -m tools.mode_table` prints it; a test holds the page against it.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from control.arming import CONFIRMATION, arm, require_doctor
+from control.last_mode_switch import LastModeSwitch
+from control.mode_gate import ModeController, ModeDecision, decide_mode
+from control.mode_store import ModeReading, ModeValue
+from errors import Fatal
+from execution.ledger import Mode
+from models import Frozen
+
+HERE = "the store that is asked"
+READINGS = {
+    "`1`": ModeReading(ModeValue.SIMULATION, "the mode store says simulation"),
+    "`0`": ModeReading(ModeValue.LIVE, "the mode store says live"),
+    "no key": ModeReading(ModeValue.UNSET, "the mode store has no word on the mode"),
+    "anything else": ModeReading(ModeValue.GARBAGE, "the mode store holds …, which is neither 1 nor 0"),
+    "no answer": ModeReading(ModeValue.LOST, "the mode store gave no answer"),
+    "there is none": None,
+}
+LAST_WORDS = {
+    "none yet": None,
+    "live": LastModeSwitch(Mode.LIVE, HERE),
+    "simulation, in this store": LastModeSwitch(Mode.SIMULATION, HERE),
+    "simulation, in another store": LastModeSwitch(Mode.SIMULATION, "another store"),
+    "simulation, in no store": LastModeSwitch(Mode.SIMULATION),
+}
+HEAD = ("started", "the store says", "last word", "orders", "what the bot says")
+
+
+class StartCase(Frozen, frozen=True):
+    """A way to start: what the doctor finds, the setting LIVE_TRADING_CONFIRM, and what is typed.
+
+    `typed` is None when nobody can type.
+    """
+
+    description: str
+    live_flag: bool
+    failures: int = 0
+    confirm: str = ""
+    typed: str | None = None
+
+
+STARTS = (
+    StartCase("without `--live`", live_flag=False),
+    StartCase("`--live`, doctor fails, armed or not", live_flag=True, failures=1),
+    StartCase(
+        "`--live`, doctor fails, armed or not", live_flag=True, failures=1, confirm="yes", typed=CONFIRMATION
+    ),
+    StartCase("`--live`, doctor passes, nobody to arm it", live_flag=True),
+    StartCase("`--live`, doctor passes, armed wrongly", live_flag=True, typed=CONFIRMATION.lower()),
+    StartCase("`--live`, doctor passes, armed", live_flag=True, typed=CONFIRMATION),
+    StartCase("`--live`, doctor passes, armed", live_flag=True, confirm="yes"),
+)
+
+Row = tuple[str, ...]
+
+
+def table() -> str:
+    """All combinations in Markdown, those that come to the same in one row."""
+    rows = [row for starts, cases in _grouped(STARTS, _cases) for row in _rows(starts, cases)]
+    lines = [HEAD, ("---",) * len(HEAD), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _rows(starts: list[StartCase], cases: "Cases") -> Iterator[Row]:
+    started = " or ".join(dict.fromkeys(start.description for start in starts))
+    if isinstance(cases, str):
+        yield (started, "any", "any", "**none: it does not start**", cases)
+        return
+    for readings, outcomes in _grouped(cases, lambda reading: cases[reading]):
+        for lasts, (orders, why) in _grouped(outcomes, lambda last, of=outcomes: of[last]):
+            yield (started, _list(readings, READINGS), _list(lasts, LAST_WORDS), orders, why)
+
+
+Outcome = tuple[str, str]
+Cases = dict[str, dict[str, Outcome]] | str
+"""By reading and last word; or why it does not start."""
+
+
+def _cases(start: StartCase) -> Cases:
+    try:
+        armed = start.live_flag and _armed(start)
+    except Fatal as error:
+        return str(error)
+    return {
+        reading: {last: _outcome(start, armed, reading, last) for last in LAST_WORDS} for reading in READINGS
+    }
+
+
+def _armed(start: StartCase) -> bool:
+    require_doctor(start.failures)
+    typed = start.typed
+    return bool(arm(start.confirm, None if typed is None else lambda question: typed))
+
+
+def _outcome(start: StartCase, armed: bool, reading: str, last: str) -> Outcome:
+    read = READINGS[reading]
+    if read is None:
+        mode_decision = ModeController(None, start.live_flag, armed, Path()).mode_decision()
+    else:
+        mode_decision = decide_mode(
+            live_flag=start.live_flag, armed=armed, reading=read, last=LAST_WORDS[last], store=HERE
+        )
+    return _orders(mode_decision), mode_decision.why
+
+
+def _orders(mode_decision: ModeDecision) -> str:
+    if mode_decision.mode is Mode.SIMULATION:
+        return "paper"
+    return "**REAL**" if mode_decision.allows_orders else "none: no new position"
+
+
+def _grouped[Key, Value](
+    keys: tuple[Key, ...] | dict[Key, Value], outcome: Callable[[Key], Value]
+) -> list[tuple[list[Key], Value]]:
+    """The keys by what comes of them, both in their order."""
+    groups: list[tuple[list[Key], Value]] = []
+    for key in keys:
+        value = outcome(key)
+        for members, known in groups:
+            if known == value:
+                members.append(key)
+                break
+        else:
+            groups.append(([key], value))
+    return groups
+
+
+def _list(some: list[str], every: dict[str, ModeReading | None] | dict[str, LastModeSwitch | None]) -> str:
+    if len(some) == len(every):
+        return "any"
+    if len(some) == len(every) - 1 and len(some) > 1:
+        (other,) = set(every) - set(some)
+        return f"any but {other}"
+    kind = [one for one in every if one.startswith("simulation")]
+    return "simulation" if len(kind) > 1 and some == kind else " or ".join(some)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(table())

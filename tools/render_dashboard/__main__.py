@@ -1,0 +1,70 @@
+"""`python -m tools.render_dashboard --minutes M --out FILE`: the committed dashboard as a picture."""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from errors import Fatal
+from grafana.dashboard import FILE
+from tools.render_dashboard.page import height, page
+from tools.render_dashboard.series import Prometheus, Span
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run")
+TIMEOUT_S = 60
+
+
+def render(prometheus: str, span: Span, out: Path, width: int) -> None:
+    """Draw the dashboard over a span of time into a PNG.
+
+    Raises
+    ------
+    Fatal
+        If Prometheus or the browser cannot do it.
+    """
+    board = json.loads(FILE.read_bytes())
+    source = Prometheus(prometheus, span)
+    data = {panel["id"]: source.of(panel) for panel in board["panels"] if panel["type"] != "row"}
+    with tempfile.TemporaryDirectory() as folder:
+        html = Path(folder) / "page.html"
+        html.write_text(page(board, data, span, width))
+        _photograph(html, out, width, height(board))
+
+
+def _photograph(html: Path, out: Path, width: int, tall: int) -> None:
+    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if browser is None:
+        raise Fatal("no Chromium is installed", "apt install chromium")
+    place = (f"--window-size={width},{tall}", f"--user-data-dir={html.parent / 'profile'}")
+    command = [browser, *FLAGS, *place, f"--screenshot={out.resolve()}", html.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    if done.returncode != 0 or not out.is_file():
+        raise Fatal(f"Chromium made no picture: {done.stderr.strip()[-300:]}", "Run it by hand")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Render; 0 done, 1 it could not be done, 2 bad usage."""
+    parser = argparse.ArgumentParser(prog="python -m tools.render_dashboard", description=__doc__)
+    parser.add_argument("--prometheus", default="http://127.0.0.1:9090", metavar="URL")
+    parser.add_argument("--minutes", type=float, default=60.0, help="how far back it looks (%(default)g)")
+    parser.add_argument("--until", type=float, default=time.time(), metavar="T", help="epoch seconds (now)")
+    parser.add_argument("--out", type=Path, default=Path("dashboard.png"), help="the picture (%(default)s)")
+    parser.add_argument("--width", type=int, default=1600, help="in pixels (%(default)s)")
+    given = parser.parse_args(arguments)
+    try:
+        span = Span(given.until - given.minutes * 60, given.until)
+        render(given.prometheus, span, given.out, given.width)
+    except Fatal as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
