@@ -232,19 +232,15 @@ class LedgerTotals:
         Only markets of the run's session can change by events; of the others nothing but their counts is
         kept.
         """
-        self._orders |= {order.intent_id: order for order in orders}
-        self._markets[slug] = market
-        market.end = self._end(market)
+        market.end = _end(market, orders)
         self.ends[market.end] += 1
         for order in orders:
             self.reached.update(order.reached)
             self._count_result(order, market)
         if is_current:
+            self._orders |= {order.intent_id: order for order in orders}
+            self._markets[slug] = market
             self._renew(slug)
-            return
-        del self._markets[slug]
-        for order in orders:
-            del self._orders[order.intent_id]
 
     # --- events ----------------------------------------------------------------------------------
 
@@ -284,7 +280,7 @@ class LedgerTotals:
         found = self._markets.get(slug)
         if found is None:
             found = self._markets[slug] = MarketSteps()
-            found.end = self._end(found)
+            found.end = _end(found, [])
             self.ends[found.end] += 1
         return found
 
@@ -404,14 +400,15 @@ class LedgerTotals:
     def _renew(self, slug: str) -> None:
         """Bring up to date what is derived from a market's orders."""
         market = self._markets[slug]
-        end = self._end(market)
+        orders = [self._orders[intent_id] for intent_id in market.orders]
+        end = _end(market, orders)
         if end != market.end:
             self.ends[market.end] -= 1
             self.ends[end] += 1
             market.end = end
         owed = ZERO
-        for intent_id in market.orders:
-            order, trade = self._orders[intent_id], self.tracker.get(intent_id)
+        for order in orders:
+            intent_id, trade = order.intent_id, self.tracker.get(order.intent_id)
             unbooked = order.state is OrderState.MATCHED and not order.fills
             if order.state in IN_FLIGHT or unbooked:
                 self._in_flight[intent_id] = order
@@ -426,19 +423,20 @@ class LedgerTotals:
         if owed:
             self._owed[slug] = owed
 
-    def _end(self, market: MarketSteps) -> str | None:
-        orders = [self._orders[intent_id] for intent_id in market.orders]
-        won = next((order.side is market.winner for order in reversed(orders) if order.stands), None)
-        return end_of(
-            MarketProgress(
-                decisions={market.decision: 1} if market.decision else {},
-                latest={market.decision: market.decision_id},
-                orders=tuple(order.state for order in orders),
-                fills=frozenset(fill.status for order in orders for fill in order.fills),
-                won=None if market.winner is None else won,
-                redeemed=market.redeemed,
-            )
+
+def _end(market: MarketSteps, orders: list[Order]) -> str | None:
+    """What stopped a market with these orders, oldest first."""
+    won = next((order.side is market.winner for order in reversed(orders) if order.stands), None)
+    return end_of(
+        MarketProgress(
+            decisions={market.decision: 1} if market.decision else {},
+            latest={market.decision: market.decision_id},
+            orders=tuple(order.state for order in orders),
+            fills=frozenset(fill.status for order in orders for fill in order.fills),
+            won=None if market.winner is None else won,
+            redeemed=market.redeemed,
         )
+    )
 
 
 def _settled(trade: TradeRow, market: MarketSteps) -> TradeRow:
