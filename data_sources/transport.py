@@ -134,14 +134,14 @@ class HttpFetcher:
 
     def _failure(self, what: str, response: httpx.Response) -> BotError:
         status = response.status_code
-        said = one_line(response.content[: 4 * SHOWN_CHARACTERS].decode("utf-8", "replace"), SHOWN_CHARACTERS)
+        text = one_line(response.content[: 4 * SHOWN_CHARACTERS].decode("utf-8", "replace"), SHOWN_CHARACTERS)
         if status == 429 or (status == 503 and "Retry-After" in response.headers):
             pause_s = retry_after_s(response.headers.get("Retry-After"), self._now_ns())
             self._silent_until_ns = self._now_ns() + int(pause_s * SECOND)
             return RateLimited(f"{what}: HTTP {status}, asked to wait {pause_s:g} s", pause_s)
         if status in {400, 401, 403, 404, 451}:
-            return Refused(f"{what}: HTTP {status} {_MEANING.get(status, '')}: {said}")
-        return Temporary(f"{what}: HTTP {status}: {said}")
+            return Refused(f"{what}: HTTP {status} {_MEANING.get(status, '')}: {text}")
+        return Temporary(f"{what}: HTTP {status}: {text}")
 
 
 _MEANING = {

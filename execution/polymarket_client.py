@@ -159,10 +159,10 @@ class PolymarketClient:
             If the venue does not answer.
         """
         before = time.time()
-        with _telling("its time"):
-            told = float(cast(Any, self._client.get_server_time()))
+        with _describe_errors("its time"):
+            answer = float(cast(Any, self._client.get_server_time()))
         # The venue's second began up to one second ago, and it said so half-way through the question.
-        return (before + time.time()) / 2 - (told + 0.5)
+        return (before + time.time()) / 2 - (answer + 0.5)
 
     def clob_version(self) -> int:
         """The version of the orders that the venue takes. (The library's own question says 2 when it fails.)
@@ -172,7 +172,7 @@ class PolymarketClient:
         Temporary
             If the venue does not answer.
         """
-        with _telling("its version"):
+        with _describe_errors("its version"):
             return int(_get(f"{self._url}/version")["version"])
 
     # --- the account -----------------------------------------------------------------------------
@@ -185,11 +185,11 @@ class PolymarketClient:
         Temporary
             If the venue does not answer.
         """
-        with _telling(f"whether {self.address} may trade"):
-            told: Any = self._client.get_closed_only_mode()
-            if not isinstance(told["closed_only"], bool):
-                raise TypeError(f"closed_only is {told['closed_only']!r}")
-            return told["closed_only"]
+        with _describe_errors(f"whether {self.address} may trade"):
+            answer: Any = self._client.get_closed_only_mode()
+            if not isinstance(answer["closed_only"], bool):
+                raise TypeError(f"closed_only is {answer['closed_only']!r}")
+            return answer["closed_only"]
 
     def balance(self) -> Decimal:
         """Free pUSD of the account.
@@ -215,7 +215,7 @@ class PolymarketClient:
             If the venue does not answer.
         """
         kind = self._signature_type if signature_type is None else signature_type
-        with _telling(f"the balance of {self.address} as signature type {kind}"):
+        with _describe_errors(f"the balance of {self.address} as signature type {kind}"):
             return _funds(self._as(kind).get_balance_allowance(_COLLATERAL))
 
     def funded_types(self) -> dict[int, Decimal]:
@@ -252,7 +252,7 @@ class PolymarketClient:
         """
         found: list[Redeemable] = []
         asked: dict[str, Any] = {"user": self.funder, "status": "REDEEMABLE", "limit": POSITIONS_PAGE}
-        with _telling(f"the positions of {self.funder}"):
+        with _describe_errors(f"the positions of {self.funder}"):
             for _ in range(MAX_POSITIONS_PAGES):
                 page: _Positions = _get(f"{data_api_url}/v2/positions", asked, _Positions)
                 found += [_redeemable(row) for row in page.data if row.redeemable]
@@ -269,7 +269,7 @@ class PolymarketClient:
         Temporary
             If the venue does not answer.
         """
-        with _telling(f"the trades of {condition_id}"):
+        with _describe_errors(f"the trades of {condition_id}"):
             return list(self._client.get_trades(TradeParams(market=condition_id)))
 
     def killed(self, order_id: str) -> bool:
@@ -282,7 +282,7 @@ class PolymarketClient:
         Temporary
             If the venue does not answer.
         """
-        with _telling(f"about order {order_id}"):
+        with _describe_errors(f"about order {order_id}"):
             order = self._order(order_id)
             if order is None:
                 return False
@@ -308,24 +308,24 @@ def geoblock(url: str) -> Geoblock:
     Temporary
         If nobody answers there, or something else.
     """
-    with _telling("whether it takes orders from here"):
-        told = _get(url)
-        if not isinstance(told["blocked"], bool):
-            raise TypeError(f"blocked is {told['blocked']!r}")
+    with _describe_errors("whether it takes orders from here"):
+        answer = _get(url)
+        if not isinstance(answer["blocked"], bool):
+            raise TypeError(f"blocked is {answer['blocked']!r}")
         return Geoblock(
-            blocked=told["blocked"],
-            country=one_line(told.get("country") or "", 40),
-            region=one_line(told.get("region") or "", 40),
+            blocked=answer["blocked"],
+            country=one_line(answer.get("country") or "", 40),
+            region=one_line(answer.get("region") or "", 40),
         )
 
 
 _COLLATERAL = BalanceAllowanceParams(cast(AssetType, AssetType.COLLATERAL))
 
 
-def _funds(told: Any) -> Funds:
-    allowances = told["allowances"] if "allowances" in told else {ORDER_SPENDERS[0]: told["allowance"]}
+def _funds(answer: Any) -> Funds:
+    allowances = answer["allowances"] if "allowances" in answer else {ORDER_SPENDERS[0]: answer["allowance"]}
     return Funds(
-        balance=int(told["balance"]) / UNIT,
+        balance=int(answer["balance"]) / UNIT,
         allowances={str(spender): int(amount) / UNIT for spender, amount in allowances.items()},
     )
 
@@ -358,7 +358,7 @@ def _refused(error: Exception) -> bool:
 
 
 @contextmanager
-def _telling(what: str) -> Iterator[None]:
+def _describe_errors(what: str) -> Iterator[None]:
     """Turn every way of not being told `what` into Temporary, with what to do where that is known."""
     try:
         yield

@@ -60,8 +60,8 @@ class ApiAnswer:
 
     @property
     def message(self) -> str:
-        said = self.body.get("message", "") if isinstance(self.body, Mapping) else ""
-        return str(said)[:SHOWN] or f"status {self.status}"
+        text = self.body.get("message", "") if isinstance(self.body, Mapping) else ""
+        return str(text)[:SHOWN] or f"status {self.status}"
 
     @property
     def code(self) -> str:

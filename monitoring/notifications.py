@@ -138,7 +138,7 @@ class Notifier:
                 self._dropped = 0
                 closing = self._closing
             if batch:
-                self._tell(_together(batch, dropped))
+                self._notify(_together(batch, dropped))
             if closing:
                 return
             if batch:
@@ -149,7 +149,7 @@ class Notifier:
         with self._changed:
             self._changed.wait_for(lambda: self._closing, seconds)
 
-    def _tell(self, message: Message) -> None:
+    def _notify(self, message: Message) -> None:
         left = self._channels
         for pause in (0.0, *RETRY_PAUSES_S):
             if pause:
@@ -175,19 +175,19 @@ class Notifier:
 
     def _look_at_day(self) -> None:
         today = self._now().date()
-        told = self._last_told()
+        summarised = self._last_summarised_day()
         yesterday = today - timedelta(days=1)
-        if told is not None and told >= yesterday:
+        if summarised is not None and summarised >= yesterday:
             return
         try:
-            if told is not None and self._params.level <= Importance.TRADES:
+            if summarised is not None and self._params.level <= Importance.TRADES:
                 self._put(self._summary(yesterday))
             # The first start ever has no yesterday to tell of.
             write_atomically(self._params.memory, yesterday.isoformat().encode())
         except BotError as error:
             logger.warning(f"the daily summary waits: {error}")
 
-    def _last_told(self) -> date | None:
+    def _last_summarised_day(self) -> date | None:
         try:
             return date.fromisoformat(self._params.memory.read_text().strip())
         except (OSError, ValueError):

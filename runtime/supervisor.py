@@ -71,10 +71,10 @@ class Silence:
         self.seconds = 0.0
         self._polled = now
 
-    def polled(self, now: float, *, heard: bool) -> None:
+    def polled(self, now: float, *, received: bool) -> None:
         """One poll: whether a heartbeat has arrived since the last one. `now` in monotonic seconds."""
         passed, self._polled = now - self._polled, now
-        self.seconds = 0.0 if heard else self.seconds + min(passed, PAUSED_S)
+        self.seconds = 0.0 if received else self.seconds + min(passed, PAUSED_S)
 
 
 class WorkerProcess:
@@ -125,10 +125,10 @@ class WorkerProcess:
         if not INHERITS:
             return 0.0
         try:
-            heard = bool(os.read(self._beats, 4096))
+            received = bool(os.read(self._beats, 4096))
         except BlockingIOError:
-            heard = False
-        self._silence.polled(time.monotonic(), heard=heard)
+            received = False
+        self._silence.polled(time.monotonic(), received=received)
         return self._silence.seconds
 
     def terminate(self) -> None:

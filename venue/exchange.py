@@ -131,7 +131,7 @@ class Exchange:
                 found.append(Offer(price, size, order.id))
         return found
 
-    def take(
+    def consume(
         self, market: VenueMarket, source: VenueBook, token: str, side: Side, price: int, shares: int
     ) -> None:
         """Remove what an order of the side took from a level of a source book, until the source renews it."""

@@ -200,7 +200,7 @@ class OrderIntake:
             trades = [self._trade_booker.taker(order, market, fill) for fill in result.fills]
         for fill in result.fills:
             if fill.order_id is None:
-                self._exchange.take(market, source, order.token, order.side, fill.price, fill.shares)
+                self._exchange.consume(market, source, order.token, order.side, fill.price, fill.shares)
         self._announce(order, market, trades)
         return OrderResult(order, tuple(trades))
 
@@ -261,7 +261,7 @@ class OrderIntake:
                 self._trade_booker.maker(
                     resting, str(uuid.uuid4()), fill.shares, fill.usd, self._trade_booker.house(order)
                 )
-            self._exchange.take(market, source, order.token, order.side, fill.price, fill.shares)
+            self._exchange.consume(market, source, order.token, order.side, fill.price, fill.shares)
             self._exchange.traded(order.token, market.sibling(order.token), order.price)
 
     def shed(self, address: str) -> None:

@@ -66,13 +66,13 @@ class ChainlinkSource:
         streams: list[Stream] = []
         if credentials is not None:
             streams.append(
-                PolyBoltStream(polybolt_url, f"{base}usd", credentials, self.take, now_ns, timeout_s)
+                PolyBoltStream(polybolt_url, f"{base}usd", credentials, self.record_price, now_ns, timeout_s)
             )
         if rtds_url is not None:
-            streams.append(RtdsStream(rtds_url, f"{base}/usd", self.take, now_ns, timeout_s))
+            streams.append(RtdsStream(rtds_url, f"{base}/usd", self.record_price, now_ns, timeout_s))
         self.streams: tuple[Stream, ...] = tuple(streams)
 
-    def take(self, price: ChainPrice) -> None:
+    def record_price(self, price: ChainPrice) -> None:
         """Remember an observation; a repeated one, as in a snapshot, changes nothing."""
         seen = self._seen[price.kind]
         key = (price.feed, price.source_ns)

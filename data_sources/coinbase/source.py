@@ -89,8 +89,8 @@ class CoinbaseSource:
                 return await way()
             except (Refused, Temporary) as error:
                 errors.append(error)
-        said = "; ".join(str(error) for error in errors)
-        raise Refused(said) if all(isinstance(error, Refused) for error in errors) else Temporary(said)
+        text = "; ".join(str(error) for error in errors)
+        raise Refused(text) if all(isinstance(error, Refused) for error in errors) else Temporary(text)
 
     def _app_is_down(self) -> bool:
         # Under a deadline there is no time to find out again what is known from a moment ago.

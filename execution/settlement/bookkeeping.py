@@ -165,9 +165,9 @@ class SettlementBookkeeper:
         """
         async with self._cash:
             venue_cash = await asyncio.to_thread(self._balance)
-            verdict = await self._thread.call(self._held_against, venue_cash)
-        self._publish(CashChecked(difference=verdict.check.difference))
-        return verdict
+            comparison = await self._thread.call(self._held_against, venue_cash)
+        self._publish(CashChecked(difference=comparison.check.difference))
+        return comparison
 
     def _held_against(self, venue_cash: Decimal) -> CashComparison:
         check = self._ledger.record_cash_check(venue_cash)

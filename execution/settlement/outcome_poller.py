@@ -31,13 +31,13 @@ class ResolutionSource:
 
     async def resolution(self, market: Market) -> tuple[ResolutionStatus, str]:
         """(what the venue says, where it was read); never raises: nobody answering is a reason too."""
-        found, told = await asyncio.gather(
+        found, answer = await asyncio.gather(
             self._get(f"{self._gamma_url}/markets", {"slug": market.slug, "closed": "true"}),
             self._get(f"{self._clob_url}/markets/{market.condition_id}", {}),
         )
         listed = found if isinstance(found, list) else []
         own = next((m for m in listed if isinstance(m, dict) and m.get("slug") == market.slug), None)
-        gamma, clob = gamma_resolution(own), clob_outcome(told)
+        gamma, clob = gamma_resolution(own), clob_outcome(answer)
         if found is None and clob is None:
             return ResolutionStatus(None, "neither the catalogue nor the order API gives an answer"), ""
         if gamma.outcome is not None and clob is not None and clob is not gamma.outcome:

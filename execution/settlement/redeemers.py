@@ -142,8 +142,8 @@ class PracticeRedeemer:
         asked = {"address": self._address, "condition_id": condition_id}
         try:
             answer = BlockingHttp(total_s=REQUEST_LIMIT_S).post(f"{self._url}/practice/redeem", json=asked)
-            told = msgspec.json.decode(answer.raise_for_status().content, type=dict[str, Any])
-            return f"the practice venue paid {one_line(told['amount'])} pUSD"
+            payout = msgspec.json.decode(answer.raise_for_status().content, type=dict[str, Any])
+            return f"the practice venue paid {one_line(payout['amount'])} pUSD"
         except (httpx.HTTPError, msgspec.MsgspecError, KeyError, RecursionError) as error:
             raise Temporary(f"the practice venue did not redeem: {one_line(repr(error))}") from None
 

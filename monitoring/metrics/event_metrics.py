@@ -84,8 +84,8 @@ class EventMetrics:
             if vote.source not in self._sided:
                 continue
             self._weight.labels(vote.source).set(vote.weight)
-            said = "abstained" if vote.signal is None else vote.signal.direction.value
-            self._votes.labels(vote.source, said).inc()
+            label = "abstained" if vote.signal is None else vote.signal.direction.value
+            self._votes.labels(vote.source, label).inc()
             if vote.signal is not None and vote.signal.direction.outcome and decision.fused is not None:
                 self._sided[vote.source] += 1
                 self._agreed[vote.source] += vote.signal.direction is decision.fused.direction

@@ -64,12 +64,12 @@ def order_api(url: str) -> Iterator[Finding]:
 def geoblock_check(url: str) -> Iterator[Finding]:
     """Orders are taken from where this machine is."""
     try:
-        told = geoblock(url)
+        answer = geoblock(url)
     except Temporary as error:
         yield fail("geoblock", f"{host_of(url)}: {error}", UNREACHABLE)
         return
-    where = " ".join(filter(None, (told.country, told.region))) or "an unknown place"
-    if told.blocked:
+    where = " ".join(filter(None, (answer.country, answer.region))) or "an unknown place"
+    if answer.blocked:
         what = f"the venue takes no orders from {where}, where it sees this machine"
         yield fail("geoblock", what, "Live trading is not allowed from here; simulation is")
     else:

@@ -91,7 +91,7 @@ def run_node(node: TradingNode, limit: StartLimit, heartbeat: Heartbeat) -> str 
 
 async def _run(node: TradingNode, limit: StartLimit, heartbeat: Heartbeat) -> str | None:
     limit.loop_runs()
-    beats = asyncio.create_task(_beat(heartbeat))
+    beats = asyncio.create_task(_send_heartbeats(heartbeat))
     running = asyncio.create_task(node.run_async())
     try:
         if await _starts(node, running, limit):
@@ -125,7 +125,7 @@ def _connected(node: TradingNode) -> dict[str, bool]:
     }
 
 
-async def _beat(heartbeat: Heartbeat) -> None:
+async def _send_heartbeats(heartbeat: Heartbeat) -> None:
     while True:
         heartbeat.heartbeat()
         await asyncio.sleep(BEAT_S)

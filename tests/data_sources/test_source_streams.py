@@ -236,8 +236,8 @@ async def test_chainlink_remembers_each_observation_once_and_in_order() -> None:
     """Snapshots repeat what was heard; late ones take their place."""
     source = ChainlinkSource(now_ns=lambda: p.NOW_NS)
     for at_s in (1, 3, 2, 3):
-        source.take(_observation(at_s))
-    source.take(_observation(3, feed="polybolt"))
+        source.record_price(_observation(at_s))
+    source.record_price(_observation(3, feed="polybolt"))
     times = [(price.source_ns - p.NOW_NS) // 10**9 for price in source.observations(PriceKind.TWAP60)]
     assert times == [1, 2, 3, 3]
     assert source.observations(PriceKind.SPOT) == ()
@@ -247,7 +247,7 @@ async def test_chainlink_memory_is_bounded() -> None:
     """The oldest observations are forgotten first."""
     source = ChainlinkSource(now_ns=lambda: p.NOW_NS)
     for at_s in range(3000):
-        source.take(_observation(at_s))
+        source.record_price(_observation(at_s))
     kept = source.observations(PriceKind.TWAP60)
     assert len(kept) == 2400
     assert kept[0].source_ns == p.NOW_NS + 600 * 10**9
@@ -257,7 +257,7 @@ async def test_chainlink_guard_keeps_observations_out() -> None:
     """What the guard rejects is not remembered."""
     source = ChainlinkSource(now_ns=lambda: p.NOW_NS)
     source.guard(lambda price: price.price < 70_000)
-    source.take(_observation(1, price="71000"))
+    source.record_price(_observation(1, price="71000"))
     assert source.observations(PriceKind.TWAP60) == ()
 
 
@@ -267,7 +267,7 @@ async def test_chainlink_price_goes_stale() -> None:
     source = ChainlinkSource(now_ns=lambda: now_ns)
     with pytest.raises(Temporary, match="no spot price heard"):
         await source.spot()
-    source.take(_observation(0))
+    source.record_price(_observation(0))
     assert source.latest(PriceKind.TWAP60).price == 65000
     now_ns += 10_100_000_000
     with pytest.raises(Temporary, match=r"10.1 s old"):

@@ -80,9 +80,9 @@ def test_silence_counts_only_while_the_supervisor_itself_runs():
     """After a night's sleep of the machine, or a stop of the supervisor, the worker gets its time again."""
     silence = Silence(100.0)
     for tick in range(1, 101):
-        silence.polled(100.0 + tick / 10, heard=False)
+        silence.polled(100.0 + tick / 10, received=False)
     assert silence.seconds == pytest.approx(10.0)
-    silence.polled(110.0 + 8 * 3600, heard=False)
+    silence.polled(110.0 + 8 * 3600, received=False)
     assert silence.seconds == pytest.approx(11.0)
-    silence.polled(110.1 + 8 * 3600, heard=True)
+    silence.polled(110.1 + 8 * 3600, received=True)
     assert silence.seconds == 0.0

@@ -123,14 +123,14 @@ class BinanceSession(StreamSession):
     def observed(self, second: int) -> None:
         if BOOK_TICKER in self._streams:
             bid, bid_size, ask, ask_size = quote(self.feeds, second)
-            self._tell(
+            self._publish(
                 BOOK_TICKER, {"u": second, "s": SYMBOL, "b": bid, "B": bid_size, "a": ask, "A": ask_size}
             )
         if AGG_TRADE in self._streams:
             stamp = self.feeds.stamp_ms(self.service)
-            self._tell(AGG_TRADE, {"e": "aggTrade", "E": stamp, "s": SYMBOL, **trade(self.feeds, second)})
+            self._publish(AGG_TRADE, {"e": "aggTrade", "E": stamp, "s": SYMBOL, **trade(self.feeds, second)})
 
-    def _tell(self, stream: str, event: dict[str, Any]) -> None:
+    def _publish(self, stream: str, event: dict[str, Any]) -> None:
         self.send({"stream": stream, "data": event} if self._combined else event)
 
 

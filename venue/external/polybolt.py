@@ -66,13 +66,13 @@ class PolyBoltSession(StreamSession):
         super().__init__(feeds)
         self._ledger = ledger
         self._authed = False
-        self._told: dict[Stream, int] = {}
+        self._published: dict[Stream, int] = {}
         self._sequence: dict[str, int] = {}
-        self._heard: deque[int] = deque(maxlen=MOST_FRAMES + 1)
+        self._received_ns: deque[int] = deque(maxlen=MOST_FRAMES + 1)
 
     async def received(self, content: Any) -> None:
-        self._heard.append(self.feeds.wall_ns())
-        if len(self._heard) > MOST_FRAMES and self._heard[-1] - self._heard[0] < SECOND_NS:
+        self._received_ns.append(self.feeds.wall_ns())
+        if len(self._received_ns) > MOST_FRAMES and self._received_ns[-1] - self._received_ns[0] < SECOND_NS:
             await self.close(POLICY)
             return
         message = msgspec.convert(content, _Message)
@@ -85,10 +85,10 @@ class PolyBoltSession(StreamSession):
             self._change(message)
 
     def observed(self, second: int) -> None:
-        for stream, told in self._told.items():
-            if second > told:
-                self._told[stream] = second
-                self._tell(stream, self._observation(stream, second))
+        for stream, published in self._published.items():
+            if second > published:
+                self._published[stream] = second
+                self._publish(stream, self._observation(stream, second))
 
     def _proven(self, auth: _Auth | None) -> bool:
         key = None if auth is None else self._ledger.key(auth.apiKey)
@@ -101,7 +101,7 @@ class PolyBoltSession(StreamSession):
         streams = {stream: None for wanted in message.subscriptions for stream in _streams(wanted)}
         if message.op == "unsubscribe":
             for stream in streams:
-                self._told.pop(stream, None)
+                self._published.pop(stream, None)
             self.send({"op": "unsubscribed", "rid": message.rid})
             return
         if len(message.subscriptions) > MOST_SUBSCRIPTIONS:
@@ -110,16 +110,16 @@ class PolyBoltSession(StreamSession):
         self.send({"op": "subscribed", "rid": message.rid})
         for stream in streams:
             past = self.past()
-            self._told[stream] = past[-1]
-            self._tell_snapshot(stream, past)
+            self._published[stream] = past[-1]
+            self._publish_snapshot(stream, past)
 
-    def _tell_snapshot(self, stream: Stream, seconds: range) -> None:
+    def _publish_snapshot(self, stream: Stream, seconds: range) -> None:
         rows = [self._observation(stream, second) for second in seconds]
         data = [{key: row[key] for key in ("timestamp", "value", "full_accuracy_value")} for row in rows]
         same = {key: value for key, value in rows[-1].items() if key not in data[-1]}
-        self._tell(stream, {**same, "data": data}, snapshot=True)
+        self._publish(stream, {**same, "data": data}, snapshot=True)
 
-    def _tell(self, stream: Stream, payload: dict[str, Any], **more: Any) -> None:
+    def _publish(self, stream: Stream, payload: dict[str, Any], **more: Any) -> None:
         channel = stream[0]
         self._sequence[channel] = self._sequence.get(channel, 0) + 1
         stamp = self.feeds.stamp_ms(self.service)

@@ -54,7 +54,7 @@ class RtdsSession(StreamSession):
 
     def __init__(self, feeds: Feeds) -> None:
         super().__init__(feeds)
-        self._told: dict[str, int] = {}
+        self._published: dict[str, int] = {}
         """The last second told of each subscribed topic."""
 
     async def received(self, content: Any) -> None:
@@ -64,26 +64,26 @@ class RtdsSession(StreamSession):
             if symbol is None or not wants(wanted.filters, symbol):
                 continue
             if message.action == "unsubscribe":
-                self._told.pop(wanted.topic, None)
+                self._published.pop(wanted.topic, None)
             elif message.action == "subscribe":
                 self._subscribe(wanted.topic)
 
     def observed(self, second: int) -> None:
-        for topic, told in self._told.items():
-            if second > told:
-                self._told[topic] = second
-                self._tell(topic, "update", self._observation(topic, second))
+        for topic, published in self._published.items():
+            if second > published:
+                self._published[topic] = second
+                self._publish(topic, "update", self._observation(topic, second))
 
     def _subscribe(self, topic: str) -> None:
         past = self.past()
-        self._told[topic] = past[-1]
+        self._published[topic] = past[-1]
         rows = [{key: row[key] for key in ("timestamp", "value")} for row in self._rows(topic, past)]
-        self._tell(topic, "subscribe", {"symbol": SYMBOLS[topic], "data": rows})
+        self._publish(topic, "subscribe", {"symbol": SYMBOLS[topic], "data": rows})
 
     def _rows(self, topic: str, seconds: range) -> list[dict[str, Any]]:
         return [self._observation(topic, second) for second in seconds]
 
-    def _tell(self, topic: str, kind: str, payload: dict[str, Any]) -> None:
+    def _publish(self, topic: str, kind: str, payload: dict[str, Any]) -> None:
         stamp = self.feeds.stamp_ms(self.service)
         self.send({"topic": topic, "type": kind, "timestamp": stamp, "payload": payload})
 

@@ -28,7 +28,7 @@ _EARLY_S = 0.001
 _REMEMBERED = 4
 
 
-class _Heard(Frozen, frozen=True):
+class _Published(Frozen, frozen=True):
     """A price of Chainlink at a start: by whom it came, and when it is of."""
 
     price: Decimal
@@ -37,7 +37,7 @@ class _Heard(Frozen, frozen=True):
 
 
 class _Market(Frozen, frozen=True):
-    heard: Mapping[Rule, _Heard] = {}
+    published: Mapping[Rule, _Published] = {}
     own: Mapping[Rule, Strike] = {}
 
 
@@ -82,7 +82,7 @@ class Strikes:
             return
         known = self._markets.get(start, _Market())
         self._markets[start] = _Market(
-            heard=_earliest(known.heard, self._heard(start, tuple(means), tuple(spots))),
+            published=_earliest(known.published, self._published(start, tuple(means), tuple(spots))),
             own=known.own if len(known.own) == len(Rule) else self._own(start, path) | dict(known.own),
         )
         while len(self._markets) > _REMEMBERED:
@@ -95,13 +95,13 @@ class Strikes:
     def find(self, start: int, rule: Rule) -> Strike | str:
         """The strike by a rule, or the reason why there is none."""
         market = self._markets.get(start, _Market())
-        own, heard = market.own.get(rule), market.heard.get(rule)
+        own, published = market.own.get(rule), market.published.get(rule)
         name = f"Chainlink's {NAMES[rule]} at the start"
-        if heard is None:
+        if published is None:
             return own or f"neither was {name} heard nor do our own prices cover it"
-        if own is not None and abs(heard.price - own.price) > own.price * MAX_DISAGREEMENT:
-            return f"{name} is {heard.price}, ours is {own.price:.2f}"
-        return Strike(price=heard.price, rule=rule, source=heard.source)
+        if own is not None and abs(published.price - own.price) > own.price * MAX_DISAGREEMENT:
+            return f"{name} is {published.price}, ours is {own.price:.2f}"
+        return Strike(price=published.price, rule=rule, source=published.source)
 
     def _own(self, start: int, path: SpotPath) -> dict[Rule, Strike]:
         """What our own prices give so far, by rule."""
@@ -113,16 +113,16 @@ class Strikes:
             if price is not None
         }
 
-    def _heard(
+    def _published(
         self, start: int, means: tuple[ChainPrice, ...], spots: tuple[ChainPrice, ...]
-    ) -> dict[Rule, _Heard]:
+    ) -> dict[Rule, _Published]:
         """What Chainlink's observations give so far, by rule."""
-        found: dict[Rule, _Heard] = {}
+        found: dict[Rule, _Published] = {}
         for rule, observations in ((Rule.TWAP60, means), (Rule.SPOT, spots)):
             first = self._at_boundary(start, observations)
             if first is not None:
                 source = f"{first.source}_{rule}/{first.feed}"
-                found[rule] = _Heard(price=first.price, source=source, source_ns=first.source_ns)
+                found[rule] = _Published(price=first.price, source=source, source_ns=first.source_ns)
         spot = self._at_boundary(start, spots)
         if spot is None:
             return found
@@ -130,7 +130,7 @@ class Strikes:
         mean = self._path_before(start, spots).mean(start, WINDOW_S[Rule.TWAP30])
         if mean is not None:
             source = f"{spot.source}_{_kind(Rule.TWAP30)}/{spot.feed}"
-            found[Rule.TWAP30] = _Heard(price=mean, source=source, source_ns=spot.source_ns)
+            found[Rule.TWAP30] = _Published(price=mean, source=source, source_ns=spot.source_ns)
         return found
 
     def _path_before(self, start: int, spots: tuple[ChainPrice, ...]) -> SpotPath:
@@ -141,8 +141,8 @@ class Strikes:
                 path.add(min(at_s, start), spot.price)
         return path
 
-    def _at_boundary(self, start: int, heard: Iterable[ChainPrice]) -> ChainPrice | None:
-        late = ((self._market_time(price.source_ns) - start, price) for price in heard)
+    def _at_boundary(self, start: int, published: Iterable[ChainPrice]) -> ChainPrice | None:
+        late = ((self._market_time(price.source_ns) - start, price) for price in published)
         near = [(seconds, price) for seconds, price in late if -_EARLY_S <= seconds <= BOUNDARY_S]
         return min(near, key=lambda each: each[0])[1] if near else None
 
@@ -151,10 +151,10 @@ def _kind(rule: Rule) -> str:
     return f"mean{WINDOW_S[rule]:.0f}" if rule in WINDOW_S else str(rule)
 
 
-def _earliest(known: Mapping[Rule, _Heard], found: Mapping[Rule, _Heard]) -> dict[Rule, _Heard]:
+def _earliest(known: Mapping[Rule, _Published], found: Mapping[Rule, _Published]) -> dict[Rule, _Published]:
     """Of each rule the observation that lies nearer to the boundary."""
     nearest = dict(known)
-    for rule, heard in found.items():
-        if rule not in nearest or heard.source_ns < nearest[rule].source_ns:
-            nearest[rule] = heard
+    for rule, published in found.items():
+        if rule not in nearest or published.source_ns < nearest[rule].source_ns:
+            nearest[rule] = published
     return nearest

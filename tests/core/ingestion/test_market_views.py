@@ -125,7 +125,7 @@ def test_consensus_is_total_and_inside_its_sources(prices: dict[str, Decimal]) -
     assert min(together.sources.values()) <= together.median <= max(together.sources.values())
 
 
-def _heard(
+def _published(
     at: float, price: str = "65010", feed: str = "rtds", kind: PriceKind = PriceKind.TWAP60
 ) -> ChainPrice:
     at_ns = round((START + at) * 1e9)
@@ -151,8 +151,13 @@ def _strikes() -> Strikes:
 def test_strike_is_the_first_mean_at_or_after_the_start() -> None:
     """Not the one before, and not a later one, in whatever order they came."""
     strikes = _strikes()
-    heard = [_heard(2, "65002"), _heard(0, "65000"), _heard(-1, "64999"), _heard(1, "65001")]
-    strikes.note(START, _now(3), SpotPath(960), heard)
+    published = [
+        _published(2, "65002"),
+        _published(0, "65000"),
+        _published(-1, "64999"),
+        _published(1, "65001"),
+    ]
+    strikes.note(START, _now(3), SpotPath(960), published)
     strike = strikes.find(START, Rule.TWAP60)
     assert isinstance(strike, Strike)
     assert (strike.price, strike.rule, strike.source) == (
@@ -165,16 +170,16 @@ def test_strike_is_the_first_mean_at_or_after_the_start() -> None:
 def test_mean_that_comes_too_late_is_no_strike() -> None:
     """More than three seconds after the start it is another price."""
     strikes = _strikes()
-    strikes.note(START, _now(9), SpotPath(960), [_heard(3.1), _heard(-0.5)])
+    strikes.note(START, _now(9), SpotPath(960), [_published(3.1), _published(-0.5)])
     assert isinstance(strikes.find(START, Rule.TWAP60), str)
 
 
 def test_replayed_observation_improves_the_strike() -> None:
     """A snapshot after a reconnect brings the exact boundary; it replaces a slightly later one."""
     strikes = _strikes()
-    strikes.note(START, _now(5), SpotPath(960), [_heard(2, "65002")])
-    strikes.note(START, _now(60), SpotPath(960), [_heard(2, "65002"), _heard(0, "65000", "polybolt")])
-    strikes.note(START, _now(90), SpotPath(960), [_heard(1, "65001")])
+    strikes.note(START, _now(5), SpotPath(960), [_published(2, "65002")])
+    strikes.note(START, _now(60), SpotPath(960), [_published(2, "65002"), _published(0, "65000", "polybolt")])
+    strikes.note(START, _now(90), SpotPath(960), [_published(1, "65001")])
     strike = strikes.find(START, Rule.TWAP60)
     assert isinstance(strike, Strike)
     assert (strike.price, strike.source) == (Decimal(65000), "chainlink_twap60/polybolt")
@@ -187,7 +192,7 @@ def test_own_mean_is_the_strike_where_chainlink_was_not_heard() -> None:
     strike = strikes.find(START, Rule.TWAP60)
     assert isinstance(strike, Strike)
     assert (strike.price, strike.source) == (Decimal(65000), "coinbase_mean60")
-    strikes.note(START, _now(3), _steady(), [_heard(0)])
+    strikes.note(START, _now(3), _steady(), [_published(0)])
     better = strikes.find(START, Rule.TWAP60)
     assert isinstance(better, Strike)
     assert better.source == "chainlink_twap60/rtds"
@@ -196,7 +201,7 @@ def test_own_mean_is_the_strike_where_chainlink_was_not_heard() -> None:
 def test_strikes_that_contradict_each_other_are_none() -> None:
     """Half a percent apart, one of the two is wrong; then none is used."""
     strikes = _strikes()
-    strikes.note(START, _now(3), _steady("65000"), [_heard(0, "65326")])
+    strikes.note(START, _now(3), _steady("65000"), [_published(0, "65326")])
     assert strikes.find(START, Rule.TWAP60) == (
         "Chainlink's 60-second mean at the start is 65326, ours is 65000.00"
     )
@@ -205,7 +210,7 @@ def test_strikes_that_contradict_each_other_are_none() -> None:
 def test_nothing_is_known_before_the_start() -> None:
     """The minute is not over and no mean counts yet."""
     strikes = _strikes()
-    strikes.note(START, _now(-0.1), _steady(), [_heard(0)])
+    strikes.note(START, _now(-0.1), _steady(), [_published(0)])
     assert isinstance(strikes.find(START, Rule.TWAP60), str)
 
 
@@ -221,13 +226,13 @@ def test_only_the_last_markets_are_remembered() -> None:
     """Memory does not grow with the days."""
     strikes = _strikes()
     for i in range(6):
-        strikes.note(START + 900 * i, _now(900 * i + 1), SpotPath(960), [_heard(900 * i)])
+        strikes.note(START + 900 * i, _now(900 * i + 1), SpotPath(960), [_published(900 * i)])
     assert isinstance(strikes.find(START + 900, Rule.TWAP60), str)
     assert isinstance(strikes.find(START + 1800, Rule.TWAP60), Strike)
 
 
 def _spots(*points: tuple[float, str]) -> list[ChainPrice]:
-    return [_heard(at, price, kind=PriceKind.SPOT) for at, price in points]
+    return [_published(at, price, kind=PriceKind.SPOT) for at, price in points]
 
 
 RISING = [(at, str(65000 + at)) for at in range(-70, 5)]
@@ -245,7 +250,7 @@ RISING = [(at, str(65000 + at)) for at in range(-70, 5)]
 def test_each_rule_has_its_own_strike_of_chainlink(rule: Rule, price: str, source: str) -> None:
     """Spot at the boundary, the mean of the 30 seconds before it, and the relay's own 60-second mean."""
     strikes = _strikes()
-    strikes.note(START, _now(5), SpotPath(960), [_heard(0, "64970.5")], reversed(_spots(*RISING)))
+    strikes.note(START, _now(5), SpotPath(960), [_published(0, "64970.5")], reversed(_spots(*RISING)))
     strike = strikes.find(START, rule)
     assert isinstance(strike, Strike)
     assert (strike.price, strike.rule, strike.source) == (Decimal(price), rule, source)

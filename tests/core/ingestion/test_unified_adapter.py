@@ -536,7 +536,7 @@ async def test_observation_of_the_chain_is_judged_once(host: Host) -> None:
             source_ns=p.NOW_NS,
             received_ns=p.NOW_NS,
         )
-        chainlink.take(good)
-        chainlink.take(good)
+        chainlink.record_price(good)
+        chainlink.record_price(good)
         assert len(chainlink.observations(PriceKind.SPOT)) == 1
         assert adapter.sources.validator.quarantined["chainlink"] == 0

@@ -63,7 +63,7 @@ class BookMirror:
         self.streamed = False
         """Whether the present connection has told a whole book."""
         self._broken = ""
-        self.heard_ns = 0
+        self.updated_ns = 0
         self._stamp_ms = 0
 
     # --- can it be believed? -----------------------------------------------------------------
@@ -80,7 +80,7 @@ class BookMirror:
 
     def silent(self, now_ns: int) -> bool:
         """Whether the stream has not mentioned the market for a while; a clock that was set back counts."""
-        return not 0 <= now_ns - self.heard_ns <= STALE_NS
+        return not 0 <= now_ns - self.updated_ns <= STALE_NS
 
     @property
     def broken(self) -> bool:
@@ -106,15 +106,15 @@ class BookMirror:
 
     def hear(self, event: dict[str, Any], now_ns: int) -> None:
         """Take an event of the stream about the market."""
-        self.heard_ns = now_ns
+        self.updated_ns = now_ns
         try:
-            self._take(event)
+            self._apply(event)
         except UnsupportedMarket as error:
             self._break(str(error))
         except ValueError as error:
             self._break(f"a {event.get('event_type')} event cannot be read: {error}")
 
-    def _take(self, event: dict[str, Any]) -> None:
+    def _apply(self, event: dict[str, Any]) -> None:
         kind = event.get("event_type")
         if kind == "price_change":
             self._change(msgspec.convert(event, _Changes))
@@ -128,22 +128,22 @@ class BookMirror:
 
     def _replace(self, row: dict[str, Any]) -> None:
         try:
-            told = msgspec.convert(row, _Book)
-            bids, asks = _levels(told.bids), _levels(told.asks)
-            stamp = int(told.timestamp)
+            quoted = msgspec.convert(row, _Book)
+            bids, asks = _levels(quoted.bids), _levels(quoted.asks)
+            stamp = int(quoted.timestamp)
         except ValueError as error:
             raise UnsupportedMarket(f"its book cannot be read: {error}") from error
-        if told.tick_size is not None:
-            self.tick = tick_of(told.tick_size)
+        if quoted.tick_size is not None:
+            self.tick = tick_of(quoted.tick_size)
         self._bids, self._asks, self._stamp_ms = bids, asks, stamp
         self._broken = ""
         self._show()
 
-    def _change(self, told: _Changes) -> None:
+    def _change(self, quoted: _Changes) -> None:
         # What was under way when the whole book was told is in it already.
-        if self.book is None or int(told.timestamp) < self._stamp_ms:
+        if self.book is None or int(quoted.timestamp) < self._stamp_ms:
             return
-        own = [change for change in told.price_changes if change.asset_id == self.market.up_token]
+        own = [change for change in quoted.price_changes if change.asset_id == self.market.up_token]
         for change in own:
             levels = self._bids if change.side == "BUY" else self._asks
             price, size = _mills(change.price), micro(change.size)
@@ -159,7 +159,7 @@ class BookMirror:
         """Whether the best prices after a change are those that came with it."""
         assert self.book is not None
         pairs = ((last.best_bid, self.book.best_bid), (last.best_ask, self.book.best_ask))
-        return all(told is None or _best(told) == known for told, known in pairs)
+        return all(quoted is None or _best(quoted) == known for quoted, known in pairs)
 
     def _show(self) -> None:
         self.book = VenueBook(bids=_sorted(self._bids, reverse=True), asks=_sorted(self._asks))

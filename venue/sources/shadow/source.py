@@ -54,7 +54,7 @@ class ShadowSource:
         self._ledger = ledger
         self._reader = UpstreamReader(upstream)
         self._stream = UpstreamStream(
-            lambda: self._reader.session, f"{upstream.ws}market", self._heard, self._disconnected
+            lambda: self._reader.session, f"{upstream.ws}market", self._on_event, self._disconnected
         )
         self._mirrors: dict[int, BookMirror] = {}
         self._by_condition: dict[str, BookMirror] = {}
@@ -223,7 +223,7 @@ class ShadowSource:
 
     # --- books -------------------------------------------------------------------------------
 
-    def _heard(self, event: dict[str, Any]) -> None:
+    def _on_event(self, event: dict[str, Any]) -> None:
         mirror = self._by_condition.get(str(event.get("market")))
         if mirror is None:
             return
@@ -243,21 +243,21 @@ class ShadowSource:
         for mirror in list(self._mirrors.values()):
             market = mirror.market
             running = market.start <= now < market.end
-            since = max(mirror.heard_ns, self._compared_ns.get(market.start, 0))
+            since = max(mirror.updated_ns, self._compared_ns.get(market.start, 0))
             if mirror.broken or (running and mirror.streamed and now_ns - since > QUIET_NS):
                 self._compared_ns[market.start] = now_ns
                 await self._read(mirror)
 
     async def _read(self, mirror: BookMirror) -> bool:
         """Replace the mirror's book with the one of `/book`."""
-        heard, intact = mirror.heard_ns, mirror.streamed and not mirror.broken
+        updated, intact = mirror.updated_ns, mirror.streamed and not mirror.broken
         try:
             differs = mirror.read(await self._reader.book(mirror.market.up_token))
         except (UpstreamUnreachable, UnsupportedMarket) as error:
             log.warning("%s: its book cannot be read: %s", mirror.market.slug, error)
             return False
         self._changed.set()
-        silent = mirror.heard_ns == heard and mirror.silent(self._clock.wall_ns())
+        silent = mirror.updated_ns == updated and mirror.silent(self._clock.wall_ns())
         if differs and intact and silent:
             self._stream.reconnect(f"it is silent while the book of {mirror.market.slug} changes")
         return True
@@ -275,13 +275,13 @@ class ShadowSource:
         due = [m for m in ended if self._due(m.start, min(RAREST_SECONDS, (now - m.end) / PATIENCE))]
         for first in range(0, len(due), BATCH):
             batch = due[first : first + BATCH]
-            told = await self._gamma_outcomes(batch)
+            outcomes = await self._gamma_outcomes(batch)
             for market in batch:
                 self._asked[market.start] = now
-                self._know(market, told.get(market.slug), "catalogue")
+                self._record_outcome(market, outcomes.get(market.slug), "catalogue")
                 if market.start not in self._outcomes:
                     # Gamma forgets short markets after a while; the order API keeps them.
-                    self._know(market, await self._clob_outcome(market), "order API")
+                    self._record_outcome(market, await self._clob_outcome(market), "order API")
 
     async def _gamma_outcomes(self, markets: list[VenueMarket]) -> dict[str, bool | None]:
         try:
@@ -301,11 +301,11 @@ class ShadowSource:
     def _resolved(self, market: VenueMarket, event: dict[str, Any]) -> None:
         winner = event.get("winning_asset_id")
         if winner in market.tokens:
-            self._know(market, winner == market.up_token, "stream")
+            self._record_outcome(market, winner == market.up_token, "stream")
         else:
             log.warning("%s: resolved to %r, which is none of its tokens", market.slug, winner)
 
-    def _know(self, market: VenueMarket, up_won: bool | None, witness: str) -> None:
+    def _record_outcome(self, market: VenueMarket, up_won: bool | None, witness: str) -> None:
         if up_won is not None and market.start not in self._outcomes:
             log.info("%s: %s won, says the %s", market.slug, UP if up_won else DOWN, witness)
             self._outcomes[market.start] = up_won

@@ -35,7 +35,7 @@ class UpstreamStream:
         The pool of connections.
     url : str
         Of the market channel.
-    heard : callable
+    on_event : callable
         Told each event.
     lost : callable
         Told when the connection is gone.
@@ -45,12 +45,12 @@ class UpstreamStream:
         self,
         session: Callable[[], aiohttp.ClientSession],
         url: str,
-        heard: Callable[[dict[str, Any]], None],
+        on_event: Callable[[dict[str, Any]], None],
         lost: Callable[[], None],
     ) -> None:
         self._session = session
         self._url = url
-        self._heard = heard
+        self._on_event = on_event
         self._lost = lost
         self._tokens: dict[str, None] = {}
         self._wanted = asyncio.Event()
@@ -80,13 +80,13 @@ class UpstreamStream:
         self._tokens.update(dict.fromkeys(new))
         if new:
             self._wanted.set()
-            await self._tell({"operation": "subscribe", "assets_ids": new})
+            await self._send({"operation": "subscribe", "assets_ids": new})
 
     async def unsubscribe(self, tokens: Iterable[str]) -> None:
         """Ask for tokens no longer."""
         gone = [token for token in tokens if self._tokens.pop(token, "") is None]
         if gone:
-            await self._tell({"operation": "unsubscribe", "assets_ids": gone})
+            await self._send({"operation": "unsubscribe", "assets_ids": gone})
 
     def reconnect(self, why: str) -> None:
         """Give the connection up for a new one."""
@@ -150,9 +150,9 @@ class UpstreamStream:
             return
         for event in content if isinstance(content, list) else [content]:
             if isinstance(event, dict):
-                self._heard(event)
+                self._on_event(event)
 
-    async def _tell(self, message: dict[str, Any]) -> None:
+    async def _send(self, message: dict[str, Any]) -> None:
         socket = self._socket
         if socket is None:
             return
