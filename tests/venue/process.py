@@ -13,7 +13,7 @@ from typing import Any, Self
 import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 LATEST_RESOLUTION = 90
 """Market seconds from a scripted market's end to its resolution, at most."""
 HTTP = httpx.Client(trust_env=False, verify=False)

@@ -292,7 +292,7 @@ async def test_a_step_sends_subscribers_all_that_happens(untouched: VenueProcess
     assert HTTP.get(held.url + "/book", params={"token_id": up}).status_code == 404
 
 
-async def test_a_held_venue_trades_and_tells_no_change(held: VenueProcess) -> None:
+async def test_a_held_venue_trades_and_sends_no_change(held: VenueProcess) -> None:
     """Orders fill on a held clock, the feed sends what the account took; a step plays the recording on."""
     _, up, _ = tokens_of(held)
     trader: Trader = trader_at(held.url)
