@@ -118,7 +118,7 @@ class EquityCurve:
         last = self._points[-1]
         point = EquityPoint(ts_ns=closed_ns(trade), equity=last.equity + trade.pnl)
         if len(self._points) > 1 and last.ts_ns == point.ts_ns:
-            # Trades settled at the same instant are one step: in between, nobody had that equity.
+            # Trades settled at the same instant are one step: the equity between them never existed.
             self._points[-1] = point
             return
         if len(self._points) > 1:

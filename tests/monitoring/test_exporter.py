@@ -1,4 +1,4 @@
-"""The exporter: real HTTP, numbers that are right across restarts, a health check that tells the truth."""
+"""The exporter: real HTTP, numbers that are right across restarts, a truthful health check."""
 
 import json
 import shutil
@@ -165,16 +165,16 @@ def test_events_count_without_a_read_of_the_ledger(tmp_path):
     assert after["trading_ledger_reading_age_seconds", ()] == 0
 
 
-def test_a_settlement_told_twice_counts_once(tmp_path):
+def test_a_repeated_settlement_counts_once(tmp_path):
     """The event of a settlement that is known already changes nothing."""
     open_ledger(ledger_path(tmp_path, "recorded")).close()
     with exporting(tmp_path) as exporter:
         for event in bought(1):
             exporter.handle(event)
-        told = Settled(market=market(1), settlement=settlement(1), pnl=Decimal(0), total_pnl=Decimal(0))
-        exporter.handle(told)
+        event = Settled(market=market(1), settlement=settlement(1), pnl=Decimal(0), total_pnl=Decimal(0))
+        exporter.handle(event)
         once = scrape(exporter)
-        exporter.handle(told)
+        exporter.handle(event)
         twice = scrape(exporter)
     changing = {"trading_loop_age_seconds", "process_cpu_seconds_total"}
     ours = [key for key in once if key[0].startswith("trad") and key[0] not in changing]
@@ -256,7 +256,7 @@ def test_years_of_history_cost_a_scrape_nothing(tmp_path, monkeypatch):
 
 
 def test_a_ledger_that_cannot_be_read_costs_its_own_numbers_only(tmp_path):
-    """A damaged file at the start: no counter shows a false zero, the age tells it, the rest is served."""
+    """A damaged file at the start: no counter shows a false zero, the age grows, the rest is served."""
     now = [NOON_NS]
     write_ledger(tmp_path, markets=3, worker_status=None)
     for file in ledger_path(tmp_path, "recorded").parent.glob("ledger.sqlite*"):
@@ -274,7 +274,7 @@ def test_a_ledger_that_cannot_be_read_costs_its_own_numbers_only(tmp_path):
 
 
 def test_an_event_that_does_not_fit_leaves_the_last_numbers_and_their_age(tmp_path):
-    """When an event is about an order nobody knows, the numbers stand, and the age says since when."""
+    """After an event of an unknown order the numbers stay, and the age counts from there."""
     now = [NOON_NS]
     write_ledger(tmp_path, markets=3, worker_status=None)
     with exporting(tmp_path, now_ns=lambda: now[0]) as exporter:
@@ -395,7 +395,7 @@ def test_health_is_the_truth(worker_status, later_s, status, words):
 
 
 def test_a_bot_without_a_market_is_not_well(tmp_path):
-    """A gap between two markets is nothing; a minute in which none is found is what health tells."""
+    """A gap between two markets is nothing; a minute in which none is found makes /health fail."""
     gap = msgspec.structs.replace(ALIVE, slug=None, quote_age_s=None)
     with exporting(tmp_path) as exporter:
         exporter.heartbeat(ALIVE)

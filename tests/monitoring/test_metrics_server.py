@@ -107,7 +107,7 @@ def test_a_client_that_drips_is_cut(served):
 
 @pytest.mark.usefixtures("hurried")
 def test_a_client_that_does_not_read_is_cut(served):
-    """A response nobody reads does not hold its thread."""
+    """A response that is not read does not hold its thread."""
     with connect(served) as deaf:
         deaf.sendall(b"GET / HTTP/1.0\r\n\r\n")
         assert deaf.recv(1) == b"H"

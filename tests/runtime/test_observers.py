@@ -108,37 +108,37 @@ def observers(*observers, file=None, isolation=None):
 def test_a_failing_observer_costs_nothing_but_its_own_output(error, log):
     """Whatever an observer raises in whichever call, the caller goes on and the next observer is served."""
     after = Recording()
-    told = observers(Broken(error), after)
-    told.start()
-    told.handle(EVENT)
-    told.heartbeat(ALIVE)
-    told.close()
+    group = observers(Broken(error), after)
+    group.start()
+    group.handle(EVENT)
+    group.heartbeat(ALIVE)
+    group.close()
     assert after.seen == ["start", EVENT, ALIVE, "close"]
-    assert told.isolation.failures == {"Broken": 4}
+    assert group.isolation.failures == {"Broken": 4}
     assert len(log) == 1
 
 
 def test_a_console_that_cannot_be_written_to_costs_nothing(log):
     """A terminal that is gone makes every print fail; observers are served, and the calls return."""
     after = Recording()
-    told = observers(after, file=BrokenFile())
-    told.start()
-    told.handle(EVENT)
-    told.progress(market(), 10.0, Decimal("0.5"), 0, "")
-    told.close()
+    group = observers(after, file=BrokenFile())
+    group.start()
+    group.handle(EVENT)
+    group.progress(market(), 10.0, Decimal("0.5"), 0, "")
+    group.close()
     assert after.seen == ["start", EVENT, "close"]
-    assert told.isolation.failures["ConsoleReporter"] == 2
+    assert group.isolation.failures["ConsoleReporter"] == 2
 
 
 def test_failures_are_logged_once_a_minute_with_their_number(log):
     """A thousand failures in a minute are one record; the next minute's record has the number of all."""
     now = [0.0]
-    told = observers(Broken(ValueError("a bad value")), isolation=ObserverIsolation(lambda: now[0]))
+    group = observers(Broken(ValueError("a bad value")), isolation=ObserverIsolation(lambda: now[0]))
     for _ in range(1000):
-        told.handle(EVENT)
+        group.handle(EVENT)
         now[0] += 0.0599
     now[0] = 60.0
-    told.handle(EVENT)
+    group.handle(EVENT)
     assert [str(record).splitlines()[0] for record in log] == [
         "observer Broken failed (1 times so far); trading goes on",
         "observer Broken failed (1001 times so far); trading goes on",
@@ -158,11 +158,11 @@ def test_a_console_shows_a_replacement_for_what_it_cannot_encode(encoding):
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding=encoding)
     replace_unencodable(stream)
-    told = observers(file=stream)
-    told.handle(MarketOpened(market=market()))
-    told.handle(Decided(decision=decision(), final=True))
+    group = observers(file=stream)
+    group.handle(MarketOpened(market=market()))
+    group.handle(Decided(decision=decision(), final=True))
     stream.flush()
-    assert told.isolation.failures == {}
+    assert group.isolation.failures == {}
     arrow = "▲" if encoding == "utf-8" else "?"
     assert f"Tick {arrow}0.75" in raw.getvalue().decode(encoding)
 
