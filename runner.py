@@ -16,7 +16,7 @@ import httpx
 from rich.console import Console
 
 from common.atomic_file import create_private_files
-from common.bounded_http import BlockingHttp
+from common.bounded_http import BoundedHttp
 from config import ROOT, Settings, load_settings, open_to_others
 from control.arming import arm, require_doctor
 from control.locks import hold_state, hold_wallet
@@ -186,7 +186,7 @@ def _configured(settings: Settings) -> Endpoint:
 
 def _require_polymarket(settings: Settings) -> None:
     try:
-        BlockingHttp(total_s=REACH_TIMEOUT_S).get(f"{settings.clob_url}/time").raise_for_status()
+        BoundedHttp(total_s=REACH_TIMEOUT_S).get(f"{settings.clob_url}/time").raise_for_status()
     except httpx.HTTPError as error:
         raise Fatal(
             f"Polymarket cannot be reached at {settings.clob_url} ({type(error).__name__})",

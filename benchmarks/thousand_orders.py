@@ -320,7 +320,7 @@ class StockAdapterRun(OrderBenchmark):
                     name=name,
                 )
 
-        patched_data, _ = node_module._factories(self.plan, self, self.slugs, lambda stream: None)
+        patched_data, _ = node_module._factories(self.plan, self, self.slugs, self.board, lambda stream: None)
 
         class Data(patched_data):
             @staticmethod

@@ -2,8 +2,8 @@
 
 The timeouts of httpx hold for a single read, so an answer that arrives one byte a second never times out; and
 httpx reads a body of any size, and decompresses it without a limit. `bounded_request` closes both gaps for an
-`httpx.AsyncClient`. `BlockingHttp` offers the same to code that runs in threads: it sends its requests on an
-event loop of its own thread, because a blocking read cannot be interrupted from outside.
+`httpx.AsyncClient`. `BoundedHttp` offers the same to threads and to coroutines of any loop: it sends its
+requests on an event loop of its own thread, because a blocking read cannot be interrupted from outside.
 
 Every failure is an `httpx.HTTPError`.
 """
@@ -169,8 +169,8 @@ async def _read(response: httpx.Response, limit: int) -> bytes:
     return bytes(body)
 
 
-class BlockingHttp:
-    """Sends bounded requests for code that runs in a thread; any number of threads may share one.
+class BoundedHttp:
+    """Sends bounded requests for threads and for coroutines of any event loop, all of which may share one.
 
     Parameters
     ----------
@@ -208,13 +208,22 @@ class BlockingHttp:
         """
         del timeout
         limit_s = self._total_s if total_s is None else total_s
-        full = url if "://" in url else f"{self._base_url}/{url.lstrip('/')}" if url else self._base_url
-        answer = _loop().submit(method, full, total_s=limit_s, max_bytes=self._max_bytes, **request)
+        answer = self._submit(method, url, limit_s, request)
         try:
             return answer.result(limit_s + CANCEL_GRACE_S)
         except TimeoutError:
             answer.cancel()
             raise httpx.ReadTimeout(f"no complete answer within {limit_s:g} s") from None
+
+    async def request_async(self, method: str, url: str, **request: Any) -> BoundedResponse:
+        """Send one request from a coroutine; raises like `request`."""
+        return await asyncio.wrap_future(self._submit(method, url, self._total_s, request))
+
+    def _submit(
+        self, method: str, url: str, total_s: float, request: dict[str, Any]
+    ) -> Future[BoundedResponse]:
+        full = url if "://" in url else f"{self._base_url}/{url.lstrip('/')}" if url else self._base_url
+        return _loop().submit(method, full, total_s=total_s, max_bytes=self._max_bytes, **request)
 
     def get(self, url: str, **request: Any) -> BoundedResponse:
         """GET `url`; raises like `request`."""

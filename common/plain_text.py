@@ -1,6 +1,7 @@
 """Text from outside the process, made safe to show: no control characters, one line, a bounded length."""
 
 import re
+from typing import Any
 
 LONGEST = 500
 REPLACEMENT = "\ufffd"
@@ -37,6 +38,20 @@ def one_line(value: object, limit: int = LONGEST) -> str:
     # Cut first: the text may be megabytes long, and each character can become up to ten.
     line = CONTROL.sub(_escape, " ".join(text[: 4 * limit].split()))
     return line if len(line) <= limit and len(text) <= 4 * limit else f"{line[: limit - 1]}…"
+
+
+def escaped(text: str) -> str:
+    r"""The text with each control character, line breaks included, replaced by its escape: ``\x1b``."""
+    return CONTROL.sub(_escape, text)
+
+
+def escaped_json(value: Any) -> Any:
+    """Decoded JSON with `escaped` texts; everything else stays."""
+    if isinstance(value, dict):
+        return {escaped(key): escaped_json(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [escaped_json(each) for each in value]
+    return escaped(value) if isinstance(value, str) else value
 
 
 def without_controls(text: str) -> str:

@@ -14,8 +14,8 @@ from py_clob_client_v2.constants import INITIAL_CURSOR
 from py_clob_client_v2.exceptions import PolyApiException
 from py_clob_client_v2.http_helpers import helpers
 
-from common.bounded_http import BlockingHttp, BoundedResponse
-from common.plain_text import one_line
+from common.bounded_http import BoundedHttp, BoundedResponse
+from common.plain_text import escaped, escaped_json, one_line
 
 REQUEST_LIMIT_S = 5.0
 """Most seconds of one request to the order API, the POST of an order included."""
@@ -27,10 +27,21 @@ MAX_PAGES = 50
 """Most pages of a list; the trades of an account in one market are one."""
 
 
-class ClobHttp(BlockingHttp):
+class ClobResponse(BoundedResponse):
+    """An answer whose texts hold no control characters: the library logs and raises them as they are."""
+
+    def json(self, **options: Any) -> Any:
+        return escaped_json(super().json(**options))
+
+    @property
+    def text(self) -> str:
+        return escaped(super().text)
+
+
+class ClobHttp(BoundedHttp):
     """What the library sends with, in the place of its `httpx.Client`."""
 
-    def request(self, method: str, url: str, **request: Any) -> BoundedResponse:
+    def request(self, method: str, url: str, **request: Any) -> ClobResponse:
         """Send one request.
 
         Raises
@@ -39,10 +50,13 @@ class ClobHttp(BlockingHttp):
             Without a status, if there is no usable answer: of an order nothing is known then.
         """
         try:
-            return super().request(method, url, **request)
+            answer = super().request(method, url, **request)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             why = f"{type(error).__name__}: {one_line(error)}"
             raise PolyApiException(error_msg=f"Request exception! {why}") from None
+        return ClobResponse(
+            answer.status_code, headers=answer.headers, content=answer.content, request=answer.request
+        )
 
 
 def bound_requests(limit_s: float = REQUEST_LIMIT_S) -> None:

@@ -16,7 +16,7 @@ from py_clob_client_v2.clob_types import ApiCreds, AssetType, BalanceAllowancePa
 from py_clob_client_v2.config import get_contract_config
 from py_clob_client_v2.exceptions import PolyApiException
 
-from common.bounded_http import BlockingHttp, require_shallow
+from common.bounded_http import BoundedHttp, require_shallow
 from common.constants import POLYGON_CHAIN_ID
 from common.plain_text import one_line
 from errors import Fatal, Temporary
@@ -340,7 +340,7 @@ def _redeemable(row: _Position) -> Redeemable:
     )
 
 
-_http = BlockingHttp(total_s=REQUEST_LIMIT_S)
+_http = BoundedHttp(total_s=REQUEST_LIMIT_S)
 
 
 def _get(url: str, asked: dict[str, Any] | None = None, kind: Any = Any) -> Any:

@@ -1,44 +1,117 @@
-"""Markets by slug, from one request to a configurable catalogue, forgetting what is over.
+"""Markets by slug, from one bounded request to a configurable catalogue; one bad market spoils no other.
 
-The stock provider asks a hard-coded host, once per slug, and never forgets an instrument.
+The stock provider asks a hard-coded host, once per slug, follows pages without an end, fails for all markets
+if one is malformed, and never forgets an instrument.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from nautilus_trader.adapters.polymarket.common.gamma_markets import (
-    list_markets,
-    normalize_gamma_market_to_clob_format,
-)
+import httpx
+from nautilus_trader.adapters.polymarket.common.gamma_markets import normalize_gamma_market_to_clob_format
 from nautilus_trader.adapters.polymarket.common.symbol import get_polymarket_instrument_id
 from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentProvider
+from nautilus_trader.model.identifiers import InstrumentId
+
+from common.bounded_http import BoundedHttp
+from common.plain_text import escaped_json, one_line
+from errors import Temporary
+
+REQUEST_LIMIT_S = 10.0
+"""Most seconds of a request to the catalogue, from connecting to the last byte."""
+PAGE = 100
+"""Markets on a page; a fraction of it is asked for."""
+SHOWN_NAMES = 5
+UNUSABLE = (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError)
+"""What the library lets out when a row holds something else than it expects."""
+
+Admit = Callable[[Sequence[Any], Sequence[str]], Mapping[str, Mapping[str, Any]]]
+Report = Callable[[str, str], None]
 
 
 class SlugProvider(PolymarketInstrumentProvider):
-    """Loads exactly the markets whose slugs `slugs()` names now."""
+    """Loads exactly the markets whose slugs `slugs()` names now.
 
-    def __init__(self, *args: Any, slugs: Callable[[], list[str]], gamma_url: str, **kwargs: Any) -> None:
+    Parameters
+    ----------
+    slugs : Callable[[], list[str]]
+        The markets that are wanted now.
+    gamma_url : str
+        Base URL of the catalogue.
+    admit : Callable
+        Chooses from the rows of an answer, given the slugs that were asked for, those that may be loaded.
+    report : Callable[[str, str], None]
+        Receives slug and reason of a market of which no instruments can be made.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        slugs: Callable[[], list[str]],
+        gamma_url: str,
+        admit: Admit,
+        report: Report,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._slugs = slugs
-        self._gamma_url = gamma_url
+        self._catalogue = BoundedHttp(gamma_url, total_s=REQUEST_LIMIT_S)
+        self._admit = admit
+        self._report = report
 
     async def load_all_async(self, filters: dict | None = None) -> None:
+        """Load the wanted markets and forget all others.
+
+        Raises
+        ------
+        Temporary
+            If the catalogue gives no answer, or none that can be read.
+        """
         slugs = self._slugs()
-        markets = await list_markets(self._http_client, {"slug": slugs}, base_url=self._gamma_url)
-        known = {market.get("slug") for market in markets}
-        missing = [slug for slug in slugs if slug not in known]
-        if missing:
-            self._log.warning(f"the catalogue does not know {', '.join(missing)} yet")
-        wanted = set()
-        for market in markets:
-            normalized = normalize_gamma_market_to_clob_format(market)
-            wanted.add(normalized["condition_id"])
-            for token in normalized["tokens"]:
-                if token["token_id"] and not self._knows(normalized["condition_id"], token["token_id"]):
-                    self._load_instrument(normalized, token["token_id"], token["outcome"])
+        listed = await self._ask(slugs)
+        self._log_differences(slugs, listed)
+        wanted: set[InstrumentId] = set()
+        for slug, market in self._admit(listed, slugs).items():
+            try:
+                wanted |= self._load(market)
+            except UNUSABLE as error:
+                self._report(slug, f"its instruments cannot be made: {one_line(repr(error))}")
         # What is loaded stays as it is: the streams know its tick size better than the catalogue.
-        for instrument_id in [i for i in self._instruments if i.symbol.value.split("-")[0] not in wanted]:
+        for instrument_id in [known for known in self._instruments if known not in wanted]:
             del self._instruments[instrument_id]
 
-    def _knows(self, condition_id: str, token_id: str) -> bool:
-        return get_polymarket_instrument_id(condition_id, token_id) in self._instruments
+    async def _ask(self, slugs: list[str]) -> list[Any]:
+        try:
+            answer = await self._catalogue.request_async(
+                "GET", "/markets/keyset", params={"slug": slugs, "limit": str(PAGE)}
+            )
+            if answer.status_code != 200:
+                raise Temporary(
+                    f"the catalogue answered HTTP {answer.status_code}: {one_line(answer.text, 120)}"
+                )
+            return list(answer.json()["markets"])
+        except (httpx.HTTPError, httpx.InvalidURL, KeyError, TypeError, ValueError) as error:
+            raise Temporary(
+                f"the catalogue gave no usable answer: {type(error).__name__}: {one_line(error)}"
+            ) from None
+
+    def _log_differences(self, slugs: list[str], listed: list[Any]) -> None:
+        names = {str(row.get("slug")) if isinstance(row, dict) else repr(row)[:40] for row in listed}
+        missing = [slug for slug in slugs if slug not in names]
+        if missing:
+            self._log.warning(f"the catalogue does not know {', '.join(missing)} yet")
+        if strange := sorted(names.difference(slugs)):
+            shown = ", ".join(one_line(name, 80) for name in strange[:SHOWN_NAMES])
+            self._log.warning(f"the catalogue answered with {len(strange)} markets not asked for: {shown}")
+
+    def _load(self, market: Mapping[str, Any]) -> set[InstrumentId]:
+        """Make the instruments of a market unless they are loaded; returns the ids of both."""
+        # Nautilus logs instruments with all they hold.
+        normalized = normalize_gamma_market_to_clob_format(escaped_json(dict(market)))
+        found: set[InstrumentId] = set()
+        for token in normalized["tokens"]:
+            instrument_id = get_polymarket_instrument_id(normalized["condition_id"], token["token_id"])
+            if instrument_id not in self._instruments:
+                self._load_instrument(normalized, token["token_id"], token["outcome"])
+            found.add(instrument_id)
+        return found

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from nautilus_trader.adapters.polymarket.common.gamma_markets import normalize_gamma_market_to_clob_format
+from nautilus_trader.adapters.polymarket.data import PolymarketDataClient
 from nautilus_trader.adapters.polymarket.execution import PolymarketExecutionClient
 from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentProvider
 from nautilus_trader.adapters.polymarket.websocket.client import PolymarketWebSocketClient
@@ -39,6 +41,21 @@ FINGERPRINTS: dict[Callable[..., Any], str] = {
     PolymarketExecutionClient._handle_ws_trade_msg: "1e79ac33c401",
     PolymarketExecutionClient._handle_user_trade_in_ws_trade_msg: "357dc392ded4",
     PolymarketInstrumentProvider.load_all_async: "f38795c95125",
+    PolymarketInstrumentProvider._load_instrument: "cb96f4e99294",
+    normalize_gamma_market_to_clob_format: "d65d6d2c5ea8",
+    PolymarketDataClient._connect: "d0c403efac64",
+    PolymarketDataClient._disconnect: "e09396508947",
+    PolymarketDataClient._update_instruments: "cc4f1dff2f4d",
+    PolymarketDataClient._handle_raw_ws_message: "060c78bcf68b",
+    PolymarketDataClient._handle_ws_message: "c4fbc6015494",
+    PolymarketDataClient._handle_book_snapshot: "e52ce7cb62bf",
+    PolymarketDataClient._handle_deltas: "b88578ce6526",
+    PolymarketDataClient._handle_quote: "4c2d17792fa9",
+    PolymarketDataClient._discard_local_state_if_unwanted: "836dd346ab0d",
+    PolymarketWebSocketClient._connect_client: "a7183b247359",
+    PolymarketWebSocketClient._disconnect_client: "a1e044f5ca5c",
+    PolymarketWebSocketClient._create_dynamic_subscribe_msg: "29dcd2b73ba6",
+    PolymarketWebSocketClient._create_dynamic_unsubscribe_msg: "375957077d40",
     PolymarketWebSocketClient._create_subscribe_user_channel_msg: "e06c2d366b53",
     PolymarketWebSocketClient._subscribe_all: "af1e436f560c",
 }

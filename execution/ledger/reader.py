@@ -166,6 +166,16 @@ class LedgerReader:
             slugs = self.pending_settlements(session)
             return [queries.market(self._connection, self._session(session), slug) for slug in slugs]
 
+    def markets_since(self, start: int, session: str | None = None) -> list[Market]:
+        """The markets that start at a market time, in seconds, or later."""
+        with self.snapshot():
+            found = queries.rows(
+                self._connection,
+                "SELECT slug FROM markets WHERE session = ? AND start >= ? ORDER BY start",
+                (self._session(session), start),
+            )
+            return [queries.market(self._connection, self._session(session), slug) for (slug,) in found]
+
     def settled_markets(self) -> int:
         """How many markets have a verdict, in the whole book."""
         with self.snapshot():

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from common.bounded_http import BlockingHttp
+from common.bounded_http import BoundedHttp
 from common.plain_text import one_line
 from errors import Refused, Temporary
 from models import Frozen
@@ -124,7 +124,7 @@ def _bound_requests() -> None:
     def bounded(self: Any, *, base_url: str, **options: Any) -> None:
         made(
             self,
-            **{**options, "base_url": base_url, "client": BlockingHttp(base_url, total_s=REQUEST_LIMIT_S)},
+            **{**options, "base_url": base_url, "client": BoundedHttp(base_url, total_s=REQUEST_LIMIT_S)},
         )
 
     bounded.bounded = True  # pyright: ignore[reportFunctionMemberAccess]
@@ -141,7 +141,7 @@ class PracticeRedeemer:
     def redeem(self, condition_id: str) -> str:
         asked = {"address": self._address, "condition_id": condition_id}
         try:
-            answer = BlockingHttp(total_s=REQUEST_LIMIT_S).post(f"{self._url}/practice/redeem", json=asked)
+            answer = BoundedHttp(total_s=REQUEST_LIMIT_S).post(f"{self._url}/practice/redeem", json=asked)
             payout = msgspec.json.decode(answer.raise_for_status().content, type=dict[str, Any])
             return f"the practice venue paid {one_line(payout['amount'])} pUSD"
         except (httpx.HTTPError, msgspec.MsgspecError, KeyError, RecursionError) as error:

@@ -12,7 +12,7 @@ import msgspec
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
-from common.bounded_http import BlockingHttp
+from common.bounded_http import BoundedHttp
 from common.constants import DERIBIT_PCR, PRICE_DIVERGENCE, SENTIMENT_ANALYSIS
 from config import Settings
 from core.ingestion.factory import FeedSettings, FeedUrls, build_data_adapter, reset_data_adapter
@@ -89,7 +89,7 @@ def markets(settings: Settings, where: CatalogueEndpoints) -> Iterator[Finding]:
     now = where.clock.market_time(time.time_ns())
     slugs = market_calendar(settings).upcoming(now)[:2]
     try:
-        answer = BlockingHttp(total_s=TIMEOUT_S).get(f"{where.gamma}/markets", params={"slug": slugs})
+        answer = BoundedHttp(total_s=TIMEOUT_S).get(f"{where.gamma}/markets", params={"slug": slugs})
         found = msgspec.json.decode(answer.raise_for_status().content, type=list[dict[str, Any]])
     except (httpx.HTTPError, msgspec.MsgspecError, RecursionError) as error:
         yield fail("catalogue", f"{host_of(where.gamma)}: {type(error).__name__}", UNREACHABLE)

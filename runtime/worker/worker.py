@@ -113,6 +113,7 @@ class Worker:
         self.decision_loop = DecisionLoop()
         self._thread = LedgerThread(self._ledger_failed)
         self._ledger, self._reader = self._open_ledger()
+        self._remember_markets()
         self.observers = ObserverGroup(settings, plan, console, build_observers(settings, plan))
         self.strategy = IntegratedBTCStrategy(self)
         self.engine = get_execution_engine(
@@ -174,6 +175,12 @@ class Worker:
 
         return asyncio.run(self._thread.call(opened))
 
+    def _remember_markets(self) -> None:
+        """Tell the board the ids under which the ledger knows the markets that the catalogue still lists."""
+        first = self.board.calendar.running_start(self.clock.market_time(time.time_ns()))
+        for market in asyncio.run(self._thread.call(self._reader.markets_since, first)):
+            self.board.remember(market)
+
     def _build_feeds(self) -> UnifiedDataAdapter | None:
         if self.plan.feeds is None:
             return None
@@ -228,6 +235,7 @@ class Worker:
             self._actors(),
             self.engine,
             lambda: self.board.calendar.upcoming(self.clock.market_time(time.time_ns())),
+            self.board,
             self._reconnected,
             self._start.connect_failed,
         )

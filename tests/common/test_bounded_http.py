@@ -12,7 +12,7 @@ import httpx
 import pytest
 from raw_server import ENDLESS, HEAD, RawServer, Serve, answer
 
-from common.bounded_http import AnswerTooLarge, BlockingHttp, bounded_request, parse_json
+from common.bounded_http import AnswerTooLarge, BoundedHttp, bounded_request, parse_json
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_an_answer_without_end_costs_the_bound_and_no_more(what: str, serve) -> 
     server = serve(ENDLESS[what])
     began = time.monotonic()
     with pytest.raises(httpx.HTTPError, match=r"no complete answer within 0.4 s|illegal"):
-        BlockingHttp(server.url, total_s=0.4).get("/x")
+        BoundedHttp(server.url, total_s=0.4).get("/x")
     assert time.monotonic() - began < 5
     if what != "nothing at all":
         assert server.ended.wait(10)
@@ -55,13 +55,13 @@ def test_a_dripping_answer_does_not_delay_another_request(serve) -> None:
 
     def ask() -> None:
         try:
-            BlockingHttp(total_s=30).get(slow.url, total_s=8)
+            BoundedHttp(total_s=30).get(slow.url, total_s=8)
         except httpx.HTTPError as error:
             failed.append(error)
 
     thread = threading.Thread(target=ask)
     thread.start()
-    assert BlockingHttp(total_s=30).get(quick.url).json() == {"a": 1}
+    assert BoundedHttp(total_s=30).get(quick.url).json() == {"a": 1}
     assert thread.is_alive()
     slow.close()
     thread.join(20)
@@ -86,7 +86,7 @@ def test_a_body_that_is_too_large_or_broken_is_an_error(
 ) -> None:
     """The bound holds for the bytes sent and for what they decompress to; damage is an error too."""
     with pytest.raises(error, match=text):
-        BlockingHttp(serve(answer(body, *headers)).url, total_s=20, max_bytes=1000).get("/")
+        BoundedHttp(serve(answer(body, *headers)).url, total_s=20, max_bytes=1000).get("/")
 
 
 def test_an_endless_stream_is_cut_off_at_the_bound(serve) -> None:
@@ -100,7 +100,7 @@ def test_an_endless_stream_is_cut_off_at_the_bound(serve) -> None:
 
     server = serve(pour)
     with pytest.raises(AnswerTooLarge):
-        BlockingHttp(total_s=30).get(server.url)
+        BoundedHttp(total_s=30).get(server.url)
     assert server.ended.wait(10)
 
 
@@ -108,7 +108,7 @@ def test_what_is_within_the_bounds_arrives(serve) -> None:
     """Plain and compressed bodies of exactly the largest size, status and headers come through."""
     largest = json.dumps("x" * 998).encode()
     for body, headers in ((largest, ()), (gzip.compress(largest), (b"Content-Encoding: gzip",))):
-        answered = BlockingHttp(serve(answer(body, *headers)).url, total_s=20, max_bytes=1000).get("/a?b=c")
+        answered = BoundedHttp(serve(answer(body, *headers)).url, total_s=20, max_bytes=1000).get("/a?b=c")
         assert (answered.status_code, answered.json(), len(answered.content)) == (200, "x" * 998, 1000)
         assert answered.headers["Content-Type"] == "application/json"
         assert answered.request.url.query == b"b=c"
@@ -119,7 +119,7 @@ def test_a_server_that_is_not_there_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     with pytest.raises(httpx.ConnectError):
-        BlockingHttp(f"http://127.0.0.1:{port}", total_s=5).post("/x", json={})
+        BoundedHttp(f"http://127.0.0.1:{port}", total_s=5).post("/x", json={})
 
 
 @pytest.mark.parametrize(

@@ -28,14 +28,14 @@ LIMIT_S = 0.5
 NESTED = b"[" * 100_000 + b"]" * 100_000
 HUGE = b'{"a":"' + b"x" * 9_000_000 + b'"}'
 TERMINAL = r'"\u001b[2J\u001b]0;t\u0007\r\n\u009b5n\u202e\ud800 text"'
-SHOWN = r"\x1b[2J\x1b]0;t\x07 \x9b5n\u202e\ud800 text"
+SHOWN = r"\x1b[2J\x1b]0;t\x07\x0d\x0a\x9b5n\u202e\ud800 text"
 
 
 @pytest.fixture(autouse=True)
 def short_limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Half a second for every request of this process, instead of five."""
     bound_requests(LIMIT_S)
-    monkeypatch.setattr(polymarket_client, "_http", clob_http.BlockingHttp(total_s=LIMIT_S))
+    monkeypatch.setattr(polymarket_client, "_http", clob_http.BoundedHttp(total_s=LIMIT_S))
     monkeypatch.setattr(redeemers, "REQUEST_LIMIT_S", LIMIT_S)
     monkeypatch.setattr(outcome_poller, "REQUEST_LIMIT_S", LIMIT_S)
     yield

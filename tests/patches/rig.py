@@ -240,14 +240,14 @@ class Rig:
         return self
 
     def build(self) -> TradingNode:
-        return build_node(self.plan, self.strategy, [], self, self.slugs, lambda stream: None)
+        return build_node(self.plan, self.strategy, [], self, self.slugs, self.board, lambda stream: None)
 
     @asynccontextmanager
     async def second_node(self) -> AsyncIterator[TradingNode]:
         """Another node of the same account, as a fresh process would have it."""
         self.ready = asyncio.Event()
         again = Sender(self)  # pyright: ignore[reportArgumentType]
-        node = build_node(self.plan, again, [], self, self.slugs, lambda stream: None)
+        node = build_node(self.plan, again, [], self, self.slugs, self.board, lambda stream: None)
         running = asyncio.get_running_loop().create_task(node.run_async())
         await asyncio.wait_for(self.ready.wait(), 20)
         try:

@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from nautilus_trader.adapters.polymarket.config import PolymarketDataClientConfig, PolymarketExecClientConfig
-from nautilus_trader.adapters.polymarket.data import PolymarketDataClient
 from nautilus_trader.adapters.polymarket.factories import (
     PolymarketLiveDataClientFactory,
     PolymarketLiveExecClientFactory,
@@ -26,9 +25,12 @@ from nautilus_trader.trading.strategy import Strategy
 from py_clob_client_v2.client import ApiCreds
 
 from common.constants import POLYGON_CHAIN_ID
+from common.plain_text import one_line
+from core.nautilus_core.instruments.market_board import MarketBoard
 from models import Frozen
 from patches.clob_client import PromptClobClient
 from patches.gamma_markets import SlugProvider
+from patches.market_feed import CheckedDataClient
 from patches.market_orders import OrderJournal, UsdFakExecutionClient
 from patches.user_feed import QuietAuth
 
@@ -96,20 +98,21 @@ def build_node(
     actors: Sequence[Actor],
     journal: OrderJournal,
     slugs: Callable[[], list[str]],
+    board: MarketBoard,
     reconnected: Callable[[str], None],
     connect_failed: Callable[[str, Exception], None] = _raise,
 ) -> TradingNode:
     """A built, not yet running node with one strategy and its actors.
 
-    `reconnected` is told the name of a stream, ``market`` or ``user``, each time it had to be opened again.
-    `connect_failed` is called with the name of a client that did not connect, and why; NautilusTrader does
-    not try it again.
+    `board` decides which of the listed markets are loaded. `reconnected` receives the name of a stream,
+    ``market`` or ``user``, each time it had to be opened again. `connect_failed` is called with the name of a
+    client that did not connect, and why; NautilusTrader does not try it again.
     """
     node = TradingNode(config=_config(plan))
     for actor in actors:
         node.trader.add_actor(actor)
     node.trader.add_strategy(strategy)
-    data_factory, exec_factory = _factories(plan, journal, slugs, reconnected, connect_failed)
+    data_factory, exec_factory = _factories(plan, journal, slugs, board, reconnected, connect_failed)
     node.add_data_client_factory(VENUE, data_factory)
     node.add_exec_client_factory(VENUE, exec_factory)
     node.build()
@@ -129,7 +132,7 @@ def clob_client(urls: VenueUrls, wallet: Wallet) -> PromptClobClient:
 
 
 async def _reporting(
-    connect: Awaitable[None], client: "RollingDataClient | ReportingExecutionClient", name: str
+    connect: Awaitable[None], client: "ReportingDataClient | ReportingExecutionClient", name: str
 ) -> None:
     """Connect a client, or report why it cannot and wait for the end of the node.
 
@@ -139,23 +142,18 @@ async def _reporting(
     try:
         await connect
     except Exception as error:  # noqa: BLE001  the libraries raise many kinds, and each one is reported
-        client._log.warning(f"{name}: cannot connect: {error!r}")
+        client._log.warning(f"{name}: cannot connect: {one_line(repr(error))}")
         client.connect_failed(name, error)
         await asyncio.Event().wait()
 
 
-class RollingDataClient(PolymarketDataClient):
-    """Looks for new markets every `refresh_seconds`; the stock client counts in whole minutes."""
+class ReportingDataClient(CheckedDataClient):
+    """Reports a connection that failed."""
 
-    refresh_seconds: float = 60.0
     connect_failed: Callable[[str, Exception], None]
 
     async def _connect(self) -> None:
         await _reporting(super()._connect(), self, "market data")
-
-    async def _update_instruments(self, interval_mins: int) -> None:
-        del interval_mins
-        await super()._update_instruments(cast(Any, self.refresh_seconds / 60))
 
 
 class ReportingExecutionClient(UsdFakExecutionClient):
@@ -203,6 +201,8 @@ def _config(plan: NodePlan) -> TradingNodeConfig:
                 drop_quotes_missing_side=False,
                 ws_connection_initial_delay_secs=plan.connect_delay_seconds,
                 update_instruments_interval_mins=1,
+                # It would ask a hard-coded host for what the catalogue did not list.
+                auto_load_missing_instruments=False,
             )
         },
         exec_clients={
@@ -231,6 +231,7 @@ def _factories(
     plan: NodePlan,
     journal: OrderJournal,
     slugs: Callable[[], list[str]],
+    board: MarketBoard,
     reconnected: Callable[[str], None],
     connect_failed: Callable[[str, Exception], None] = _raise,
 ) -> tuple[type[PolymarketLiveDataClientFactory], type[PolymarketLiveExecClientFactory]]:
@@ -253,13 +254,15 @@ def _factories(
                 config=config.instrument_config,
                 slugs=slugs,
                 gamma_url=plan.market_urls.gamma,
+                admit=board.admit,
+                report=board.report,
             )
         return shared["provider"]
 
     class DataFactory(PolymarketLiveDataClientFactory):
         @staticmethod
         def create(loop: Any, name: Any, config: Any, msgbus: Any, cache: Any, clock: Any) -> Any:
-            data_client = RollingDataClient(
+            data_client = ReportingDataClient(
                 loop=loop,
                 http_client=client,
                 msgbus=msgbus,
@@ -268,8 +271,8 @@ def _factories(
                 instrument_provider=provider(clock, config),
                 config=config,
                 name=name,
+                refresh_seconds=plan.refresh_seconds,
             )
-            data_client.refresh_seconds = plan.refresh_seconds
             data_client.connect_failed = connect_failed
             data_client._ws_client._handler_reconnect = counting("market")
             return data_client

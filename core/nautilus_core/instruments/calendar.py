@@ -26,7 +26,8 @@ class SlugCalendar(Frozen, frozen=True):
             If the slug is not one of this calendar's.
         """
         prefix, _, start = slug.rpartition("-")
-        if f"{prefix}-" != self.slug(0)[:-1] or not start.isdigit() or int(start) % self.interval:
+        usual = f"{prefix}-" == self.slug(0)[:-1] and start.isascii() and start.isdigit() and len(start) <= 12
+        if not usual or int(start) % self.interval or self.slug(int(start)) != slug:
             raise ValueError(f"{slug} is not a {self.slug(0)[:-1]}START market")
         return int(start)
 

@@ -1,12 +1,14 @@
-"""The board of markets: which are paired, which one runs, which are to be subscribed."""
+"""The board of markets: which are admitted and paired, which one runs, which are to be subscribed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import BinaryOption, Instrument
 
+from common.plain_text import one_line
 from core.nautilus_core.instruments.calendar import SlugCalendar
+from core.nautilus_core.instruments.identity import MarketIds, shared_ids
 from core.nautilus_core.instruments.pairing import market_of
 from errors import Refused
 from models import Book, Market, Outcome
@@ -55,6 +57,68 @@ class MarketBoard:
         self._by_instrument: dict[InstrumentId, tuple[TrackedMarket, Outcome]] = {}
         self._halves: dict[str, dict[Outcome, InstrumentId]] = {}
         self._refused: set[str] = set()
+        self._reported: set[str] = set()
+        self._ids = MarketIds()
+
+    def remember(self, market: Market) -> None:
+        """Take the ids of a market that the ledger knows as right; the catalogue may not change them."""
+        self._ids.remember(market)
+
+    def admit(self, listed: Sequence[Any], asked: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Choose from an answer of the catalogue the markets that may be traded.
+
+        A market that is malformed or of an unknown kind is left out of this answer. One whose ids contradict
+        another market's, or what was known of it before, is refused for good. Both are reported by name once,
+        and no other market is touched by them.
+
+        Parameters
+        ----------
+        listed : sequence
+            The rows of the answer, not checked.
+        asked : sequence of str
+            The slugs that were asked for. Rows of any other market are left out.
+
+        Returns
+        -------
+        dict
+            The rows of the admitted markets, by slug.
+        """
+        rows: dict[str, dict[str, Any]] = {}
+        markets: list[Market] = []
+        for row in listed:
+            slug = row.get("slug") if isinstance(row, dict) else None
+            if not isinstance(slug, str) or slug not in asked or slug in self._refused:
+                continue
+            try:
+                market = market_of(row, self.calendar)
+            except Refused as error:
+                self.report(slug, str(error))
+                continue
+            if (why := self._ids.contradiction(market)) is not None:
+                self.refuse(slug, why)
+                continue
+            rows[slug] = row
+            markets.append(market)
+        for slug, why in shared_ids(markets).items():
+            self.refuse(slug, why)
+        return {slug: row for slug, row in rows.items() if slug not in self._refused}
+
+    def report(self, slug: str, why: str) -> None:
+        """Report once that a market is left alone."""
+        if slug not in self._reported:
+            self._reported.add(slug)
+            self._on_refused(one_line(slug), one_line(why))
+
+    def refuse(self, slug: str, why: str) -> None:
+        """Leave a market alone from now on, also one that was admitted before, and report it."""
+        self._refused.add(slug)
+        self._halves.pop(slug, None)
+        tracked = self.by_slug(slug)
+        if tracked is not None:
+            del self._by_start[tracked.market.start]
+            for instrument_id in tracked.ids.values():
+                del self._by_instrument[instrument_id]
+        self.report(slug, why)
 
     def add(self, instrument: Instrument) -> None:
         """Take up an instrument; the second token of a market completes it."""
@@ -71,9 +135,13 @@ class MarketBoard:
                 return
             market = market_of(gamma, self.calendar)
         except (Refused, ValueError) as error:
-            self._refused.add(slug)
-            self._on_refused(slug, str(error))
+            self.refuse(slug, str(error))
             return
+        why = self._ids.contradiction(market) or _mismatch(market, halves)
+        if why is not None:
+            self.refuse(slug, why)
+            return
+        self._ids.remember(market)
         tracked = TrackedMarket(market, self._halves.pop(slug))
         self._by_start[market.start] = tracked
         for outcome, instrument_id in tracked.ids.items():
@@ -93,3 +161,11 @@ class MarketBoard:
 
     def by_slug(self, slug: str) -> TrackedMarket | None:
         return next((w for w in self._by_start.values() if w.market.slug == slug), None)
+
+
+def _mismatch(market: Market, ids: dict[Outcome, InstrumentId]) -> str | None:
+    """Say which instrument is not the market's; None if both are."""
+    for outcome, instrument_id in ids.items():
+        if instrument_id.symbol.value != f"{market.condition_id}-{market.token(outcome)}":
+            return f"its {outcome} instrument {instrument_id.symbol.value} is not the one of its ids"
+    return None

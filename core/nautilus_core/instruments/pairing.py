@@ -1,15 +1,22 @@
-"""From the catalogue's words on a market to a `models.Market`, or a reason to leave it alone."""
+"""From the catalogue's description of a market to a `models.Market`, or a reason to leave it alone."""
 
-import json
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from common.bounded_http import parse_json
+from common.plain_text import one_line
 from core.nautilus_core.instruments.calendar import SlugCalendar
 from errors import Refused
 from models import Market, Outcome, Rule
 
 RULES = {(False, 0): Rule.SPOT, (True, 30): Rule.TWAP30, (True, 60): Rule.TWAP60}
+CONDITION_ID = re.compile(r"0x[0-9a-fA-F]{1,64}")
+TOKEN_ID = re.compile(r"[0-9]{1,78}")
+TICK_DECIMALS = 6
+"""Most decimals of a tick; the venue's finest has four."""
+LONGEST_TITLE = 200
 
 
 def market_of(gamma: Mapping[str, Any], calendar: SlugCalendar) -> Market:
@@ -18,13 +25,18 @@ def market_of(gamma: Mapping[str, Any], calendar: SlugCalendar) -> Market:
     Raises
     ------
     Refused
-        If it is not a market that this bot understands; the message says which field and value.
+        If it is not a market that this bot understands; the message says which field and value, on one line
+        without control characters.
     """
-    slug = str(gamma.get("slug", ""))
+    slug = ""
     try:
-        return _read(slug, gamma, calendar)
-    except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError) as error:
-        raise Refused(f"market {slug or '(no slug)'} is malformed: {error!r}") from None
+        slug = one_line(gamma.get("slug", ""), LONGEST_TITLE)
+        return _read(str(gamma.get("slug", "")), gamma, calendar)
+    except Refused as error:
+        raise Refused(one_line(error)) from None
+    except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+        what = one_line(f"{type(error).__name__}: {error}")
+        raise Refused(f"market {slug or '(no slug)'} is malformed: {what}") from None
 
 
 def _read(slug: str, gamma: Mapping[str, Any], calendar: SlugCalendar) -> Market:
@@ -41,18 +53,20 @@ def _read(slug: str, gamma: Mapping[str, Any], calendar: SlugCalendar) -> Market
     tick = Decimal(str(gamma["orderPriceMinTickSize"]))
     if not (fee_rate.is_finite() and tick.is_finite() and 0 <= fee_rate < 1 and 0 < tick < 1):
         raise Refused(f"market {slug} has fee rate {fee_rate} and tick {tick}, which cannot be")
+    if tick != tick.quantize(Decimal(1).scaleb(-TICK_DECIMALS)):
+        raise Refused(f"market {slug} has tick {tick}, which has more than {TICK_DECIMALS} decimals")
     return Market(
         slug=slug,
         start=start,
         interval=calendar.interval,
-        condition_id=str(gamma["conditionId"]),
-        up_token=str(tokens[Outcome.UP.value]),
-        down_token=str(tokens[Outcome.DOWN.value]),
+        condition_id=_id(CONDITION_ID, "condition id", gamma["conditionId"]),
+        up_token=_id(TOKEN_ID, "token id", tokens[Outcome.UP.value]),
+        down_token=_id(TOKEN_ID, "token id", tokens[Outcome.DOWN.value]),
         fee_rate=fee_rate,
         tick=tick,
         rule=_rule(slug, gamma.get("cryptoMarketConfig")),
-        title=str(gamma.get("question", "")),
-        origin=str(gamma.get("practiceOrigin", "")),
+        title=one_line(gamma.get("question", ""), LONGEST_TITLE),
+        origin=one_line(gamma.get("practiceOrigin", ""), LONGEST_TITLE),
     )
 
 
@@ -66,9 +80,16 @@ def _rule(slug: str, config: Any) -> Rule:
     return rule
 
 
+def _id(form: re.Pattern[str], name: str, value: Any) -> str:
+    text = str(value)
+    if form.fullmatch(text) is None:
+        raise ValueError(f"{name} {text[:100]!r}")
+    return text
+
+
 def _json_list(gamma: Mapping[str, Any], key: str) -> list[Any]:
     value = gamma[key]
-    parsed = json.loads(value) if isinstance(value, str) else value
+    parsed = parse_json(value) if isinstance(value, str) else value
     if not isinstance(parsed, list):
         raise TypeError(f"{key} is not a list")
     return parsed

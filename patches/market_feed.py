@@ -1,0 +1,287 @@
+"""Market stream: a message that cannot be right moves no book, and its book is fetched anew.
+
+The stock client turns any text into a number, so that a negative price enters the book; logs each message it
+cannot use with a traceback on the screen; and goes on with a book that may have missed a change.
+
+Here each message is checked first. A refused message is counted, and the books it concerns are out of date
+from then on: they take no change and age, until a snapshot replaces them. The snapshot is asked for by
+subscribing again, and if that brings none, by a new connection.
+"""
+
+import asyncio
+import re
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from nautilus_trader.adapters.polymarket.common.symbol import get_polymarket_token_id
+from nautilus_trader.adapters.polymarket.data import PolymarketDataClient
+from nautilus_trader.adapters.polymarket.schemas.book import (
+    PolymarketBookSnapshot,
+    PolymarketQuotes,
+    PolymarketTickSizeChange,
+    PolymarketTrade,
+)
+from nautilus_trader.model.book import OrderBook
+from nautilus_trader.model.data import OrderBookDelta, OrderBookDeltas
+from nautilus_trader.model.enums import BookAction, BookType, RecordFlag
+from nautilus_trader.model.identifiers import InstrumentId
+from nautilus_trader.model.instruments import BinaryOption
+
+from common.bounded_http import parse_json
+from common.plain_text import one_line
+from errors import Refused, Temporary
+from patches.refused_messages import RefusedMessages
+
+RETRY_REFRESH_S = 10.0
+"""Most seconds until the catalogue is asked again after it gave no usable answer."""
+RESYNC_PAUSE_S = 5.0
+"""Seconds after a book was asked for until it is asked for again; doubled each time, up to the longest."""
+LONGEST_RESYNC_PAUSE_S = 60.0
+
+NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{0,18})?|\.[0-9]{1,18}")
+MILLISECONDS = re.compile(r"[0-9]{1,15}")
+CONDITION_ID = re.compile(r"0x[0-9a-fA-F]{1,64}")
+TOKEN_ID = re.compile(r"[0-9]{1,78}")
+LARGEST_SIZE = Decimal(10**12)
+"""Shares; there are fewer on any book, and Nautilus' quantities reach 30 times as far."""
+FINEST_TICK = Decimal("0.000001")
+BOOK_EVENTS = ("book", "price_change", "tick_size_change")
+"""Events after which a book is another one; all others can be missed without harm."""
+
+Message = PolymarketBookSnapshot | PolymarketQuotes | PolymarketTrade | PolymarketTickSizeChange
+
+
+def fault_of(message: Message) -> str | None:
+    """Say which value of a market message cannot be right; None if all can."""
+    fault = (
+        _misformed("market", message.market, CONDITION_ID)
+        or _misformed("timestamp", message.timestamp, MILLISECONDS)
+        or next(filter(None, (_misformed("asset_id", token, TOKEN_ID) for token in tokens_of(message))), None)
+    )
+    if fault is not None:
+        return fault
+    if isinstance(message, PolymarketTickSizeChange):
+        return _tick_fault(message.new_tick_size)
+    if isinstance(message, PolymarketBookSnapshot):
+        rows = [*message.bids, *message.asks]
+    else:
+        rows = message.price_changes if isinstance(message, PolymarketQuotes) else [message]
+    return next(filter(None, (_price_fault(row.price) or _size_fault(row.size) for row in rows)), None)
+
+
+def tokens_of(message: Message) -> set[str]:
+    """The tokens whose books a message concerns."""
+    if isinstance(message, PolymarketQuotes):
+        return {change.asset_id for change in message.price_changes}
+    return {message.asset_id}
+
+
+def tokens_named(raw: bytes) -> set[str] | None:
+    """The tokens whose books a frame concerns that has not the known shape; None if it may be any.
+
+    Raises nothing: what is no JSON may have been a change of any book.
+    """
+    try:
+        content = parse_json(raw)
+    except ValueError:
+        return None
+    named: set[str] = set()
+    for message in content if isinstance(content, list) else [content]:
+        if not isinstance(message, dict):
+            return None
+        if message.get("event_type") not in BOOK_EVENTS:
+            continue
+        changes = message.get("price_changes")
+        rows = [message, *(changes if isinstance(changes, list) else [])]
+        found = {row["asset_id"] for row in rows if isinstance(row, dict) and "asset_id" in row}
+        if not found or not all(isinstance(token, str) for token in found):
+            return None
+        named |= found
+    return named
+
+
+def _misformed(name: str, text: str, form: re.Pattern[str]) -> str | None:
+    return None if form.fullmatch(text) else f"{name} {one_line(text, 40)!r}"
+
+
+def _price_fault(text: str) -> str | None:
+    right = NUMBER.fullmatch(text) is not None and Decimal(text) <= 1
+    return None if right else f"price {one_line(text, 40)!r}"
+
+
+def _size_fault(text: str) -> str | None:
+    right = NUMBER.fullmatch(text) is not None and Decimal(text) < LARGEST_SIZE
+    return None if right else f"size {one_line(text, 40)!r}"
+
+
+def _tick_fault(text: str) -> str | None:
+    right = NUMBER.fullmatch(text) is not None and FINEST_TICK <= Decimal(text) < 1
+    return None if right else f"new_tick_size {one_line(text, 40)!r}"
+
+
+class CheckedDataClient(PolymarketDataClient):
+    """Checks each market message, and looks for new markets every `refresh_seconds`.
+
+    Parameters
+    ----------
+    refresh_seconds : float
+        Seconds between two looks; the stock client counts in whole minutes, and ends with the first failure.
+    """
+
+    def __init__(self, *args: Any, refresh_seconds: float, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._refresh_seconds = refresh_seconds
+        self._refused = RefusedMessages("market stream")
+        self._outdated: dict[InstrumentId, int] = {}
+        """Books that miss a change, with the number of times a snapshot was asked for since."""
+        self._resync_task: asyncio.Task[None] | None = None
+        self._report_task: asyncio.Task[None] | None = None
+
+    # --- markets ---------------------------------------------------------------------------------
+
+    async def _connect(self) -> None:
+        await super()._connect()
+        self._report_task = self.create_task(self._report_refused())
+
+    async def _disconnect(self) -> None:
+        for task in (self._resync_task, self._report_task):
+            if task is not None:
+                task.cancel()
+        self._refused.log()
+        await super()._disconnect()
+
+    async def _update_instruments(self, interval_mins: int) -> None:
+        del interval_mins
+        pause = self._refresh_seconds
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                await self._instrument_provider.initialize(reload=True)
+            except (Refused, Temporary) as error:
+                self._log.warning(f"the markets stay as they are: {error}")
+                pause = min(self._refresh_seconds, RETRY_REFRESH_S)
+                continue
+            pause = self._refresh_seconds
+            self._send_all_instruments_to_data_engine()
+
+    async def _report_refused(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            self._refused.log_if_due()
+
+    # --- messages --------------------------------------------------------------------------------
+
+    def _handle_raw_ws_message(self, raw: bytes) -> None:
+        try:
+            decoded = self._decoder_market_msg.decode(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            self._refuse(error, raw, tokens_named(raw))
+            return
+        for message in decoded if isinstance(decoded, list) else [decoded]:
+            self._handle_checked(message, raw)
+
+    def _handle_checked(self, message: Message, raw: bytes) -> None:
+        fault = fault_of(message)
+        if fault is None and isinstance(message, PolymarketBookSnapshot):
+            fault = self._precision_fault(message)
+        if fault is None:
+            try:
+                self._handle_ws_message(message)
+                return
+            except Exception as error:  # noqa: BLE001  the books may be half changed: they are fetched anew
+                fault = f"{type(error).__name__}: {error}"
+        has_book = not isinstance(message, PolymarketTrade)
+        self._refuse(fault, raw, tokens_of(message) if has_book else set())
+
+    def _handle_book_snapshot(self, instrument: BinaryOption, ws_message: PolymarketBookSnapshot) -> None:
+        if instrument.id in self._outdated and not ws_message.bids and not ws_message.asks:
+            self._empty_book(instrument.id)
+        super()._handle_book_snapshot(instrument, ws_message)
+        if instrument.id not in self._pending_snapshot_after_tick_change:
+            self._outdated.pop(instrument.id, None)
+
+    def _precision_fault(self, message: PolymarketBookSnapshot) -> str | None:
+        """A snapshot in a finer tick than is known: the message that announced the tick was refused."""
+        for instrument_id in self._with_books({message.asset_id}):
+            if instrument_id not in self._outdated:
+                continue
+            increment = self._cache.instrument(instrument_id).price_increment.as_decimal()
+            for level in (*message.bids, *message.asks):
+                if Decimal(level.price) % increment:
+                    return f"price {level.price} is not a multiple of the known tick {increment}"
+        return None
+
+    # --- books that miss a change ------------------------------------------------------------------
+
+    def _refuse(self, why: object, raw: bytes, tokens: set[str] | None) -> None:
+        """Count a message, and let the books it may have changed wait for a snapshot."""
+        self._refused.add(why, raw)
+        concerned = list(self._with_books(tokens))
+        for instrument_id in concerned:
+            self._outdated.setdefault(instrument_id, 0)
+            # The stock client's own way to drop changes until the next snapshot.
+            self._pending_snapshot_after_tick_change.add(instrument_id)
+        if concerned and (self._resync_task is None or self._resync_task.done()):
+            self._resync_task = self.create_task(self._resync())
+
+    def _with_books(self, tokens: set[str] | None) -> Iterable[InstrumentId]:
+        """The instruments with a book, of these tokens or of all."""
+        for instrument_id in self._local_books:
+            if tokens is None or get_polymarket_token_id(instrument_id) in tokens:
+                yield instrument_id
+
+    async def _resync(self) -> None:
+        """Ask for snapshots until no book misses a change; at most once in `RESYNC_PAUSE_S`."""
+        while True:
+            for instrument_id in [known for known in self._outdated if known not in self._local_books]:
+                del self._outdated[instrument_id]  # it is not subscribed to any more
+            if not self._outdated:
+                return
+            attempts = max(self._outdated.values())
+            for instrument_id in self._outdated:
+                self._outdated[instrument_id] += 1
+            tokens = [get_polymarket_token_id(instrument_id) for instrument_id in self._outdated]
+            await (self._reconnect(tokens) if attempts else self._subscribe_again(tokens))
+            await asyncio.sleep(min(RESYNC_PAUSE_S * 2**attempts, LONGEST_RESYNC_PAUSE_S))
+
+    async def _subscribe_again(self, tokens: list[str]) -> None:
+        for client_id, own in self._connections(tokens):
+            self._log.info(f"subscribing again to {len(own)} books that may miss a change")
+            for create in (
+                self._ws_client._create_dynamic_unsubscribe_msg,
+                self._ws_client._create_dynamic_subscribe_msg,
+            ):
+                await self._ws_client._send(client_id, create(subs=own))
+
+    async def _reconnect(self, tokens: list[str]) -> None:
+        for client_id, own in self._connections(tokens):
+            self._log.warning(f"opening a new connection, because {len(own)} books still miss a change")
+            await self._ws_client._disconnect_client(client_id)
+            try:
+                await self._ws_client._connect_client(client_id)
+            except Exception as error:  # noqa: BLE001  the library declares none; it is tried again
+                self._log.warning(f"no new connection: {one_line(repr(error))}")
+
+    def _connections(self, tokens: list[str]) -> list[tuple[int, list[str]]]:
+        """Each connection with those of the tokens that are subscribed on it."""
+        subscribed = self._ws_client._client_subscriptions
+        found = {client_id: [t for t in tokens if t in own] for client_id, own in subscribed.items()}
+        return [(client_id, own) for client_id, own in found.items() if own]
+
+    def _empty_book(self, instrument_id: InstrumentId) -> None:
+        """Take over a snapshot without levels, which the stock client skips."""
+        now_ns = self._clock.timestamp_ns()
+        self._pending_snapshot_after_tick_change.discard(instrument_id)
+        self._local_books[instrument_id] = OrderBook(instrument_id, book_type=BookType.L2_MBP)
+        clear = OrderBookDelta(
+            instrument_id=instrument_id,
+            action=BookAction.CLEAR,
+            order=None,
+            flags=RecordFlag.F_SNAPSHOT.value | RecordFlag.F_LAST.value,
+            sequence=0,
+            ts_event=now_ns,
+            ts_init=now_ns,
+        )
+        self._handle_data(OrderBookDeltas(instrument_id, [clear]))

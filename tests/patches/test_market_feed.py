@@ -1,0 +1,181 @@
+"""A market message that cannot be right moves no book; the change it hid is fetched, no screen shows it."""
+
+import asyncio
+import time
+from decimal import Decimal
+
+import pytest
+from loguru import logger
+from nautilus_trader.model.data import OrderBookDeltas
+from rig import SIDE
+
+from models import Outcome
+from patches import market_feed
+from patches.market_feed import CheckedDataClient
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
+BID = 300
+"""Mills at which a stranger bids, far below the market, so that the book changes and nothing trades."""
+
+
+class Feed:
+    """The rig's market stream: its books beside the venue's, its log, and every price it let through."""
+
+    def __init__(self, rig, capfd) -> None:
+        self.rig = rig
+        self.capfd = capfd
+        self.logged: list[str] = []
+        self.prices: list[Decimal] = []
+        self._sink = logger.add(
+            lambda message: self.logged.append(message.record["message"]), level="WARNING"
+        )
+        rig.strategy.msgbus.subscribe("data.book.deltas.*", self._note)
+        self.client: CheckedDataClient = next(
+            client
+            for client in rig.node.kernel.data_engine._clients.values()
+            if isinstance(client, CheckedDataClient)
+        )
+
+    def close(self) -> None:
+        self.rig.strategy.msgbus.unsubscribe("data.book.deltas.*", self._note)
+        logger.remove(self._sink)
+        self.rig.venue.clear_faults()
+
+    def _note(self, deltas: OrderBookDeltas) -> None:
+        self.prices += [
+            delta.order.price.as_decimal() for delta in deltas.deltas if delta.order.size.as_decimal()
+        ]
+
+    def shown(self, outcome: Outcome) -> dict[str, dict[Decimal, Decimal]]:
+        """Nautilus' book of a token: shares by price and side."""
+        tracked = self.rig.board.by_slug(self.rig.market.slug)
+        book = self.rig.strategy.cache.order_book(tracked.ids[outcome])
+        return {
+            side: {level.price.as_decimal(): Decimal(str(round(level.size(), 6))) for level in levels}
+            for side, levels in (("bids", book.bids()), ("asks", book.asks()))
+        }
+
+    def true(self, outcome: Outcome) -> dict[str, dict[Decimal, Decimal]]:
+        """The venue's book of the same token."""
+        book = self.rig.venue.get("/book", token_id=self.rig.market.token(outcome))
+        return {
+            side: {Decimal(level["price"]): Decimal(level["size"]) for level in book[side]}
+            for side in ("bids", "asks")
+        }
+
+    def change(self) -> None:
+        """A stranger bids once more at a price far below the market."""
+        token = self.rig.market.token(SIDE)
+        order = self.rig.stranger.limit(token, "BUY", 10, BID, kind="GTC")
+        answer = self.rig.stranger.post(self.rig.venue.url, order)
+        assert answer.json().get("success") is True, answer.text
+
+    def connections_ended(self) -> int:
+        """The venue logs a stream's connection when it ends."""
+        return sum(row["path"] == "/ws/market" for row in self.rig.venue.get("/practice/log"))
+
+    async def until(self, condition, seconds: float = 20) -> None:
+        deadline = time.monotonic() + seconds
+        while not await asyncio.to_thread(condition):
+            assert time.monotonic() < deadline, (self.client._outdated, self.logged)
+            await asyncio.sleep(0.02)
+
+    async def whole(self) -> None:
+        """Wait until both books are the venue's and no snapshot is waited for."""
+        await self.until(
+            lambda: (
+                not self.client._outdated
+                and all(self.shown(outcome) == self.true(outcome) for outcome in Outcome)
+            )
+        )
+
+    def refused(self) -> int:
+        return self.client._refused.count
+
+    def nothing_on_the_screen(self) -> None:
+        shown = self.capfd.readouterr()
+        assert "Traceback" not in shown.out + shown.err
+        assert "\x1b[2J" not in shown.out + shown.err
+
+
+@pytest.fixture
+def feed(rig, capfd, monkeypatch):
+    monkeypatch.setattr(market_feed, "RESYNC_PAUSE_S", 0.3)
+    made = Feed(rig, capfd)
+    yield made
+    made.close()
+
+
+NO_NUMBERS = ("NaN", "-0.3", "1e400", "", "\x1b[2J\u202e")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("price", "7"), *(("price", value) for value in NO_NUMBERS), *(("size", value) for value in NO_NUMBERS)],
+)
+async def test_a_change_with_a_value_that_cannot_be_is_made_good(rig, feed, field, value):
+    """The change is missed, never taken over, and both books are the venue's again."""
+    await feed.whole()
+    before = feed.refused()
+    rig.venue.fault("market_feed_value", 1, event="price_change", field=field, value=value)
+    feed.change()
+    await feed.until(lambda: feed.refused() == before + 1)
+    await feed.whole()
+    assert all(0 < price < 1 for price in feed.prices)
+    feed.nothing_on_the_screen()
+
+
+async def test_a_snapshot_that_cannot_be_right_is_asked_for_on_a_new_connection(rig, feed):
+    """When subscribing again brings another bad book, a new connection is opened, and the book is right."""
+    await feed.whole()
+    ended = feed.connections_ended()
+    rig.venue.fault("market_feed_value", 2, event="book", field="size", value="-1")
+    feed.client._refuse("a change was missed", b"", None)
+    await feed.until(lambda: feed.connections_ended() > ended)
+    await feed.whole()
+    feed.nothing_on_the_screen()
+
+
+@pytest.mark.parametrize("frame", [{"text": "\x1b[2J\u202e"}, {"depth": 100_000}, {"text": "NaN"}])
+async def test_a_stray_frame_is_counted_and_every_book_is_fetched_anew(rig, feed, frame):
+    """It may have been a change of any book; the log has it once, in printable characters."""
+    await feed.whole()
+    before = feed.refused()
+    feed.client._refused._logged_at = None  # the minute since the last record is over
+    rig.venue.fault("stray_frame", 1, **frame)
+    await feed.until(lambda: feed.refused() == before + 1)
+    await feed.whole()
+    lines = [line for line in feed.logged if "messages refused" in line]
+    assert len(lines) == 1
+    assert lines[0].isprintable()
+    feed.nothing_on_the_screen()
+
+
+async def test_hundreds_of_bad_messages_are_one_line(rig, feed):
+    """While every message is bad, one record is written; once they are good again, the books are right."""
+    await feed.whole()
+    feed.client._refused._logged_at = None
+    rig.venue.fault("market_feed_value", 200, event="price_change", field="price", value="NaN")
+    before = feed.refused()
+    for _ in range(20):
+        feed.change()
+        await asyncio.sleep(0)
+    await feed.until(lambda: feed.refused() > before + 5)
+    rig.venue.clear_faults()
+    await feed.whole()
+    assert len([line for line in feed.logged if "messages refused" in line]) == 1
+    feed.nothing_on_the_screen()
+
+
+async def test_an_empty_snapshot_empties_a_book_that_missed_a_change(feed):
+    """The stock client skips it, and would wait for another one for ever."""
+    await feed.whole()
+    client = feed.client
+    token = feed.rig.market.token(SIDE)
+    client._refuse("a change was missed", b"", {token})
+    empty = f'{{"event_type":"book","market":"{feed.rig.market.condition_id}","asset_id":"{token}",'
+    client._handle_raw_ws_message(f'{empty}"bids":[],"asks":[],"timestamp":"1703875200000"}}'.encode())
+    assert not client._outdated
+    await feed.until(lambda: feed.shown(SIDE) == {"bids": {}, "asks": {}})
+    client._refuse("a change was missed", b"", {token})
+    await feed.whole()
