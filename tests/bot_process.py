@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -30,6 +31,8 @@ class BotProcess:
         The checkout to run.
     stdin : int
         Where the bot reads what is typed.
+    prefix : sequence of str
+        A command that starts the bot, such as `faketime`, with its arguments.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class BotProcess:
         settings: dict[str, str] | None = None,
         root: Path = ROOT,
         stdin: int = subprocess.DEVNULL,
+        prefix: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         environment = {
@@ -53,7 +57,7 @@ class BotProcess:
         }
         self.output = ""
         self.process = subprocess.Popen(
-            [sys.executable, str(root / "runner.py"), *arguments],
+            [*prefix, sys.executable, str(root / "runner.py"), *arguments],
             cwd=folder,
             env=environment,
             stdin=stdin,
@@ -67,6 +71,21 @@ class BotProcess:
         while (found := re.search(pattern, self.output, re.MULTILINE)) is None:
             if not self._read(deadline):
                 raise AssertionError(f"{pattern!r} did not appear on the screen:\n{self.output}")
+        return found
+
+    def until[T](self, holds: Callable[[], T], what: str, seconds: float, pause: float = 0.1) -> T:
+        """Read the screen until a condition holds; returns its value.
+
+        Raises
+        ------
+        AssertionError
+            If it does not hold in time, or the bot ends before.
+        """
+        deadline = time.monotonic() + seconds
+        while not (found := holds()):
+            assert self.process.poll() is None, f"the bot ended, waiting for {what}\n{self.output}"
+            assert time.monotonic() < deadline, f"{what}: not in {seconds:g} s\n{self.output}"
+            self._read(time.monotonic() + pause)
         return found
 
     def wait(self, seconds: float = 60) -> int:

@@ -1,0 +1,127 @@
+"""Compares the practice venue's own database with the bot's ledger, both read as plain SQLite files."""
+
+import sqlite3
+from collections import defaultdict
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+MICRO, MILLS = Decimal(1_000_000), Decimal(1000)
+
+
+class Paths(NamedTuple):
+    """The two files of one trading profile."""
+
+    ledger: Path
+    venue: Path
+
+    @classmethod
+    def of(cls, folder: Path, profile: str) -> "Paths":
+        """Parameters: the bot's folder, and the name of the profile's folder in its state."""
+        state = folder / "state" / profile
+        return cls(state / "ledger.sqlite", state / "venue" / "venue.sqlite3")
+
+
+class Trade(NamedTuple):
+    """A trade, as either side has it: order hash, shares, price, fee in pUSD."""
+
+    order_id: str
+    shares: Decimal
+    price: Decimal
+    fee: Decimal
+
+
+class Report(NamedTuple):
+    """What a comparison found; `wrong` holds one sentence for each thing that is not right."""
+
+    venue_trades: int
+    ledger_fills: int
+    lost: int
+    doubled: int
+    unresolved: tuple[str, ...]
+    """Hashes of orders without a final state."""
+    unposted: tuple[str, ...]
+    """Those of them that the venue never had."""
+    wrong: tuple[str, ...]
+
+
+def rows(path: Path, question: str, *values: object) -> list[tuple[Any, ...]]:
+    """The answer of a database; empty if it is not there or somebody holds it."""
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as database:
+            return database.execute(question, values).fetchall()
+    except sqlite3.OperationalError:
+        return []
+
+
+def venue_trades(path: Path) -> dict[str, Trade]:
+    """The trades that did not fail, by id. The venue must have stopped: it locks its file."""
+    found = rows(path, "SELECT id, order_id, shares, price, fee FROM trade WHERE status <> 'FAILED'")
+    return {
+        trade: Trade(order, Decimal(shares) / MICRO, Decimal(price) / MILLS, Decimal(fee) / MICRO)
+        for trade, order, shares, price, fee in found
+    }
+
+
+def ledger_fills(path: Path) -> dict[str, list[Trade]]:
+    """The fills that stand, by the id of their trade; a trade has one for each maker."""
+    found = defaultdict(list)
+    query = "SELECT trade_id, order_id, shares, price, fee FROM fills WHERE status <> 'FAILED'"
+    for trade, order, *numbers in rows(path, query):
+        found[trade.partition("#")[0]].append(Trade(order, *(Decimal(number) for number in numbers)))
+    return found
+
+
+def differences(trades: dict[str, Trade], fills: dict[str, list[Trade]]) -> list[str]:
+    """Trades that the ledger has not, or has otherwise, and fills that are no trade."""
+    wrong = [
+        f"trade {trade} of order {trades[trade].order_id} is lost" for trade in trades.keys() - fills.keys()
+    ]
+    wrong += [f"fill {trade} is no trade of the venue" for trade in fills.keys() - trades.keys()]
+    for trade in trades.keys() & fills.keys():
+        real, booked = trades[trade], fills[trade]
+        one = Trade(
+            booked[0].order_id,
+            sum((fill.shares for fill in booked), Decimal(0)),
+            booked[0].price,
+            sum((fill.fee for fill in booked), Decimal(0)),
+        )
+        if one != real or len({fill.price for fill in booked}) > 1:
+            wrong.append(f"trade {trade} is {real} at the venue and {booked} in the ledger")
+    return wrong
+
+
+def compare(paths: Paths) -> Report:
+    """Every trade of the venue is in the ledger once, and nothing else was bought, halted or explained away.
+
+    Both processes must have stopped.
+    """
+    trades, fills = venue_trades(paths.venue), ledger_fills(paths.ledger)
+    wrong = differences(trades, fills)
+    bought = rows(
+        paths.venue,
+        'SELECT start, count(*) FROM "order" WHERE matched_shares > 0 GROUP BY start HAVING count(*) > 1',
+    )
+    wrong += [f"market {start} was bought {times} times" for start, times in bought]
+    wrong += [f"halt: {why}" for (why,) in rows(paths.ledger, "SELECT why FROM halts WHERE event = 'halt'")]
+    drifts = rows(paths.ledger, "SELECT id, cash_drift FROM runs")
+    wrong += [
+        f"run {run} booked {drift} as a deposit or withdrawal" for run, drift in drifts if Decimal(drift)
+    ]
+    checks = rows(paths.ledger, "SELECT difference FROM cash_checks")
+    wrong += [
+        f"a cash check differs by {row[0]}" for row in checks if abs(Decimal(row[0])) > Decimal("0.00001")
+    ]
+    living = rows(paths.ledger, "SELECT order_id FROM intents WHERE state IN ('intent', 'sent', 'unknown')")
+    known = {order for (order,) in rows(paths.venue, 'SELECT id FROM "order"')}
+    lost, standing = len(trades.keys() - fills.keys()), sum(map(len, fills.values()))
+    return Report(
+        venue_trades=len(trades),
+        ledger_fills=standing,
+        lost=lost,
+        doubled=len(fills.keys() - trades.keys()),
+        unresolved=tuple(str(order) for (order,) in living),
+        unposted=tuple(str(order) for (order,) in living if order not in known),
+        wrong=tuple(wrong),
+    )
