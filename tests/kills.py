@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from pathlib import Path
@@ -197,6 +197,14 @@ def gone(pid: int) -> bool:
         return True
 
 
+def wait_for_end(pids: Iterable[int]) -> None:
+    """Wait until the children of a killed supervisor have ended."""
+    deadline = time.monotonic() + RESTART_S
+    while not all(gone(pid) for pid in pids):
+        assert time.monotonic() < deadline, "worker and venue outlive their supervisor"
+        time.sleep(0.05)
+
+
 def wait_for_rest(bot: BotProcess, paths: Paths, runs: int, *, unposted_too: bool = False) -> None:
     """Wait until the bot is at rest, and would have bought the market again if it were to."""
     url = venue_url(bot)
@@ -229,10 +237,7 @@ def strike(bot: BotProcess, kill: Kill, paths: Paths) -> tuple[str, int]:
     reached = phase(paths.ledger)
     if kill.victim == "supervisor":
         bot.process.wait()
-        deadline = time.monotonic() + RESTART_S
-        while not all(gone(pid) for pid in children.values()):
-            assert time.monotonic() < deadline, "worker and venue outlive their supervisor"
-            time.sleep(0.05)
+        wait_for_end(children.values())
     elif kill.victim == "venue":
         bot.until(lambda: bot.children().get("venue", victim) != victim, "another venue process", RESTART_S)
         runs -= 1  # the worker may live on

@@ -1,0 +1,243 @@
+"""Tests of the whole bot, on paper and live: lost fills, and orders sent after trading was stopped."""
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import kills
+import pytest
+from booked import Paths, compare, rows
+from bot_process import ROOT, BotProcess
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+PROFILES = {"paper": "synthetic", "live": "rehearsal-synthetic"}
+BOTH = pytest.mark.parametrize("path", PROFILES)
+FIRST_START = kills.FIRST_START
+"""From market second 60 on, with a window that is open already: the order comes with the first prices."""
+LATER = ("--start-at", "60")
+
+
+def flags(path: str) -> tuple[str, ...]:
+    return (*kills.FLAGS, "--live") if path == "live" else kills.FLAGS
+
+
+def state_of_order(paths: Paths) -> str | None:
+    """The state of the last order in the ledger."""
+    found = rows(paths.ledger, "SELECT state FROM intents ORDER BY created_ns DESC LIMIT 1")
+    return found[0][0] if found else None
+
+
+def wait_for_state(bot: BotProcess, paths: Paths, state: str) -> None:
+    """Return as soon as an order is in a state; no fill may be booked yet."""
+    bot.until(lambda: state_of_order(paths) == state, f"an order that is {state}", kills.START_S, pause=0.001)
+    assert not rows(paths.ledger, "SELECT 1 FROM fills"), "too late: the fill is booked"
+
+
+def assert_all_booked(paths: Paths, trades: int = 1) -> None:
+    """The venue made at least so many trades, the ledger has each once; no halt, drift or open order."""
+    report = compare(paths)
+    assert report.wrong == ()
+    assert report.venue_trades == report.ledger_fills >= trades
+    assert report.unresolved == ()
+
+
+def start_again(folder: Path, path: str, paths: Paths) -> None:
+    """An ordinary start, until everything is booked, and Ctrl-C."""
+    kill = kills.Kill(0, "", 0.0, "prompt", live=path == "live")
+    kills.restart(folder, kill, paths)
+
+
+# --- M1: between the answer to the POST and the trade message -----------------------------------------
+
+
+@BOTH
+def test_worker_killed_between_answer_and_trade_message(path: str, tmp_path: Path) -> None:
+    """A matched order whose trade message never came is looked up by the next worker, and its fill booked."""
+    paths = Paths.of(tmp_path, PROFILES[path])
+    with BotProcess(tmp_path, *flags(path), *FIRST_START, settings=kills.BUYS) as bot:
+        kills.arm(kills.venue_url(bot), "user_feed_silent", None, {})
+        wait_for_state(bot, paths, "matched")
+        os.kill(bot.children()["worker"], signal.SIGKILL)
+        kills.wait_for_rest(bot, paths, runs=1)
+        bot.interrupt()
+    assert_all_booked(paths)
+
+
+@BOTH
+def test_ctrl_c_between_answer_and_trade_message(path: str, tmp_path: Path) -> None:
+    """A clean stop with a matched order and a silent user stream: the next start books the fill."""
+    paths = Paths.of(tmp_path, PROFILES[path])
+    with BotProcess(tmp_path, *flags(path), *FIRST_START, settings=kills.BUYS) as bot:
+        kills.arm(kills.venue_url(bot), "user_feed_silent", None, {})
+        wait_for_state(bot, paths, "matched")
+        assert bot.interrupt() < 5
+        assert bot.process.returncode == 0
+    start_again(tmp_path, path, paths)
+    assert_all_booked(paths)
+
+
+@BOTH
+def test_ctrl_c_during_the_post(path: str, tmp_path: Path) -> None:
+    """A clean stop while the venue's answer is half a second late: the next start books the fill."""
+    paths = Paths.of(tmp_path, PROFILES[path])
+    with BotProcess(tmp_path, *flags(path), *FIRST_START, settings=kills.BUYS) as bot:
+        url = kills.venue_url(bot)
+        kills.arm(url, "hang", 1, {"seconds": 0.5})
+        kills.arm(url, "user_feed_silent", None, {})
+        wait_for_state(bot, paths, "sent")
+        assert bot.interrupt() < 5
+        assert bot.process.returncode == 0
+    start_again(tmp_path, path, paths)
+    assert_all_booked(paths)
+
+
+@BOTH
+def test_supervisor_killed_during_the_post(path: str, tmp_path: Path) -> None:
+    """kill -9 of the supervisor alone while the order is at the venue: the next start books the fill."""
+    paths = Paths.of(tmp_path, PROFILES[path])
+    with BotProcess(tmp_path, *flags(path), *FIRST_START, settings=kills.BUYS) as bot:
+        children = bot.until(
+            lambda: bot.children() if len(bot.children()) == 2 else None, "both", kills.START_S
+        )
+        wait_for_state(bot, paths, "sent")
+        bot.process.kill()
+        bot.process.wait()
+        kills.wait_for_end(children.values())
+    start_again(tmp_path, path, paths)
+    assert_all_booked(paths)
+
+
+# --- M2: a trade that cannot be read ------------------------------------------------------------------
+
+
+@BOTH
+def test_a_malformed_trade_message(path: str, tmp_path: Path) -> None:
+    """A trade at the price of 7 on the user stream: the venue's list has the right one, which is booked."""
+    paths = Paths.of(tmp_path, PROFILES[path])
+    with BotProcess(tmp_path, *flags(path), *FIRST_START, settings=kills.BUYS) as bot:
+        url = kills.venue_url(bot)
+        kills.arm(url, "user_feed_value", 1, {"event": "trade", "field": "price", "value": "7"})
+        bot.until(lambda: state_of_order(paths) is not None, "an order", kills.START_S)
+        struck = bot.until(lambda: kills.ask(url, "/practice/faults") == [], "the malformed message", 20)
+        assert struck
+        kills.wait_for_rest(bot, paths, runs=0)
+        bot.interrupt()
+    assert "HALTED" not in bot.output
+    assert_all_booked(paths)
+
+
+# --- M3: a switch or a halt while an order waits for the disk -----------------------------------------
+
+WINDOW_START = 600
+"""The decision comes with the window: then there are prices enough, and the moment is known."""
+
+
+@contextmanager
+def slow_disk(ledger: Path) -> Iterator[None]:
+    """Nobody else can write to the ledger meanwhile."""
+    with closing(sqlite3.connect(ledger, timeout=5, isolation_level=None)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        yield
+        database.execute("ROLLBACK")
+
+
+def submitted(folder: Path) -> bool:
+    """Whether an order is on its way through Nautilus."""
+    return any("SubmitOrder(" in log.read_text() for log in (folder / "logs" / "nautilus").glob("*.log"))
+
+
+def operator(folder: Path, command: str) -> None:
+    """Run redis_control.py as the operator of the bot; it has returned when this does."""
+    subprocess.run(
+        [sys.executable, str(ROOT / "redis_control.py"), command],
+        env={**os.environ, "STATE_DIR": str(folder / "state"), "REDIS_PORT": "9"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
+def posts(url: str) -> int:
+    return sum((row["method"], row["path"]) == ("POST", "/order") for row in kills.ask(url, "/practice/log"))
+
+
+@pytest.mark.parametrize(("path", "command"), [("live", "sim"), ("live", "halt"), ("paper", "halt")])
+def test_nothing_is_sent_after_the_switch_returned(path: str, command: str, tmp_path: Path) -> None:
+    """An order waits for a slow disk while the operator stops trading: it is never sent."""
+    paths = Paths.of(tmp_path, PROFILES[path])
+    window = {**kills.BUYS, "TRADE_WINDOW_START": str(WINDOW_START)}
+    start = ("--first", "6", "--start-at", "200")
+    with BotProcess(tmp_path, *flags(path), *start, settings=window) as bot:
+        url = kills.venue_url(bot)
+        bot.until(
+            lambda: kills.market_second(url) % 900 > WINDOW_START - 6, "the window", kills.START_S, pause=0.01
+        )
+        with slow_disk(paths.ledger):
+            bot.until(lambda: submitted(tmp_path), "an order that waits for the disk", 4, pause=0.01)
+            operator(tmp_path, command)
+            assert posts(url) == 0, "too late: the order was sent before"
+        bot.until(
+            lambda: state_of_order(paths) not in (None, "intent", "sent", "unknown"), "the order's end", 20
+        )
+        assert state_of_order(paths) == "no_fill"
+        second = kills.market_second(url)
+        bot.until(lambda: kills.market_second(url) > second + 60, "time for another decision", 30)
+        assert posts(url) == 0
+        bot.interrupt()
+    assert not rows(paths.venue, 'SELECT 1 FROM "order"')
+
+
+# --- M5: unknown when its market was settled ----------------------------------------------------------
+
+
+@BOTH
+@pytest.mark.skipif(shutil.which("faketime") is None, reason="faketime is not installed")
+def test_an_order_unknown_since_an_earlier_process(path: str, tmp_path: Path) -> None:
+    """An order that never arrived, unknown when its market was settled by an earlier process, is given up by
+    the next one, and the cash is checked again.
+    """
+    paths = Paths.of(tmp_path, PROFILES[path])
+    with BotProcess(tmp_path, *flags(path), *FIRST_START, settings=kills.BUYS) as bot:
+        kills.arm(kills.venue_url(bot), "drop_before_read", 1, {})
+        wait_for_state(bot, paths, "unknown")
+        bot.until(lambda: rows(paths.ledger, "SELECT 1 FROM settlements"), "the settlement", 120)
+        bot.interrupt()
+    unknown = rows(paths.ledger, "SELECT intent_id FROM intents WHERE state = 'unknown'")
+    assert len(unknown) == 1
+    (earlier,) = rows(paths.ledger, "SELECT max(id) FROM runs")[0]
+    with BotProcess(
+        tmp_path, *flags(path), *LATER, settings=kills.BUYS, prefix=("faketime", "-f", kills.FORGOTTEN)
+    ) as bot:
+        bot.until(
+            lambda: rows(
+                paths.ledger, "SELECT 1 FROM intents WHERE intent_id = ? AND state = 'no_fill'", *unknown[0]
+            ),
+            "the unknown order is given up",
+            kills.START_S,
+        )
+        bot.until(
+            lambda: rows(paths.ledger, "SELECT 1 FROM cash_checks WHERE run_id > ?", earlier),
+            "a cash check",
+            150,
+        )
+        bot.interrupt()
+    assert compare(paths).wrong == ()
+
+
+# --- any instant --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("run", [0, 1])
+@pytest.mark.parametrize("victim", kills.VICTIMS)
+def test_killed_at_a_drawn_instant(victim: str, run: int, tmp_path: Path) -> None:
+    """kill -9 of each process somewhere in an order's second: every trade of the venue is booked once."""
+    outcome = kills.play(kills.draw(2026, run, live=run == 1, victim=victim), tmp_path)
+    print(kills.line(outcome))
+    assert outcome.wrong == ()
