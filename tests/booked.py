@@ -1,10 +1,12 @@
 """Compares the practice venue's own database with the bot's ledger, both read as plain SQLite files."""
 
+import shutil
 import sqlite3
 from collections import defaultdict
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 MICRO, MILLS = Decimal(1_000_000), Decimal(1000)
@@ -47,16 +49,34 @@ class Report(NamedTuple):
 
 
 def rows(path: Path, question: str, *values: object) -> list[tuple[Any, ...]]:
-    """The answer of a database; empty if it is not there or somebody holds it."""
+    """The answer of a database; empty if the file or the table is not there yet."""
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as database:
             return database.execute(question, values).fetchall()
-    except sqlite3.OperationalError:
-        return []
+    except sqlite3.OperationalError as error:
+        if str(error).startswith(("unable to open", "no such table")):
+            return []
+        raise
+
+
+def venue_copy(path: Path, folder: Path) -> Path:
+    """A copy that can be read of the database of a venue that has stopped, killed or not.
+
+    A read-only connection does not open a database in WAL mode whose process was killed.
+    """
+    for part in ("", "-wal"):
+        source = path.with_name(path.name + part)
+        if source.exists():
+            shutil.copy(source, folder)
+    copy = folder / path.name
+    with closing(sqlite3.connect(copy)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        database.execute("PRAGMA journal_mode = DELETE")
+    return copy
 
 
 def venue_trades(path: Path) -> dict[str, Trade]:
-    """The trades that did not fail, by id. The venue must have stopped: it locks its file."""
+    """The trades that did not fail, by id; `path` is of a `venue_copy`."""
     found = rows(path, "SELECT id, order_id, shares, price, fee FROM trade WHERE status <> 'FAILED'")
     return {
         trade: Trade(order, Decimal(shares) / MICRO, Decimal(price) / MILLS, Decimal(fee) / MICRO)
@@ -97,24 +117,29 @@ def compare(paths: Paths) -> Report:
 
     Both processes must have stopped.
     """
-    trades, fills = venue_trades(paths.venue), ledger_fills(paths.ledger)
+    with TemporaryDirectory() as folder:
+        return _compare(paths.ledger, venue_copy(paths.venue, Path(folder)))
+
+
+def _compare(ledger: Path, venue: Path) -> Report:
+    trades, fills = venue_trades(venue), ledger_fills(ledger)
     wrong = differences(trades, fills)
     bought = rows(
-        paths.venue,
+        venue,
         'SELECT start, count(*) FROM "order" WHERE matched_shares > 0 GROUP BY start HAVING count(*) > 1',
     )
     wrong += [f"market {start} was bought {times} times" for start, times in bought]
-    wrong += [f"halt: {why}" for (why,) in rows(paths.ledger, "SELECT why FROM halts WHERE event = 'halt'")]
-    drifts = rows(paths.ledger, "SELECT id, cash_drift FROM runs")
+    wrong += [f"halt: {why}" for (why,) in rows(ledger, "SELECT why FROM halts WHERE event = 'halt'")]
+    drifts = rows(ledger, "SELECT id, cash_drift FROM runs")
     wrong += [
         f"run {run} booked {drift} as a deposit or withdrawal" for run, drift in drifts if Decimal(drift)
     ]
-    checks = rows(paths.ledger, "SELECT difference FROM cash_checks")
+    checks = rows(ledger, "SELECT difference FROM cash_checks")
     wrong += [
         f"a cash check differs by {row[0]}" for row in checks if abs(Decimal(row[0])) > Decimal("0.00001")
     ]
-    living = rows(paths.ledger, "SELECT order_id FROM intents WHERE state IN ('intent', 'sent', 'unknown')")
-    known = {order for (order,) in rows(paths.venue, 'SELECT id FROM "order"')}
+    living = rows(ledger, "SELECT order_id FROM intents WHERE state IN ('intent', 'sent', 'unknown')")
+    known = {order for (order,) in rows(venue, 'SELECT id FROM "order"')}
     lost, standing = len(trades.keys() - fills.keys()), sum(map(len, fills.values()))
     return Report(
         venue_trades=len(trades),

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
-from booked import Paths, Report, compare, differences, ledger_fills, rows, venue_trades
+from booked import Paths, Report, compare, ledger_fills, rows, venue_copy, venue_trades
 from bot_process import BotProcess
 from eth_account import Account
 
@@ -363,9 +363,10 @@ def show(outcome: Outcome) -> None:
     paths = Paths.of(outcome.folder, outcome.kill.profile)
     for table in ("runs", "intents", "order_states", "fills", "cash_checks", "halts"):
         print(table, *rows(paths.ledger, f"SELECT * FROM {table}"), sep="\n  ")
-    print("venue orders", *rows(paths.venue, 'SELECT * FROM "order"'), sep="\n  ")
-    print("venue trades", *venue_trades(paths.venue).items(), sep="\n  ")
-    print("differences", *differences(venue_trades(paths.venue), ledger_fills(paths.ledger)), sep="\n  ")
+    with tempfile.TemporaryDirectory() as folder:
+        venue = venue_copy(paths.venue, Path(folder))
+        print("venue orders", *rows(venue, 'SELECT * FROM "order"'), sep="\n  ")
+        print("venue trades", *venue_trades(venue).items(), sep="\n  ")
 
 
 if __name__ == "__main__":
