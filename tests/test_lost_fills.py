@@ -22,7 +22,6 @@ PROFILES = {"paper": "synthetic", "live": "rehearsal-synthetic"}
 BOTH = pytest.mark.parametrize("path", PROFILES)
 FIRST_START = kills.FIRST_START
 """From market second 60 on, with a window that is open already: the order comes with the first prices."""
-LATER = ("--start-at", "60")
 
 
 def flags(path: str) -> tuple[str, ...]:
@@ -195,33 +194,27 @@ def test_nothing_is_sent_after_the_switch_returned(
 @BOTH
 @pytest.mark.skipif(shutil.which("faketime") is None, reason="faketime is not installed")
 def test_an_order_unknown_since_an_earlier_process(path: str, tmp_path: Path) -> None:
-    """An order that never arrived, unknown when its market was settled by an earlier process, is given up by
-    the next one, and the cash is checked again.
+    """An order that never arrived is still unknown when its market is settled, by the worker that started
+    inside its window. The next process, ten minutes later, gives it up and checks the cash again.
     """
     paths = Paths.of(tmp_path, PROFILES[path])
-    with BotProcess(tmp_path, *flags(path), *FIRST_START, settings=kills.BUYS) as bot:
+    settled = (
+        "SELECT i.intent_id FROM intents i JOIN settlements s ON s.slug = i.slug WHERE i.state = 'unknown'"
+    )
+    start = ("--first", "6", "--start-at", "500")
+    with BotProcess(tmp_path, *flags(path), *start, settings=kills.BUYS) as bot:
         kills.arm(kills.venue_url(bot), "drop_before_read", 1, {})
         wait_for_state(bot, paths, "unknown")
-        bot.until(lambda: rows(paths.ledger, "SELECT 1 FROM settlements"), "the settlement", 120)
+        bot.until(lambda: rows(paths.ledger, settled), "the settlement of its market", 90)
         bot.interrupt()
-    unknown = rows(paths.ledger, "SELECT intent_id FROM intents WHERE state = 'unknown'")
-    assert len(unknown) == 1
+    (unknown,) = rows(paths.ledger, settled)
     (earlier,) = rows(paths.ledger, "SELECT max(id) FROM runs")[0]
-    with BotProcess(
-        tmp_path, *flags(path), *LATER, settings=kills.BUYS, prefix=("faketime", "-f", kills.FORGOTTEN)
-    ) as bot:
-        bot.until(
-            lambda: rows(
-                paths.ledger, "SELECT 1 FROM intents WHERE intent_id = ? AND state = 'no_fill'", *unknown[0]
-            ),
-            "the unknown order is given up",
-            kills.START_S,
-        )
-        bot.until(
-            lambda: rows(paths.ledger, "SELECT 1 FROM cash_checks WHERE run_id > ?", earlier),
-            "a cash check",
-            150,
-        )
+    forgotten = "SELECT 1 FROM intents WHERE intent_id = ? AND state = 'no_fill'"
+    checked = "SELECT 1 FROM cash_checks WHERE run_id > ?"
+    later = ("faketime", "-f", kills.FORGOTTEN)
+    with BotProcess(tmp_path, *flags(path), *start[2:], settings=kills.BUYS, prefix=later) as bot:
+        bot.until(lambda: rows(paths.ledger, forgotten, *unknown), "the order is given up", kills.START_S)
+        bot.until(lambda: rows(paths.ledger, checked, earlier), "a cash check", 120)
         bot.interrupt()
     assert compare(paths).wrong == ()
 

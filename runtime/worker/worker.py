@@ -490,9 +490,10 @@ class Worker:
         return decide(complete, params)
 
     def on_market_closed(self, market: Market, seen_window: bool) -> None:
-        """The market is over: wait for its outcome if this bot watched its window."""
+        """Wait for the resolution of a market that is over, if this bot saw its window or has an order in it."""
         self._position_marker.close_market(market.slug)
-        if seen_window and self._outcome_poller is not None:
+        # A worker that starts inside a window may buy as well.
+        if (seen_window or self.engine.has_open_order(market.slug)) and self._outcome_poller is not None:
             self._observed_slugs.add(market.slug)
             self._outcome_poller.add(market)
 
