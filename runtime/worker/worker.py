@@ -490,7 +490,7 @@ class Worker:
         return decide(complete, params)
 
     def on_market_closed(self, market: Market, seen_window: bool) -> None:
-        """Wait for the resolution of a market that is over, if this bot saw its window or has an order in it."""
+        """Wait for the resolution of a closed market if this bot saw its window or has an order in it."""
         self._position_marker.close_market(market.slug)
         # A worker that starts inside a window may buy as well.
         if (seen_window or self.engine.has_open_order(market.slug)) and self._outcome_poller is not None:
