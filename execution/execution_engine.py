@@ -139,6 +139,7 @@ class ExecutionEngine:
         self._markets: dict[str, Market] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._look_ups_changed = asyncio.Event()
+        self._state_changed = asyncio.Event()
         self._halt_thread = ThreadPoolExecutor(1, thread_name_prefix="halt")
         self._halt_stored: Future[None] | None = None
         self.halted: str | None = None
@@ -330,6 +331,7 @@ class ExecutionEngine:
     # --- carrying out commands -------------------------------------------------------------------
 
     def _handle(self, message: Input) -> list[Command]:
+        self._state_changed.set()
         return self._lifecycle.handle(message, self._now_ns())
 
     def _feed(self, message: Input) -> asyncio.Task[None]:
@@ -449,6 +451,15 @@ class ExecutionEngine:
     def cash_is_certain(self) -> bool:
         """Whether no order can have moved money that the ledger does not have."""
         return not self._lifecycle.in_flight and not self._lifecycle.uncertain
+
+    async def await_certain_cash(self, limit_s: float) -> bool:
+        """Wait until no order is uncertain, such as just after a start, at most so long; whether none is."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                while not self.cash_is_certain:
+                    self._state_changed.clear()
+                    await self._state_changed.wait()
+        return self.cash_is_certain
 
     def unresolved(self) -> list[tuple[str, OrderIntent]]:
         """(order hash, intent) of each order that is still looked up at the venue."""

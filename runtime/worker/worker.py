@@ -72,6 +72,8 @@ NO_FEEDS = dict.fromkeys(
 UNLIMITED_USD = Decimal(1_000_000)
 RESOLUTION_LATE_AFTER = 300.0
 """Market seconds after a market's end from which its missing outcome is told; the slowest seen took 162."""
+CERTAIN_CASH_LIMIT_S = 3.0
+"""Longest wait for look-ups before a cash check is left to the next market."""
 GIVE_UP_AFTER = 600.0
 """Market seconds after which an order of a settled market that has no trade is taken as never matched."""
 ALERT_AFTER_STARTS = 3
@@ -553,7 +555,8 @@ class Worker:
     async def check_cash(self) -> None:
         """Hold the ledger's cash against the venue's; a difference halts trading, unless it is a payout."""
         await self.engine.drain()
-        if not self.engine.cash_is_certain:
+        # A process that has just taken over an order looks it up twice before its fills are known to be whole.
+        if not await self.engine.await_certain_cash(CERTAIN_CASH_LIMIT_S):
             return
         try:
             comparison = await self._bookkeeper.check_cash()
