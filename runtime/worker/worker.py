@@ -555,7 +555,7 @@ class Worker:
     async def check_cash(self) -> None:
         """Hold the ledger's cash against the venue's; a difference halts trading, unless it is a payout."""
         await self.engine.drain()
-        # A process that has just taken over an order looks it up twice before its fills are known to be whole.
+        # An order that was just taken over is looked up twice before its fills are known to be whole.
         if not await self.engine.await_certain_cash(CERTAIN_CASH_LIMIT_S):
             return
         try:
