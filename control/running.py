@@ -18,7 +18,7 @@ WHEREABOUTS = "mode_store.json"
 
 
 class FoundStore(Frozen, frozen=True):
-    """The mode store of a run, and in words where it is."""
+    """The mode store of a run, and a text for the screen that names its place."""
 
     store: ModeStore
     description: str

@@ -215,7 +215,7 @@ def test_a_market_is_traded_with_real_orders(tmp_path: Path) -> None:
     """`--live` on what plays Polymarket: the operator's key signs one order, which fills and is paid."""
     account = Account.create()
     key = "0x" + bytes(account.key).hex()
-    # A Redis outside of the hastened time, which would cut short the patience of the bot's own start of one.
+    # The mode is kept in a Redis, whose process is outside of the hastened time.
     store = RedisServer(tmp_path)
     settings = {**BUYS, **ARMED, "POLYMARKET_PK": key, "REDIS_PORT": str(store.endpoint.port)}
     try:
