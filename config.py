@@ -203,6 +203,12 @@ class Settings(BaseModel):
     restart_after_minutes: Annotated[float, Field(gt=0, le=10_080)] = _s(
         90.0, "the worker starts afresh after this, between markets"
     )
+    worker_start_seconds: Annotated[float, Field(ge=10, le=3600)] = _s(
+        25.0, "a worker whose strategy has not started by then is started again; raise it on a slow machine"
+    )
+    worker_heartbeat_seconds: Annotated[float, Field(ge=5, le=3600)] = _s(
+        30.0, "a worker that sends no heartbeat for so long is replaced"
+    )
     trader_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+-[A-Za-z0-9]+$")] = _s(
         "BTC-15MIN-INTEGRATED-001", "the name in Nautilus' logs and orders"
     )

@@ -129,7 +129,11 @@ def _run(flags: Flags, settings: Settings, console: Console, stack: ExitStack) -
         _require_polymarket(settings)
     session.begin()
     console.print(start_banner(session, session.profile(), store.description))
-    code = Supervisor(session, lambda text: console.print(text, style="yellow", highlight=False)).run()
+    code = Supervisor(
+        session,
+        lambda text: console.print(text, style="yellow", highlight=False),
+        heartbeat_s=settings.worker_heartbeat_seconds,
+    ).run()
     return show_results(session, console) if code == 0 else code
 
 

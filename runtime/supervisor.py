@@ -17,8 +17,6 @@ from runtime.practice_venue_process import VenueState
 from runtime.restart_policy import WorkerRestarts
 
 WORKER = (sys.executable, "-m", "runtime.worker")
-HEARTBEAT_LIMIT_S = 30.0
-"""Longest silence of a worker; its event loop sends a heartbeat each second."""
 STOP_LIMIT_S = 4.0
 """How long worker and practice venues may take to stop before they are killed: the exit may take 5 s."""
 ALONE_S = 1.5
@@ -157,11 +155,19 @@ class Supervisor:
         Shows the operator what happens.
     command : sequence of str
         What starts a worker.
+    heartbeat_s : float
+        Longest silence of a worker; its event loop sends a heartbeat each second.
     """
 
     def __init__(
-        self, session: SupervisedSession, say: Callable[[str], None], command: Sequence[str] = WORKER
+        self,
+        session: SupervisedSession,
+        say: Callable[[str], None],
+        command: Sequence[str] = WORKER,
+        *,
+        heartbeat_s: float = 30.0,
     ) -> None:
+        self._heartbeat_s = heartbeat_s
         self._session = session
         self._say = say
         self._command = command
@@ -237,8 +243,8 @@ class Supervisor:
             elif replaced is not None:
                 if now - replaced > STOP_LIMIT_S:
                     worker.kill()
-            elif silent_s > HEARTBEAT_LIMIT_S:
-                self._say(f"The worker sent no heartbeat for {HEARTBEAT_LIMIT_S:g} s and is replaced.")
+            elif silent_s > self._heartbeat_s:
+                self._say(f"The worker sent no heartbeat for {self._heartbeat_s:g} s and is replaced.")
                 hung, replaced = True, now
                 worker.kill()
             elif self._session.keep_venues(now, self._say) is VenueState.MOVED:

@@ -64,7 +64,7 @@ def main() -> int:
     try:
         settings = load_settings()
         plan = msgspec.json.decode(sys.stdin.readline(), type=WorkerPlan)
-        start = StartLimit()
+        start = StartLimit(settings.worker_start_seconds)
         log_to_file(settings.log_dir)
         patches.verify()
         store = None if plan.store is None else open_store(plan.store, settings.state_dir)

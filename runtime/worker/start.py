@@ -11,8 +11,6 @@ from nautilus_trader.live.node import TradingNode
 from common.constants import ExitCode
 from runtime.worker.heartbeat import Heartbeat
 
-START_LIMIT_S = 25.0
-"""Wall seconds from the plan to the start of the strategy. A healthy start takes 2 to 5 s."""
 STOP_LIMIT_S = 3.0
 """Longest orderly stop of a node whose strategy did not start."""
 BEAT_S = 1.0
@@ -30,7 +28,7 @@ class StartLimit:
     `run_node` does, as soon as a client has failed to connect.
     """
 
-    def __init__(self, seconds: float = START_LIMIT_S) -> None:
+    def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.started = False
         self._failures: dict[str, list[str]] = {}

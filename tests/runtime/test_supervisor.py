@@ -99,9 +99,8 @@ def test_failed_starts_have_no_cap(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_hasty")
-def test_a_worker_without_a_heartbeat_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_without_a_heartbeat_is_replaced(tmp_path: Path) -> None:
     """A worker that stops sending is killed although it ignores SIGTERM, and another one takes over."""
-    monkeypatch.setattr(supervisor, "HEARTBEAT_LIMIT_S", 1.0)
     command = worker(
         tmp_path,
         """
@@ -115,7 +114,7 @@ def test_a_worker_without_a_heartbeat_is_replaced(tmp_path: Path, monkeypatch: p
         """,
     )
     said: list[str] = []
-    assert Supervisor(FakeSession(), said.append, command).run() == 0
+    assert Supervisor(FakeSession(), said.append, command, heartbeat_s=1.0).run() == 0
     assert len(starts(tmp_path)) == 2
     assert said == [
         "The worker sent no heartbeat for 1 s and is replaced.",
