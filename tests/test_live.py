@@ -218,8 +218,6 @@ def test_a_market_is_traded_with_real_orders(tmp_path: Path) -> None:
     # The mode is kept in a Redis, whose process is outside of the hastened time.
     store = RedisServer(tmp_path)
     settings = {**BUYS, **ARMED, "POLYMARKET_PK": key, "REDIS_PORT": str(store.endpoint.port)}
-    # The worker's limits count hastened seconds: a start of three takes thirty-six of them.
-    settings |= {"WORKER_START_SECONDS": "600", "WORKER_HEARTBEAT_SECONDS": "600"}
     try:
         scene = played(
             tmp_path,
