@@ -24,7 +24,7 @@ from control.mode_store import Endpoint
 from control.running import FoundStore, choose_store, find_store, running_store
 from errors import Fatal
 from execution.ledger import Venue
-from monitoring.terminal import replace_unencodable
+from monitoring.terminal import TolerantConsole, replace_unencodable
 from runtime.operator_dialog import money_at_risk, show_results, start_banner, terminal_prompt
 from runtime.session import TEST_START_AT, Flags, Session, close_files
 from runtime.supervisor import Supervisor
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     create_private_files()
     replace_unencodable(sys.stdout)
     flags = parse(arguments)
-    console = Console()
+    console = TolerantConsole()
     try:
         settings = load_settings()
         flags.check(settings)

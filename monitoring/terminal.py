@@ -1,7 +1,26 @@
-"""Makes a text stream show a replacement for what its encoding lacks, instead of raising."""
+"""Output that cannot be shown or read by anyone does not raise in the process that prints it."""
 
 import io
+import os
+import sys
 from typing import TextIO
+
+from rich.console import Console
+
+
+class TolerantConsole(Console):
+    """A console of the standard output that the process outlives.
+
+    When the reader of a pipe goes away, as `tee` in ``python runner.py | tee log``, rich's own console raises
+    SystemExit in whatever code prints next. This one discards what is printed from then on.
+    """
+
+    def on_broken_pipe(self) -> None:
+        """Send the standard output to the null device; called by rich."""
+        self.quiet = True
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
 
 
 def replace_unencodable(stream: TextIO | None) -> None:

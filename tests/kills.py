@@ -320,6 +320,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         description="Kills the bot around its orders, restarts it, compares its ledger with the venue.",
     )
     parser.add_argument("--runs", type=int, default=10, metavar="N", help="how many kills (10)")
+    parser.add_argument("--begin", type=int, default=0, metavar="RUN", help="go on at this run (0)")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="draws victims and instants (1)")
     parser.add_argument("--live", action="store_true", help="the live path, on the practice venue")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="bots side by side (1)")
@@ -332,7 +333,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run all; 0 if every trade was booked once and nothing else was wrong, else 1."""
     given = parse(arguments)
-    numbers = range(given.runs) if given.replay is None else [given.replay]
+    numbers = range(given.begin, given.runs) if given.replay is None else [given.replay]
     kills = [draw(given.seed, number, live=given.live, victim=given.victim) for number in numbers]
     base = Path(tempfile.mkdtemp(prefix="kills-"))
     print(" run  killed      after     answer       order was      trades fills  took", flush=True)

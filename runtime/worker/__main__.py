@@ -7,7 +7,6 @@ import sys
 import threading
 
 import msgspec
-from rich.console import Console
 
 import patches
 from common.constants import ExitCode
@@ -18,7 +17,7 @@ from control.mode_gate import ModeController
 from control.running import open_store
 from errors import BotError, ConfigError, Fatal, Temporary
 from monitoring.console import log_to_file
-from monitoring.terminal import replace_unencodable
+from monitoring.terminal import TolerantConsole, replace_unencodable
 from runtime.worker.heartbeat import Heartbeat
 from runtime.worker.order_gate import OrderGate
 from runtime.worker.plan import WorkerPlan
@@ -70,7 +69,7 @@ def main() -> int:
         store = None if plan.store is None else open_store(plan.store, settings.state_dir)
         controller = ModeController(store, plan.armed, plan.armed, settings.state_dir / LAST_SWITCH_FILE)
         gate = OrderGate(controller, HaltFile(plan.folder(settings.state_dir) / HALT_FILE), plan.live_path)
-        worker = Worker(settings, plan, gate, Console(), start, heartbeat)
+        worker = Worker(settings, plan, gate, TolerantConsole(), start, heartbeat)
     except (BotError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return _exit_of(error)
