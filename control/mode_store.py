@@ -54,7 +54,7 @@ class ModeValue(StrEnum):
 
 
 class ModeReading(Frozen, frozen=True):
-    """One answer, and in words what was there."""
+    """One answer of a mode store; `detail` describes what was found."""
 
     value: ModeValue
     detail: str

@@ -12,7 +12,7 @@ from models import Frozen
 
 
 class SwitchResult(Frozen, frozen=True):
-    """Where a switch was put: the stores that keep it, and in words what did not take it."""
+    """The stores that keep a switch, and the error of each place that did not take it."""
 
     stores: tuple[ModeStore, ...]
     failed: tuple[str, ...]

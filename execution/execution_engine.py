@@ -1,6 +1,6 @@
 """Drives the order lifecycle on asyncio: ledger thread, mode gate, risk engine, Nautilus and the venue.
 
-`execution.order_lifecycle` decides; this module carries out its commands and hands it what happens. It runs
+`execution.order_lifecycle` decides; this module carries out its commands and passes it what happens. It runs
 on one event loop; the ledger has its own thread, and its rows reach the disk in the order of the commands.
 """
 
@@ -143,7 +143,6 @@ class ExecutionEngine:
         self._halt_thread = ThreadPoolExecutor(1, thread_name_prefix="halt")
         self._halt_stored: Future[None] | None = None
         self.halted: str | None = None
-        self._stopping = False
 
     def attach(self, client: ExecutionClient) -> None:
         """Name the adapter that holds Nautilus' side of the orders."""
@@ -242,7 +241,7 @@ class ExecutionEngine:
 
     def refusal_before_sending(self) -> str | None:
         """Why a signed order must not be sent now; blocking, asked in the thread that sends it."""
-        if self._stopping:
+        if self._lifecycle.stopping:
             return "the bot is stopping: no new order"
         return self.halted or self._gate.refusal_before_sending()
 
@@ -257,10 +256,6 @@ class ExecutionEngine:
     def order_denied(self, client_order_id: str, reason: str) -> None:
         """The order was refused on this side, before anything was sent."""
         self._feed(OrderDenied(client_order_id, reason))
-
-    def is_closed_unfilled(self, client_order_id: str) -> bool:
-        """Whether nothing is or remains bought by an order, whatever it looked like at first."""
-        return self._lifecycle.is_closed_unfilled(client_order_id)
 
     def trade(self, trade: Mapping[str, Any]) -> bool:
         """Take one of this account's trades with its status of now. False if it cannot be read.
@@ -338,7 +333,7 @@ class ExecutionEngine:
         """Hand over an input; its rows go to the ledger's thread at once, the task ends with the commands."""
         commands = self._handle(message)
         self._look_ups_changed.set()
-        task = asyncio.get_running_loop().create_task(self._rest(*self._begin(commands)))
+        task = asyncio.get_running_loop().create_task(self._finish(*self._begin(commands), report=True))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -353,23 +348,35 @@ class ExecutionEngine:
             self._carry_out_one(command)
         return None, None, []
 
-    async def _rest(
-        self, written: Future[int | None] | None, write: Write | None, rest: list[Command]
+    async def _finish(
+        self,
+        written: Future[int | None] | None,
+        write: Write | None,
+        rest: list[Command],
+        *,
+        report: bool = False,
     ) -> None:
+        """Wait for the write that `_begin` has started, and carry out the commands behind it.
+
+        Raises
+        ------
+        Fatal, Refused
+            If the ledger does not take the rows. With `report` it goes to the ledger thread's error handler.
+        """
         if written is None or write is None:
             return
         try:
             decision_id = await asyncio.wrap_future(written)
         except (Fatal, Refused) as error:
-            await self._write_failed(write, error)
-            return
+            if report:
+                self._thread.report(error)
+            await self._carry_out(self._handle(WriteFailed(write.rows, str(error))))
+            self._look_ups_changed.set()
+            if report:
+                return
+            raise
         for command in rest:
             self._carry_out_one(_numbered(command, decision_id))
-
-    async def _write_failed(self, write: Write, error: Fatal | Refused) -> None:
-        self._thread.report(error)
-        await self._carry_out(self._handle(WriteFailed(write.rows, str(error))))
-        self._look_ups_changed.set()
 
     async def _carry_out(self, commands: list[Command]) -> None:
         """Carry out commands and wait for their write.
@@ -379,16 +386,7 @@ class ExecutionEngine:
         Fatal, Refused
             If the ledger does not take the rows; the commands behind the write are not carried out.
         """
-        written, write, rest = self._begin(commands)
-        if written is None or write is None:
-            return
-        try:
-            decision_id = await asyncio.wrap_future(written)
-        except (Fatal, Refused) as error:
-            await self._carry_out(self._handle(WriteFailed(write.rows, str(error))))
-            raise
-        for command in rest:
-            self._carry_out_one(_numbered(command, decision_id))
+        await self._finish(*self._begin(commands))
 
     def _carry_out_one(self, command: Command) -> None:
         match command:
@@ -416,10 +414,8 @@ class ExecutionEngine:
     def halt(self, why: str) -> None:
         """No new position until a person acts, also not by a later process."""
         if self.halted is None:
-            self.halted = why
             self._halt_stored = self._halt_thread.submit(self._gate.halt, why)
-            self._thread.post(self._ledger.record_halt, why)
-            self._publish(Halted(why=why))
+            self._begin_halt(why)
 
     async def check_halt(self) -> None:
         """Take up a halt that stands from before or was made by a person, or that a person has lifted."""
@@ -427,20 +423,22 @@ class ExecutionEngine:
             await asyncio.wrap_future(self._halt_stored)
         standing = await asyncio.to_thread(self._gate.standing)
         if standing is not None and self.halted is None:
-            self.halted = standing
-            self._thread.post(self._ledger.record_halt, standing)
-            self._publish(Halted(why=standing))
+            self._begin_halt(standing)
         elif standing is None and self.halted is not None:
             lifted, self.halted = self.halted, None
             self._feed(HaltLifted())
             self._thread.post(self._ledger.record_resume, lifted)
             self._publish(Resumed(why=lifted))
 
+    def _begin_halt(self, why: str) -> None:
+        self.halted = why
+        self._thread.post(self._ledger.record_halt, why)
+        self._publish(Halted(why=why))
+
     # --- stopping --------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """No new order from now on; what is in flight is left as unknown for the next start."""
-        self._stopping = True
         self._feed(StopRequested())
 
     def unknown(self) -> list[tuple[str, OrderIntent]]:

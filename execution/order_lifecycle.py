@@ -1,7 +1,7 @@
 """The life of every order as a state machine without I/O: inputs in, commands out.
 
 One `OrderLifecycle` holds all orders of an account's session. It reads no clock and does no I/O: a driver
-hands it inputs with the time and carries out the returned commands in their order. Every crash point of the
+passes it inputs with the time and carries out the returned commands in their order. Every crash point of the
 bot is the index of a command; a process that starts from the ledger's rows continues from there (`restore`).
 
 What holds whatever the order of inputs:
@@ -48,6 +48,7 @@ from execution.order_messages import (
     Write,
     WriteFailed,
 )
+from execution.order_transitions import DEAD, FINAL, FORWARD
 from execution.outcomes import OutcomeKind
 from models import RETRIED, Decision, FillStatus, Frozen, OrderIntent, OrderState, Reason
 
@@ -71,11 +72,6 @@ ANSWERED = {
     OutcomeKind.REFUSED: OrderState.REFUSED,
     OutcomeKind.UNKNOWN: OrderState.UNKNOWN,
 }
-DEAD = frozenset({OrderState.NO_FILL, OrderState.REFUSED})
-"""States of an order that bought nothing and makes room for another one in its market."""
-FINAL = frozenset({FillStatus.CONFIRMED, FillStatus.FAILED})
-"""The chain's last status of a trade."""
-PROGRESS = {FillStatus.MATCHED: 0, FillStatus.MINED: 1, FillStatus.CONFIRMED: 2, FillStatus.FAILED: 2}
 
 
 class OrderRules(Frozen, frozen=True):
@@ -176,7 +172,8 @@ class OrderLifecycle:
         self._by_market: dict[str, list[TrackedOrder]] = {}
         self._due: dict[str, None] = {}
         self._refused_in_a_row = 0
-        self._stopping = False
+        self.stopping = False
+        """Whether no new order is sent."""
         self._handlers: dict[type, Callable[[Any, int], list[Command]]] = {
             DecisionMade: self._on_decision,
             SignatureReady: self._on_signed,
@@ -228,7 +225,7 @@ class OrderLifecycle:
     def may_order(self, slug: str, now_ns: int) -> bool:
         """Whether another order in this market is allowed now, as far as its own past goes."""
         orders = self._by_market.get(slug, ())
-        if self._stopping or any(order.state not in DEAD for order in orders):
+        if self.stopping or self.has_open_order(slug):
             return False
         if not orders:
             return True
@@ -238,11 +235,6 @@ class OrderLifecycle:
     def has_open_order(self, slug: str) -> bool:
         """Whether an order in this market exists or may exist."""
         return any(order.state not in DEAD for order in self._by_market.get(slug, ()))
-
-    def is_closed_unfilled(self, intent_id: str) -> bool:
-        """Whether nothing is, or remains, bought by an order."""
-        order = self._orders.get(intent_id)
-        return order is not None and (order.state in DEAD or order.state is OrderState.REVERSED)
 
     def order_of(self, order_id: str) -> TrackedOrder | None:
         """The order with this hash."""
@@ -308,7 +300,7 @@ class OrderLifecycle:
     def _refusal_by_past(self, slug: str) -> str | None:
         """Why the market's earlier orders, those of earlier processes included, allow no other one."""
         orders = self._by_market.get(slug, [])
-        if any(order.state not in DEAD for order in orders):
+        if self.has_open_order(slug):
             return "an order in this market exists or may exist"
         for order in orders:
             if order.state is OrderState.REFUSED:
@@ -343,7 +335,7 @@ class OrderLifecycle:
             return []
         order.order_id = signed.order_id
         self._by_order_id[signed.order_id] = order
-        if self._stopping:
+        if self.stopping:
             return self._end_unsent(order, OrderState.NO_FILL, "the bot is stopping: no new order")
         order.state = OrderState.SENT
         signed_event = Publish(OrderSigned(intent=order.intent, order_id=signed.order_id))
@@ -406,7 +398,7 @@ class OrderLifecycle:
     def _booked(self, order: TrackedOrder, trade: TradeReported, now_ns: int) -> list[Command]:
         """Book a trade if it is new or further than before; a trade's status only moves forward."""
         known = order.trades.get(trade.trade_id)
-        if known is not None and (known[0] in FINAL or PROGRESS[known[0]] >= PROGRESS[trade.status]):
+        if known is not None and known[0] not in FORWARD[trade.status]:
             return []
         order.trades[trade.trade_id] = (trade.status, trade.shares)
         rows: list[Entry] = []
@@ -483,7 +475,7 @@ class OrderLifecycle:
         shares = sum((trade.shares for trade in found.trades), Decimal(0))
         agreed = found.unreadable is None and shares == order.listed_shares
         order.listed_shares = shares if found.unreadable is None else Decimal(0)
-        late = now_ns - order.intent.created_ns > self._rules.give_up_after_ns
+        late = self._is_late(order, now_ns)
         order.listed_late = order.listed_late or (late and found.unreadable is None)
         if not agreed:
             return []
@@ -495,16 +487,19 @@ class OrderLifecycle:
     def _without_trades(self, order: TrackedOrder, found: LookedUp, now_ns: int) -> list[Command]:
         if order.state is not OrderState.UNKNOWN or order.trades or found.unreadable is not None:
             return []
-        late = now_ns - order.intent.created_ns > self._rules.give_up_after_ns
         if found.dead:
             reason = "the venue reports that it ended without a match"
-        elif order.settled and late:
+        elif order.settled and self._is_late(order, now_ns):
             reason = "the market is settled and the venue has no trade of it"
         else:
             return []
         rows: list[Entry] = []
         commands = self._move(order, OrderState.NO_FILL, reason, rows)
         return _written(rows, [*commands, CloseUnfilled(order.intent.intent_id)])
+
+    def _is_late(self, order: TrackedOrder, now_ns: int) -> bool:
+        """Whether an order is so old that the venue's list of its trades cannot be behind any more."""
+        return now_ns - order.intent.created_ns > self._rules.give_up_after_ns
 
     def _look_up_at(self, order: TrackedOrder, at_ns: int) -> None:
         """Look an order up at a time, or earlier if that was due already."""
@@ -522,10 +517,13 @@ class OrderLifecycle:
         """Stop looking up an order whose end is known; look rarely for what only the chain can change."""
         # A reversed order may have another trade that stands: it is looked up until its total is reached.
         if order.state in DEAD or order.final:
-            order.due_ns = None
-            self._due.pop(order.intent.intent_id, None)
+            self._end_look_ups(order)
         elif order.filled and order.due_ns is not None:
             order.due_ns = max(order.due_ns, now_ns + FILLED_PAUSE_NS)
+
+    def _end_look_ups(self, order: TrackedOrder) -> None:
+        order.due_ns = None
+        self._due.pop(order.intent.intent_id, None)
 
     # --- what else happens ---------------------------------------------------------------------------
 
@@ -556,7 +554,7 @@ class OrderLifecycle:
         return []
 
     def _on_stop(self, _: StopRequested, now_ns: int) -> list[Command]:
-        self._stopping = True
+        self.stopping = True
         rows: list[Entry] = []
         commands: list[Command] = []
         for order in self._orders.values():
@@ -576,8 +574,7 @@ class OrderLifecycle:
         """Change an order's state; the row is added to `rows`, the rest is returned."""
         order.state, order.detail = state, reason
         if state in DEAD:
-            order.due_ns = None
-            self._due.pop(order.intent.intent_id, None)
+            self._end_look_ups(order)
         rows.append(StateEntry(order.intent.intent_id, state, reason))
         moved = Publish(OrderMoved(intent=order.intent, state=state, reason=reason))
         return [*self._count_refusal(order), moved]

@@ -1,7 +1,7 @@
 """/metrics for Prometheus and /health for a watchdog, on threads that trading never waits for.
 
 The ledger is read once, at the start; from then on events keep its totals up to date. A scrape renders what
-is in memory: the newest pulse, the newest totals, and what was counted in this process.
+is in memory: the newest worker status, the newest totals, and what was counted in this process.
 """
 
 import time
@@ -17,9 +17,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from common.singleton import Singleton
+from common.utc_time import utc_midnight_ns
 from events import Event, WorkerStatus
 from models import Frozen
-from monitoring.ledger_totals import DAY_NS, DURATION_BUCKETS, LedgerTotals, Run
+from monitoring.ledger_totals import DURATION_BUCKETS, LedgerTotals, Run
 from monitoring.metrics.catalogue import CATALOGUE, MOST_VALUES, MetricSpec, Value
 from monitoring.metrics.event_metrics import EventMetrics
 from monitoring.metrics.ledger_values import ledger_bytes, ledger_values
@@ -164,7 +165,7 @@ class GrafanaMetricsExporter:
         """Every mirrored number there is, by metric name."""
         now_ns, snapshot, worker_status = self._now_ns(), self._snapshot, self._worker_status
         found = dict(snapshot.values)
-        if now_ns // DAY_NS != snapshot.ts_ns // DAY_NS:
+        if utc_midnight_ns(now_ns) != utc_midnight_ns(snapshot.ts_ns):
             found["trading_day_pnl"] = 0.0
         behind_ns = 0 if self._behind_since_ns is None else now_ns - self._behind_since_ns
         found["trading_ledger_reading_age_seconds"] = max(0.0, behind_ns / 1e9)

@@ -1,6 +1,6 @@
 """The totals of a ledger, read from it once and then kept up to date by events.
 
-The rules by which an order or a fill moves are the ledger's own (`execution.ledger.order_states`), so that
+The rules by which an order or a fill moves are the ledger's own (`execution.order_transitions`), so that
 after any events the totals are those that another read of the ledger would give.
 """
 
@@ -11,6 +11,7 @@ from itertools import accumulate
 
 import msgspec
 
+from common.utc_time import utc_midnight_ns
 from events import (
     CashChecked,
     Decided,
@@ -24,8 +25,8 @@ from events import (
     Settled,
 )
 from execution.ledger import TradeRow
-from execution.ledger.order_states import DEAD, FORWARD, NEXT
 from execution.ledger.queries import IN_FLIGHT
+from execution.order_transitions import DEAD, FORWARD, NEXT
 from models import (
     SCALE_SECONDS,
     Decision,
@@ -43,7 +44,6 @@ from monitoring.performance_tracker import PerformanceTracker
 ZERO = Decimal(0)
 DURATION_BUCKETS = (60, 300, 900, 1800, 3600, 7200, 14400, 28800)
 """Upper bounds in seconds, those of the first version; most trades are open for one to three minutes."""
-DAY_NS = 86_400 * 10**9
 
 
 class Durations:
@@ -207,7 +207,7 @@ class LedgerTotals:
 
     def realised_on_day_of(self, now_ns: int) -> Decimal:
         """P&L of the session's trades settled since the last UTC midnight, pUSD."""
-        midnight_ns = now_ns - now_ns % DAY_NS
+        midnight_ns = utc_midnight_ns(now_ns)
         for intent_id, trade in list(self._recent.items()):
             if (trade.settled_ns or 0) < midnight_ns:
                 del self._recent[intent_id]

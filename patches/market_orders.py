@@ -45,9 +45,7 @@ from patches.signing import sign_market_buy
 from patches.user_feed import ALL_MARKETS, AccountWebSocketClient
 
 POST_ANSWER_LIMIT_S = 35.0
-"""Longest wait of a trade message for the POST's answer; see `POST_LIMIT_S`."""
-POST_LIMIT_S = 10.0
-"""Longest duration of a POST; an answer that trickles in for longer leaves the order unknown."""
+"""Longest wait of a trade message for the POST's answer, whose duration `execution.clob_http` bounds."""
 FAILED = PolymarketTradeStatus.FAILED
 
 
@@ -214,13 +212,11 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
             If nothing was sent.
         """
         try:
-            body = await asyncio.wait_for(asyncio.to_thread(self._send, signed), POST_LIMIT_S)
+            body = await asyncio.to_thread(self._send, signed)
         except WithheldError:
             raise
         except PolyApiException as error:
             return classify(error.status_code, error.error_msg)
-        except TimeoutError:
-            return classify(None, f"no complete answer within {POST_LIMIT_S:.0f} s")
         except Exception as error:  # noqa: BLE001  bytes may have left: only "unknown" is safe
             return classify(None, repr(error))
         return classify(200, body)

@@ -130,7 +130,7 @@ class TradingProfile:
         self.used = False
         """Whether a worker of this run traded in it."""
         self._process: PracticeVenueProcess | None = None
-        self._mode_controller: VenueKeeper | None = None
+        self._venue_keeper: VenueKeeper | None = None
 
     @property
     def needs_venue(self) -> bool:
@@ -142,12 +142,12 @@ class TradingProfile:
         """The practice venue, running; None in the lane of real orders."""
         if self._process is None and self.needs_venue:
             self._process = PracticeVenueProcess(self._arguments(), self.settings.log_dir / "venue.log")
-            self._mode_controller = VenueKeeper(self._process)
+            self._venue_keeper = VenueKeeper(self._process)
         return self._process
 
     def keep_venue(self, now: float, say: Callable[[str], None]) -> VenueState:
         """Start the practice venue again if it has ended; see `VenueKeeper.keep`."""
-        return VenueState.READY if self._mode_controller is None else self._mode_controller.keep(now, say)
+        return VenueState.READY if self._venue_keeper is None else self._venue_keeper.keep(now, say)
 
     def begin_stop(self) -> None:
         """Ask the practice venue to stop; returns at once."""

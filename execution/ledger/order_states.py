@@ -3,30 +3,8 @@
 import sqlite3
 
 from errors import Fatal
+from execution.order_transitions import DEAD, NEXT
 from models import FillStatus, OrderState
-
-NEXT: dict[OrderState, frozenset[OrderState]] = {
-    OrderState.INTENT: frozenset({OrderState.NO_FILL, OrderState.REFUSED}),
-    OrderState.SENT: frozenset(
-        {OrderState.MATCHED, OrderState.NO_FILL, OrderState.REFUSED, OrderState.UNKNOWN, OrderState.REVERSED}
-    ),
-    OrderState.UNKNOWN: frozenset(
-        {OrderState.MATCHED, OrderState.NO_FILL, OrderState.REFUSED, OrderState.REVERSED}
-    ),
-    OrderState.MATCHED: frozenset({OrderState.REVERSED}),
-    # The venue has been seen to report a fill after it had called the order dead.
-    OrderState.NO_FILL: frozenset({OrderState.MATCHED}),
-    OrderState.REFUSED: frozenset({OrderState.MATCHED}),
-    OrderState.REVERSED: frozenset(),
-}
-DEAD = (OrderState.NO_FILL, OrderState.REFUSED)
-FORWARD: dict[FillStatus, tuple[FillStatus, ...]] = {
-    FillStatus.MATCHED: (),
-    FillStatus.MINED: (FillStatus.MATCHED,),
-    FillStatus.CONFIRMED: (FillStatus.MATCHED, FillStatus.MINED),
-    FillStatus.FAILED: (FillStatus.MATCHED, FillStatus.MINED),
-}
-"""What each status may follow."""
 
 
 def state_of(db: sqlite3.Connection, intent_id: str) -> OrderState:

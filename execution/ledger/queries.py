@@ -205,9 +205,6 @@ def stored_orders(connection: sqlite3.Connection, session: str) -> list[StoredOr
         " AND f.status IN ('MATCHED', 'MINED')))",
         (session, *IN_FLIGHT),
     )
-    settled = {
-        slug for (slug,) in rows(connection, "SELECT slug FROM settlements WHERE session = ?", (session,))
-    }
     return [
         StoredOrder(
             intent=row.intent,
@@ -215,11 +212,15 @@ def stored_orders(connection: sqlite3.Connection, session: str) -> list[StoredOr
             order_id=row.order_id,
             detail=row.detail,
             market=market(connection, session, row.intent.slug),
-            settled=row.intent.slug in settled,
+            settled=_is_settled(connection, session, row.intent.slug),
             trades=_booked_trades(connection, row.intent.intent_id),
         )
         for row in found
     ]
+
+
+def _is_settled(connection: sqlite3.Connection, session: str, slug: str) -> bool:
+    return bool(rows(connection, "SELECT 1 FROM settlements WHERE session = ? AND slug = ?", (session, slug)))
 
 
 def _booked_trades(

@@ -17,6 +17,7 @@ from execution.ledger.connection import money, open_writer, transaction
 from execution.ledger.entries import DecisionEntry, Entry, FillEntry, OrderEntry, StateEntry
 from execution.ledger.rows import CashCheck, Mode, Venue
 from execution.ledger.writer_lock import WriterLock
+from execution.order_transitions import DEAD, FORWARD, NEXT
 from models import Decision, Fill, FillStatus, Market, OrderState, Settlement
 
 
@@ -262,7 +263,7 @@ class Ledger:
             return self._put_state(db, intent_id, state, detail)
 
     def _put_state(self, db: sqlite3.Connection, intent_id: str, state: OrderState, detail: str) -> bool:
-        if state not in order_states.NEXT[order_states.state_of(db, intent_id)]:
+        if state not in NEXT[order_states.state_of(db, intent_id)]:
             return False
         return order_states.move(db, intent_id, state, detail, self._clock_ns())
 
@@ -283,7 +284,7 @@ class Ledger:
         )
         before = order_states.state_of(db, fill.intent_id)
         db.execute(f"INSERT INTO fills VALUES ({queries.placeholders(values)})", values)
-        if status is not FillStatus.FAILED and before in (*order_states.DEAD, OrderState.REVERSED):
+        if status is not FillStatus.FAILED and before in (*DEAD, OrderState.REVERSED):
             late = f"fill {fill.trade_id} came late"
             order_states.move(db, fill.intent_id, OrderState.MATCHED, late, self._clock_ns())
         return True
@@ -305,7 +306,7 @@ class Ledger:
         before = order_states.fill_status(db, self._session, trade_id)
         if before is None:
             raise Fatal(f"trade {trade_id} is not in the ledger {self.path}", "Report this with the log")
-        if before not in order_states.FORWARD[status]:
+        if before not in FORWARD[status]:
             return False
         db.execute(
             "UPDATE fills SET status = ? WHERE session = ? AND trade_id = ?",

@@ -32,7 +32,7 @@ def result_section(found: Performance, account: Lines) -> Markup:
     every = [*lines, *performance_lines(found), *account]
     return _section(
         "Result",
-        tag("p", tag("strong", conclusion), class_="verdict"),
+        tag("p", tag("strong", conclusion), class_="conclusion"),
         tag(
             "dl", *(tag(kind, text) for line in every for kind, text in zip(("dt", "dd"), line, strict=True))
         ),

@@ -15,7 +15,7 @@ h2 { font-size: 1.2rem; margin: 2.5rem 0 .5rem; }
 h3 { font-size: 1rem; margin: 1.5rem 0 .25rem; }
 p { margin: .5rem 0; max-width: 46rem; }
 .soft, figcaption, caption { color: var(--soft); font-size: .9rem; }
-.verdict { border-left: .3rem solid var(--mark); background: var(--panel); padding: .75rem 1rem;
+.conclusion { border-left: .3rem solid var(--mark); background: var(--panel); padding: .75rem 1rem;
   margin: 1rem 0; max-width: 52rem; }
 .empty { border: 1px dashed var(--edge); border-radius: .4rem; padding: 1rem; color: var(--soft); }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1rem; margin: 1rem 0; }

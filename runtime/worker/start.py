@@ -9,6 +9,7 @@ import time
 from nautilus_trader.live.node import TradingNode
 
 from common.constants import ExitCode
+from common.plain_text import one_line
 from runtime.worker.heartbeat import Heartbeat
 
 STOP_LIMIT_S = 3.0
@@ -51,7 +52,9 @@ class StartLimit:
 
     def connect_failed(self, client: str, error: Exception) -> None:
         """A client did not connect; NautilusTrader does not try again."""
-        self._failures.setdefault(_one_line(str(error) or type(error).__name__), []).append(client)
+        self._failures.setdefault(one_line(str(error) or type(error).__name__, LONGEST_REASON), []).append(
+            client
+        )
 
     def why(self, connected: dict[str, bool]) -> str:
         """Why the strategy did not start, in one line.
@@ -74,12 +77,6 @@ class StartLimit:
         sys.stderr.flush()
         # The main thread waits in a call that does not return. Nothing was sent, and the ledger survives it.
         os._exit(ExitCode.UNAVAILABLE)
-
-
-def _one_line(text: str) -> str:
-    """A text from outside as it may be shown on a terminal."""
-    line = "".join(character if character.isprintable() else " " for character in text)
-    return line if len(line) <= LONGEST_REASON else f"{line[:LONGEST_REASON]}…"
 
 
 def run_node(node: TradingNode, limit: StartLimit, heartbeat: Heartbeat) -> str | None:

@@ -324,7 +324,7 @@ async def test_a_trade_of_a_dead_order_is_booked_and_halts(bench):
     await bench.decide()
     await bench.engine.order_signed(bench.sent[0].intent_id, "0xabc")
     bench.engine.order_answered(bench.sent[0].intent_id, classify(400, NO_MATCH))
-    assert bench.engine.is_closed_unfilled(bench.sent[0].intent_id)
+    assert bench.engine.states[bench.sent[0].intent_id] is OrderState.NO_FILL
     bench.engine.trade(told("t1", "MATCHED"))
     await bench.engine.drain()
     assert "that had ended as no_fill" in bench.engine.halted

@@ -21,7 +21,6 @@ from events import (
 )
 from execution.ledger import LedgerReader, Mode, Venue
 from execution.ledger.entries import OrderEntry
-from execution.ledger.order_states import DEAD
 from execution.ledger.writer import Ledger
 from execution.order_lifecycle import OrderLifecycle, OrderRules
 from execution.order_messages import (
@@ -38,6 +37,7 @@ from execution.order_messages import (
     TradeReported,
     Write,
 )
+from execution.order_transitions import DEAD
 from execution.outcomes import OutcomeKind, PostOutcome
 from models import Fill, FillStatus, OrderIntent, OrderState, Outcome, Reason, Settlement
 from monitoring.funnel import funnel
