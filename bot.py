@@ -13,7 +13,8 @@ if __name__ == "__main__":
     ensure_environment("bot.py")
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -30,13 +31,11 @@ from core.ingestion.adapters.unified_adapter import Externals
 from core.nautilus_core.instruments.market_board import MarketBoard, TrackedMarket
 from core.nautilus_core.instruments.market_clock import MarketClock
 from core.nautilus_core.providers.book_conversion import full_book, top_of_book
-from core.nautilus_core.providers.decision_loop import DecisionLoop
 from core.nautilus_core.providers.feed_actor import FEED, ExternalUpdate
 from core.strategy_brain.strategies.market_view import MarketView
 from core.strategy_brain.strategies.window import in_window
 from errors import Refused
 from events import Event, MarketOpened, MarketRefused
-from execution.execution_engine import ExecutionEngine
 from models import (
     SCALE_SECONDS,
     BrainParams,
@@ -60,31 +59,73 @@ class DecisionSchedule(Frozen, frozen=True):
     test mode. It is still bought at most once."""
 
 
-class StrategyPorts(Protocol):
-    """What the strategy is given; the worker makes it."""
+class Execution(Protocol):
+    """What the strategy asks of the execution engine. Called on the node's loop."""
+
+    def may_order(self, slug: str) -> bool:
+        """Whether another order in this market is allowed now, as far as its own past goes."""
+        ...
+
+    def has_open_order(self, slug: str) -> bool:
+        """Whether an order in this market exists or may exist."""
+        ...
+
+    async def handle_decision(self, decision: Decision) -> bool:
+        """Record a decision and act on it; returns whether the market is finished."""
+        ...
+
+    def order_denied(self, client_order_id: str, reason: str) -> None:
+        """Nautilus' risk engine or the adapter refused an order before anything was sent."""
+        ...
+
+    def halt(self, why: str) -> None:
+        """No new position until a person acts."""
+        ...
+
+    def stop(self) -> None:
+        """No new order from now on."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrategyPorts:
+    """Everything the strategy may use of the process around it.
+
+    Attributes
+    ----------
+    board, clock
+        The markets of the calendar, and market time.
+    params, schedule
+        When to decide, and on what.
+    execution : Execution
+    decide : Callable[[DecisionContext], Awaitable[Decision]]
+        Completes a frozen context with external values and asks the strategy brain.
+    new_view : Callable[[Market], MarketView]
+        Makes the empty price history of a market that opens.
+    publish : Callable[[Event], None]
+        Takes events for the observers; returns at once and never raises.
+    limit_notional : Callable[[InstrumentId, Decimal | None], None]
+        Sets the most that Nautilus' risk engine lets one order cost, pUSD; None for a settlement close.
+    market_closed : Callable[[Market, bool], None]
+        Receives each market that is over, and whether its whole window was observed.
+    prepare : Callable[[], Awaitable[None]]
+        Takes over what an earlier process left; awaited before the first market opens.
+    close : Callable[[], Awaitable[None]]
+        Releases what `prepare` opened.
+    """
 
     board: MarketBoard
     clock: MarketClock
     params: BrainParams
     schedule: DecisionSchedule
-    engine: ExecutionEngine
-    decision_loop: DecisionLoop
-
-    def new_view(self, market: Market) -> MarketView: ...
-
-    def publish(self, event: Event) -> None: ...
-
-    async def decide(self, context: DecisionContext) -> Decision: ...
-
-    def on_market_closed(self, market: Market, seen_window: bool) -> None: ...
-
-    def limit_notional(self, instrument_id: InstrumentId, usd: Decimal | None) -> None: ...
-
-    async def started(self) -> None: ...
-
-    async def monitor_run(self) -> None: ...
-
-    async def stopping(self) -> None: ...
+    execution: Execution
+    decide: Callable[[DecisionContext], Awaitable[Decision]]
+    new_view: Callable[[Market], MarketView]
+    publish: Callable[[Event], None]
+    limit_notional: Callable[[InstrumentId, Decimal | None], None]
+    market_closed: Callable[[Market, bool], None]
+    prepare: Callable[[], Awaitable[None]]
+    close: Callable[[], Awaitable[None]]
 
 
 class IntegratedBTCStrategy(Strategy):
@@ -110,14 +151,13 @@ class IntegratedBTCStrategy(Strategy):
         self._spawn(self._run_live())
 
     def on_stop(self) -> None:
-        self._ports.engine.stop()
+        self._ports.execution.stop()
         for task in self._tasks:
             task.cancel()
-        self._closing = asyncio.get_running_loop().create_task(self._ports.stopping())
+        self._closing = asyncio.ensure_future(self._ports.close())
 
     async def _run_live(self) -> None:
-        await self._ports.started()
-        self._spawn(self._ports.monitor_run())
+        await self._ports.prepare()
         await self._keep_calendar()
 
     def now(self) -> tuple[TrackedMarket | None, float, Decimal | None]:
@@ -148,7 +188,7 @@ class IntegratedBTCStrategy(Strategy):
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self.log.exception("a task of the strategy failed", error)
-            self._ports.engine.halt(f"internal error: {error!r}; details are in the log")
+            self._ports.execution.halt(f"internal error: {error!r}; details are in the log")
 
     def on_external(self, update: ExternalUpdate) -> None:
         self.externals = update.externals
@@ -203,7 +243,7 @@ class IntegratedBTCStrategy(Strategy):
             # The next market is subscribed already: the adapter drops its connection with the last one.
             self._unsubscribe(left)
             seen = left.opened_second is not None and left.opened_second < self._observed_before()
-            self._ports.on_market_closed(left.market, seen)
+            self._ports.market_closed(left.market, seen)
 
     def _observed_before(self) -> float:
         """Market second before which a market must be opened for all of its decisions to be seen."""
@@ -259,7 +299,7 @@ class IntegratedBTCStrategy(Strategy):
             and now_ns - tracked.last_decision_ns >= schedule.interval_ns
             and self._view is not None
             and self._view.tradable
-            and (schedule.repeat or self._ports.engine.may_order(tracked.market.slug))
+            and (schedule.repeat or self._ports.execution.may_order(tracked.market.slug))
         )
 
     def _begin_decision(self, tracked: TrackedMarket, view: MarketView, second: float, now_ns: int) -> None:
@@ -274,9 +314,8 @@ class IntegratedBTCStrategy(Strategy):
 
     async def _decide(self, tracked: TrackedMarket, context: DecisionContext) -> None:
         try:
-            future = self._ports.decision_loop.submit(self._ports.decide(context))
-            decision = await asyncio.wrap_future(future)
-            final = await self._ports.engine.handle_decision(decision)
+            decision = await self._ports.decide(context)
+            final = await self._ports.execution.handle_decision(decision)
             tracked.finished = final and not self._ports.schedule.repeat
         finally:
             tracked.deciding = False
@@ -286,7 +325,7 @@ class IntegratedBTCStrategy(Strategy):
         tracked, view = self._running, self._view
         if tracked is None or view is None or tracked.last_decision_ns or tracked.opened_second is None:
             return
-        if tracked.opened_second >= self._ports.params.window_end or self._ports.engine.has_open_order(
+        if tracked.opened_second >= self._ports.params.window_end or self._ports.execution.has_open_order(
             tracked.market.slug
         ):
             return
@@ -308,7 +347,7 @@ class IntegratedBTCStrategy(Strategy):
         self._spawn(self._record(decision))
 
     async def _record(self, decision: Decision) -> None:
-        await self._ports.engine.handle_decision(decision)
+        await self._ports.execution.handle_decision(decision)
 
     # --- orders ----------------------------------------------------------------------------------
 
@@ -330,7 +369,7 @@ class IntegratedBTCStrategy(Strategy):
         self.submit_order(order, params={"ask": str(intent.ask), "price_cap": str(intent.price_cap)})
 
     def on_order_denied(self, event: OrderDenied) -> None:
-        self._ports.engine.order_denied(event.client_order_id.value, event.reason)
+        self._ports.execution.order_denied(event.client_order_id.value, event.reason)
 
     def close_settled(self, slug: str, winner: Outcome) -> None:
         """Close Nautilus' positions in a resolved market at 1 or 0."""

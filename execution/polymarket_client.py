@@ -272,6 +272,21 @@ class PolymarketClient:
         with _describe_errors(f"the trades of {condition_id}"):
             return list(self._client.get_trades(TradeParams(market=condition_id)))
 
+    def open_orders(self) -> list[str]:
+        """Ids of the orders of this wallet that rest at the venue, in any market.
+
+        Raises
+        ------
+        Temporary
+            If the venue does not answer.
+        """
+        with _describe_errors(f"the open orders of {self.funder}"):
+            return [
+                str(order["id"])
+                for order in self._client.get_open_orders()
+                if str(order["maker_address"]).lower() == self.funder.lower()
+            ]
+
     def killed(self, order_id: str) -> bool:
         """Whether the venue knows this order and says that it is over without a match.
 

@@ -258,8 +258,8 @@ def test_no_key_leaves_the_env_file_with_real_orders(keys, polymarket, tmp_path)
     sabotaged(
         root,
         "runtime/worker/worker.py",
-        "                self._skew_s = await asyncio.to_thread(self._account.clock_skew_s)\n",
-        "self._wallet, self.plan, self.settings, self._account",
+        "            self._parts.observers.heartbeat(self._parts.status.status(self._outcomes))\n",
+        "self._parts, self._parts.settings, self._parts.plan, self._parts.account",
     )
     with BotProcess(root, "--live", settings=live(polymarket, port), root=root) as bot:
         bot.wait_for(r"LIVE \(real orders, real money\)", 60)

@@ -97,6 +97,7 @@ CATALOG: dict[str, FaultSpec] = {
     ),
     "retrying": FaultSpec("the trade is RETRYING between MATCHED and MINED"),
     "killed_event": FaultSpec("user feed: a killed order is told with the venue's free-text CANCELED status"),
+    "user_feed_refused": FaultSpec("user feed: a connection is refused with 503"),
     "user_feed_drop": FaultSpec("user feed: all connections are closed, once, at the next order event"),
     # data
     "market_feed_stall": FaultSpec("market feed: no updates while armed", {}),

@@ -39,8 +39,10 @@ class UserFeed:
         self._faults = faults
         self._subscribers: dict[Connection, _Subscriber] = {}
 
-    async def handle(self, request: web.Request) -> web.WebSocketResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         """The route."""
+        if self._faults.consume("user_feed_refused") is not None:
+            return web.Response(status=503, text="service unavailable")
         return await serve(request, self._opened, self._received, self._closed)
 
     def publish(self, address: str, condition_id: str, event: dict[str, Any]) -> None:

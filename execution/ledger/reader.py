@@ -1,7 +1,8 @@
 """The ledger's reading side: any process, at any time, also while the bot writes."""
 
+import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -63,6 +64,16 @@ class LedgerReader:
     def last_run(self) -> RunRow | None:
         with self.snapshot():
             return queries.last_run(self._connection)
+
+    def own_orders(self, order_ids: Sequence[str]) -> set[str]:
+        """Those of these order ids that an intent of this ledger was signed with."""
+        with self.snapshot():
+            found = queries.rows(
+                self._connection,
+                "SELECT order_id FROM intents WHERE order_id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(order_ids)),),
+            )
+            return {order_id for (order_id,) in found}
 
     def trades(self, since_ns: int = 0) -> list[TradeRow]:
         """Every intent created since that has a fill that stands, oldest first, settled or not."""

@@ -1,6 +1,6 @@
 """The account that would trade: keys, which wallet sees the money, whether it may and can pay an order."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 
 from config import Settings
@@ -106,16 +106,26 @@ class AccountCheck:
         Whether it is the operator's own, with everything the settings say about it; else a practice wallet.
     live_path : bool
         Whether it is to trade in a live lane, or one that rehearses it.
+    own_orders : Callable[[Sequence[str]], set[str]]
+        Those of some order ids that the bot's own ledger has.
     """
 
     def __init__(
-        self, settings: Settings, urls: VenueUrls, key: str, *, operators: bool, live_path: bool
+        self,
+        settings: Settings,
+        urls: VenueUrls,
+        key: str,
+        *,
+        operators: bool,
+        live_path: bool,
+        own_orders: Callable[[Sequence[str]], set[str]] = lambda order_ids: set(),
     ) -> None:
         self._settings = settings
         self._urls = urls
         self._key = key
         self._operators = operators
         self._live_path = live_path
+        self._own_orders = own_orders
         self.wallet: LiveWallet | None = None
         self.balance = Decimal(0)
 
@@ -146,8 +156,11 @@ class AccountCheck:
         yield self._type(wallet, funded)
         yield from self._money(client, wallet)
         if self._live_path:
+            client = PolymarketClient(self._urls.clob, self._key, wallet.signature_type, wallet.funder)
+            client.credentials(given)
             yield self._lock(wallet)
-            yield from self._redemption(wallet)
+            yield self._others(client)
+            yield from self._redemption(client, wallet)
 
     def _wanted(self, signer: str) -> ConfiguredWallet:
         if not self._operators:
@@ -189,9 +202,23 @@ class AccountCheck:
             return ok("wallet", f"no other bot trades with {wallet.funder}")
         return fail("wallet", f"another bot ({who}) trades with {wallet.funder}", "Stop it first")
 
-    def _redemption(self, wallet: LiveWallet) -> Iterator[Finding]:
+    def _others(self, client: PolymarketClient) -> Finding:
+        """No other program or person trades with the wallet: the bot's own orders never rest at the venue."""
+        resting = client.open_orders()
+        own = self._own_orders(resting)
+        foreign = [order_id for order_id in resting if order_id not in own]
+        if not foreign:
+            return ok("open orders", "none at the venue that this bot did not send")
+        count = f"{len(foreign)} open order{'s' if len(foreign) > 1 else ''}"
+        return fail(
+            "open orders",
+            f"{client.funder} has {count} that this bot did not send, such as {foreign[0]}: "
+            "another bot or a person trades with this wallet",
+            "Stop the other bot and cancel its orders at polymarket.com, or use another wallet",
+        )
+
+    def _redemption(self, client: PolymarketClient, wallet: LiveWallet) -> Iterator[Finding]:
         """Who turns won shares into money, of which some may wait already."""
-        client = PolymarketClient(self._urls.clob, self._key, wallet.signature_type, wallet.funder)
         won = [position for position in client.redeemable(self._urls.data_api) if position.won]
         waiting = (
             f"${sum(position.shares for position in won):g} of won positions wait" if won else "none waits"

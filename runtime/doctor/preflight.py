@@ -4,11 +4,12 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from pathlib import Path
 
 from control.last_mode_switch import LAST_SWITCH_FILE
 from control.running import FoundStore
 from errors import Fatal
-from execution.ledger import Mode
+from execution.ledger import LedgerReader, Mode, ledger_path
 from models import Frozen
 from runtime.doctor import file_checks, machine_checks, mode_checks, network_checks
 from runtime.doctor.account_checks import AccountCheck
@@ -114,10 +115,26 @@ def _account(session: Session, profile: TradingProfile, found: list[Finding]) ->
     real = profile.mode is Mode.LIVE
     try:
         key = operator_key(settings) if real else practice_key(settings.state_dir / profile.name)
-        return AccountCheck(settings, profile.urls, key, operators=real, live_path=profile.live_path)
+        return AccountCheck(
+            settings,
+            profile.urls,
+            key,
+            operators=real,
+            live_path=profile.live_path,
+            own_orders=lambda order_ids: _own_orders(
+                ledger_path(settings.state_dir, profile.name), order_ids
+            ),
+        )
     except Fatal as error:
         found.append(finding_of_error("credentials", error))
         return None
+
+
+def _own_orders(ledger: Path, order_ids: Sequence[str]) -> set[str]:
+    if not order_ids or not ledger.exists():
+        return set()
+    with LedgerReader(ledger) as reader:
+        return reader.own_orders(order_ids)
 
 
 def _remote_checks(session: Session, profile: TradingProfile) -> list[tuple[str, Check]]:

@@ -18,11 +18,11 @@ from control.running import open_store
 from errors import BotError, ConfigError, Fatal, Temporary
 from monitoring.console import log_to_file
 from monitoring.terminal import TolerantConsole, replace_unencodable
+from runtime.worker.assembly import build
 from runtime.worker.heartbeat import Heartbeat
 from runtime.worker.order_gate import OrderGate
 from runtime.worker.plan import WorkerPlan
 from runtime.worker.start import StartLimit
-from runtime.worker.worker import Worker
 
 
 def _stop_with_parent() -> None:
@@ -69,7 +69,7 @@ def main() -> int:
         store = None if plan.store is None else open_store(plan.store, settings.state_dir)
         controller = ModeController(store, plan.armed, plan.armed, settings.state_dir / LAST_SWITCH_FILE)
         gate = OrderGate(controller, HaltFile(plan.folder(settings.state_dir) / HALT_FILE), plan.live_path)
-        worker = Worker(settings, plan, gate, TolerantConsole(), start, heartbeat)
+        worker = build(settings, plan, gate, TolerantConsole(), start, heartbeat)
     except (BotError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return _exit_of(error)

@@ -109,6 +109,10 @@ class ObserverGroup:
                 self._call(self.reporter, self.reporter.print_message, text)
         self._call(self.reporter, self.reporter.start)
 
+    def print_message(self, text: str) -> None:
+        """Print one line on the console."""
+        self._call(self.reporter, self.reporter.print_message, text)
+
     def close(self) -> None:
         """Close every observer, whichever of them fails."""
         for observer in (self.reporter, *self._observers):

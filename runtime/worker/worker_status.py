@@ -1,10 +1,25 @@
-"""How the worker is, once a second: for the metrics, the health check and the terminal view."""
+"""The state of a worker, once a second: for the metrics, the health check and the terminal view."""
 
+import asyncio
+import time
 from collections.abc import Mapping
 
+from loguru import logger
+
+from bot import IntegratedBTCStrategy
 from core.ingestion.adapters.health import SourceHealth
-from core.ingestion.adapters.unified_adapter import Externals
-from events import FeedStatus
+from core.ingestion.adapters.unified_adapter import Externals, UnifiedDataAdapter
+from errors import Temporary
+from events import FeedStatus, WorkerStatus
+from execution.execution_engine import ExecutionEngine
+from execution.polymarket_client import PolymarketClient
+from execution.settlement.outcome_poller import OutcomePoller
+from models import BrainParams
+from runtime.worker.mode_follower import ModeFollower
+from runtime.worker.plan import WorkerPlan
+
+SKEW_SECONDS = 60.0
+"""Between two measurements of the clock."""
 
 
 def feed_statuses(health: Mapping[str, SourceHealth]) -> tuple[FeedStatus, ...]:
@@ -29,3 +44,85 @@ def spot_text(externals: Externals | None) -> str:
         "no strike" if externals.strike is None else f"{externals.spot.price - externals.strike.price:+,.2f}"
     )
     return f"{externals.spot.price:,.2f} ({strike})"
+
+
+class StatusReporter:
+    """Collects the state of a worker.
+
+    Parameters
+    ----------
+    plan : WorkerPlan
+    params : BrainParams
+    interval_s : int
+        Length of a market, market seconds.
+    strategy : IntegratedBTCStrategy
+    engine : ExecutionEngine
+    mode : ModeFollower
+    feeds : UnifiedDataAdapter or None
+    account : PolymarketClient
+        Asked for the venue's time.
+    """
+
+    def __init__(
+        self,
+        plan: WorkerPlan,
+        params: BrainParams,
+        interval_s: int,
+        strategy: IntegratedBTCStrategy,
+        engine: ExecutionEngine,
+        mode: ModeFollower,
+        feeds: UnifiedDataAdapter | None,
+        account: PolymarketClient,
+    ) -> None:
+        self._plan = plan
+        self._params = params
+        self._interval_s = interval_s
+        self._strategy = strategy
+        self._engine = engine
+        self._mode = mode
+        self._feeds = feeds
+        self._account = account
+        self._reconnects: dict[str, int] = {"market": 0, "user": 0}
+        self._skew_s: float | None = None
+
+    def reconnected(self, stream: str) -> None:
+        """Count a stream of the node that was opened again."""
+        self._reconnects[stream] += 1
+
+    async def measure_skew(self) -> None:
+        """Compare this machine's clock with the venue's for as long as the worker runs."""
+        while True:
+            try:
+                self._skew_s = await asyncio.to_thread(self._account.clock_skew_s)
+            except Temporary as error:
+                logger.warning(f"{error}")
+            await asyncio.sleep(SKEW_SECONDS)
+
+    def status(self, outcomes: OutcomePoller | None) -> WorkerStatus:
+        """The state of now; `outcomes` is None before the first result is waited for."""
+        tracked, second, p = self._strategy.now()
+        health = self._feeds.health() if self._feeds is not None else {}
+        return WorkerStatus(
+            ts_ns=time.time_ns(),
+            profile=self._plan.profile,
+            mode=self._plan.mode,
+            armed=self._plan.armed,
+            halted=self._engine.halted,
+            allows_orders=self._mode.allows_orders,
+            mode_detail=self._mode.decision.why,
+            slug=tracked.market.slug if tracked else None,
+            title=tracked.market.title if tracked else "",
+            second=second,
+            second_length_s=self._plan.clock.wall_seconds(self._interval_s) / 900,
+            window=(self._params.window_start, self._params.window_end),
+            p=p,
+            quote_age_s=self._strategy.quote_age_s(),
+            tradable=self._strategy.tradable,
+            pending_settlements=len(outcomes.waiting) if outcomes else 0,
+            oldest_pending_s=outcomes.longest_s if outcomes else None,
+            unknown_orders=len(self._engine.unknown()),
+            reconnects=self._reconnects | feed_reconnects(health),
+            feeds=feed_statuses(health),
+            clock_skew_s=self._skew_s,
+            outside=spot_text(self._strategy.externals),
+        )

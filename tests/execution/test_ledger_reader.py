@@ -66,6 +66,15 @@ def test_a_replayed_event_is_the_same_evidence(ledger, reader):
     assert [trade.event for trade in reader.trades()] == ["recording-7", "recording-7", "0xc3"]
 
 
+def test_which_orders_are_the_bots_own(ledger, reader):
+    """Of some order ids at the venue the ledger names those that it has, however many are asked about."""
+    for number in (1, 2):
+        buy(ledger, number)
+    many = [f"0xforeign{number}" for number in range(40_000)]
+    assert reader.own_orders(["0xo1-1", *many, "0xo2-1"]) == {"0xo1-1", "0xo2-1"}
+    assert reader.own_orders([]) == set()
+
+
 def test_trade_carries_the_whole_story(ledger, reader):
     """A trade row joins decision, order, fill, market and verdict."""
     buy(ledger, outcome=Outcome.DOWN)

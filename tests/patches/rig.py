@@ -332,6 +332,11 @@ class Rig:
         self._now.order_withheld(client_order_id, reason)
 
     @property
+    def execution(self) -> ExecutionEngine | None:
+        """What the strategy reports denied orders to."""
+        return self.engine
+
+    @property
     def _now(self) -> ExecutionEngine:
         assert self.engine is not None
         return self.engine

@@ -16,6 +16,7 @@ from eth_account import Account
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
+from resting_orders import leave_resting_order
 
 sys.path += [str(Path(__file__).parents[1] / name) for name in ("venue", "execution")]
 
@@ -385,7 +386,7 @@ def test_an_account_that_may_trade(faultless, key):
     found = account_of(faultless, key)
     assert {finding.status for finding in found} == {Status.OK}
     assert [f.area for f in found] == [
-        "credentials", "signature type", "balance", "allowance", "wallet", "redemption",
+        "credentials", "signature type", "balance", "allowance", "wallet", "open orders", "redemption",
     ]  # fmt: skip
     assert address in found[0].what
     assert found[2].what.startswith("$20; an order of $1.00 takes $1.07")
@@ -442,6 +443,21 @@ def test_a_wallet_that_another_bot_holds(faultless, key):
         (found,) = [one for one in account_of(faultless, key) if one.area == "wallet"]
     assert found.status is Status.FAIL
     assert f"process {os.getpid()}" in found.what
+
+
+def test_orders_of_another_program_are_noticed(faultless, key):
+    """A resting order that the bot's ledger does not have is a failure with its id; its own is none."""
+    address = put(faultless, key)
+    order_id = leave_resting_order(faultless.url, key)
+    (found,) = [one for one in account_of(faultless, key) if one.area == "open orders"]
+    assert found.status is Status.FAIL
+    assert f"{address} has 1 open order that this bot did not send, such as {order_id}" in found.what
+    settings = Settings(polymarket_pk=SecretStr(key))
+    check = AccountCheck(
+        settings, practice_urls(faultless.url), key, operators=True, live_path=True, own_orders=set
+    )
+    (found,) = [one for one in run_check("account", check.run) if one.area == "open orders"]
+    assert found.status is Status.OK
 
 
 # --- the command ----------------------------------------------------------------------------------

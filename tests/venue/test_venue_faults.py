@@ -11,7 +11,7 @@ import pytest
 from process import HTTP, VenueProcess
 from test_venue_feeds import event, listening, read, ready, subscription, tokens_of, until
 from venue_builders import Trader, trader_at
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from venue.faults import CATALOG, Faults, UnknownFault
 
@@ -281,6 +281,16 @@ async def test_the_user_feed_may_drop(practice_venue: VenueProcess, trader: Trad
         trader.post(practice_venue.url, trader.buy(up, 100, 990))
         with pytest.raises(ConnectionClosed):
             await until(socket, lambda _: False)
+    async with listening(practice_venue, "user", subscription(trader)) as socket:
+        await ready(socket)
+
+
+async def test_the_user_feed_may_refuse(practice_venue: VenueProcess, trader: Trader) -> None:
+    """A connection is answered 503 as often as the fault strikes; the next one works."""
+    practice_venue.fault("user_feed_refused")
+    with pytest.raises(InvalidStatus, match="503"):
+        async with listening(practice_venue, "user", subscription(trader)):
+            pass
     async with listening(practice_venue, "user", subscription(trader)) as socket:
         await ready(socket)
 

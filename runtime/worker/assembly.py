@@ -1,0 +1,295 @@
+"""Builds a worker: opens the account, the ledger and the feeds, and connects all parts. Nothing runs yet."""
+
+import asyncio
+import time
+from decimal import Decimal
+
+from nautilus_trader.live.node import TradingNode
+from nautilus_trader.model.identifiers import InstrumentId
+from rich.console import Console
+
+from bot import IntegratedBTCStrategy, StrategyPorts
+from config import Settings
+from core.ingestion.adapters.unified_adapter import UnifiedDataAdapter
+from core.ingestion.factory import FeedSettings, get_data_adapter
+from core.nautilus_core.data_engine.node import NodePlan, Wallet, build_node
+from core.nautilus_core.instruments.market_board import MarketBoard
+from core.nautilus_core.providers.decision_loop import DecisionLoop
+from core.nautilus_core.providers.feed_actor import FeedActor
+from core.strategy_brain.strategies.market_view import MarketView
+from data_sources.chainlink import PolyBoltCredentials
+from execution.execution_engine import ExecutionEngine, OrderRules, get_execution_engine
+from execution.ledger import LedgerReader, Mode, Venue, ledger_path
+from execution.ledger.writer import Ledger
+from execution.ledger_thread import LedgerThread
+from execution.polymarket_client import PolymarketClient
+from execution.risk_engine import get_risk_engine
+from execution.settlement.bookkeeping import SettlementBookkeeper
+from models import Market, Outcome, Rule
+from runtime.worker.account import open_account
+from runtime.worker.decision_service import DecisionService
+from runtime.worker.event_sink import EventSink
+from runtime.worker.heartbeat import Heartbeat
+from runtime.worker.mode_follower import ModeFollower
+from runtime.worker.observer_setup import build_observers
+from runtime.worker.observers import ObserverGroup
+from runtime.worker.order_gate import OrderGate
+from runtime.worker.plan import WorkerPlan
+from runtime.worker.position_marks import PositionMarker
+from runtime.worker.redemption_setup import make_redemption
+from runtime.worker.run_control import RunControl
+from runtime.worker.settings_mapping import decision_settings, market_calendar, risk_limits
+from runtime.worker.settlement_flow import SettlementFlow
+from runtime.worker.start import StartLimit
+from runtime.worker.weight_learning import WeightLearning
+from runtime.worker.worker import Worker, WorkerParts
+from runtime.worker.worker_status import StatusReporter
+
+UNLIMITED_USD = Decimal(1_000_000)
+"""The limit of an order that closes a settled position: it costs nothing."""
+GIVE_UP_AFTER = 600.0
+"""Market seconds after which an order of a settled market that has no trade is taken as never matched."""
+
+
+def build(
+    settings: Settings,
+    plan: WorkerPlan,
+    gate: OrderGate,
+    console: Console,
+    start: StartLimit,
+    heartbeat: Heartbeat,
+) -> Worker:
+    """Open everything that a worker needs and connect its parts.
+
+    Raises
+    ------
+    Fatal
+        If the account, the ledger or a setting cannot be used.
+    Temporary
+        If the venue does not answer.
+    """
+    folder, clock = plan.folder(settings.state_dir), plan.clock
+    params, schedule = decision_settings(settings, plan)
+    account, wallet = open_account(settings, plan)
+    observers = ObserverGroup(settings, plan, console, build_observers(settings, plan))
+    control = RunControl(observers, plan.done)
+    thread = LedgerThread(control.ledger_failed)
+    ledger, reader = _open_ledger(settings, plan, account, thread)
+    events = EventSink(observers, thread, reader, None if plan.live_path else settings.paper_trades_file)
+    # The strategy, the engine and the worker use each other; none calls another before the node runs.
+    engine = get_execution_engine(
+        ledger,
+        reader,
+        thread,
+        get_risk_engine(risk_limits(settings)),
+        gate,
+        OrderRules(
+            max_attempts=settings.order_max_attempts,
+            give_up_after_ns=int(clock.wall_seconds(GIVE_UP_AFTER) * 1e9),
+        ),
+        lambda intent: strategy.send(intent),
+        events.publish,
+        time.time_ns,
+    )
+    board = MarketBoard(
+        market_calendar(settings), engine.register_market, lambda slug, why: worker.market_refused(slug, why)
+    )
+    _remember_markets(board, plan, reader, thread)
+    decision_loop = DecisionLoop()
+    feeds = _build_feeds(settings, plan, wallet)
+
+    def limit_notional(instrument_id: InstrumentId, usd: Decimal | None) -> None:
+        node.kernel.risk_engine.set_max_notional_per_order(instrument_id, usd or UNLIMITED_USD)
+
+    def market_closed(market: Market, observed: bool) -> None:
+        worker.market_closed(market, observed)
+
+    def close_position(slug: str, winner: Outcome) -> None:
+        strategy.close_settled(slug, winner)
+
+    strategy = IntegratedBTCStrategy(
+        StrategyPorts(
+            board=board,
+            clock=clock,
+            params=params,
+            schedule=schedule,
+            execution=engine,
+            decide=DecisionService(params, feeds, decision_loop, settings.feed_deadline_seconds).decide,
+            new_view=lambda market: _new_view(settings, market),
+            publish=events.publish,
+            limit_notional=limit_notional,
+            market_closed=market_closed,
+            prepare=lambda: worker.prepare(),
+            close=lambda: worker.close(),
+        )
+    )
+    control.connect(strategy.shutdown_system, engine.halt)
+    learning = WeightLearning(settings, folder, plan.reset_learning, ledger, reader, thread)
+    bookkeeper = SettlementBookkeeper(
+        ledger,
+        reader,
+        thread,
+        account.balance,
+        pays_by_itself=not plan.live_path,
+        publish=events.publish,
+    )
+    redemption = None
+    if plan.live_path:
+        redemption = make_redemption(settings, plan, account, wallet, engine, bookkeeper, events.publish)
+
+    def running_slug() -> str:
+        tracked, _, _ = strategy.now()
+        return tracked.market.slug if tracked else ""
+
+    mode = ModeFollower(plan, gate, engine, ledger, thread, events, running_slug)
+    status = StatusReporter(plan, params, settings.interval_seconds, strategy, engine, mode, feeds, account)
+    node = _build_node(settings, plan, wallet, strategy, feeds, decision_loop, engine, board, status, start)
+    worker = Worker(
+        WorkerParts(
+            settings=settings,
+            plan=plan,
+            account=account,
+            thread=thread,
+            ledger=ledger,
+            reader=reader,
+            observers=observers,
+            control=control,
+            events=events,
+            board=board,
+            decision_loop=decision_loop,
+            engine=engine,
+            learning=learning,
+            bookkeeper=bookkeeper,
+            redemption=redemption,
+            marker=PositionMarker(ledger, thread, engine.has_open_order),
+            settlement=SettlementFlow(
+                bookkeeper,
+                engine,
+                ledger,
+                thread,
+                events,
+                control,
+                learning,
+                redemption,
+                close_position,
+                plan.markets,
+            ),
+            mode=mode,
+            status=status,
+            strategy=strategy,
+            node=node,
+            start=start,
+            heartbeat=heartbeat,
+        )
+    )
+    return worker
+
+
+def _open_ledger(
+    settings: Settings, plan: WorkerPlan, account: PolymarketClient, thread: LedgerThread
+) -> tuple[Ledger, LedgerReader]:
+    """The profile's ledger with a run under way, opened on the thread that it is used on."""
+    cash, path = account.balance(), ledger_path(settings.state_dir, plan.profile)
+    # A practice account can start over, and may then be shown the same recorded market again.
+    session = "" if plan.venue is Venue.POLYMARKET else account.address
+
+    def opened() -> tuple[Ledger, LedgerReader]:
+        ledger = Ledger(path)
+        ledger.open_run(
+            mode=plan.mode,
+            venue=plan.venue,
+            clock_speed=plan.clock.speed,
+            starting_cash=cash,
+            session=session,
+            note=plan.note,
+        )
+        return ledger, LedgerReader(path)
+
+    return asyncio.run(thread.call(opened))
+
+
+def _remember_markets(
+    board: MarketBoard, plan: WorkerPlan, reader: LedgerReader, thread: LedgerThread
+) -> None:
+    """Give the board the ids under which the ledger knows the markets that the catalogue still lists."""
+    first = board.calendar.running_start(plan.clock.market_time(time.time_ns()))
+    for market in asyncio.run(thread.call(reader.markets_since, first)):
+        board.remember(market)
+
+
+def _new_view(settings: Settings, market: Market) -> MarketView:
+    return MarketView(
+        market,
+        max_history=settings.max_price_history,
+        tick_buffer=settings.tick_buffer_size,
+        quote_stability_required=settings.quote_stability_required,
+        min_spread=settings.quote_min_spread,
+    )
+
+
+def _build_feeds(settings: Settings, plan: WorkerPlan, wallet: Wallet) -> UnifiedDataAdapter | None:
+    """The external feeds; None where the venue's markets have none."""
+    if plan.feeds is None:
+        return None
+    # The real relay knows real wallets only; a practice one knows its own.
+    known = plan.mode is Mode.LIVE or plan.venue is Venue.SYNTHETIC
+    # Practice worlds have no news, and the key is sent to the news site only.
+    news_key = settings.cryptopanic_api_key.get_secret_value() if plan.venue is Venue.POLYMARKET else ""
+    return get_data_adapter(
+        FeedSettings(
+            asset=settings.market_asset,
+            interval=settings.interval_seconds,
+            urls=plan.feeds,
+            cryptopanic_key=news_key,
+            polybolt=PolyBoltCredentials(wallet.api_key, wallet.api_secret, wallet.passphrase)
+            if known
+            else None,
+            deribit_max_dte=settings.deribit_max_dte,
+            deribit_cache_s=settings.deribit_cache_seconds,
+        ),
+        now_ns=time.time_ns,
+        market_time=plan.clock.market_time,
+    )
+
+
+def _build_node(
+    settings: Settings,
+    plan: WorkerPlan,
+    wallet: Wallet,
+    strategy: IntegratedBTCStrategy,
+    feeds: UnifiedDataAdapter | None,
+    decision_loop: DecisionLoop,
+    engine: ExecutionEngine,
+    board: MarketBoard,
+    status: StatusReporter,
+    start: StartLimit,
+) -> TradingNode:
+    clock = plan.clock
+
+    def running_rule() -> Rule:
+        tracked, _, _ = strategy.now()
+        return Rule.TWAP60 if tracked is None else tracked.market.rule
+
+    actors = [] if feeds is None else [FeedActor(feeds, decision_loop, clock, running_rule, time.time_ns)]
+    return build_node(
+        NodePlan(
+            trader_id=settings.trader_id,
+            market_urls=plan.market_urls,
+            urls=plan.urls,
+            wallet=wallet,
+            max_order_usd=settings.market_buy_usd,
+            refresh_seconds=max(1.0, clock.wall_seconds(settings.interval_seconds) / 2),
+            connect_delay_seconds=min(5.0, 5.0 / clock.speed),
+            data_qsize=settings.data_engine_qsize,
+            exec_qsize=settings.exec_engine_qsize,
+            log_level=settings.nautilus_log_level,
+            log_dir=settings.nautilus_log_dir,
+        ),
+        strategy,
+        actors,
+        engine,
+        lambda: board.calendar.upcoming(clock.market_time(time.time_ns())),
+        board,
+        status.reconnected,
+        start.connect_failed,
+    )

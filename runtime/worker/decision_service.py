@@ -1,0 +1,59 @@
+"""Completes a frozen context with the newest external values and asks the strategy brain."""
+
+import asyncio
+
+import msgspec
+
+from core.ingestion.adapters.unified_adapter import UnifiedDataAdapter
+from core.nautilus_core.providers.decision_loop import DecisionLoop
+from core.strategy_brain.fusion_engine import get_fusion_engine
+from core.strategy_brain.strategies.decide import decide
+from models import BrainParams, Decision, DecisionContext
+
+NO_FEEDS = dict.fromkeys(
+    ("coinbase", "strike", "deribit", "fear_greed"), "recorded markets carry no external feeds"
+)
+
+
+class DecisionService:
+    """Decides on a loop of its own, so that pooled connections outlive a decision.
+
+    Parameters
+    ----------
+    params : BrainParams
+        Everything but the weights, which learning may change.
+    feeds : UnifiedDataAdapter or None
+        External values; None where the venue's markets have none.
+    loop : DecisionLoop
+    deadline_s : float
+        Longest wait for the feeds, wall seconds.
+    """
+
+    def __init__(
+        self, params: BrainParams, feeds: UnifiedDataAdapter | None, loop: DecisionLoop, deadline_s: float
+    ) -> None:
+        self._params = params
+        self._feeds = feeds
+        self._loop = loop
+        self._deadline_s = deadline_s
+
+    async def decide(self, context: DecisionContext) -> Decision:
+        """The brain's decision on a context; called on the node's loop, which never waits for a feed."""
+        return await asyncio.wrap_future(self._loop.submit(self._decide(context)))
+
+    async def _decide(self, context: DecisionContext) -> Decision:
+        params = msgspec.structs.replace(self._params, weights=get_fusion_engine().weights)
+        if self._feeds is None:
+            return decide(msgspec.structs.replace(context, absent=NO_FEEDS), params)
+        market = context.market
+        found = await self._feeds.refresh(self._deadline_s, start=market.start, rule=market.rule)
+        complete = msgspec.structs.replace(
+            context,
+            spot=found.spot,
+            spot_path=found.spot_path,
+            strike=found.strike,
+            put_call=found.put_call,
+            sentiment=found.sentiment,
+            absent=found.absent,
+        )
+        return decide(complete, params)

@@ -1,0 +1,116 @@
+"""What follows when a market's official result is known, late, or cannot be booked."""
+
+from collections.abc import Callable
+
+from loguru import logger
+
+from common.constants import ExitCode
+from errors import Fatal, Temporary
+from events import Settled, SettlementLate
+from execution.execution_engine import ExecutionEngine
+from execution.ledger.writer import Ledger
+from execution.ledger_thread import LedgerThread
+from execution.settlement.bookkeeping import SettlementBookkeeper
+from execution.settlement.redemption import Redemption
+from execution.venue_answers import ResolutionStatus
+from models import Market, Outcome, Settlement
+from runtime.worker.event_sink import EventSink
+from runtime.worker.run_control import RunControl
+from runtime.worker.weight_learning import WeightLearning
+
+CERTAIN_CASH_LIMIT_S = 3.0
+"""Longest wait for look-ups before a cash check is left to the next market."""
+
+
+class SettlementFlow:
+    """Books results and everything that depends on them.
+
+    Parameters
+    ----------
+    bookkeeper, engine, ledger, thread, events, control, learning
+        The parts that a result concerns.
+    redemption : Redemption or None
+        None on paper, where the practice venue pays winners out.
+    close_position : Callable[[str, Outcome], None]
+        Closes Nautilus' position in a market at its result.
+    stop_after : int
+        Settled markets after which the run ends; 0 for never.
+    """
+
+    def __init__(
+        self,
+        bookkeeper: SettlementBookkeeper,
+        engine: ExecutionEngine,
+        ledger: Ledger,
+        thread: LedgerThread,
+        events: EventSink,
+        control: RunControl,
+        learning: WeightLearning,
+        redemption: Redemption | None,
+        close_position: Callable[[str, Outcome], None],
+        stop_after: int,
+    ) -> None:
+        self._bookkeeper = bookkeeper
+        self._engine = engine
+        self._ledger = ledger
+        self._thread = thread
+        self._events = events
+        self._control = control
+        self._learning = learning
+        self._redemption = redemption
+        self._close_position = close_position
+        self._stop_after = stop_after
+        self._observed: set[str] = set()
+
+    def count(self, slug: str) -> None:
+        """Count a market towards the end of the run once it is settled: its whole window was observed."""
+        self._observed.add(slug)
+
+    async def settle(self, market: Market, settlement: Settlement) -> None:
+        """Book the official result of a market."""
+        booked = await self._bookkeeper.settle(market, settlement)
+        self._engine.market_settled(market.slug)
+        self._close_position(market.slug, settlement.outcome)
+        await self._thread.call(self._events.export)
+        if self._redemption is not None:
+            await self._redemption.check()
+        await self.check_cash()
+        self._events.publish(
+            Settled(market=market, settlement=settlement, pnl=booked.pnl, total_pnl=booked.total_pnl)
+        )
+        await self._learning.learn()
+        if market.slug in self._observed:
+            self._control.settled += 1
+            if self._stop_after and self._control.settled >= self._stop_after:
+                self._control.stop(ExitCode.DONE, f"{self._control.settled} markets are settled")
+
+    async def late(self, market: Market, resolution: ResolutionStatus) -> None:
+        """Keep why a market that is over has no result; halt if waiting will not bring one."""
+        await self._thread.call(self._ledger.record_delay, market.slug, resolution.why)
+        self._events.publish(SettlementLate(market=market, why=resolution.why))
+        if resolution.grave and self._engine.has_open_order(market.slug):
+            self._engine.halt(f"{market.slug} cannot be settled: {resolution.why}")
+
+    def failed(self, error: BaseException) -> None:
+        """A result could not be booked."""
+        if isinstance(error, Fatal):
+            self._control.ledger_failed(error)
+        else:
+            self._control.internal_error("a settlement", error)
+
+    async def check_cash(self) -> None:
+        """Compare the ledger's cash with the venue's; a difference halts trading, unless it is a payout."""
+        await self._engine.drain()
+        # An order that was just taken over is looked up twice before its fills are known to be whole.
+        if not await self._engine.await_certain_cash(CERTAIN_CASH_LIMIT_S):
+            return
+        # A fill that was found after its market's result has its payout only now.
+        await self._bookkeeper.book_old_payouts()
+        try:
+            comparison = await self._bookkeeper.check_cash()
+        except Temporary as error:
+            logger.warning(f"the cash is checked after the next market: {error}")
+            return
+        if not comparison.matches:
+            check = comparison.check
+            self._engine.halt(f"the ledger says ${check.ledger_cash}, the venue ${check.venue_cash}")
