@@ -17,8 +17,8 @@ from control.last_mode_switch import LAST_SWITCH_FILE
 from control.mode_file import FOLDER as MODE_FOLDER
 from control.mode_gate import ModeController, ModeDecision
 from control.mode_store import ModeStore
-from core.ingestion.factory import FeedUrls
-from core.nautilus_core.data_engine.node import VenueUrls
+from core.ingestion.feed_urls import FeedUrls
+from core.nautilus_core.data_engine.venue_urls import VenueUrls
 from core.nautilus_core.instruments.market_clock import MarketClock
 from errors import ConfigError, Fatal, Temporary
 from execution.ledger import LedgerReader, Mode, Venue, ledger_path, profile_name

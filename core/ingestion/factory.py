@@ -6,6 +6,7 @@ from collections.abc import Callable
 from common.singleton import Singleton
 from core.ingestion.adapters.checked_sources import CheckedSources, same_clock
 from core.ingestion.adapters.unified_adapter import UnifiedDataAdapter
+from core.ingestion.feed_urls import FeedUrls
 from core.ingestion.managers.rate_limiter import RateLimiter
 from core.ingestion.managers.websocket_manager import Backoff
 from core.ingestion.validators.data_validator import DataValidator
@@ -22,21 +23,6 @@ from data_sources.news_social import NewsSocialSource, get_news_social_source, r
 from data_sources.solana import SolanaSource, get_solana_source, reset_solana_source
 from errors import Refused
 from models import Frozen
-
-
-class FeedUrls(Frozen, frozen=True):
-    """Where the sources are; a practice world puts its own addresses here."""
-
-    coinbase: str = "https://api.coinbase.com"
-    coinbase_exchange: str = "https://api.exchange.coinbase.com"
-    deribit: str = "https://www.deribit.com"
-    fear_greed: str = "https://api.alternative.me"
-    cryptopanic: str = "https://cryptopanic.com"
-    binance: str = "https://data-api.binance.vision"
-    binance_stream: str = "wss://data-stream.binance.vision"
-    solana: str = "https://api.mainnet-beta.solana.com"
-    rtds: str = "wss://ws-live-data.polymarket.com"
-    polybolt: str = "wss://ws-live-v2.polymarket.com/ws"
 
 
 class FeedSettings(Frozen, frozen=True):

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from config import Settings
 from control.locks import holder, wallet_lock
-from core.nautilus_core.data_engine.node import VenueUrls
+from core.nautilus_core.data_engine.venue_urls import VenueUrls
 from errors import ConfigError, Temporary
 from execution.polymarket_client import PolymarketClient
 from execution.settlement.redeemers import ChainUrls, RedemptionKeys, official_redeemer

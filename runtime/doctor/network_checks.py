@@ -15,7 +15,8 @@ from websockets.sync.client import connect
 from common.bounded_http import BoundedHttp
 from common.constants import DERIBIT_PCR, PRICE_DIVERGENCE, SENTIMENT_ANALYSIS
 from config import Settings
-from core.ingestion.factory import FeedSettings, FeedUrls, build_data_adapter, reset_data_adapter
+from core.ingestion.factory import FeedSettings, build_data_adapter, reset_data_adapter
+from core.ingestion.feed_urls import FeedUrls
 from core.nautilus_core.instruments.market_clock import MarketClock
 from core.nautilus_core.instruments.pairing import market_of
 from errors import Refused, Temporary

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from control.mode_store import Location
-from core.ingestion.factory import FeedUrls
-from core.nautilus_core.data_engine.node import VenueUrls
+from core.ingestion.feed_urls import FeedUrls
+from core.nautilus_core.data_engine.venue_urls import VenueUrls
 from core.nautilus_core.instruments.market_clock import MarketClock
 from execution.ledger import Mode, Venue
 from models import Frozen

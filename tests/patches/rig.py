@@ -25,7 +25,8 @@ from venue_builders import Trader, trader_at
 from bot import DecisionSchedule, IntegratedBTCStrategy
 from control.halt_file import HALT_FILE, HaltFile
 from control.mode_gate import ModeController
-from core.nautilus_core.data_engine.node import NodePlan, VenueUrls, Wallet, build_node
+from core.nautilus_core.data_engine.node import NodePlan, Wallet, build_node
+from core.nautilus_core.data_engine.venue_urls import VenueUrls
 from core.nautilus_core.instruments.calendar import SlugCalendar
 from core.nautilus_core.instruments.market_board import MarketBoard
 from core.nautilus_core.instruments.market_clock import MarketClock

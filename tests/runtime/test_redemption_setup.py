@@ -11,7 +11,8 @@ sys.path.insert(0, str(Path(__file__).parent / "execution"))
 from canned_server import CannedServer
 
 from config import Settings
-from core.nautilus_core.data_engine.node import VenueUrls, Wallet
+from core.nautilus_core.data_engine.node import Wallet
+from core.nautilus_core.data_engine.venue_urls import VenueUrls
 from core.nautilus_core.instruments.market_clock import MarketClock
 from execution.ledger import Mode, Venue
 from execution.settlement.redeemers import OfficialRedeemer, PracticeRedeemer

@@ -14,7 +14,8 @@ from synthetic_world import dollars, open_world
 from venue_builders import trader_at
 from websockets.asyncio.client import connect
 
-from core.ingestion.factory import FeedSettings, FeedUrls, build_data_adapter, reset_data_adapter
+from core.ingestion.factory import FeedSettings, build_data_adapter, reset_data_adapter
+from core.ingestion.feed_urls import FeedUrls
 from data_sources.chainlink import PolyBoltCredentials
 from models import Rule
 from venue.__main__ import main

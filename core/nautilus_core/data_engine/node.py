@@ -26,6 +26,7 @@ from py_clob_client_v2.client import ApiCreds
 
 from common.constants import POLYGON_CHAIN_ID
 from common.plain_text import one_line
+from core.nautilus_core.data_engine.venue_urls import VenueUrls
 from core.nautilus_core.instruments.market_board import MarketBoard
 from models import Frozen
 from patches.clob_client import PromptClobClient
@@ -35,15 +36,6 @@ from patches.market_orders import OrderJournal, UsdFakExecutionClient
 from patches.user_feed import QuietAuth
 
 VENUE = "POLYMARKET"
-
-
-class VenueUrls(Frozen, frozen=True):
-    """Base URLs of one venue. `ws` ends with a slash."""
-
-    clob: str
-    gamma: str
-    data_api: str
-    ws: str
 
 
 class Wallet(Frozen, frozen=True):

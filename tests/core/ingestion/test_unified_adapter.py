@@ -14,7 +14,8 @@ from websockets.asyncio.server import ServerConnection
 
 from core.ingestion.adapters.checked_sources import CheckedSources, same_clock
 from core.ingestion.adapters.unified_adapter import Externals, UnifiedDataAdapter
-from core.ingestion.factory import FeedSettings, FeedUrls, get_data_adapter, reset_data_adapter
+from core.ingestion.factory import FeedSettings, get_data_adapter, reset_data_adapter
+from core.ingestion.feed_urls import FeedUrls
 from core.ingestion.managers.websocket_manager import Backoff, StreamState
 from core.ingestion.validators.data_validator import DataValidator
 from core.strategy_brain.fair_value import FairValue, fair_value
