@@ -75,11 +75,11 @@ class Settled(Frozen, frozen=True):
 
 
 class Payout(Frozen, frozen=True):
-    """Money that was won moves: it was paid, it is being redeemed, or, `by_hand`, it waits for a person."""
+    """Money that was won moves: it was paid, it is being redeemed, or, `manual`, it waits for a person."""
 
     slug: str
     what: str
-    by_hand: bool = False
+    manual: bool = False
 
 
 class Redeemed(Frozen, frozen=True):

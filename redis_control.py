@@ -110,11 +110,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _menu(console: Console) -> str:
     for number, (name, meaning) in enumerate(MENU.items(), 1):
         console.print(f"  {number}  {name:8}{meaning}")
-    chosen = _asked(f"1-{len(MENU)}, anything else leaves: ")
+    chosen = _prompt(f"1-{len(MENU)}, anything else leaves: ")
     return dict(zip("12345", MENU, strict=True)).get(chosen, "")
 
 
-def _asked(question: str) -> str:
+def _prompt(question: str) -> str:
     try:
         return input(question).strip()
     except EOFError:
@@ -142,7 +142,7 @@ def _switch(settings: Settings, mode: Mode, sure: bool, console: Console) -> int
         console.print(
             "A bot that was started with --live and armed will trade REAL MONEY from its next market on."
         )
-        if _asked("Type 'yes' to confirm: ").lower() != "yes":
+        if _prompt("Type 'yes' to confirm: ").lower() != "yes":
             console.print("Nothing was changed.")
             return 1
     _report(mode, switch_to_live(configured, state_dir), console)

@@ -91,7 +91,7 @@ def create_private_files() -> None:
     os.umask(OTHER_USERS)
 
 
-def close_to_other_users(folder: Path, own_names: Sequence[str], leave: str = "") -> None:
+def close_to_other_users(folder: Path, own_names: Sequence[str], excluded: str = "") -> None:
     """Take the access of other users from files that exist already, made by a version that left them open.
 
     What cannot be closed, for example because another user owns it, stays as it is.
@@ -111,7 +111,7 @@ def close_to_other_users(folder: Path, own_names: Sequence[str], leave: str = ""
     names = os.listdir(folder)
     own = [name for name in names if name.startswith(tuple(own_names))]
     for name in own:
-        if name == leave:
+        if name == excluded:
             continue
         _close(folder / name)
         for parent, folders, files in os.walk(folder / name):

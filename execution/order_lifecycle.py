@@ -393,9 +393,9 @@ class OrderLifecycle:
 
     def _on_trade(self, trade: TradeReported, now_ns: int) -> list[Command]:
         order = self._by_order_id.get(trade.order_id)
-        return [] if order is None else self._booked(order, trade, now_ns)
+        return [] if order is None else self._record_trade(order, trade, now_ns)
 
-    def _booked(self, order: TrackedOrder, trade: TradeReported, now_ns: int) -> list[Command]:
+    def _record_trade(self, order: TrackedOrder, trade: TradeReported, now_ns: int) -> list[Command]:
         """Book a trade if it is new or further than before; a trade's status only moves forward."""
         known = order.trades.get(trade.trade_id)
         if known is not None and known[0] not in FORWARD[trade.status]:
@@ -447,7 +447,7 @@ class OrderLifecycle:
         order.looking_up = False
         commands: list[Command] = []
         for trade in found.trades:
-            commands += self._booked(order, trade, now_ns)
+            commands += self._record_trade(order, trade, now_ns)
         if found.unreadable is not None:
             order.unreadable += 1
             if order.unreadable == UNREADABLE_UNTIL_HALT:

@@ -81,15 +81,15 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
     try:
         with Grafana(given.url, credentials, given.timeout) as grafana:
             if not given.no_datasource:
-                say(put_source(grafana, given.prometheus))
-            say(put_dashboard(grafana, load(), given.folder, overwrite=given.overwrite))
+                print_line(put_source(grafana, given.prometheus))
+            print_line(put_dashboard(grafana, load(), given.folder, overwrite=given.overwrite))
     except Fatal as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
     return 0
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 

@@ -205,8 +205,8 @@ def _mappings(style: PanelStyle) -> list[ValueMapping]:
         found.append(
             ValueMap(
                 options={
-                    f"{value:g}": ValueMappingResult(text=word, color=colour, index=index)
-                    for index, (value, (word, colour)) in enumerate(style.text.items())
+                    f"{value:g}": ValueMappingResult(text=label, color=colour, index=index)
+                    for index, (value, (label, colour)) in enumerate(style.text.items())
                 }
             )
         )

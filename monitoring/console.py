@@ -189,8 +189,8 @@ class ConsoleReporter:
             case Halted(why=why):
                 text = f"HALTED: {why}. No new position until: python redis_control.py resume"
                 self._print(Text(text, style="bold red"))
-            case Payout(what=what, by_hand=by_hand):
-                self._print(Text(what, style="bold yellow" if by_hand else "green"))
+            case Payout(what=what, manual=manual):
+                self._print(Text(what, style="bold yellow" if manual else "green"))
             case Resumed(why=why):
                 self._print(Text(f"RESUMED: trading goes on after: {why}", style="bold green"))
             case SettlementLate(market=market, why=why):

@@ -55,9 +55,9 @@ def message_of(event: Event) -> Message | None:
             return Message(f"Mode: {mode}{'' if allows else ', no new position'}", why, Importance.ALERTS)
         case SettlementLate(market=market, why=why):
             return Message("No official outcome yet", f"{market.slug}: {why}", Importance.ALERTS)
-        case Payout(what=what, by_hand=by_hand):
-            title = "To redeem by hand" if by_hand else "Payout"
-            return Message(title, what, Importance.ALERTS if by_hand else Importance.TRADES)
+        case Payout(what=what, manual=manual):
+            title = "To redeem by hand" if manual else "Payout"
+            return Message(title, what, Importance.ALERTS if manual else Importance.TRADES)
         case Started() | Stopped():
             return _of_process(event)
         case MarketRefused(slug=slug, why=why):

@@ -210,8 +210,8 @@ def _source_conclusion(excess: float, markets: int, needed: int, p_value: float)
         return f"Not distinguishable from chance: {markets:,} of about {needed:,} markets needed."
     if p_value > SIGNIFICANT:
         return f"Not distinguishable from chance: as often right as the market's price (p = {p_value:.2g})."
-    word = "More" if excess > 0 else "Less"
-    return f"{word} often right than the market's price said (p = {p_value:.2g})."
+    comparison = "More" if excess > 0 else "Less"
+    return f"{comparison} often right than the market's price said (p = {p_value:.2g})."
 
 
 class _Mean:

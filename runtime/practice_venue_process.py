@@ -123,7 +123,7 @@ class VenueState(Enum):
     """It runs again at another address or market time: the worker's plan is out of date."""
 
 
-class VenueKeeper:
+class VenueSupervisor:
     """Starts a practice venue again that has ended, at the same address and on the same clock.
 
     Parameters
@@ -140,7 +140,7 @@ class VenueKeeper:
         self._same_port = True
         self._known = venue.ready
 
-    def keep(self, now: float, say: Callable[[str], None]) -> VenueState:
+    def supervise(self, now: float, show: Callable[[str], None]) -> VenueState:
         """Look at it, and do what is due. Does not wait.
 
         Parameters
@@ -160,11 +160,11 @@ class VenueKeeper:
                 self._next_start = None
                 self._start()
         elif self._state is VenueState.AWAY:
-            self._look_at_start(now, say)
+            self._check_start(now, show)
         elif (code := self._venue.exit_code) is not None:
             self._venue.stop(0.0)  # closes its pipes
             delay = self._crashes.crashed(now, ended_how(code))
-            say(f"The practice venue ended {ended_how(code)}; starting it again in {delay:.0f} s.")
+            show(f"The practice venue ended {ended_how(code)}; starting it again in {delay:.0f} s.")
             self._state, self._next_start = VenueState.AWAY, now + delay
         else:
             self._state = VenueState.READY
@@ -174,18 +174,18 @@ class VenueKeeper:
         port = self._known["url"].rpartition(":")[2] if self._same_port else "0"
         self._venue.start("--resume", "--port", port)
 
-    def _look_at_start(self, now: float, say: Callable[[str], None]) -> None:
+    def _check_start(self, now: float, show: Callable[[str], None]) -> None:
         if self._venue.is_ready():
             moved = self._moved()
             self._outage.over()
             self._state, self._same_port = (VenueState.MOVED if moved else VenueState.READY), True
             self._known = self._venue.ready
-            say("The practice venue runs again" + (", at another address or market time." if moved else "."))
+            show("The practice venue runs again" + (", at another address or market time." if moved else "."))
         elif (error := self._venue.start_error()) is not None:
             self._venue.stop(0.0)
             delay = self._outage.failed(now)
             self._same_port = "--port" not in error  # another program may have taken it
-            say(
+            show(
                 f"The practice venue could not start{self._outage.extent(now)}: {error}; "
                 f"starting it again in {delay:.0f} s."
             )

@@ -24,7 +24,7 @@ from errors import ConfigError, Fatal, Temporary
 from execution.ledger import LedgerReader, Mode, Venue, ledger_path, profile_name
 from execution.ledger.writer import Ledger
 from models import Frozen
-from runtime.practice_venue_process import STOP_LIMIT_S, PracticeVenueProcess, VenueKeeper, VenueState
+from runtime.practice_venue_process import STOP_LIMIT_S, PracticeVenueProcess, VenueState, VenueSupervisor
 from runtime.worker.plan import LiveWallet, WorkerPlan
 
 TEST_SPEED = 15.0
@@ -102,9 +102,11 @@ def feed_urls(settings: Settings) -> FeedUrls:
 
 def close_files(settings: Settings) -> None:
     """Take the access of other users from state and logs of earlier runs."""
-    books = {profile_name(live_path=live_path, venue=venue) for live_path in (False, True) for venue in Venue}
+    profiles = {
+        profile_name(live_path=live_path, venue=venue) for live_path in (False, True) for venue in Venue
+    }
     close_to_other_users(
-        settings.state_dir, ["running.", "mode", ".mode", "redis", *books], leave=MODE_FOLDER
+        settings.state_dir, ["running.", "mode", ".mode", "redis", *profiles], excluded=MODE_FOLDER
     )
     close_to_other_users(settings.log_dir, ["bot.log", "venue.log", settings.nautilus_log_dir.name])
     close_to_other_users(settings.nautilus_log_dir, [settings.trader_id])
@@ -130,7 +132,7 @@ class TradingProfile:
         self.used = False
         """Whether a worker of this run traded in it."""
         self._process: PracticeVenueProcess | None = None
-        self._venue_keeper: VenueKeeper | None = None
+        self._venue_supervisor: VenueSupervisor | None = None
 
     @property
     def needs_venue(self) -> bool:
@@ -142,12 +144,16 @@ class TradingProfile:
         """The practice venue, running; None in the lane of real orders."""
         if self._process is None and self.needs_venue:
             self._process = PracticeVenueProcess(self._arguments(), self.settings.log_dir / "venue.log")
-            self._venue_keeper = VenueKeeper(self._process)
+            self._venue_supervisor = VenueSupervisor(self._process)
         return self._process
 
-    def keep_venue(self, now: float, say: Callable[[str], None]) -> VenueState:
+    def supervise_venue(self, now: float, show: Callable[[str], None]) -> VenueState:
         """Start the practice venue again if it has ended; see `VenueKeeper.keep`."""
-        return VenueState.READY if self._venue_keeper is None else self._venue_keeper.keep(now, say)
+        return (
+            VenueState.READY
+            if self._venue_supervisor is None
+            else self._venue_supervisor.supervise(now, show)
+        )
 
     def begin_stop(self) -> None:
         """Ask the practice venue to stop; returns at once."""
@@ -307,7 +313,7 @@ class Session:
             return self.live
         return self.paper
 
-    def keep_venues(self, now: float, say: Callable[[str], None]) -> VenueState:
+    def supervise_venues(self, now: float, show: Callable[[str], None]) -> VenueState:
         """Start practice venues again that have ended; returns how that of the current worker is.
 
         Raises
@@ -315,7 +321,7 @@ class Session:
         Fatal
             If one crashed too often.
         """
-        states = {profile: profile.keep_venue(now, say) for profile in self.profiles}
+        states = {profile: profile.supervise_venue(now, show) for profile in self.profiles}
         return VenueState.READY if self._current is None else states[self._current]
 
     def begin_stop(self) -> None:

@@ -45,7 +45,7 @@ class SupervisedSession(Protocol):
         """
         ...
 
-    def keep_venues(self, now: float, say: Callable[[str], None]) -> VenueState:
+    def supervise_venues(self, now: float, show: Callable[[str], None]) -> VenueState:
         """Start practice venues again that have ended; called several times a second, does not wait."""
         ...
 
@@ -162,14 +162,14 @@ class Supervisor:
     def __init__(
         self,
         session: SupervisedSession,
-        say: Callable[[str], None],
+        show: Callable[[str], None],
         command: Sequence[str] = WORKER,
         *,
         heartbeat_s: float = 30.0,
     ) -> None:
         self._heartbeat_s = heartbeat_s
         self._session = session
-        self._say = say
+        self._show = show
         self._command = command
         self._restarts = WorkerRestarts()
         self._worker: WorkerProcess | None = None
@@ -200,14 +200,14 @@ class Supervisor:
             if isinstance(after, int):
                 return after
             if after.message:
-                self._say(after.message)
+                self._show(after.message)
             self._pause(after.delay_s)
         return 0
 
     def _await_venues(self) -> bool:
         """Wait until all practice venues run; False if the operator stops the bot."""
         while self._stop_begun is None:
-            if self._session.keep_venues(time.monotonic(), self._say) is not VenueState.AWAY:
+            if self._session.supervise_venues(time.monotonic(), self._show) is not VenueState.AWAY:
                 return True
             time.sleep(POLL_S)
         return False
@@ -217,13 +217,13 @@ class Supervisor:
         try:
             worker = WorkerProcess(self._command, lambda: self._session.plan(self._restarts.failed_starts))
         except Temporary as error:
-            self._say(f"error: {error}")
+            self._show(f"error: {error}")
             return ExitCode.UNAVAILABLE, False
         self._worker = worker
         try:
             if self._stop_begun is not None:
                 worker.terminate()
-            return self._watch(worker)
+            return self._supervise(worker)
         except BaseException:
             worker.terminate()
             if worker.wait(STOP_LIMIT_S) is None:
@@ -233,36 +233,36 @@ class Supervisor:
             self._worker = None
             worker.close()
 
-    def _watch(self, worker: WorkerProcess) -> tuple[int, bool]:
+    def _supervise(self, worker: WorkerProcess) -> tuple[int, bool]:
         hung, replaced = False, None
         while (code := worker.wait(POLL_S)) is None:
             now = time.monotonic()
             silent_s = worker.silent_s()
             if self._stop_begun is not None:
-                self._hurry(worker, now - self._stop_begun)
+                self._enforce_stop_limits(worker, now - self._stop_begun)
             elif replaced is not None:
                 if now - replaced > STOP_LIMIT_S:
                     worker.kill()
             elif silent_s > self._heartbeat_s:
-                self._say(f"The worker sent no heartbeat for {self._heartbeat_s:g} s and is replaced.")
+                self._show(f"The worker sent no heartbeat for {self._heartbeat_s:g} s and is replaced.")
                 hung, replaced = True, now
                 worker.kill()
-            elif self._session.keep_venues(now, self._say) is VenueState.MOVED:
+            elif self._session.supervise_venues(now, self._show) is VenueState.MOVED:
                 replaced = now
                 worker.terminate()
         return (code if hung or replaced is None else ExitCode.RESTART), hung
 
-    def _hurry(self, worker: WorkerProcess, stopping_s: float) -> None:
+    def _enforce_stop_limits(self, worker: WorkerProcess, stopping_s: float) -> None:
         if stopping_s > ALONE_S:
             self._session.begin_stop()
         if stopping_s > STOP_LIMIT_S:
-            self._say("The worker did not stop in time and is ended now; its ledger is safe.")
+            self._show("The worker did not stop in time and is ended now; its ledger is safe.")
             worker.kill()
 
     def _pause(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         while self._stop_begun is None and time.monotonic() < until:
-            self._session.keep_venues(time.monotonic(), self._say)
+            self._session.supervise_venues(time.monotonic(), self._show)
             time.sleep(POLL_S)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:

@@ -24,7 +24,7 @@ READINGS = {
     "no answer": ModeReading(ModeValue.LOST, "the mode store gave no answer"),
     "there is none": None,
 }
-LAST_WORDS = {
+LAST_SWITCHES = {
     "none yet": None,
     "live": LastModeSwitch(Mode.LIVE, HERE),
     "simulation, in this store": LastModeSwitch(Mode.SIMULATION, HERE),
@@ -76,7 +76,7 @@ def _rows(starts: list[StartCase], cases: "Cases") -> Iterator[Row]:
         return
     for readings, outcomes in _grouped(cases, lambda reading: cases[reading]):
         for lasts, (orders, why) in _grouped(outcomes, lambda last, of=outcomes: of[last]):
-            yield (started, _list(readings, READINGS), _list(lasts, LAST_WORDS), orders, why)
+            yield (started, _list(readings, READINGS), _list(lasts, LAST_SWITCHES), orders, why)
 
 
 Outcome = tuple[str, str]
@@ -90,7 +90,8 @@ def _cases(start: StartCase) -> Cases:
     except Fatal as error:
         return str(error)
     return {
-        reading: {last: _outcome(start, armed, reading, last) for last in LAST_WORDS} for reading in READINGS
+        reading: {last: _outcome(start, armed, reading, last) for last in LAST_SWITCHES}
+        for reading in READINGS
     }
 
 
@@ -106,7 +107,7 @@ def _outcome(start: StartCase, armed: bool, reading: str, last: str) -> Outcome:
         mode_decision = ModeController(None, start.live_flag, armed, Path()).mode_decision()
     else:
         mode_decision = decide_mode(
-            live_flag=start.live_flag, armed=armed, reading=read, last=LAST_WORDS[last], store=HERE
+            live_flag=start.live_flag, armed=armed, reading=read, last=LAST_SWITCHES[last], store=HERE
         )
     return _orders(mode_decision), mode_decision.why
 

@@ -35,7 +35,7 @@ async def _run(venue: PracticeVenue, port: int, *, exit_with_stdin: bool) -> Non
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     if exit_with_stdin:
-        await _watch_stdin(stopped)
+        await _stop_with_stdin(stopped)
     runner = web.AppRunner(make_app(venue), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     try:
@@ -79,14 +79,14 @@ async def _listen(runner: web.AppRunner, port: int, patience: float) -> None:
             return
 
 
-async def _watch_stdin(stopped: asyncio.Event) -> None:
+async def _stop_with_stdin(stopped: asyncio.Event) -> None:
     """Set the event when the parent's end of stdin closes."""
 
-    class Watch(asyncio.Protocol):
+    class StdinProtocol(asyncio.Protocol):
         def connection_lost(self, exc: Exception | None) -> None:
             stopped.set()
 
-    await asyncio.get_running_loop().connect_read_pipe(Watch, sys.stdin)
+    await asyncio.get_running_loop().connect_read_pipe(StdinProtocol, sys.stdin)
 
 
 def _ready(venue: PracticeVenue, runner: web.AppRunner) -> dict[str, object]:

@@ -120,18 +120,18 @@ class VenueLedger:
 
     def meta(self, key: str) -> int | None:
         """An integer that the venue remembers about itself."""
-        word = self.word(key)
-        return None if word is None else int(word)
+        text = self.text(key)
+        return None if text is None else int(text)
 
     def set_meta(self, key: str, value: int) -> None:
-        self.set_word(key, str(value))
+        self.set_text(key, str(value))
 
-    def word(self, key: str) -> str | None:
+    def text(self, key: str) -> str | None:
         """A text that the venue remembers about itself."""
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else row["value"]
 
-    def set_word(self, key: str, value: str) -> None:
+    def set_text(self, key: str, value: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
     def markets(self) -> list[VenueMarket]:

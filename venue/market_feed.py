@@ -62,7 +62,7 @@ class MarketFeed:
         wait = min((clock.wall_until(t) for t in due), default=LONGEST_WAIT)
         return min(LONGEST_WAIT, max(SHORTEST_WAIT, wait))
 
-    def watched(self) -> list[VenueMarket]:
+    def subscribed(self) -> list[VenueMarket]:
         """Markets that somebody subscribed to and that still have a book."""
         tokens = {token for subscriber in self._subscribers.values() for token in subscriber.tokens}
         markets = {m.start: m for m in map(self._exchange.schedule.by_token, tokens) if m is not None}
@@ -157,8 +157,8 @@ class MarketFeed:
 
     def _closed(self, connection: Connection) -> None:
         self._subscribers.pop(connection, None)
-        watched = {market.start for market in self.watched()}
-        for start in self._published.keys() - watched:
+        subscribed = {market.start for market in self.subscribed()}
+        for start in self._published.keys() - subscribed:
             del self._published[start]
 
     async def _received(self, connection: Connection, content: Any) -> None:

@@ -278,7 +278,7 @@ class OrderIntake:
         if market is not None:
             self._markets.refresh(market)
 
-    def tell_canceled(self, order: VenueOrder) -> None:
+    def publish_cancellation(self, order: VenueOrder) -> None:
         """Tell an account of an order that was killed after it had been answered."""
         self._trade_booker.publish_order(
             msgspec.structs.replace(order, status=CANCELED), "CANCELLATION", CANCELED

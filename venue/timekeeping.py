@@ -60,7 +60,7 @@ def opening_clock(
     """
     if options.real_time:
         return real_time(now_ns)
-    state = ledger.word(_STATE) if options.resume else None
+    state = ledger.text(_STATE) if options.resume else None
     if state is not None:
         return resumed(msgspec.json.decode(state, type=ClockState), now_ns)
     return anchored(options.speed, ledger.meta(_STOPPED_AT), options.start_at, now_ns, held=options.hold)
@@ -75,7 +75,7 @@ def save_clock(ledger: VenueLedger, clock: VenueClock, *, ahead_seconds: float =
     state = clock.state()
     ahead = 0 if state.held else int(ahead_seconds * state.speed * SECOND)
     with ledger.transaction():
-        ledger.set_word(_STATE, msgspec.json.encode(state).decode())
+        ledger.set_text(_STATE, msgspec.json.encode(state).decode())
         ledger.set_meta(_STOPPED_AT, state.market_ns + ahead)
 
 

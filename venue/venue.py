@@ -178,7 +178,7 @@ class PracticeVenue:
             self.markets.listed(market)
         for market in self._with_resting_orders():
             self.order_intake.meet_source(market)
-        for market in self.markets.watched():
+        for market in self.markets.subscribed():
             self.markets.refresh(market)
         self.markets.send_stray()
         self.users.send_stray()
@@ -237,7 +237,7 @@ class PracticeVenue:
 
     def _moving(self) -> list[VenueMarket]:
         """Markets whose book changes concern somebody."""
-        return [*self.markets.watched(), *self._with_resting_orders()]
+        return [*self.markets.subscribed(), *self._with_resting_orders()]
 
     def _with_resting_orders(self) -> list[VenueMarket]:
         starts = {order.start for order in self.ledger.open_orders()}

@@ -61,7 +61,7 @@ class ChainlinkSource:
         base = symbol_for(SOURCE, asset, ASSETS)
         self._now_ns = now_ns
         self._stale_after_ns = int(stale_after_s * SECOND)
-        self._gate: Callable[[ChainPrice], bool] = lambda price: True
+        self._accepts: Callable[[ChainPrice], bool] = lambda price: True
         self._seen: dict[PriceKind, dict[tuple[str, int], ChainPrice]] = {kind: {} for kind in PriceKind}
         streams: list[Stream] = []
         if credentials is not None:
@@ -76,15 +76,15 @@ class ChainlinkSource:
         """Remember an observation; a repeated one, as in a snapshot, changes nothing."""
         seen = self._seen[price.kind]
         key = (price.feed, price.source_ns)
-        if key in seen or not self._gate(price):
+        if key in seen or not self._accepts(price):
             return
         seen[key] = price
         if len(seen) > KEPT:
             del seen[next(iter(seen))]
 
-    def guard(self, gate: Callable[[ChainPrice], bool]) -> None:
-        """From now on remember only observations for which `gate` is true."""
-        self._gate = gate
+    def set_filter(self, accepts: Callable[[ChainPrice], bool]) -> None:
+        """From now on remember only observations for which `accepts` is true."""
+        self._accepts = accepts
 
     def observations(self, kind: PriceKind) -> tuple[ChainPrice, ...]:
         """All that is remembered, oldest observation first."""

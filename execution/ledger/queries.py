@@ -213,7 +213,7 @@ def stored_orders(connection: sqlite3.Connection, session: str) -> list[StoredOr
             detail=row.detail,
             market=market(connection, session, row.intent.slug),
             settled=_is_settled(connection, session, row.intent.slug),
-            trades=_booked_trades(connection, row.intent.intent_id),
+            trades=_recorded_trades(connection, row.intent.intent_id),
         )
         for row in found
     ]
@@ -223,17 +223,17 @@ def _is_settled(connection: sqlite3.Connection, session: str, slug: str) -> bool
     return bool(rows(connection, "SELECT 1 FROM settlements WHERE session = ? AND slug = ?", (session, slug)))
 
 
-def _booked_trades(
+def _recorded_trades(
     connection: sqlite3.Connection, intent_id: str
 ) -> tuple[tuple[str, FillStatus, Decimal], ...]:
     """(trade id, status, shares) of an order's trades; a fill's id ends with the maker leg's number."""
-    booked: dict[str, tuple[FillStatus, Decimal]] = {}
+    recorded: dict[str, tuple[FillStatus, Decimal]] = {}
     for leg, status, shares in rows(
         connection, "SELECT trade_id, status, shares FROM fills WHERE intent_id = ?", (intent_id,)
     ):
         trade_id = leg.rpartition("#")[0] or leg
-        booked[trade_id] = FillStatus(status), booked.get(trade_id, (None, ZERO))[1] + Decimal(shares)
-    return tuple((trade_id, status, shares) for trade_id, (status, shares) in booked.items())
+        recorded[trade_id] = FillStatus(status), recorded.get(trade_id, (None, ZERO))[1] + Decimal(shares)
+    return tuple((trade_id, status, shares) for trade_id, (status, shares) in recorded.items())
 
 
 def _intent(row: Row) -> IntentRow:

@@ -93,7 +93,7 @@ class Ledger:
         """
         mode, venue = Mode(mode), Venue(venue)
         with self._write() as db:
-            self._check_book(db, mode, venue)
+            self._check_account(db, mode, venue)
             drift = self._drift(db, session, starting_cash)
             cursor = db.execute(
                 "INSERT INTO runs (session, started_ns, mode, venue, clock_speed, starting_cash, cash_drift,"
@@ -118,7 +118,7 @@ class Ledger:
             db.execute("UPDATE runs SET ended_ns = ? WHERE id = ?", (self._clock_ns(), self._run))
         self._run_id = None
 
-    def _check_book(self, db: sqlite3.Connection, mode: Mode, venue: Venue) -> None:
+    def _check_account(self, db: sqlite3.Connection, mode: Mode, venue: Venue) -> None:
         before = queries.last_run(db)
         if before is not None and (before.mode, before.venue) != (mode, venue):
             raise Fatal(

@@ -39,10 +39,10 @@ class CashComparison(Frozen, frozen=True):
         return self.paid is not None
 
 
-class BookedPayouts(Frozen, frozen=True):
+class RecordedPayouts(Frozen, frozen=True):
     """Markets whose payouts were booked, and those whose money is there while the position still shows."""
 
-    booked: tuple[str, ...]
+    recorded: tuple[str, ...]
     arrived: tuple[str, ...]
 
 
@@ -84,11 +84,11 @@ class SettlementBookkeeper:
         """Book a verdict and, where the venue pays by itself, the payout."""
         await self._thread.call(self._ledger.record_settlement, settlement)
         if self._pays_by_itself:
-            await self.book_payout(market.slug)
+            await self.record_payout(market.slug)
         pnl = await self._thread.call(self._reader.market_pnl, market.slug)
         return SettledMarket(pnl=pnl, total_pnl=await self._thread.call(self._reader.settled_pnl))
 
-    async def book_payout(self, slug: str) -> bool:
+    async def record_payout(self, slug: str) -> bool:
         """Book that what a market owes has reached the account; False if it owes nothing."""
         owed = (await self._thread.call(self._reader.claimable)).get(slug)
         if owed is None or not await self._thread.call(self._ledger.record_redemption, slug, owed):
@@ -96,11 +96,11 @@ class SettlementBookkeeper:
         self._publish(Redeemed(slug=slug, amount=owed))
         return True
 
-    async def book_old_payouts(self) -> None:
+    async def record_old_payouts(self) -> None:
         """Book the payouts of markets that an earlier process settled and did not come to."""
         if self._pays_by_itself:
             for slug in await self._thread.call(self._reader.claimable):
-                await self.book_payout(slug)
+                await self.record_payout(slug)
 
     async def owed(self) -> dict[str, Decimal]:
         """What each settled market still has to pay out, oldest verdict first."""
@@ -110,9 +110,9 @@ class SettlementBookkeeper:
         """Markets that this ledger has bought; the account's other positions are none of its business."""
         return await self._thread.call(self._reader.traded_slugs)
 
-    async def book_arrived_payouts(
+    async def record_arrived_payouts(
         self, held: Collection[str], undisturbed: Callable[[], bool]
-    ) -> BookedPayouts | None:
+    ) -> RecordedPayouts | None:
         """Book the payouts that have reached the account.
 
         A payout is booked when its position is gone and it is part of what the venue has more than the
@@ -142,13 +142,13 @@ class SettlementBookkeeper:
             ledger_cash, owed = await self._thread.call(self._cash_and_owed)
             surplus = venue_cash - ledger_cash
             gone = {slug: amount for slug, amount in owed.items() if slug not in held}
-            booked = paid(surplus, gone, CASH_TOLERANCE)
-            if booked is None:
-                return BookedPayouts(booked=(), arrived=paid(surplus, owed, CASH_TOLERANCE) or ())
+            recorded = paid(surplus, gone, CASH_TOLERANCE)
+            if recorded is None:
+                return RecordedPayouts(recorded=(), arrived=paid(surplus, owed, CASH_TOLERANCE) or ())
             # One by one: what a crash leaves over is again the whole surplus of the next time.
-            for slug in booked:
-                await self.book_payout(slug)
-            return BookedPayouts(booked=booked, arrived=())
+            for slug in recorded:
+                await self.record_payout(slug)
+            return RecordedPayouts(recorded=recorded, arrived=())
 
     def _cash_and_owed(self) -> tuple[Decimal, dict[str, Decimal]]:
         with self._reader.snapshot():

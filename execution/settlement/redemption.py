@@ -112,10 +112,10 @@ class Redemption:
     async def _check_positions(self, owed: dict[str, Decimal]) -> None:
         found = await asyncio.to_thread(self._positions)
         held = {row.slug: row for row in found if row.won}
-        paid = await self._bookkeeper.book_arrived_payouts(held, self._undisturbed)
+        paid = await self._bookkeeper.record_arrived_payouts(held, self._undisturbed)
         if paid is None:
             return
-        for slug in paid.booked:
+        for slug in paid.recorded:
             self._publish(Payout(slug=slug, what=f"{slug} has paid {owed[slug]} pUSD"))
         bought = await self._bookkeeper.bought()
         for slug, row in held.items():
@@ -155,4 +155,4 @@ class Redemption:
                 f"{row.shares} pUSD won in {row.slug} wait to be redeemed by hand, because {why}. Open"
                 " https://polymarket.com/portfolio and press Redeem, or turn auto-redeem on in its settings"
             )
-            self._publish(Payout(slug=row.slug, what=what, by_hand=True))
+            self._publish(Payout(slug=row.slug, what=what, manual=True))

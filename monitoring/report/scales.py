@@ -47,8 +47,8 @@ def ticks(low: float, high: float, about: int = 6) -> list[float]:
 def padded(values: Sequence[float], share: float = 0.08, least: float = 0.01) -> tuple[float, float]:
     """The range of the values with some room around, never empty."""
     low, high = min(values), max(values)
-    room = max((high - low) * share, least)
-    return low - room, high + room
+    margin = max((high - low) * share, least)
+    return low - margin, high + margin
 
 
 def time_ticks(low: float, high: float, most: int = 6) -> list[tuple[float, str]]:

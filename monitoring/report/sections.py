@@ -215,9 +215,9 @@ def source_section(sources: Sequence[SourceResult]) -> Markup:
         for found in sources
     ]
     trades = [
-        (f"{found.source}, {word}", *_statistics_cells(numbers))
+        (f"{found.source}, {label}", *_statistics_cells(numbers))
         for found in sources
-        for word, numbers in (("for", found.backed), ("against", found.opposed))
+        for label, numbers in (("for", found.backed), ("against", found.opposed))
     ]
     return _section(
         "By signal",

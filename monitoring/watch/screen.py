@@ -86,9 +86,13 @@ def _market(worker_status: WorkerStatus, width: int) -> RenderableType:
         f"{_start(worker_status.slug)} ",
         f" {worker_status.second:3.0f} s  {price}  {_countdown(worker_status)}",
     )
-    room = max(6, min(40, width - len(left) - len(right)))
-    done = round(room * min(1.0, worker_status.second / SCALE_SECONDS))
-    line = Text(left, style="bold").append("━" * done, style="cyan").append("─" * (room - done), style="dim")
+    bar_width = max(6, min(40, width - len(left) - len(right)))
+    done = round(bar_width * min(1.0, worker_status.second / SCALE_SECONDS))
+    line = (
+        Text(left, style="bold")
+        .append("━" * done, style="cyan")
+        .append("─" * (bar_width - done), style="dim")
+    )
     return line.append(right)
 
 

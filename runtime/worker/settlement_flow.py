@@ -68,7 +68,7 @@ class SettlementFlow:
 
     async def settle(self, market: Market, settlement: Settlement) -> None:
         """Book the official result of a market."""
-        booked = await self._bookkeeper.settle(market, settlement)
+        result = await self._bookkeeper.settle(market, settlement)
         self._engine.market_settled(market.slug)
         self._close_position(market.slug, settlement.outcome)
         await self._thread.call(self._events.export)
@@ -76,7 +76,7 @@ class SettlementFlow:
             await self._redemption.check()
         await self.check_cash()
         self._events.publish(
-            Settled(market=market, settlement=settlement, pnl=booked.pnl, total_pnl=booked.total_pnl)
+            Settled(market=market, settlement=settlement, pnl=result.pnl, total_pnl=result.total_pnl)
         )
         await self._learning.learn()
         if market.slug in self._observed:
@@ -105,7 +105,7 @@ class SettlementFlow:
         if not await self._engine.await_certain_cash(CERTAIN_CASH_LIMIT_S):
             return
         # A fill that was found after its market's result has its payout only now.
-        await self._bookkeeper.book_old_payouts()
+        await self._bookkeeper.record_old_payouts()
         try:
             comparison = await self._bookkeeper.check_cash()
         except Temporary as error:

@@ -121,7 +121,7 @@ class Worker:
         )
         parts.mode.begin()
         await parts.events.catch_up()
-        await parts.bookkeeper.book_old_payouts()
+        await parts.bookkeeper.record_old_payouts()
         await parts.learning.learn()
         for market in await parts.thread.call(parts.reader.pending_markets):
             parts.engine.register_market(market)
@@ -131,7 +131,7 @@ class Worker:
         self._spawn(parts.mode.run())
         self._spawn(parts.status.measure_skew())
         self._spawn(self._report_status())
-        self._spawn(self._watch_time())
+        self._spawn(self._check_clock())
         if parts.redemption is not None:
             self._spawn(parts.redemption.run())
 
@@ -190,7 +190,7 @@ class Worker:
             self._parts.observers.heartbeat(self._parts.status.status(self._outcomes))
             await asyncio.sleep(STATUS_SECONDS)
 
-    async def _watch_time(self) -> None:
+    async def _check_clock(self) -> None:
         """Draw the waiting line, mark positions, and end the worker when a fresh one has to start."""
         parts = self._parts
         while True:

@@ -256,7 +256,7 @@ async def test_chainlink_memory_is_bounded() -> None:
 async def test_chainlink_guard_keeps_observations_out() -> None:
     """What the guard rejects is not remembered."""
     source = ChainlinkSource(now_ns=lambda: p.NOW_NS)
-    source.guard(lambda price: price.price < 70_000)
+    source.set_filter(lambda price: price.price < 70_000)
     source.record_price(_observation(1, price="71000"))
     assert source.observations(PriceKind.TWAP60) == ()
 

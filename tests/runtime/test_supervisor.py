@@ -32,7 +32,7 @@ class FakeSession:
             raise self.given
         return self.given
 
-    def keep_venues(self, now: float, say: Callable[[str], None]) -> VenueState:
+    def supervise_venues(self, now: float, show: Callable[[str], None]) -> VenueState:
         state = self.venue
         if state is VenueState.MOVED:
             self.venue = VenueState.READY
@@ -164,12 +164,12 @@ def test_a_plan_that_cannot_be_made_now_is_made_later(tmp_path: Path) -> None:
     """A practice venue that cannot start in the middle of a run is a failed start, with its reason shown."""
     session, said = FakeSession(Temporary("the venue to mirror is not there")), []
 
-    def say(text: str) -> None:
+    def show(text: str) -> None:
         said.append(text)
         if len(session.failed_starts) == 8:
             session.given = ""
 
-    assert Supervisor(session, say, worker(tmp_path, "pass")).run() == 0
+    assert Supervisor(session, show, worker(tmp_path, "pass")).run() == 0
     assert said.count("error: the venue to mirror is not there") == 8
     assert session.failed_starts[-1] == 8
 

@@ -55,15 +55,15 @@ def test_a_missed_change_is_noticed_by_the_best_prices() -> None:
     for _ in range(300):
         first, second, third = made_book(draw), made_book(draw), made_book(draw)
         mirror = BookMirror(MARKET, 10)
-        mirror.hear(whole(first, 1), 1)
+        mirror.handle_event(whole(first, 1), 1)
         assert mirror.certain(1)
-        mirror.hear(step(second, third, 3), 3)
+        mirror.handle_event(step(second, third, 3), 3)
         assert mirror.book is not None
         touch = (mirror.book.best_bid, mirror.book.best_ask)
         if changes_between(second, third) and touch != (third.best_bid, third.best_ask):
             assert mirror.doubt(3) != ""
             noticed += 1
-        mirror.hear(whole(third, 4), 4)
+        mirror.handle_event(whole(third, 4), 4)
         assert (mirror.certain(4), mirror.book) == (True, third)
     assert noticed > 100
 
@@ -73,9 +73,9 @@ def test_changes_that_were_under_way_when_the_book_was_read_are_not_undone() -> 
     draw = random.Random(3)
     first, second, third = made_book(draw), made_book(draw), made_book(draw)
     mirror = BookMirror(MARKET, 10)
-    mirror.hear(whole(first, 1), 1)
+    mirror.handle_event(whole(first, 1), 1)
     assert mirror.read(whole(third, 5)) is True
-    mirror.hear(step(first, second, 3), 6)
+    mirror.handle_event(step(first, second, 3), 6)
     assert mirror.book == third
     assert mirror.read(whole(third, 6)) is False
 
@@ -93,15 +93,15 @@ def test_changes_that_were_under_way_when_the_book_was_read_are_not_undone() -> 
 def test_words_that_make_no_sense_leave_the_book_in_doubt(event: dict[str, Any]) -> None:
     """Malformed events, unknown ticks, impossible prices and crossed books are never traded on."""
     mirror = BookMirror(MARKET, 10)
-    mirror.hear(whole(VenueBook(bids=((500, MICRO),)), 1), 1)
-    mirror.hear(event, 2)
+    mirror.handle_event(whole(VenueBook(bids=((500, MICRO),)), 1), 1)
+    mirror.handle_event(event, 2)
     assert not mirror.certain(2)
 
 
 def test_a_clock_that_was_set_back_does_not_make_an_old_book_young() -> None:
     """Silence is counted in both directions."""
     mirror = BookMirror(MARKET, 10)
-    mirror.hear(whole(VenueBook(), 1), 10 * STALE_NS)
+    mirror.handle_event(whole(VenueBook(), 1), 10 * STALE_NS)
     assert mirror.certain(11 * STALE_NS)
     assert not mirror.certain(11 * STALE_NS + 1)
     assert not mirror.certain(9 * STALE_NS)

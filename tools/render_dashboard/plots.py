@@ -128,8 +128,8 @@ def _axis(scale: ChartScale, field: PanelField, frame: Frame, right: bool) -> It
 
 def _times(frame: Frame) -> Iterator[str]:
     span = frame.span
-    room = max(2, (frame.right - frame.left) / LABEL_PX)
-    step = next((s for s in TIME_STEPS_S if (span.end - span.start) / s <= room), TIME_STEPS_S[-1])
+    max_labels = max(2, (frame.right - frame.left) / LABEL_PX)
+    step = next((s for s in TIME_STEPS_S if (span.end - span.start) / s <= max_labels), TIME_STEPS_S[-1])
     pattern = "%H:%M:%S" if step < 60 else "%H:%M"
     time = math.ceil(span.start / step) * step
     while time <= span.end:

@@ -55,13 +55,13 @@ def chosen_source(
 
 
 def _keep_source(ledger: VenueLedger, name: str) -> None:
-    began = ledger.word("source")
+    began = ledger.text("source")
     if began is None and ledger.meta("first_start") is not None:
         # A folder of the time when it did not say so: only generated markets have a seed.
         began = RECORDED if ledger.meta("seed") is None else SYNTHETIC
     if began not in (None, name):
         raise SourceMismatch(f"it was begun with --source {began}")
-    ledger.set_word("source", name)
+    ledger.set_text("source", name)
 
 
 def _kept_seed(ledger: VenueLedger, seed: int | None) -> int:
@@ -76,7 +76,7 @@ def _kept_seed(ledger: VenueLedger, seed: int | None) -> int:
 
 def _keep_markets(ledger: VenueLedger, upstream: UpstreamVenue) -> None:
     wanted = f"--asset {upstream.asset} --timeframe {upstream.timeframe}"
-    began = ledger.word("markets")
+    began = ledger.text("markets")
     if began not in (None, wanted):
         raise SourceMismatch(f"it was begun with {began}")
-    ledger.set_word("markets", wanted)
+    ledger.set_text("markets", wanted)

@@ -144,7 +144,7 @@ async def _later(venue: PracticeVenue, accepted: AcceptedOrder, seconds: float) 
     try:
         await venue.order_intake.execute(accepted)
     except VenueRefusal:
-        venue.order_intake.tell_canceled(accepted.order)
+        venue.order_intake.publish_cancellation(accepted.order)
 
 
 def _dropped(request: web.Request) -> web.Response:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from core.ingestion.adapters.consensus import Consensus, consensus_of
-from core.ingestion.adapters.health import HealthBook, SourceHealth
+from core.ingestion.adapters.health import SourceHealth, SourceHealthTracker
 from core.ingestion.adapters.spot_path import SpotPath
 from core.ingestion.validators.data_validator import MAX_INDEX_AGE_S, DataValidator
 from data_sources.binance import BinanceSource
@@ -78,13 +78,13 @@ class CheckedSources:
         self.solana = solana
         self.validator = validator
         self.path = SpotPath(PATH_S)
-        self.counts = HealthBook(now_ns)
+        self.counts = SourceHealthTracker(now_ns)
         self._unavailable = dict(unavailable or {})
         self._now_ns = now_ns
         self._market_time = market_time
         self._spots: dict[str, Spot] = {}
         if chainlink is not None:
-            chainlink.guard(lambda price: validator.admit(price).ok)
+            chainlink.set_filter(lambda price: validator.admit(price).ok)
 
     async def spot(self) -> Spot:
         """The spot price, kept in the path; Temporary also if the other sources outvote it."""

@@ -23,7 +23,7 @@ class SourceHealth(Frozen, frozen=True):
     reconnects: int = 0
 
 
-class HealthBook:
+class SourceHealthTracker:
     """Counts successes and failures by source.
 
     Parameters

@@ -159,7 +159,7 @@ class WebSocketManager:
         try:
             self.state = StreamState.CONNECTED
             self._opened = self._last_data = self._monotonic()
-            await self._first_of(self._read(channel), self._watch(channel))
+            await self._first_of(self._read(channel), self._check_silence(channel))
         finally:
             self.disconnects += 1
             await channel.aclose()
@@ -214,7 +214,7 @@ class WebSocketManager:
         if self._last_data - self._opened >= self._backoff.stable_s:
             self._attempts = 0
 
-    async def _watch(self, channel: Channel) -> None:
+    async def _check_silence(self, channel: Channel) -> None:
         """Ping in time, and end the session when data stays away; a pong is no data."""
         ping_at = self._opened + self.stream.ping_every_s
         while True:

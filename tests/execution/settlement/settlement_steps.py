@@ -78,7 +78,7 @@ async def settle(folder: Path, steps: Steps, balance: Decimal) -> None:
     reader = await thread.call(LedgerReader, path)
     bookkeeper = SettlementBookkeeper(ledger, reader, thread, lambda: balance, pays_by_itself=True)
     learner = WeightLearning(settings, folder, False, ledger, reader, thread)
-    await bookkeeper.book_old_payouts()
+    await bookkeeper.record_old_payouts()
     await learner.learn()
     export = folder / "paper_trades.json"
     for market in await thread.call(reader.pending_markets):

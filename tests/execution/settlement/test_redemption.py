@@ -315,7 +315,7 @@ def test_a_crash_at_any_point_pays_and_books_once(bot: Bot, point: str) -> None:
 
 
 def _die_after_one_booking(bot: Bot) -> None:
-    really = bot.bookkeeper.book_payout
+    really = bot.bookkeeper.record_payout
     done: list[str] = []
 
     async def redeemed(slug: str) -> bool:
@@ -324,7 +324,7 @@ def _die_after_one_booking(bot: Bot) -> None:
         done.append(slug)
         return await really(slug)
 
-    bot.bookkeeper.book_payout = redeemed  # pyright: ignore[reportAttributeAccessIssue]
+    bot.bookkeeper.record_payout = redeemed  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_a_crash_before_the_answer_redeems_again_without_harm(bot: Bot) -> None:
@@ -375,8 +375,8 @@ def test_what_cannot_be_redeemed_is_said_once_with_the_way_to_do_it(bot: Bot) ->
         asyncio.run(look.check())
     assert len(refusing.asked) == 2
     first, second = [event for event in bot.events if isinstance(event, Payout)]
-    assert first.by_hand
-    assert second.by_hand
+    assert first.manual
+    assert second.manual
     assert "polymarket.com/portfolio" in first.what
     assert "because the official client is not installed" in first.what
     assert any(f"{row.shares} pUSD won in {row.slug}" in first.what for row in bot.won)

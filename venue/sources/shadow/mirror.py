@@ -104,7 +104,7 @@ class BookMirror:
         self._replace(row)
         return self.book != before
 
-    def hear(self, event: dict[str, Any], now_ns: int) -> None:
+    def handle_event(self, event: dict[str, Any], now_ns: int) -> None:
         """Take an event of the stream about the market."""
         self.updated_ns = now_ns
         try:

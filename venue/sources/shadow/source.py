@@ -61,7 +61,7 @@ class ShadowSource:
         self._outcomes: dict[int, bool] = {}
         self._new: list[VenueMarket] = []
         self._reasons: dict[str, str] = {}
-        self._asked: dict[int, float] = {}
+        self._requested_s: dict[int, float] = {}
         self._compared_ns: dict[int, int] = {}
         self._changed = asyncio.Event()
         known = ledger.markets()
@@ -185,7 +185,7 @@ class ShadowSource:
             return
         by_slug = {row.get("slug"): row for row in rows}
         for start in missing:
-            self._asked[start] = now
+            self._requested_s[start] = now
             row = by_slug.get(self._upstream.slug(start))
             if row is not None:
                 await self._list(row, start)
@@ -230,7 +230,7 @@ class ShadowSource:
         if event.get("event_type") == "market_resolved":
             self._resolved(mirror.market, event)
         else:
-            mirror.hear(event, self._clock.wall_ns())
+            mirror.handle_event(event, self._clock.wall_ns())
         self._changed.set()
 
     def _disconnected(self) -> None:
@@ -277,7 +277,7 @@ class ShadowSource:
             batch = due[first : first + BATCH]
             outcomes = await self._gamma_outcomes(batch)
             for market in batch:
-                self._asked[market.start] = now
+                self._requested_s[market.start] = now
                 self._record_outcome(market, outcomes.get(market.slug), "catalogue")
                 if market.start not in self._outcomes:
                     # Gamma forgets short markets after a while; the order API keeps them.
@@ -313,5 +313,5 @@ class ShadowSource:
 
     def _due(self, start: int, pause: float) -> bool:
         """Whether a question about a market may be asked again."""
-        asked = self._asked.get(start)
+        asked = self._requested_s.get(start)
         return asked is None or self._clock.market_s() - asked >= pause

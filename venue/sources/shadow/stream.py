@@ -139,9 +139,9 @@ class UpstreamStream:
                     return
                 self._patience.reschedule(clock() + DEAD_SECONDS)
                 if frame.type is aiohttp.WSMsgType.TEXT and frame.data != "PONG":
-                    self._hand_over(frame.data)
+                    self._deliver(frame.data)
 
-    def _hand_over(self, text: str) -> None:
+    def _deliver(self, text: str) -> None:
         """Pass a frame's events on; the upstream's own complaints are texts."""
         try:
             content = msgspec.json.decode(text)
