@@ -38,6 +38,17 @@ NO_FILL_TEXTS = (
 )
 """Texts with which the venue says that an order was killed without a match, under several status codes."""
 
+REFUSED_STATUSES = frozenset({400, 401, 403, 404, 405, 413, 415, 422, 429, 451})
+"""Statuses of answers that are given instead of taking the order. Any other one may come from a proxy after the
+order reached the venue: a time-out (408, 499, 504), a conflict with the order's first copy (409), a restart
+(425)."""
+
+HELD_BACK_TEXTS = ("duplicated", "delayed", "timed out", "timeout")
+"""Texts under which the venue has the order already, or gave up waiting for it: it may yet match."""
+
+TAKEN_STATUSES = frozenset({"live", "matched", "delayed"})
+"""Values of the body's `status` of an order that the venue took."""
+
 REFUSED_503_TEXTS = ("trading is disabled", "trading is currently disabled", "cancel-only", "post-only mode")
 """Maintenance answers: given before the order reaches the matching engine."""
 
@@ -53,41 +64,65 @@ def classify(status: int | None, body: Any) -> PostOutcome:
         Decoded JSON, or the text when it was not JSON.
     """
     text = _text(body)
+    lowered = text.lower()
     if status is None:
         return PostOutcome(kind=OutcomeKind.UNKNOWN, reason=text or "no answer from the venue")
-    if any(known in text.lower() for known in NO_FILL_TEXTS):
+    if status == 200 and isinstance(body, dict) and body.get("success") is True and not _error(body):
+        return _accepted(body)
+    shown = text if status == 200 else f"HTTP {status}: {text}"
+    if _shows_an_order(body):
+        return PostOutcome(kind=OutcomeKind.UNKNOWN, reason=shown, trade_ids=_trade_ids(body))
+    if any(known in lowered for known in NO_FILL_TEXTS):
         return PostOutcome(kind=OutcomeKind.NO_FILL, reason=text)
+    kind = OutcomeKind.REFUSED if _refused(status, body, lowered) else OutcomeKind.UNKNOWN
+    return PostOutcome(kind=kind, reason=shown)
+
+
+def _refused(status: int, body: Any, text: str) -> bool:
+    """Whether an answer was given instead of taking the order, so that none can exist."""
+    # With an order id the venue knew the order when it answered.
+    if _has_order_id(body) or any(known in text for known in HELD_BACK_TEXTS):
+        return False
+    if status == 503:
+        return any(known in text for known in REFUSED_503_TEXTS)
     if status == 200:
-        return _accepted(body, text)
-    if status == 503 and any(known in text.lower() for known in REFUSED_503_TEXTS):
-        return PostOutcome(kind=OutcomeKind.REFUSED, reason=text)
-    if status == 425 or status >= 500 or status < 400:
-        return PostOutcome(kind=OutcomeKind.UNKNOWN, reason=f"HTTP {status}: {text}")
-    if "duplicated" in text.lower() or "delayed" in text.lower():
-        # The venue has these very bytes already, or holds the order back: it may yet match.
-        return PostOutcome(kind=OutcomeKind.UNKNOWN, reason=text)
-    return PostOutcome(kind=OutcomeKind.REFUSED, reason=f"HTTP {status}: {text}")
+        return isinstance(body, dict) and body.get("success") is False and bool(_error(body))
+    return status in REFUSED_STATUSES
 
 
-def _accepted(body: Any, text: str) -> PostOutcome:
-    if not isinstance(body, dict):
-        return PostOutcome(kind=OutcomeKind.UNKNOWN, reason=f"HTTP 200 without JSON: {text}")
-    error = one_line(body.get("errorMsg") or body.get("error") or "")
-    if body.get("success") is not True or error:
-        # An order id beside a refusal means that the order was known to the venue.
-        kind = OutcomeKind.REFUSED if error and body.get("success") is False else OutcomeKind.UNKNOWN
-        return PostOutcome(kind=kind, reason=error or text)
+def _accepted(body: dict[str, Any]) -> PostOutcome:
     making, taking = _amount(body.get("makingAmount")), _amount(body.get("takingAmount"))
-    trades = _trade_ids(body.get("tradeIDs"))
-    status = one_line(body.get("status", ""))
+    trades = _trade_ids(body)
+    status = _status(body)
     if status == "matched" and taking:
         return PostOutcome(kind=OutcomeKind.MATCHED, making=making, taking=taking, trade_ids=trades)
-    if status == "unmatched":
+    if status == "unmatched" and not _has_order_id(body) and not _shows_an_order(body):
         return PostOutcome(kind=OutcomeKind.NO_FILL, reason="the venue answered status unmatched")
     # `delayed`, `live` (a FAK never rests, so this is transitional), or matched without amounts.
     return PostOutcome(
         kind=OutcomeKind.UNKNOWN, reason=f"the venue answered status {status or '(none)'}", trade_ids=trades
     )
+
+
+def _shows_an_order(body: Any) -> bool:
+    """Whether anything in an answer says that the order was taken, whatever else it says."""
+    if not isinstance(body, dict):
+        return False
+    traded = any(_amount(body.get(name)) for name in ("makingAmount", "takingAmount"))
+    hashes = body.get("transactionsHashes")
+    return traded or _status(body) in TAKEN_STATUSES or bool(_trade_ids(body)) or bool(hashes)
+
+
+def _has_order_id(body: Any) -> bool:
+    return isinstance(body, dict) and bool(body.get("orderID") or body.get("orderId"))
+
+
+def _error(body: dict[str, Any]) -> str:
+    return one_line(body.get("errorMsg") or body.get("error") or "")
+
+
+def _status(body: dict[str, Any]) -> str:
+    return one_line(body.get("status", "")).strip().lower()
 
 
 def _amount(value: Any) -> Decimal | None:
@@ -97,7 +132,8 @@ def _amount(value: Any) -> Decimal | None:
         return None
 
 
-def _trade_ids(value: Any) -> tuple[str, ...]:
+def _trade_ids(body: dict[str, Any]) -> tuple[str, ...]:
+    value = body.get("tradeIDs")
     return tuple(one_line(trade) for trade in value) if isinstance(value, list | tuple) else ()
 
 

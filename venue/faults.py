@@ -78,7 +78,9 @@ CATALOG: dict[str, FaultSpec] = {
     ),
     # POST /order, after the order was accepted
     "delayed": FaultSpec(
-        "POST /order: answers status delayed; matched later, told on the user feed", {"seconds": 0.5}
+        "POST /order: answers status delayed, with success false and a text unless `success`; matched later, "
+        "told on the user feed",
+        {"seconds": 0.5, "success": True},
     ),
     "live_fak": FaultSpec("POST /order: answers status live although the order was matched"),
     "hang": FaultSpec(

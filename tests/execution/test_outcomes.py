@@ -11,6 +11,8 @@ from execution.outcomes import OutcomeKind, classify
 FAK_MISS = (
     "no orders found to match with FAK order. FAK orders are partially filled or killed if no match is found."
 )
+DELAYED = "order match delayed due to market conditions"
+FAILED = {"success": False, "orderID": "", "status": "", "errorMsg": "", "tradeIDs": []}
 MATCHED = {
     "errorMsg": "",
     "makingAmount": "1.199999",
@@ -92,6 +94,25 @@ def test_a_refusal_is_final_and_says_why(status, body):
         (200, {**MATCHED, "status": "delayed", "takingAmount": "", "makingAmount": ""}),
         (200, {**MATCHED, "status": "live", "takingAmount": "", "makingAmount": ""}),
         (200, {**MATCHED, "takingAmount": ""}),
+        # 4xx of a proxy or a time-out: the order may have got through.
+        (408, {"error": "Request Timeout"}),
+        (409, {"error": "conflict"}),
+        (499, ""),
+        (400, {"error": "request timeout"}),
+        # A refusal beside an order id or anything else that only an order has.
+        (200, {**FAILED, "orderID": "0x1", "status": "delayed", "errorMsg": DELAYED}),
+        (200, {**FAILED, "orderID": "0x1", "errorMsg": "internal error"}),
+        (200, {**FAILED, "status": "delayed", "errorMsg": "order delayed"}),
+        (200, {**FAILED, "status": "LIVE", "errorMsg": "internal error"}),
+        (200, {**FAILED, "errorMsg": "internal error", "tradeIDs": ["t1"]}),
+        (200, {**FAILED, "errorMsg": "internal error", "transactionsHashes": ["0x2"]}),
+        (200, {**FAILED, "errorMsg": FAK_MISS, "takingAmount": "1.5"}),
+        (400, {"error": "could not place the order", "orderID": "0x1"}),
+        (400, {"error": FAK_MISS, "orderID": "0x1", "status": "delayed"}),
+        (403, {"error": "forbidden", "status": "matched"}),
+        (503, {"error": "trading is disabled", "orderID": "0x1"}),
+        (200, {"success": True, "errorMsg": "", "status": "unmatched", "takingAmount": "1.5"}),
+        (200, {"success": True, "errorMsg": "", "status": "unmatched", "orderID": "0x1"}),
     ],
 )
 def test_whatever_may_exist_is_unknown(status, body):
@@ -116,3 +137,18 @@ def test_any_answer_has_a_meaning(status, body):
         assert status == 200
         assert outcome.taking is not None
         assert outcome.taking > 0
+
+
+@given(
+    st.one_of(st.none(), st.integers(100, 599)),
+    st.sampled_from([FAK_MISS, "not enough balance / allowance", "trading is disabled", "market not found"]),
+    st.sampled_from(
+        [
+            *({"status": "delayed"}, {"status": "live"}, {"status": "matched"}, {"tradeIDs": ["t1"]}),
+            *({"transactionsHashes": ["0x2"]}, {"takingAmount": "1.5"}, {"makingAmount": "1"}),
+        ]
+    ),
+)
+def test_no_status_and_no_text_makes_a_taken_order_dead(status, text, sign):
+    """Whatever the status code and the text, an answer that shows an order is looked up."""
+    assert classify(status, {"success": False, "error": text, **sign}).kind is OutcomeKind.UNKNOWN

@@ -21,6 +21,7 @@ FAK_MISS = (
 CLOSED_ONLY = "'0x1' address in closed only mode"
 DELAYED = "order match delayed due to market conditions"
 TWICE = "order 0x1 is invalid. Duplicated."
+PROXY = {"text": "upstream gave no answer in time"}
 BAD_KEY = "Unauthorized/Invalid api key"
 
 
@@ -37,6 +38,10 @@ class Row(NamedTuple):
 M, N, R, U = OrderState.MATCHED, OrderState.NO_FILL, OrderState.REFUSED, OrderState.UNKNOWN
 ROWS = {
     "delayed, then matched": Row("delayed", {}, M, True, "status delayed"),
+    "success false, delayed, then matched": Row("delayed", {"success": False}, M, True, DELAYED),
+    "408, executed": Row("refused_4xx", {**PROXY, "status": 408, "executed": True}, M, True, "HTTP 408"),
+    "408, not executed": Row("refused_4xx", {**PROXY, "status": 408}, U, False, "HTTP 408"),
+    "499, executed": Row("refused_4xx", {**PROXY, "status": 499, "executed": True}, M, True, "HTTP 499"),
     "live from a FAK": Row("live_fak", {}, M, True, "status live"),
     "200 with success false": Row("success_false", {}, R, False, "not enough balance / allowance"),
     "425, not executed": Row("too_early_425", {}, U, False, "HTTP 425"),

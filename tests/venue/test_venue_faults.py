@@ -203,6 +203,11 @@ async def test_a_delayed_order_is_told_on_the_user_feed(
         assert missed["status"] == "delayed"
         canceled = await until(socket, lambda f: f.get("type") == "CANCELLATION")
         assert (canceled["id"], canceled["size_matched"]) == (missed["orderID"], "0")
+        practice_venue.fault("delayed", seconds=0.0, success=False)
+        denied = trader.post(practice_venue.url, trader.buy(up, 200, 990)).json()
+        assert (denied["success"], denied["status"]) == (False, "delayed")
+        assert denied["errorMsg"] == "order match delayed due to market conditions"
+        assert await until(socket, lambda f: f.get("taker_order_id") == denied["orderID"])
 
 
 async def trade_events(

@@ -22,6 +22,7 @@ GEOBLOCKED = (
     "Trading restricted in your region, please refer to available regions - "
     "https://docs.polymarket.com/developers/CLOB/geoblock"
 )
+HELD_BACK = "order match delayed due to market conditions"
 HTML_403 = (
     "<!DOCTYPE html><html><head><title>403 Forbidden</title></head>"
     "<body><h1>Sorry, you have been blocked</h1></body></html>"
@@ -42,7 +43,9 @@ async def post_order(request: web.Request) -> web.StreamResponse:
     delay = venue.faults.consume("delayed")
     if delay is not None:
         venue.lifecycle.spawn(_later(venue, accepted, delay["seconds"]))
-        return json_answer(payloads.answer(accepted.order.id, "delayed"))
+        success = delay["success"]
+        text = "" if success else HELD_BACK
+        return json_answer(payloads.answer(accepted.order.id, "delayed", success=success, error=text))
     result = await venue.order_intake.execute(accepted)
     return await _answered(request, venue, result)
 
