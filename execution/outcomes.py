@@ -39,8 +39,8 @@ NO_FILL_TEXTS = (
 """Texts with which the venue says that an order was killed without a match, under several status codes."""
 
 REFUSED_STATUSES = frozenset({400, 401, 403, 404, 405, 413, 415, 422, 429, 451})
-"""Statuses of answers that are given instead of taking the order. Any other one may come from a proxy after the
-order reached the venue: a time-out (408, 499, 504), a conflict with the order's first copy (409), a restart
+"""Statuses of answers that are given instead of taking the order. Any other one may come from a proxy after
+the order reached the venue: a time-out (408, 499, 504), a conflict with the order's first copy (409), a restart
 (425)."""
 
 HELD_BACK_TEXTS = ("duplicated", "delayed", "timed out", "timeout")

@@ -1,11 +1,15 @@
 """Market stream: a message that cannot be right moves no book, and its book is fetched anew.
 
-The stock client turns any text into a number, so that a negative price enters the book; logs each message it
-cannot use with a traceback on the screen; and goes on with a book that may have missed a change.
+The stock client turns any text into a number, so that a negative price enters the book; rounds prices to the
+grid that it knows, so that 0.999 becomes 1.00 when the message that announced the finer grid was lost; logs
+each message it cannot use with a traceback on the screen; and goes on with a book that may have missed a change.
 
 Here each message is checked first. A refused message is counted, and the books it concerns are out of date
 from then on: they take no change and age, until a snapshot replaces them. The snapshot is asked for by
 subscribing again, and if that brings none, by a new connection.
+
+A price off the known grid is never rounded. A snapshot that names its tick, or prices that lie on one of the
+venue's finer grids, set the tick; other prices are refused.
 """
 
 import asyncio
@@ -15,7 +19,10 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from nautilus_trader.adapters.polymarket.common.symbol import get_polymarket_token_id
+from nautilus_trader.adapters.polymarket.common.symbol import (
+    get_polymarket_instrument_id,
+    get_polymarket_token_id,
+)
 from nautilus_trader.adapters.polymarket.data import PolymarketDataClient
 from nautilus_trader.adapters.polymarket.schemas.book import (
     PolymarketBookSnapshot,
@@ -32,6 +39,7 @@ from nautilus_trader.model.instruments import BinaryOption
 from common.bounded_http import parse_json
 from common.plain_text import one_line
 from errors import Refused, Temporary
+from patches.price_grid import finer_tick, off_grid
 from patches.refused_messages import RefusedMessages
 
 RETRY_REFRESH_S = 10.0
@@ -39,6 +47,8 @@ RETRY_REFRESH_S = 10.0
 RESYNC_PAUSE_S = 5.0
 """Seconds after a book was asked for until it is asked for again; doubled each time, up to the longest."""
 LONGEST_RESYNC_PAUSE_S = 60.0
+SNAPSHOT_WAIT_S = 1.0
+"""Seconds after a change of the tick until its book is asked for; the venue sends it unasked."""
 
 NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{0,18})?|\.[0-9]{1,18}")
 MILLISECONDS = re.compile(r"[0-9]{1,15}")
@@ -50,7 +60,15 @@ FINEST_TICK = Decimal("0.000001")
 BOOK_EVENTS = ("book", "price_change", "tick_size_change")
 """Events after which a book is another one; all others can be missed without harm."""
 
-Message = PolymarketBookSnapshot | PolymarketQuotes | PolymarketTrade | PolymarketTickSizeChange
+
+class BookSnapshot(PolymarketBookSnapshot, tag="book", tag_field="event_type", frozen=True):
+    """A snapshot with the tick that the venue may name in it, which the library leaves out."""
+
+    tick_size: str | float | None = None
+
+
+Message = BookSnapshot | PolymarketQuotes | PolymarketTrade | PolymarketTickSizeChange
+MESSAGE_TYPE = list[BookSnapshot] | Message
 
 
 def fault_of(message: Message) -> str | None:
@@ -63,12 +81,36 @@ def fault_of(message: Message) -> str | None:
     if fault is not None:
         return fault
     if isinstance(message, PolymarketTickSizeChange):
-        return _tick_fault(message.new_tick_size)
-    if isinstance(message, PolymarketBookSnapshot):
-        rows = [*message.bids, *message.asks]
-    else:
-        rows = message.price_changes if isinstance(message, PolymarketQuotes) else [message]
-    return next(filter(None, (_price_fault(row.price) or _size_fault(row.size) for row in rows)), None)
+        return _tick_fault("new_tick_size", message.new_tick_size)
+    if isinstance(message, BookSnapshot) and message.tick_size is not None:
+        fault = _tick_fault("tick_size", _tick_text(message.tick_size))
+    rows = rows_of(message)
+    return fault or next(
+        filter(None, (_price_fault(row.price) or _size_fault(row.size) for row in rows)), None
+    )
+
+
+def rows_of(message: Message) -> list[Any]:
+    """The levels, changes or trade that a message has a price and a size of."""
+    if isinstance(message, BookSnapshot):
+        return [*message.bids, *message.asks]
+    if isinstance(message, PolymarketQuotes):
+        return list(message.price_changes)
+    return [message] if isinstance(message, PolymarketTrade) else []
+
+
+def best_last(message: Message) -> Message:
+    """A snapshot with the best level of each side last, where the library looks for it.
+
+    The venue sends it so, and one of its documents says the opposite. Other messages stay as they are.
+    """
+    if not isinstance(message, BookSnapshot):
+        return message
+    return msgspec.structs.replace(
+        message,
+        bids=sorted(message.bids, key=lambda level: Decimal(level.price)),
+        asks=sorted(message.asks, key=lambda level: Decimal(level.price), reverse=True),
+    )
 
 
 def tokens_of(message: Message) -> set[str]:
@@ -116,9 +158,23 @@ def _size_fault(text: str) -> str | None:
     return None if right else f"size {one_line(text, 40)!r}"
 
 
-def _tick_fault(text: str) -> str | None:
+def _tick_fault(name: str, text: str) -> str | None:
     right = NUMBER.fullmatch(text) is not None and FINEST_TICK <= Decimal(text) < 1
-    return None if right else f"new_tick_size {one_line(text, 40)!r}"
+    return None if right else f"{name} {one_line(text, 40)!r}"
+
+
+def _shown_tick(message: Message, prices: list[Decimal], known: Decimal) -> Decimal | None:
+    """The tick that a message is on, as far as it shows; None if its prices are on no grid of the venue."""
+    if isinstance(message, BookSnapshot) and message.tick_size is not None:
+        named = Decimal(_tick_text(message.tick_size))
+        if off_grid(prices, named) is None:
+            return named
+    return known if off_grid(prices, known) is None else finer_tick(known, prices)
+
+
+def _tick_text(value: str | float) -> str:
+    """A tick as text; a JSON number becomes its plain decimal form."""
+    return value if isinstance(value, str) else format(Decimal(str(value)), "f")
 
 
 class CheckedDataClient(PolymarketDataClient):
@@ -136,8 +192,10 @@ class CheckedDataClient(PolymarketDataClient):
         self._refused = RefusedMessages("market stream")
         self._outdated: dict[InstrumentId, int] = {}
         """Books that miss a change, with the number of times a snapshot was asked for since."""
+        self._decoder_market_msg = msgspec.json.Decoder(MESSAGE_TYPE)
         self._resync_task: asyncio.Task[None] | None = None
         self._report_task: asyncio.Task[None] | None = None
+        self._tick_tasks: set[asyncio.Task[None]] = set()
 
     # --- markets ---------------------------------------------------------------------------------
 
@@ -146,7 +204,7 @@ class CheckedDataClient(PolymarketDataClient):
         self._report_task = self.create_task(self._report_refused())
 
     async def _disconnect(self) -> None:
-        for task in (self._resync_task, self._report_task):
+        for task in (self._resync_task, self._report_task, *self._tick_tasks):
             if task is not None:
                 task.cancel()
         self._refused.log()
@@ -183,12 +241,10 @@ class CheckedDataClient(PolymarketDataClient):
             self._handle_checked(message, raw)
 
     def _handle_checked(self, message: Message, raw: bytes) -> None:
-        fault = fault_of(message)
-        if fault is None and isinstance(message, PolymarketBookSnapshot):
-            fault = self._precision_fault(message)
+        fault = fault_of(message) or self._follow_grid(message)
         if fault is None:
             try:
-                self._handle_ws_message(message)
+                self._handle_ws_message(best_last(message))
                 return
             except Exception as error:  # noqa: BLE001  the books may be half changed: they are fetched anew
                 fault = f"{type(error).__name__}: {error}"
@@ -202,28 +258,77 @@ class CheckedDataClient(PolymarketDataClient):
         if instrument.id not in self._pending_snapshot_after_tick_change:
             self._outdated.pop(instrument.id, None)
 
-    def _precision_fault(self, message: PolymarketBookSnapshot) -> str | None:
-        """A snapshot in a finer tick than is known: the message that announced the tick was refused."""
-        for instrument_id in self._with_books({message.asset_id}):
-            if instrument_id not in self._outdated:
+    # --- price grid ------------------------------------------------------------------------------
+
+    def _follow_grid(self, message: Message) -> str | None:
+        """Set the ticks that a message names or shows; return why it cannot be used all the same."""
+        faults: list[str] = []
+        for token in tokens_of(message):
+            instrument = self._cache.instrument(get_polymarket_instrument_id(message.market, token))
+            if instrument is None:
                 continue
-            increment = self._cache.instrument(instrument_id).price_increment.as_decimal()
-            for level in (*message.bids, *message.asks):
-                if Decimal(level.price) % increment:
-                    return f"price {level.price} is not a multiple of the known tick {increment}"
-        return None
+            prices = [
+                Decimal(row.price) for row in rows_of(message) if getattr(row, "asset_id", token) == token
+            ]
+            tick = instrument.price_increment.as_decimal()
+            shown = _shown_tick(message, prices, tick)
+            if shown is None or (shown != tick and isinstance(message, PolymarketTrade)):
+                faults.append(f"price {off_grid(prices, tick)} is not a multiple of the known tick {tick}")
+            elif shown != tick:
+                self._set_tick(message, instrument, shown)
+                # The book was on the coarser grid: a change of it is of no use any more.
+                if isinstance(message, PolymarketQuotes):
+                    faults.append(f"price {off_grid(prices, tick)} is on the tick {shown}, not announced")
+        return faults[0] if faults else None
+
+    def _set_tick(self, message: Message, instrument: BinaryOption, tick: Decimal) -> None:
+        """Take over a tick that no message announced, as if one had."""
+        known = instrument.price_increment
+        self._log.warning(
+            f"{instrument.id}: the tick is {tick}, {known} was known and no change was announced"
+        )
+        has_book = instrument.id in self._local_books
+        change = PolymarketTickSizeChange(
+            market=message.market,
+            asset_id=get_polymarket_token_id(instrument.id),
+            new_tick_size=str(tick),
+            old_tick_size=str(known),
+            timestamp=message.timestamp,
+        )
+        self._handle_instrument_update(instrument, change)
+        if has_book:
+            self._create_local_book(instrument.id)
+
+    def _handle_instrument_update(
+        self, instrument: BinaryOption, ws_message: PolymarketTickSizeChange
+    ) -> None:
+        super()._handle_instrument_update(instrument, ws_message)
+        if instrument.id in self._pending_snapshot_after_tick_change:
+            task = self._loop.create_task(self._await_snapshot(instrument.id))
+            self._tick_tasks.add(task)
+            task.add_done_callback(self._tick_tasks.discard)
+
+    async def _await_snapshot(self, instrument_id: InstrumentId) -> None:
+        """Ask for the snapshot that follows a change of the tick if it does not come by itself."""
+        await asyncio.sleep(SNAPSHOT_WAIT_S)
+        if instrument_id in self._pending_snapshot_after_tick_change:
+            if instrument_id not in self._local_books:
+                self._create_local_book(instrument_id)
+            self._outdate([instrument_id])
 
     # --- books that miss a change ------------------------------------------------------------------
 
     def _refuse(self, why: object, raw: bytes, tokens: set[str] | None) -> None:
         """Count a message, and let the books it may have changed wait for a snapshot."""
         self._refused.add(why, raw)
-        concerned = list(self._with_books(tokens))
-        for instrument_id in concerned:
+        self._outdate(list(self._with_books(tokens)))
+
+    def _outdate(self, instrument_ids: list[InstrumentId]) -> None:
+        for instrument_id in instrument_ids:
             self._outdated.setdefault(instrument_id, 0)
             # The stock client's own way to drop changes until the next snapshot.
             self._pending_snapshot_after_tick_change.add(instrument_id)
-        if concerned and (self._resync_task is None or self._resync_task.done()):
+        if instrument_ids and (self._resync_task is None or self._resync_task.done()):
             self._resync_task = self.create_task(self._resync())
 
     def _with_books(self, tokens: set[str] | None) -> Iterable[InstrumentId]:

@@ -42,11 +42,13 @@ CONTROL = "\x1b[2J\x1b[31m\x1b]0;title\x07\r\x9b5n\u202e"
 FOREIGN_IDS = ("condition", "tokens", "both", "previous")
 """Which ids `gamma_foreign_ids` replaces; `previous`: both, by those of the market before."""
 FEEDS = ("market", "user")
+LOST = ("event", "book", "both")
 
 CHOICES: dict[tuple[str, str], tuple[str, ...]] = {
     ("unavailable_503", "variant"): tuple(UNAVAILABLE),
     ("gamma_foreign_ids", "ids"): FOREIGN_IDS,
     ("stray_frame", "feed"): FEEDS,
+    ("tick_size_change_lost", "lost"): LOST,
 }
 """Parameters that take one of a few names."""
 
@@ -103,6 +105,11 @@ CATALOG: dict[str, FaultSpec] = {
     "user_feed_drop": FaultSpec("user feed: all connections are closed, once, at the next order event"),
     # data
     "market_feed_stall": FaultSpec("market feed: no updates while armed", {}),
+    "tick_size_change_lost": FaultSpec(
+        "market feed: when a market goes to a finer price grid, the tick_size_change (`event`), the book "
+        "that follows it (`book`) or both are not sent; no book names its tick while armed",
+        {"lost": "event"},
+    ),
     "gamma_500": FaultSpec("Gamma: a request answers 500"),
     "order_lookup_404": FaultSpec("GET /data/order: an existing order is not found (index lag)"),
     "resolution_delay": FaultSpec(
@@ -176,6 +183,7 @@ TWISTED = ("resolution_disputed", "resolution_split", "gamma_forgets", "clob_con
 STANDING = EXTERNAL | {
     "geoblocked",
     "market_feed_stall",
+    "tick_size_change_lost",
     "clock_skew",
     "resolution_never",
     "gamma_value",

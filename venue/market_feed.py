@@ -76,9 +76,13 @@ class MarketFeed:
         book, tick = self._exchange.visible(market), self._exchange.tick(market)
         changes = changes_between(published.book, book)
         old, self._published[market.start] = published, _Published(book, tick)
-        if tick != old.tick:
+        fault = self._faults.consume("tick_size_change_lost") if tick != old.tick else None
+        lost = "" if fault is None else fault["lost"]
+        if tick != old.tick and lost in ("", "book"):
             self._send(market, self._tick_events(market, old.tick, tick))
-        if tick != old.tick or len(changes) >= BOOK_INSTEAD:
+        if lost in ("book", "both"):
+            changes = []
+        elif (tick != old.tick and not lost) or len(changes) >= BOOK_INSTEAD:
             self._send(market, {token: self._book_event(market, token) for token in market.tokens})
         elif changes:
             event = self._change_event(market, changes)
@@ -217,7 +221,10 @@ class MarketFeed:
         )
 
     def _book_event(self, market: VenueMarket, token: str) -> dict[str, Any]:
-        return {"event_type": "book", **self._summary(market, token)}
+        event = {"event_type": "book", **self._summary(market, token)}
+        if self._faults.armed("tick_size_change_lost") is not None:
+            del event["tick_size"]
+        return event
 
     def _tick_events(self, market: VenueMarket, old: int, new: int) -> dict[str, dict[str, Any]]:
         return {

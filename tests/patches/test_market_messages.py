@@ -7,9 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 from loguru import logger
-from nautilus_trader.adapters.polymarket.websocket.types import MARKET_WS_MESSAGE
 
-from patches.market_feed import fault_of, tokens_named, tokens_of
+from patches.market_feed import MESSAGE_TYPE, best_last, fault_of, tokens_named, tokens_of
 from patches.refused_messages import RefusedMessages
 
 HEAD = {"market": "0xdd22", "timestamp": "1703875200000"}
@@ -50,7 +49,7 @@ BAD_SIZES = ("NaN", "-1", "1e400", "Infinity", "", "1000000000000", "1_0", "9" *
 
 
 def read(message: Any) -> Any:
-    return msgspec.json.decode(json.dumps(message), type=MARKET_WS_MESSAGE)
+    return msgspec.json.decode(json.dumps(message), type=MESSAGE_TYPE)
 
 
 @pytest.mark.parametrize("message", [BOOK, BOOK | {"bids": [], "asks": []}, CHANGES, TRADE, TICK])
@@ -104,6 +103,20 @@ def test_a_size_that_cannot_be_is_a_fault(bad: str) -> None:
 def test_ticks_times_and_ids_that_cannot_be_are_faults(message: dict[str, Any], fault: str) -> None:
     """Each is named with its value."""
     assert fault_of(read(message)) == fault
+
+
+@pytest.mark.parametrize("best_first", [True, False])
+def test_the_best_level_is_found_in_either_order(best_first: bool) -> None:
+    """The library takes the last level for the best: a book that comes best first is turned round."""
+    bids, asks = (
+        [{"price": "0.5", "size": "1"}, {"price": "0.10", "size": "2"}],
+        [{"price": ".6", "size": "3"}],
+    )
+    asks.append({"price": "0.75", "size": "4"})
+    rows = (bids, asks) if best_first else (bids[::-1], asks[::-1])
+    turned = best_last(read(BOOK | {"bids": rows[0], "asks": rows[1]}))
+    assert [level.price for level in turned.bids] == ["0.10", "0.5"]
+    assert [level.price for level in turned.asks] == ["0.75", ".6"]
 
 
 def test_the_books_that_a_message_concerns() -> None:

@@ -21,6 +21,13 @@ pytestmark = pytest.mark.asyncio
 
 DEARER = VenueBook(bids=side((610, 50), (600, 10)), asks=side((640, 80), (650, 90)))
 
+FINE = VenueBook(
+    bids=side(
+        (961, 50),
+    ),
+    asks=side((965, 80), (970, 90)),
+)
+
 
 def made_book(draw: random.Random) -> VenueBook:
     """A book of up to six levels a side, sometimes one-sided, sometimes empty."""
@@ -76,6 +83,20 @@ async def test_fee_minimum_and_tick_are_the_markets_own() -> None:
         with pytest.raises(VenueRefusal, match="lower than the minimum: 20"):
             await pair.place(trader, trader.limit(pair.market.up_token, "BUY", 19, 500))
         await pair.gone()
+
+
+async def test_a_finer_grid_that_no_message_announced_is_the_markets_tick() -> None:
+    """The tick_size_change is lost: the finer prices show the tick, and an order on it is taken."""
+    async with mirrored_pair() as pair:
+        assert pair.shadow.exchange.tick(pair.market) == 10
+        pair.upstream.venue.faults.arm("tick_size_change_lost", None, {})
+        pair.upstream.source.changes_tick_at = 0.0
+        pair.quote(FINE)
+        await until(lambda: pair.shown() == FINE)
+        assert pair.shadow.exchange.tick(pair.market) == 1
+        trader = pair.trader()
+        (trade,) = await pair.place(trader, trader.buy(pair.market.up_token, 100, 965))
+        assert trade.price == 965
 
 
 async def test_what_an_account_took_stays_taken_until_the_upstream_renews_the_level() -> None:

@@ -163,6 +163,11 @@ class BookMirror:
 
     def _show(self) -> None:
         self.book = VenueBook(bids=_sorted(self._bids, reverse=True), asks=_sorted(self._asks))
+        if any(price % self.tick for price in (*self._bids, *self._asks)):
+            log.warning(
+                "%s: prices finer than its tick of %s mills: it is 1 now", self.market.slug, self.tick
+            )
+            self.tick = 1
         if self.book.crossed:
             self._break("its book is crossed")
 
