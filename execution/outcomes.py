@@ -40,7 +40,8 @@ NO_FILL_TEXTS = (
 
 REFUSED_STATUSES = frozenset({400, 401, 403, 404, 405, 413, 415, 422, 429, 451})
 """Statuses of answers that are given instead of taking the order. Any other one may come from a proxy after
-the order reached the venue: a time-out (408, 499, 504), a conflict with a first copy (409), a restart (425)."""
+the order reached the venue: a time-out (408, 499, 504), a conflict with a first copy (409), a restart
+(425)."""
 
 HELD_BACK_TEXTS = ("duplicated", "delayed", "timed out", "timeout")
 """Texts under which the venue has the order already, or gave up waiting for it: it may yet match."""
