@@ -2,7 +2,8 @@
 
 The stock client turns any text into a number, so that a negative price enters the book; rounds prices to the
 grid that it knows, so that 0.999 becomes 1.00 when the message that announced the finer grid was lost; logs
-each message it cannot use with a traceback on the screen; and goes on with a book that may have missed a change.
+each message it cannot use with a traceback on the screen; and goes on with a book that may have missed a
+change.
 
 Here each message is checked first. A refused message is counted, and the books it concerns are out of date
 from then on: they take no change and age, until a snapshot replaces them. The snapshot is asked for by
