@@ -141,6 +141,8 @@ async def test_a_market_is_read_by_its_labels(row: dict[str, Any]) -> None:
         ({"feeSchedule": None}, "its fees"),
         ({"feeSchedule": {"rate": 0.25, "exponent": 2}}, "its fees"),
         ({"feeSchedule": {"rate": 0.07, "takerOnly": False}}, "its fees"),
+        ({"feeSchedule": {"rate": 0.07, "minimum": 0.01}}, "unknown field `minimum`"),
+        ({"feeType": "crypto_fees_v3"}, "its feeType is crypto_fees_v3"),
         ({"slug": "eth-updown-15m-0"}, "its slug is eth"),
     ],
 )

@@ -12,6 +12,10 @@ from errors import Refused
 from models import Market, Outcome, Rule
 
 RULES = {(False, 0): Rule.SPOT, (True, 30): Rule.TWAP30, (True, 60): Rule.TWAP60}
+FEE_TYPES = (None, "", "crypto_fees", "crypto_fees_v2")
+"""Values of `feeType` under which a taker pays shares × rate × p × (1 − p)."""
+FEE_TERMS = {"rate", "exponent", "takerOnly", "rebateRate"}
+"""Fields of `feeSchedule` whose meaning is known; the rebate goes to makers."""
 CONDITION_ID = re.compile(r"0x[0-9a-fA-F]{1,64}")
 TOKEN_ID = re.compile(r"[0-9]{1,78}")
 TICK_DECIMALS = 6
@@ -48,11 +52,9 @@ def _read(slug: str, gamma: Mapping[str, Any], calendar: SlugCalendar) -> Market
         raise Refused(f"market {slug} is of protocol version {version}, only v1 is understood")
     if gamma.get("negRisk"):
         raise Refused(f"market {slug} is a negRisk market, which up/down markets are not")
-    charges = gamma.get("feesEnabled", True)
-    fee_rate = Decimal(str(gamma["feeSchedule"]["rate"])) if charges else Decimal(0)
     tick = Decimal(str(gamma["orderPriceMinTickSize"]))
-    if not (fee_rate.is_finite() and tick.is_finite() and 0 <= fee_rate < 1 and 0 < tick < 1):
-        raise Refused(f"market {slug} has fee rate {fee_rate} and tick {tick}, which cannot be")
+    if not (tick.is_finite() and 0 < tick < 1):
+        raise Refused(f"market {slug} has tick {tick}, which cannot be")
     if tick != tick.quantize(Decimal(1).scaleb(-TICK_DECIMALS)):
         raise Refused(f"market {slug} has tick {tick}, which has more than {TICK_DECIMALS} decimals")
     return Market(
@@ -62,17 +64,47 @@ def _read(slug: str, gamma: Mapping[str, Any], calendar: SlugCalendar) -> Market
         condition_id=_id(CONDITION_ID, "condition id", gamma["conditionId"]),
         up_token=_id(TOKEN_ID, "token id", tokens[Outcome.UP.value]),
         down_token=_id(TOKEN_ID, "token id", tokens[Outcome.DOWN.value]),
-        fee_rate=fee_rate,
+        fee_rate=_fee_rate(slug, gamma),
         tick=tick,
-        rule=_rule(slug, gamma.get("cryptoMarketConfig")),
+        rule=_rule(slug, gamma.get("cryptoMarketConfig"), calendar),
         title=one_line(gamma.get("question", ""), LONGEST_TITLE),
         origin=one_line(gamma.get("practiceOrigin", ""), LONGEST_TITLE),
     )
 
 
-def _rule(slug: str, config: Any) -> Rule:
+def _fee_rate(slug: str, gamma: Mapping[str, Any]) -> Decimal:
+    """The rate of the one fee formula that this bot knows; every field that could make it another is read."""
+    enabled, kind, schedule = (gamma.get(name) for name in ("feesEnabled", "feeType", "feeSchedule"))
+    if enabled is False:
+        return Decimal(0)
+    if enabled not in (True, None):
+        raise Refused(f"market {slug} has feesEnabled {enabled!r}, which is neither true nor false")
+    if kind not in FEE_TYPES:
+        raise Refused(f"market {slug} has feeType {kind!r}, whose formula is not known")
+    if not isinstance(schedule, dict) or "rate" not in schedule:
+        raise Refused(f"market {slug} has feeSchedule {schedule!r}, which has no rate")
+    rate, exponent = Decimal(str(schedule["rate"])), Decimal(str(schedule.get("exponent", 1)))
+    if not (rate.is_finite() and 0 <= rate < 1):
+        raise Refused(f"market {slug} has feeSchedule.rate {rate}, which cannot be")
+    if exponent != 1:
+        raise Refused(f"market {slug} has feeSchedule.exponent {exponent}, only 1 is understood")
+    if schedule.get("takerOnly", True) is not True:
+        raise Refused(
+            f"market {slug} has feeSchedule.takerOnly {schedule['takerOnly']!r}, only true is understood"
+        )
+    if unknown := sorted(set(schedule) - FEE_TERMS):
+        raise Refused(
+            f"market {slug} has feeSchedule.{unknown[0]} {schedule[unknown[0]]!r}, which is not known"
+        )
+    return rate
+
+
+def _rule(slug: str, config: Any, calendar: SlugCalendar) -> Rule:
     if config is None:
         return Rule.SPOT
+    for name, expected in (("asset", calendar.asset), ("duration", calendar.timeframe)):
+        if config.get(name) not in (None, expected):
+            raise Refused(f"market {slug} has cryptoMarketConfig.{name} {config[name]!r}, not {expected!r}")
     key = (bool(config.get("twapEnabled")), int(config.get("twapLookbackSeconds") or 0))
     rule = RULES.get(key if key[0] else (False, 0))
     if rule is None:

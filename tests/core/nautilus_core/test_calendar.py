@@ -13,6 +13,14 @@ from errors import Refused
 from models import Rule
 
 BTC = SlugCalendar(asset="btc", kind="updown", timeframe="15m", interval=900)
+FEES = {"exponent": 1, "rate": 0.07, "takerOnly": True, "rebateRate": 0.2}
+CONFIG = {
+    "id": "btc-15m-twap-60",
+    "asset": "btc",
+    "duration": "15m",
+    "twapEnabled": True,
+    "twapLookbackSeconds": 60,
+}
 GAMMA = {
     "slug": "btc-updown-15m-1790586000",
     "question": "Bitcoin Up or Down",
@@ -21,8 +29,8 @@ GAMMA = {
     "clobTokenIds": '["11", "22"]',
     "orderPriceMinTickSize": 0.01,
     "feesEnabled": True,
-    "feeSchedule": {"exponent": 1, "rate": 0.07, "takerOnly": True, "rebateRate": 0.2},
-    "cryptoMarketConfig": {"twapEnabled": True, "twapLookbackSeconds": 60},
+    "feeSchedule": FEES,
+    "cryptoMarketConfig": CONFIG,
     "negRisk": False,
 }
 
@@ -71,7 +79,19 @@ def test_up_and_down_are_told_by_their_labels():
         ({"cryptoMarketConfig": {"twapEnabled": True, "twapLookbackSeconds": 45}}, "unknown rule"),
         ({"outcomes": '["Yes", "No"]'}, "not Up and Down"),
         ({"clobTokenIds": "[]"}, "malformed"),
-        ({"feeSchedule": None}, "malformed"),
+        ({"feeSchedule": None}, "feeSchedule None"),
+        ({"feeSchedule": {**FEES, "exponent": 2, "rate": 0.25}}, "feeSchedule.exponent 2"),
+        ({"feeSchedule": {**FEES, "exponent": "NaN"}}, "feeSchedule.exponent NaN"),
+        ({"feeSchedule": {**FEES, "exponent": None}}, "malformed"),
+        ({"feeSchedule": {**FEES, "rate": 1}}, "feeSchedule.rate 1, which cannot be"),
+        ({"feeSchedule": {**FEES, "rate": True}}, "malformed"),
+        ({"feeSchedule": {**FEES, "takerOnly": False}}, "feeSchedule.takerOnly False"),
+        ({"feeSchedule": {**FEES, "minimum": 0.01}}, "feeSchedule.minimum 0.01, which is not known"),
+        ({"feeSchedule": {"exponent": 1}}, "which has no rate"),
+        ({"feesEnabled": "false"}, "feesEnabled 'false'"),
+        ({"feeType": "crypto_fees_v3"}, "feeType 'crypto_fees_v3'"),
+        ({"cryptoMarketConfig": {**CONFIG, "asset": "eth"}}, "cryptoMarketConfig.asset 'eth', not 'btc'"),
+        ({"cryptoMarketConfig": {**CONFIG, "duration": "5m"}}, "cryptoMarketConfig.duration '5m', not '15m'"),
         ({"slug": "btc-updown-15m-5"}, "malformed"),
     ],
 )
@@ -79,6 +99,20 @@ def test_what_is_not_understood_is_left_alone(change, words):
     """A market of another version, rule or shape is refused with the field that says so."""
     with pytest.raises(Refused, match=words):
         market_of({**GAMMA, **change}, BTC)
+
+
+@pytest.mark.parametrize(
+    ("change", "rate"),
+    [
+        ({}, "0.07"),
+        ({"feeType": "crypto_fees_v2", "feeSchedule": {"rate": "0.072"}}, "0.072"),
+        ({"feesEnabled": None, "feeType": "crypto_fees"}, "0.07"),
+        ({"feesEnabled": False, "feeSchedule": None}, "0"),
+    ],
+)
+def test_the_fee_rate_of_a_market_that_is_understood(change, rate):
+    """A schedule's missing terms are those of the known formula; a market without fees charges none."""
+    assert market_of({**GAMMA, **change}, BTC).fee_rate == Decimal(rate)
 
 
 def test_rule_eras():

@@ -38,7 +38,7 @@ BAD_VALUES: list[tuple[str, Any, str]] = [
     ("orderPriceMinTickSize", "NaN", "which cannot be"),
     ("orderPriceMinTickSize", 1e-12, "more than 6 decimals"),
     ("orderPriceMinTickSize", "1e400", "cannot be"),
-    ("feeSchedule", {"rate": "-1"}, "which cannot be"),
+    ("feeSchedule", {"rate": "-1"}, "feeSchedule.rate -1, which cannot be"),
     ("cryptoMarketConfig", [], "malformed"),
     ("version", "\x9b5n\u202ev2", r"protocol version \x9b5n\u202ev2"),
     ("endDate", "never", "its instruments cannot be made"),

@@ -17,10 +17,15 @@ class UnsupportedMarket(Exception):
     """Something about a market is not what this venue's rules are made for."""
 
 
-class _Fees(msgspec.Struct):
+FEE_TYPES = (None, "", "crypto_fees", "crypto_fees_v2")
+"""Values of `feeType` under which takers pay shares × rate × p × (1 − p)."""
+
+
+class _Fees(msgspec.Struct, forbid_unknown_fields=True):
     rate: float
     exponent: float = 1
     takerOnly: bool = True
+    rebateRate: float = 0
 
 
 class _Market(msgspec.Struct):
@@ -38,6 +43,7 @@ class _Market(msgspec.Struct):
     negRisk: bool | None = None
     enableOrderBook: bool | None = None
     feesEnabled: bool = True
+    feeType: str | None = None
     feeSchedule: _Fees | None = None
 
 
@@ -141,6 +147,8 @@ def _fee_rate(known: _Market) -> Decimal:
     if not known.feesEnabled:
         return Decimal(0)
     fees = known.feeSchedule
+    if known.feeType not in FEE_TYPES:
+        raise UnsupportedMarket(f"its feeType is {known.feeType}, whose formula is not known")
     if fees is None or fees.exponent != 1 or not fees.takerOnly or not 0 <= fees.rate < 1:
         raise UnsupportedMarket(f"its fees are {fees}, not rate × p × (1 − p) of takers")
     return Decimal(str(fees.rate))
