@@ -56,7 +56,7 @@ def refusal(limits: RiskLimits, state: RiskState, stake: Decimal) -> str | None:
     if drawdown > limits.max_drawdown_pct:
         return (
             f"balance ${state.balance} is {drawdown:.1%} below its peak ${state.peak_balance}, "
-            f"MAX_DRAWDOWN_PCT is {limits.max_drawdown_pct:.0%}"
+            f"MAX_DRAWDOWN_PCT is {limits.max_drawdown_pct:%}"
         )
     return None
 
@@ -70,7 +70,7 @@ def _fee_allowance(limits: RiskLimits) -> Decimal:
 def _drawdown(state: RiskState) -> Decimal:
     if state.peak_balance <= 0:
         return ZERO
-    return max(ZERO, (state.peak_balance - state.balance) / state.peak_balance)
+    return (state.peak_balance - state.balance) / state.peak_balance
 
 
 class RiskEngine:

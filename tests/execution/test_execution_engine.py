@@ -3,6 +3,7 @@
 import time
 from decimal import Decimal
 
+import msgspec
 import pytest
 from ledger_builders import decision as make_decision
 from ledger_builders import intend
@@ -213,22 +214,19 @@ async def test_three_refusals_halt(bench):
     assert (row.reason, row.detail) == ("risk", bench.engine.halted)
 
 
-async def test_risk_turns_a_buy_into_a_named_refusal(tmp_path):
-    """An order beyond a limit is not sent; the decision's row says which limit."""
-    limits = RiskLimits(
-        max_position_size=Decimal(1),
-        max_total_exposure=Decimal("0.50"),
-        max_positions=5,
-        max_loss_per_day=Decimal(5),
-        max_drawdown_pct=Decimal("0.15"),
+@pytest.mark.parametrize(("limit", "sent"), [("1.007", 1), ("1.00699", 0)])
+async def test_an_order_counts_with_its_fee_in_the_limits(tmp_path, limit, sent):
+    """A dollar at 0.90 costs $1.007: at that exposure it is sent; beyond it the row names the limit."""
+    bench = Bench(
+        tmp_path / "ledger.sqlite", msgspec.structs.replace(LIMITS, max_total_exposure=Decimal(limit))
     )
-    bench = Bench(tmp_path / "ledger.sqlite", limits)
     await bench.open()
-    assert await bench.decide()
-    assert bench.sent == []
-    *_, row = await bench.thread.call(bench.reader.decisions)
-    assert row.reason == "risk"
-    assert "MAX_TOTAL_EXPOSURE" in row.detail
+    assert await bench.decide() is not bool(sent)
+    assert len(bench.sent) == sent
+    if not sent:
+        *_, row = await bench.thread.call(bench.reader.decisions)
+        assert row.reason == "risk"
+        assert row.detail == "exposure $0 with $1.00700 more would exceed MAX_TOTAL_EXPOSURE ($1.00699)"
     await bench.close()
 
 

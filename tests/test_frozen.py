@@ -1,0 +1,30 @@
+"""Values that are passed between the parts of the bot cannot be changed after they were made."""
+
+import importlib
+
+import pytest
+
+from models import Frozen
+
+PURE = [
+    "models",
+    "events",
+    "execution.amounts",
+    "execution.ledger.entries",
+    "execution.ledger.rows",
+    "execution.order_lifecycle",
+    "execution.order_messages",
+    "execution.outcomes",
+    "execution.risk_engine",
+    "execution.settlement.bookkeeping",
+    "monitoring.statistics",
+]
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_values_are_frozen(name):
+    """Every value class of the module is frozen, whatever its own class statement asks for."""
+    module = importlib.import_module(name)
+    own = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, Frozen)]
+    assert [value.__name__ for value in own if not value.__struct_config__.frozen] == []
+    assert any(value.__module__ == name for value in own)
