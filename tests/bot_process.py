@@ -7,13 +7,23 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
 from control.locks import wallet_lock
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def shifted_clock(ahead: str) -> dict[str, str]:
+    """The environment of a process whose clock is ahead.
+
+    `faketime` itself stays in between as a process that passes no signal on: the bot would outlive its test.
+    """
+    listed = subprocess.check_output(["faketime", "-f", ahead, "env"], text=True)
+    found = dict(line.partition("=")[::2] for line in listed.splitlines())
+    return {name: found[name] for name in ("FAKETIME", "LD_PRELOAD")}
 
 
 class BotProcess:
@@ -31,8 +41,8 @@ class BotProcess:
         The checkout to run.
     stdin : int
         Where the bot reads what is typed.
-    prefix : sequence of str
-        A command that starts the bot, such as `faketime`, with its arguments.
+    clock : str, optional
+        What the bot's clock is ahead by, as `faketime -f` takes it.
     """
 
     def __init__(
@@ -42,7 +52,7 @@ class BotProcess:
         settings: dict[str, str] | None = None,
         root: Path = ROOT,
         stdin: int = subprocess.DEVNULL,
-        prefix: Sequence[str] = (),
+        clock: str | None = None,
     ) -> None:
         self.folder = folder
         environment = {
@@ -53,11 +63,12 @@ class BotProcess:
             "LOG_DIR": str(folder / "logs"),
             "NAUTILUS_LOG_DIR": str(folder / "logs" / "nautilus"),
             "COLUMNS": "200",
+            **({} if clock is None else shifted_clock(clock)),
             **(settings or {}),
         }
         self.output = ""
         self.process = subprocess.Popen(
-            [*prefix, sys.executable, str(root / "runner.py"), *arguments],
+            [sys.executable, str(root / "runner.py"), *arguments],
             cwd=folder,
             env=environment,
             stdin=stdin,

@@ -244,11 +244,11 @@ def strike(bot: BotProcess, kill: Kill, paths: Paths) -> tuple[str, int]:
     return reached, runs
 
 
-def restart(folder: Path, kill: Kill, paths: Paths, prefix: Sequence[str] = ()) -> None:
+def restart(folder: Path, kill: Kill, paths: Paths, clock: str | None = None) -> None:
     """An ordinary start on the same folder, until everything is booked, and Ctrl-C."""
     runs = len(rows(paths.ledger, "SELECT id FROM runs"))
-    with BotProcess(folder, *kill.flags, "--start-at", "60", settings=BUYS, prefix=prefix) as bot:
-        wait_for_rest(bot, paths, runs, unposted_too=bool(prefix))
+    with BotProcess(folder, *kill.flags, "--start-at", "60", settings=BUYS, clock=clock) as bot:
+        wait_for_rest(bot, paths, runs, unposted_too=clock is not None)
         bot.interrupt()
 
 
@@ -270,7 +270,7 @@ def play(kill: Kill, folder: Path) -> Outcome:
             restart(folder, kill, paths)
             report = compare(paths)
         if report.unposted and shutil.which("faketime"):
-            restart(folder, kill, paths, ("faketime", "-f", FORGOTTEN))
+            restart(folder, kill, paths, FORGOTTEN)
             report = compare(paths)
         wrong += [f"order {order} has no final state" for order in report.unresolved]
     except (AssertionError, httpx.HTTPError) as error:

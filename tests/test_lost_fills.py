@@ -211,8 +211,7 @@ def test_an_order_unknown_since_an_earlier_process(path: str, tmp_path: Path) ->
     (earlier,) = rows(paths.ledger, "SELECT max(id) FROM runs")[0]
     forgotten = "SELECT 1 FROM intents WHERE intent_id = ? AND state = 'no_fill'"
     checked = "SELECT 1 FROM cash_checks WHERE run_id > ?"
-    later = ("faketime", "-f", kills.FORGOTTEN)
-    with BotProcess(tmp_path, *flags(path), *start[2:], settings=kills.BUYS, prefix=later) as bot:
+    with BotProcess(tmp_path, *flags(path), *start[2:], settings=kills.BUYS, clock=kills.FORGOTTEN) as bot:
         bot.until(lambda: rows(paths.ledger, forgotten, *unknown), "the order is given up", kills.START_S)
         bot.until(lambda: rows(paths.ledger, checked, earlier), "a cash check", 120)
         bot.interrupt()
