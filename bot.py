@@ -389,6 +389,7 @@ class IntegratedBTCStrategy(Strategy):
 
 
 if __name__ == "__main__":
+    from common.process_exit import exit_process
     from runner import main
 
-    raise SystemExit(main())
+    exit_process(main())

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from common.atomic_file import create_private_files
 from common.bounded_http import BoundedHttp
+from common.process_exit import exit_process
 from config import ROOT, Settings, load_settings, open_to_others
 from control.arming import arm, require_doctor
 from control.locks import hold_state, hold_wallet
@@ -129,12 +130,17 @@ def _run(flags: Flags, settings: Settings, console: Console, stack: ExitStack) -
         _require_polymarket(settings)
     session.begin()
     console.print(start_banner(session, session.profile(), store.description))
-    code = Supervisor(
+    supervisor = Supervisor(
         session,
         lambda text: console.print(text, style="yellow", highlight=False),
         heartbeat_s=settings.worker_heartbeat_seconds,
-    ).run()
-    return show_results(session, console) if code == 0 else code
+    )
+    try:
+        code = supervisor.run()
+        # The practice venue stops meanwhile.
+        return show_results(session, console) if code == 0 else code
+    finally:
+        supervisor.stop_venues()
 
 
 def _arm(session: Session, store: FoundStore, console: Console, stack: ExitStack) -> None:
@@ -217,4 +223,4 @@ def _second(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_process(main())

@@ -4,9 +4,10 @@ On a terminal the running market has one growing line at the bottom, which moves
 once the market is settled. In a pipe each step is a line of its own, and the settled line comes last.
 """
 
-import atexit
 import logging
 import queue
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from logging.handlers import QueueHandler, QueueListener, RotatingFileHandler
@@ -249,10 +250,12 @@ class ConsoleReporter:
         self._console.print(text, soft_wrap=self._live is None)
 
 
-def log_to_file(folder: Path) -> None:
+@contextmanager
+def log_to_file(folder: Path) -> Iterator[None]:
     """Send loguru's records to `folder`/bot.log, and nowhere else: the console is drawn by rich.
 
-    A thread writes the file, so that no event loop ever waits for the disk.
+    A thread writes the file, so that no event loop ever waits for the disk; the end of the context waits for
+    its last record.
     """
     folder.mkdir(parents=True, exist_ok=True)
     records: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
@@ -261,7 +264,6 @@ def log_to_file(folder: Path) -> None:
     )
     listener = QueueListener(records, file)
     listener.start()
-    atexit.register(listener.stop)
     logger.remove()
     logger.add(
         QueueHandler(records),
@@ -270,6 +272,10 @@ def log_to_file(folder: Path) -> None:
         format="{time:YYYY-MM-DD HH:mm:ss.SSS!UTC}Z {level: <7} {message}",
     )
     logging.basicConfig(handlers=[_ToLoguru()], level=logging.WARNING, force=True)
+    try:
+        yield
+    finally:
+        listener.stop()
 
 
 class _ToLoguru(logging.Handler):

@@ -188,8 +188,12 @@ class Supervisor:
         try:
             return self._run_workers()
         finally:
-            begun = time.monotonic() if self._stop_begun is None else self._stop_begun
-            self._session.stop(begun + STOP_LIMIT_S - time.monotonic())
+            self._session.begin_stop()
+
+    def stop_venues(self) -> None:
+        """Wait until the practice venues have stopped; at the limit of the whole stop they are killed."""
+        begun = time.monotonic() if self._stop_begun is None else self._stop_begun
+        self._session.stop(begun + STOP_LIMIT_S - time.monotonic())
 
     def _run_workers(self) -> int:
         while self._await_venues():

@@ -5,12 +5,14 @@ import os
 import signal
 import sys
 import threading
+from contextlib import ExitStack
 
 import msgspec
 
 import patches
 from common.constants import ExitCode
-from config import load_settings
+from common.process_exit import exit_process
+from config import Settings, load_settings
 from control.halt_file import HALT_FILE, HaltFile
 from control.last_mode_switch import LAST_SWITCH_FILE
 from control.mode_gate import ModeController
@@ -60,22 +62,26 @@ def main() -> int:
     replace_unencodable(sys.stdout)
     heartbeat = Heartbeat(int(sys.argv[1]) if sys.argv[1:] else None)
     heartbeat.heartbeat()
-    try:
-        settings = load_settings()
-        plan = msgspec.json.decode(sys.stdin.readline(), type=WorkerPlan)
-        start = StartLimit(settings.worker_start_seconds)
-        log_to_file(settings.log_dir)
-        patches.verify()
-        store = None if plan.store is None else open_store(plan.store, settings.state_dir)
-        controller = ModeController(store, plan.armed, plan.armed, settings.state_dir / LAST_SWITCH_FILE)
-        gate = OrderGate(controller, HaltFile(plan.folder(settings.state_dir) / HALT_FILE), plan.live_path)
-        worker = build(settings, plan, gate, TolerantConsole(), start, heartbeat)
-    except (BotError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return _exit_of(error)
-    _stop_with_parent()
-    return worker.run()
+    with ExitStack() as stack:
+        try:
+            settings = load_settings()
+            plan = msgspec.json.decode(sys.stdin.readline(), type=WorkerPlan)
+            start = StartLimit(settings.worker_start_seconds)
+            stack.enter_context(log_to_file(settings.log_dir))
+            patches.verify()
+            worker = build(settings, plan, _order_gate(settings, plan), TolerantConsole(), start, heartbeat)
+        except (BotError, OSError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return _exit_of(error)
+        _stop_with_parent()
+        return worker.run()
+
+
+def _order_gate(settings: Settings, plan: WorkerPlan) -> OrderGate:
+    store = None if plan.store is None else open_store(plan.store, settings.state_dir)
+    controller = ModeController(store, plan.armed, plan.armed, settings.state_dir / LAST_SWITCH_FILE)
+    return OrderGate(controller, HaltFile(plan.folder(settings.state_dir) / HALT_FILE), plan.live_path)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_process(main())

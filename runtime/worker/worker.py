@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from nautilus_trader.common.component import flush_logger
 from nautilus_trader.live.node import TradingNode
 
 from bot import IntegratedBTCStrategy
@@ -103,6 +104,7 @@ class Worker:
             parts.observers.handle(Stopped(why="as it was told to"))
         parts.observers.close()
         parts.node.dispose()
+        flush_logger()
         parts.decision_loop.close()
         parts.thread.post(parts.ledger.close_run)
         parts.thread.post(parts.reader.close)
