@@ -10,12 +10,16 @@ where M is the mean of A as seen now and τₑ the seconds of spot variance that
 
     τ ≥ w:  M = S,  τₑ = (τ − w) + w/3 = τ − 2w/3
             until the window opens variance accumulates in full, inside it an average has a third
-    τ < w:  M = ((w − τ)·E + τ·S) / w,  τₑ = (τ/w)²·τ/3 = τ³ / 3w²
+    τ < w:  ln M = ((w − τ)·ln E + τ·ln S) / w,  τₑ = (τ/w)²·τ/3 = τ³ / 3w²
             E, the average of the part of the window that is over, is known and locked
 
 For the sixty-second rule this is τ − 40 and τ³/10800. If the path does not cover the elapsed part, S
 stands in for E; seen backwards from S that part is a Brownian motion too, so it adds (w − τ)³ / 3w².
 Both follow from Var ∫₀ᵗ W ds = t³/3 (the variance of an integrated Brownian motion).
+
+Averages are of the price's logarithm, which is what moves as a Brownian motion. So the model is symmetric:
+with every price S replaced by its mirror image K²/S, P(Up) becomes P(Down). The settlement averages the price
+itself; over a minute the two differ by half the variance of its logarithm, a millionth.
 
 Not modelled: the basis between the spot source and the settlement feed, and jumps.
 """
@@ -25,7 +29,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from core.strategy_brain.refusals import Abstention
-from models import SCALE_SECONDS, DecisionContext, Frozen, Market, Rule, Spot, Strike, Tick
+from models import SCALE_SECONDS, DecisionContext, Frozen, Market, Outcome, Rule, Spot, Strike, Tick
 
 AVERAGING_SECONDS = {Rule.SPOT: 0.0, Rule.TWAP30: 30.0, Rule.TWAP60: 60.0}
 """The averaging window w of each settlement rule, in seconds of market time."""
@@ -47,19 +51,32 @@ type Path = Sequence[tuple[float, float]]
 
 
 class FairValue(Frozen, frozen=True):
-    """P(Up) and the numbers it was made from: prices in USD, σ per √second, τₑ in seconds."""
+    """The numbers that P(Up) is made from: prices in USD, σ per √second, τₑ in seconds."""
 
-    probability: float
     expected: float
     strike: float
     volatility: float
     effective_seconds: float
 
+    @property
+    def distance(self) -> float:
+        """How far the expected settlement lies above the strike, in standard deviations."""
+        return math.log(self.expected / self.strike) / (self.volatility * math.sqrt(self.effective_seconds))
 
-def fair_probability(context: DecisionContext) -> float | None:
-    """P(Up) of the context, 0 to 1; None if spot, strike or volatility are not to be had."""
+    @property
+    def probability(self) -> float:
+        """P(Up), 0 to 1."""
+        return self.of(Outcome.UP)
+
+    def of(self, outcome: Outcome) -> float:
+        """The probability of an outcome, 0 to 1; Down's is computed by itself, not as a rounded rest."""
+        return 0.5 * math.erfc((-self.distance if outcome is Outcome.UP else self.distance) / math.sqrt(2))
+
+
+def fair_probability(context: DecisionContext, outcome: Outcome = Outcome.UP) -> float | None:
+    """Probability of an outcome, 0 to 1; None if spot, strike or volatility are not to be had."""
     value = fair_value_of(context)
-    return value.probability if isinstance(value, FairValue) else None
+    return value.of(outcome) if isinstance(value, FairValue) else None
 
 
 def fair_value_of(context: DecisionContext) -> FairValue | Abstention:
@@ -89,9 +106,7 @@ def fair_value(
     expected, variance_seconds = settlement_moments(
         remaining, AVERAGING_SECONDS[market.rule], float(spot.price), now, path
     )
-    distance = math.log(expected / float(strike.price)) / (volatility * math.sqrt(variance_seconds))
     return FairValue(
-        probability=0.5 * math.erfc(-distance / math.sqrt(2)),
         expected=expected,
         strike=float(strike.price),
         volatility=volatility,
@@ -121,11 +136,11 @@ def settlement_moments(
     average = elapsed_average(path, now - elapsed, now, spot)
     if average is None:
         return spot, effective_seconds(remaining, window) + effective_seconds(elapsed, window)
-    return (elapsed * average + remaining * spot) / window, effective_seconds(remaining, window)
+    return spot * (average / spot) ** (elapsed / window), effective_seconds(remaining, window)
 
 
 def elapsed_average(path: Path, start: float, now: float, spot: float) -> float | None:
-    """Time average in USD over [start, now], by trapezoids through the path and the spot price at `now`.
+    """Average in USD over [start, now]: the path's logarithm by trapezoids, up to the spot price at `now`.
 
     The last point before `start` stands at `start`; an empty stretch has the spot price. None if any
     two neighbours, the spot price included, are further apart than `MAX_PATH_GAP`: not known then.
@@ -138,8 +153,10 @@ def elapsed_average(path: Path, start: float, now: float, spot: float) -> float 
     if points[0][0] > start or any(b[0] - a[0] > MAX_PATH_GAP for a, b in pairwise(points)):
         return None
     points[0] = (start, points[0][1])
-    area = math.fsum((b[0] - a[0]) * (a[1] + b[1]) / 2 for a, b in pairwise(points))
-    return area / (now - start)
+    area = math.fsum(
+        (b[0] - a[0]) * (math.log(a[1] / spot) + math.log(b[1] / spot)) / 2 for a, b in pairwise(points)
+    )
+    return spot * math.exp(area / (now - start))
 
 
 def realised_volatility(path: Path, since: float) -> float | None:

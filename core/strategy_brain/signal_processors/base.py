@@ -63,9 +63,19 @@ def grade(value: float, grades: Grades, otherwise: Strength) -> Strength:
     return next((strength for least, strength in grades if value >= least), otherwise)
 
 
-def relative_change(now: Decimal, then: Decimal) -> float:
-    """(now − then) / then. Divided as Decimal, so that a change of exactly a threshold reaches it."""
-    return float((now - then) / then)
+def relative_move(now: Decimal, then: Decimal, points: int = 1) -> float:
+    """(now − then) / max(then, 1 − then): the move of Up's price in shares of the favourite's price before.
+
+    A move of Down is its exact negation. Divided as Decimal, so that a move of exactly a threshold reaches
+    it.
+
+    Parameters
+    ----------
+    now, then : Decimal
+        Prices of Up, or their sums over `points` prices each: a sum, unlike a mean, is never rounded.
+    points : int
+    """
+    return float((now - then) / max(then, points - then))
 
 
 def require_positive(**settings: float) -> None:

@@ -20,14 +20,17 @@ class OrderBookImbalanceProcessor(BaseSignalProcessor):
     """(bid shares − ask shares) / all shares over the best ten levels of the Up book.
 
     Shares, not dollars: of two equal sizes the bid lies at the lower price, so weighting by dollars
-    would lean every symmetric book to the bearish side. A mirror-symmetric book gives exactly 0.
+    would lean every symmetric book to the bearish side. A mirror-symmetric book gives exactly 0. The
+    Down book, which is the mirror image of the Up book, gives the opposite: its volume is the same too,
+    because a share counts at the price of the likelier outcome.
 
     Parameters
     ----------
     imbalance_threshold : float
         Least absolute imbalance that is a signal, above 0, at most 1.
     min_book_volume : float
-        Least pUSD (price × size, both sides) within the levels read; below it a book says nothing.
+        Least pUSD within the levels read, both sides, a share at max(price, 1 − price); below it a book says
+        nothing.
 
     Raises
     ------
@@ -53,7 +56,7 @@ class OrderBookImbalanceProcessor(BaseSignalProcessor):
             return Abstention(reason="no order book")
         ladder = best_first(book)
         bids, asks = ladder.bids[:TOP_LEVELS], ladder.asks[:TOP_LEVELS]
-        volume = sum((level.price * level.size for level in bids + asks), Decimal(0))
+        volume = sum((max(level.price, 1 - level.price) * level.size for level in bids + asks), Decimal(0))
         if volume == 0 or volume < self.min_book_volume:
             return Abstention(reason=f"${volume:.2f} in the book, ${self.min_book_volume:.2f} needed")
         bid_shares, ask_shares = _shares(bids), _shares(asks)

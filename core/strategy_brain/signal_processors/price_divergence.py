@@ -4,10 +4,10 @@ from decimal import Decimal
 from typing import Any
 
 from common.constants import PRICE_DIVERGENCE
-from core.strategy_brain.fair_value import fair_value
+from core.strategy_brain.fair_value import FairValue, fair_value
 from core.strategy_brain.metadata import why_absent
 from core.strategy_brain.refusals import Abstention
-from models import SignalType, Strength, TradingSignal
+from models import Outcome, SignalType, Strength, TradingSignal
 
 from .base import BaseSignalProcessor, Judgement, direction_of, grade, require_positive
 
@@ -49,7 +49,7 @@ class PriceDivergenceProcessor(BaseSignalProcessor):
         fair = fair_value(market, second, metadata["spot"], metadata["strike"], metadata.get("spot_path", ()))
         if isinstance(fair, Abstention):
             return fair
-        gap = fair.probability - float(current_price)
+        gap = _gap(fair, current_price)
         if abs(gap) < self.divergence_threshold:
             return Abstention(
                 reason=f"fair {fair.probability:.3f} is within {self.divergence_threshold} of {current_price}"
@@ -71,3 +71,10 @@ class PriceDivergenceProcessor(BaseSignalProcessor):
                 "effective_seconds": fair.effective_seconds,
             },
         )
+
+
+def _gap(fair: FairValue, price: Decimal) -> float:
+    """P − p, taken on the favourite's side: a float's rest to 1 is rounded differently from the float."""
+    if price < 1 - price:
+        return float(1 - price) - fair.of(Outcome.DOWN)
+    return fair.of(Outcome.UP) - float(price)

@@ -7,10 +7,10 @@ from common.constants import SPIKE_DETECTION
 from core.strategy_brain.refusals import Abstention
 from models import SignalType, Strength, TradingSignal
 
-from .base import BaseSignalProcessor, Judgement, direction_of, grade, relative_change, require_positive
+from .base import BaseSignalProcessor, Judgement, direction_of, grade, relative_move, require_positive
 
 VELOCITY_THRESHOLD = 0.03
-"""Least relative change over two history points that is a jump, and the deviation below which it is fresh."""
+"""Least relative move over two history points that is a jump, and the deviation below which it is fresh."""
 MIN_CONFIDENCE = 0.55
 SPIKE_STRENGTHS = ((0.12, Strength.VERY_STRONG), (0.08, Strength.STRONG), (0.05, Strength.MODERATE))
 JUMPS = ((3.0, Strength.MODERATE, 0.65), (2.0, Strength.WEAK, 0.60), (1.0, Strength.WEAK, 0.57))
@@ -19,6 +19,9 @@ JUMPS = ((3.0, Strength.MODERATE, 0.65), (2.0, Strength.WEAK, 0.60), (1.0, Stren
 
 class SpikeDetectionProcessor(BaseSignalProcessor):
     """Two modes over the one-per-second history of Up mids.
+
+    Deviation and velocity are relative to the favourite's price, max(mean, 1 − mean), so that a Down
+    favourite is judged as its mirror image.
 
     Fade: p deviates from the mean of the last `lookback` points by at least the threshold t; the vote
     is for the way back, with confidence 0.50 + 3 (|deviation| − t), at most 0.90. Below a confidence of
@@ -52,9 +55,9 @@ class SpikeDetectionProcessor(BaseSignalProcessor):
     ) -> Judgement:
         if len(historical_prices) < self.lookback:
             return Abstention(reason=f"{len(historical_prices)} prices, {self.lookback} needed")
-        average = sum(historical_prices[-self.lookback :], Decimal(0)) / self.lookback
-        deviation = relative_change(current_price, average)
-        velocity = relative_change(current_price, historical_prices[-3])
+        total = sum(historical_prices[-self.lookback :], Decimal(0))
+        deviation = relative_move(self.lookback * current_price, total, self.lookback)
+        velocity = relative_move(current_price, historical_prices[-3])
         if abs(deviation) >= self.spike_threshold:
             return self._fade(current_price, deviation, velocity)
         if abs(velocity) >= VELOCITY_THRESHOLD and abs(deviation) < VELOCITY_THRESHOLD:

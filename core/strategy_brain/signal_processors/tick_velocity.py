@@ -8,7 +8,7 @@ from common.constants import TICK_VELOCITY
 from core.strategy_brain.refusals import Abstention
 from models import SignalType, Strength, Tick, TradingSignal
 
-from .base import BaseSignalProcessor, Judgement, direction_of, grade, relative_change, require_positive
+from .base import BaseSignalProcessor, Judgement, direction_of, grade, relative_move, require_positive
 
 TOLERANCE = 15.0
 """Market seconds that a tick may lie off the instant it is taken for."""
@@ -19,7 +19,10 @@ STRENGTHS = ((0.040, Strength.VERY_STRONG), (0.025, Strength.STRONG), (0.015, St
 
 
 class TickVelocityProcessor(BaseSignalProcessor):
-    """Relative change of p over the last 30 market seconds, or over 60 if no tick lies 30 s back.
+    """Move of p over the last 30 market seconds, or over 60 if no tick lies 30 s back.
+
+    The move is relative to the favourite's price before it, so that a Down favourite is judged as its
+    mirror image; where Up is the favourite that is the relative change of p.
 
     Time is market time throughout: the ticks' own seconds against the second of the decision. Where
     both changes are known, a move that gains speed adds confidence and one that turned loses a fifth.
@@ -27,7 +30,7 @@ class TickVelocityProcessor(BaseSignalProcessor):
     Parameters
     ----------
     velocity_60s, velocity_30s : float
-        Least absolute relative change over that time, above 0.
+        Least absolute relative move over that time, above 0.
 
     Raises
     ------
@@ -85,7 +88,7 @@ def _change_since(ticks: Sequence[Tick], second: float, price: Decimal) -> float
     nearest = min(ticks, key=lambda tick: abs(tick.second - second))
     if abs(nearest.second - second) > TOLERANCE:
         return None
-    return relative_change(price, nearest.price)
+    return relative_move(price, nearest.price)
 
 
 def _confidence(

@@ -38,8 +38,7 @@ def appraise(context: DecisionContext, params: BrainParams) -> Appraisal:
     if outcome is None:
         return Appraisal()
     asks = best_first(context.book(outcome)).asks
-    fair_up = fair_probability(context)
-    fair = fair_up if fair_up is None or outcome is Outcome.UP else 1 - fair_up
+    fair = fair_probability(context, outcome)
     if not asks:
         return Appraisal(outcome=outcome, fair=fair)
     ask = asks[0].price

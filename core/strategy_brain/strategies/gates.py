@@ -37,13 +37,11 @@ def window_gate(context: DecisionContext, params: BrainParams) -> Refusal | None
 
 
 def freshness_gate(context: DecisionContext, params: BrainParams) -> Refusal | None:
-    """The book that gave p and the book that would be bought from, the favourite's, must both be young.
+    """Both books must be young: the venue moves them together, and an old one is half of the market unseen.
 
-    For an Up favourite they are the same book. A book from the future by more than the limit means a
-    broken clock and is refused alike.
+    A book from the future by more than the limit means a broken clock and is refused alike.
     """
-    likely = Outcome.UP if context.p >= Decimal("0.5") else Outcome.DOWN
-    for outcome in dict.fromkeys((Outcome.UP, likely)):
+    for outcome in Outcome:
         age = (context.now_ns - context.book(outcome).ts_ns) / NANOSECONDS
         if abs(age) > params.max_quote_age_s:
             return Refusal(

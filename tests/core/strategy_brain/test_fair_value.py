@@ -204,10 +204,11 @@ def test_gaps_do_not_bias_the_volatility(seed):
 
 
 def test_elapsed_average_is_time_weighted_and_demands_cover():
-    """Trapezoids by time; a gap of more than five seconds at either edge or inside makes it unknown."""
+    """Trapezoids of the logarithm by time; a gap of more than five seconds makes it unknown."""
     path = [(0.0, 10.0), (1.0, 10.0), (2.0, 20.0), (6.0, 20.0)]
-    assert elapsed_average(path, 0.0, 6.0, 20.0) == pytest.approx((10 + 15 + 80) / 6)
-    assert elapsed_average(path, 0.5, 6.0, 20.0) == pytest.approx((5 + 15 + 80) / 5.5)
+    # Mean logarithms: ln 10 for the first second, ln √200 for the second, ln 20 for the last four.
+    assert elapsed_average(path, 0.0, 6.0, 20.0) == pytest.approx((10 * 200**0.5 * 20**4) ** (1 / 6))
+    assert elapsed_average(path, 0.5, 6.0, 20.0) == pytest.approx((10**0.5 * 200**0.5 * 20**4) ** (1 / 5.5))
     assert elapsed_average(path, -1.0, 6.0, 20.0) is None
     assert elapsed_average(path, 0.0, 11.0, 20.0) is not None
     assert elapsed_average(path, 0.0, 11.1, 20.0) is None

@@ -63,17 +63,18 @@ def test_spike_threshold_acts_and_weak_exists_below_five_percent():
 @pytest.mark.parametrize(
     ("third_last", "direction", "strength", "confidence"),
     [
-        ("0.4855", None, None, None),
-        ("0.4854", Direction.BULLISH, Strength.WEAK, 0.57),
-        ("0.4716", Direction.BULLISH, Strength.WEAK, 0.60),
-        ("0.4587", Direction.BULLISH, Strength.MODERATE, 0.65),
-        ("0.5156", Direction.BEARISH, Strength.WEAK, 0.57),
+        ("0.4846", None, None, None),
+        ("0.4845", Direction.BULLISH, Strength.WEAK, 0.57),
+        ("0.4680", Direction.BULLISH, Strength.WEAK, 0.60),
+        ("0.4505", Direction.BULLISH, Strength.MODERATE, 0.65),
+        ("0.5154", None, None, None),
+        ("0.5155", Direction.BEARISH, Strength.WEAK, 0.57),
         ("0.5320", Direction.BEARISH, Strength.WEAK, 0.60),
         ("0.5495", Direction.BEARISH, Strength.MODERATE, 0.65),
     ],
 )
 def test_spike_continues_a_fresh_jump(third_last, direction, strength, confidence):
-    """Near its mean but 3, 6 or 9 % away from the third-last point: momentum, at the table's confidence."""
+    """Near its mean but 3, 6 or 9 % of the favourite's price away from the third-last point: momentum."""
     signal = spike("0.5", [HALF] * 17 + [D(third_last), HALF, HALF])
     if direction is None:
         assert "ordinary" in signal.reason

@@ -1,0 +1,212 @@
+"""The whole decision is mirror-symmetric: exchanging Up and Down exchanges the decision and nothing else."""
+
+from decimal import Decimal as D
+
+import pytest
+from brain_builders import (
+    NOW_NS,
+    context,
+    market,
+    mirrored,
+    params,
+    put_call,
+    sentiment,
+    spot,
+    spot_path,
+    strike,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mirror import assert_exchanged, exchanged, exchanged_params, exchanged_processors
+
+from core.strategy_brain.signal_processors import SpikeDetectionProcessor, TickVelocityProcessor
+from core.strategy_brain.strategies import decide
+from core.strategy_brain.strategies.market_view import MarketView
+from models import Book, BrainParams, DecisionContext, Level, Rule, Strike, Tick
+from venue.order_book import VenueBook
+from venue.sources.recorded import RecordedSource
+
+STRIKE = 84_000
+MILL = D("0.001")
+
+
+@st.composite
+def up_books(draw: st.DrawFn) -> Book:
+    """An uncrossed book of up to fifteen levels a side on the grid of a tenth of a cent."""
+    bid = draw(st.integers(1, 997))
+    ask = draw(st.integers(bid + 1, 999))
+    shares = st.integers(1, 100_000).map(lambda hundredths: D(hundredths) / 100)
+
+    def side(first: int, step: int) -> tuple[Level, ...]:
+        sizes = draw(st.lists(shares, max_size=15))
+        prices = range(first, first + step * len(sizes), step)
+        return tuple(
+            Level(price=mills * MILL, size=size)
+            for mills, size in zip(prices, sizes, strict=True)
+            if 0 < mills < 1000
+        )
+
+    age_ns = draw(st.sampled_from([0] * 14 + [9_000_000_000, 10_000_000_001]))
+    return Book(bids=side(bid, -1), asks=side(ask, 1), ts_ns=NOW_NS - age_ns)
+
+
+@st.composite
+def price_histories(draw: st.DrawFn) -> tuple[D, ...]:
+    """Up mids that end anywhere from 0.001 to 0.999: at rest, in small steps, or in jumps."""
+    length = draw(st.sampled_from([20, 61, 100, 100, 19]))
+    last = draw(st.integers(1, 999))
+    size = draw(st.sampled_from([0, 1, 5, 40]))
+    seed = draw(st.randoms(use_true_random=False))
+    mills = [last]
+    for _ in range(length - 1):
+        mills.append(min(999, max(1, mills[-1] + seed.randint(-size, size))))
+    return tuple(each * MILL for each in reversed(mills))
+
+
+SPOT_PATHS = [spot_path(STRIKE, 0.0, seconds=200, seed=seed) for seed in range(8)]
+"""Walks that end at the strike at second 0; shifted and scaled by `spot_worlds`."""
+
+
+@st.composite
+def markets(draw: st.DrawFn) -> DecisionContext:
+    """Any state of a market whose two books are one book seen from both sides, the outside partly absent."""
+    second = draw(st.floats(780, 839)) if draw(st.integers(0, 9)) < 9 else draw(st.floats(0, 899))
+    history = draw(price_histories())
+    up = draw(up_books())
+    down = mirrored(up)
+    if draw(st.integers(0, 19)) == 19:
+        down = Book(bids=down.bids, asks=down.asks, ts_ns=NOW_NS - 11_000_000_000)
+    price = D(str(round(STRIKE * draw(st.floats(0.997, 1.003)), 2)))
+    path = draw(st.sampled_from([*SPOT_PATHS, ()]))
+    rule = draw(st.sampled_from(Rule))
+    known: Strike | None = draw(st.sampled_from([strike(STRIKE, rule), strike(STRIKE, rule), None]))
+    return DecisionContext(
+        market=market(
+            rule=rule,
+            interval=draw(st.sampled_from([300, 900, 14_400])),
+            tick=draw(st.sampled_from([D("0.01"), MILL])),
+        ),
+        second=second,
+        now_ns=NOW_NS,
+        p=draw(st.sampled_from([history[-1], D(draw(st.integers(1, 9999))) / 10_000])),
+        history=history,
+        ticks=tuple(
+            Tick(second=second - len(history) + index, price=mid) for index, mid in enumerate(history)
+        ),
+        up_book=up,
+        down_book=down,
+        spot=draw(st.sampled_from([spot(str(price)), None])),
+        spot_path=tuple(
+            Tick(second=tick.second + second, price=tick.price * price / STRIKE) for tick in path
+        ),
+        strike=known,
+        put_call=draw(st.none() | st.builds(put_call, st.floats(0.1, 3), st.none() | st.floats(0.1, 3))),
+        sentiment=draw(st.none() | st.builds(sentiment, st.integers(0, 100))),
+    )
+
+
+@st.composite
+def numbers(draw: st.DrawFn) -> BrainParams:
+    """Settings within their ranges, those of the two sides apart from each other too."""
+    weights = draw(
+        st.lists(st.integers(0, 16), min_size=6, max_size=6).map(lambda parts: [part / 100 for part in parts])
+    )
+    return params(
+        weights=draw(st.sampled_from([params().weights, dict(zip(params().weights, weights, strict=True))])),
+        trend_up=draw(st.sampled_from([D("0.60"), D("0.75"), D("0.51")])),
+        trend_down=draw(st.sampled_from([D("0.40"), D("0.10"), D("0.49")])),
+        require_agreement=draw(st.booleans()),
+        min_edge=draw(st.none() | st.sampled_from([D("-0.51"), D("0.0123")])),
+        fusion_min_score=draw(st.sampled_from([0.0, 40.0])),
+        fusion_min_signals=draw(st.integers(1, 2)),
+        position_size_usd=draw(st.sampled_from([D("1.00"), D("50.00")])),
+        max_entry_price=draw(st.sampled_from([D("0.70"), D("0.99")])),
+        spike_lookback=draw(st.sampled_from([3, 20])),
+        spike_threshold=draw(st.sampled_from([0.05, 0.1])),
+        sentiment_fear=draw(st.sampled_from([25.0, 10.0])),
+        window_start=draw(st.sampled_from([0.0, 780.0])),
+        window_end=draw(st.sampled_from([840.0, 900.0])),
+    )
+
+
+def exchanging_up_and_down_exchanges_the_decision(seen: DecisionContext, settings: BrainParams) -> None:
+    """Same reason, ask, cap, fair value, edge, and each vote as strong and as sure; the sides exchanged."""
+    image_settings = exchanged_params(settings)
+    image = decide(exchanged(seen), image_settings, exchanged_processors(image_settings))
+    assert_exchanged(decide(seen, settings), image)
+
+
+test_the_decision_is_mirror_symmetric = settings(max_examples=100)(
+    given(markets(), numbers())(exchanging_up_and_down_exchanges_the_decision)
+)
+test_the_decision_is_mirror_symmetric_in_ten_thousand_markets = pytest.mark.slow(
+    pytest.mark.timeout(900)(
+        settings(max_examples=10_000)(
+            given(markets(), numbers())(exchanging_up_and_down_exchanges_the_decision)
+        )
+    )
+)
+
+
+def test_exchanging_twice_is_the_market_itself():
+    """The mirror image of the mirror image is the original, so that no input is lost on the way."""
+    seen = context(sentiment=sentiment(20), put_call=put_call(1.3))
+    assert exchanged(exchanged(seen)) == seen
+    assert exchanged(seen) != seen
+
+
+@pytest.mark.parametrize(("before", "now"), [("0.97", "0.98"), ("0.03", "0.02"), ("0.002", "0.003")])
+def test_a_move_is_judged_by_the_favourites_price(before, now):
+    """A cent at 0.97 is 1.03 % of the favourite on either side; a tick of flicker at 0.002 is nothing."""
+    ticks = [Tick(second=770.0, price=D(before))] + [Tick(second=799.0, price=D(now))] * 5
+    judged = TickVelocityProcessor().process(D(now), [], {"tick_buffer": ticks, "second": 800.0})
+    history = [D(before)] * 19 + [D(now)]
+    assert SpikeDetectionProcessor().process(D(now), history, {}) is None
+    if before == "0.002":
+        assert judged is None
+    else:
+        assert judged is not None
+        assert judged.strength == 1
+        assert judged.confidence == pytest.approx(0.55 + 0.12 * (0.01 / 0.97 / 0.01 - 1))
+
+
+def test_the_view_of_an_exchanged_market_is_the_exchanged_view():
+    """History, ticks and p of the books of Down are 1 minus those of the books of Up."""
+    views = MarketView(market()), MarketView(market())
+    for second, cents in enumerate([3, 50, 97, 98, 99]):
+        bid = (Level(price=D(cents) / 100 - MILL, size=D(10)),)
+        ask = (Level(price=D(cents) / 100 + MILL, size=D(20)),)
+        for asks in (ask, ()):
+            up = Book(bids=bid, asks=asks, ts_ns=NOW_NS)
+            taken = {
+                views[0].on_books(float(second), up, mirrored(up)),
+                views[1].on_books(float(second), mirrored(up), up),
+            }
+            assert len(taken) == 1
+    one, other = (view.context(800.0, NOW_NS) for view in views)
+    assert exchanged(one) == other
+
+
+def test_recorded_markets_are_mirror_symmetric():
+    """The last third of every recorded market decides as its mirror image does, whatever it decides."""
+    source, settings = RecordedSource(), params(window_start=0.0, window_end=900.0)
+    reasons = set()
+    for index in range(int(source.info()["markets"])):
+        views = MarketView(market()), MarketView(market())
+        for second in range(600, 900):
+            up = _book(source.book(index, second))
+            views[0].on_books(float(second), up, mirrored(up))
+            views[1].on_books(float(second), mirrored(up), up)
+            if second % 10 or not views[0].tradable:
+                continue
+            one, image = (decide(view.context(float(second), NOW_NS), settings) for view in views)
+            assert_exchanged(one, image)
+            reasons.add(one.reason)
+    assert {None, "no_signals", "disagreement", "no_trend"} <= reasons
+
+
+def _book(book: VenueBook) -> Book:
+    def side(levels: tuple[tuple[int, int], ...]) -> tuple[Level, ...]:
+        return tuple(Level(price=mills * MILL, size=D(micros) / 1_000_000) for mills, micros in levels)
+
+    return Book(bids=side(book.bids), asks=side(book.asks), ts_ns=NOW_NS)
