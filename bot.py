@@ -206,10 +206,7 @@ class IntegratedBTCStrategy(Strategy):
         tick = instrument.price_increment.as_decimal()
         if found is None or found[0].market.tick == tick:
             return
-        tracked = found[0]
-        tracked.market = msgspec.structs.replace(tracked.market, tick=tick)
-        if tracked is self._running and self._view is not None:
-            self._view.market = tracked.market
+        found[0].market = msgspec.structs.replace(found[0].market, tick=tick)
 
     async def _keep_calendar(self) -> None:
         """Open the running market now, and each following one exactly at its start."""
@@ -299,6 +296,7 @@ class IntegratedBTCStrategy(Strategy):
             and now_ns - tracked.last_decision_ns >= schedule.interval_ns
             and self._view is not None
             and self._view.tradable
+            and self._ports.board.suspension(tracked.market.slug) is None
             and (schedule.repeat or self._ports.execution.may_order(tracked.market.slug))
         )
 
@@ -307,6 +305,7 @@ class IntegratedBTCStrategy(Strategy):
             full_book(self.cache.order_book(tracked.ids[outcome]), tracked.updated_ns[outcome])
             for outcome in Outcome
         )
+        view.market = tracked.market
         view.on_books(second, up, down)
         tracked.deciding, tracked.last_decision_ns = True, now_ns
         # Frozen here, on the loop that feeds the view: the decision loop never sees it change.
@@ -330,11 +329,14 @@ class IntegratedBTCStrategy(Strategy):
         ):
             return
         tracked.last_decision_ns = self.clock.timestamp_ns()
+        suspension = self._ports.board.suspension(tracked.market.slug)
         if view.p is None:
-            why = "no valid quote until the end of its window"
+            why = suspension or "no valid quote until the end of its window"
             self._ports.publish(MarketRefused(slug=tracked.market.slug, why=why))
             return
-        if view.tradable:
+        if suspension is not None:
+            reason, detail = Reason.NOT_TRADABLE, suspension
+        elif view.tradable:
             reason, detail = Reason.STALE_DATA, "no quote arrived in the window"
         else:
             reason, detail = Reason.NOT_TRADABLE, f"{view.valid_quotes} valid quotes in a row"
@@ -366,7 +368,14 @@ class IntegratedBTCStrategy(Strategy):
             quote_quantity=True,
             client_order_id=ClientOrderId(intent.intent_id),
         )
-        self.submit_order(order, params={"ask": str(intent.ask), "price_cap": str(intent.price_cap)})
+        self.submit_order(
+            order,
+            params={
+                "ask": str(intent.ask),
+                "price_cap": str(intent.price_cap),
+                "fee_rate": str(tracked.market.fee_rate),
+            },
+        )
 
     def on_order_denied(self, event: OrderDenied) -> None:
         self._ports.execution.order_denied(event.client_order_id.value, event.reason)

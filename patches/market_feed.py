@@ -15,7 +15,7 @@ venue's finer grids, set the tick; other prices are refused.
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -179,17 +179,18 @@ def _tick_text(value: str | float) -> str:
 
 
 class CheckedDataClient(PolymarketDataClient):
-    """Checks each market message, and looks for new markets every `refresh_seconds`.
+    """Checks each market message, and asks the catalogue again after each `refresh_pause`.
 
     Parameters
     ----------
-    refresh_seconds : float
-        Seconds between two looks; the stock client counts in whole minutes, and ends with the first failure.
+    refresh_pause : Callable[[], float]
+        Seconds from now until the catalogue is asked again; the stock client counts in whole minutes, and
+        ends with the first failure.
     """
 
-    def __init__(self, *args: Any, refresh_seconds: float, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, refresh_pause: Callable[[], float], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._refresh_seconds = refresh_seconds
+        self._refresh_pause = refresh_pause
         self._refused = RefusedMessages("market stream")
         self._outdated: dict[InstrumentId, int] = {}
         """Books that miss a change, with the number of times a snapshot was asked for since."""
@@ -213,16 +214,16 @@ class CheckedDataClient(PolymarketDataClient):
 
     async def _update_instruments(self, interval_mins: int) -> None:
         del interval_mins
-        pause = self._refresh_seconds
+        pause = self._refresh_pause()
         while True:
             await asyncio.sleep(pause)
             try:
                 await self._instrument_provider.initialize(reload=True)
             except (Refused, Temporary) as error:
                 self._log.warning(f"the markets stay as they are: {error}")
-                pause = min(self._refresh_seconds, RETRY_REFRESH_S)
+                pause = min(self._refresh_pause(), RETRY_REFRESH_S)
                 continue
-            pause = self._refresh_seconds
+            pause = self._refresh_pause()
             self._send_all_instruments_to_data_engine()
 
     async def _report_refused(self) -> None:

@@ -87,8 +87,8 @@ class WithheldError(Exception):
 class UsdFakExecutionClient(PolymarketExecutionClient):
     """Submits market BUY orders given in USD as FAK; accepts nothing else but settlement closes.
 
-    An order carries ``params={"ask": str, "price_cap": str}``; a settlement close carries
-    ``params={"settlement": "1.00" | "0.00"}`` and is filled locally, without the venue.
+    An order carries ``params={"ask": str, "price_cap": str, "fee_rate": str}``; a settlement close
+    carries ``params={"settlement": "1.00" | "0.00"}`` and is filled locally, without the venue.
     """
 
     def __init__(
@@ -185,13 +185,13 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
             or not order.is_quote_quantity
         ):
             raise Refused("only USD-denominated BUY orders with time in force IOC are sent")
-        if "ask" not in params or "price_cap" not in params:
-            raise Refused("the order carries no ask and price_cap")
+        if not {"ask", "price_cap", "fee_rate"} <= params.keys():
+            raise Refused("the order carries no ask, price_cap and fee_rate")
         usd = order.quantity.as_decimal()
         if usd > self._max_usd:
             raise Refused(f"order of ${usd} is above MARKET_BUY_USD ({self._max_usd})")
-        ask, cap = Decimal(str(params["ask"])), Decimal(str(params["price_cap"]))
-        amounts = market_buy(usd, ask, cap, instrument.price_increment.as_decimal(), instrument.taker_fee)
+        ask, cap, rate = (Decimal(str(params[name])) for name in ("ask", "price_cap", "fee_rate"))
+        amounts = market_buy(usd, ask, cap, instrument.price_increment.as_decimal(), rate)
         balance = Decimal(str(self._collateral_balance_pusd or 0))
         if balance < amounts.most:
             raise Refused(f"balance ${balance} is below the order's ${amounts.most} with its fee")

@@ -2,6 +2,7 @@
 
 import json
 import urllib.request
+from typing import Any
 
 import pytest
 from bot_process import BotProcess
@@ -23,18 +24,21 @@ FAULTS = {
 }
 
 
+def arm(url: str, fault: str, count: int | None, **parameters: Any) -> None:
+    """Let something go wrong at the venue."""
+    body = json.dumps({"name": fault, "count": count, "parameters": parameters}).encode()
+    headers = {"Content-Type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(f"{url}/practice/faults", body, headers), timeout=5):
+        pass
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_one_order_one_fill(fault, tmp_path):
     """Whatever is lost, late, doubled or out of order, the market is bought once and the cash agrees."""
     with BotProcess(tmp_path, *TRADED, "--markets", "1", settings=BUYS) as bot:
         url = bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)", 20)[1]
-        body = json.dumps({"name": fault, "count": 1, "parameters": FAULTS[fault]}).encode()
-        headers = {"Content-Type": "application/json"}
-        with urllib.request.urlopen(
-            urllib.request.Request(f"{url}/practice/faults", body, headers), timeout=5
-        ):
-            pass
+        arm(url, fault, 1, **FAULTS[fault])
         assert bot.wait(100) == 0, bot.output
     assert "HALTED" not in bot.output
     with LedgerReader(ledger_path(tmp_path / "state", "recorded")) as ledger:
@@ -43,3 +47,21 @@ def test_one_order_one_fill(fault, tmp_path):
     assert states.count(OrderState.MATCHED) == 1
     assert set(states) <= {OrderState.MATCHED, OrderState.NO_FILL}
     assert abs(float(view(tmp_path)["cash"]["difference"])) <= 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("field", ["acceptingOrders", "closed"])
+def test_a_market_in_which_the_venue_takes_no_orders_is_left_alone(field, tmp_path):
+    """Its flag is against trading: nothing is sent, nothing is halted, and the ledger says why."""
+    with BotProcess(tmp_path, *TRADED, "--markets", "1", settings=BUYS) as bot:
+        url = bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)", 20)[1]
+        against = "true" if field == "closed" else "false"
+        arm(url, "gamma_value", None, field=field, value=against, raw=True)
+        bot.wait_for(f"the catalogue has {field}", 60)
+        assert bot.wait(100) == 0, bot.output
+    assert "HALTED" not in bot.output
+    with LedgerReader(ledger_path(tmp_path / "state", "recorded")) as ledger:
+        assert ledger.trades() == []
+        (decision,) = ledger.decisions()
+        assert (decision.reason, f"the catalogue has {field}" in decision.detail) == ("not_tradable", True)
+        assert ledger.attempts(decision.slug) == []

@@ -14,6 +14,7 @@ from core.ingestion.adapters.unified_adapter import UnifiedDataAdapter
 from core.ingestion.factory import FeedSettings, get_data_adapter
 from core.nautilus_core.data_engine.node import NodePlan, Wallet, build_node
 from core.nautilus_core.instruments.market_board import MarketBoard
+from core.nautilus_core.instruments.refresh_times import RefreshTimes
 from core.nautilus_core.providers.decision_loop import DecisionLoop
 from core.nautilus_core.providers.feed_actor import FeedActor
 from core.strategy_brain.strategies.market_view import MarketView
@@ -143,7 +144,10 @@ def build(
 
     mode = ModeFollower(plan, gate, engine, ledger, thread, events, running_slug)
     status = StatusReporter(plan, params, settings.interval_seconds, strategy, engine, mode, feeds, account)
-    node = _build_node(settings, plan, wallet, strategy, feeds, decision_loop, engine, board, status, start)
+    refresh = RefreshTimes(board.calendar, clock, params.window_start, params.window_end)
+    node = _build_node(
+        settings, plan, wallet, refresh, strategy, feeds, decision_loop, engine, board, status, start
+    )
     worker = Worker(
         WorkerParts(
             settings=settings,
@@ -256,6 +260,7 @@ def _build_node(
     settings: Settings,
     plan: WorkerPlan,
     wallet: Wallet,
+    refresh: RefreshTimes,
     strategy: IntegratedBTCStrategy,
     feeds: UnifiedDataAdapter | None,
     decision_loop: DecisionLoop,
@@ -278,7 +283,7 @@ def _build_node(
             urls=plan.urls,
             wallet=wallet,
             max_order_usd=settings.market_buy_usd,
-            refresh_seconds=max(1.0, clock.wall_seconds(settings.interval_seconds) / 2),
+            refresh_pause=lambda: refresh.pause_s(time.time_ns()),
             connect_delay_seconds=min(5.0, 5.0 / clock.speed),
             data_qsize=settings.data_engine_qsize,
             exec_qsize=settings.exec_engine_qsize,

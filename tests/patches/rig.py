@@ -221,7 +221,7 @@ class Rig:
                 funder=self.client.address,
             ),
             max_order_usd=Decimal(1),
-            refresh_seconds=max(1.0, 300 / self.clock.speed),
+            refresh_pause=lambda: max(1.0, 300 / self.clock.speed),
             connect_delay_seconds=0.05,
             data_qsize=1000,
             exec_qsize=1000,

@@ -67,7 +67,8 @@ class NodePlan(Frozen, frozen=True):
     urls: VenueUrls
     wallet: Wallet
     max_order_usd: Decimal
-    refresh_seconds: float
+    refresh_pause: Callable[[], float]
+    """Seconds from now until the catalogue is asked again."""
     connect_delay_seconds: float
     data_qsize: int
     exec_qsize: int
@@ -263,7 +264,7 @@ def _factories(
                 instrument_provider=provider(clock, config),
                 config=config,
                 name=name,
-                refresh_seconds=plan.refresh_seconds,
+                refresh_pause=plan.refresh_pause,
             )
             data_client.connect_failed = connect_failed
             data_client._ws_client._handler_reconnect = counting("market")

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import BinaryOption, Instrument
 
 from common.plain_text import one_line
 from core.nautilus_core.instruments.calendar import SlugCalendar
 from core.nautilus_core.instruments.identity import MarketIds, shared_ids
-from core.nautilus_core.instruments.pairing import market_of
+from core.nautilus_core.instruments.pairing import market_of, suspension_of
 from errors import Refused
 from models import Book, Market, Outcome
 
@@ -39,7 +40,7 @@ class MarketBoard:
     ----------
     calendar : SlugCalendar
     on_market : Callable[[Market], None]
-        Told of each market once, when both of its tokens are known.
+        Receives each market when both of its tokens are known, and again when its fee rate or rule changes.
     on_refused : Callable[[str, str], None]
         Told once of each market that is left alone: slug, reason.
     """
@@ -59,6 +60,7 @@ class MarketBoard:
         self._refused: set[str] = set()
         self._reported: set[str] = set()
         self._ids = MarketIds()
+        self._suspended: dict[str, str] = {}
 
     def remember(self, market: Market) -> None:
         """Take the ids of a market that the ledger knows as right; the catalogue may not change them."""
@@ -67,9 +69,11 @@ class MarketBoard:
     def admit(self, listed: Sequence[Any], asked: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Choose from an answer of the catalogue the markets that may be traded.
 
-        A market that is malformed or of an unknown kind is left out of this answer. One whose ids contradict
-        another market's, or what was known of it before, is refused for good. Both are reported by name once,
-        and no other market is touched by them.
+        A market that is malformed or of an unknown kind is left out of this answer, and suspended until an
+        answer has it right. One whose ids contradict another market's, or what was known of it before, is
+        refused for good. Both are reported by name once, and no other market is touched by them. A market in
+        which the venue takes no orders, by its own flags, is loaded and suspended. Fee rate and settlement
+        rule of a market are those of the latest answer.
 
         Parameters
         ----------
@@ -85,6 +89,7 @@ class MarketBoard:
         """
         rows: dict[str, dict[str, Any]] = {}
         markets: list[Market] = []
+        self._suspended = dict.fromkeys(asked, "the catalogue does not list it")
         for row in listed:
             slug = row.get("slug") if isinstance(row, dict) else None
             if not isinstance(slug, str) or slug not in asked or slug in self._refused:
@@ -92,6 +97,7 @@ class MarketBoard:
             try:
                 market = market_of(row, self.calendar)
             except Refused as error:
+                self._suspended[slug] = str(error)
                 self.report(slug, str(error))
                 continue
             if (why := self._ids.contradiction(market)) is not None:
@@ -99,9 +105,29 @@ class MarketBoard:
                 continue
             rows[slug] = row
             markets.append(market)
+            self._follow(market, suspension_of(row))
         for slug, why in shared_ids(markets).items():
             self.refuse(slug, why)
         return {slug: row for slug, row in rows.items() if slug not in self._refused}
+
+    def suspension(self, slug: str) -> str | None:
+        """Why no order may be sent in a market now, by the catalogue's latest answer; None if one may."""
+        return self._suspended.get(slug)
+
+    def _follow(self, market: Market, suspension: str | None) -> None:
+        """Take over what the latest answer says of a market."""
+        if suspension is None:
+            self._suspended.pop(market.slug, None)
+        else:
+            self._suspended[market.slug] = suspension
+            self.report(market.slug, suspension)
+        tracked = self._by_start.get(market.start)
+        if tracked is None:
+            return
+        followed = msgspec.structs.replace(tracked.market, fee_rate=market.fee_rate, rule=market.rule)
+        if followed != tracked.market:
+            tracked.market = followed
+            self._on_market(followed)
 
     def report(self, slug: str, why: str) -> None:
         """Report once that a market is left alone."""

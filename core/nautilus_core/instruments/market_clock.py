@@ -23,6 +23,10 @@ class MarketClock(Frozen, frozen=True):
         """The wall-clock instant, in ns, at which the market clock shows `market_time`."""
         return self.wall_ns + round((market_time * NANOS - self.market_ns) / self.speed)
 
+    def market_seconds(self, wall_seconds: float) -> float:
+        """How long a span of the wall clock takes on the market clock."""
+        return wall_seconds * self.speed
+
     def wall_seconds(self, market_seconds: float) -> float:
         """How long a span of the market clock takes on the wall clock."""
         return market_seconds / self.speed

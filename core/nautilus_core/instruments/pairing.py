@@ -21,6 +21,14 @@ TOKEN_ID = re.compile(r"[0-9]{1,78}")
 TICK_DECIMALS = 6
 """Most decimals of a tick; the venue's finest has four."""
 LONGEST_TITLE = 200
+FLAGS = {
+    "active": True,
+    "archived": False,
+    "closed": False,
+    "enableOrderBook": True,
+    "acceptingOrders": True,
+}
+"""Fields by which the catalogue says that a market takes orders, each with the value that says so."""
 
 
 def market_of(gamma: Mapping[str, Any], calendar: SlugCalendar) -> Market:
@@ -41,6 +49,18 @@ def market_of(gamma: Mapping[str, Any], calendar: SlugCalendar) -> Market:
     except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         what = one_line(f"{type(error).__name__}: {error}")
         raise Refused(f"market {slug or '(no slug)'} is malformed: {what}") from None
+
+
+def suspension_of(gamma: Mapping[str, Any]) -> str | None:
+    """Why the venue takes no orders in a market, by its own flags; None if it does.
+
+    A missing flag says nothing.
+    """
+    for name, usual in FLAGS.items():
+        value = gamma.get(name)
+        if value is not None and value is not usual:
+            return f"the catalogue has {name} {one_line(repr(value), 40)}"
+    return None
 
 
 def _read(slug: str, gamma: Mapping[str, Any], calendar: SlugCalendar) -> Market:

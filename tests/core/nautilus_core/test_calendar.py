@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from core.nautilus_core.instruments.calendar import SlugCalendar
 from core.nautilus_core.instruments.market_clock import MarketClock
-from core.nautilus_core.instruments.pairing import market_of
+from core.nautilus_core.instruments.pairing import market_of, suspension_of
+from core.nautilus_core.instruments.refresh_times import RefreshTimes
 from errors import Refused
 from models import Rule
 
@@ -113,6 +114,55 @@ def test_what_is_not_understood_is_left_alone(change, words):
 def test_the_fee_rate_of_a_market_that_is_understood(change, rate):
     """A schedule's missing terms are those of the known formula; a market without fees charges none."""
     assert market_of({**GAMMA, **change}, BTC).fee_rate == Decimal(rate)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("acceptingOrders", False),
+        ("closed", True),
+        ("enableOrderBook", False),
+        ("active", False),
+        ("archived", True),
+        ("acceptingOrders", "false"),
+        ("closed", 1),
+    ],
+)
+def test_a_flag_of_the_venue_suspends_a_market(field, value):
+    """A flag against trading, or one that is no flag, suspends; the usual values and missing ones do not."""
+    assert suspension_of({**GAMMA, field: value}) == f"the catalogue has {field} {value!r}"
+    usual = {
+        "active": True,
+        "archived": False,
+        "closed": False,
+        "enableOrderBook": True,
+        "acceptingOrders": True,
+    }
+    assert suspension_of({**GAMMA, **usual}) is None
+    assert suspension_of({**GAMMA, **usual, field: None}) is None
+
+
+@pytest.mark.parametrize(
+    ("second", "speed", "pause"),
+    [
+        (0, 1, 450),
+        (400, 1, 360),
+        (759, 1, 1),
+        (760, 1, 10),
+        (839, 1, 10),
+        (840, 1, 450),
+        (840, 15, 30),
+        (0, 15, 30),
+        (689, 15, 1),
+        (700, 15, 1),
+        (850, 60, 7.5),
+    ],
+)
+def test_the_catalogue_is_asked_often_around_the_window(second, speed, pause):
+    """Every half market; from 20 s or a tenth of a market before the window every 10 s or sixth of it."""
+    clock = MarketClock(market_ns=1_790_586_000 * 10**9, speed=speed)
+    times = RefreshTimes(BTC, clock, 780.0, 840.0)
+    assert times.pause_s(round(second * 1e9 / speed)) == pytest.approx(pause)
 
 
 def test_rule_eras():

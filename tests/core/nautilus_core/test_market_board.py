@@ -128,6 +128,58 @@ async def test_a_malformed_market_is_loaded_once_it_is_right(canned: CannedServe
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
+        ({"acceptingOrders": False}, "the catalogue has acceptingOrders False"),
+        ({"closed": True}, "the catalogue has closed True"),
+        ({"enableOrderBook": False}, "the catalogue has enableOrderBook False"),
+        ({"version": "v2"}, f"market {slug(1)} is of protocol version v2, only v1 is understood"),
+        ({"slug": "btc-updown-15m-0"}, "the catalogue does not list it"),
+    ],
+)
+async def test_the_latest_answer_says_whether_orders_are_taken(
+    canned: CannedServer, changes: dict[str, Any], why: str
+) -> None:
+    """A market is suspended by what an answer says against it, and only until an answer says otherwise."""
+    catalogue = Catalogue(canned.url)
+    for rows, suspension in (([row(1)], None), ([row(1, **changes)], why), ([row(1)], None)):
+        listed(canned, row(0), *rows, *map(row, (2, 3, 4)))
+        assert await catalogue.load() == ASKED
+        assert catalogue.board.suspension(slug(1)) == suspension
+        assert all(catalogue.board.suspension(slug(number)) is None for number in (0, 2, 3, 4))
+    assert catalogue.refused == ([] if "does not list" in why else [(slug(1), why)])
+
+
+async def test_a_market_that_takes_no_orders_yet_is_watched(canned: CannedServer) -> None:
+    """Its instruments are loaded and it is on the board, so that it trades as soon as the flag allows."""
+    listed(canned, row(0), row(1, acceptingOrders=False))
+    catalogue = Catalogue(canned.url)
+    assert await catalogue.load() == [slug(0), slug(1)]
+    assert catalogue.board.suspension(slug(1)) == "the catalogue has acceptingOrders False"
+
+
+async def test_fee_rate_and_rule_are_those_of_the_latest_answer(canned: CannedServer) -> None:
+    """A change reaches the running market and whoever keeps its terms; the tick is the streams' own."""
+    listed(canned, *map(row, range(5)))
+    catalogue = Catalogue(canned.url)
+    await catalogue.load()
+    fees = {"exponent": 1, "rate": 0.05, "takerOnly": True, "rebateRate": 0.2}
+    config = {"twapEnabled": True, "twapLookbackSeconds": 30}
+    listed(canned, row(0, feeSchedule=fees, cryptoMarketConfig=config, orderPriceMinTickSize=0.001), row(1))
+    for _ in range(2):
+        await catalogue.load()
+    running = catalogue.board.running(FIRST)
+    assert running is not None
+    assert (str(running.market.fee_rate), running.market.rule, str(running.market.tick)) == (
+        "0.05",
+        "twap30",
+        "0.01",
+    )
+    assert [market.slug for market in catalogue.markets] == [*ASKED, slug(0)]
+    assert catalogue.markets[-1] == running.market
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
         ({"conditionId": "0xffff"}, "its condition id is 0xffff now and was 0xc2 before"),
         ({"clobTokenIds": '["77", "22"]'}, "its Up token is 77 now and was 21 before"),
         ({"outcomes": '["Down", "Up"]'}, "its Up token is 22 now and was 21 before"),

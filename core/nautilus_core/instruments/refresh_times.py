@@ -1,0 +1,41 @@
+"""When the catalogue is asked again: now and then for new markets, often around a decision window."""
+
+from core.nautilus_core.instruments.calendar import SlugCalendar
+from core.nautilus_core.instruments.market_clock import MarketClock
+from models import SCALE_SECONDS, Frozen
+
+LEAD_S = 20.0
+"""Wall seconds before a window from which the venue's flags are followed; at most a tenth of a market."""
+WINDOW_PAUSE_S = 10.0
+"""Wall seconds between two answers from then until the end of the window; at most a sixth of the window."""
+SHORTEST_PAUSE_S = 1.0
+
+
+class RefreshTimes(Frozen, frozen=True):
+    """Attributes
+    ----------
+    calendar, clock
+        The markets, and market time.
+    window_start, window_end : float
+        Market seconds between which a market is decided upon.
+    """
+
+    calendar: SlugCalendar
+    clock: MarketClock
+    window_start: float
+    window_end: float
+
+    def pause_s(self, wall_ns: int) -> float:
+        """Wall seconds from an instant until the catalogue is asked again."""
+        now = self.clock.market_time(wall_ns)
+        interval = self.calendar.interval
+        start = self.calendar.running_start(now)
+        lead = min(self.clock.market_seconds(LEAD_S), interval / 10)
+        opens = start + self.window_start * interval / SCALE_SECONDS - lead
+        closes = start + self.window_end * interval / SCALE_SECONDS
+        if opens <= now < closes:
+            window = (self.window_end - self.window_start) * interval / SCALE_SECONDS
+            wait = min(self.clock.market_seconds(WINDOW_PAUSE_S), window / 6)
+        else:
+            wait = min(interval / 2, (opens if now < opens else opens + interval) - now)
+        return max(SHORTEST_PAUSE_S, self.clock.wall_seconds(wait))
