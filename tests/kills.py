@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
-from booked import Paths, Report, compare, ledger_fills, rows, venue_copy, venue_trades
 from bot_process import BotProcess
 from eth_account import Account
+from ledger_comparison import Paths, Report, compare, ledger_fills, rows, venue_copy, venue_trades
 
 SECOND_S = 1.1
 """Length of the interval, from the decision on, that the instant of the kill is drawn from."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import kills
 import pytest
-from booked import Paths, compare, rows
 from bot_process import BotProcess
+from ledger_comparison import Paths, compare, rows
 
 
 def wait_for_rows(bot: BotProcess, paths: Paths, query: str, seconds: float) -> None:

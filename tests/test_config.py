@@ -16,7 +16,7 @@ def test_defaults_need_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "words"),
+    ("key", "value", "fragment"),
     [
         ("TREND_UP_THRESHOLD", "2", "TREND_UP_THRESHOLD is '2'"),
         ("MARKET_TIMEFRAME", "1h", "'5m', '15m' or '4h'"),
@@ -29,9 +29,9 @@ def test_defaults_need_nothing(tmp_path):
         ("TRADER_ID", "nodash", "TRADER_ID is 'nodash'"),
     ],
 )
-def test_a_bad_value_is_named(key, value, words, tmp_path):
+def test_a_bad_value_is_named(key, value, fragment, tmp_path):
     """The error says key, value and what is allowed, and its exit code is 2."""
-    with pytest.raises(ConfigError, match=words) as caught:
+    with pytest.raises(ConfigError, match=fragment) as caught:
         load_settings({key: value}, tmp_path / ".env")
     assert caught.value.exit_code == 2
 

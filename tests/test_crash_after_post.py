@@ -58,7 +58,7 @@ def book(folder: Path) -> LedgerReader:
     return LedgerReader(ledger_path(folder / "state", "recorded"))
 
 
-def assert_booked_as_at_the_venue(folder: Path, account: dict[str, Any]) -> None:
+def assert_recorded_as_at_the_venue(folder: Path, account: dict[str, Any]) -> None:
     """One trade in the ledger, at the price of the venue's own, and the same cash on both sides."""
     with book(folder) as ledger:
         (trade,) = ledger.trades()
@@ -101,7 +101,7 @@ def test_killed_after_the_order_was_accepted(lost, parameters, tmp_path):
         bot.interrupt()
     assert posts == len(account["orders"]) == 1
     assert "HALTED" not in bot.output
-    assert_booked_as_at_the_venue(tmp_path, account)
+    assert_recorded_as_at_the_venue(tmp_path, account)
     assert_nothing_external(tmp_path)
 
 

@@ -28,7 +28,7 @@ def outcomes() -> ModuleType:
 
 
 @pytest.mark.parametrize("text", [*NO_FILL_TEXTS, *REFUSED_503_TEXTS])
-def test_what_is_told_apart_has_a_heading(text):
+def test_each_distinguished_text_has_a_heading(text):
     """Each text by which the bot tells answers apart can be found."""
     assert text in HEADINGS
 
@@ -43,19 +43,19 @@ def test_every_row_of_the_table_of_outcomes_is_there():
     """What a row of the table of outcomes says, or its name if it says nothing, stands in a heading."""
     missing = []
     for name, row in outcomes().ROWS.items():
-        words = re.sub(r"^HTTP 4\d\d: |'?0x1'? |^order (?=is )", "", row.says) or name
-        if words.lower().removeprefix("order ") not in HEADINGS:
-            missing.append(words)
+        parts = re.sub(r"^HTTP 4\d\d: |'?0x1'? |^order (?=is )", "", row.text) or name
+        if parts.lower().removeprefix("order ") not in HEADINGS:
+            missing.append(parts)
     assert not missing
 
 
-def test_what_the_engine_says_is_there():
+def test_the_engines_texts_have_headings():
     """So are the engine's and the reconciler's own words for what became of an order, and for a halt."""
     for file in ("execution_engine", "order_lookup"):
         source = (ROOT / f"execution/{file}.py").read_text()
-        for said in re.findall(r'(?:_move|order_dead|halt)\([^"()]*f?"([^"]+)"', source):
-            words = [part.strip(" :,") for part in re.split(r"\{[^}]*\}", said)]
-            assert max(words, key=len).lower() in HEADINGS, said
+        for message in re.findall(r'(?:_move|order_dead|halt)\([^"()]*f?"([^"]+)"', source):
+            parts = [part.strip(" :,") for part in re.split(r"\{[^}]*\}", message)]
+            assert max(parts, key=len).lower() in HEADINGS, message
 
 
 def test_every_state_is_explained():

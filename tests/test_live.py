@@ -106,7 +106,9 @@ def test_live_is_typed_and_a_market_is_rehearsed(tmp_path: Path) -> None:
     screen = terminal.bot.output
     assert "Traceback" not in screen
     # What was shown in which order: the doctor, the stakes, the arming, the run.
-    marks = [screen.index(words) for words in (" 0 failures", "at risk", "armed by hand", "LIVE REHEARSAL")]
+    marks = [
+        screen.index(fragment) for fragment in (" 0 failures", "at risk", "armed by hand", "LIVE REHEARSAL")
+    ]
     assert marks == sorted(marks)
     wallet = re.search(r"^wallet +(0x\S+) with \$1000 of practice money", screen, re.MULTILINE)
     assert wallet is not None
@@ -150,7 +152,7 @@ def test_any_other_answer_ends_it(typed: str | None, read: str, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_nobody_there_to_type(tmp_path: Path) -> None:
+def test_without_a_terminal_live_cannot_be_confirmed(tmp_path: Path) -> None:
     """Without a terminal and without the setting it ends with both ways to arm, and never simulates."""
     with BotProcess(tmp_path, *REHEARSAL) as bot:
         assert bot.wait(30) == 1
@@ -174,7 +176,7 @@ def test_what_the_doctor_finds_ends_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_store_that_says_simulation_is_obeyed(tmp_path: Path) -> None:
+def test_simulation_in_the_store_is_obeyed(tmp_path: Path) -> None:
     """Armed, but switched to simulation before the start: it trades on paper and says why."""
     switch_to_simulation(Endpoint("127.0.0.1", 9, 2), tmp_path / "state")
     with BotProcess(tmp_path, *REHEARSAL, "--first", TRADED, settings={**BUYS, **ARMED}) as bot:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import kills
 import pytest
-from booked import Paths, compare, rows
 from bot_process import BotProcess
+from ledger_comparison import Paths, compare, rows
 
 import redis_control
 
@@ -40,7 +40,7 @@ def wait_for_state(bot: BotProcess, paths: Paths, state: str) -> None:
     assert not rows(paths.ledger, "SELECT 1 FROM fills"), "too late: the fill is booked"
 
 
-def assert_all_booked(paths: Paths, trades: int = 1) -> None:
+def assert_all_recorded(paths: Paths, trades: int = 1) -> None:
     """The venue made at least so many trades, the ledger has each once; no halt, drift or open order."""
     report = compare(paths)
     assert report.wrong == ()
@@ -67,7 +67,7 @@ def test_worker_killed_between_answer_and_trade_message(path: str, tmp_path: Pat
         os.kill(bot.children()["worker"], signal.SIGKILL)
         kills.wait_for_rest(bot, paths, runs=1)
         bot.interrupt()
-    assert_all_booked(paths)
+    assert_all_recorded(paths)
 
 
 @BOTH
@@ -80,7 +80,7 @@ def test_ctrl_c_between_answer_and_trade_message(path: str, tmp_path: Path) -> N
         bot.interrupt()
         assert bot.process.returncode == 0
     start_again(tmp_path, path, paths)
-    assert_all_booked(paths)
+    assert_all_recorded(paths)
 
 
 @BOTH
@@ -95,7 +95,7 @@ def test_ctrl_c_during_the_post(path: str, tmp_path: Path) -> None:
         bot.interrupt()
         assert bot.process.returncode == 0
     start_again(tmp_path, path, paths)
-    assert_all_booked(paths)
+    assert_all_recorded(paths)
 
 
 @BOTH
@@ -111,7 +111,7 @@ def test_supervisor_killed_during_the_post(path: str, tmp_path: Path) -> None:
         bot.process.wait()
         kills.wait_for_end(children.values())
     start_again(tmp_path, path, paths)
-    assert_all_booked(paths)
+    assert_all_recorded(paths)
 
 
 # --- M2: a trade that cannot be read ------------------------------------------------------------------
@@ -130,7 +130,7 @@ def test_a_malformed_trade_message(path: str, tmp_path: Path) -> None:
         kills.wait_for_rest(bot, paths, runs=0)
         bot.interrupt()
     assert "HALTED" not in bot.output
-    assert_all_booked(paths)
+    assert_all_recorded(paths)
 
 
 # --- M3: a switch or a halt while an order waits for the disk -----------------------------------------

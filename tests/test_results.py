@@ -27,7 +27,7 @@ STARTED_WITH = 1_000_000_000
 MICRO = Decimal("0.000001")
 
 
-class Told(Frozen, frozen=True):
+class Totals(Frozen, frozen=True):
     """What somebody says of a run: trades, fees and result, pUSD."""
 
     n: int
@@ -35,7 +35,7 @@ class Told(Frozen, frozen=True):
     pnl: Decimal
 
 
-class Words(HTMLParser):
+class PageText(HTMLParser):
     """The text of a page, its white space folded."""
 
     def __init__(self, html: str) -> None:
@@ -48,7 +48,7 @@ class Words(HTMLParser):
         self.text += f" {data}"
 
 
-def by_the_venue(state: Path, address: str) -> Told:
+def by_the_venue(state: Path, address: str) -> Totals:
     """From the practice account alone: what was taken, charged and paid out."""
     ledger = VenueLedger(state / "venue")
     try:
@@ -60,7 +60,7 @@ def by_the_venue(state: Path, address: str) -> Told:
     fees, spent = sum(trade.fee for trade in trades), sum(trade.usd for trade in trades)
     assert account is not None
     assert account.balance == STARTED_WITH + paid - spent - fees
-    return Told(len({trade.order_id for trade in trades}), fees * MICRO, (paid - spent - fees) * MICRO)
+    return Totals(len({trade.order_id for trade in trades}), fees * MICRO, (paid - spent - fees) * MICRO)
 
 
 def view(state: Path, *flags: str) -> str:
@@ -76,7 +76,7 @@ def view(state: Path, *flags: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.timeout(60 * (MARKETS + 4))
-def test_everybody_tells_the_same(tmp_path):
+def test_all_records_agree(tmp_path):
     """Ledger, view, JSON, HTML, export, closing screen and practice account agree on n, fees and P&L."""
     with BotProcess(tmp_path, *TRADED, "--markets", str(MARKETS), settings=BUYS) as bot:
         assert bot.wait(60 * (MARKETS + 3)) == 0, bot.output
@@ -86,19 +86,19 @@ def test_everybody_tells_the_same(tmp_path):
         fees, pnl = sum((trade.fee for trade in trades), Decimal(0)), ledger.settled_pnl()
     assert trades
     assert (left, run.cash_drift) == ([], 0)
-    told = Told(len(trades), fees, pnl)
+    totals = Totals(len(trades), fees, pnl)
 
-    assert by_the_venue(state / "recorded", run.session) == told
+    assert by_the_venue(state / "recorded", run.session) == totals
 
     shown = json.loads(view(state, "--json"), parse_float=Decimal)
-    assert Told(shown["n"], Decimal(shown["fees"]), Decimal(shown["pnl"])) == told
+    assert Totals(shown["n"], Decimal(shown["fees"]), Decimal(shown["pnl"])) == totals
     assert shown["performance"]["equity"] == 1000 + pnl == shown["cash"]["venue_cash"]
 
     wins = sum(trade.outcome is TradeOutcome.WIN for trade in trades)
-    count = f"{told.n} settled ({wins} won, {told.n - wins} lost), 0 pending"
+    count = f"{totals.n} settled ({wins} won, {totals.n - wins} lost), 0 pending"
     money = f"fees {fees:.4f}, paid out {sum(trade.payout for trade in trades):.2f}, P&L {pnl:+.3f} pUSD"
     view(state, "--html", str(tmp_path / "report.html"))
-    page = Words((tmp_path / "report.html").read_text()).text
+    page = PageText((tmp_path / "report.html").read_text()).text
     for text in (view(state), page, bot.output):
         assert count in text
         assert money in text
@@ -110,7 +110,7 @@ def test_everybody_tells_the_same(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_a_verdict_that_contradicts_itself_is_waited_for(tmp_path):
+def test_the_bot_waits_while_a_resolution_contradicts_itself(tmp_path):
     """Two words about a winner settle nothing: the bot says why, halts, and settles on one."""
     with BotProcess(tmp_path, *TRADED, settings=BUYS) as bot:
         url = bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)", 20)[1]

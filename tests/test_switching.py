@@ -19,7 +19,7 @@ from execution.ledger.rows import DecisionRow
 
 REHEARSAL = ("--test-mode", "--live", "--venue", "synthetic", "--first", "6", "--start-at", "300")
 """From half a minute before the window of a generated market whose favourite is offered all through it."""
-LIVE_BOOK, PAPER_BOOK = "rehearsal-synthetic", "synthetic"
+LIVE_PROFILE, PAPER_PROFILE = "rehearsal-synthetic", "synthetic"
 BUYS = {
     "REQUIRE_SIGNAL_AGREEMENT": "false",
     "FUSION_MIN_SCORE": "0",
@@ -37,15 +37,15 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
     server.stop()
 
 
-def control(bot: BotProcess, redis: RedisServer | None, *words: str) -> str:
+def control(bot: BotProcess, redis: RedisServer | None, *arguments: str) -> str:
     """Run redis_control.py as the operator of this bot; returns its screen."""
-    return command(bot.folder / "state", redis, *words)
+    return command(bot.folder / "state", redis, *arguments)
 
 
-def command(state_dir: Path, redis: RedisServer | None, *words: str) -> str:
+def command(state_dir: Path, redis: RedisServer | None, *arguments: str) -> str:
     """Run redis_control.py; returns its screen."""
     done = subprocess.run(
-        [sys.executable, str(ROOT / "redis_control.py"), *words],
+        [sys.executable, str(ROOT / "redis_control.py"), *arguments],
         env={**os.environ, **settings(redis), "STATE_DIR": str(state_dir), "COLUMNS": "400"},
         capture_output=True,
         text=True,
@@ -91,14 +91,14 @@ def test_a_running_bot_is_switched_to_and_fro(tmp_path: Path, redis: RedisServer
     """To simulation at once, on paper from the next market on, live at a boundary, none without a store."""
     with BotProcess(tmp_path, *REHEARSAL, settings=settings(redis)) as bot:
         bot.wait_for("LIVE REHEARSAL", 60)
-        eventually(bot, lambda: ledger_path(tmp_path / "state", LIVE_BOOK).exists(), "a live worker", 20)
+        eventually(bot, lambda: ledger_path(tmp_path / "state", LIVE_PROFILE).exists(), "a live worker", 20)
         live_worker = bot.children()["worker"]
 
         # Before the window of a market that would be bought: its decisions are refused by the mode.
         assert "opens no live position from now on" in control(bot, redis, "sim")
         bot.wait_for("^MODE SIMULATION: the mode store says simulation", 20)
-        eventually(bot, lambda: decisions(bot, LIVE_BOOK), "a decision on the live lane", 60)
-        assert {row.reason for row in decisions(bot, LIVE_BOOK)} == {"mode"}
+        eventually(bot, lambda: decisions(bot, LIVE_PROFILE), "a decision on the live lane", 60)
+        assert {row.reason for row in decisions(bot, LIVE_PROFILE)} == {"mode"}
         assert bot.children()["worker"] == live_worker, "it stays in its market"
 
         # From the next market on a paper worker.
@@ -106,12 +106,12 @@ def test_a_running_bot_is_switched_to_and_fro(tmp_path: Path, redis: RedisServer
             bot, lambda: bot.children().get("worker", live_worker) != live_worker, "another worker", 60
         )
         paper_worker = bot.children()["worker"]
-        eventually(bot, lambda: ledger_path(tmp_path / "state", PAPER_BOOK).exists(), "a paper book", 30)
+        eventually(bot, lambda: ledger_path(tmp_path / "state", PAPER_PROFILE).exists(), "a paper book", 30)
         assert "at its next market" in control(bot, redis, "live", "--yes")
-        eventually(bot, lambda: bought(bot, PAPER_BOOK), "an order on paper", 90)
+        eventually(bot, lambda: bought(bot, PAPER_PROFILE), "an order on paper", 90)
         assert bot.children()["worker"] == paper_worker, "the switch waits for the boundary"
-        assert bought(bot, LIVE_BOOK) == 0
-        switched_off = len(decisions(bot, LIVE_BOOK))
+        assert bought(bot, LIVE_PROFILE) == 0
+        switched_off = len(decisions(bot, LIVE_PROFILE))
 
         # Live again with the next worker; then the store dies before its window.
         eventually(
@@ -119,17 +119,17 @@ def test_a_running_bot_is_switched_to_and_fro(tmp_path: Path, redis: RedisServer
         )
         redis.stop()
         eventually(
-            bot, lambda: len(decisions(bot, LIVE_BOOK)) > switched_off, "a decision without a store", 90
+            bot, lambda: len(decisions(bot, LIVE_PROFILE)) > switched_off, "a decision without a store", 90
         )
-        lost = decisions(bot, LIVE_BOOK)[switched_off:]
+        lost = decisions(bot, LIVE_PROFILE)[switched_off:]
         assert {row.reason for row in lost} == {"mode"}
         assert all("mode store lost, no new position until it is back" in row.detail for row in lost)
-        assert bought(bot, LIVE_BOOK) == 0
+        assert bought(bot, LIVE_PROFILE) == 0
 
         # It comes back empty: the last word was live.
         back = RedisServer(tmp_path, port=redis.endpoint.port)
         try:
-            eventually(bot, lambda: decisions(bot, LIVE_BOOK)[-1].reason != "mode", "a decision", 120)
+            eventually(bot, lambda: decisions(bot, LIVE_PROFILE)[-1].reason != "mode", "a decision", 120)
             assert bot.interrupt() < 5
         finally:
             back.stop()
@@ -139,7 +139,7 @@ def test_a_running_bot_is_switched_to_and_fro(tmp_path: Path, redis: RedisServer
 
 @pytest.mark.slow
 @pytest.mark.parametrize("with_redis", [True, False])
-def test_a_bot_without_live_refuses_and_says_so(
+def test_a_bot_without_live_refuses_with_its_reason(
     with_redis: bool, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """A simulation that finds `live`, or is told it while it runs, names the refusal and trades on paper."""

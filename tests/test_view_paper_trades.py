@@ -215,7 +215,7 @@ def test_empty_ledger(capsys, tmp_path):
     assert "no trades" in text
 
 
-def test_no_ledger_says_what_to_run(capsys, tmp_path):
+def test_without_a_ledger_the_command_to_run_is_shown(capsys, tmp_path):
     """Before the first run: exit 1, nothing on stdout, one line with the command on stderr."""
     code, out, err = run(capsys, tmp_path)
     live_code, _, live = run(capsys, tmp_path, "--live")
@@ -317,8 +317,8 @@ class TestScript:
         done = self.script("--help")
 
         assert done.returncode == 0
-        for word in ("--json", "--html", "--live", "--venue", "--state", "--since", "Exit code"):
-            assert word in done.stdout
+        for fragment in ("--json", "--html", "--live", "--venue", "--state", "--since", "Exit code"):
+            assert fragment in done.stdout
 
     def test_is_executable(self):
         """It can be started by its name."""
@@ -375,7 +375,7 @@ def test_marks_are_in_the_json(capsys, state):
     assert position["delay"] == "the resolution is disputed"
 
 
-def test_a_late_verdict_says_for_how_long_and_why(capsys, state, at_width):
+def test_a_late_resolution_is_shown_with_its_delay_and_reason(capsys, state, at_width):
     """A market that is over without an outcome is named with the time it waits and the venue's reason."""
     at_width(250)
     marked(state, delay="the resolution is disputed")
@@ -386,7 +386,7 @@ def test_a_late_verdict_says_for_how_long_and_why(capsys, state, at_width):
     assert "the resolution is disputed" in out
 
 
-def test_a_halt_and_learnt_weights_are_said(capsys, state, at_width):
+def test_a_halt_and_learnt_weights_are_shown(capsys, state, at_width):
     """What stops the next order, and what was learnt, stand among the lines of the account."""
     at_width(200)
     with open_ledger(ledger_path(state, "recorded")) as ledger:
@@ -412,7 +412,7 @@ def test_a_rehearsal_is_shown_as_one(capsys, tmp_path):
     assert out.startswith("LIVE REHEARSAL (practice money): practice venue, generated markets")
 
 
-def test_a_rehearsal_without_trades_says_how_to_make_some(capsys, tmp_path):
+def test_a_rehearsal_without_trades_shows_how_to_make_some(capsys, tmp_path):
     """The command that is named is one that fills just this book; --live on it names the right flag."""
     code, _, err = run(capsys, tmp_path, "--venue", "rehearsal-synthetic")
     with pytest.raises(SystemExit):

@@ -151,7 +151,7 @@ def test_without_network_it_names_the_way_out(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "settings", "words"),
+    ("arguments", "settings", "fragment"),
     [
         (("--test-mode", "--markets", "0"), {}, "at least 1"),
         (("--test-mode", "--start-at", "900"), {}, "0 to 899"),
@@ -161,11 +161,11 @@ def test_without_network_it_names_the_way_out(tmp_path):
         (("--first", "3"), {}, "--first is for practice markets"),
     ],
 )
-def test_bad_usage_is_one_clear_line(arguments, settings, words, tmp_path):
+def test_bad_usage_is_one_clear_line(arguments, settings, fragment, tmp_path):
     """A wrong flag or setting ends with exit code 2, the thing and its value, before anything starts."""
     with BotProcess(tmp_path, *arguments, settings=settings) as bot:
         assert bot.wait(30) == 2
-    assert words in re.sub(r"\s+", " ", bot.output)
+    assert fragment in re.sub(r"\s+", " ", bot.output)
     assert "Traceback" not in bot.output
     assert not (tmp_path / "state").exists()
 

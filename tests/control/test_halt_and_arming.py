@@ -54,7 +54,7 @@ def test_what_cannot_be_read_or_removed_is_a_halt_too(tmp_path):
         ("", KeyboardInterrupt, False),
     ],
 )
-def test_only_the_word_or_the_setting_arms(confirm, typed, armed):
+def test_only_live_typed_or_the_setting_arms(confirm, typed, armed):
     """LIVE typed as it is, or LIVE_TRADING_CONFIRM=yes; all else ends the start and names what was typed."""
 
     def answer(prompt):

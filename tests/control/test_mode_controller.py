@@ -67,7 +67,7 @@ def test_the_start_writes_nothing_into_the_store(redis_server, tmp_path):
 
 
 @pytest.mark.parametrize(("flag", "armed"), [(False, False), (False, True), (True, False)])
-def test_who_may_not_be_live_refuses_it_and_says_so(flag, armed, redis_server, tmp_path):
+def test_a_process_that_may_not_be_live_refuses_with_its_reason(flag, armed, redis_server, tmp_path):
     """A process without --live, or not armed, trades on paper whatever is written, and names the refusal."""
     redis_server.set("0")
     mode_decision = controller(redis_server, tmp_path, flag=flag, armed=armed).mode_decision()
@@ -143,10 +143,10 @@ def test_a_switch_between_reading_and_noting_is_not_written_over(redis_server, t
     redis_server.set("0")
     save = running._memory.save
 
-    def note_late(word):
-        if word.mode is Mode.LIVE:
+    def note_late(last_switch):
+        if last_switch.mode is Mode.LIVE:
             redis_server.set("1")
-        save(word)
+        save(last_switch)
 
     running._memory.save = note_late
     assert running.mode_decision().mode is Mode.SIMULATION
@@ -159,10 +159,10 @@ VALUES = st.sampled_from(["0", "0", "1", None, "", "live", b"\x00"])
 
 
 class Days(RuleBasedStateMachine):
-    """A bot's days: words of operators and strangers, outages, lost data, full disks, restarts.
+    """Sequences of switches by operators and other programs, outages, lost data, full disks and restarts.
 
-    `word` is what an onlooker would call the last word, `stranded` that it was simulation and did not reach
-    the store. The bot looks after every step, as it does once a second.
+    `last_switch` is the mode that the last valid switch asked for; `stranded` is true if that was simulation and
+    it did not reach the store. The mode is evaluated after every step, as the bot does once a second.
     """
 
     server = None
@@ -173,7 +173,7 @@ class Days(RuleBasedStateMachine):
         self.open()
         self.value: str | bytes | None = None
         self.put(None)
-        self.word = self.noted = None
+        self.last_switch = self.noted = None
         self.stranded = self.noted_stranded = False
         self.blocked: Path | None = None
         self.running = ExitStack()
@@ -211,7 +211,7 @@ class Days(RuleBasedStateMachine):
         self.proven = False
 
     @rule(value=VALUES)
-    def somebody_writes(self, value):
+    def another_process_writes(self, value):
         if not self.away:  # what the bot cannot see nobody can hold it to
             self.put(value)
             self.value = value
@@ -236,19 +236,19 @@ class Days(RuleBasedStateMachine):
         self.away = False
 
     @rule()
-    def the_operator_says_simulation(self):
+    def the_operator_switches_to_simulation(self):
         try:
             switch_to_simulation(self.place, self.folder)
         except Temporary:
             assert self.blocked, "only a blocked folder and an absent store may fail together"
             assert self.away
             return
-        self.word, self.stranded = Mode.SIMULATION, self.away
+        self.last_switch, self.stranded = Mode.SIMULATION, self.away
         if not self.away:
             self.value = "1"
 
     @rule()
-    def the_operator_says_live(self):
+    def the_operator_switches_to_live(self):
         try:
             switch_to_live(self.place, self.folder)
         except Temporary:
@@ -256,7 +256,7 @@ class Days(RuleBasedStateMachine):
             if not self.away:
                 self.value = "0"
             return
-        self.word, self.stranded, self.value = Mode.LIVE, False, "0"
+        self.last_switch, self.stranded, self.value = Mode.LIVE, False, "0"
 
     @rule(blocked=st.booleans())
     def the_disk(self, blocked):
@@ -270,7 +270,7 @@ class Days(RuleBasedStateMachine):
     def a_restart(self):
         self._start()
         if self.blocked:  # what could not be noted is gone with the process, and keeps the next from live
-            self.word, self.stranded = self.noted, self.noted_stranded
+            self.last_switch, self.stranded = self.noted, self.noted_stranded
 
     @invariant()
     def live_needs_everything(self):
@@ -278,8 +278,8 @@ class Days(RuleBasedStateMachine):
             return
         mode_decision = self.controller.mode_decision()
         live = mode_decision.mode is Mode.LIVE and mode_decision.allows_orders
-        held = self.word is Mode.SIMULATION
-        may = self.flag and self.armed and not self.away and self._says_live(held)
+        held = self.last_switch is Mode.SIMULATION
+        may = self.flag and self.armed and not self.away and self._is_live(held)
         assert not live or may, mode_decision
         if self.blocked:
             assert not live or self.proven, "live where a switch could not be noted"
@@ -289,17 +289,17 @@ class Days(RuleBasedStateMachine):
             assert mode_decision.mode is Mode.SIMULATION, "a switch holds while the store is away"
         self._learn(live)
 
-    def _says_live(self, held):
+    def _is_live(self, held):
         return (self.value == "0" and not (held and self.stranded)) or (self.value is None and not held)
 
     def _learn(self, live):
         if not self.away:
             if self.value not in (None, "0"):
-                self.word, self.stranded = Mode.SIMULATION, False
+                self.last_switch, self.stranded = Mode.SIMULATION, False
             elif live:
-                self.word = Mode.LIVE
+                self.last_switch = Mode.LIVE
         if not self.blocked:
-            self.noted, self.noted_stranded = self.word, self.stranded
+            self.noted, self.noted_stranded = self.last_switch, self.stranded
             self.proven = self.proven or live
 
     def teardown(self):
@@ -347,7 +347,7 @@ class FileDays(Days):
 @pytest.mark.parametrize(
     "examples", [15, pytest.param(300, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
 )
-def test_a_live_order_needs_the_flag_the_arming_and_the_stores_last_word(days, examples, redis_server):
+def test_a_live_order_needs_the_flag_the_arming_and_live_in_the_store(days, examples, redis_server):
     """Live orders need --live, the arming, and a store that answers and whose last word is not simulation."""
     days.server = redis_server
     run_state_machine_as_test(

@@ -66,7 +66,7 @@ def test_a_key_of_another_kind_is_simulation(kind, redis_server, tmp_path):
     assert armed(redis_server.endpoint, tmp_path).mode_decision().mode is Mode.SIMULATION
 
 
-def test_a_word_is_kept_and_the_database_is_the_configured_one(redis_server):
+def test_a_written_mode_is_kept_in_the_configured_database(redis_server):
     """What is written is read again, by the operator's own tools too, and only in its database."""
     store = RedisModeStore(Endpoint("127.0.0.1", redis_server.endpoint.port, 2))
     store.write(Mode.SIMULATION)
@@ -102,7 +102,7 @@ def _after_handshake(then):
     return behave
 
 
-def _say(*answers):
+def _answers(*answers):
     """After the handshake, one answer to each question, the last for ever."""
 
     def then(connection):
@@ -117,7 +117,7 @@ def _say(*answers):
 
 HOSTILE = {
     "garbage": lambda c: c.sendall(b"\x00\xffHTTP/1.1 200 OK\r\n\r\n0\r\n$1\r\n0\r\n"),
-    "garbage after the handshake": _say(b"\x00\xff\r\n"),
+    "garbage after the handshake": _answers(b"\x00\xff\r\n"),
     "a web server": lambda c: (c.recv(65536), c.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")),
     "silence": _hold,
     "hangs up": lambda c: None,
@@ -128,16 +128,16 @@ HOSTILE = {
     "a drip of an answer": _after_handshake(lambda c: _drip(c, b"$1000000\r\n", b"0")),
     "a drip of line": _after_handshake(lambda c: _drip(c, b"+")),
     "a flood": _after_handshake(lambda c: _drip(c, b"$536870912\r\n", b"0" * 65536)),
-    "a bulk of negative length": _say(b"$-7\r\n0\r\n"),
-    "nested arrays": _say(b"*1\r\n" * 50_000 + b"$1\r\n0\r\n"),
-    "an array with the word": _say(b"*1\r\n$1\r\n0\r\n"),
-    "a number": _say(b":0\r\n"),
-    "nothing": _say(b"$-1\r\n"),
-    "empty, then no number": _say(b"$0\r\n\r\n", b"$1\r\n0\r\n"),
-    "a simple string": _say(b"+\r\n"),
-    "loading": _say(b"-LOADING Redis is loading the dataset in memory\r\n"),
-    "moved": _say(b"-MOVED 1234 127.0.0.1:1\r\n"),
-    "no script kiddies": _say(b"-ERR unknown command 'GETRANGE'\r\n"),
+    "a bulk of negative length": _answers(b"$-7\r\n0\r\n"),
+    "nested arrays": _answers(b"*1\r\n" * 50_000 + b"$1\r\n0\r\n"),
+    "an array with the word": _answers(b"*1\r\n$1\r\n0\r\n"),
+    "a number": _answers(b":0\r\n"),
+    "nothing": _answers(b"$-1\r\n"),
+    "empty, then no number": _answers(b"$0\r\n\r\n", b"$1\r\n0\r\n"),
+    "a simple string": _answers(b"+\r\n"),
+    "loading": _answers(b"-LOADING Redis is loading the dataset in memory\r\n"),
+    "moved": _answers(b"-MOVED 1234 127.0.0.1:1\r\n"),
+    "no script kiddies": _answers(b"-ERR unknown command 'GETRANGE'\r\n"),
 }
 
 
@@ -159,7 +159,7 @@ def test_what_is_no_redis_never_leads_to_a_live_order(tmp_path):
         assert seconds < BOUND_S + SLACK_S, name
 
 
-def test_nobody_there(tmp_path):
+def test_an_unreachable_store_is_lost(tmp_path):
     """A refused connection and a name that does not resolve are a lost store, with the place in the words."""
     for endpoint in (Endpoint("127.0.0.1", free_port()), Endpoint("no-such-host.invalid", 6379)):
         reading = RedisModeStore(endpoint).read()
@@ -215,7 +215,7 @@ def test_a_flapping_redis_is_believed_only_while_it_answers(redis_server, tmp_pa
             assert controller.mode_decision().mode is Mode.SIMULATION
 
 
-def test_a_store_that_says_yes_and_keeps_nothing_is_found_out(own_redis):
+def test_a_store_that_confirms_and_keeps_nothing_is_detected(own_redis):
     """A write is believed when it can be read again: a store that confirms and forgets has not taken it."""
     with own_redis.client() as client:
         client.config_set("maxmemory", "1")
@@ -223,7 +223,7 @@ def test_a_store_that_says_yes_and_keeps_nothing_is_found_out(own_redis):
     with pytest.raises(Temporary, match="did not take"):
         RedisModeStore(own_redis.endpoint).write(Mode.SIMULATION)
     with (
-        Pretender(_say(b"+OK\r\n", b"$1\r\n0\r\n")) as forgetful,
+        Pretender(_answers(b"+OK\r\n", b"$1\r\n0\r\n")) as forgetful,
         pytest.raises(Temporary, match="did not keep"),
     ):
         RedisModeStore(forgetful.endpoint).write(Mode.SIMULATION)

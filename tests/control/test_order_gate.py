@@ -132,7 +132,7 @@ async def test_a_lost_store_opens_nothing_until_it_is_back(redis_server, tmp_pat
             assert len(bench.sent) == 2
 
 
-async def test_paper_needs_nobodys_leave(redis_server, tmp_path):
+async def test_paper_orders_need_no_permission(redis_server, tmp_path):
     """On the paper lane orders go whatever the store says, and the gate still tells what it says."""
     redis_server.set("0")
     gate = make_gate(redis_server.endpoint, tmp_path, live_path=False)

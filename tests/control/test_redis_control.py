@@ -32,11 +32,11 @@ class Operator:
     def redis(self, port):
         self._patch.setenv("REDIS_PORT", str(port))
 
-    def run(self, *words, typed=""):
+    def run(self, *arguments, typed=""):
         """Runs a command; returns its exit code and the whole screen."""
         self._patch.setattr("sys.stdin", io.StringIO(typed))
         try:
-            code = redis_control.main(words)
+            code = redis_control.main(arguments)
         except SystemExit as left:
             code = left.code
         shown = self._capsys.readouterr()
@@ -59,7 +59,7 @@ def running_bot(stack, operator, endpoint):
 
 
 @pytest.mark.parametrize(
-    ("words", "typed", "code", "expected", "shown"),
+    ("arguments", "typed", "code", "expected", "shown"),
     [
         (("sim",), "", 0, ModeValue.SIMULATION, "The mode is SIMULATION now"),
         (("simulation",), "", 0, ModeValue.SIMULATION, "The mode is SIMULATION now"),
@@ -82,9 +82,9 @@ def running_bot(stack, operator, endpoint):
         (("live", "--book", "live"), "", 2, ModeValue.UNSET, "--book goes with halt and resume only"),
     ],
 )
-def test_each_command(words, typed, code, expected, shown, operator, redis_server):
+def test_each_command(arguments, typed, code, expected, shown, operator, redis_server):
     """Each word and each line of the menu does what it says, says it, and exits with its code."""
-    got, screen = operator.run(*words, typed=typed)
+    got, screen = operator.run(*arguments, typed=typed)
     assert got == code, screen
     assert shown in screen
     assert RedisModeStore(redis_server.endpoint).read().value is expected
@@ -98,7 +98,7 @@ def test_a_wrong_setting_is_exit_code_2(operator, monkeypatch):
     assert "REDIS_PORT is '70000'" in screen
 
 
-def test_a_running_bot_obeys_and_the_screen_says_what_follows(operator, redis_server):
+def test_a_running_bot_obeys_and_the_screen_shows_what_follows(operator, redis_server):
     """The words about the running bot are true of it, and the next start finds the switch again."""
     with ExitStack() as stack:
         bot = running_bot(stack, operator, redis_server.endpoint)
@@ -161,7 +161,7 @@ def test_a_command_ends_after_the_order_that_was_already_past_its_check(
     assert waits == [(0.25, True)]
 
 
-def test_the_state_folder_knows_before_any_store_is_asked(tmp_path):
+def test_the_state_folder_is_read_before_any_store(tmp_path):
     """A store that takes its time does not delay a switch to simulation: the bot's folder has it already."""
     memory, seen = LastModeSwitchFile(tmp_path / LAST_SWITCH_FILE), []
     with Pretender(lambda connection: seen.append(memory.load())) as slow:

@@ -115,7 +115,7 @@ async def test_reset_connection_is_temporary(host: Host, fetcher: HttpFetcher) -
         await fetcher.get("/y")
 
 
-async def test_nobody_listening_is_temporary(clock: Clock) -> None:
+async def test_a_closed_port_is_temporary(clock: Clock) -> None:
     """A host that is down passes."""
     closed = await Host().start()
     await closed.aclose()
@@ -226,7 +226,7 @@ async def test_coinbase_does_not_ask_a_dead_api_first(
     assert host.hits[3:] == [SPOT_PATH, TICKER_PATH]
 
 
-async def test_coinbase_without_any_answer_tells_both_reasons(host: Host, coinbase: CoinbaseSource) -> None:
+async def test_coinbase_without_any_answer_names_both_reasons(host: Host, coinbase: CoinbaseSource) -> None:
     """If nobody answers the error names both; only if both refuse it is a refusal."""
     host.answer(SPOT_PATH, b"", status=500)
     with pytest.raises(Temporary, match=r"HTTP 500.*; .*HTTP 404"):

@@ -63,7 +63,7 @@ async def test_unreachable_and_impossible_addresses() -> None:
         await open_channel("test", "http://127.0.0.1:1", timeout_s=1)
 
 
-async def test_server_that_speaks_no_websocket_is_temporary(host: Host) -> None:
+async def test_a_server_without_websocket_is_temporary(host: Host) -> None:
     """A plain web page instead of a handshake passes, and is told."""
     host.answer("/", b"<html>")
     with pytest.raises(Temporary):
@@ -97,14 +97,14 @@ async def test_polybolt_policy_violation_is_final() -> None:
 
 async def test_polybolt_authenticates_then_subscribes_then_takes_the_snapshot() -> None:
     """The whole conversation: auth, authed, subscribe, snapshot, update."""
-    heard: list[ChainPrice] = []
-    said: list[dict[str, object]] = []
+    received: list[ChainPrice] = []
+    sent: list[dict[str, object]] = []
 
     async def server(connection: ServerConnection) -> None:
-        said.append(json.loads(await connection.recv()))
+        sent.append(json.loads(await connection.recv()))
         await connection.send(b'{"op":"pong"}'.decode())
         await connection.send('{"op":"authed","rid":"auth"}')
-        said.append(json.loads(await connection.recv()))
+        sent.append(json.loads(await connection.recv()))
         await connection.send('{"op":"subscribed","channel":"price.crypto.twap","rid":"prices"}')
         await connection.send(
             p.polybolt_snapshot((p.NOW_MS - 1000, "65000.25"), (p.NOW_MS, "65000.5")).decode()
@@ -113,15 +113,19 @@ async def test_polybolt_authenticates_then_subscribes_then_takes_the_snapshot() 
         await connection.wait_closed()
 
     async with socket_server(server) as url:
-        stream = PolyBoltStream(url, "btcusd", KEYS, heard.append, lambda: p.NOW_NS, 1)
+        stream = PolyBoltStream(url, "btcusd", KEYS, received.append, lambda: p.NOW_NS, 1)
         channel = await stream.connect()
         await stream.subscribe(channel)
         brought = [stream.feed(await channel.recv()) for _ in range(3)]
         await channel.aclose()
     assert brought == [False, True, True]
-    assert [price.price for price in heard] == [Decimal("65000.25"), Decimal("65000.5"), Decimal("65001.75")]
-    assert said[0]["auth"] == {"apiKey": "k", "secret": "s", "passphrase": "p"}
-    assert said[1]["subscriptions"] == [
+    assert [price.price for price in received] == [
+        Decimal("65000.25"),
+        Decimal("65000.5"),
+        Decimal("65001.75"),
+    ]
+    assert sent[0]["auth"] == {"apiKey": "k", "secret": "s", "passphrase": "p"}
+    assert sent[1]["subscriptions"] == [
         {"channel": "price.crypto.twap", "filter": {"symbol": "btcusd", "window_seconds": 60}},
         {"channel": "price.crypto", "filter": {"symbol": "btcusd"}},
     ]
@@ -146,28 +150,28 @@ async def test_polybolt_error_frames(code: str, error: type[Exception]) -> None:
 
 async def test_rtds_subscribes_to_both_streams_and_reads_them() -> None:
     """The filter is JSON within JSON; the pong brings nothing, the prices do."""
-    heard: list[ChainPrice] = []
-    said: list[dict[str, object]] = []
+    received: list[ChainPrice] = []
+    sent: list[dict[str, object]] = []
 
     async def server(connection: ServerConnection) -> None:
-        said.append(json.loads(await connection.recv()))
+        sent.append(json.loads(await connection.recv()))
         for frame in (b"PONG", p.rtds_twap(), p.rtds_spot()):
             await connection.send(frame.decode())
         await connection.wait_closed()
 
     async with socket_server(server) as url:
-        stream = RtdsStream(url, "btc/usd", heard.append, lambda: p.NOW_NS, 1)
+        stream = RtdsStream(url, "btc/usd", received.append, lambda: p.NOW_NS, 1)
         channel = await stream.connect()
         await stream.subscribe(channel)
         brought = [stream.feed(await channel.recv()) for _ in range(3)]
         await channel.aclose()
     assert brought == [False, True, True]
-    assert [(price.kind, price.price) for price in heard] == [
+    assert [(price.kind, price.price) for price in received] == [
         (PriceKind.TWAP60, Decimal("65000.5")),
         (PriceKind.SPOT, Decimal("65010.25")),
     ]
     filters = '{"symbol":"btc/usd"}'
-    assert said[0]["subscriptions"] == [
+    assert sent[0]["subscriptions"] == [
         {"topic": "crypto_prices_twap_sixty", "type": "update", "filters": filters},
         {"topic": "crypto_prices_chainlink", "type": "*", "filters": filters},
     ]
@@ -194,7 +198,7 @@ async def test_binance_stream_names_its_streams_in_the_address() -> None:
     assert paths == ["/stream?streams=btcusdt@bookTicker"]
 
 
-async def test_sending_on_a_closed_channel_is_told() -> None:
+async def test_sending_on_a_closed_channel_is_an_error() -> None:
     """A ping into a closed connection ends the session like a close does."""
     async with socket_server(_closing(1001)) as url:
         channel = await open_channel("test", url, timeout_s=1)
@@ -205,7 +209,7 @@ async def test_sending_on_a_closed_channel_is_told() -> None:
         await channel.aclose()
 
 
-async def test_connection_cut_without_goodbye_is_told() -> None:
+async def test_connection_cut_without_a_close_frame_is_an_error() -> None:
     """A connection that breaks is closed with 1006."""
 
     async def server(connection: ServerConnection) -> None:

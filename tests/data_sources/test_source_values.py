@@ -110,7 +110,7 @@ def test_deribit_other_instruments_are_no_options(name: str) -> None:
     assert parse_instrument(name) is None
 
 
-def test_deribit_linear_options_are_told_apart() -> None:
+def test_deribit_linear_options_are_recognised() -> None:
     """Among the USDC-settled options only those of the asset count, decimal strikes included."""
     option = parse_instrument("XRP_USDC-28MAR27-0d55-P")
     assert option is not None
@@ -124,7 +124,7 @@ def test_deribit_reports_an_error_answer() -> None:
         parse_book_summary(data, underlying="BTC", now_ns=1, max_dte=2, min_open_interest=Decimal(1))
 
 
-def test_fear_greed_lives_as_long_as_it_says() -> None:
+def test_fear_greed_expires_when_its_payload_states() -> None:
     """Score, words, publication time and lifetime come from the payload."""
     index = parse_fear_greed(p.FEAR_GREED, p.NOW_NS)
     assert (index.sentiment.score, index.sentiment.classification) == (22.0, "Extreme Fear")
@@ -155,7 +155,7 @@ def test_news_without_votes_are_no_opinion() -> None:
     assert blend(index, news, 0.3) is index
 
 
-def test_blend_says_what_it_is_made_of() -> None:
+def test_blend_names_its_parts() -> None:
     """Seventy percent index and thirty percent news, under both names."""
     mood = blend(
         parse_fear_greed(p.FEAR_GREED, p.NOW_NS).sentiment, parse_posts(p.CRYPTOPANIC, p.NOW_NS), 0.3
@@ -225,7 +225,7 @@ def test_pyth_halted_price_is_not_trading() -> None:
 
 @settings(max_examples=300, deadline=None, database=None)
 @given(st.decimals(min_value="0.001", max_value="1000000", places=8))
-def test_both_relays_tell_the_same_exact_price(price: Decimal) -> None:
+def test_both_relays_publish_the_same_exact_price(price: Decimal) -> None:
     """A price in units of 1e-18 and as a decimal text is the same price, to the last digit."""
     common = {"value": float(price), "timestamp": p.NOW_MS}
     rtds = {"symbol": "btc/usd", "full_accuracy_value": str(int(price.scaleb(18))), "window_s": 60}

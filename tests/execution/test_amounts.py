@@ -96,11 +96,11 @@ def test_below_one_dollar_is_refused_before_signing(order, cents):
 
 
 @pytest.mark.parametrize(
-    ("ask", "cap", "word"), [("0.50", "0.49", "could not match"), ("0.50", "1.00", "outside")]
+    ("ask", "cap", "fragment"), [("0.50", "0.49", "could not match"), ("0.50", "1.00", "outside")]
 )
-def test_a_useless_cap_is_refused(ask, cap, word):
+def test_a_useless_cap_is_refused(ask, cap, fragment):
     """A cap below the ask or outside the venue's range never becomes an order."""
-    with pytest.raises(Refused, match=word):
+    with pytest.raises(Refused, match=fragment):
         market_buy(Decimal(1), Decimal(ask), Decimal(cap), Decimal("0.01"), RATE)
 
 

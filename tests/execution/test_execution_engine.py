@@ -281,13 +281,13 @@ async def test_a_trade_seen_twice_is_one_fill(bench):
     bench.engine.trade(trade)
     bench.engine.trade({**trade, "status": "CONFIRMED"})
     await bench.engine.drain()
-    (booked,) = await bench.thread.call(bench.reader.trades)
-    assert booked.shares == Decimal("1.5")
-    assert booked.cost == Decimal("0.62") + Decimal("0.5") * Decimal("0.63")
-    assert booked.state is OrderState.MATCHED
+    (recorded,) = await bench.thread.call(bench.reader.trades)
+    assert recorded.shares == Decimal("1.5")
+    assert recorded.cost == Decimal("0.62") + Decimal("0.5") * Decimal("0.63")
+    assert recorded.state is OrderState.MATCHED
 
 
-def told(trade_id, status, size="1.0", order_id="0xabc"):
+def trade_message(trade_id, status, size="1.0", order_id="0xabc"):
     """A trade of an order of ours, in the venue's words."""
     return {
         "id": trade_id,
@@ -303,14 +303,18 @@ async def test_a_trade_that_fails_takes_only_itself_back(bench):
     """Of two trades of an order one fails and the other is held; when both failed, the order is reversed."""
     await bench.decide()
     await bench.engine.order_signed(bench.sent[0].intent_id, "0xabc")
-    for trade in (told("t1", "MATCHED"), told("t2", "MATCHED", "0.5"), told("t1", "FAILED")):
+    for trade in (
+        trade_message("t1", "MATCHED"),
+        trade_message("t2", "MATCHED", "0.5"),
+        trade_message("t1", "FAILED"),
+    ):
         bench.engine.trade(trade)
-    bench.engine.trade(told("t1", "MATCHED"))  # late, and no news
+    bench.engine.trade(trade_message("t1", "MATCHED"))  # late, and no news
     await bench.engine.drain()
     (held,) = await bench.thread.call(bench.reader.trades)
     assert held.shares == Decimal("0.5")
     assert await bench.states() == [OrderState.MATCHED]
-    bench.engine.trade(told("t2", "FAILED", "0.5"))
+    bench.engine.trade(trade_message("t2", "FAILED", "0.5"))
     await bench.engine.drain()
     assert await bench.thread.call(bench.reader.trades) == []
     assert await bench.states() == [OrderState.REVERSED]
@@ -323,37 +327,37 @@ async def test_a_trade_of_a_dead_order_is_booked_and_halts(bench):
     await bench.engine.order_signed(bench.sent[0].intent_id, "0xabc")
     bench.engine.order_answered(bench.sent[0].intent_id, classify(400, NO_MATCH))
     assert bench.engine.states[bench.sent[0].intent_id] is OrderState.NO_FILL
-    bench.engine.trade(told("t1", "MATCHED"))
+    bench.engine.trade(trade_message("t1", "MATCHED"))
     await bench.engine.drain()
     assert "that had ended as no_fill" in bench.engine.halted
     assert await bench.states() == [OrderState.MATCHED]
     assert len(await bench.thread.call(bench.reader.trades)) == 1
 
 
-@pytest.mark.parametrize("booked", [False, True], ids=["fill not booked", "fill booked"])
-async def test_a_match_is_asked_about_until_the_chain_has_spoken(booked, tmp_path):
+@pytest.mark.parametrize("recorded", [False, True], ids=["fill not booked", "fill booked"])
+async def test_a_match_is_looked_up_until_the_chain_status_is_final(recorded, tmp_path):
     """A match before a crash is looked up by the next process: its fill, and whether it failed since."""
     first = Bench(tmp_path / "ledger.sqlite")
     engine = await first.open()
     await first.decide()
     await engine.order_signed(first.sent[0].intent_id, "0xabc")
     engine.order_answered(first.sent[0].intent_id, MATCHED)
-    if booked:
-        engine.trade(told("t1", "MATCHED"))
+    if recorded:
+        engine.trade(trade_message("t1", "MATCHED"))
         await engine.drain()
     await first.close()
     second = Bench(tmp_path / "ledger.sqlite")
     engine = await second.open()
     engine.register_market(make_market(0))
     assert [order_id for order_id, _ in engine.unresolved()] == ["0xabc"]
-    assert bool(engine.unknown()) is not booked
+    assert bool(engine.unknown()) is not recorded
     assert not engine.cash_is_certain  # no cash is compared while a fill may be missing
     assert engine.has_open_order(make_market(0).slug)
-    engine.trade(told("t1", "MINED"))
+    engine.trade(trade_message("t1", "MINED"))
     await engine.drain()
     assert len(await second.thread.call(second.reader.trades)) == 1
     assert engine.unresolved()
-    engine.trade(told("t1", "FAILED"))
+    engine.trade(trade_message("t1", "FAILED"))
     await engine.drain()
     assert await second.states() == [OrderState.REVERSED]
     assert [order_id for order_id, _ in engine.unresolved()] == ["0xabc"]  # another trade may appear
@@ -376,11 +380,11 @@ async def test_a_trade_that_cannot_be_read_is_looked_up(bench):
     await bench.decide()
     await bench.engine.order_signed(bench.sent[0].intent_id, "0xabc")
     bench.engine.order_answered(bench.sent[0].intent_id, MATCHED)
-    assert not bench.engine.trade(told("t1", "MATCHED") | {"price": "7"})
+    assert not bench.engine.trade(trade_message("t1", "MATCHED") | {"price": "7"})
     await bench.engine.drain()
     assert bench.engine.halted is None
     assert bench.engine._lifecycle.next_look_up_ns <= time.time_ns()
-    assert bench.engine.trade(told("t1", "MATCHED"))
+    assert bench.engine.trade(trade_message("t1", "MATCHED"))
     await bench.engine.drain()
     assert len(await bench.thread.call(bench.reader.trades)) == 1
 

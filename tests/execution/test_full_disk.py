@@ -39,7 +39,7 @@ async def bench(tmp_path):
     await bench.close()
 
 
-async def test_no_room_for_a_refusal(bench):
+async def test_no_space_for_a_refusal(bench):
     """A decision not to buy that cannot be kept is an error of the ledger, not silently lost."""
     bench.engine.register_market(make_market(0))
     with full_disk(bench), pytest.raises(Fatal, match="ledger cannot be written"):
@@ -47,7 +47,7 @@ async def test_no_room_for_a_refusal(bench):
     assert bench.sent == []
 
 
-async def test_no_room_for_the_order(bench):
+async def test_no_space_for_the_order(bench):
     """The order is signed and its rows cannot be kept: the journal refuses, so that it is not posted."""
     await bench.decide()
     with full_disk(bench), pytest.raises(Fatal, match="ledger cannot be written"):
@@ -57,7 +57,7 @@ async def test_no_room_for_the_order(bench):
     assert not bench.engine.in_flight
 
 
-async def test_no_room_for_the_fill(tmp_path):
+async def test_no_space_for_the_fill(tmp_path):
     """A fill that cannot be kept halts at once, and the next process books it, once, from the venue."""
     bench = Bench(tmp_path / "ledger.sqlite")
     await bench.open()
@@ -93,7 +93,7 @@ async def test_no_room_for_the_fill(tmp_path):
     await again.close()
 
 
-async def test_with_room_the_same_goes_through(bench):
+async def test_with_space_the_same_goes_through(bench):
     """The same steps with room lead to an order: it is the disk that stopped it."""
     await bench.decide()
     await bench.engine.order_signed(bench.sent[0].intent_id, HASH)

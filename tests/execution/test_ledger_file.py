@@ -37,7 +37,7 @@ def run_sql(path, script):
 
 
 class TestOneWriter:
-    def test_second_writer_is_told_who_holds_it(self, path):
+    def test_the_error_of_a_second_writer_names_the_holder(self, path):
         """A second bot on the same folder stops and learns the process id of the first."""
         with Ledger(path), pytest.raises(Fatal, match=rf"being written by process {os.getpid()} since 20"):
             Ledger(path)
@@ -229,7 +229,7 @@ class TestDamage:
         with pytest.raises(Fatal, match=r"(is damaged|is malformed).*put a backup back"):
             Ledger(path)
 
-    def test_somebody_elses_database(self, path):
+    def test_a_foreign_database_is_refused(self, path):
         """Another program's SQLite file is not turned into a ledger."""
         run_sql(path, "CREATE TABLE notes (x)")
 

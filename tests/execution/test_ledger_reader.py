@@ -195,7 +195,7 @@ def test_open_intents_include_what_a_crash_left(ledger, reader):
     assert (row.state, row.order_id, row.intent.intent_id) == (OrderState.INTENT, None, "i1-1")
 
 
-def test_stored_orders_are_what_a_successor_must_know(ledger, reader):
+def test_stored_orders_are_what_a_restart_needs(ledger, reader):
     """Of an unsettled market all orders; of a settled one those that may move money or are not final."""
     buy(ledger, 1)  # not settled
     for number in (2, 3, 4, 5, 6):
@@ -286,7 +286,7 @@ class TestPositions:
 
         assert (position.mark, position.value, position.unrealised) == (None, None, None)
 
-    def test_the_verdict_ends_it(self, ledger, reader):
+    def test_a_settlement_closes_the_position(self, ledger, reader):
         """A settled trade is a result, a failed one nothing: neither is a position."""
         for number in (1, 2, 3):
             buy(ledger, number)

@@ -71,7 +71,7 @@ class TestOneMarketOnce:
         assert state_of(reader) == [state]
 
     @pytest.mark.parametrize("state", [OrderState.NO_FILL, OrderState.REFUSED])
-    def test_dead_intent_makes_room(self, ledger, reader, state):
+    def test_a_closed_intent_allows_another_attempt(self, ledger, reader, state):
         """After a clean no-fill or a refusal the market may be tried again."""
         ledger.record_state(send(ledger), state)
 
@@ -279,7 +279,7 @@ class TestFills:
 
         assert reader.trades() == []
 
-    def test_fill_status_of_a_stranger(self, ledger):
+    def test_fill_status_of_an_unknown_trade(self, ledger):
         """A status for a trade the ledger never saw is an alarm, not nothing."""
         with pytest.raises(Fatal, match="t9-9 is not in the ledger"):
             ledger.record_fill_status("t9-9", FillStatus.MINED)
@@ -331,9 +331,9 @@ class TestMarksAndDelays:
     def test_a_delay_is_written_when_it_is_news(self, ledger, path):
         """The same reason again is no news; another one, and the first one after it, are."""
         ledger.record_market(market())
-        said = [ledger.record_delay(market().slug, why) for why in ("open", "open", "disputed", "open")]
+        written = [ledger.record_delay(market().slug, why) for why in ("open", "open", "disputed", "open")]
 
-        assert said == [True, False, True, True]
+        assert written == [True, False, True, True]
 
     def test_nothing_is_rewritten(self, ledger, path):
         """Marks and delays are append-only."""
@@ -349,7 +349,7 @@ class TestMarksAndDelays:
 class TestHalts:
     def test_a_halt_is_one_until_it_is_lifted(self, ledger):
         """A halt that stands is not written again by the next process; what does not stand is not lifted."""
-        said = [
+        written = [
             ledger.record_resume("nothing"),
             ledger.record_halt("three refusals"),
             ledger.record_halt("three refusals (since noon)"),
@@ -358,7 +358,7 @@ class TestHalts:
             ledger.record_halt("another"),
         ]
 
-        assert said == [False, True, False, True, False, True]
+        assert written == [False, True, False, True, False, True]
 
 
 class TestCash:

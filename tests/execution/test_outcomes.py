@@ -72,7 +72,7 @@ def test_no_liquidity_in_any_form_is_a_clean_no_fill(status, body):
         (200, {"success": False, "errorMsg": "not enough balance / allowance", "orderID": "", "status": ""}),
     ],
 )
-def test_a_refusal_is_final_and_says_why(status, body):
+def test_a_refusal_is_final_and_has_its_reason(status, body):
     """What the venue turned away before matching is refused, in the venue's words."""
     outcome = classify(status, body)
     assert outcome.kind is OutcomeKind.REFUSED

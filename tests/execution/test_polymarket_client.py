@@ -101,7 +101,7 @@ def test_no_key_is_fatal_only_if_the_venue_refuses(
         PolymarketClient(canned.url, TEST_KEY).credentials()
 
 
-def test_an_api_key_the_venue_does_not_know_says_what_to_do(manual_venue: VenueProcess) -> None:
+def test_the_error_of_an_unknown_api_key_has_the_next_step(manual_venue: VenueProcess) -> None:
     """The 401 of a wrong key names the settings that hold it."""
     wrong = PolymarketClient(manual_venue.url, TEST_KEY)
     wrong.credentials(("00000000-0000-0000-0000-000000000000", "c2VjcmV0", "wrong"))
@@ -162,7 +162,7 @@ def test_the_older_wording_of_an_allowance_is_read(canned: CannedServer) -> None
     assert (client.balance(), client.funds().allowance) == (Decimal("1.5"), 2)
 
 
-def test_closed_only_accounts_are_told_and_cannot_buy(
+def test_closed_only_accounts_are_reported_and_cannot_buy(
     manual_venue: VenueProcess, client: PolymarketClient
 ) -> None:
     """The question and the refusal of an order agree."""
@@ -177,7 +177,9 @@ def test_closed_only_accounts_are_told_and_cannot_buy(
 # --- the venue -----------------------------------------------------------------------------------
 
 
-def test_the_geoblock_is_told_and_stops_orders(manual_venue: VenueProcess, client: PolymarketClient) -> None:
+def test_the_geoblock_is_reported_and_stops_orders(
+    manual_venue: VenueProcess, client: PolymarketClient
+) -> None:
     """Where the venue believes this machine to be, and that it then refuses its orders."""
     url = manual_venue.url + "/api/geoblock"
     assert geoblock(url) == Geoblock(blocked=False, country="IE", region="L")
@@ -189,7 +191,7 @@ def test_the_geoblock_is_told_and_stops_orders(manual_venue: VenueProcess, clien
     assert refused.json()["error"].startswith("Trading restricted in your region")
 
 
-def test_a_region_the_venue_does_not_know_is_empty(canned: CannedServer) -> None:
+def test_an_unknown_region_is_empty(canned: CannedServer) -> None:
     """Only `blocked` has to be there."""
     canned.default = (200, {"blocked": True, "ip": "203.0.113.42", "country": None})
     assert geoblock(canned.url) == Geoblock(blocked=True, country="", region="")

@@ -93,20 +93,20 @@ def test_a_minted_leg_counts_at_its_complement():
     assert first.trade_id != second.trade_id
 
 
-@pytest.mark.parametrize("words", ["FAILED", "TRADE_STATUS_FAILED"])
-def test_a_status_means_the_same_with_its_prefix(words):
+@pytest.mark.parametrize("text", ["FAILED", "TRADE_STATUS_FAILED"])
+def test_a_status_means_the_same_with_its_prefix(text):
     """A failed trade is failed in the stream's words and in the list's."""
-    assert status_of({"status": words}) == "FAILED"
+    assert status_of({"status": text}) == "FAILED"
     with pytest.raises(Temporary, match="without a status"):
         status_of({"id": "t1"})
 
 
 @settings(max_examples=1000)
 @given(st.one_of(ODD, broken(RESOLVED)))
-def test_no_words_on_an_outcome_raise(words):
+def test_no_outcome_text_raises(text):
     """Whatever the catalogue or the order API answers is an outcome or none."""
-    assert gamma_outcome(words) in (None, *Outcome)
-    assert clob_outcome(words) in (None, *Outcome)
+    assert gamma_outcome(text) in (None, *Outcome)
+    assert clob_outcome(text) in (None, *Outcome)
 
 
 @settings(max_examples=1000)

@@ -53,17 +53,17 @@ def world(seed, count, informed=None, accuracy=0.7):
     p = np.where(random.random(count) < 0.5, favourite, 1 - favourite)
     up_wins = random.random(count) < p
     coins = random.random((count, len(SOURCES))) < 0.5
-    speaks = random.random(count) < 1 / 3
-    knows = random.random(count) < accuracy
+    deribit_votes = random.random(count) < 1 / 3
+    correct = random.random(count) < accuracy
     markets = []
     for i in range(count):
         votes_up = dict(
             zip(SOURCES, [coins[i, 0], p[i] > 0.5, p[i] < 0.5, True, coins[i, 4], coins[i, 5]], strict=True)
         )
-        if not speaks[i]:
+        if not deribit_votes[i]:
             del votes_up["DeribitPCR"]
         if informed is not None:
-            votes_up[informed] = up_wins[i] == knows[i]
+            votes_up[informed] = up_wins[i] == correct[i]
         votes = {source: Outcome.UP if up else Outcome.DOWN for source, up in votes_up.items()}
         winner = Outcome.UP if up_wins[i] else Outcome.DOWN
         markets.append(settled(i, votes, winner=winner, p=float(p[i])))

@@ -73,7 +73,7 @@ def test_a_settled_trade_is_evidence(path):
     assert found.chance(Outcome.DOWN) == pytest.approx(0.105)
 
 
-def test_a_market_without_a_verdict_is_none(path):
+def test_a_market_without_a_settlement_is_no_evidence(path):
     """Nothing is learnt from a market before the venue has settled it."""
     with open_ledger(path) as ledger:
         buy(ledger)

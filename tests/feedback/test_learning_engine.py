@@ -16,7 +16,7 @@ from errors import Fatal, Temporary
 from feedback import LearningEngine, LearningParams, reset_learning, state
 from models import Outcome
 
-KNOWS = series(300, 290)
+INFORMED = series(300, 290)
 """300 markets of which TickVelocity calls 290 at even odds."""
 
 
@@ -55,13 +55,13 @@ def test_before_anything_is_learnt_the_configured_weights_hold(path):
 def test_ten_settled_trades_complete_an_interval(path):
     """Nothing is learnt at nine, something at ten, nothing new until twenty."""
     engine = opened(path)
-    assert engine.learn(KNOWS[:9]) is None
+    assert engine.learn(INFORMED[:9]) is None
     assert engine.state.markets == 0
-    engine.learn(KNOWS[:10])
+    engine.learn(INFORMED[:10])
     assert engine.state.markets == 10
-    engine.learn(KNOWS[:19])
+    engine.learn(INFORMED[:19])
     assert engine.state.markets == 10
-    engine.learn(KNOWS[:20])
+    engine.learn(INFORMED[:20])
     assert engine.state.markets == 20
 
 
@@ -76,10 +76,10 @@ def test_the_interval_is_a_setting_and_counts_trades(path):
     assert engine.state.evidence["TickVelocity"].n == 20
 
 
-def test_an_adjustment_tells_what_moved_and_why(path):
+def test_an_adjustment_records_what_moved_and_why(path):
     """The returned step holds old and new weights, counts, time and evidence, and is on file."""
     engine = opened(path)
-    adjustment = engine.learn(KNOWS)
+    adjustment = engine.learn(INFORMED)
     assert adjustment is not None
     assert adjustment.new == engine.weights
     assert adjustment.old["TickVelocity"] < adjustment.new["TickVelocity"]
@@ -92,16 +92,16 @@ def test_an_adjustment_tells_what_moved_and_why(path):
     assert on_file["started_from"] == BASE
     assert on_file["history"][-1]["old"] == adjustment.old
     assert on_file["adjustments_count"] == len(on_file["history"]) > 10
-    assert on_file["last_learnt"]["slug"] == KNOWS[-1].slug
+    assert on_file["last_learnt"]["slug"] == INFORMED[-1].slug
     assert fsum(engine.weights.values()) == pytest.approx(1, abs=1e-12)
 
 
 def test_learning_the_same_again_is_nothing(path):
     """A second call with the same evidence changes and writes nothing."""
     engine = opened(path)
-    engine.learn(KNOWS)
+    engine.learn(INFORMED)
     before, content = engine.state, path.read_bytes()
-    assert engine.learn(KNOWS) is None
+    assert engine.learn(INFORMED) is None
     assert engine.state == before
     assert path.read_bytes() == content
 
@@ -109,8 +109,8 @@ def test_learning_the_same_again_is_nothing(path):
 def test_a_market_given_twice_counts_once(path, tmp_path):
     """The same event twice in the evidence, in any order, is one market."""
     once, twice = opened(path), opened(tmp_path / "twice.json")
-    once.learn(KNOWS)
-    twice.learn([*reversed(KNOWS), *KNOWS])
+    once.learn(INFORMED)
+    twice.learn([*reversed(INFORMED), *INFORMED])
     assert facts(twice) == facts(once)
 
 
@@ -140,7 +140,7 @@ def test_a_crash_while_saving_leaves_the_old_file_and_loses_nothing(path, monkey
     """Killed before the draft is on the disk, or between draft and rename, the next start has the old
     state and arrives at the same new one; the draft left behind is no obstacle."""
     engine = opened(path)
-    engine.learn(KNOWS[:200])
+    engine.learn(INFORMED[:200])
     before = path.read_bytes()
 
     def die(*_):
@@ -149,14 +149,14 @@ def test_a_crash_while_saving_leaves_the_old_file_and_loses_nothing(path, monkey
     with monkeypatch.context() as patched:
         patched.setattr(*((atomic_file.os, "fsync") if moment == "fsync" else (state.Path, "replace")), die)
         with pytest.raises(Killed):
-            engine.learn(KNOWS)
+            engine.learn(INFORMED)
     assert path.read_bytes() == before
     assert [left.name for left in path.parent.iterdir() if left != path] == [".learning_state.json.tmp"]
     again = opened(path)
     assert again.state.markets == 200
-    again.learn(KNOWS)
+    again.learn(INFORMED)
     whole = opened(path.with_name("whole.json"))
-    whole.learn(KNOWS)
+    whole.learn(INFORMED)
     assert facts(again) == facts(whole)
     assert not path.with_name(".learning_state.json.tmp").exists()
 
@@ -164,7 +164,7 @@ def test_a_crash_while_saving_leaves_the_old_file_and_loses_nothing(path, monkey
 def test_a_full_disk_changes_neither_weights_nor_file(path, monkeypatch):
     """What cannot be saved is not in force; the next call catches up."""
     engine = opened(path)
-    engine.learn(KNOWS[:200])
+    engine.learn(INFORMED[:200])
     before, content = engine.weights, path.read_bytes()
 
     def full(_):
@@ -173,11 +173,11 @@ def test_a_full_disk_changes_neither_weights_nor_file(path, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(atomic_file.os, "fsync", full)
         with pytest.raises(Temporary, match="No space left"):
-            engine.learn(KNOWS)
+            engine.learn(INFORMED)
     assert engine.weights == before
     assert path.read_bytes() == content
     assert list(path.parent.iterdir()) == [path]
-    assert engine.learn(KNOWS) is not None
+    assert engine.learn(INFORMED) is not None
 
 
 def test_the_new_content_is_synced_before_it_takes_the_name(path, monkeypatch):
@@ -188,14 +188,14 @@ def test_the_new_content_is_synced_before_it_takes_the_name(path, monkeypatch):
     monkeypatch.setattr(
         state.Path, "replace", lambda self, target: (steps.append("rename"), rename(self, target))[1]
     )
-    opened(path).learn(KNOWS)
+    opened(path).learn(INFORMED)
     assert steps == ["sync", "rename", "sync"]
 
 
 def test_a_reset_goes_back_and_keeps_the_old_file(path):
     """Configured weights again, at once and on file; the old file is a dated copy beside it."""
     engine = opened(path)
-    engine.learn(KNOWS)
+    engine.learn(INFORMED)
     learnt = path.read_bytes()
     backup = engine.reset()
     assert engine.weights == BASE
@@ -207,15 +207,15 @@ def test_a_reset_goes_back_and_keeps_the_old_file(path):
 
 def test_after_a_reset_only_later_markets_count(path):
     """The ledger still holds what was unlearnt; it stays unlearnt, also after a restart."""
-    engine = opened(path, start_ns=KNOWS[-1].settled_ns)
-    engine.learn(KNOWS)
+    engine = opened(path, start_ns=INFORMED[-1].settled_ns)
+    engine.learn(INFORMED)
     engine.reset()
-    assert engine.learn(KNOWS) is None
+    assert engine.learn(INFORMED) is None
     again = opened(path)
-    assert again.learn(KNOWS) is None
+    assert again.learn(INFORMED) is None
     assert again.weights == BASE
     later = series(200, 190, start=301)
-    again.learn([*KNOWS, *later])
+    again.learn([*INFORMED, *later])
     assert again.state.markets == 200
     assert again.weights["TickVelocity"] > BASE["TickVelocity"]
 
@@ -223,60 +223,60 @@ def test_after_a_reset_only_later_markets_count(path):
 @pytest.mark.parametrize(("later_ns", "counted"), [(0, 0), (1, 10)])
 def test_a_market_settled_at_the_instant_of_the_reset_is_unlearnt(path, later_ns, counted):
     """Only markets settled after the reset count: the same nanosecond is not after, the next one is."""
-    instant = KNOWS[-1].settled_ns
+    instant = INFORMED[-1].settled_ns
     reset_learning(path, BASE, PARAMS, lambda: instant)
     engine = opened(path)
-    engine.learn([msgspec.structs.replace(one, settled_ns=instant + later_ns) for one in KNOWS[:10]])
+    engine.learn([msgspec.structs.replace(one, settled_ns=instant + later_ns) for one in INFORMED[:10]])
     assert engine.state.markets == counted
 
 
 def test_two_resets_within_a_second_keep_both_files(path):
     """A backup never overwrites another."""
     engine = LearningEngine(path, BASE, PARAMS, lambda: START_NS)
-    engine.learn(KNOWS)
+    engine.learn(INFORMED)
     assert engine.reset() != engine.reset()
     assert len(backups(path)) == 2
 
 
 def test_a_reset_without_a_file_has_nothing_to_keep(path):
     """It still forgets what the ledger holds so far."""
-    assert reset_learning(path, BASE, PARAMS, lambda: KNOWS[-1].settled_ns) is None
+    assert reset_learning(path, BASE, PARAMS, lambda: INFORMED[-1].settled_ns) is None
     engine = opened(path)
-    assert engine.learn(KNOWS) is None
+    assert engine.learn(INFORMED) is None
     assert engine.weights == BASE
 
 
-def test_a_changed_configured_weight_starts_over_and_says_so(path):
+def test_a_changed_configured_weight_starts_over_with_a_message(path):
     """The operator's weights win over the learnt ones; the notice names key, change and backup."""
-    opened(path).learn(KNOWS)
+    opened(path).learn(INFORMED)
     changed = BASE | {"TickVelocity": 0.20}
-    engine = opened(path, base=changed, start_ns=KNOWS[-1].settled_ns)
+    engine = opened(path, base=changed, start_ns=INFORMED[-1].settled_ns)
     assert engine.weights == changed
     assert engine.notice is not None
     assert "TickVelocity 0.25 → 0.2" in engine.notice
     assert str(backups(path)[0]) in engine.notice
-    assert engine.learn(KNOWS) is None
+    assert engine.learn(INFORMED) is None
     assert opened(path, base=changed).notice is None
 
 
 def test_a_changed_list_of_sources_starts_over(path):
     """A source more or less is a change like any other."""
-    opened(path).learn(KNOWS)
+    opened(path).learn(INFORMED)
     fewer = {source: weight for source, weight in BASE.items() if source != "DeribitPCR"}
     engine = opened(path, base=fewer)
     assert engine.weights == fewer
     assert "DeribitPCR 0.1 → none" in str(engine.notice)
 
 
-def test_a_changed_rate_recomputes_and_says_so(path, tmp_path):
+def test_a_changed_rate_recomputes_with_a_message(path, tmp_path):
     """LEARNING_* may change in between: the weights become those the new settings give throughout."""
-    opened(path).learn(KNOWS)
+    opened(path).learn(INFORMED)
     faster = LearningParams(rate=0.2)
     engine = opened(path, params=faster)
     assert "rate 0.1 → 0.2" in str(engine.notice)
-    engine.learn(KNOWS)
+    engine.learn(INFORMED)
     fresh = opened(tmp_path / "fresh.json", params=faster)
-    fresh.learn(KNOWS)
+    fresh.learn(INFORMED)
     assert facts(engine) == facts(fresh)
 
 
@@ -284,7 +284,7 @@ def test_a_source_switched_off_stays_off(path):
     """A configured 0 stays 0 however good its votes are, and the rest keeps its sum."""
     base = BASE | {"TickVelocity": 0.0}
     engine = opened(path, base=base)
-    engine.learn([*KNOWS, *series(300, 290, source="SpikeDetection", start=300)])
+    engine.learn([*INFORMED, *series(300, 290, source="SpikeDetection", start=300)])
     assert engine.weights["TickVelocity"] == 0
     assert engine.weights["SpikeDetection"] > base["SpikeDetection"]
     assert fsum(engine.weights.values()) == pytest.approx(0.75, abs=1e-12)
@@ -303,28 +303,28 @@ def test_switched_off_it_touches_nothing(path):
     """LEARNING_ENABLED=false: configured weights, no file read or written, not even a damaged one."""
     path.write_text("not for us")
     engine = opened(path, params=LearningParams(enabled=False))
-    assert engine.learn(KNOWS) is None
+    assert engine.learn(INFORMED) is None
     assert engine.weights == BASE
     assert path.read_text() == "not for us"
 
 
 def test_switched_on_again_it_goes_on(path):
     """Off and on again loses nothing: what was settled meanwhile is learnt, too."""
-    opened(path).learn(KNOWS[:200])
-    opened(path, params=LearningParams(enabled=False)).learn(KNOWS)
+    opened(path).learn(INFORMED[:200])
+    opened(path, params=LearningParams(enabled=False)).learn(INFORMED)
     engine = opened(path)
     assert engine.notice is None
-    engine.learn(KNOWS)
+    engine.learn(INFORMED)
     assert engine.state.markets == 300
 
 
 def test_a_ledger_that_was_exchanged_is_noticed(path):
     """Weights without their evidence do not stay in force; the old file is kept and it is said."""
-    opened(path).learn(KNOWS)
+    opened(path).learn(INFORMED)
     engine = opened(path)
     assert engine.learn([]) is None
     assert engine.weights == BASE
-    assert KNOWS[-1].slug in str(engine.notice)
+    assert INFORMED[-1].slug in str(engine.notice)
     assert len(backups(path)) == 1
     engine.learn([])
     assert engine.notice is None
@@ -361,7 +361,7 @@ def spoilt(content, **changes):
 def test_a_damaged_or_foreign_file_is_refused_by_name(path, spoil, what):
     """It stops the start, names the file and the way out, and leaves the file as it is; a reset then
     keeps even that as a backup."""
-    opened(path).learn(KNOWS)
+    opened(path).learn(INFORMED)
     path.write_text(spoil(path.read_text()))
     content = path.read_bytes()
     with pytest.raises(Fatal, match=what) as refusal:
@@ -386,7 +386,7 @@ def test_the_history_is_bounded(path, monkeypatch):
     """The file keeps the newest steps and the number of all of them."""
     monkeypatch.setattr("feedback.learning_engine.HISTORY_KEPT", 5)
     engine = opened(path)
-    engine.learn(KNOWS)
+    engine.learn(INFORMED)
     assert len(engine.state.history) == 5
     assert engine.state.adjustments_count > 5
     assert engine.state.history[-1].new == engine.weights

@@ -47,7 +47,7 @@ def test_six_sources_of_noise_stay_where_they_are(tmp_path):
     assert unmoved >= 95
 
 
-def test_a_source_that_is_wrong_more_often_than_the_price_says_loses_weight(tmp_path):
+def test_a_source_that_is_wrong_more_often_than_the_price_implies_loses_weight(tmp_path):
     """A source that calls only 30 % right falls to near its lower bound."""
     engine = LearningEngine(tmp_path / "state.json", BASE, PARAMS)
     engine.learn(world(7, MARKETS, "OrderBookImbalance", accuracy=0.3))

@@ -4,7 +4,7 @@ from typing import Any
 
 NAME = "^[a-z0-9][a-z0-9_-]*$"
 DURATION = {"type": "string", "pattern": "^([0-9]+(us|ms|s|m|h))+$"}
-WORDS = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+STRINGS = {"type": "array", "items": {"type": "string"}, "minItems": 1}
 
 
 def closed(required: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def closed(required: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
 SERVICE = closed(
     ("image", "restart", "ports", "volumes", "healthcheck"),
     image={"type": "string", "pattern": r"^[a-z0-9./-]+:v?\d+\.\d+\.\d+(-[a-z]+)?$"},  # a whole version
-    command=WORDS,
+    command=STRINGS,
     restart={"enum": ["no", "always", "on-failure", "unless-stopped"]},
     environment={"type": "object", "additionalProperties": {"type": "string"}},
     ports={

@@ -104,7 +104,7 @@ class GrafanaStub:
         self._save(entry, {**entry["dashboard"], "description": "edited"}, "", user)
 
     def answer(self, method: str, target: str, headers: Any, raw: bytes) -> tuple[int, Any]:
-        if not self._knows(headers.get("Authorization", "")):
+        if not self._is_authorised(headers.get("Authorization", "")):
             return 401, {"message": "Unauthorized"}
         body = None
         if method in ("POST", "PUT"):
@@ -131,7 +131,7 @@ class GrafanaStub:
                 return self._allowed("editor") or self._save_dashboard(body)
         return 404, {"message": "Not found"}
 
-    def _knows(self, authorization: str) -> bool:
+    def _is_authorised(self, authorization: str) -> bool:
         basic = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         return authorization in (f"Bearer {TOKEN}", f"Basic {basic}")
 

@@ -33,12 +33,12 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def until(what: Callable[[], Any], words: str, seconds: float = START_S, but: Any = lambda: "") -> None:
+def until(what: Callable[[], Any], description: str, seconds: float = START_S, but: Any = lambda: "") -> None:
     """Wait until something is true; `but` tells what is there instead when it never is."""
     deadline = time.monotonic() + seconds
     while not what():
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds:g} s: {words} {but()}")
+            raise AssertionError(f"not within {seconds:g} s: {description} {but()}")
         time.sleep(0.1)
 
 
@@ -144,7 +144,7 @@ class Webhook:
     """Keeps the alerts that it is told, by name; a context manager."""
 
     def __init__(self) -> None:
-        self.told: dict[str, dict[str, Any]] = {}
+        self.received: dict[str, dict[str, Any]] = {}
         hook = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -152,7 +152,7 @@ class Webhook:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 for alert in body["alerts"]:
                     if alert["status"] == "firing":
-                        hook.told[alert["labels"]["alertname"]] = alert
+                        hook.received[alert["labels"]["alertname"]] = alert
                 self.send_response(200)
                 self.end_headers()
 

@@ -39,11 +39,11 @@ class Watched:
     def expect(self, *names: str, seconds: float = 30) -> None:
         """The webhook is told of these alerts, and until now of none that had no cause."""
         self.caused.update(names)
-        until(lambda: self.told() >= set(names), f"{set(names)} among", seconds, self.told)
-        assert self.told() <= self.caused
+        until(lambda: self.notified() >= set(names), f"{set(names)} among", seconds, self.notified)
+        assert self.notified() <= self.caused
 
-    def told(self) -> set[str]:
-        return set(self.hook.told)
+    def notified(self) -> set[str]:
+        return set(self.hook.notified)
 
     def arm(self, name: str, count: int | None = None, **parameters: object) -> None:
         """Make something go wrong at the practice venue."""
@@ -98,7 +98,7 @@ def watched(tmp_path):
             # A target that was not asked yet is an absent one; that is no news about this bot.
             until(lambda: prometheus.query('up{job="btc-15m-bot"} == 1'), "the bot is seen alive")
             until(lambda: "BotUnreachable" not in prometheus.firing(), "it is not called unreachable")
-            hook.told.pop("BotUnreachable", None)
+            hook.notified.pop("BotUnreachable", None)
             yield found
 
 
@@ -124,7 +124,7 @@ def test_each_alert_fires_for_its_cause(watched):
     os.kill(worker, signal.SIGCONT)
     watched.control("sim")
     watched.expect("ModeChanged")
-    assert watched.told() == {rule["alert"] for rule in alerts()}
+    assert watched.notified() == {rule["alert"] for rule in alerts()}
 
 
 def test_only_durations_are_shortened():

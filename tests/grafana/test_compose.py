@@ -62,11 +62,11 @@ def test_what_is_named_exists(services):
 
 def test_configuration_is_read_from_where_it_is_mounted(services):
     """The path that a service is told is one that is mounted, and the file is there."""
-    told = {
+    flags = {
         "prometheus": "--config.file=/etc/prometheus/prometheus.yml",
         "alertmanager": "--config.file=/etc/alertmanager/alertmanager.yml",
     }
-    for name, flag in told.items():
+    for name, flag in flags.items():
         assert flag in services[name]["command"]
         folder, _, file = flag.partition("=")[2].rpartition("/")
         assert (FOLDER / mounts(services[name])[folder] / file).is_file()

@@ -27,10 +27,10 @@ def run(stub, capsys):
 
     def once(*arguments: str, environ: dict[str, str] = BY_TOKEN) -> tuple[int, str]:
         code = import_dashboard.main(arguments, {"GRAFANA_URL": stub.url, **environ})
-        said = capsys.readouterr()
-        assert TOKEN not in said.out + said.err
-        assert PASSWORD not in said.out + said.err
-        return code, said.out + said.err
+        output = capsys.readouterr()
+        assert TOKEN not in output.out + output.err
+        assert PASSWORD not in output.out + output.err
+        return code, output.out + output.err
 
     return once
 
@@ -38,9 +38,9 @@ def run(stub, capsys):
 @pytest.mark.parametrize("environ", [BY_TOKEN, BY_PASSWORD])
 def test_import_into_an_empty_grafana(stub, run, environ):
     """Data source and dashboard are created, by token or by password, and the user is told where."""
-    code, said = run("--prometheus", "http://prometheus:9090", environ=environ)
+    code, output = run("--prometheus", "http://prometheus:9090", environ=environ)
     assert code == 0
-    assert f"{stub.url}/d/{UID}/bot" in said
+    assert f"{stub.url}/d/{UID}/bot" in output
     (source,) = stub.sources
     assert (source["uid"], source["url"]) == ("btc-15m-prometheus", "http://prometheus:9090")
     saved = stub.dashboards[UID]["dashboard"]
@@ -72,9 +72,9 @@ def test_an_update_replaces_what_was_imported_before(stub, run, older):
     """A newer dashboard replaces an older import without being told to, as the next version."""
     assert run()[0] == 0
     older.undo()
-    code, said = run()
+    code, output = run()
     assert code == 0
-    assert "updated" in said
+    assert "updated" in output
     assert stub.dashboards[UID]["dashboard"]["version"] == 2
     assert stub.dashboards[UID]["dashboard"]["description"] != "an older one"
 
@@ -83,10 +83,10 @@ def test_what_a_person_edited_is_kept_until_overwrite(stub, run):
     """An edit in the browser is not replaced, the script says who made it; --overwrite replaces it."""
     run()
     stub.edit(UID, user="ann")
-    code, said = run()
+    code, output = run()
     assert (code, stub.dashboards[UID]["dashboard"]["description"]) == (1, "edited")
-    assert "saved by ann" in said
-    assert "--overwrite" in said
+    assert "saved by ann" in output
+    assert "--overwrite" in output
     assert run("--overwrite")[0] == 0
     assert stub.dashboards[UID]["dashboard"]["description"] != "edited"
 
@@ -96,9 +96,9 @@ def test_a_save_at_the_same_moment_is_explained(stub, run, older):
     run()
     older.undo()
     stub.meanwhile = lambda: stub.edit(UID)
-    code, said = run()
+    code, output = run()
     assert code == 1
-    assert "somebody saved the dashboard at this moment" in said
+    assert "somebody saved the dashboard at this moment" in output
     assert stub.dashboards[UID]["dashboard"]["description"] == "edited"
 
 
@@ -106,24 +106,24 @@ def test_another_dashboard_of_the_name_is_explained(stub, run):
     """Grafana's 412 name-exists is told with both ways out."""
     other = {**import_dashboard.load(), "uid": "other", "version": 1}
     stub.dashboards["other"] = {"dashboard": other, "meta": {}, "versions": []}
-    code, said = run()
+    code, output = run()
     assert code == 1
-    assert "another dashboard has this name" in said
-    assert "--folder" in said
+    assert "another dashboard has this name" in output
+    assert "--folder" in output
 
 
 def test_a_data_source_of_the_name_is_used_as_it_is(stub, run):
     """Grafana's 409 is no failure if what is there is a Prometheus, and one if it is something else."""
     there = {"name": import_dashboard.SOURCE_NAME, "uid": "mine", "type": "prometheus", "url": "http://mine"}
     stub.sources.append(there)
-    code, said = run()
+    code, output = run()
     assert code == 0
-    assert "somebody made it before, left as it is (http://mine)" in said
+    assert "somebody made it before, left as it is (http://mine)" in output
     assert stub.sources == [there]
     there["type"] = "loki"
-    code, said = run()
+    code, output = run()
     assert code == 1
-    assert "it is a loki" in said
+    assert "it is a loki" in output
 
 
 def test_our_own_data_source_follows_the_address(stub, run):
@@ -141,20 +141,20 @@ def test_a_provisioned_dashboard_is_left_alone(stub, run):
     run()
     stub.dashboards[UID]["meta"]["provisioned"] = True
     stub.edit(UID)
-    code, said = run()
-    assert (code, "reads it from a file by itself" in said) == (0, True)
+    code, output = run()
+    assert (code, "reads it from a file by itself" in output) == (0, True)
 
 
 def test_roles(stub, run):
     """An editor may import the dashboard alone; without the right to, the role that is missing is named."""
     stub.role = "editor"
-    code, said = run()
+    code, output = run()
     assert code == 1
-    assert "may not read data sources (403" in said
-    assert "Editor and --no-datasource" in said
+    assert "may not read data sources (403" in output
+    assert "Editor and --no-datasource" in output
     assert run("--no-datasource")[0] == 0
     stub.role = "viewer"
-    code, said = run("--no-datasource")
+    code, output = run("--no-datasource")
     assert code == 1
     stub.dashboards.clear()
     assert "may not save dashboards here" in run("--no-datasource")[1]
@@ -162,26 +162,26 @@ def test_roles(stub, run):
 
 def test_wrong_credentials(run):
     """401 says which credentials were not accepted, without showing them, and where tokens are made."""
-    code, said = run(environ={"GRAFANA_TOKEN": "wrong-secret"})
+    code, output = run(environ={"GRAFANA_TOKEN": "wrong-secret"})
     assert code == 1
-    assert "does not accept the token (401)" in said
-    assert "Service accounts" in said
-    assert "wrong-secret" not in said
-    code, said = run(environ={"GRAFANA_USER": USER, "GRAFANA_PASSWORD": "wrong-secret"})
-    assert f"password of '{USER}' (401)" in said
-    assert "wrong-secret" not in said
+    assert "does not accept the token (401)" in output
+    assert "Service accounts" in output
+    assert "wrong-secret" not in output
+    code, output = run(environ={"GRAFANA_USER": USER, "GRAFANA_PASSWORD": "wrong-secret"})
+    assert f"password of '{USER}' (401)" in output
+    assert "wrong-secret" not in output
 
 
 def test_a_folder_that_is_not_there(run):
     """404 for the folder names the folder's UID as what to check."""
-    code, said = run("--folder", "nowhere")
+    code, output = run("--folder", "nowhere")
     assert code == 1
-    assert "404: folder not found" in said
-    assert "folder's UID" in said
+    assert "404: folder not found" in output
+    assert "folder's UID" in output
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "body", "headers", "words"),
+    ("status", "kind", "body", "headers", "fragment"),
     [
         (500, "application/json", '{"message": "database is locked"}', {}, "500: database is locked"),
         (503, "text/html", "<html>starting</html>", {}, "out of order (503: status 503)"),
@@ -199,24 +199,24 @@ def test_a_folder_that_is_not_there(run):
         (418, "application/json", "{}", {}, "Grafana refuses (418: status 418)"),
     ],
 )
-def test_answers_that_are_none(stub, run, status, kind, body, headers, words):
+def test_answers_that_are_none(stub, run, status, kind, body, headers, fragment):
     """A broken Grafana, a proxy, a login page and another program are told apart, each with a next step."""
     stub.break_(status, kind, body, **headers)
-    code, said = run()
+    code, output = run()
     assert code == 1
-    assert said.startswith("error: ")
-    assert words in said
+    assert output.startswith("error: ")
+    assert fragment in output
 
 
-def test_nobody_there(run, free_port):
+def test_an_unreachable_address_is_named(run, free_port):
     """An address at which nobody answers is named."""
-    code, said = run("--url", f"http://127.0.0.1:{free_port}")
+    code, output = run("--url", f"http://127.0.0.1:{free_port}")
     assert code == 1
-    assert f"nobody answers at http://127.0.0.1:{free_port}" in said
+    assert f"nobody answers at http://127.0.0.1:{free_port}" in output
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environ", "words"),
+    ("arguments", "environ", "fragment"),
     [
         ([], {}, "there are no credentials"),
         ([], {"GRAFANA_USER": USER}, "GRAFANA_PASSWORD is not set"),
@@ -226,11 +226,11 @@ def test_nobody_there(run, free_port):
         (["--url", f"http://{USER}:{PASSWORD}@localhost:3000"], BY_TOKEN, "holds credentials"),
     ],
 )
-def test_bad_usage(run, arguments, environ, words):
+def test_bad_usage(run, arguments, environ, fragment):
     """What cannot be right ends with 2 before anything is sent, and says what to set."""
-    code, said = run(*arguments, environ=environ)
+    code, output = run(*arguments, environ=environ)
     assert code == 2
-    assert words in said
+    assert fragment in output
 
 
 def test_flags_win_over_the_environment(run):

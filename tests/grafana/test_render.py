@@ -44,7 +44,7 @@ def test_an_unknown_unit_stops():
         formatted(1.0, "furlongs", None)
 
 
-def test_colours_and_words():
+def test_colours_and_mapped_texts():
     """Mappings come before thresholds; overrides are for their series only."""
     panel = {
         "fieldConfig": {
@@ -89,7 +89,7 @@ def test_every_panel_is_drawn():
         page(board, data, SPAN, 1600)
 
 
-def test_nobody_there(tmp_path, free_port, capsys):
+def test_an_unreachable_address_is_named(tmp_path, free_port, capsys):
     """Without a Prometheus the address is named, and no picture is made."""
     out = tmp_path / "out.png"
     assert main(["--prometheus", f"http://127.0.0.1:{free_port}", "--out", str(out)]) == 1

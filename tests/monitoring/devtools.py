@@ -18,10 +18,10 @@ SECONDS = 40.0
 
 
 class Browser:
-    """A page that was opened; `told` is every event since, such as what the console was told."""
+    """A page that was opened; `received` is every event since, such as what the console was told."""
 
     def __init__(self, address: str, profile: Path) -> None:
-        self.told: list[dict[str, Any]] = []
+        self.received: list[dict[str, Any]] = []
         self._numbers = itertools.count(1)
         self._process = subprocess.Popen(
             ["chromium", *FLAGS, f"--user-data-dir={profile}"], stderr=subprocess.PIPE, text=True
@@ -54,12 +54,12 @@ class Browser:
         return found["result"]["value"]
 
     def events(self, method: str) -> list[dict[str, Any]]:
-        return [event["params"] for event in self.told if event["method"] == method]
+        return [event["params"] for event in self.received if event["method"] == method]
 
     def _take(self) -> dict[str, Any]:
         message = json.loads(self._socket.recv(SECONDS))
         if "method" in message:
-            self.told.append(message)
+            self.received.append(message)
         return message
 
     def _endpoint(self) -> str:

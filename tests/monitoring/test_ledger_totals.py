@@ -115,9 +115,9 @@ class Account:
                 event = command.event
                 if hasattr(event, "decision_id"):
                     event = type(event)(event.decision, event.final, decision_id)
-                self.hear(event)
+                self.handle(event)
 
-    def hear(self, event):
+    def handle(self, event):
         self.totals.handle(event)
         durations = self.totals.durations
         self.snapshots.append((*self.counters(), *durations.at_most, durations.total_s))
@@ -206,7 +206,7 @@ class Account:
         settlement = Settlement(slug=slug, outcome=winner, source="gamma", settled_ns=self.now_ns)
         self.ledger.record_settlement(settlement)
         self.give(MarketSettled(slug))
-        self.hear(Settled(market=market(number), settlement=settlement, pnl=pnl, total_pnl=Decimal(0)))
+        self.handle(Settled(market=market(number), settlement=settlement, pnl=pnl, total_pnl=Decimal(0)))
 
     def settled_slugs(self):
         with LedgerReader(self.path) as reader:
@@ -219,11 +219,11 @@ class Account:
         with LedgerReader(self.path) as reader:
             owed = reader.claimable().get(slug)
         if owed is not None and self.ledger.record_redemption(slug, owed):
-            self.hear(Redeemed(slug=slug, amount=owed))
+            self.handle(Redeemed(slug=slug, amount=owed))
 
     def cash(self, number, _):
         check = self.ledger.record_cash_check(Decimal(990 + number))
-        self.hear(CashChecked(difference=check.difference))
+        self.handle(CashChecked(difference=check.difference))
 
     def restart(self, _, fresh):
         """The process ends in good order; a fresh account is a new session."""
@@ -340,7 +340,7 @@ class Verbs(Account):
                 attempt=1,
                 created_ns=0,
             )
-            self.hear(OrderMoved(intent=intent, state=state, reason=""))
+            self.handle(OrderMoved(intent=intent, state=state, reason=""))
 
     def fill(self, number, how):
         part, status = how
@@ -350,7 +350,7 @@ class Verbs(Account):
             if not is_new:
                 self.ledger.record_fill_status(made.trade_id, status)
             kind = Filled if is_new and status is not FillStatus.FAILED else FillMoved
-            self.hear(kind(fill=made, status=status))
+            self.handle(kind(fill=made, status=status))
 
     def order(self, number):
         """As before, of all orders of the session."""
@@ -382,9 +382,9 @@ class Verbs(Account):
             decision_id = self.ledger.write([OrderEntry(made, intent, order_id, OrderState.SENT)])
             self.intents.append((intent.intent_id, number))
             self.sides[intent.intent_id] = side
-            self.hear(Decided(decision=made, final=False, decision_id=decision_id))
-            self.hear(OrderSent(intent=intent))
-            self.hear(OrderSigned(intent=intent, order_id=order_id))
+            self.handle(Decided(decision=made, final=False, decision_id=decision_id))
+            self.handle(OrderSent(intent=intent))
+            self.handle(OrderSigned(intent=intent, order_id=order_id))
 
     def restart(self, _, fresh):
         """The process dies without a word."""

@@ -22,7 +22,7 @@ class Webhook:
     """A webhook on loopback that keeps what it is told; `status` is what it answers, None: it hangs."""
 
     def __init__(self, status: int | None = 200) -> None:
-        self.told: list[dict] = []
+        self.received: list[dict] = []
         self.asked = 0
         self.changed = threading.Condition()
         self.go_on = threading.Event()
@@ -38,7 +38,7 @@ class Webhook:
                     webhook.go_on.wait(30)
                 with webhook.changed:
                     if (status or 200) < 300:
-                        webhook.told.append(body)
+                        webhook.received.append(body)
                     webhook.changed.notify_all()
                 self.send_response(status or 200)
                 self.send_header("Content-Length", "0")
@@ -52,11 +52,11 @@ class Webhook:
 
     def wait_for(self, condition, seconds: float = 10) -> None:
         with self.changed:
-            assert self.changed.wait_for(condition, seconds), self.told
+            assert self.changed.wait_for(condition, seconds), self.received
 
     @property
     def text(self) -> str:
-        return "\n".join(f"{told['title']}\n{told['message']}" for told in self.told)
+        return "\n".join(f"{received['title']}\n{received['message']}" for received in self.received)
 
 
 @contextmanager
@@ -74,7 +74,7 @@ def webhook(status: int | None = 200):
 
 
 @contextmanager
-def telling(folder, urls: str, level: Importance = Importance.TRADES, now=lambda: NOON):
+def notifying(folder, urls: str, level: Importance = Importance.TRADES, now=lambda: NOON):
     params = NotifyParams(
         urls=urls,
         level=level,
@@ -92,47 +92,51 @@ def telling(folder, urls: str, level: Importance = Importance.TRADES, now=lambda
 
 def test_an_alert_reaches_every_channel(tmp_path):
     """A halt is told on each of the channels in words a person can act upon."""
-    with webhook() as first, webhook() as second, telling(tmp_path, f"{first.url} {second.url}") as notifier:
+    with (
+        webhook() as first,
+        webhook() as second,
+        notifying(tmp_path, f"{first.url} {second.url}") as notifier,
+    ):
         notifier.handle(Halted(why="3 orders in a row were refused"))
         for hook in (first, second):
-            hook.wait_for(lambda hook=hook: hook.told)
+            hook.wait_for(lambda hook=hook: hook.received)
             assert "HALTED" in hook.text
             assert "redis_control.py resume" in hook.text
 
 
-def test_the_level_decides_who_is_told_what(tmp_path):
+def test_the_level_decides_which_events_notify(tmp_path):
     """At the level of alerts a start is not told, and a mode change is."""
-    with webhook() as hook, telling(tmp_path, hook.url, Importance.ALERTS) as notifier:
+    with webhook() as hook, notifying(tmp_path, hook.url, Importance.ALERTS) as notifier:
         notifier.handle(Started(mode="simulation", venue="recorded", note="18 markets"))
         notifier.handle(
             ModeChanged(mode="simulation", allows_orders=True, why="the mode store says simulation")
         )
-        hook.wait_for(lambda: hook.told)
+        hook.wait_for(lambda: hook.received)
         assert "Mode: simulation" in hook.text
         assert "Started" not in hook.text
 
 
 def test_a_flood_becomes_few_notifications_and_loses_no_alert(tmp_path):
     """Ten thousand events: bounded memory, a handful of notifications, every alert among them, in order."""
-    with webhook() as hook, telling(tmp_path, hook.url) as notifier:
+    with webhook() as hook, notifying(tmp_path, hook.url) as notifier:
         for number in range(10_000):
             notifier.handle(Stopped(why=f"event {number}"))
             if number % 4_000 == 0:
                 notifier.handle(Halted(why=f"alert {number}"))
         assert len(notifier._queue) <= CAPACITY
         notifier.close()
-        hook.wait_for(lambda: hook.told)
+        hook.wait_for(lambda: hook.received)
         for number in (0, 4_000, 8_000):
             assert f"alert {number}" in hook.text
         assert hook.text.index("alert 0") < hook.text.index("alert 8000")
         assert "more, see logs/bot.log" in hook.text
-        assert len(hook.told) <= 3
+        assert len(hook.received) <= 3
 
 
 @pytest.mark.parametrize("status", [None, 500])
-def test_a_bad_channel_holds_nobody_up(tmp_path, status):
+def test_a_failing_channel_does_not_delay_the_others(tmp_path, status):
     """A channel that hangs or fails delays neither the caller nor the end, and the other one is told once."""
-    with webhook(status) as bad, webhook() as good, telling(tmp_path, f"{good.url} {bad.url}") as notifier:
+    with webhook(status) as bad, webhook() as good, notifying(tmp_path, f"{good.url} {bad.url}") as notifier:
         notifier.handle(Halted(why="first"))
         bad.wait_for(lambda: bad.asked)
         for number in range(1_000):
@@ -141,26 +145,26 @@ def test_a_bad_channel_holds_nobody_up(tmp_path, status):
         closing.start()
         closing.join(4)
         assert not closing.is_alive()
-        assert [told["title"] for told in good.told].count("HALTED") == 1
+        assert [received["title"] for received in good.received].count("HALTED") == 1
 
 
 def test_a_dead_port_is_survived(tmp_path):
     """When nobody listens the notifier goes on, and ends at once."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with webhook() as hook, telling(tmp_path, f"json://127.0.0.1:{port} {hook.url}") as notifier:
+    with webhook() as hook, notifying(tmp_path, f"json://127.0.0.1:{port} {hook.url}") as notifier:
         notifier.handle(Halted(why="first"))
-        hook.wait_for(lambda: hook.told)
+        hook.wait_for(lambda: hook.received)
 
 
 def test_a_secret_address_is_never_repeated(tmp_path, caplog):
     """What is wrong with an address is said without the address."""
     wrong = "tgram://secret-token"
     assert check_urls("json://127.0.0.1:9/x") is None
-    said = check_urls(f"json://127.0.0.1:9/x {wrong}")
-    assert said is not None
-    assert "address 2 (tgram)" in said
-    assert "secret" not in said
+    problem = check_urls(f"json://127.0.0.1:9/x {wrong}")
+    assert problem is not None
+    assert "address 2 (tgram)" in problem
+    assert "secret" not in problem
     params = NotifyParams(
         urls=wrong, level=Importance.ALL, profile="b", ledger=tmp_path / "l", memory=tmp_path / "m"
     )
@@ -182,22 +186,22 @@ def test_a_day_is_summed_up_once_also_across_restarts(tmp_path):
         ledger.record_settlement(settlement())
     day = datetime.fromtimestamp(NOON_NS // 10**9, UTC)
     tomorrow = day.replace(hour=0, minute=5) + timedelta(days=1)
-    with telling(tmp_path, "json://127.0.0.1:9", now=lambda: day):
+    with notifying(tmp_path, "json://127.0.0.1:9", now=lambda: day):
         pass  # the first start ever: remembers the day, tells nothing
     with webhook() as hook:
         for _ in range(2):
-            with telling(tmp_path, hook.url, now=lambda: tomorrow):
+            with notifying(tmp_path, hook.url, now=lambda: tomorrow):
                 pass
-        assert len(hook.told) == 1
+        assert len(hook.received) == 1
         assert f"{day.date()} on recorded" in hook.text
         assert "break-even" in hook.text
         assert "95 % interval" in hook.text
 
 
-def test_a_day_without_a_trade_says_so():
+def test_the_summary_of_a_day_without_a_trade():
     """A day on which nothing was bought is summed up too."""
-    told = daily_summary(NOON.date(), "recorded", [], [])
-    assert told.body == "No trade; 0 markets decided upon"
+    received = daily_summary(NOON.date(), "recorded", [], [])
+    assert received.body == "No trade; 0 markets decided upon"
 
 
 def test_a_restart_by_plan_is_a_detail():

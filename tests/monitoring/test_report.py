@@ -102,12 +102,12 @@ def test_everything_is_there(ledger_path):
     assert page.ids() >= PLOTS
     for svg in page.find("svg"):
         assert set(svg["aria-labelledby"].split()) <= page.ids()
-    for words in (
+    for fragment in (
         *("60.0% (n = 5, 95 % interval 23.1% to 88.2%); break-even after fees is 90.6%", "999 pUSD"),
         *("Not distinguishable from chance: 5 distinct markets", "disagreement 1", "TickVelocity"),
         *("Drawdown", "Profit factor", "Sharpe", "0.90 to 0.96"),
     ):
-        assert words in page.text, words
+        assert fragment in page.text, fragment
 
 
 def test_open_positions_are_apart_from_the_results(ledger_path):
@@ -117,7 +117,7 @@ def test_open_positions_are_apart_from_the_results(ledger_path):
     bare = Page(render(msgspec.structs.replace(report, positions=(), weights=())))
 
     assert {"open-positions", "weights"} <= page.ids()
-    for words in (
+    for fragment in (
         "97.0%",
         "1.0670",
         "+0.0701",
@@ -126,7 +126,7 @@ def test_open_positions_are_apart_from_the_results(ledger_path):
         " h: the resolution is disputed",
         "+0.0120",
     ):
-        assert words in page.text, words
+        assert fragment in page.text, fragment
     assert {"open-positions", "weights"}.isdisjoint(bare.ids())
     assert page.text.count("1.0670") == 1
 
@@ -143,7 +143,7 @@ def test_no_win_rate_without_its_interval(ledger_path):
         assert {"break-even", "chance given", "market&#x27;s price"} & set(head)
 
 
-def test_asks_nobody_for_anything(ledger_path):
+def test_the_page_makes_no_request(ledger_path):
     """No script, no address to fetch, and a policy that makes the browser refuse both."""
     html = render(report_of(ledger_path))
     page = Page(html)
@@ -185,8 +185,8 @@ def test_empty_book(tmp_path):
 
     assert page.find("svg") == []
     assert page.text.count("No settled trade yet.") == 3
-    for words in ("No market seen yet.", "No trade yet.", "No vote for a side", "no trade is settled yet"):
-        assert words in page.text
+    for fragment in ("No market seen yet.", "No trade yet.", "No vote for a side", "no trade is settled yet"):
+        assert fragment in page.text
 
 
 @pytest.mark.parametrize("settled", [0, 1])
@@ -336,9 +336,9 @@ def test_in_a_browser(ledger_path, tmp_path):
             "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         )
         asked = [event["request"]["url"] for event in browser.events("Network.requestWillBeSent")]
-        said = [*browser.events("Log.entryAdded"), *browser.events("Runtime.consoleAPICalled")]
+        logged = [*browser.events("Log.entryAdded"), *browser.events("Runtime.consoleAPICalled")]
 
-    assert (said, overflow) == ([], 0)
+    assert (logged, overflow) == ([], 0)
     assert [url for url in asked if not url.startswith("data:")] == [target.as_uri()]
     assert set(drawn) == PLOTS
     for plot in drawn.values():

@@ -137,7 +137,7 @@ def test_required_sample():
     assert 4800 < required_markets(0.5) < 5000
 
 
-class TestVerdict:
+class TestConclusion:
     def test_all_won_is_not_an_edge(self):
         """Fourteen of fourteen at 92 cents has no spread of its own, and is still chance."""
         numbers = statistics(sample(14, 0, "0.92"))
@@ -156,15 +156,15 @@ class TestVerdict:
         assert abs(numbers.z) < 0.1
         assert numbers.conclusion.startswith("Not distinguishable from chance: over 2,000 distinct markets")
 
-    @pytest.mark.parametrize(("wins", "word"), [(1900, "profit"), (1700, "loss")])
-    def test_large_sample_far_from_it(self, wins, word):
+    @pytest.mark.parametrize(("wins", "result"), [(1900, "profit"), (1700, "loss")])
+    def test_large_sample_far_from_it(self, wins, result):
         """Two thousand trades five points off are told apart from chance, in both directions."""
         numbers = statistics(sample(wins, 2000 - wins))
 
-        assert numbers.conclusion.startswith(f"A {word}, after fees")
+        assert numbers.conclusion.startswith(f"A {result}, after fees")
         assert numbers.p_value < 0.01
-        assert (numbers.mean_pnl_low > 0) is (word == "profit")
-        assert (numbers.mean_pnl_high < 0) is (word == "loss")
+        assert (numbers.mean_pnl_low > 0) is (result == "profit")
+        assert (numbers.mean_pnl_high < 0) is (result == "loss")
 
     @pytest.mark.parametrize("wins", [17, 8])
     def test_repeats_are_no_new_evidence(self, wins):

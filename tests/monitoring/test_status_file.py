@@ -19,7 +19,7 @@ def worker_status(second: float) -> WorkerStatus:
     )
 
 
-def test_the_newest_pulse_is_in_the_file(tmp_path):
+def test_the_newest_status_is_in_the_file(tmp_path):
     """However fast it beats, the file ends with the last beat, and a reader never sees half of one."""
     file = StatusFile(tmp_path / STATUS_FILE)
     file.start()
@@ -43,7 +43,7 @@ def test_a_folder_that_is_gone_is_survived(tmp_path):
     assert not file._thread.is_alive()
 
 
-def test_what_is_no_pulse_is_none(tmp_path):
+def test_an_invalid_status_file_is_none(tmp_path):
     """A missing, half or foreign file is read as no pulse."""
     assert read_worker_status(tmp_path / STATUS_FILE) is None
     (tmp_path / STATUS_FILE).write_text('{"ts_ns": 1')

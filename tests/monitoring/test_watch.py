@@ -92,7 +92,7 @@ def test_a_halt_is_the_first_thing_seen(tmp_path):
     assert "running" not in first
 
 
-def test_orders_withheld_by_the_mode_are_said(tmp_path):
+def test_orders_withheld_by_the_mode_are_shown(tmp_path):
     """While the mode store is lost the screen says that no new position is opened, and why."""
     lost = msgspec.structs.replace(ALIVE, mode="live", allows_orders=False, mode_detail="mode store lost")
     write_ledger(tmp_path, worker_status=lost)
@@ -104,7 +104,7 @@ def test_an_empty_folder_names_the_way_on(tmp_path):
     assert "python runner.py --test-mode" in " ".join(drawn(tmp_path))
 
 
-def test_a_damaged_ledger_is_said_and_the_pulse_still_shown(tmp_path):
+def test_a_damaged_ledger_is_reported_and_the_status_still_shown(tmp_path):
     """What cannot be read is named; what can be read is shown."""
     write_ledger(tmp_path)
     path = ledger_path(tmp_path, "recorded")
@@ -168,6 +168,6 @@ def _control(terminal: int) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(7.4, "7 s"), (68, "1 min 08 s"), (7800, "2 h 10 min")])
-def test_a_span_in_words(seconds, text):
+def test_a_span_as_text(seconds, text):
     """Spans are told in the two units that matter."""
     assert duration(seconds) == text

@@ -167,11 +167,11 @@ class Attempt:
         """Hold the ledger against the venue: the same shares and fees, and the same cash to a millionth."""
         await self.engine.drain()
         trades = await self.thread.call(self.reader.trades)
-        told = self.traded()
+        traded_shares = self.traded()
         shares = sum((trade.shares for trade in trades), Decimal(0))
-        assert shares == sum((Decimal(trade["shares"]) for trade in told), Decimal(0))
+        assert shares == sum((Decimal(trade["shares"]) for trade in traded_shares), Decimal(0))
         fees = sum((trade.fee for trade in trades), Decimal(0))
-        assert fees == sum((Decimal(trade["fee"]) for trade in told), Decimal(0))
+        assert fees == sum((Decimal(trade["fee"]) for trade in traded_shares), Decimal(0))
         flow = await self.thread.call(self.reader.cash_flow)
         venue_cash = await asyncio.to_thread(self.rig.client.balance)
         assert abs(flow.cash - venue_cash) <= Decimal("0.000001")
@@ -180,8 +180,8 @@ class Attempt:
         """Whether Nautilus has no order of this attempt open or waiting, and its fills are the venue's."""
         orders = [self.rig.strategy.cache.order(ClientOrderId(intent_id)) for intent_id in self.engine.states]
         filled = sum((order.filled_qty.as_decimal() for order in orders), Decimal(0))
-        told = sum((Decimal(trade["shares"]) for trade in self.traded()), Decimal(0))
-        return all(order.is_closed for order in orders) and filled == told
+        traded_shares = sum((Decimal(trade["shares"]) for trade in self.traded()), Decimal(0))
+        return all(order.is_closed for order in orders) and filled == traded_shares
 
 
 class Rig:

@@ -32,7 +32,7 @@ class Row(NamedTuple):
     parameters: dict[str, Any]
     state: OrderState
     bought: bool
-    says: str = ""
+    text: str = ""
 
 
 M, N, R, U = OrderState.MATCHED, OrderState.NO_FILL, OrderState.REFUSED, OrderState.UNKNOWN
@@ -115,7 +115,7 @@ async def test_row(rig, attempt, name):
             await attempt.until(attempt.closed)
     assert await attempt.written() == [row.state]
     await attempt.balanced()
-    assert row.says in " ".join(attempt.reasons)
+    assert row.text in " ".join(attempt.reasons)
     may_go_on = row.state in (OrderState.NO_FILL, OrderState.REFUSED)
     assert attempt.engine.has_open_order(rig.market.slug) is not may_go_on
     # The venue logs a question when it is answered, which may be long after the bot gave up on it.
@@ -267,7 +267,7 @@ async def test_a_no_fill_is_followed_by_a_fill(rig, attempt):
     await attempt.balanced()
 
 
-async def test_no_allowance_is_refused_in_words(rig, attempt):
+async def test_no_allowance_is_refused_with_the_venues_text(rig, attempt):
     """400 "not enough balance / allowance" is a refusal in the venue's own words, not tried again."""
     rig.venue.set_account(rig.client.address, allowance="0")
     try:
@@ -299,7 +299,7 @@ async def test_response_lost_and_user_feed_down(rig, attempt):
 
 
 @pytest.mark.parametrize(
-    ("ask", "cap", "usd", "words"),
+    ("ask", "cap", "usd", "fragment"),
     [
         ("0.63", "0.65", "0.99", "below the venue's minimum"),
         ("0.63", "0.65", "5.00", "above MARKET_BUY_USD"),
@@ -307,7 +307,9 @@ async def test_response_lost_and_user_feed_down(rig, attempt):
         ("0.63", "0.60", "1.00", "could not match"),
     ],
 )
-async def test_what_the_venue_would_reject_is_refused_before_it_is_signed(rig, attempt, ask, cap, usd, words):
+async def test_what_the_venue_would_reject_is_refused_before_it_is_signed(
+    rig, attempt, ask, cap, usd, fragment
+):
     """Below a dollar, above the ceiling, off the range, below the ask: denied here, nothing is sent."""
     posted = rig.orders_posted()
     await attempt.decide(Decimal(ask), Decimal(cap), usd)
@@ -315,7 +317,7 @@ async def test_what_the_venue_would_reject_is_refused_before_it_is_signed(rig, a
     await attempt.until(attempt.closed)
     assert rig.orders_posted() == posted
     await attempt.engine.drain()
-    assert words in attempt.events[-1].reason
+    assert fragment in attempt.events[-1].reason
 
 
 async def test_three_refusals_in_a_row_halt_trading(rig, tmp_path):

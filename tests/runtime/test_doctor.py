@@ -101,7 +101,7 @@ def test_the_wallet_is_the_one_with_the_money(funder, kind, funded, chosen):
 
 
 @pytest.mark.parametrize(
-    ("funder", "kind", "funded", "words"),
+    ("funder", "kind", "funded", "fragment"),
     [
         ("", None, {}, "no wallet of the key .* has money.* Fund it"),
         ("", None, {2: 5}, r"signature type 2 \(browser wallet\): \$5.* Set POLYMARKET_FUNDER"),
@@ -111,15 +111,15 @@ def test_the_wallet_is_the_one_with_the_money(funder, kind, funded, chosen):
         (SAFE, None, {1: 5, 2: 6}, "not clear which is meant.* Set POLYMARKET_SIGNATURE_TYPE to 1 or 2"),
     ],
 )
-def test_a_wallet_that_cannot_be_told_is_refused(funder, kind, funded, words):
+def test_a_wallet_that_cannot_be_determined_is_refused(funder, kind, funded, fragment):
     """Settings that contradict each other or leave a choice end with what to set."""
     balances = {one: Decimal(funded.get(one, 0)) for one in range(4)}
-    with pytest.raises(ConfigError, match=f"(?s){words}"):
+    with pytest.raises(ConfigError, match=f"(?s){fragment}"):
         choose_wallet(ConfiguredWallet(OWN, funder, kind), balances)
 
 
 @pytest.mark.parametrize("content", ["", "not JSON", "{}"])
-def test_a_damaged_practice_wallet_says_how_to_start_over(content, tmp_path):
+def test_the_error_of_a_damaged_practice_wallet_explains_how_to_start_over(content, tmp_path):
     """The file is named, and the folder to remove."""
     wallet = tmp_path / "venue" / "wallet.json"
     wallet.parent.mkdir()
@@ -187,7 +187,7 @@ def test_a_folder_that_takes_no_file_is_named(settings, tmp_path):
     assert "LOG_DIR" not in found.what.replace("NAUTILUS_LOG_DIR", "")
 
 
-def test_ledgers_are_told_apart(settings):
+def test_ledgers_are_distinguished(settings):
     """None yet, older and damaged: only the last keeps a run from starting."""
     path = ledger_path(settings.state_dir, "live")
     assert only(file_checks.ledger(settings, "live")).what == "live: a new one"
@@ -232,7 +232,7 @@ def test_a_library_that_is_not_the_locked_one_is_named(tmp_path):
     assert found.what == f"httpx {httpx.__version__} instead of 0.0.1"
 
 
-def test_nobody_to_type_is_said_before_the_start():
+def test_a_missing_terminal_is_reported_before_the_start():
     """Without a terminal the setting has to arm; which of the two it is, is said."""
     assert "nobody can type" in only(machine_checks.arming_check(Settings(), False)).what
     assert only(machine_checks.arming_check(Settings(), True)).status is Status.OK
@@ -311,28 +311,28 @@ def catalogue(venue: VenueProcess) -> network_checks.CatalogueEndpoints:
 def test_the_next_market_is_read_to_its_terms(faultless):
     """Version, rule, tick, fee rate, order size, and that the stream sends a book."""
     market, size, stream = network_checks.markets(Settings(), catalogue(faultless))
-    for words in ("version v1", "settles by twap60", "tick 0.01", "fee rate 0.07"):
-        assert words in market.what
+    for fragment in ("version v1", "settles by twap60", "tick 0.01", "fee rate 0.07"):
+        assert fragment in market.what
     assert "$1.00" in size.what
     assert (stream.area, stream.status) == ("market stream", Status.OK)
 
 
 @pytest.mark.parametrize(
-    ("gamma", "area", "words"),
+    ("gamma", "area", "fragment"),
     [
         ((500, {}), "catalogue", "HTTPStatusError"),
         ((200, b"<html>"), "catalogue", "DecodeError"),
         ((200, []), "catalogue", "has no market btc-updown-15m-"),
     ],
 )
-def test_a_catalogue_that_is_of_no_use(gamma, area, words, faultless):
+def test_a_catalogue_that_is_of_no_use(gamma, area, fragment, faultless):
     """Down, something else than JSON, or without the running market."""
     with CannedServer() as server:
         server.answers["GET", "/markets"] = gamma
         where = network_checks.CatalogueEndpoints(server.url, faultless.ws_url, MarketClock())
         found = only(network_checks.markets(Settings(), where))
     assert (found.area, found.status) == (area, Status.FAIL)
-    assert words in found.what
+    assert fragment in found.what
 
 
 def test_a_market_of_a_new_kind_is_named(faultless):
@@ -393,7 +393,7 @@ def test_an_account_that_may_trade(faultless, key):
 
 
 @pytest.mark.parametrize(
-    ("account", "given", "area", "words"),
+    ("account", "given", "area", "fragment"),
     [
         ({"balance": "1.06"}, {}, "balance", "$1.06, but an order of $1.00 takes $1.07"),
         ({"allowance": "1"}, {}, "allowance", "may take $1,"),
@@ -414,12 +414,12 @@ def test_an_account_that_may_trade(faultless, key):
         ),
     ],
 )  # fmt: skip
-def test_an_account_that_may_not_trade(account, given, area, words, faultless, key):
+def test_an_account_that_may_not_trade(account, given, area, fragment, faultless, key):
     """Each thing that is wrong with an account is one failure in its own words."""
     put(faultless, key, **account)
     failures = [finding for finding in account_of(faultless, key, **given) if finding.status is Status.FAIL]
     assert area in {finding.area for finding in failures}
-    assert any(words in finding.what for finding in failures)
+    assert any(fragment in finding.what for finding in failures)
     assert all(finding.todo for finding in failures)
 
 
@@ -483,7 +483,7 @@ def as_polymarket(venue: VenueProcess) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_with_nothing_set_up_for_live_it_says_what_is_missing(tmp_path):
+def test_with_nothing_set_up_for_live_the_missing_settings_are_named(tmp_path):
     """Everything else being right, the one failure is the key, with where to put it; exit 1."""
     with (
         VenueProcess.start("--source", "synthetic", "--real-time") as polymarket,
@@ -509,7 +509,7 @@ def test_in_test_mode_all_is_well(arguments, tmp_path):
     assert not (tmp_path / "state" / "mode.json").exists()  # looking is not switching
 
 
-def test_while_another_bot_runs_it_says_who(tmp_path, monkeypatch, capfd):
+def test_another_running_bot_is_named(tmp_path, monkeypatch, capfd):
     """The state folder is held: named with its process, everything near is still looked at, exit 1."""
     monkeypatch.setenv("STATE_DIR", str(tmp_path))
     monkeypatch.setenv("LOG_DIR", str(tmp_path))

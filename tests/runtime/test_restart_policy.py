@@ -69,11 +69,11 @@ def test_the_cap_names_what_crashed():
 
 
 @pytest.mark.parametrize(
-    ("code", "words"), [(1, "with exit code 1"), (-15, "by signal SIGTERM"), (-99, "by signal 99")]
+    ("code", "fragment"), [(1, "with exit code 1"), (-15, "by signal SIGTERM"), (-99, "by signal 99")]
 )
-def test_how_a_process_ended(code, words):
+def test_how_a_process_ended(code, fragment):
     """Signals are named, and what is no signal of this system is given by its number."""
-    assert ended_how(code) == words
+    assert ended_how(code) == fragment
 
 
 def test_silence_counts_only_while_the_supervisor_itself_runs():

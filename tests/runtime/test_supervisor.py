@@ -81,9 +81,9 @@ def starts(folder: Path) -> list[int]:
 @pytest.mark.usefixtures("_hasty")
 def test_crashes_have_a_cap(tmp_path: Path) -> None:
     """The fifth crash in a row ends the run with the exit code; there is no sixth worker."""
-    session, said = FakeSession(), []
+    session, shown = FakeSession(), []
     with pytest.raises(Fatal, match=r"the worker crashed 5 times .* with exit code 7"):
-        Supervisor(session, said.append, worker(tmp_path, "sys.exit(7)")).run()
+        Supervisor(session, shown.append, worker(tmp_path, "sys.exit(7)")).run()
     assert len(starts(tmp_path)) == 5
     assert session.stopped
 
@@ -91,11 +91,11 @@ def test_crashes_have_a_cap(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("_hasty")
 def test_failed_starts_have_no_cap(tmp_path: Path) -> None:
     """Twelve failed starts in a row do not end the run, and each worker is told how many came before it."""
-    session, said = FakeSession(), []
+    session, shown = FakeSession(), []
     command = worker(tmp_path, "sys.exit(69 if count <= 12 else 0)")
-    assert Supervisor(session, said.append, command).run() == 0
+    assert Supervisor(session, shown.append, command).run() == 0
     assert session.failed_starts == list(range(13))
-    assert "The worker could not start (12 times in a row" in said[-1]
+    assert "The worker could not start (12 times in a row" in shown[-1]
 
 
 @pytest.mark.usefixtures("_hasty")
@@ -113,10 +113,10 @@ def test_a_worker_without_a_heartbeat_is_replaced(tmp_path: Path) -> None:
             time.sleep(0.1)
         """,
     )
-    said: list[str] = []
-    assert Supervisor(FakeSession(), said.append, command, heartbeat_s=1.0).run() == 0
+    shown: list[str] = []
+    assert Supervisor(FakeSession(), shown.append, command, heartbeat_s=1.0).run() == 0
     assert len(starts(tmp_path)) == 2
-    assert said == [
+    assert shown == [
         "The worker sent no heartbeat for 1 s and is replaced.",
         "The worker ended without a heartbeat; starting it again in 0 s.",
     ]
@@ -135,7 +135,7 @@ def test_a_venue_that_moved_ends_its_worker_in_good_order(tmp_path: Path) -> Non
             time.sleep(0.05)
         """,
     )
-    said: list[str] = []
+    shown: list[str] = []
 
     def move() -> None:
         while not (tmp_path / "ready").exists():
@@ -144,9 +144,9 @@ def test_a_venue_that_moved_ends_its_worker_in_good_order(tmp_path: Path) -> Non
 
     thread = threading.Thread(target=move)
     thread.start()
-    assert Supervisor(session, said.append, command).run() == 0
+    assert Supervisor(session, shown.append, command).run() == 0
     thread.join()
-    assert (len(starts(tmp_path)), len(session.failed_starts), said) == (2, 2, [])
+    assert (len(starts(tmp_path)), len(session.failed_starts), shown) == (2, 2, [])
 
 
 def test_a_plan_that_cannot_be_made_leaves_no_worker(tmp_path: Path) -> None:
@@ -162,15 +162,15 @@ def test_a_plan_that_cannot_be_made_leaves_no_worker(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("_hasty")
 def test_a_plan_that_cannot_be_made_now_is_made_later(tmp_path: Path) -> None:
     """A practice venue that cannot start in the middle of a run is a failed start, with its reason shown."""
-    session, said = FakeSession(Temporary("the venue to mirror is not there")), []
+    session, shown = FakeSession(Temporary("the venue to mirror is not there")), []
 
     def show(text: str) -> None:
-        said.append(text)
+        shown.append(text)
         if len(session.failed_starts) == 8:
             session.given = ""
 
     assert Supervisor(session, show, worker(tmp_path, "pass")).run() == 0
-    assert said.count("error: the venue to mirror is not there") == 8
+    assert shown.count("error: the venue to mirror is not there") == 8
     assert session.failed_starts[-1] == 8
 
 
@@ -198,14 +198,14 @@ def test_a_stop_reaches_worker_and_venue_side_by_side(
             time.sleep(0.05)
         """,
     )
-    said: list[str] = []
-    assert Supervisor(session, said.append, command).run() == 0
-    assert said == ["The worker did not stop in time and is ended now; its ledger is safe."]
+    shown: list[str] = []
+    assert Supervisor(session, shown.append, command).run() == 0
+    assert shown == ["The worker did not stop in time and is ended now; its ledger is safe."]
     assert worker_ran[0]
     assert not Path(f"/proc/{starts(tmp_path)[0]}").exists()
 
 
-def test_a_practice_venue_that_cannot_start_says_why(tmp_path: Path) -> None:
+def test_a_practice_venue_that_cannot_start_reports_its_error(tmp_path: Path) -> None:
     """The last line of its log is in the message."""
     with pytest.raises(Fatal, match=r"the practice venue did not start: .*--speed: 'x' is not a speed"):
         PracticeVenueProcess(["--speed", "x"], tmp_path / "venue.log")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from venue_builders import BOOK, Bench, HandClock, StillSource, Trader, trader_in
+from venue_builders import BOOK, Bench, ManualClock, StillSource, Trader, trader_in
 
 from venue.market import VenueMarket
 from venue.order_book import VenueBook
@@ -34,7 +34,7 @@ async def until(condition: Callable[[], bool], what: str = "") -> None:
 class Pair:
     """The upstream, whose still book stands until the test changes it, and the venue that mirrors it."""
 
-    clock: HandClock = field(default_factory=HandClock)
+    clock: ManualClock = field(default_factory=ManualClock)
     options: VenueOptions = FAST
     upstream: Bench = field(init=False)
     shadow: PracticeVenue = field(init=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from aiohttp import web
-from venue_builders import HandClock
+from venue_builders import ManualClock
 
 from venue.external.services import base_urls
 from venue.sources.price_path import UNIT
@@ -31,7 +31,7 @@ class World:
     """The venue, its machine clock, and where its services are."""
 
     venue: PracticeVenue
-    clock: HandClock
+    clock: ManualClock
     url: str
 
     @property
@@ -57,7 +57,7 @@ class World:
 @asynccontextmanager
 async def open_world(speed: float = 1.0, seed: int = DEFAULT_SEED) -> AsyncIterator[World]:
     """A world at the start of its first market."""
-    clock = HandClock()
+    clock = ManualClock()
     venue = PracticeVenue(SyntheticSource(seed), VenueOptions(speed=speed), clock)
     runner = web.AppRunner(make_app(venue), access_log=None, shutdown_timeout=0.05)
     await runner.setup()

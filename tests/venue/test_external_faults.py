@@ -100,7 +100,7 @@ async def test_a_slow_service_keeps_its_clients_waiting(world: World) -> None:
     await patient.aclose()
 
 
-async def test_a_rate_limited_client_is_told_for_how_long(world: World) -> None:
+async def test_a_rate_limited_client_gets_a_retry_after(world: World) -> None:
     """429 with Retry-After: the client says how long it was asked to wait."""
     await arm(world, "external_429", service="fear_greed", retry_after=7)
     source = fear_greed(world)

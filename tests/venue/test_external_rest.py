@@ -44,7 +44,7 @@ async def ask(world: World, path: str, **query: str) -> httpx.Response:
 
 
 @pytest.mark.parametrize("seconds", [0, 0.9, 500.0, 30_000.25])
-async def test_coinbase_tells_the_sources_price(world: World, seconds: float) -> None:
+async def test_coinbase_answers_the_sources_price(world: World, seconds: float) -> None:
     """At any market time the app's spot is the source's price of that second, in cents."""
     world.clock.forward(seconds)
     source = CoinbaseSource(base_url=world.urls["coinbase"], now_ns=world.clock)
@@ -313,7 +313,7 @@ EVERYTHING = (
 )
 
 
-async def test_a_seed_says_the_same_at_the_same_time(world: World) -> None:
+async def test_a_seed_gives_the_same_answers_at_the_same_time(world: World) -> None:
     """Two venues of one seed give byte for byte the same answers; one of another seed none of them."""
     async with open_world() as twin, open_world(seed=world.source.seed + 1) as stranger:
         for other in (twin, stranger):
@@ -351,7 +351,7 @@ def test_recorded_markets_have_no_outside_world(practice_venue: VenueProcess, pa
     assert "external" not in practice_venue.ready["source"]
 
 
-async def test_clients_know_what_will_never_come(world: World) -> None:
+async def test_a_value_that_will_never_come_is_an_error(world: World) -> None:
     """The bot's clients take a 404 for what it is, and do not ask again at once."""
     source = BinanceSource("eth", base_url=world.urls["binance"], now_ns=world.clock)
     with pytest.raises(Refused, match="Invalid symbol"):

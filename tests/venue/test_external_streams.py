@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from process import VenueProcess
 from synthetic_world import dollars, in_cents
-from venue_builders import HandClock, Trader, trader_at
+from venue_builders import ManualClock, Trader, trader_at
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -111,7 +111,7 @@ def polybolt_credentials(trader: Trader) -> PolyBoltCredentials:
 
 
 @pytest.mark.parametrize("relay", ["rtds", "polybolt"])
-async def test_the_bot_hears_the_settlement_price(
+async def test_the_bot_reads_the_settlement_price(
     venue: VenueProcess, trader: Trader, truth: Truth, relay: str
 ) -> None:
     """Through either relay: two minutes of past and three new seconds, spot and mean, to the last digit."""
@@ -123,14 +123,14 @@ async def test_the_bot_hears_the_settlement_price(
     (stream,) = source.streams
     await listen(stream, lambda: all(len(source.observations(kind)) >= 123 for kind in PriceKind))
     for kind, right in ((PriceKind.SPOT, truth.spot), (PriceKind.TWAP60, truth.mean)):
-        heard = source.observations(kind)
-        assert [price.price for price in heard] == [dollars(right(price.source_ns)) for price in heard]
-        seconds = [truth.second(price.source_ns) for price in heard]
+        received = source.observations(kind)
+        assert [price.price for price in received] == [dollars(right(price.source_ns)) for price in received]
+        seconds = [truth.second(price.source_ns) for price in received]
         assert seconds == list(range(seconds[0], seconds[0] + len(seconds)))
         assert source.latest(kind).feed == relay
 
 
-async def test_the_bot_hears_binance(venue: VenueProcess, truth: Truth) -> None:
+async def test_the_bot_reads_the_binance_stream(venue: VenueProcess, truth: Truth) -> None:
     """Quotes of the stream, at the source's price less the tether basis of their second, within a cent."""
     source = BinanceSource(stream_url=address(venue, "binance_stream"), base_url="http://127.0.0.1:9")
     kinds: list[bool] = []
@@ -221,13 +221,13 @@ async def test_rtds_answers_pings_and_ends_subscriptions(venue: VenueProcess) ->
         await socket.send(json.dumps(wanted))
         await socket.send(json.dumps({**wanted, "action": "unsubscribe"}))
         await socket.send("PING")
-        heard: list[str] = []
-        while not heard or heard[-1] != "PONG":
-            heard.append(str(await socket.recv()))
-        return heard
+        received: list[str] = []
+        while not received or received[-1] != "PONG":
+            received.append(str(await socket.recv()))
+        return received
 
-    heard = await with_socket(address(venue, "rtds"), use)
-    assert [json.loads(frame)["type"] for frame in heard[:-1]] == ["subscribe"]
+    received = await with_socket(address(venue, "rtds"), use)
+    assert [json.loads(frame)["type"] for frame in received[:-1]] == ["subscribe"]
 
 
 # --- PolyBolt --------------------------------------------------------------------------------
@@ -248,8 +248,8 @@ SPOT = {"channel": "price.crypto", "filter": {"symbol": "btcusd"}}
 
 async def test_polybolt_numbers_its_frames(venue: VenueProcess, trader: Trader, truth: Truth) -> None:
     """Authed, subscribed, a snapshot with seq 1, then updates with exact decimals and seq 2 and 3."""
-    heard = await frames(address(venue, "polybolt"), login(trader), channels(TWAP), count=5)
-    authed, subscribed, snapshot, *updates = heard
+    received = await frames(address(venue, "polybolt"), login(trader), channels(TWAP), count=5)
+    authed, subscribed, snapshot, *updates = received
     assert authed == {"op": "authed", "rid": "a1"}
     assert subscribed == {"op": "subscribed", "rid": "s1"}
     assert snapshot["snapshot"] is True
@@ -273,17 +273,17 @@ async def test_polybolt_filters(venue: VenueProcess, trader: Trader) -> None:
         {"channel": "price.equity"},
     ]
     sent = (login(trader), channels(*nothing), channels({"channel": "price.crypto.twap"}))
-    heard = await frames(address(venue, "polybolt"), *sent, count=5)
-    assert [frame.get("op") for frame in heard] == ["authed", "subscribed", "subscribed", None, None]
-    assert [frame["payload"]["window_seconds"] for frame in heard[3:]] == [30, 60]
+    received = await frames(address(venue, "polybolt"), *sent, count=5)
+    assert [frame.get("op") for frame in received] == ["authed", "subscribed", "subscribed", None, None]
+    assert [frame["payload"]["window_seconds"] for frame in received[3:]] == [30, 60]
 
 
 async def test_polybolt_ends_subscriptions(venue: VenueProcess, trader: Trader) -> None:
     """After unsubscribing from one of two channels only the other one goes on."""
     sent = (login(trader), channels(TWAP, SPOT), channels(TWAP, op="unsubscribe"))
-    heard = await frames(address(venue, "polybolt"), *sent, count=9)
-    ended = next(n for n, frame in enumerate(heard) if frame.get("op") == "unsubscribed")
-    later = {frame["channel"] for frame in heard[ended + 1 :]}
+    received = await frames(address(venue, "polybolt"), *sent, count=9)
+    ended = next(n for n, frame in enumerate(received) if frame.get("op") == "unsubscribed")
+    later = {frame["channel"] for frame in received[ended + 1 :]}
     assert later == {"price.crypto"}
 
 
@@ -302,7 +302,9 @@ async def closed_with(url: str, *sent: Any) -> int | None:
     return await with_socket(url, use)
 
 
-async def test_polybolt_closes_on_strangers_and_chatterers(venue: VenueProcess, trader: Trader) -> None:
+async def test_polybolt_closes_on_wrong_credentials_and_too_many_frames(
+    venue: VenueProcess, trader: Trader
+) -> None:
     """4001 for a wrong secret, for no credentials and for subscribing first; 4008 for 21 frames at once."""
     url = address(venue, "polybolt")
     good = login(trader)
@@ -315,9 +317,9 @@ async def test_polybolt_closes_on_strangers_and_chatterers(venue: VenueProcess, 
 async def test_polybolt_limits_subscriptions(venue: VenueProcess, trader: Trader) -> None:
     """65 subscriptions in one message are an error, and none of them is made."""
     sent = (login(trader), channels(*[SPOT] * 65), channels(TWAP))
-    heard = await frames(address(venue, "polybolt"), *sent, count=5)
-    assert (heard[1]["op"], heard[1]["code"]) == ("error", "too_many_subscriptions")
-    assert {frame["channel"] for frame in heard[3:]} == {"price.crypto.twap"}
+    received = await frames(address(venue, "polybolt"), *sent, count=5)
+    assert (received[1]["op"], received[1]["code"]) == ("error", "too_many_subscriptions")
+    assert {frame["channel"] for frame in received[3:]} == {"price.crypto.twap"}
 
 
 # --- Binance ---------------------------------------------------------------------------------
@@ -326,10 +328,10 @@ async def test_polybolt_limits_subscriptions(venue: VenueProcess, trader: Trader
 async def test_binance_streams_named_in_the_address(venue: VenueProcess, truth: Truth) -> None:
     """/ws/ sends bare events of the one stream, one a market second, in order."""
     url = address(venue, "binance_stream") + "/ws/btcusdt@aggTrade"
-    heard = await frames(url, count=4)
-    assert {frame["e"] for frame in heard} == {"aggTrade"}
-    assert [frame["a"] for frame in heard] == [heard[0]["a"] + n for n in range(4)]
-    assert all(frame["a"] == truth.second(frame["T"] * 10**6) for frame in heard)
+    received = await frames(url, count=4)
+    assert {frame["e"] for frame in received} == {"aggTrade"}
+    assert [frame["a"] for frame in received] == [received[0]["a"] + n for n in range(4)]
+    assert all(frame["a"] == truth.second(frame["T"] * 10**6) for frame in received)
 
 
 async def test_binance_streams_subscribed_later(venue: VenueProcess) -> None:
@@ -340,25 +342,25 @@ async def test_binance_streams_subscribed_later(venue: VenueProcess) -> None:
         {"method": "UNSUBSCRIBE", "params": names[:1], "id": 2},
         {"method": "LIST_SUBSCRIPTIONS", "id": 3},
     ]
-    heard = await frames(address(venue, "binance_stream") + "/ws", *sent, count=6)
-    acknowledged = [frame for frame in heard if "id" in frame]
+    received = await frames(address(venue, "binance_stream") + "/ws", *sent, count=6)
+    acknowledged = [frame for frame in received if "id" in frame]
     assert acknowledged == [
         {"result": None, "id": 1},
         {"result": None, "id": 2},
         {"result": ["btcusdt@bookTicker"], "id": 3},
     ]
-    assert "b" in heard[-1]
-    assert "e" not in heard[-1]
+    assert "b" in received[-1]
+    assert "e" not in received[-1]
 
 
 # --- pace ------------------------------------------------------------------------------------
 
 
-def feeds_at(speed: float, *, lagging: bool = False) -> tuple[Feeds, HandClock]:
-    hand = HandClock()
-    clock = anchored(speed, None, None, hand)
+def feeds_at(speed: float, *, lagging: bool = False) -> tuple[Feeds, ManualClock]:
+    clock_control = ManualClock()
+    clock = anchored(speed, None, None, clock_control)
     schedule = Schedule(int(clock.market_s()))
-    return Feeds(clock, schedule, SyntheticSource(SEED), Faults(), lagging=lagging), hand
+    return Feeds(clock, schedule, SyntheticSource(SEED), Faults(), lagging=lagging), clock_control
 
 
 @pytest.mark.parametrize("speed", [0.5, 1, 15, 20, 21, 60, 333, 1000, 10_000])
@@ -370,7 +372,7 @@ def test_streams_stay_below_twenty_messages_a_second(speed: float) -> None:
     assert feeds.step == 1 or speed > MESSAGES_A_SECOND
 
 
-def test_stamps_never_lie_before_their_second() -> None:
+def test_stamps_are_never_before_their_second() -> None:
     """At speed 15 a stamp in whole milliseconds, read back on the clock, is in the second that it dates."""
     feeds, _ = feeds_at(15)
     start = feeds.now("rtds").second
@@ -382,10 +384,10 @@ def test_stamps_never_lie_before_their_second() -> None:
 
 def test_relays_are_late_only_if_asked() -> None:
     """With lag the relays know the price of 1.8 seconds ago, the exchanges that of now; without it all do."""
-    late, hand = feeds_at(1, lagging=True)
+    late, clock_control = feeds_at(1, lagging=True)
     prompt, _ = feeds_at(1)
     start = prompt.now("rtds").second
-    hand.forward(10)
+    clock_control.forward(10)
     assert [late.now(name).second - start for name in ("rtds", "polybolt", "coinbase")] == [8, 8, 10]
     assert prompt.now("rtds").second == start
 
@@ -393,44 +395,44 @@ def test_relays_are_late_only_if_asked() -> None:
 @pytest.mark.parametrize("lag", [False, True])
 def test_the_option_makes_a_venues_relays_late(lag: bool) -> None:
     """A venue run with the option knows at its relays what its exchanges knew two seconds before."""
-    venue = PracticeVenue(SyntheticSource(SEED), VenueOptions(speed=1.0, external_lag=lag), HandClock())
+    venue = PracticeVenue(SyntheticSource(SEED), VenueOptions(speed=1.0, external_lag=lag), ManualClock())
     feeds = venue.external
     assert feeds is not None
     assert feeds.now("coinbase").second - feeds.now("rtds").second == (2 if lag else 0)
     venue.close()
 
 
-async def test_a_slow_stream_tells_later() -> None:
+async def test_a_slow_stream_publishes_later() -> None:
     """With a fault of 0.2 seconds an observation comes that much after its time, by the venue's clock."""
-    feeds, hand = feeds_at(1)
+    feeds, clock_control = feeds_at(1)
     feeds.faults.arm("external_slow", None, {"service": "rtds", "seconds": 0.2})
     slow = asyncio.ensure_future(anext(feeds.seconds("rtds")))
     prompt = asyncio.ensure_future(anext(feeds.seconds("polybolt")))
     await asyncio.sleep(0)
-    hand.forward(1.15)
+    clock_control.forward(1.15)
     assert await asyncio.wait_for(prompt, PATIENCE)
     assert not (await asyncio.wait({slow}, timeout=2 * LONGEST_WAIT))[0]
-    hand.forward(0.06)
+    clock_control.forward(0.06)
     assert await asyncio.wait_for(slow, PATIENCE) == prompt.result()
 
 
 async def test_a_stream_stands_with_a_held_clock() -> None:
     """Held it is silent for any time; a step brings the seconds stepped over, with the stamp of the step."""
-    feeds, hand = feeds_at(1)
+    feeds, clock_control = feeds_at(1)
     start = feeds.now("rtds").second
     feeds._clock.hold()
     stream = feeds.seconds("rtds")
     following = asyncio.ensure_future(anext(stream))
     await asyncio.sleep(0)
-    hand.forward(3600)
+    clock_control.forward(3600)
     assert not (await asyncio.wait({following}, timeout=2 * LONGEST_WAIT))[0]
-    stepped_at = hand()
+    stepped_at = clock_control()
     feeds._clock.step_to((start + 100) * 10**9)
-    hand.forward(0.01)
-    heard = [await asyncio.wait_for(following, PATIENCE)]
-    heard += [await asyncio.wait_for(anext(stream), PATIENCE) for _ in range(99)]
-    assert heard == list(range(start + 1, start + 101))
-    assert {feeds.moment(second).wall_ns for second in heard} == {stepped_at}
+    clock_control.forward(0.01)
+    received = [await asyncio.wait_for(following, PATIENCE)]
+    received += [await asyncio.wait_for(anext(stream), PATIENCE) for _ in range(99)]
+    assert received == list(range(start + 1, start + 101))
+    assert {feeds.moment(second).wall_ns for second in received} == {stepped_at}
     assert feeds.moment(start - 5).wall_ns == stepped_at - 3605 * 10**9
 
 
@@ -446,29 +448,29 @@ async def test_a_stream_goes_down_though_the_clock_is_held() -> None:
 
 async def test_a_stream_follows_a_new_speed() -> None:
     """After a change from 15 to 60 its observations are three seconds apart, on multiples of three."""
-    feeds, hand = feeds_at(15)
+    feeds, clock_control = feeds_at(15)
     stream = feeds.seconds("rtds")
     start = feeds.now("rtds").second
     first = asyncio.ensure_future(anext(stream))
     await asyncio.sleep(0)
-    hand.forward(0.07)
+    clock_control.forward(0.07)
     assert await asyncio.wait_for(first, PATIENCE) == start + 1
     feeds._clock.set_speed(60)
-    hand.forward(0.1)
+    clock_control.forward(0.1)
     assert [await asyncio.wait_for(anext(stream), PATIENCE) for _ in range(2)] == [start + 3, start + 6]
 
 
 async def test_a_stream_skips_what_a_standstill_made_old() -> None:
     """Set forward by a minute it tells every second of it; by an hour, it goes on at the present."""
-    feeds, hand = feeds_at(1)
+    feeds, clock_control = feeds_at(1)
     start = feeds.now("rtds").second
     stream = feeds.seconds("rtds")
     first = asyncio.ensure_future(anext(stream))
     await asyncio.sleep(0)
-    hand.forward(1.01)
+    clock_control.forward(1.01)
     assert await asyncio.wait_for(first, PATIENCE) == start + 1
-    hand.forward(60)
+    clock_control.forward(60)
     assert [await anext(stream) for _ in range(59)] == list(range(start + 2, start + 61))
-    hand.forward(3600)
+    clock_control.forward(3600)
     assert await anext(stream) == start + 3661
     await stream.aclose()  # pyright: ignore[reportAttributeAccessIssue]

@@ -22,8 +22,8 @@ UPSTREAM = UpstreamVenue("http://g", "http://c", "ws://w/")
 
 def whole(book: VenueBook, stamp: int) -> dict[str, Any]:
     """A whole book in the stream's words."""
-    told = summary(book, market="0x1", token="1", timestamp_ms=stamp, tick=10, last_price="")
-    return {"event_type": "book", **told}
+    message = summary(book, market="0x1", token="1", timestamp_ms=stamp, tick=10, last_price="")
+    return {"event_type": "book", **message}
 
 
 def step(old: VenueBook, new: VenueBook, stamp: int) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def test_changes_that_were_under_way_when_the_book_was_read_are_not_undone() -> 
         {**whole(VenueBook(bids=((500, 5),), asks=((400, 5),)), 2)},
     ],
 )
-def test_words_that_make_no_sense_leave_the_book_in_doubt(event: dict[str, Any]) -> None:
+def test_invalid_messages_leave_the_book_in_doubt(event: dict[str, Any]) -> None:
     """Malformed events, unknown ticks, impossible prices and crossed books are never traded on."""
     mirror = BookMirror(MARKET, 10)
     mirror.handle_event(whole(VenueBook(bids=((500, MICRO),)), 1), 1)

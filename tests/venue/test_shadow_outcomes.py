@@ -48,7 +48,7 @@ async def test_the_event_of_the_resolution_settles_at_once(up_wins: bool, paid: 
 
 @pytest.mark.parametrize("silent", ["", "gamma_500"])
 @pytest.mark.parametrize("up_wins", [True, False])
-async def test_without_the_event_the_catalogue_tells_and_without_that_the_order_api(
+async def test_without_the_event_the_catalogue_resolves_and_without_that_the_order_api(
     silent: str, up_wins: bool
 ) -> None:
     """Each of the two other witnesses is enough alone."""

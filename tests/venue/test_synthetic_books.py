@@ -141,7 +141,7 @@ def test_outside_its_time_a_market_stands_still(source: SyntheticSource) -> None
 # --- many books ------------------------------------------------------------------------------
 
 
-def test_the_opening_book_knows_nothing(sample: dict[int, list[tuple[VenueBook, bool]]]) -> None:
+def test_the_opening_book_is_symmetric(sample: dict[int, list[tuple[VenueBook, bool]]]) -> None:
     """Of markets that open above 0.50 half ends Up: nobody can trade on what a listed market shows."""
     above = [up_won for book, up_won in sample[0] if mid(book) > 0.5]
     assert statistics.mean(above) == pytest.approx(0.5, abs=3 * 0.5 / math.sqrt(len(above)))
@@ -156,19 +156,19 @@ def test_the_mid_is_calibrated(
     for book, up_won in sample[second]:
         if not one_sided(book):
             bands.setdefault(int(mid(book) * parts), []).append((mid(book), up_won))
-    told = 0
+    found = 0
     for band in bands.values():
         expected = sum(p for p, _ in band)
         error = math.sqrt(sum(p * (1 - p) for p, _ in band))
         # With less than two expected surprises the normal bound means nothing.
         if error**2 < 2:
             continue
-        told += 1
+        found += 1
         assert sum(won for _, won in band) == pytest.approx(expected, abs=3 * error)
-    assert told >= parts - 2
+    assert found >= parts - 2
 
 
-def test_the_price_says_something(sample: dict[int, list[tuple[VenueBook, bool]]]) -> None:
+def test_the_price_is_informative(sample: dict[int, list[tuple[VenueBook, bool]]]) -> None:
     """The favourite at 780 s wins about nine times in ten, as on 17,126 recorded markets (0.89)."""
     won = [
         (mid(book) > 0.5) is up_won

@@ -62,7 +62,7 @@ def test_the_price_is_continuous_where_markets_meet(path: PricePath, index: int)
     assert 0 < abs(log_return(path, index, -2, 2)) < 0.01
 
 
-def test_seconds_are_as_volatile_as_the_market_says(path: PricePath) -> None:
+def test_seconds_have_the_volatility_of_their_market(path: PricePath) -> None:
     """One-second moves of 100 markets, in units of each market's σ without its jumps: deviation 1, mean 0."""
     moves = [
         log_return(path, i, s, s + 1) / path.sigma(i) for i in range(100) for s in range(0, INTERVAL - 1, 9)

@@ -43,7 +43,7 @@ def tokens(venue: VenueProcess, start: int) -> tuple[str, str]:
 # --- starting --------------------------------------------------------------------------------
 
 
-def test_the_ready_line_says_where_the_services_are(venue: VenueProcess) -> None:
+def test_the_ready_line_has_the_addresses_of_the_services(venue: VenueProcess) -> None:
     """Seed, a note for people, and a base address for each service, which the bot takes as they are."""
     source = venue.ready["source"]
     assert (source["name"], source["seed"]) == ("synthetic", DEFAULT_SEED)
@@ -109,7 +109,7 @@ def test_a_folder_refuses_another_world(
         ((*SYNTHETIC, "--seed", "x"), "'x' is not a seed"),
     ],
 )
-def test_bad_usage_says_what_is_wrong(
+def test_bad_usage_names_the_problem(
     arguments: tuple[str, ...], text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 2, and the last line names the argument."""
@@ -201,18 +201,18 @@ def test_markets_settle_by_the_prices_of_the_world() -> None:
             }
 
 
-async def test_the_strike_is_not_told_at_once() -> None:
+async def test_the_strike_is_published_later() -> None:
     """In its first minute a market shows no price to beat, then its own; no final price before the end."""
     async with open_world() as world:
         slug = f"btc-updown-15m-{world.venue.schedule.first_start}"
-        told = []
+        strikes = []
         for seconds in (59, 2, 838.5):
             world.clock.forward(seconds)
             async with httpx.AsyncClient(trust_env=False, verify=False) as client:
                 event = (await client.get(f"{world.url}/gamma/events/slug/{slug}")).json()
-            told.append(event.get("eventMetadata"))
+            strikes.append(event.get("eventMetadata"))
     strike = {"priceToBeat": float(dollars(world.source.mean_price(0, 0)))}
-    assert told == [None, strike, strike]
+    assert strikes == [None, strike, strike]
 
 
 # --- the bot's feed on it --------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from venue_builders import HandClock
+from venue_builders import ManualClock
 
 from venue.clock import SECOND, VenueClock, anchored
 from venue.schedule import AHEAD, Schedule, make_market
@@ -13,7 +13,7 @@ WALL = 1_800_000_450
 
 def test_a_fresh_clock_begins_with_the_next_market() -> None:
     """Market time starts at the next multiple of 900 s, moved by --start-at, and runs at its speed."""
-    now = HandClock(WALL)
+    now = ManualClock(WALL)
     clock = anchored(15.0, None, 780, now)
     assert clock.market_s() == 1_800_000_900 + 780
     now.forward(2)
@@ -22,7 +22,7 @@ def test_a_fresh_clock_begins_with_the_next_market() -> None:
 
 def test_a_fresh_clock_on_the_grid_begins_at_once() -> None:
     """If the machine's time is a market start, market time is the machine's."""
-    assert anchored(1.0, None, None, HandClock(1_800_000_000)).market_s() == 1_800_000_000
+    assert anchored(1.0, None, None, ManualClock(1_800_000_000)).market_s() == 1_800_000_000
 
 
 @pytest.mark.parametrize(
@@ -38,13 +38,13 @@ def test_a_resumed_clock_goes_on_but_not_before_the_machine(
     stopped: int, start_at: int | None, expected: int
 ) -> None:
     """It resumes where it stopped, at least at the machine's time, and jumps ahead if told to."""
-    assert anchored(15.0, stopped * SECOND, start_at, HandClock(WALL)).market_s() == expected
+    assert anchored(15.0, stopped * SECOND, start_at, ManualClock(WALL)).market_s() == expected
 
 
 @given(st.lists(st.floats(-100, 100), max_size=20))
 def test_market_time_never_goes_back(steps: list[float]) -> None:
     """However the machine's clock is set, market time does not decrease."""
-    now = HandClock()
+    now = ManualClock()
     clock = VenueClock(now(), 0, 15.0, now)
     latest = clock.market_ns()
     for step in steps:

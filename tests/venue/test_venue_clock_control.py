@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from process import HTTP, VenueProcess
 from test_venue_feeds import event, listening, read, tokens_of, until
-from venue_builders import Bench, HandClock, Trader, trader_at, trader_in
+from venue_builders import Bench, ManualClock, Trader, trader_at, trader_in
 
 from venue.arguments import options_of, read_arguments
 from venue.clock import VenueClock
@@ -40,7 +40,7 @@ CHANGES = st.lists(
 @given(CHANGES, st.booleans())
 def test_every_market_time_has_its_wall_time(changes: list[tuple[str, float]], held: bool) -> None:
     """Whatever is done to it, market time never goes back, and `wall_at` finds when each value came."""
-    now = HandClock(START)
+    now = ManualClock(START)
     clock = VenueClock(now(), START * SECOND, 15.0, now, held=held)
     readings = [(now(), clock.market_ns())]
     for what, value in changes:
@@ -68,7 +68,7 @@ def test_every_market_time_has_its_wall_time(changes: list[tuple[str, float]], h
 
 def test_a_held_clock_stands_until_it_runs() -> None:
     """Wall time passes without market time, which then goes on from where it stood at the new speed."""
-    now = HandClock(START)
+    now = ManualClock(START)
     clock = VenueClock(now(), START * SECOND, 15.0, now)
     now.forward(2)
     clock.hold()
@@ -104,7 +104,7 @@ class Played:
     """A venue of generated markets on a clock that only a test moves, with an account's resting orders."""
 
     def __init__(self, *, held: bool = True) -> None:
-        self.wall = HandClock(START)
+        self.wall = ManualClock(START)
         self.venue = PracticeVenue(
             SyntheticSource(7), VenueOptions(speed=1.0, hold=held, taker_delay=0.0), self.wall
         )

@@ -51,7 +51,7 @@ def test_a_fault_strikes_as_often_as_it_was_armed_for() -> None:
         faults.arm("hung", 1, {})
 
 
-def test_the_catalog_is_told_and_armed_faults_are_listed(practice_venue: VenueProcess) -> None:
+def test_the_catalogue_and_the_armed_faults_are_listed(practice_venue: VenueProcess) -> None:
     """/practice/info explains every fault; /practice/faults shows what is armed and how often it struck."""
     assert practice_venue.get("/practice/info")["faults"].keys() == CATALOG.keys()
     practice_venue.fault("gamma_500", 2)
@@ -150,7 +150,7 @@ def test_a_200_may_be_a_failure(practice_venue: VenueProcess, trader: Trader, up
 @pytest.mark.parametrize(
     ("name", "executed"), [("drop_before_read", False), ("drop_after_accept", True), ("hang", True)]
 )
-def test_a_lost_connection_says_nothing_about_the_order(
+def test_a_lost_connection_leaves_the_order_unknown(
     practice_venue: VenueProcess, trader: Trader, up: str, name: str, executed: bool
 ) -> None:
     """The client gets no answer; whether the order was executed depends on when it was lost."""
@@ -186,7 +186,7 @@ def test_a_fak_may_answer_live(practice_venue: VenueProcess, trader: Trader, up:
     assert bought(practice_venue, trader)
 
 
-async def test_a_delayed_order_is_told_on_the_user_feed(
+async def test_a_delayed_order_is_published_on_the_user_feed(
     practice_venue: VenueProcess, trader: Trader, up: str
 ) -> None:
     """The answer is `delayed` and empty; the fill follows later on the feed, a miss as a cancellation."""
@@ -257,7 +257,7 @@ async def test_a_trades_events_may_come_otherwise(
     assert held > 0 or failed
 
 
-async def test_a_trade_may_be_told_before_the_answer(
+async def test_a_trade_may_be_published_before_the_answer(
     practice_venue: VenueProcess, trader: Trader, up: str
 ) -> None:
     """With the fault the event is there a good while before the answer to POST /order."""
@@ -300,7 +300,9 @@ async def test_the_user_feed_may_refuse(practice_venue: VenueProcess, trader: Tr
         await ready(socket)
 
 
-async def test_a_kill_may_be_told_in_free_text(practice_venue: VenueProcess, trader: Trader, up: str) -> None:
+async def test_a_kill_may_be_answered_in_free_text(
+    practice_venue: VenueProcess, trader: Trader, up: str
+) -> None:
     """The venue's odd status, CANCELED_ and the reason, arrives for a killed order."""
     async with listening(practice_venue, "user", subscription(trader)) as socket:
         await ready(socket)

@@ -131,16 +131,16 @@ async def test_subscriptions_come_and_go_on_one_connection(practice_venue: Venue
             await asyncio.wait_for(socket.recv(), 1.0)
 
 
-async def test_an_accounts_trade_is_told_to_the_market(practice_venue: VenueProcess) -> None:
+async def test_an_accounts_trade_is_published_on_the_market_feed(practice_venue: VenueProcess) -> None:
     """A taker's trade is a last_trade_price, and the book loses what was taken."""
     _, up, down = tokens_of(practice_venue)
     trader = trader_at(practice_venue.url)
     async with listening(practice_venue, "market", {"type": "market", "assets_ids": [up, down]}) as socket:
         await read(socket)
         answer = await asyncio.to_thread(trader.post, practice_venue.url, trader.buy(up, 300, 990))
-        told = await until(socket, event("last_trade_price"))
-    assert (told["asset_id"], told["side"], told["fee_rate_bps"]) == (up, "BUY", "0")
-    assert float(told["size"]) <= float(answer.json()["takingAmount"])
+        message = await until(socket, event("last_trade_price"))
+    assert (message["asset_id"], message["side"], message["fee_rate_bps"]) == (up, "BUY", "0")
+    assert float(message["size"]) <= float(answer.json()["takingAmount"])
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def near_the_end() -> Iterator[VenueProcess]:
         yield venue
 
 
-async def test_a_tick_change_is_told_before_the_finer_prices(near_tick_change: VenueProcess) -> None:
+async def test_a_tick_change_is_published_before_the_finer_prices(near_tick_change: VenueProcess) -> None:
     """At recording 0's first sub-cent price both tokens get tick_size_change, then a fresh book each."""
     _, up, down = tokens_of(near_tick_change)
     async with listening(near_tick_change, "market", {"type": "market", "assets_ids": [up, down]}) as socket:
@@ -233,7 +233,9 @@ async def test_an_account_follows_its_trade_to_the_end(practice_venue: VenueProc
     assert [bool(trade["transaction_hash"]) for trade in trades] == [False, True, True]
 
 
-async def test_a_resting_order_tells_its_placement_and_cancellation(practice_venue: VenueProcess) -> None:
+async def test_placement_and_cancellation_of_a_resting_order_are_published(
+    practice_venue: VenueProcess,
+) -> None:
     """PLACEMENT when it rests, CANCELLATION when it is canceled."""
     _, up, _ = tokens_of(practice_venue)
     trader = trader_at(practice_venue.url)
@@ -259,7 +261,7 @@ async def test_a_wrong_credential_is_shown_the_door(
             await asyncio.wait_for(socket.recv(), PATIENCE)
 
 
-async def test_nobody_hears_of_others_or_of_markets_not_asked_for(practice_venue: VenueProcess) -> None:
+async def test_only_own_orders_of_subscribed_markets_are_published(practice_venue: VenueProcess) -> None:
     """Another account hears nothing, nor does the account itself on a socket for another market."""
     _, up, _ = tokens_of(practice_venue)
     trader, other = trader_at(practice_venue.url), trader_at(practice_venue.url)

@@ -113,7 +113,7 @@ async def test_a_fok_is_filled_whole_or_not_at_all(bench: Bench) -> None:
     assert filled.order.matched_shares == 100_000_000 + 60_317_460
 
 
-async def test_taken_liquidity_is_gone_for_everybody(bench: Bench) -> None:
+async def test_taken_liquidity_is_gone_for_all_accounts(bench: Bench) -> None:
     """What one account took, another does not get, until the source shows another size."""
     first, second = bench.trader(), bench.trader()
     await bench.place(first, first.buy(bench.market.up_token, 6200, 620))
@@ -244,7 +244,7 @@ async def test_an_account_does_not_meet_itself(bench: Bench) -> None:
     assert [trade.price for trade in sold.trades] == [600]
 
 
-async def test_nobody_sells_what_they_do_not_have(bench: Bench) -> None:
+async def test_selling_more_than_the_position_is_refused(bench: Bench) -> None:
     """A SELL beyond the position is refused with the balance of the token."""
     trader = bench.trader()
     body = trader.order(bench.market.up_token, "SELL", 5_000_000, 2_500_000)

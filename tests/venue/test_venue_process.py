@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 from venue.__main__ import main
 
 
-def test_the_ready_line_says_all_a_parent_needs(practice_venue: VenueProcess) -> None:
+def test_the_ready_line_has_all_a_parent_needs(practice_venue: VenueProcess) -> None:
     """Event, address on loopback, process id, both clocks, and what was recorded when and by whom."""
     ready = practice_venue.ready
     assert ready["event"] == "ready"
@@ -93,9 +93,9 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     with pytest.raises(SystemExit) as ended:
         main(list(arguments))
     assert ended.value.code == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    return told.err.splitlines()[-1]
+    output = capsys.readouterr()
+    assert output.out == ""
+    return output.err.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

@@ -104,20 +104,20 @@ def test_bad_amounts_are_refused(
     url: str, trader: Trader, tokens: tuple[str, str], maker: int, taker: int, text: str
 ) -> None:
     """$0.99, five taker decimals, three maker decimals, a price between ticks and a price of 1."""
-    status, told = error(trader.post(url, trader.order(tokens[0], "BUY", maker, taker)))
+    status, message = error(trader.post(url, trader.order(tokens[0], "BUY", maker, taker)))
     assert status == 400
-    assert told.endswith(text)
+    assert message.endswith(text)
 
 
 def test_an_order_beyond_the_balance_is_refused(url: str, trader: Trader, tokens: tuple[str, str]) -> None:
     """$1000 and its fee are more than $1000."""
     fee = 70_707
     needed = 1_000_000_000 + 700_000 + fee // 10**9
-    status, told = error(trader.post(url, trader.buy(tokens[0], 100_000, 990)))
+    status, message = error(trader.post(url, trader.buy(tokens[0], 100_000, 990)))
     assert status == 400
     start = "not enough balance / allowance: the balance is not enough -> balance: 1000000000, order amount: "
-    assert told.startswith(start)
-    assert int(told.removeprefix(start)) == pytest.approx(needed, abs=10)
+    assert message.startswith(start)
+    assert int(message.removeprefix(start)) == pytest.approx(needed, abs=10)
 
 
 def test_an_order_beyond_the_allowance_is_refused(
@@ -125,9 +125,9 @@ def test_an_order_beyond_the_allowance_is_refused(
 ) -> None:
     """Without an allowance nothing can be bought, whatever the balance."""
     practice_venue.set_account(trader.address, allowance="0")
-    status, told = error(trader.post(practice_venue.url, trader.buy(tokens[0], 100, 990)))
+    status, message = error(trader.post(practice_venue.url, trader.buy(tokens[0], 100, 990)))
     assert status == 400
-    assert told.startswith(
+    assert message.startswith(
         "not enough balance / allowance: the allowance is not enough -> spender: 0xE1111800"
     )
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from process import VenueProcess
 from test_venue_feeds import event, listening, read, ready, subscription, tokens_of, until
 from test_venue_process import refusal
-from venue_builders import BOOK, HandClock, StillSource, trader_at, trader_in
+from venue_builders import BOOK, ManualClock, StillSource, trader_at, trader_in
 from websockets.exceptions import ConnectionClosed
 
 from venue.__main__ import _listen
@@ -90,7 +90,7 @@ def killed(venue: PracticeVenue) -> None:
 
 async def test_what_ended_meanwhile_is_resolved_and_paid(tmp_path: Path) -> None:
     """A market that ended and was resolved during the standstill is paid, its orders are canceled."""
-    wall, options = HandClock(), VenueOptions(speed=15.0, taker_delay=0.0, state=tmp_path)
+    wall, options = ManualClock(), VenueOptions(speed=15.0, taker_delay=0.0, state=tmp_path)
     venue = PracticeVenue(StillSource(BOOK), options, wall)
     market = venue.schedule.at(venue.schedule.first_start)
     assert market is not None
@@ -121,7 +121,7 @@ async def test_what_ended_meanwhile_is_resolved_and_paid(tmp_path: Path) -> None
 
 async def test_without_resume_time_that_passed_does_not_count(tmp_path: Path) -> None:
     """A venue that begins anew goes on where market time stopped, at most a wall second ahead."""
-    wall = HandClock()
+    wall = ManualClock()
     options = VenueOptions(speed=15.0, state=tmp_path)
     venue = PracticeVenue(StillSource(), options, wall)
     await venue.start()
@@ -137,7 +137,7 @@ async def test_without_resume_time_that_passed_does_not_count(tmp_path: Path) ->
 
 async def test_without_resume_a_held_clock_has_not_moved(tmp_path: Path) -> None:
     """A killed venue whose clock was held begins anew at the very market time at which it stood."""
-    wall = HandClock()
+    wall = ManualClock()
     options = VenueOptions(speed=15.0, hold=True, start_at=321, state=tmp_path)
     venue = PracticeVenue(StillSource(), options, wall)
     await venue.start()
@@ -151,7 +151,7 @@ async def test_without_resume_a_held_clock_has_not_moved(tmp_path: Path) -> None
 
 async def test_a_resumed_clock_does_not_go_back_with_the_machine(tmp_path: Path) -> None:
     """If the machine's clock was set back meanwhile, market time stands where it was and then goes on."""
-    wall = HandClock()
+    wall = ManualClock()
     venue = PracticeVenue(StillSource(), VenueOptions(speed=15.0, state=tmp_path), wall)
     await venue.start()
     wall.forward(60)

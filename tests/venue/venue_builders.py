@@ -175,7 +175,7 @@ class StillSource:
         return self.outcome
 
 
-class HandClock:
+class ManualClock:
     """A machine clock that moves only by hand."""
 
     def __init__(self, start_s: int = 1_800_000_000) -> None:
@@ -194,7 +194,7 @@ class Bench:
 
     source: StillSource = field(default_factory=StillSource)
     options: VenueOptions = field(default_factory=lambda: VenueOptions(speed=1.0, taker_delay=0.0))
-    clock: HandClock = field(default_factory=HandClock)
+    clock: ManualClock = field(default_factory=ManualClock)
 
     @cached_property
     def venue(self) -> PracticeVenue:

@@ -149,7 +149,7 @@ def test_price_older_than_five_minutes_is_a_warning(age_s: float, warned: bool) 
         ("cryptopanic", 3601, True),
     ],
 )
-def test_moods_age_by_their_own_rhythm(source: str, age_s: float, warned: bool) -> None:
+def test_sentiment_age_limits_differ_by_source(source: str, age_s: float, warned: bool) -> None:
     """A mood is old after an hour, the index that is published once a day after twenty-six."""
     assert bool(_validator().check(_mood(50, age_s, source)).warnings) is warned
 

@@ -37,7 +37,7 @@ def test_path_holds_one_price_a_second_in_order() -> None:
     assert [t.price for t in path.ticks(START, 900)] == [Decimal(5), Decimal(6)]
 
 
-def test_path_is_told_in_market_seconds() -> None:
+def test_path_is_in_market_seconds() -> None:
     """On the 900-second scale a five-minute market's seconds count threefold; before the start below zero."""
     ticks = _path((-1, "1"), (100, "2")).ticks(START, 300)
     assert [t.second for t in ticks] == [-3.0, 300.0]
@@ -77,7 +77,7 @@ def test_mean_of_a_path_that_does_not_reach_back_is_unknown() -> None:
 
 @settings(max_examples=200, deadline=None, database=None)
 @given(st.lists(PRICES, min_size=62, max_size=62), PRICES)
-def test_mean_lies_within_the_prices_and_moves_with_them(prices: list[Decimal], shift: Decimal) -> None:
+def test_mean_is_within_the_prices_and_moves_with_them(prices: list[Decimal], shift: Decimal) -> None:
     """It never leaves the range of its prices, and adding a constant to all adds it to the mean."""
     path, shifted = SpotPath(960), SpotPath(960)
     for at, price in enumerate(prices):
@@ -106,7 +106,7 @@ def test_two_sources_that_contradict_each_other_both_stay() -> None:
     assert (together.median, together.outliers) == (Decimal(105), {})
 
 
-def test_nobody_is_no_consensus() -> None:
+def test_no_source_is_no_consensus() -> None:
     """Without a source there is nothing to agree on; with one it is right."""
     assert consensus_of({}) is None
     alone = consensus_of({"a": Decimal(1)})
@@ -185,7 +185,7 @@ def test_replayed_observation_improves_the_strike() -> None:
     assert (strike.price, strike.source) == (Decimal(65000), "chainlink_twap60/polybolt")
 
 
-def test_own_mean_is_the_strike_where_chainlink_was_not_heard() -> None:
+def test_own_mean_is_the_strike_without_chainlink() -> None:
     """The mean of our own spot over the minute before, and the source says so."""
     strikes = _strikes()
     strikes.note(START, _now(1), _steady(), [])

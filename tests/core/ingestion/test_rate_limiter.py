@@ -21,7 +21,7 @@ CALLERS = st.lists(st.tuples(st.floats(0, 9), st.one_of(st.none(), st.floats(0, 
 
 @settings(max_examples=300, deadline=None, database=None)
 @given(st.integers(1, 5), st.floats(0.5, 10), CALLERS)
-def test_everybody_gets_through_within_the_limit_and_in_order(
+def test_all_requests_pass_within_the_limit_and_in_order(
     calls: int, window_s: float, callers: list[tuple[float, float | None]]
 ) -> None:
     """No caller waits for ever, no window holds too many, first come first served, cancelled or not."""
@@ -79,7 +79,7 @@ def test_cancelled_waiter_gives_its_turn_back() -> None:
     assert run(scenario()) == pytest.approx(10, abs=0.01)
 
 
-def test_who_gives_up_makes_room_for_those_behind() -> None:
+def test_a_cancelled_request_frees_its_place() -> None:
     """The third in the queue would go at 18 s; when those ahead leave it goes soon after the room at 10 s."""
 
     async def scenario() -> float:

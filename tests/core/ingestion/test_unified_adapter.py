@@ -323,7 +323,7 @@ def _serve(*frames: bytes) -> Callable[[ServerConnection], object]:
     return handler
 
 
-async def test_chainlink_strike_is_heard_from_the_public_relay(host: Host) -> None:
+async def test_chainlink_strike_is_read_from_the_public_relay(host: Host) -> None:
     """The mean at the boundary becomes the strike, and the strike names its way."""
     _healthy(host)
     frames = [p.rtds_twap("68900.5", p.NOW_MS + 1000 * s) for s in (-1, 0, 1)]

@@ -376,7 +376,7 @@ def test_closing_leaves_nothing_behind(sessions: list[Session], after_s: float) 
 
 async def test_real_flapping_server_is_survived() -> None:
     """A server that drops every connection after two prices keeps delivering, subscribed each time anew."""
-    heard: list[ChainPrice] = []
+    received: list[ChainPrice] = []
     subscribed: list[bytes | str] = []
 
     async def flapping(connection: ServerConnection) -> None:
@@ -389,23 +389,23 @@ async def test_real_flapping_server_is_survived() -> None:
 
     patience = Backoff(base_s=0.02, cap_s=0.02, max_attempts=50)
     async with socket_server(flapping) as url:
-        stream = RtdsStream(url, "btc/usd", heard.append, lambda: p.NOW_NS, 1)
+        stream = RtdsStream(url, "btc/usd", received.append, lambda: p.NOW_NS, 1)
         manager = WebSocketManager(stream, backoff=patience)
         manager.start()
         await until(lambda: len(subscribed) >= 5)
         await manager.aclose()
     assert len(set(subscribed)) == 1
     assert manager.disconnects >= 4
-    assert len({price.source_ns for price in heard}) >= 8
+    assert len({price.source_ns for price in received}) >= 8
 
 
 async def test_real_server_gets_its_pings() -> None:
     """RTDS wants the text PING; its PONG is not taken for a price."""
-    said: list[bytes | str] = []
+    sent: list[bytes | str] = []
 
     async def server(connection: ServerConnection) -> None:
         async for message in connection:
-            said.append(message)
+            sent.append(message)
             await connection.send("PONG")
 
     async with socket_server(server) as url:
@@ -413,7 +413,7 @@ async def test_real_server_gets_its_pings() -> None:
         stream.ping_every_s = 0.02
         manager = WebSocketManager(stream)
         manager.start()
-        await until(lambda: said.count("PING") >= 3)
+        await until(lambda: sent.count("PING") >= 3)
         assert manager.state is StreamState.CONNECTED
         assert (manager.frames, manager.malformed) == (0, 0)
         await manager.aclose()

@@ -48,7 +48,7 @@ def test_a_slug_and_its_start_are_the_same_fact(time):
 @pytest.mark.parametrize(
     "slug", ["btc-updown-15m-1790586001", "eth-updown-15m-1790586000", "btc-updown-5m-1790586000", "btc", ""]
 )
-def test_a_strangers_slug_is_refused(slug):
+def test_a_foreign_slug_is_refused(slug):
     """A slug off the grid, of another asset or of another interval is not taken for ours."""
     with pytest.raises(ValueError, match="is not a"):
         BTC.start_of(slug)
@@ -62,7 +62,7 @@ def test_the_clock_maps_both_ways(wall, market, speed):
     assert clock.market_time(clock.wall_time_ns(later)) == pytest.approx(later, abs=1e-5 * speed, rel=1e-12)
 
 
-def test_up_and_down_are_told_by_their_labels():
+def test_up_and_down_are_identified_by_their_labels():
     """Outcomes in the other order give the same tokens to the same sides."""
     flipped = {**GAMMA, "outcomes": '["Down", "Up"]', "clobTokenIds": '["22", "11"]'}
     for gamma in (GAMMA, flipped):
@@ -73,7 +73,7 @@ def test_up_and_down_are_told_by_their_labels():
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "text"),
     [
         ({"version": "v2"}, "protocol version v2"),
         ({"negRisk": True}, "negRisk"),
@@ -96,9 +96,9 @@ def test_up_and_down_are_told_by_their_labels():
         ({"slug": "btc-updown-15m-5"}, "malformed"),
     ],
 )
-def test_what_is_not_understood_is_left_alone(change, words):
+def test_what_is_not_understood_is_left_alone(change, text):
     """A market of another version, rule or shape is refused with the field that says so."""
-    with pytest.raises(Refused, match=words):
+    with pytest.raises(Refused, match=text):
         market_of({**GAMMA, **change}, BTC)
 
 

@@ -199,7 +199,7 @@ async def test_a_market_whose_ids_change_is_refused_for_good(
     assert catalogue.refused == [(slug(2), why)]
 
 
-async def test_the_ledger_knows_the_ids_from_before_a_restart(canned: CannedServer) -> None:
+async def test_the_ledger_has_the_ids_from_before_a_restart(canned: CannedServer) -> None:
     """A new process refuses a market that an earlier one had recorded with other ids."""
     catalogue = Catalogue(canned.url)
     for number in range(5):

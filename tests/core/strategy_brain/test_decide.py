@@ -39,12 +39,12 @@ def decided(seen, numbers, processors=None) -> Any:
     return decide(seen, numbers, processors)
 
 
-def refused(decision, reason, *words):
+def refused(decision, reason, *fragments):
     """The decision is that refusal, and its detail tells the numbers."""
     assert decision.reason is reason
     assert not decision.buys
-    for word in words:
-        assert word in decision.detail
+    for fragment in fragments:
+        assert fragment in decision.detail
     return True
 
 

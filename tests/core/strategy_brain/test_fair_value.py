@@ -238,9 +238,9 @@ def test_what_is_not_known_is_not_guessed(changes, reason):
         "strike": strike(SPOT),
         "spot_path": spot_path(SPOT, 800),
     }
-    verdict = fair_value(**(arguments | changes))
-    assert isinstance(verdict, Abstention)
-    assert verdict.reason.startswith(reason)
+    found = fair_value(**(arguments | changes))
+    assert isinstance(found, Abstention)
+    assert found.reason.startswith(reason)
     assert fair_probability(context(**(arguments | changes))) is None
 
 
@@ -283,13 +283,13 @@ def test_divergence_threshold_acts():
         PriceDivergenceProcessor(0)
 
 
-def test_divergence_says_why_it_abstains():
+def test_divergence_abstains_with_its_reason():
     """The reason names the missing piece, and the context's cause where there is one."""
     judge = PriceDivergenceProcessor().vote
     assert judge(context(absent={"coinbase": "timed out"}), 0.18).abstained == "no spot price: timed out"
     assert judge(context(spot=spot(SPOT)), 0.18).abstained == "no strike"
-    unheard = context(spot=spot(SPOT), absent={"strike": "started too late"})
-    assert judge(unheard, 0.18).abstained == "no strike: started too late"
+    without_strike = context(spot=spot(SPOT), absent={"strike": "started too late"})
+    assert judge(without_strike, 0.18).abstained == "no strike: started too late"
     assert str(judge(context(spot=spot(SPOT), strike=strike(SPOT)), 0.18).abstained).startswith(
         "no volatility"
     )

@@ -134,11 +134,11 @@ def test_history_has_at_most_one_point_a_second_and_is_never_padded(updates, max
     """Whatever arrives in whatever order: one point a second at most, never more points than seconds
     heard, within the sizes asked for, and the newest point is p."""
     view = MarketView(market(), max_history=max_history, tick_buffer=tick_buffer)
-    heard = [int(second) for second, up in updates if feed(view, second, up)]
+    admitted = [int(second) for second, up in updates if feed(view, second, up)]
     seconds = [int(tick.second) for tick in view.tick_buffer]
-    assert len(set(seconds)) == len(seconds) <= min(len(set(heard)), tick_buffer)
-    assert len(view.price_history) <= min(len(set(heard)), max_history)
-    if heard:
+    assert len(set(seconds)) == len(seconds) <= min(len(set(admitted)), tick_buffer)
+    assert len(view.price_history) <= min(len(set(admitted)), max_history)
+    if admitted:
         assert view.price_history[-1] == view.tick_buffer[-1].price == view.p
 
 

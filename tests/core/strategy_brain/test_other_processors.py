@@ -47,7 +47,7 @@ def test_spike_fades_by_its_deviation(price, strength):
         assert signal.signal_type is SignalType.MEAN_REVERSION
 
 
-def test_spike_speaks_from_six_and_two_thirds_percent():
+def test_spike_votes_from_six_and_two_thirds_percent():
     """5 % is a spike, but one of confidence 0.50: the minimum of 0.55 is reached 1⅔ points later."""
     assert "confidence 0.500" in spike("0.525").reason
     assert isinstance(spike("0.5333"), Abstention)

@@ -75,12 +75,12 @@ def test_a_turned_move_loses_a_fifth_and_may_fall_silent():
     assert "turned" in weak.reason
 
 
-@pytest.mark.parametrize(("ago", "heard"), [(15, True), (14.9, False), (75, True), (75.1, False)])
-def test_tolerance_of_the_lookup(ago, heard):
+@pytest.mark.parametrize(("ago", "votes"), [(15, True), (14.9, False), (75, True), (75.1, False)])
+def test_tolerance_of_the_lookup(ago, votes):
     """A tick within 15 s of 30 or 60 s ago is taken, one just outside is not."""
     signal = judge("0.60", (ago, "0.5"))
-    assert isinstance(signal, TradingSignal) is heard
-    if not heard:
+    assert isinstance(signal, TradingSignal) is votes
+    if not votes:
         assert "no tick within" in signal.reason
 
 

@@ -68,19 +68,19 @@ async def test_the_order_api_alone_is_enough(venue, over, fault):
 
 
 @pytest.mark.parametrize(
-    ("fault", "words", "grave"),
+    ("fault", "fragment", "grave"),
     [
         ("resolution_disputed", "the resolution is disputed", False),
         ("resolution_split", "closed without a winner: Up 0.5, Down 0.5", True),
         ("clob_contradicts", "the catalogue says", True),
     ],
 )
-async def test_what_is_not_the_last_word_settles_nothing(venue, over, fault, words, grave):
+async def test_a_resolution_that_is_not_final_settles_nothing(venue, over, fault, fragment, grave):
     """Disputed, without a winner, two witnesses who contradict each other: no outcome, and the reason."""
     venue.fault(fault, None)
     found, _ = await resolution(venue, over)
     assert found.outcome is None
-    assert words in found.why
+    assert fragment in found.why
     assert found.grave is grave
 
 
@@ -106,7 +106,7 @@ async def test_a_catalogue_that_cannot_be_read_leaves_the_order_api(venue, over,
     assert (found.outcome, source) == (winner(venue, over), "clob")
 
 
-async def test_nobody_answers(over):
+async def test_no_answer_leaves_the_resolution_open(over):
     """When neither witness can be reached that is a reason, not an error."""
     async with httpx.AsyncClient(trust_env=False) as client:
         found, _ = await ResolutionSource(client, "http://127.0.0.1:9", "http://127.0.0.1:9").resolution(over)
@@ -115,7 +115,7 @@ async def test_nobody_answers(over):
 
 
 @pytest.mark.parametrize(
-    ("market", "outcome", "words"),
+    ("market", "outcome", "fragment"),
     [
         (UP_WON, Outcome.UP, ""),
         (UP_WON | {"outcomes": '["Down", "Up"]'}, Outcome.DOWN, ""),
@@ -134,11 +134,11 @@ async def test_nobody_answers(over):
         (None, None, "does not know the market"),
     ],
 )
-def test_words_of_the_catalogue(market, outcome, words):
+def test_states_of_the_catalogue(market, outcome, fragment):
     """Each state that a market object can be in is read as what it means."""
     found = gamma_resolution(market)
     assert found.outcome is outcome
-    assert words in found.why
+    assert fragment in found.why
 
 
 class Watched:
@@ -198,7 +198,7 @@ async def test_a_market_that_is_never_resolved_is_waited_for(venue, over):
         await watched.poller.close()
 
 
-async def test_in_time_nobody_is_told(venue, over):
+async def test_a_resolution_in_time_is_not_reported_late(venue, over):
     """A market that is over for less than the slowest ever seen is not called late."""
     async with httpx.AsyncClient(trust_env=False) as client:
         watched = Watched(venue, client, over_since_s=100.0)
@@ -211,7 +211,7 @@ async def test_in_time_nobody_is_told(venue, over):
         await watched.poller.close()
 
 
-async def test_a_settlement_that_fails_is_told(venue, over):
+async def test_a_settlement_that_fails_is_reported(venue, over):
     """An outcome that cannot be booked is not lost in a task that nobody looks at."""
     async with httpx.AsyncClient(trust_env=False) as client:
         watched = Watched(venue, client)

@@ -63,7 +63,7 @@ def chain(canned: CannedServer, manual_venue: VenueProcess) -> CannedServer:
 
 def _node(body: bytes) -> Answer:
     asked = json.loads(body)
-    told = {
+    expected = {
         "eth_chainId": "0x89",
         "eth_getTransactionCount": "0x7",
         "eth_gasPrice": "0x1",
@@ -71,7 +71,7 @@ def _node(body: bytes) -> Answer:
         "eth_estimateGas": "0x5208",
         "eth_sendRawTransaction": HASH,
     }
-    return 200, {"jsonrpc": "2.0", "id": asked["id"], "result": told[asked["method"]]}
+    return 200, {"jsonrpc": "2.0", "id": asked["id"], "result": expected[asked["method"]]}
 
 
 def condition_of(chain: CannedServer) -> str:
@@ -127,7 +127,7 @@ def test_a_drift_of_the_official_client_is_noticed() -> None:
     assert "condition_id" in inspect.signature(SecureClient.redeem_positions).parameters
 
 
-def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Own accounts need the client, all others a relayer key too; without the client nobody redeems."""
     urls = ChainUrls(clob="", gamma="", data_api="", relayer="", rpc="")
     with_key, without = (RedemptionKeys(TEST_KEY, OWNER, "", "", "", key) for key in (RELAYER, None))

@@ -142,8 +142,8 @@ class Bot:
         filled = msgspec.structs.replace(fill(number, outcome=side, shares=str(row.shares)), slug=row.slug)
         self.do(self.ledger.record_fill, filled)
         self.do(self.ledger.record_state, wanted.intent_id, OrderState.MATCHED)
-        verdict = Settlement(slug=row.slug, outcome=side, source="gamma", settled_ns=number)
-        self.do(self.ledger.record_settlement, verdict)
+        comparison = Settlement(slug=row.slug, outcome=side, source="gamma", settled_ns=number)
+        self.do(self.ledger.record_settlement, comparison)
 
     # --- what a test does ------------------------------------------------------------------------
 
@@ -182,7 +182,7 @@ class Bot:
         assert flow is not None
         return self.client.balance() - flow.cash
 
-    def told(self) -> list[str]:
+    def payout_texts(self) -> list[str]:
         return [event.what for event in self.events if isinstance(event, Payout)]
 
 
@@ -224,9 +224,9 @@ def test_what_the_venue_has_paid_is_booked_and_nothing_else(bot: Bot) -> None:
     asyncio.run(look.check())
     assert bot.owed == {second.slug: second.shares}
     assert bot.difference == 0
-    assert bot.told() == [f"{first.slug} has paid {first.shares} pUSD"]
+    assert bot.payout_texts() == [f"{first.slug} has paid {first.shares} pUSD"]
     asyncio.run(look.check())
-    assert len(bot.told()) == 1
+    assert len(bot.payout_texts()) == 1
 
 
 def test_a_payout_is_no_difference_to_halt_on_and_anything_else_is(bot: Bot) -> None:
@@ -234,9 +234,9 @@ def test_a_payout_is_no_difference_to_halt_on_and_anything_else_is(bot: Bot) -> 
     assert asyncio.run(bot.bookkeeper.check_cash()).paid == ()
     for count, row in enumerate(bot.won, 1):
         bot.operator_pays(row)
-        verdict = asyncio.run(bot.bookkeeper.check_cash())
-        assert verdict.matches
-        assert verdict.paid == tuple(paid.slug for paid in bot.won[:count])
+        comparison = asyncio.run(bot.bookkeeper.check_cash())
+        assert comparison.matches
+        assert comparison.paid == tuple(paid.slug for paid in bot.won[:count])
     cent_more = bot.client.balance() + Decimal("0.01")
     bot.venue.set_account(bot.client.address, balance=str(cent_more))
     assert not asyncio.run(bot.bookkeeper.check_cash()).matches
@@ -287,7 +287,7 @@ def test_what_the_venue_does_not_pay_is_redeemed_once_and_then_booked(bot: Bot) 
         asyncio.run(look.check())
     assert sorted(redeemer.asked) == sorted(row.condition_id for row in bot.won)
     assert (bot.owed, bot.difference) == ({}, 0)
-    assert sum("the practice venue paid" in what for what in bot.told()) == 2
+    assert sum("the practice venue paid" in what for what in bot.payout_texts()) == 2
 
 
 @pytest.mark.parametrize("point", ["redeemed", "between two bookings", "booked"])
@@ -345,7 +345,7 @@ def test_a_crash_before_the_answer_redeems_again_without_harm(bot: Bot) -> None:
     assert (bot.owed, bot.difference) == ({}, 0)
 
 
-def test_a_failed_redemption_is_tried_a_few_times_and_then_told(
+def test_a_failed_redemption_is_tried_a_few_times_and_then_reported(
     bot: Bot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not again before its pause, not more often than allowed, and the operator hears once how to do it."""
@@ -360,11 +360,11 @@ def test_a_failed_redemption_is_tried_a_few_times_and_then_told(
         asyncio.run(look.check())
     monkeypatch.undo()
     assert len(redeemer.asked) == 2 * MOST_ATTEMPTS
-    (said,) = bot.told()
-    assert f"because {MOST_ATTEMPTS} attempts did not pay it" in said
+    (text,) = bot.payout_texts()
+    assert f"because {MOST_ATTEMPTS} attempts did not pay it" in text
 
 
-def test_what_cannot_be_redeemed_is_said_once_with_the_way_to_do_it(bot: Bot) -> None:
+def test_what_cannot_be_redeemed_is_reported_once_with_the_next_step(bot: Bot) -> None:
     """Without a redeemer, and with one that refuses: one message, with amount, market, reason and place."""
     without = bot.redemption(redeemer="the official client is not installed", timing=AT_ONCE)
     for _ in range(2):
@@ -383,7 +383,7 @@ def test_what_cannot_be_redeemed_is_said_once_with_the_way_to_do_it(bot: Bot) ->
     assert "the wallet is not deployed" in second.what
 
 
-def test_positions_of_others_hands_and_lost_ones_are_left_alone(bot: Bot) -> None:
+def test_positions_bought_elsewhere_and_lost_ones_are_left_alone(bot: Bot) -> None:
     """What the ledger did not buy is not redeemed, nor what pays nothing."""
     foreign = Redeemable(
         condition_id="0xforeign", slug="btc-updown-15m-0", outcome="Up", shares=Decimal(5), won=True

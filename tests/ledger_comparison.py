@@ -100,15 +100,15 @@ def differences(trades: dict[str, Trade], fills: dict[str, list[Trade]]) -> list
     ]
     wrong += [f"fill {trade} is no trade of the venue" for trade in fills.keys() - trades.keys()]
     for trade in trades.keys() & fills.keys():
-        real, booked = trades[trade], fills[trade]
+        real, recorded = trades[trade], fills[trade]
         one = Trade(
-            booked[0].order_id,
-            sum((fill.shares for fill in booked), Decimal(0)),
-            booked[0].price,
-            sum((fill.fee for fill in booked), Decimal(0)),
+            recorded[0].order_id,
+            sum((fill.shares for fill in recorded), Decimal(0)),
+            recorded[0].price,
+            sum((fill.fee for fill in recorded), Decimal(0)),
         )
-        if one != real or len({fill.price for fill in booked}) > 1:
-            wrong.append(f"trade {trade} is {real} at the venue and {booked} in the ledger")
+        if one != real or len({fill.price for fill in recorded}) > 1:
+            wrong.append(f"trade {trade} is {real} at the venue and {recorded} in the ledger")
     return wrong
 
 

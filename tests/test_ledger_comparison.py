@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from booked import Trade, differences
+from ledger_comparison import Trade, differences
 
 REAL = Trade("0xa", Decimal("1.724137"), Decimal("0.58"), Decimal("0.02940"))
 
