@@ -59,53 +59,61 @@ class Settings(BaseModel):
 
     # Market
     market_asset: Literal["btc", "eth", "sol", "xrp", "doge", "bnb", "hype", "zec"] = _s(
-        "btc", "whose up/down markets are traded"
+        "btc", "asset whose up/down markets are traded"
     )
-    market_type: Literal["updown"] = _s("updown", "the kind of market in the slug")
-    market_timeframe: Literal["5m", "15m", "4h"] = _s("15m", "how long one market lasts")
+    market_type: Literal["updown"] = _s("updown", "market type, as in the slug")
+    market_timeframe: Literal["5m", "15m", "4h"] = _s("15m", "length of one market")
 
     # Decision
-    trade_window_start: MarketSecond = _s(780.0, "first market second at which a decision may be made")
-    trade_window_end: MarketSecond = _s(840.0, "market second from which none is made any more")
-    trend_up_threshold: Price = _s(Decimal("0.60"), "above this price of Up, Up is the favourite")
-    trend_down_threshold: Price = _s(Decimal("0.40"), "below this price of Up, Down is the favourite")
-    require_signal_agreement: bool = _s(True, "the fused vote must point the way of the favourite")
+    trade_window_start: MarketSecond = _s(780.0, "start of the decision window, market second")
+    trade_window_end: MarketSecond = _s(840.0, "end of the decision window (exclusive), market second")
+    trend_up_threshold: Price = _s(Decimal("0.60"), "Up is the favourite above this price of the Up token")
+    trend_down_threshold: Price = _s(
+        Decimal("0.40"), "Down is the favourite below this price of the Up token"
+    )
+    require_signal_agreement: bool = _s(True, "require the fused signal to agree with the favourite")
     min_edge: Annotated[Decimal, Field(ge=-1, le=1)] | None = _s(
-        None, "least fair probability − ask − fee per share; unset: computed and stored, not required"
+        None, "minimum fair probability − ask − fee per share; unset: recorded, not required"
     )
-    fusion_min_signals: Annotated[int, Field(ge=1, le=6)] = _s(1, "votes that are needed at least")
-    fusion_min_score: Annotated[float, Field(ge=0, le=100)] = _s(40.0, "lowest fused score to act on")
-    quote_stability_required: Count = _s(3, "valid quotes after which a market is tradable")
+    fusion_min_signals: Annotated[int, Field(ge=1, le=6)] = _s(1, "minimum number of directional signals")
+    fusion_min_score: Annotated[float, Field(ge=0, le=100)] = _s(40.0, "minimum fused score of a trade")
+    quote_stability_required: Count = _s(3, "consecutive valid quotes before a market is tradable")
     quote_min_spread: Annotated[Decimal, Field(ge=0, le=Decimal("0.1"))] = _s(
-        Decimal("0.001"), "a quote below this price, or above 1 minus it, is not a real one"
+        Decimal("0.001"), "quotes below this price or above 1 minus it are invalid"
     )
-    max_quote_age_seconds: Seconds = _s(10.0, "a book older than this is not decided upon")
-    max_price_history: Annotated[int, Field(ge=20, le=10_000)] = _s(100, "prices of Up that are kept")
-    tick_buffer_size: Annotated[int, Field(ge=20, le=100_000)] = _s(500, "ticks of Up that are kept")
+    max_quote_age_seconds: Seconds = _s(10.0, "maximum age of an order book in a decision")
+    max_price_history: Annotated[int, Field(ge=20, le=10_000)] = _s(
+        100, "length of the price history of the Up token"
+    )
+    tick_buffer_size: Annotated[int, Field(ge=20, le=100_000)] = _s(
+        500, "length of the tick buffer of the Up token"
+    )
 
     # Orders
     position_size_usd: Annotated[Decimal, Field(ge=1, le=10_000, decimal_places=2)] = _s(
-        Decimal("1.00"), "pUSD spent on one position; the venue takes no less than 1.00"
+        Decimal("1.00"), "pUSD spent on one position; the venue's minimum is 1.00"
     )
-    market_buy_usd: Usd = _s(Decimal("1.00"), "hard ceiling of one order, enforced at the adapter")
-    max_entry_price: Price = _s(Decimal("0.99"), "never pay more than this per share")
+    market_buy_usd: Usd = _s(Decimal("1.00"), "hard limit of one order, pUSD; enforced by the adapter")
+    max_entry_price: Price = _s(Decimal("0.99"), "maximum price per share")
     min_liquidity: Annotated[Decimal, Field(ge=0, lt=1)] = _s(
-        Decimal("0.02"), "a favourite offered at or below this price is a broken book"
+        Decimal("0.02"), "no order if the best ask of the favourite is at or below this price"
     )
     max_slippage: Annotated[Decimal, Field(ge=0, le=Decimal("0.5"))] = _s(
-        Decimal("0.02"), "price cap above the ask that was decided upon"
+        Decimal("0.02"), "maximum price above the ask of the decision"
     )
     order_max_attempts: Annotated[int, Field(ge=1, le=20)] = _s(
-        5, "orders per market while they end without a match"
+        5, "maximum orders per market while none is matched"
     )
 
     # Risk
-    max_position_size: Usd = _s(Decimal("1.00"), "largest single position, pUSD")
-    max_total_exposure: Usd = _s(Decimal("10.00"), "unsettled stakes together, pUSD")
-    max_positions: Annotated[int, Field(ge=1, le=1000)] = _s(5, "open positions at a time")
-    max_loss_per_day: Usd = _s(Decimal("5.00"), "loss of one UTC day, unsettled stakes counted as lost, pUSD")
+    max_position_size: Usd = _s(Decimal("1.00"), "maximum size of one position, pUSD")
+    max_total_exposure: Usd = _s(Decimal("10.00"), "maximum total of unsettled stakes, pUSD")
+    max_positions: Annotated[int, Field(ge=1, le=1000)] = _s(5, "maximum number of open positions")
+    max_loss_per_day: Usd = _s(
+        Decimal("5.00"), "maximum loss per UTC day, unsettled stakes counted as lost, pUSD"
+    )
     max_drawdown_pct: Annotated[Decimal, Field(gt=0, le=1)] = _s(
-        Decimal("0.15"), "fall from the highest balance that stops new positions"
+        Decimal("0.15"), "maximum fall from the highest balance, as a fraction; above it, no new position"
     )
 
     # Signal weights (their sum may not exceed 1)
@@ -117,114 +125,129 @@ class Settings(BaseModel):
     weight_sentiment: Fraction = _s(0.05, "SentimentAnalysis")
 
     # Signal thresholds
-    spike_threshold: Threshold = _s(0.05, "deviation from the moving average that is a spike")
-    spike_lookback: Annotated[int, Field(ge=3, le=1000)] = _s(20, "prices in that average")
-    sentiment_fear_threshold: Annotated[float, Field(gt=0, lt=100)] = _s(25.0, "at or below: extreme fear")
-    sentiment_greed_threshold: Annotated[float, Field(gt=0, lt=100)] = _s(75.0, "at or above: extreme greed")
-    divergence_threshold: Threshold = _s(0.05, "least |fair probability − price| that is a signal")
-    orderbook_imbalance_threshold: Threshold = _s(0.30, "least imbalance of the book that is a signal")
-    orderbook_min_volume: Annotated[float, Field(ge=0)] = _s(
-        50.0, "pUSD in the best ten levels below which the book says nothing"
+    spike_threshold: Threshold = _s(0.05, "minimum deviation from the moving average of a spike")
+    spike_lookback: Annotated[int, Field(ge=3, le=1000)] = _s(20, "number of prices in the moving average")
+    sentiment_fear_threshold: Annotated[float, Field(gt=0, lt=100)] = _s(
+        25.0, "extreme fear: an index at or below this value"
     )
-    tick_velocity_60s: Threshold = _s(0.015, "least relative move over 60 market seconds")
-    tick_velocity_30s: Threshold = _s(0.010, "least relative move over 30 market seconds")
+    sentiment_greed_threshold: Annotated[float, Field(gt=0, lt=100)] = _s(
+        75.0, "extreme greed: an index at or above this value"
+    )
+    divergence_threshold: Threshold = _s(0.05, "minimum |fair probability − price| of a signal")
+    orderbook_imbalance_threshold: Threshold = _s(0.30, "minimum order book imbalance of a signal")
+    orderbook_min_volume: Annotated[float, Field(ge=0)] = _s(
+        50.0, "minimum pUSD in the best ten levels of the book"
+    )
+    tick_velocity_60s: Threshold = _s(0.015, "minimum relative move over 60 market seconds")
+    tick_velocity_30s: Threshold = _s(0.010, "minimum relative move over 30 market seconds")
     deribit_bullish_pcr: Annotated[float, Field(gt=0)] = _s(1.20, "put/call ratio that says fear: buy")
     deribit_bearish_pcr: Annotated[float, Field(gt=0)] = _s(0.70, "put/call ratio that says greed: sell")
 
     # Learning
-    learning_enabled: bool = _s(True, "adjust the weights to what settled markets say about them")
+    learning_enabled: bool = _s(True, "adjust the fusion weights from settled markets")
     learning_trigger_interval: Annotated[int, Field(ge=1, le=100_000)] = _s(
-        10, "settled trades after which the weights are looked at again"
+        10, "settled trades between two adjustments of the weights"
     )
     learning_min_trades: Annotated[int, Field(ge=0, le=1_000_000)] = _s(
-        10, "votes that the prior counts for: the more, the slower"
+        10, "weight of the prior in votes; a higher value learns more slowly"
     )
-    learning_rate: Threshold = _s(0.1, "share of the way to the new weight taken at a step")
+    learning_rate: Threshold = _s(
+        0.1, "fraction of the difference to the target weight applied per adjustment"
+    )
 
     # External feeds
     feed_deadline_seconds: Annotated[float, Field(gt=0, le=30)] = _s(
-        1.5, "how long a decision waits for the feeds; who is late does not vote"
+        1.5, "timeout of the feeds in a decision; a late feed does not vote"
     )
-    deribit_max_dte: Annotated[int, Field(ge=0, le=365)] = _s(2, "days to expiry that count as near")
-    deribit_cache_seconds: Annotated[float, Field(ge=1, le=86_400)] = _s(300.0, "how long its answer is kept")
-    cryptopanic_api_key: SecretStr = _s(SecretStr(""), "with a key, news are part of the sentiment")
+    deribit_max_dte: Annotated[int, Field(ge=0, le=365)] = _s(2, "maximum days to expiry of the near options")
+    deribit_cache_seconds: Annotated[float, Field(ge=1, le=86_400)] = _s(
+        300.0, "cache lifetime of the option data"
+    )
+    cryptopanic_api_key: SecretStr = _s(
+        SecretStr(""), "CryptoPanic key; if set, news are part of the sentiment"
+    )
     coinbase_url: str = _s("https://api.coinbase.com", "spot price")
-    coinbase_exchange_url: str = _s("https://api.exchange.coinbase.com", "spot price, second way")
+    coinbase_exchange_url: str = _s("https://api.exchange.coinbase.com", "spot price, fallback")
     deribit_url: str = _s("https://www.deribit.com", "options")
     fear_greed_url: str = _s("https://api.alternative.me", "fear and greed index")
     cryptopanic_url: str = _s("https://cryptopanic.com", "news")
-    binance_url: str = _s("https://data-api.binance.vision", "second opinion on the price")
-    binance_stream_url: str = _s("wss://data-stream.binance.vision", "the same as a stream")
-    solana_url: str = _s("https://api.mainnet-beta.solana.com", "third opinion on the price (Pyth)")
+    binance_url: str = _s("https://data-api.binance.vision", "second spot price, for cross-checks")
+    binance_stream_url: str = _s("wss://data-stream.binance.vision", "second spot price, stream")
+    solana_url: str = _s("https://api.mainnet-beta.solana.com", "third spot price (Pyth), for cross-checks")
     rtds_url: str = _s("wss://ws-live-data.polymarket.com", "settlement price, public relay")
     polybolt_url: str = _s("wss://ws-live-v2.polymarket.com/ws", "settlement price, authenticated")
 
     # Mode store: `python redis_control.py sim|live|status`
     redis_host: Annotated[str, Field(min_length=1)] = _s(
-        "localhost", "where the mode is kept; without a Redis there, in a file of the state folder"
+        "localhost", "Redis host of the mode store; without a Redis, a file of the state folder is used"
     )
-    redis_port: Annotated[int, Field(ge=1, le=65_535)] = _s(6379, "its port")
-    redis_db: Annotated[int, Field(ge=0, le=1_000_000)] = _s(2, "its database")
+    redis_port: Annotated[int, Field(ge=1, le=65_535)] = _s(6379, "Redis port")
+    redis_db: Annotated[int, Field(ge=0, le=1_000_000)] = _s(2, "Redis database")
 
     # Live trading (only with --live)
     polymarket_pk: SecretStr = _s(SecretStr(""), "private key of the signing wallet, 0x and 64 hex digits")
     polymarket_funder: Annotated[str, Field(pattern=r"^(0x[0-9a-fA-F]{40})?$")] = _s(
-        "", "address that holds the money; empty: the key's own"
+        "", "address that holds the funds; empty: the key's own"
     )
     polymarket_signature_type: Annotated[int, Field(ge=0, le=3)] | None = _s(
-        None, "0 own wallet, 1 e-mail login, 2 browser wallet, 3 deposit wallet; unset: the one with money"
+        None, "0 own wallet, 1 e-mail login, 2 browser wallet, 3 deposit wallet; unset: the one with funds"
     )
-    polymarket_api_key: SecretStr = _s(SecretStr(""), "API key; all three empty: derived from the wallet")
-    polymarket_api_secret: SecretStr = _s(SecretStr(""), "its secret")
-    polymarket_passphrase: SecretStr = _s(SecretStr(""), "its passphrase")
+    polymarket_api_key: SecretStr = _s(
+        SecretStr(""), "API key; if all three are empty, they are derived from the wallet"
+    )
+    polymarket_api_secret: SecretStr = _s(SecretStr(""), "API secret")
+    polymarket_passphrase: SecretStr = _s(SecretStr(""), "API passphrase")
     relayer_api_key: SecretStr = _s(
-        SecretStr(""), "relayer key, to redeem won positions without gas (extra `redeem`)"
+        SecretStr(""), "relayer key for redeeming winning positions without gas (extra `redeem`)"
     )
     relayer_api_key_address: Annotated[str, Field(pattern=r"^(0x[0-9a-fA-F]{40})?$")] = _s(
-        "", "address that the relayer key was made for"
+        "", "address the relayer key was created for"
     )
     live_trading_confirm: Literal["", "yes"] = _s("", "yes: arm --live without typing LIVE")
 
-    # Watching
-    grafana_host: Annotated[str, Field(min_length=1)] = _s("127.0.0.1", "where /metrics and /health listen")
-    grafana_port: Annotated[int, Field(ge=0, le=65_535)] = _s(8000, "their port; 0: any free one")
-    notify_url: SecretStr = _s(
-        SecretStr(""), "where notifications go, as an Apprise URL; several: separated by spaces"
+    # Monitoring
+    grafana_host: Annotated[str, Field(min_length=1)] = _s(
+        "127.0.0.1", "listen address of /metrics and /health"
     )
+    grafana_port: Annotated[int, Field(ge=0, le=65_535)] = _s(8000, "listen port; 0: any free port")
+    notify_url: SecretStr = _s(SecretStr(""), "Apprise URLs for notifications, separated by spaces")
     notify_level: Literal["alerts", "trades", "all"] = _s(
         "trades",
-        "alerts: halts, mode changes, failures; trades: orders and results too; all: every decision too",
+        "alerts: halts, mode changes, failures; trades: also orders and results; all: also every decision",
     )
 
     # Process
-    state_dir: Path = _s(Path("state"), "where ledgers, accounts and locks live")
-    paper_trades_file: Path = _s(Path("paper_trades.json"), "export of the paper trades")
-    log_dir: Path = _s(Path("logs"), "where the bot's and the practice venue's logs go")
+    state_dir: Path = _s(Path("state"), "folder of the ledgers, accounts and locks")
+    paper_trades_file: Path = _s(Path("paper_trades.json"), "export file of the paper trades")
+    log_dir: Path = _s(Path("logs"), "folder of the logs of bot and practice venue")
     restart_after_minutes: Annotated[float, Field(gt=0, le=10_080)] = _s(
-        90.0, "the worker starts afresh after this, between markets"
+        90.0, "time until the worker restarts, between two markets"
     )
     worker_start_seconds: Annotated[float, Field(ge=10, le=3600)] = _s(
-        25.0, "a worker whose strategy has not started by then is started again; raise it on a slow machine"
+        25.0, "time limit for the start of a worker; raise it on a slow machine"
     )
     worker_heartbeat_seconds: Annotated[float, Field(ge=5, le=3600)] = _s(
-        30.0, "a worker that sends no heartbeat for so long is replaced"
+        30.0, "a worker without a heartbeat for this time is replaced"
     )
     trader_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+-[A-Za-z0-9]+$")] = _s(
-        "BTC-15MIN-INTEGRATED-001", "the name in Nautilus' logs and orders"
+        "BTC-15MIN-INTEGRATED-001", "trader id in Nautilus' logs and orders"
     )
-    data_engine_qsize: Count = _s(6000, "Nautilus data queue")
-    exec_engine_qsize: Count = _s(6000, "Nautilus execution and risk queues")
-    nautilus_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _s("INFO", "level of Nautilus' log")
-    nautilus_log_dir: Path = _s(Path("logs/nautilus"), "where Nautilus' log goes")
+    data_engine_qsize: Count = _s(6000, "size of Nautilus' data queue")
+    exec_engine_qsize: Count = _s(6000, "size of Nautilus' execution and risk queues")
+    nautilus_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _s("INFO", "log level of Nautilus")
+    nautilus_log_dir: Path = _s(Path("logs/nautilus"), "log folder of Nautilus")
 
     # Venue (the real one; the practice venue sets its own)
     clob_url: str = _s("https://clob.polymarket.com", "order API")
     gamma_url: str = _s("https://gamma-api.polymarket.com", "market catalogue")
     data_api_url: str = _s("https://data-api.polymarket.com", "positions API")
     ws_url: str = _s("wss://ws-subscriptions-clob.polymarket.com/ws/", "market and user streams")
-    geoblock_url: str = _s("https://polymarket.com/api/geoblock", "says whether orders are taken from here")
-    relayer_url: str = _s("https://relayer-v2.polymarket.com", "sends redemptions without gas")
-    polygon_rpc_url: str = _s("https://polygon.drpc.org", "the chain, for redemptions from an own account")
+    geoblock_url: str = _s(
+        "https://polymarket.com/api/geoblock",
+        "geoblock check: whether orders are accepted from this location",
+    )
+    relayer_url: str = _s("https://relayer-v2.polymarket.com", "relayer for redemptions without gas")
+    polygon_rpc_url: str = _s("https://polygon.drpc.org", "Polygon RPC, for redemptions from an own account")
 
     @field_validator("state_dir", "paper_trades_file", "log_dir", "nautilus_log_dir", mode="after")
     @classmethod
@@ -397,7 +420,7 @@ def _read_env_file(env_file: Path, keys: Mapping[str, str]) -> dict[str, str]:
     for key in values:
         if key not in keys:
             close = difflib.get_close_matches(key, keys, 1)
-            hint = f"did you mean {close[0]}?" if close else "see .env.example for the keys there are"
+            hint = f"did you mean {close[0]}?" if close else "see .env.example for all keys"
             raise ConfigError(f"unknown setting {key} in {env_file.name}", f"Remove it, or {hint}")
     return values
 
@@ -429,7 +452,7 @@ def _default(field: FieldInfo) -> str:
 def env_example() -> str:
     """The text of `.env.example`: every key with its default and its meaning."""
     source = Path(__file__).read_text()
-    lines = ["# Copy to .env and uncomment what you change. Generated by `python config.py`."]
+    lines = ["# Copy to .env and uncomment the settings to change. Generated by `python config.py`."]
     for line in source[source.index("class Settings") : source.index("@field_validator")].splitlines():
         text = line.strip()
         if text.startswith("# "):

@@ -42,8 +42,8 @@ COMMAND_MODES = {
 MENU = {
     "sim": "simulation: no live order from now on",
     "live": "live: a bot started with --live and armed trades real money",
-    "status": "what holds now",
-    "halt": "no new position, on paper neither, until resume",
+    "status": "show the mode and the halts",
+    "halt": "no new position, paper trades included, until resume",
     "resume": "lift the halts",
 }
 
@@ -55,7 +55,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line; bad usage exits with 2."""
     parser = argparse.ArgumentParser(
         prog="python redis_control.py",
-        description="Switches the bot between simulation and live, halts it and lets it go on.",
+        description="Switches the bot between simulation and live, halts it and resumes it.",
         epilog="Without a command there is a menu.\nIn an emergency: python redis_control.py sim",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -65,14 +65,14 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         choices=[*COMMAND_MODES, "status", "check", "halt", "resume"],
         help="sim (simulation, on); live (off); status (check); halt REASON; resume",
     )
-    parser.add_argument("reason", nargs="*", help="with halt: why, for whoever looks next")
+    parser.add_argument("reason", nargs="*", help="with halt: the reason, shown by status")
     parser.add_argument(
         "--book",
         "--profile",
         dest="profile",
-        help="with halt and resume: only this book, e.g. live or recorded (default: all)",
+        help="with halt and resume: only this profile, e.g. live or recorded (default: all)",
     )
-    parser.add_argument("--yes", action="store_true", help="with live: do not ask")
+    parser.add_argument("--yes", action="store_true", help="with live: do not ask for confirmation")
     given = parser.parse_args(arguments)
     for there, what, commands in (
         (given.reason, " ".join(given.reason), ("halt",)),
@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _menu(console: Console) -> str:
     for number, (name, meaning) in enumerate(MENU.items(), 1):
         console.print(f"  {number}  {name:8}{meaning}")
-    chosen = _prompt(f"1-{len(MENU)}, anything else leaves: ")
+    chosen = _prompt(f"1-{len(MENU)}, anything else quits: ")
     return dict(zip("12345", MENU, strict=True)).get(chosen, "")
 
 
@@ -149,14 +149,14 @@ def _switch(settings: Settings, mode: Mode, sure: bool, console: Console) -> int
     if holder(state_lock(state_dir)) is None:
         console.print("No bot runs on this state folder; the next one may go live with --live, once armed.")
     else:
-        console.print("The running bot obeys at its next market if it was started with --live and armed,")
-        console.print("else it refuses.")
+        console.print("The running bot switches at its next market if it was started with --live and armed,")
+        console.print("otherwise it stays in simulation.")
     return 0
 
 
 def _report(mode: Mode, switched: SwitchResult, console: Console) -> None:
     kept = " and ".join(str(store) for store in switched.stores)
-    console.print(f"The mode is {mode.upper()} now, kept by {kept or 'the state folder'}.", markup=False)
+    console.print(f"The mode is now {mode.upper()}, stored in {kept or 'the state folder'}.", markup=False)
     for failure in switched.failed:
         console.print(f"note: {failure}", style="yellow", markup=False)
 
@@ -173,7 +173,7 @@ def _status(settings: Settings, console: Console) -> int:
     row("bot", f"{who} runs on {state_dir}" if who else f"none runs on {state_dir}")
     running = running_store(state_dir)
     asked = choose_store(_configured(settings), state_dir).store if running is None else running
-    by = " (for the next bot)" if running is None else " (asked by the running bot)"
+    by = " (for the next bot)" if running is None else " (used by the running bot)"
     for store in candidate_stores(_configured(settings), state_dir):
         reading = _reading(store, running)
         row("mode store", f"{store}{by if store.name == asked.name else ''}: {reading.detail}")
@@ -184,12 +184,12 @@ def _status(settings: Settings, console: Console) -> int:
             orders = "" if mode_decision.allows_orders else ", but no new position"
             style = "red" if mode_decision.mode is Mode.LIVE else "green"
             row(
-                "so",
+                "effective",
                 f"{mode_decision.mode.upper()}{orders}: a bot with --live, armed ({mode_decision.why})",
                 style,
             )
-    row("last word", _last_switch_text(last))
-    row("any other", "SIMULATION: a bot without --live, whatever is above")
+    row("last switch", _last_switch_text(last))
+    row("other bots", "SIMULATION: a bot without --live, regardless of the above")
     for file in _halt_files(settings, None):
         row("HALTED", f"{file.path.parent.name}: {file.standing()}", "red")
     console.print(table)
@@ -210,8 +210,8 @@ def _reading(store: ModeStore, running: ModeStore | None) -> ModeReading:
 
 def _last_switch_text(last: LastModeSwitch | None) -> str:
     if last is None:
-        return "none yet: each bot does as it was started"
-    return f"{last.mode}, {'kept by ' + last.store if last.store else 'kept by the state folder only'}"
+        return "none yet: each bot keeps the mode it was started with"
+    return f"{last.mode}, {'stored in ' + last.store if last.store else 'stored in the state folder only'}"
 
 
 # --- halts ---------------------------------------------------------------------------------------
@@ -233,7 +233,7 @@ def _profiles(settings: Settings, profile: str | None) -> list[Path]:
     named = [path for path in profiles if path.name == profile]
     if not named:
         there = ", ".join(path.name for path in profiles)
-        raise ConfigError(f"there is no book {profile!r} in {state_dir}", f"There are: {there}")
+        raise ConfigError(f"there is no profile {profile!r} in {state_dir}", f"There are: {there}")
     return named
 
 
@@ -247,7 +247,7 @@ def _halts(settings: Settings, command: str, reason: str, profile: str | None, c
         standing = _halt_files(settings, profile)
         for file in standing:
             stood = file.lift()
-            console.print(f"{file.path.parent.name} may trade again; it was halted: {stood}", markup=False)
+            console.print(f"{file.path.parent.name} may trade again; the halt was: {stood}", markup=False)
         if not standing:
             console.print("Nothing was halted.")
         return 0
@@ -255,7 +255,7 @@ def _halts(settings: Settings, command: str, reason: str, profile: str | None, c
     for folder in _profiles(settings, profile):
         file = HaltFile(folder / HALT_FILE)
         try:
-            file.raise_(reason or "by hand")
+            file.raise_(reason or "manual halt")
         except Temporary as error:
             failed.append(str(error))
         else:

@@ -37,7 +37,7 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
     """The command line; bad usage exits with 2."""
     parser = argparse.ArgumentParser(
         prog="python runner.py",
-        description="Trades Polymarket's 15-minute Bitcoin markets. Simulation unless told otherwise.",
+        description="Trades Polymarket's 15-minute Bitcoin markets. Simulation is the default.",
         epilog="Try it with: python runner.py --test-mode --markets 3",
     )
     parser.add_argument(
@@ -49,7 +49,10 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
     parser.add_argument(
         "--live",
         action="store_true",
-        help="real orders, real money, once armed; with --venue synthetic or recorded: a rehearsal of it",
+        help=(
+            "real orders, real money, once armed; with --venue synthetic or recorded: a rehearsal with"
+            " practice money"
+        ),
     )
     parser.add_argument(
         "--venue",
@@ -60,7 +63,7 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
     parser.add_argument("--markets", type=_count, default=0, metavar="N", help="stop after N settled markets")
     parser.add_argument("--no-grafana", action="store_true", help="no metrics endpoint")
     parser.add_argument(
-        "--doctor", action="store_true", help="check what this run would need and say what is wrong; no run"
+        "--doctor", action="store_true", help="run the preflight checks of this start and exit"
     )
     parser.add_argument(
         "--start-at",
@@ -69,16 +72,18 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
         help=f"market second to begin a replay at, 0 to 899 (test mode: {TEST_START_AT})",
     )
     parser.add_argument(
-        "--reset-learning", action="store_true", help="go back to the configured weights before the start"
+        "--reset-learning",
+        action="store_true",
+        help="reset the fusion weights to the configured ones before the start",
     )
     parser.add_argument(
-        "--seed", type=_index, metavar="N", help="with --venue synthetic: which generated world to trade in"
+        "--seed", type=_index, metavar="N", help="with --venue synthetic: seed of the generated markets"
     )
     parser.add_argument(
         "--first",
         type=_index,
         metavar="MARKET",
-        help="the market, counted from 0, that a new state folder begins with (default: 0)",
+        help="index, from 0, of the first market of a new state folder (default: 0)",
     )
     given = vars(parser.parse_args(arguments))
     default = Venue.RECORDED if given["test_mode"] else Venue.POLYMARKET
@@ -118,7 +123,7 @@ def _keep_close() -> None:
 
 def _run(flags: Flags, settings: Settings, console: Console, stack: ExitStack) -> int:
     if open_to_others(ROOT / ".env") and not flags.live:
-        console.print("warning: .env can be read by others than its owner: chmod 600 .env", style="yellow")
+        console.print("warning: .env is readable by other users: chmod 600 .env", style="yellow")
     stack.enter_context(hold_state(settings.state_dir))
     close_files(settings)
     store = stack.enter_context(find_store(_configured(settings), settings.state_dir))
@@ -161,7 +166,9 @@ def _arm(session: Session, store: FoundStore, console: Console, stack: ExitStack
     show_findings(report.findings, console)
     require_doctor(report.failures)
     if report.wallet is None:
-        raise Fatal("--live is not armed: no wallet was found", "Look with --doctor; nothing was traded")
+        raise Fatal(
+            "--live is not armed: no wallet was found", "Run --doctor for details; nothing was traded"
+        )
     stack.enter_context(hold_wallet(report.wallet.funder))
     console.print(money_at_risk(session, report.wallet.funder, report.balance))
     console.print(f"{arm(session.settings.live_trading_confirm, ask)}.")

@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return error.exit_code
     if options.live and options.venue not in (None, "polymarket"):
         profile = profile_name(live_path=True, venue=Venue(options.venue.removeprefix("rehearsal-")))
-        _parser().error(f"--live is real money on polymarket; the rehearsal of it is --venue {profile}")
+        _parser().error(f"--live is real money on polymarket; the rehearsal is --venue {profile}")
     if options.watch:
         # Here, because the table needs none of it.
         from monitoring.watch import watch
@@ -140,9 +140,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description="The paper trades, or with --live the real ones, and their statistics.",
+        description="Shows the paper trades, or with --live the real ones, and their statistics.",
         epilog=(
-            "A report since a day: python view_paper_trades.py --since 2026-11-01 --html report.html\n"
+            "A report from a day on: python view_paper_trades.py --since 2026-11-01 --html report.html\n"
             "For a program:        python view_paper_trades.py --live --json\n"
             "Exit code: 0 shown, 1 no ledger or not readable, 2 bad usage."
         ),
@@ -152,15 +152,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--html", type=Path, metavar="FILE", help="write a report with plots to FILE instead of the table"
     )
-    parser.add_argument("--watch", action="store_true", help="look at a running bot, until q is pressed")
-    parser.add_argument("--live", action="store_true", help="the book of real money")
+    parser.add_argument("--watch", action="store_true", help="follow a running bot until q is pressed")
+    parser.add_argument("--live", action="store_true", help="the profile with real money")
     parser.add_argument(
         "--venue",
         choices=(*PAPER_PROFILES, *REHEARSAL_PROFILES),
-        help="which book; default: the last one used",
+        help="which profile; default: the last one used",
     )
     parser.add_argument("--state", type=Path, help="state folder (default: the setting STATE_DIR)")
-    parser.add_argument("--since", type=_utc, metavar="ISO-DATE", help="only trades from then on, UTC")
+    parser.add_argument("--since", type=_utc, metavar="ISO-DATE", help="only trades from this time on, UTC")
     return parser
 
 
@@ -354,7 +354,7 @@ def _show_sources(found: Performance, console: Console) -> None:
 
 
 def _show_funnel(found: Funnel, console: Console) -> None:
-    console.print(Text("\nFunnel: markets by how far they came, and what stopped the others", style="bold"))
+    console.print(Text("\nFunnel: markets by stage reached, and what stopped the others", style="bold"))
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(justify="right", no_wrap=True)
@@ -428,7 +428,10 @@ def _business_lines(results: Results) -> list[tuple[str, str]]:
     lines = []
     if results.stranded:
         lines.append(
-            ("Stranded", f"{results.stranded} pending from practice sessions that are over: they stay so")
+            (
+                "Stranded",
+                f"{results.stranded} pending from practice sessions that are over; they are never settled",
+            )
         )
     if results.in_flight:
         lines.append(
@@ -452,7 +455,7 @@ def _state_lines(results: Results) -> list[tuple[str, str]]:
     """What stands in the way of the next order."""
     lines = []
     if results.halted:
-        lines.append(("HALTED", f"{results.halted}. Go on with: python redis_control.py resume"))
+        lines.append(("HALTED", f"{results.halted}. To continue: python redis_control.py resume"))
     mode = results.mode_now
     if mode is not None and not mode.allows_orders:
         lines.append(
@@ -465,7 +468,7 @@ def _pending(position: Position) -> str:
     trade = position.trade
     text = f"{trade.slug} {trade.side}, {trade.shares.normalize():f} shares for {trade.cost + trade.fee:.4f}"
     if position.chance is not None:
-        text += f"; the market gives {position.chance:.1%}: worth {position.value:.4f}"
+        text += f"; implied chance {position.chance:.1%}: worth {position.value:.4f}"
         text += f" ({position.unrealised:+.4f}), PENDING"
     waited = datetime.now(UTC) - _moment(trade.end_ns)
     if trade.end_ns and waited.total_seconds() > 0:
@@ -482,12 +485,12 @@ def _weights(rows: Sequence[WeightRow]) -> str:
 def _cash(cash: CashFlow, check: CashCheck | None) -> str:
     text = f"{cash.cash:.4f} pUSD by the ledger"
     if cash.drift:
-        text += f", {cash.drift:+.4f} of it found different at a start (a deposit or withdrawal)"
+        text += f", {cash.drift:+.4f} of it an unexplained change at a start (deposit or withdrawal)"
     if check is None:
         return f"{text}; not yet compared with the venue"
     comparison = "equal" if not check.difference else f"difference {check.difference:+.4f}"
     return (
-        f"{text}; venue said {check.venue_cash:.4f} at {_moment(check.ts_ns):%m-%d %H:%M} UTC, {comparison}"
+        f"{text}; the venue's {check.venue_cash:.4f} at {_moment(check.ts_ns):%m-%d %H:%M} UTC, {comparison}"
     )
 
 

@@ -17,8 +17,8 @@ def require_doctor(failures: int) -> None:
     """
     if failures:
         raise Fatal(
-            f"--live is not armed: the doctor found {failures} that fail",
-            "Mend them, then look again with --doctor; nothing was traded",
+            f"--live is not armed: {failures} preflight check{'' if failures == 1 else 's'} failed",
+            "Fix the failures and run --doctor again; nothing was traded",
         )
 
 
@@ -41,7 +41,7 @@ def arm(confirm: str, ask: Callable[[str], str] | None) -> str:
         return "armed by LIVE_TRADING_CONFIRM=yes"
     if ask is None:
         raise Fatal(
-            "--live is not armed: nobody is here to type LIVE",
+            "--live is not armed: there is no terminal to type LIVE in",
             "Start it in a terminal, or set LIVE_TRADING_CONFIRM=yes",
         )
     try:
@@ -52,4 +52,4 @@ def arm(confirm: str, ask: Callable[[str], str] | None) -> str:
         raise Fatal(
             f"--live is not armed: {typed.strip()[:20]!r} is not {CONFIRMATION}", "Nothing was traded"
         )
-    return "armed by hand"
+    return "armed by typing LIVE"

@@ -49,7 +49,7 @@ class HaltFile:
             written = json.loads(text)
             return f"{written['why']} (since {written['since']})"
         except (ValueError, TypeError, KeyError):
-            return text.strip()[:200] or f"halted by hand: {self.path} exists"
+            return text.strip()[:200] or f"halted manually: {self.path} exists"
 
     def lift(self) -> str | None:
         """Let trading go on; returns what stood.

@@ -103,7 +103,8 @@ def _held(lock_file: Path, what: str, way_out: str) -> Iterator[None]:
     except OSError as error:
         lock.release()
         raise Fatal(
-            f"{lock_file} cannot be locked: {error.strerror}", f"Mend its folder, or {way_out}"
+            f"{lock_file} cannot be locked: {error.strerror}",
+            f"Fix the permissions of its folder, or {way_out}",
         ) from None
     try:
         yield

@@ -72,7 +72,7 @@ class FileModeStore(ModeStore):
         except OSError as error:
             raise Fatal(
                 f"the folder {self.folder} of the mode file cannot be made: {error.strerror}",
-                "Mend the state folder, or name another one with STATE_DIR",
+                "Fix the permissions of the state folder, or set STATE_DIR to another folder",
             ) from None
 
     def read(self) -> ModeReading:
@@ -91,9 +91,9 @@ class FileModeStore(ModeStore):
             kept = self._look()
         except (OSError, Temporary) as error:
             why = error.strerror if isinstance(error, OSError) else error
-            raise Temporary(f"the mode file {self.path} did not take {mode}: {why}") from None
+            raise Temporary(f"{mode} cannot be written to the mode file {self.path}: {why}") from None
         if kept.value.value != mode.value:
-            raise Temporary(f"the mode file {self.path} did not keep {mode}: {kept.detail}")
+            raise Temporary(f"the mode file {self.path} does not hold {mode} after writing it: {kept.detail}")
 
     def _look(self) -> ModeReading:
         exposed = _exposed(self.folder.parent, sticky=True) or _exposed(self.folder, owned=True)
@@ -106,7 +106,7 @@ class FileModeStore(ModeStore):
                 found = os.fstat(descriptor)
                 exposed = exposed or _exposed(self.path, found, owned=True)
                 if not stat.S_ISREG(found.st_mode):
-                    return ModeReading(ModeValue.GARBAGE, f"the mode file {self.path} is no regular file")
+                    return ModeReading(ModeValue.GARBAGE, f"the mode file {self.path} is not a regular file")
                 reading = interpret(os.read(descriptor, SHOWN + 1))
             finally:
                 os.close(descriptor)

@@ -50,26 +50,26 @@ def decide_mode(
     if not live_flag or not armed:
         why = WITHOUT_LIVE if not live_flag else "not armed"
         if reading.value is ModeValue.LIVE:
-            why = f"the mode store says live, refused: this bot was {why}"
+            why = f"the mode store is set to live, refused: this bot was {why}"
         return ModeDecision(Mode.SIMULATION, True, why, refuses=reading.value is ModeValue.LIVE)
     held = last is not None and last.is_simulation
     match reading.value:
         case ModeValue.LIVE if held and last is not None and last.store != store:
-            where = f"given to {last.store}" if last.store else "given while this store could not take it"
+            where = f"written to {last.store}" if last.store else "made while this store was unavailable"
             return _simulation(
-                f"the mode store says live, but the last switch was to simulation, {where}: "
-                "`python redis_control.py live` goes live"
+                f"the mode store is set to live, but the last switch was to simulation, {where}: "
+                "`python redis_control.py live` switches to live"
             )
         case ModeValue.LIVE:
             return ModeDecision(Mode.LIVE, True, reading.detail)
         case ModeValue.LOST if held:
-            return _simulation(f"the last word was simulation; {reading.detail}")
+            return _simulation(f"the last mode switch was to simulation; {reading.detail}")
         case ModeValue.LOST:
             return ModeDecision(
                 Mode.LIVE, False, f"mode store lost, no new position until it is back: {reading.detail}"
             )
         case ModeValue.UNSET if held:
-            return _simulation("the mode store is empty, and the last word was simulation")
+            return _simulation("the mode store is empty, and the last mode switch was to simulation")
         case ModeValue.UNSET:
             return ModeDecision(Mode.LIVE, True, "as started: --live and armed")
         case _:
@@ -104,7 +104,7 @@ class ModeController:
     def mode_decision(self) -> ModeDecision:
         """What this run may do now."""
         if self._store is None:
-            here = "there is no mode store, and without one nothing is live"
+            here = "there is no mode store, which live trading requires"
             return _simulation(here if self._live_flag else WITHOUT_LIVE)
         reading = self._store.read()
         with self._settling:

@@ -60,14 +60,14 @@ class ModeReading(Frozen, frozen=True):
     detail: str
 
 
-UNSET = ModeReading(ModeValue.UNSET, "the mode store has no word on the mode")
+UNSET = ModeReading(ModeValue.UNSET, "no mode is set in the mode store")
 
 
 def interpret(value: object) -> ModeReading:
     """The meaning of a stored value, or of its first bytes; pure. Only exactly `0` is live."""
     for mode, stored in VALUES.items():
         if value == stored:
-            return ModeReading(ModeValue(mode.value), f"the mode store says {mode}")
+            return ModeReading(ModeValue(mode.value), f"the mode store is set to {mode}")
     return ModeReading(ModeValue.GARBAGE, f"the mode store holds {shown(value)}, which is neither 1 nor 0")
 
 
@@ -136,7 +136,7 @@ class RedisModeStore(ModeStore):
             return self._ask(None)
         except Exception as error:  # noqa: BLE001  a hostile server can make the client raise anything
             return ModeReading(
-                ModeValue.LOST, f"the mode store at {self.endpoint} gave no answer: {_error_text(error)}"
+                ModeValue.LOST, f"the mode store at {self.endpoint} did not answer: {_error_text(error)}"
             )
 
     def write(self, mode: Mode) -> None:
@@ -144,10 +144,12 @@ class RedisModeStore(ModeStore):
             kept = self._ask(VALUES[mode])
         except Exception as error:  # noqa: BLE001  as above
             raise Temporary(
-                f"the mode store at {self.endpoint} did not take {mode}: {_error_text(error)}"
+                f"{mode} cannot be written to the mode store at {self.endpoint}: {_error_text(error)}"
             ) from None
         if kept.value.value != mode.value:
-            raise Temporary(f"the mode store at {self.endpoint} did not keep {mode}: {kept.detail}")
+            raise Temporary(
+                f"the mode store at {self.endpoint} does not hold {mode} after writing it: {kept.detail}"
+            )
 
     def _ask(self, value: bytes | None) -> ModeReading:
         """The key's value, after it was set to `value` if that is given."""
@@ -188,10 +190,14 @@ def _read_key(client: redis.Redis) -> ModeReading:
     except redis.ResponseError as error:
         if not str(error).startswith("WRONGTYPE"):
             raise
-        return ModeReading(ModeValue.GARBAGE, "the mode store holds no text, but something else than 1 or 0")
+        return ModeReading(
+            ModeValue.GARBAGE, "the mode store holds a value of another type, which is neither 1 nor 0"
+        )
     return interpret(beginning)
 
 
 def _error_text(error: Exception) -> str:
     text = str(error)
-    return f"{type(error).__name__}: {shown(text)[1:-1]}" if text else f"nothing whole within {BOUND_S:g} s"
+    return (
+        f"{type(error).__name__}: {shown(text)[1:-1]}" if text else f"no complete answer within {BOUND_S:g} s"
+    )

@@ -57,7 +57,9 @@ def find_store(configured: Endpoint, state_dir: Path) -> Iterator[FoundStore]:
     try:
         write_atomically(file, msgspec.json.encode(found.store.location), private=True)
     except Temporary as error:
-        raise Fatal(str(error), "Mend the folder, or name another one with STATE_DIR") from None
+        raise Fatal(
+            str(error), "Fix the permissions of the folder, or set STATE_DIR to another one"
+        ) from None
     try:
         yield found
     finally:

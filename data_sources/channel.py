@@ -115,5 +115,5 @@ def _rejected(source: str, url: str, error: InvalidStatus) -> BotError:
         return Refused(what)
     if status in {429, 503}:
         pause_s = retry_after_s(error.response.headers.get("Retry-After"), time.time_ns())
-        return RateLimited(f"{what}, asked to wait {pause_s:g} s", pause_s)
+        return RateLimited(f"{what}, retry after {pause_s:g} s", pause_s)
     return Temporary(what)

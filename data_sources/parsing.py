@@ -43,7 +43,7 @@ def decode(source: str, body: bytes) -> Any:
         value = _DECODER.decode(body)
         require_shallow(value)
     except (msgspec.MsgspecError, ArithmeticError, ValueError, RecursionError) as error:
-        what = "an HTML page" if body.lstrip()[:1] == b"<" else "no JSON" if body else "an empty body"
+        what = "an HTML page" if body.lstrip()[:1] == b"<" else "invalid JSON" if body else "an empty body"
         raise MalformedPayload(f"{source}: {what} ({shown(body[:40])}): {error}") from None
     return value
 
@@ -67,7 +67,7 @@ def sequence(source: str, what: str, value: object) -> list[Any]:
 
 def text(source: str, what: str, value: object) -> str:
     if not isinstance(value, str):
-        raise MalformedPayload(f"{source}: {what} is not a text: {shown(value)}")
+        raise MalformedPayload(f"{source}: {what} is not a string: {shown(value)}")
     return value
 
 
@@ -103,7 +103,7 @@ def integer(source: str, what: str, value: object) -> int:
     """A whole number that fits into 63 bits, given as a number or as a text."""
     parsed = number(source, what, value)
     if abs(parsed) >= 2**63 or parsed != parsed.to_integral_value():
-        raise MalformedPayload(f"{source}: {what} is not a whole number: {shown(value)}")
+        raise MalformedPayload(f"{source}: {what} is not an integer: {shown(value)}")
     return int(parsed)
 
 

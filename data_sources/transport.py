@@ -130,7 +130,7 @@ class HttpFetcher:
         left_s = (self._silent_until_ns - self._now_ns()) / SECOND
         # More than any pause we set: the clock was put back, and the deadline with it is void.
         if 0 < left_s <= _LONGEST_PAUSE_S:
-            raise RateLimited(f"{what}: not asked, rate limited for another {left_s:.1f} s", left_s)
+            raise RateLimited(f"{what}: not sent, rate limited for another {left_s:.1f} s", left_s)
 
     def _failure(self, what: str, response: httpx.Response) -> BotError:
         status = response.status_code
@@ -138,17 +138,17 @@ class HttpFetcher:
         if status == 429 or (status == 503 and "Retry-After" in response.headers):
             pause_s = retry_after_s(response.headers.get("Retry-After"), self._now_ns())
             self._silent_until_ns = self._now_ns() + int(pause_s * SECOND)
-            return RateLimited(f"{what}: HTTP {status}, asked to wait {pause_s:g} s", pause_s)
+            return RateLimited(f"{what}: HTTP {status}, retry after {pause_s:g} s", pause_s)
         if status in {400, 401, 403, 404, 451}:
             return Refused(f"{what}: HTTP {status} {_MEANING.get(status, '')}: {text}")
         return Temporary(f"{what}: HTTP {status}: {text}")
 
 
 _MEANING = {
-    400: "(it does not know what we ask for)",
-    401: "(the key is wrong)",
-    403: "(forbidden, perhaps for this country or address)",
-    404: "(there is no such thing)",
+    400: "(bad request)",
+    401: "(wrong key)",
+    403: "(forbidden, possibly for this country or address)",
+    404: "(not found)",
     451: "(not available in this country)",
 }
 

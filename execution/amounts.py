@@ -56,9 +56,9 @@ def amount_of(value: Any) -> Decimal:
     try:
         amount = Decimal(str(value))
     except InvalidOperation:
-        raise ValueError(f"{value!r} is no amount") from None
+        raise ValueError(f"{value!r} is not an amount") from None
     if not amount.is_finite() or not 0 < amount < LARGEST:
-        raise ValueError(f"{value!r} is no amount")
+        raise ValueError(f"{value!r} is not an amount")
     return amount
 
 

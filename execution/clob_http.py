@@ -87,5 +87,5 @@ class BoundedClobClient(ClobClient):
             )
         answer = super()._get(endpoint, headers=headers, params=params)
         if isinstance(answer, dict) and answer.get("next_cursor") == INITIAL_CURSOR:
-            raise PolyApiException(error_msg=f"{endpoint}: the list begins again after its first page")
+            raise PolyApiException(error_msg=f"{endpoint}: the list starts again from its first page")
         return answer

@@ -269,7 +269,7 @@ class ExecutionEngine:
         try:
             reported = read_trade(trade, order.intent, self._markets[order.intent.slug])
         except Temporary as error:
-            logger.warning(f"{error}; the venue's list of trades is asked instead")
+            logger.warning(f"{error}; the trades are looked up instead")
             self._feed(TradeUnreadable(order_id, str(error)))
             return False
         self._feed(reported)

@@ -541,7 +541,7 @@ class OrderLifecycle:
                 case _:
                     pass
         if any(isinstance(row, FillEntry) for row in failed.rows):
-            return [Halt(f"a fill could not be booked: {failed.reason}")]
+            return [Halt(f"a fill could not be recorded: {failed.reason}")]
         return []
 
     def _on_settled(self, settled: MarketSettled, now_ns: int) -> list[Command]:

@@ -132,11 +132,11 @@ class PolymarketClient:
         except NO_ANSWER as error:
             if _refused(error):
                 raise Fatal(
-                    f"the venue gave no API key for {self.address}: {one_line(error)}",
+                    f"no API key could be obtained for {self.address}: {one_line(error)}",
                     "Check the wallet's key",
                 ) from None
             why = one_line(repr(error))
-            raise Temporary(f"the venue gave no API key for {self.address}: {why}") from None
+            raise Temporary(f"no API key could be obtained for {self.address}: {why}") from None
         self._client.set_api_creds(creds)
         return creds
 
@@ -159,7 +159,7 @@ class PolymarketClient:
             If the venue does not answer.
         """
         before = time.time()
-        with _describe_errors("its time"):
+        with _describe_errors("the venue's time"):
             answer = float(cast(Any, self._client.get_server_time()))
         # The venue's second began up to one second ago, and it said so half-way through the question.
         return (before + time.time()) / 2 - (answer + 0.5)
@@ -172,7 +172,7 @@ class PolymarketClient:
         Temporary
             If the venue does not answer.
         """
-        with _describe_errors("its version"):
+        with _describe_errors("the venue's order version"):
             return int(_get(f"{self._url}/version")["version"])
 
     # --- the account -----------------------------------------------------------------------------
@@ -185,7 +185,7 @@ class PolymarketClient:
         Temporary
             If the venue does not answer.
         """
-        with _describe_errors(f"whether {self.address} may trade"):
+        with _describe_errors(f"the trading permission of {self.address}"):
             answer: Any = self._client.get_closed_only_mode()
             if not isinstance(answer["closed_only"], bool):
                 raise TypeError(f"closed_only is {answer['closed_only']!r}")
@@ -297,12 +297,12 @@ class PolymarketClient:
         Temporary
             If the venue does not answer.
         """
-        with _describe_errors(f"about order {order_id}"):
+        with _describe_errors(f"order {order_id}"):
             order = self._order(order_id)
             if order is None:
                 return False
             if not isinstance(order, dict):
-                raise TypeError("the answer is no order")
+                raise TypeError("the answer is not an order")
             dead = str(order.get("status", "")).upper().startswith(("CANCELED", "UNMATCHED", "INVALID"))
             return dead and Decimal(str(order.get("size_matched") or 0)) == 0
 
@@ -323,7 +323,7 @@ def geoblock(url: str) -> Geoblock:
     Temporary
         If nobody answers there, or something else.
     """
-    with _describe_errors("whether it takes orders from here"):
+    with _describe_errors("the geoblock status"):
         answer = _get(url)
         if not isinstance(answer["blocked"], bool):
             raise TypeError(f"blocked is {answer['blocked']!r}")
@@ -380,8 +380,8 @@ def _describe_errors(what: str) -> Iterator[None]:
     except (*NO_ANSWER, httpx.HTTPError, httpx.InvalidURL, msgspec.MsgspecError, RecursionError) as error:
         hint = ""
         if isinstance(error, PolyApiException) and error.status_code == 401:
-            hint = ". Unset POLYMARKET_API_KEY, _API_SECRET and _PASSPHRASE, so that they are derived"
-        raise Temporary(f"the venue did not tell {what}: {one_line(repr(error))}{hint}") from None
+            hint = ". Unset POLYMARKET_API_KEY, _API_SECRET and _PASSPHRASE to derive them"
+        raise Temporary(f"{what} could not be read from the venue: {one_line(repr(error))}{hint}") from None
 
 
 def throwaway_key(path: Path) -> str:

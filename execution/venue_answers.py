@@ -35,7 +35,7 @@ def gamma_resolution(market: Any) -> ResolutionStatus:
     A market is resolved when it is closed, one outcome's price is exactly 1, and nobody disputes it.
     """
     if not isinstance(market, dict):
-        return ResolutionStatus(None, "the catalogue does not know the market")
+        return ResolutionStatus(None, "the market is not in the catalogue")
     if market.get("closed") is not True:
         return ResolutionStatus(None, OPEN)
     status = str(market.get("umaResolutionStatus") or "").lower()

@@ -117,7 +117,7 @@ def _votes(packed: bytes, slug: str) -> dict[str, Outcome]:
     try:
         votes = _DECODER.decode(zlib.decompress(packed)).votes
     except (zlib.error, msgspec.MsgspecError) as error:
-        raise Fatal(f"the ledger's evidence for {slug} is damaged: {error}", "Put a backup back") from error
+        raise Fatal(f"the ledger's evidence for {slug} is damaged: {error}", "Restore a backup") from error
     directions = {vote.source: vote.signal.direction for vote in votes if vote.signal is not None}
     return {source: outcome for source, way in directions.items() if (outcome := way.outcome) is not None}
 

@@ -103,7 +103,8 @@ class LearningEngine:
         last = previous.last_learnt
         if last is not None and all(market.event != last.event for market in known):
             self._notice = (
-                f"the ledger does not hold {last.slug}, which was learnt from: weights recomputed from its"
+                f"the ledger does not contain {last.slug}, which the weights were learned from: weights"
+                " recomputed from its"
                 f" {len(known)} markets{self._kept()}"
             )
         self._adopt(learnt)
@@ -138,8 +139,8 @@ class LearningEngine:
             except Temporary as error:
                 raise Fatal(str(error), "Check the disk and the rights of the state folder") from error
             self._notice = (
-                f"configured weights changed ({', '.join(changes)}): learning starts over;"
-                f" what was learnt is kept in {backup}"
+                f"configured weights changed ({', '.join(changes)}): learning restarts;"
+                f" the previous state is kept in {backup}"
             )
             return
         self._state = saved
@@ -158,7 +159,7 @@ class LearningEngine:
 
     def _kept(self) -> str:
         backup = states.back_up(self.path, self._now_ns())
-        return "" if backup is None else f"; the old state is kept in {backup}"
+        return "" if backup is None else f"; the previous state is kept in {backup}"
 
     def _fresh(self, since_ns: int) -> LearningState:
         return states.fresh(self._base, self._params, since_ns, states.iso(self._now_ns()))

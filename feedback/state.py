@@ -13,7 +13,7 @@ from errors import Fatal, Temporary
 from feedback.weights import LearningParams, SourceEvidence, bounds
 from models import Frozen
 
-RESET_HINT = "Start once with --reset-learning: the file is kept as a backup and learning starts over"
+RESET_HINT = "Start once with --reset-learning: the file is kept as a backup and learning restarts"
 SUM_TOLERANCE = 1e-9
 
 
@@ -111,7 +111,7 @@ def load(path: Path) -> LearningState | None:
         raise Fatal(f"{path} is not a learning state of this program ({error})", RESET_HINT) from error
     fault = _contradiction(state)
     if fault:
-        raise Fatal(f"{path} contradicts itself: {fault}", RESET_HINT)
+        raise Fatal(f"{path} is inconsistent: {fault}", RESET_HINT)
     return state
 
 

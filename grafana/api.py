@@ -32,9 +32,7 @@ class Credentials:
         ConfigError
         """
         if self.token and (self.user or self.password):
-            raise ConfigError(
-                "there are a token and a user at the same time", "Give GRAFANA_TOKEN or GRAFANA_USER"
-            )
+            raise ConfigError("both a token and a user are given", "Give GRAFANA_TOKEN or GRAFANA_USER")
         if not self.token and not (self.user and self.password):
             missing = "GRAFANA_PASSWORD" if self.user else "GRAFANA_USER" if self.password else ""
             raise ConfigError(
@@ -43,7 +41,7 @@ class Credentials:
             )
         together = self.token + self.user + self.password
         if not (together.isascii() and together.isprintable()):
-            raise ConfigError("the credentials hold other than plain characters", "Copy them again")
+            raise ConfigError("the credentials contain non-ASCII characters", "Copy them again")
         return self
 
     @property
@@ -92,7 +90,9 @@ class Grafana:
                 "the address of Grafana holds credentials", "Put them into GRAFANA_USER and GRAFANA_PASSWORD"
             )
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(f"{url!r} is no address of a Grafana", "Give one such as http://127.0.0.1:3000")
+            raise ConfigError(
+                f"{url!r} is not an address of a Grafana server", "Give one such as http://127.0.0.1:3000"
+            )
         self.url = url.rstrip("/")
         self._who = credentials.check()
         by_token = {"Authorization": f"Bearer {credentials.token}"} if credentials.token else {}
@@ -126,14 +126,12 @@ class Grafana:
             ) from None
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise Fatal(
-                f"nobody answers at {self.url} ({type(error).__name__})",
+                f"no answer from {self.url} ({type(error).__name__})",
                 "Start Grafana, or give its address with --url or GRAFANA_URL",
             ) from None
         if response.is_redirect:
             where = str(response.headers.get("location", ""))[:SHOWN]
-            raise Fatal(
-                f"{self.url} sends us on to {where}", "Give the address at which Grafana's API itself answers"
-            )
+            raise Fatal(f"{self.url} redirects to {where}", "Give the address of Grafana's API itself")
         if response.status_code == httpx.codes.UNAUTHORIZED:
             raise Fatal(
                 f"Grafana does not accept the {self._who.text} (401)",
@@ -142,7 +140,8 @@ class Grafana:
         answer = ApiAnswer(response.status_code, self._json(response))
         if response.is_server_error:
             raise Fatal(
-                f"Grafana is out of order ({answer.status}: {answer.message})", "See its log, then try again"
+                f"Grafana reports an internal error ({answer.status}: {answer.message})",
+                "See its log, then try again",
             )
         return answer
 
@@ -158,5 +157,5 @@ class Grafana:
         kind = response.headers.get("content-type", "no type").partition(";")[0]
         raise Fatal(
             f"{self.url} answers {response.status_code} with {kind}, which is not Grafana's API",
-            "Check the address: a proxy, a login page or another program may be there",
+            "Check the address: it may be a proxy, a login page or another program",
         )

@@ -27,7 +27,10 @@ def build(content: Sequence[Row] | None = None) -> dict[str, Any]:
     board = (
         Dashboard(TITLE)
         .uid(UID)
-        .description("Is it healthy, what did it do, and why did it not trade: see docs/monitoring.md.")
+        .description(
+            "Health, current market, results, decisions, signals and latency of the bot; see"
+            " docs/monitoring.md."
+        )
         .tags(["polymarket", "btc", "trading"])
         .timezone("utc")
         .refresh("5s")
@@ -87,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if FILE.read_text() == text():
         return 0
-    sys.stderr.write(f"{FILE} is not what the code makes: run `python -m grafana.dashboard`\n")
+    sys.stderr.write(f"{FILE} does not match the code: run `python -m grafana.dashboard`\n")
     return 1
 
 

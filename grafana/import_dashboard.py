@@ -39,9 +39,10 @@ def parse(arguments: Sequence[str] | None, environ: Mapping[str, str]) -> argpar
     """The command line over the environment; bad usage exits with 2."""
     parser = argparse.ArgumentParser(
         prog="python grafana/import_dashboard.py",
-        description="Puts the bot's data source and dashboard into a running Grafana.",
+        description="Imports the bot's data source and dashboard into a running Grafana.",
         epilog="Credentials: GRAFANA_TOKEN, or GRAFANA_USER and GRAFANA_PASSWORD, in the environment. "
-        "Flags can be seen by everybody on this machine. Exit code 0 done, 1 failed, 2 bad usage.",
+        "Command-line flags are visible to all users of this machine. Exit code 0 done, 1 failed, 2 bad"
+        " usage.",
     )
     url = environ.get("GRAFANA_URL") or "http://127.0.0.1:3000"
     parser.add_argument("--url", default=url, help="Grafana's address (GRAFANA_URL; default %(default)s)")
@@ -57,12 +58,12 @@ def parse(arguments: Sequence[str] | None, environ: Mapping[str, str]) -> argpar
     parser.add_argument(
         "--no-datasource", action="store_true", help="only the dashboard; choose its data source in Grafana"
     )
-    parser.add_argument("--folder", default="", metavar="UID", help="the folder to put the dashboard into")
+    parser.add_argument("--folder", default="", metavar="UID", help="folder of the dashboard")
     parser.add_argument(
-        "--overwrite", action="store_true", help="also replace what somebody edited in Grafana"
+        "--overwrite", action="store_true", help="also replace a dashboard that was edited in Grafana"
     )
     parser.add_argument(
-        "--timeout", type=_seconds, default=TIMEOUT_S, metavar="S", help="seconds to wait (%(default)g)"
+        "--timeout", type=_seconds, default=TIMEOUT_S, metavar="S", help="timeout in seconds (%(default)g)"
     )
     given = parser.parse_args(arguments)
     if given.token is None and given.user is None and given.password is None:
@@ -105,7 +106,7 @@ def load() -> dict[str, Any]:
         return json.loads(DASHBOARD.read_bytes())
     except (OSError, ValueError) as error:
         raise Fatal(
-            f"{DASHBOARD} cannot be read: {error}", "Make it with `python -m grafana.dashboard`"
+            f"{DASHBOARD} cannot be read: {error}", "Create it with `python -m grafana.dashboard`"
         ) from None
 
 
@@ -134,7 +135,7 @@ def put_source(grafana: Grafana, prometheus: str) -> str:
         return _create_source(grafana, wanted)
     _expect(found, "may not read data sources")
     if found.body.get("readOnly") or found.body.get("url") == prometheus:
-        return f"data source {found.body.get('name')}: is there, left as it is ({found.body.get('url')})"
+        return f"data source {found.body.get('name')}: exists, not changed ({found.body.get('url')})"
     changed = {**wanted, "name": found.body.get("name", SOURCE_NAME)}
     _expect(grafana.ask("PUT", path, changed), "may not change data sources")
     return f"data source {changed['name']}: now points to {prometheus}"
@@ -153,7 +154,7 @@ def _create_source(grafana: Grafana, wanted: dict[str, Any]) -> str:
             f"there is a data source {wanted['name']!r} already, and it is a {there.body.get('type')}",
             "Rename it in Grafana, or give --no-datasource",
         )
-    return f"data source {wanted['name']}: somebody made it before, left as it is ({there.body.get('url')})"
+    return f"data source {wanted['name']}: created by another user, not changed ({there.body.get('url')})"
 
 
 # --- dashboard -----------------------------------------------------------------------------------
@@ -173,11 +174,11 @@ def put_dashboard(grafana: Grafana, dashboard: dict[str, Any], folder: str, *, o
     if found.status != NOT_FOUND:
         _expect(found, "may not read this dashboard")
         if found.body["meta"].get("provisioned"):
-            return f"dashboard {dashboard['title']}: Grafana reads it from a file by itself, left as it is"
+            return f"dashboard {dashboard['title']}: provisioned from a file, not changed"
         version = found.body["dashboard"]["version"]
         last = _last_message(grafana, dashboard["uid"])
         if last == mark:
-            return f"dashboard {dashboard['title']}: is there and up to date (version {version})"
+            return f"dashboard {dashboard['title']}: up to date (version {version})"
         if not last.startswith(MARK) and not overwrite:
             who = found.body["meta"].get("updatedBy", "somebody")
             raise Fatal(
@@ -216,7 +217,7 @@ def _last_message(grafana: Grafana, uid: str) -> str:
 def _outdated(answer: ApiAnswer) -> Fatal:
     if answer.code == "version-mismatch":
         return Fatal(
-            f"somebody saved the dashboard at this moment ({answer.message})",
+            f"the dashboard was saved by another user at the same time ({answer.message})",
             "Run it again, or with --overwrite to replace what was saved",
         )
     if answer.code == "name-exists":
@@ -224,7 +225,7 @@ def _outdated(answer: ApiAnswer) -> Fatal:
             f"another dashboard has this name ({answer.message})",
             "Rename it in Grafana, or import into another folder with --folder",
         )
-    return Fatal(f"Grafana does not take the dashboard (412: {answer.message})", "Import it by hand")
+    return Fatal(f"Grafana rejects the dashboard (412: {answer.message})", "Import it manually")
 
 
 def _expect(answer: ApiAnswer, may_not: str) -> None:
@@ -244,7 +245,7 @@ def _expect(answer: ApiAnswer, may_not: str) -> None:
         )
     if answer.status == NOT_FOUND:
         raise Fatal(
-            f"Grafana does not know what was asked for (404: {answer.message})",
+            f"Grafana did not find the resource (404: {answer.message})",
             "Check the folder's UID and the address: a Grafana under a path needs it in --url",
         )
     raise Fatal(f"Grafana refuses ({answer.status}: {answer.message})", "See its log")

@@ -156,7 +156,7 @@ class ConsoleReporter:
             case MarketOpened(market=market):
                 self._lines.setdefault(market.slug, MarketLine(market))
             case MarketRefused(slug=slug, why=why):
-                self._print(Text(f"{slug} is left alone: {why}", style="yellow"))
+                self._print(Text(f"{slug} is not traded: {why}", style="yellow"))
             case Decided(decision=decision, final=final):
                 line = self._line(decision.context.market)
                 is_news = line.decision is None or line.decision.reason is not decision.reason
@@ -193,7 +193,7 @@ class ConsoleReporter:
             case Payout(what=what, manual=manual):
                 self._print(Text(what, style="bold yellow" if manual else "green"))
             case Resumed(why=why):
-                self._print(Text(f"RESUMED: trading goes on after: {why}", style="bold green"))
+                self._print(Text(f"RESUMED: trading continues; the halt was: {why}", style="bold green"))
             case SettlementLate(market=market, why=why):
                 self._print(Text(f"{market.slug} has no official outcome yet: {why}", style="yellow"))
             case ModeChanged(mode=mode, allows_orders=allows, why=why):

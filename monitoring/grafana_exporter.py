@@ -107,8 +107,8 @@ class GrafanaMetricsExporter:
         except OSError as error:
             where = f"{self._params.host}:{self._params.port}"
             return (
-                f"no metrics: {where} cannot be listened on ({error.strerror});"
-                " set GRAFANA_PORT to another one, or start with --no-grafana"
+                f"no metrics: cannot listen on {where} ({error.strerror});"
+                " set GRAFANA_PORT to another port, or start with --no-grafana"
             )
         self._read()
         self._server.start()
@@ -148,7 +148,7 @@ class GrafanaMetricsExporter:
             self._snapshot = self._snapshot_of(self._totals)
         except Exception as error:  # noqa: BLE001 - without these numbers the others are still served
             self._unread, self._behind_since_ns = True, self._now_ns()
-            logger.warning(f"the metrics that come from the ledger are missing until the next start: {error}")
+            logger.warning(f"the ledger metrics are missing until the next start: {error}")
 
     def _snapshot_of(self, totals: LedgerTotals) -> _Snapshot:
         now_ns = self._now_ns()

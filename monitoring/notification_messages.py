@@ -50,18 +50,18 @@ def message_of(event: Event) -> Message | None:
         case Halted(why=why):
             return Message("HALTED", f"{why}. {RESUME}", Importance.ALERTS)
         case Resumed(why=why):
-            return Message("Resumed", f"Trading goes on; it was halted: {why}", Importance.ALERTS)
+            return Message("Resumed", f"Trading continues; the halt was: {why}", Importance.ALERTS)
         case ModeChanged(mode=mode, allows_orders=allows, why=why):
             return Message(f"Mode: {mode}{'' if allows else ', no new position'}", why, Importance.ALERTS)
         case SettlementLate(market=market, why=why):
             return Message("No official outcome yet", f"{market.slug}: {why}", Importance.ALERTS)
         case Payout(what=what, manual=manual):
-            title = "To redeem by hand" if manual else "Payout"
+            title = "Manual redemption needed" if manual else "Payout"
             return Message(title, what, Importance.ALERTS if manual else Importance.TRADES)
         case Started() | Stopped():
             return _of_process(event)
         case MarketRefused(slug=slug, why=why):
-            return Message("Market left alone", f"{slug}: {why}", Importance.TRADES)
+            return Message("Market not traded", f"{slug}: {why}", Importance.TRADES)
         case _:
             return _of_trade(event)
 
@@ -107,7 +107,7 @@ def _of_order(slug: str, state: OrderState, reason: str) -> Message | None:
     text = {
         OrderState.NO_FILL: ("No fill", Importance.TRADES),
         OrderState.REFUSED: ("Order refused", Importance.ALERTS),
-        OrderState.UNKNOWN: ("Order of unknown fate, being looked up", Importance.ALERTS),
+        OrderState.UNKNOWN: ("Order outcome unknown, being looked up", Importance.ALERTS),
         OrderState.REVERSED: ("Trade failed on the chain", Importance.ALERTS),
     }
     if state not in text:
@@ -128,7 +128,7 @@ def daily_summary(
         the day on which it was made.
     """
     of_day = [row for row in decisions if _day(row.now_ns) == day]
-    seen = f"{len({row.slug for row in of_day})} markets decided upon"
+    seen = f"{len({row.slug for row in of_day})} markets evaluated"
     made = [trade for trade in trades if _day(trade.created_ns) == day]
     if made:
         lines = [f"{name}: {text}" for name, text in statistics_lines(statistics(made))]

@@ -61,7 +61,7 @@ def check_urls(urls: str) -> str | None:
     for number, url in enumerate(urls.split(), start=1):
         if not apprise.Apprise().add(url):
             scheme = url.partition("://")[0][:20] if "://" in url else "no scheme"
-            return f"NOTIFY_URL: address {number} ({scheme}) is not one that Apprise understands"
+            return f"NOTIFY_URL: address {number} ({scheme}) is not supported by Apprise"
     return None
 
 
@@ -79,7 +79,7 @@ class Notifier:
     Raises
     ------
     ConfigError
-        If an address is not one that Apprise understands.
+        If an address is not supported by Apprise.
     """
 
     def __init__(self, params: NotifyParams, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -159,7 +159,7 @@ class Notifier:
                 break
         if left:
             logger.warning(
-                f"{len(left)} of {len(self._channels)} notification channels did not take a message"
+                f"{len(left)} of {len(self._channels)} notification channels did not accept a message"
             )
 
     def _reached(self, channel: apprise.Apprise, message: Message) -> bool:
@@ -185,7 +185,7 @@ class Notifier:
             # The first start ever has no yesterday to tell of.
             write_atomically(self._params.memory, yesterday.isoformat().encode())
         except BotError as error:
-            logger.warning(f"the daily summary waits: {error}")
+            logger.warning(f"the daily summary is delayed: {error}")
 
     def _last_summarised_day(self) -> date | None:
         try:

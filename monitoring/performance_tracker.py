@@ -209,9 +209,12 @@ def _source_conclusion(excess: float, markets: int, needed: int, p_value: float)
     if markets < needed:
         return f"Not distinguishable from chance: {markets:,} of about {needed:,} markets needed."
     if p_value > SIGNIFICANT:
-        return f"Not distinguishable from chance: as often right as the market's price (p = {p_value:.2g})."
-    comparison = "More" if excess > 0 else "Less"
-    return f"{comparison} often right than the market's price said (p = {p_value:.2g})."
+        return (
+            "Not distinguishable from chance: right as often as the market's price implied (p ="
+            f" {p_value:.2g})."
+        )
+    comparison = "more" if excess > 0 else "less"
+    return f"Right {comparison} often than the market's price implied (p = {p_value:.2g})."
 
 
 class _Mean:

@@ -286,7 +286,7 @@ class TradeTally:
             )
         return (
             f"A {self.conclusion}, after fees: over {_markets(self.markets)} the 95 % interval of the mean"
-            f" P&L per trade excludes zero ({chance}). It describes these trades, not the next ones."
+            f" P&L per trade excludes zero ({chance}). It describes these trades and is not a forecast."
         )
 
     def _standard_error(self) -> float:

@@ -75,7 +75,7 @@ class SlugProvider(PolymarketInstrumentProvider):
             try:
                 wanted |= self._load(market)
             except UNUSABLE as error:
-                self._report(slug, f"its instruments cannot be made: {one_line(repr(error))}")
+                self._report(slug, f"its instruments cannot be created: {one_line(repr(error))}")
         # What is loaded stays as it is: the streams know its tick size better than the catalogue.
         for instrument_id in [known for known in self._instruments if known not in wanted]:
             del self._instruments[instrument_id]
@@ -99,10 +99,12 @@ class SlugProvider(PolymarketInstrumentProvider):
         names = {str(row.get("slug")) if isinstance(row, dict) else repr(row)[:40] for row in listed}
         missing = [slug for slug in slugs if slug not in names]
         if missing:
-            self._log.warning(f"the catalogue does not know {', '.join(missing)} yet")
+            self._log.warning(f"not in the catalogue yet: {', '.join(missing)}")
         if strange := sorted(names.difference(slugs)):
             shown = ", ".join(one_line(name, 80) for name in strange[:SHOWN_NAMES])
-            self._log.warning(f"the catalogue answered with {len(strange)} markets not asked for: {shown}")
+            self._log.warning(
+                f"the catalogue returned {len(strange)} markets that were not requested: {shown}"
+            )
 
     def _load(self, market: Mapping[str, Any]) -> set[InstrumentId]:
         """Make the instruments of a market unless they are loaded; returns the ids of both."""

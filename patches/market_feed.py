@@ -220,7 +220,7 @@ class CheckedDataClient(PolymarketDataClient):
             try:
                 await self._instrument_provider.initialize(reload=True)
             except (Refused, Temporary) as error:
-                self._log.warning(f"the markets stay as they are: {error}")
+                self._log.warning(f"the markets are not updated: {error}")
                 pause = min(self._refresh_pause(), RETRY_REFRESH_S)
                 continue
             pause = self._refresh_pause()

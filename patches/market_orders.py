@@ -136,7 +136,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
             try:
                 await self._update_account_state()
             except NO_ANSWER as error:
-                self._log.warning(f"the balance stays as it was last told: {error!r}")
+                self._log.warning(f"the balance is not updated: {error!r}")
 
     async def _maintain_active_market(self, instrument_id: Any) -> None:
         """Nothing to do: the one subscription covers every market."""

@@ -80,7 +80,7 @@ def verify_signing() -> None:
         what = _wrong(client, signed, order_id, account.address)
         if what is not None:
             raise Fatal(
-                f"a dry signing with signature type {signature_type} went wrong: {what}",
+                f"the signing self-test with signature type {signature_type} failed: {what}",
                 "Remove .venv and run ./bot to install the pinned versions",
             )
 
@@ -93,7 +93,7 @@ def _wrong(client: Any, signed: Any, order_id: str, address: str) -> str | None:
     message = encode_typed_data(full_message=_builder(client, neg_risk=False).build_order_typed_data(signed))
     expected = f"0x{keccak(bytes([0x19]) + message.version + message.header + message.body).hex()}"
     if order_id != expected:
-        return f"the order is named {order_id} and is {expected}"
+        return f"the order id is {order_id}, expected {expected}"
     if client.builder.signature_type == 3:
         length = len(bytes.fromhex(signed.signature[2:]))
         return None if length == WALLET_SIGNATURE_BYTES else f"the signature has {length} bytes"

@@ -49,7 +49,7 @@ def _mode(session: Session, profile: TradingProfile) -> str:
     if profile.mode is Mode.LIVE:
         return "[bold red]LIVE[/] (real orders, real money)"
     if profile.live_path:
-        return "[bold yellow]LIVE REHEARSAL[/] (the whole live path, armed, with practice money)"
+        return "[bold yellow]LIVE REHEARSAL[/] (the complete live path, armed, with practice money)"
     if session.live is not None:
         return f"[bold green]SIMULATION[/] (armed for live, but {escape(session.mode_decision().why)})"
     if (mode_decision := session.mode_decision()).refuses:
@@ -115,7 +115,7 @@ def show_results(session: Session, console: Console) -> int:
                 f"Keep {session.settings.state_dir} and report it",
             )
     if not shown:
-        console.print("Stopped before the first market was looked at.")
+        console.print("Stopped before the first market.")
     return 0
 
 

@@ -66,12 +66,13 @@ class Flags(Frozen, frozen=True):
         """
         if self.live and self.test_mode and not self.replay:
             raise ConfigError(
-                "--live on Polymarket has no fast clock", "Leave out --test-mode, or add --venue synthetic"
+                "--test-mode cannot be combined with --live on Polymarket",
+                "Leave out --test-mode, or add --venue synthetic",
             )
         for name in ("start_at", "seed", "first"):
             if getattr(self, name) is not None and not self.replay:
                 raise ConfigError(
-                    f"--{name.replace('_', '-')} is for practice markets",
+                    f"--{name.replace('_', '-')} applies to practice markets only",
                     "Add --venue recorded or --venue synthetic",
                 )
         if self.replay and (settings.market_asset != "btc" or settings.market_timeframe != "15m"):

@@ -260,7 +260,7 @@ class Supervisor:
         if stopping_s > ALONE_S:
             self._session.begin_stop()
         if stopping_s > STOP_LIMIT_S:
-            self._show("The worker did not stop in time and is ended now; its ledger is safe.")
+            self._show("The worker did not stop in time and is killed now; its ledger is safe.")
             worker.kill()
 
     def _pause(self, seconds: float) -> None:

@@ -107,7 +107,8 @@ def test_live_is_typed_and_a_market_is_rehearsed(tmp_path: Path) -> None:
     assert "Traceback" not in screen
     # What was shown in which order: the doctor, the stakes, the arming, the run.
     marks = [
-        screen.index(fragment) for fragment in (" 0 failures", "at risk", "armed by hand", "LIVE REHEARSAL")
+        screen.index(fragment)
+        for fragment in (" 0 failures", "at risk", "armed by typing LIVE", "LIVE REHEARSAL")
     ]
     assert marks == sorted(marks)
     wallet = re.search(r"^wallet +(0x\S+) with \$1000 of practice money", screen, re.MULTILINE)
@@ -171,7 +172,7 @@ def test_what_the_doctor_finds_ends_it(tmp_path: Path) -> None:
     assert re.search(
         r"^fail  balance +\$1000, but an order of \$2000 takes \$2140.00", bot.output, re.MULTILINE
     )
-    assert "--live is not armed: the doctor found 1" in bot.output
+    assert "--live is not armed: 1 preflight check failed" in bot.output
     assert "armed by" not in bot.output
 
 

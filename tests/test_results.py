@@ -140,7 +140,7 @@ def test_the_bot_waits_while_a_resolution_contradicts_itself(tmp_path):
     assert position["value"] == pytest.approx(position["shares"] * _chance(position))
     assert f"worth {position['value']:.4f}" in text
     assert "waiting for the official outcome for" in text
-    assert "the order API says" in text
+    assert "the order API's is" in text
     assert "HALTED: btc-updown" in text
     with LedgerReader(ledger_path(state, "recorded")) as ledger:
         assert ledger.positions() == []

@@ -143,14 +143,14 @@ def test_a_bot_without_live_refuses_with_its_reason(
     with_redis: bool, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """A simulation that finds `live`, or is told it while it runs, names the refusal and trades on paper."""
-    refusal = "the mode store says live, refused: this bot was started without --live"
+    refusal = "the mode store is set to live, refused: this bot was started without --live"
     redis = request.getfixturevalue("redis") if with_redis else None
     command(tmp_path / "state", redis, "live", "--yes")
     with BotProcess(
         tmp_path, "--test-mode", "--first", "3", "--start-at", "700", settings=settings(redis)
     ) as bot:
         bot.wait_for(f"SIMULATION .*{refusal}", 30)
-        where = "(asked by the running bot): the mode store says live"
+        where = "(used by the running bot): the mode store is set to live"
         asked = control(bot, redis, "status").split(where)[0].splitlines()[-1]
         assert ("Redis at" if with_redis else "simulation_mode") in asked
         eventually(bot, lambda: "worker" in bot.children(), "a worker", 20)

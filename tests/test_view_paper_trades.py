@@ -95,7 +95,7 @@ def test_unfinished_business_is_shown(capsys, state, at_width):
     assert "1 order without a known outcome" in out
     assert "1.10 pUSD won in 1 market" in out
     assert "996.9856" in out
-    assert "venue said 996.9831" in out
+    assert "the venue's 996.9831" in out
 
 
 def test_plain_when_not_a_terminal(capsys, state):
@@ -309,7 +309,7 @@ class TestScript:
         done = self.script("--state", str(state), NO_COLOR="1")
 
         assert done.returncode == 0, done.stderr
-        assert "Verdict" in done.stdout
+        assert "Conclusion" in done.stdout
         assert "\x1b" not in done.stdout
 
     def test_help_names_every_flag(self):
@@ -356,7 +356,7 @@ def test_an_open_position_is_marked_and_stays_pending(capsys, state, at_width):
     _, out, _ = run(capsys, state)
 
     worth = Decimal("1.0526") * Decimal("0.97")
-    assert f"the market gives 97.0%: worth {worth:.4f} (+0.0176), PENDING" in out
+    assert f"implied chance 97.0%: worth {worth:.4f} (+0.0176), PENDING" in out
     assert "~+0.018" in out
     money = next(line for line in before.splitlines() if line.startswith("Money"))
     assert money in out
@@ -396,7 +396,7 @@ def test_a_halt_and_learnt_weights_are_shown(capsys, state, at_width):
 
     _, out, _ = run(capsys, state)
 
-    assert "3 orders in a row were refused (since 12:00). Go on with: python redis_control.py resume" in out
+    assert "3 orders in a row were refused (since 12:00). To continue: python redis_control.py resume" in out
     assert "live, no new position since" in out
     assert "changed 1 time: TickVelocity 0.250 → 0.260" in out
 

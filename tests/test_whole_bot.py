@@ -158,7 +158,7 @@ def test_without_network_it_names_the_way_out(tmp_path):
         (("--test-mode",), {"TREND_UP_THRESHOLD": "7"}, "TREND_UP_THRESHOLD is '7'"),
         (("--test-mode",), {"MARKET_ASSET": "eth"}, "not eth 15m"),
         (("--live", "--test-mode", "--venue", "polymarket"), {}, "no fast clock"),
-        (("--first", "3"), {}, "--first is for practice markets"),
+        (("--first", "3"), {}, "--first applies to practice markets only"),
     ],
 )
 def test_bad_usage_is_one_clear_line(arguments, settings, fragment, tmp_path):

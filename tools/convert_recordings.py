@@ -137,7 +137,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     missing = [n for n in ("markets.parquet", "books.parquet") if not (options.source / n).is_file()]
     if missing:
-        parser.error(f"{options.source} has no {' and no '.join(missing)}: name the folder that holds both")
+        parser.error(
+            f"{options.source} has no {' and no '.join(missing)}: give the folder that contains both"
+        )
     catalog = convert(options.source, options.target)
     count = sum(recording.snapshots for recording in catalog.recordings)
     sys.stdout.write(f"{len(catalog.recordings)} markets, {count} books written to {options.target}\n")

@@ -12,14 +12,14 @@ from monitoring.grafana_exporter import ExporterParams, GrafanaMetricsExporter
 HEAD = """# Metrics
 
 The bot serves them at `http://127.0.0.1:8000/metrics` (`GRAFANA_HOST`, `GRAFANA_PORT`; `--no-grafana` turns
-them off). Numbers that come from the ledger are read from it once, when a worker starts, and counted on from
-its events: they are right across restarts, and no counter of theirs ever falls. Those of *this process* begin
-again with each worker. A counter's name ends in `_total`. This page is generated:
+them off). Metrics derived from the ledger are read from it once, when a worker starts, and then updated from
+events: they are correct across restarts, and their counters never decrease. Those of *this process* start
+from zero with each worker. A counter's name ends in `_total`. This page is generated:
 `python -m tools.metrics_page`.
 
-`/health` beside it answers 200 while the bot lives and may trade. It answers 503, with the reasons, during a
-halt, when no quote came for 60 s inside a market or no market was found for as long, and when the loop has
-not beaten for 10 s.
+`/health` on the same port answers 200 while the bot runs and may trade. It answers 503, with the reasons,
+during a halt, when no quote arrived for 60 s inside a market, when no market was found for 60 s, and when the
+event loop has sent no heartbeat for 10 s.
 
 | metric | kind | labels | meaning |
 |---|---|---|---|

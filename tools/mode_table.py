@@ -15,13 +15,13 @@ from errors import Fatal
 from execution.ledger import Mode
 from models import Frozen
 
-HERE = "the store that is asked"
+HERE = "the store in use"
 READINGS = {
-    "`1`": ModeReading(ModeValue.SIMULATION, "the mode store says simulation"),
-    "`0`": ModeReading(ModeValue.LIVE, "the mode store says live"),
-    "no key": ModeReading(ModeValue.UNSET, "the mode store has no word on the mode"),
+    "`1`": ModeReading(ModeValue.SIMULATION, "the mode store is set to simulation"),
+    "`0`": ModeReading(ModeValue.LIVE, "the mode store is set to live"),
+    "no key": ModeReading(ModeValue.UNSET, "no mode is set in the mode store"),
     "anything else": ModeReading(ModeValue.GARBAGE, "the mode store holds …, which is neither 1 nor 0"),
-    "no answer": ModeReading(ModeValue.LOST, "the mode store gave no answer"),
+    "no answer": ModeReading(ModeValue.LOST, "the mode store did not answer"),
     "there is none": None,
 }
 LAST_SWITCHES = {
@@ -31,7 +31,7 @@ LAST_SWITCHES = {
     "simulation, in another store": LastModeSwitch(Mode.SIMULATION, "another store"),
     "simulation, in no store": LastModeSwitch(Mode.SIMULATION),
 }
-HEAD = ("started", "the store says", "last word", "orders", "what the bot says")
+HEAD = ("started", "the store holds", "last switch", "orders", "reason shown by the bot")
 
 
 class StartCase(Frozen, frozen=True):
@@ -53,7 +53,7 @@ STARTS = (
     StartCase(
         "`--live`, doctor fails, armed or not", live_flag=True, failures=1, confirm="yes", typed=CONFIRMATION
     ),
-    StartCase("`--live`, doctor passes, nobody to arm it", live_flag=True),
+    StartCase("`--live`, doctor passes, no terminal to arm it in", live_flag=True),
     StartCase("`--live`, doctor passes, armed wrongly", live_flag=True, typed=CONFIRMATION.lower()),
     StartCase("`--live`, doctor passes, armed", live_flag=True, typed=CONFIRMATION),
     StartCase("`--live`, doctor passes, armed", live_flag=True, confirm="yes"),

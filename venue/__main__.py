@@ -114,15 +114,17 @@ def main(arguments: list[str] | None = None) -> int:
         source = chosen_source(given.source, given.seed, given.state, upstream_of(given))
         venue = PracticeVenue(source, options_of(given))
     except SourceMismatch as error:
-        parser.error(f"--state {given.state}: {error}; start it that way or name another folder")
+        parser.error(f"--state {given.state}: {error}; start it with that, or give another folder")
     except VenueLedgerInUse:
-        parser.error(f"--state {given.state}: another venue runs on this folder; stop it or name another one")
+        parser.error(
+            f"--state {given.state}: another venue runs on this folder; stop it, or give another folder"
+        )
     except OSError as error:
-        parser.error(f"--state {given.state}: {error.strerror}; name a folder that can be written")
+        parser.error(f"--state {given.state}: {error.strerror}; give a writable folder")
     try:
         asyncio.run(_run(venue, given.port, exit_with_stdin=given.exit_with_stdin))
     except UpstreamUnreachable as error:
-        parser.error(f"the venue to mirror is not there: {error}; check the address and the network")
+        parser.error(f"the venue to mirror cannot be reached: {error}; check the address and the network")
     except OSError as error:
         parser.error(f"--port {given.port}: {error.strerror}; choose another one or 0")
     return 0

@@ -63,41 +63,46 @@ def upstream_of(given: argparse.Namespace) -> UpstreamVenue | None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m venue",
-        description="Polymarket's protocol on 127.0.0.1, to practise on. Prints one JSON line when ready.",
+        description="Practice venue: Polymarket's protocol on 127.0.0.1. Prints one JSON line when ready.",
     )
-    parser.add_argument("--source", choices=NAMES, default=RECORDED, help="where books come from (recorded)")
-    parser.add_argument("--port", type=_port, default=0, help="TCP port; 0 takes a free one (0)")
-    parser.add_argument("--state", type=Path, help="folder that survives a restart; in memory if absent")
+    parser.add_argument(
+        "--source", choices=NAMES, default=RECORDED, help="source of the order books (recorded)"
+    )
+    parser.add_argument("--port", type=_port, default=0, help="TCP port; 0: any free port (0)")
+    parser.add_argument("--state", type=Path, help="state folder; without it, state is kept in memory")
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="go on as the killed venue of the state folder, on its clock: time that passed counts",
+        help="resume the state folder's venue on its clock, which ran on in the meantime",
     )
     parser.add_argument("--balance", type=_balance, default=1000 * 10**6, help="a new account's pUSD (1000)")
     parser.add_argument(
-        "--redeem", choices=("auto", "manual"), default="auto", help="whether winners are paid at once (auto)"
+        "--redeem",
+        choices=("auto", "manual"),
+        default="auto",
+        help="whether winners are paid automatically (auto)",
     )
     parser.add_argument("--exit-with-stdin", action="store_true", help="stop when stdin is closed")
     parser.add_argument("--verbose", action="store_true", help="log every request to stderr")
     scripted = parser.add_argument_group("recorded and synthetic markets")
-    scripted.add_argument("--speed", type=_speed, help="market seconds a wall second (15)")
+    scripted.add_argument("--speed", type=_speed, help="market seconds per wall second (15)")
     scripted.add_argument(
         "--real-time",
         action="store_true",
         default=None,
-        help="market time is the machine's: the running market is half over by now, as at the real venue",
+        help="market time is the machine's time, as at the real venue",
     )
     scripted.add_argument(
-        "--start-at", type=_second, help="begin at this second of the next market, 0 to 899"
+        "--start-at", type=_second, help="start at this second of the next market, 0 to 899"
     )
     scripted.add_argument(
         "--hold-clock",
         action="store_true",
         default=None,
-        help="market time stands still until POST /practice/clock lets it run or steps it",
+        help="market time is held until POST /practice/clock starts or steps it",
     )
     scripted.add_argument(
-        "--first", type=_index, help="the source's market that a new state begins with, from 0 (0)"
+        "--first", type=_index, help="index, from 0, of the first market of a new state (0)"
     )
     scripted.add_argument(
         "--seed",
@@ -107,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     scripted.add_argument(
         "--external-lag",
         action="store_true",
-        help="synthetic markets: relays of the settlement price are as late as the real ones",
+        help="synthetic markets: delay the settlement price relays like the real ones",
     )
     mirrored = parser.add_argument_group("shadow: the live markets of another venue, orders on paper")
     mirrored.add_argument("--upstream-gamma", type=_http, metavar="URL", help="its catalogue")
@@ -122,24 +127,24 @@ def _misplaced(given: argparse.Namespace) -> str | None:
     """What is wrong with an option beside this source."""
     if given.source != SYNTHETIC and (given.seed is not None or given.external_lag):
         option = "--external-lag" if given.external_lag else "--seed"
-        return f"{option}: {given.source} markets have none; use it with --source {SYNTHETIC}"
+        return f"{option}: not for {given.source} markets; use it with --source {SYNTHETIC}"
     named = vars(given)
     if given.real_time and (given.speed or 1.0, given.start_at) != (1.0, None):
-        return "--real-time: it has the machine's pace and place; leave out --speed and --start-at"
+        return "--real-time: market time is the machine's; leave out --speed and --start-at"
     if given.real_time and given.hold_clock:
         return "--hold-clock: with --real-time market time is the machine's; leave one of them out"
     if given.resume and given.state is None:
-        return "--resume: a venue in memory leaves nothing to go on with; add --state"
+        return "--resume: a venue in memory has nothing to resume; add --state"
     if given.source != SHADOW:
         foreign = [name for name in MIRRORED if named[name] is not None]
-        return (
-            f"{_flag(foreign[0])}: only a mirror has one; use it with --source {SHADOW}" if foreign else None
-        )
+        return f"{_flag(foreign[0])}: for a mirror only; use it with --source {SHADOW}" if foreign else None
     moved = [name for name in SCRIPTED if named[name] is not None and (name, named[name]) != ("speed", 1.0)]
     if moved:
-        return f"{_flag(moved[0])}: a mirror runs when its upstream does; leave it out"
+        return f"{_flag(moved[0])}: a mirror follows its upstream's time; leave it out"
     missing = [name for name in MIRRORED[:3] if named[name] is None]
-    return f"--source {SHADOW} needs {_flag(missing[0])}: where the mirrored venue is" if missing else None
+    return (
+        f"--source {SHADOW} needs {_flag(missing[0])}: the address of the mirrored venue" if missing else None
+    )
 
 
 def _flag(name: str) -> str:
@@ -182,7 +187,7 @@ def _balance(text: str) -> int:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     if amount < 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is negative: give an amount of pUSD from 0 up")
+        raise argparse.ArgumentTypeError(f"{text!r} is negative: give an amount of pUSD of at least 0")
     return amount
 
 

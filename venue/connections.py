@@ -31,7 +31,7 @@ class Connection:
             self._queue.put_nowait(text)
         except asyncio.QueueFull:
             self._overflowed = True
-            log.warning("a client reads too slowly and is disconnected")
+            log.warning("a client is disconnected because it reads too slowly")
 
     async def write(self) -> None:
         """Send what is queued until the socket closes or the queue overflows."""
@@ -72,7 +72,7 @@ async def serve(
             try:
                 await received(connection, msgspec.json.decode(frame.data))
             except (msgspec.DecodeError, msgspec.ValidationError) as error:
-                log.info("a frame was not understood: %s", error)
+                log.info("an invalid frame: %s", error)
     finally:
         closed(connection)
         writer.cancel()

@@ -76,12 +76,12 @@ CATALOG: dict[str, FaultSpec] = {
     ),
     "unmatched": FaultSpec("POST /order: 200 with status unmatched; no order exists"),
     "geoblocked": FaultSpec(
-        "GET /api/geoblock says blocked, POST /order answers 403", {"country": "US", "region": "NY"}
+        "GET /api/geoblock answers blocked, POST /order answers 403", {"country": "US", "region": "NY"}
     ),
     # POST /order, after the order was accepted
     "delayed": FaultSpec(
         "POST /order: answers status delayed, with success false and a text unless `success`; matched later, "
-        "told on the user feed",
+        "published on the user feed",
         {"seconds": 0.5, "success": True},
     ),
     "live_fak": FaultSpec("POST /order: answers status live although the order was matched"),
@@ -100,7 +100,9 @@ CATALOG: dict[str, FaultSpec] = {
         "the trade fails on chain after MATCHED: FAILED, money and shares go back"
     ),
     "retrying": FaultSpec("the trade is RETRYING between MATCHED and MINED"),
-    "killed_event": FaultSpec("user feed: a killed order is told with the venue's free-text CANCELED status"),
+    "killed_event": FaultSpec(
+        "user feed: a killed order is published with the venue's free-text CANCELED status"
+    ),
     "user_feed_refused": FaultSpec("user feed: a connection is refused with 503"),
     "user_feed_drop": FaultSpec("user feed: all connections are closed, once, at the next order event"),
     # data
@@ -113,7 +115,7 @@ CATALOG: dict[str, FaultSpec] = {
     "gamma_500": FaultSpec("Gamma: a request answers 500"),
     "order_lookup_404": FaultSpec("GET /data/order: an existing order is not found (index lag)"),
     "resolution_delay": FaultSpec(
-        "a market's resolution comes `seconds` market seconds later", {"seconds": 300.0}
+        "a market's resolution is published `seconds` market seconds later", {"seconds": 300.0}
     ),
     "resolution_never": FaultSpec("a market is not resolved until the fault is cleared"),
     "resolution_disputed": FaultSpec("Gamma: resolved markets are disputed at the oracle while armed"),
@@ -123,16 +125,16 @@ CATALOG: dict[str, FaultSpec] = {
     "clock_skew": FaultSpec("GET /time is wrong by `seconds` while armed", {"seconds": 30}),
     # answers, frames and values that a client must bound or refuse
     "drip_answer": FaultSpec(
-        "answers to `path` are sent one byte every `seconds`; what was asked is carried out first",
+        "answers to `path` are sent one byte every `seconds`; the request is carried out first",
         {"path": "/order", "seconds": 1.0},
     ),
     "nested_answer": FaultSpec(
-        "answers to `path` are JSON arrays nested `depth` deep; what was asked is carried out first",
+        "answers to `path` are JSON arrays nested `depth` deep; the request is carried out first",
         {"path": "/order", "depth": 100_000},
     ),
     "huge_answer": FaultSpec(
         "answers to `path` are one JSON object of so many megabytes, streamed without a length, as gzip if "
-        "`compressed`; what was asked is carried out first",
+        "`compressed`; the request is carried out first",
         {"path": "/order", "megabytes": 100, "compressed": False},
     ),
     "market_feed_value": FaultSpec(

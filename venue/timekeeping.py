@@ -90,7 +90,7 @@ def target_ns(wanted: ClockRequest, clock: VenueClock) -> int | None:
     if wanted == ClockRequest():
         raise ClockRefused("name at least one of held, speed, advance and to")
     if wanted.speed is not None and not SLOWEST <= wanted.speed <= FASTEST:
-        raise ClockRefused(f"speed {wanted.speed:g} is not from {SLOWEST:g} to {FASTEST:g}")
+        raise ClockRefused(f"speed {wanted.speed:g} is outside {SLOWEST:g} to {FASTEST:g}")
     if wanted.advance is not None and wanted.to is not None:
         raise ClockRefused("give either advance or to, not both")
     now = clock.market_ns()

@@ -101,7 +101,7 @@ def fair_value(
     path = [(t.second * scale, float(t.price)) for t in spot_path if t.second <= second and t.price > 0]
     volatility = realised_volatility(path, since=(second - VOLATILITY_LOOKBACK) * scale)
     if volatility is None:
-        return Abstention(reason=f"no volatility: fewer than {MIN_RETURNS} spot returns, or a path at rest")
+        return Abstention(reason=f"no volatility: fewer than {MIN_RETURNS} spot returns, or a constant price")
     now = market.interval - remaining
     expected, variance_seconds = settlement_moments(
         remaining, AVERAGING_SECONDS[market.rule], float(spot.price), now, path

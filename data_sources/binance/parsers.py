@@ -34,7 +34,7 @@ def _quote(
 ) -> BookTicker:
     name, bid, bid_size, ask, ask_size = keys
     if text(SOURCE, name, event.get(name)) != symbol:
-        raise MalformedPayload(f"{SOURCE}: asked for {symbol}, got {shown(event.get(name))}")
+        raise MalformedPayload(f"{SOURCE}: requested {symbol}, received {shown(event.get(name))}")
     return BookTicker(
         source=SOURCE,
         symbol=symbol,

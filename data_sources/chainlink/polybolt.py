@@ -14,7 +14,7 @@ from models import Frozen
 
 FEED = "polybolt"
 CHANNELS = {"price.crypto.twap": PriceKind.TWAP60, "price.crypto": PriceKind.SPOT}
-REFUSALS = {4001: "the credentials are wrong", 4008: "it calls our behaviour a policy violation"}
+REFUSALS = {4001: "the credentials are wrong", 4008: "policy violation"}
 SPREADS = {4003: 10.0}
 """4003 means that the server is draining: come back after a random delay of up to ten seconds."""
 

@@ -42,7 +42,7 @@ def read_payload(
         return ()
     window = payload.get("window_s", payload.get("window_seconds"))
     if kind is PriceKind.TWAP60 and window is not None and window != WINDOW_S:
-        raise MalformedPayload(f"{feed}: an average over {shown(window)} s where {WINDOW_S} were asked for")
+        raise MalformedPayload(f"{feed}: an average over {shown(window)} s, {WINDOW_S} s were requested")
     entries = sequence(feed, "data", payload["data"]) if "data" in payload else [payload]
     return tuple(_observation(feed, kind, mapping(feed, "entry", e), symbol, received_ns) for e in entries)
 

@@ -100,7 +100,7 @@ class ChainlinkSource:
         """
         newest = max(self._seen[kind].values(), key=lambda price: price.source_ns, default=None)
         if newest is None:
-            raise Temporary(f"{SOURCE}: no {kind} price heard yet")
+            raise Temporary(f"{SOURCE}: no {kind} price received yet")
         age_ns = self._now_ns() - newest.source_ns
         if age_ns > self._stale_after_ns:
             raise Temporary(f"{SOURCE}: newest {kind} price is {age_ns / SECOND:.1f} s old")

@@ -16,7 +16,7 @@ def parse_spot(body: bytes, product: str, received_ns: int, held_ns: int = 0) ->
     data = mapping(SOURCE, "data", decode_object(SOURCE, body).get("data"))
     pair = f"{text(SOURCE, 'base', data.get('base'))}-{text(SOURCE, 'currency', data.get('currency'))}"
     if pair != product:
-        raise MalformedPayload(f"{SOURCE}: asked for {product}, got {shown(pair)}")
+        raise MalformedPayload(f"{SOURCE}: requested {product}, received {shown(pair)}")
     price = positive(SOURCE, "amount", data.get("amount"))
     return Spot(source=SOURCE, price=price, source_ns=received_ns - held_ns, received_ns=received_ns)
 

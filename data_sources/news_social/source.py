@@ -101,7 +101,7 @@ class NewsSocialSource:
         try:
             news = await self.news(min_left_s)
         except (Refused, Temporary) as error:
-            _log.info("mood without news: %s", error)
+            _log.info("sentiment without news: %s", error)
             return index
         return blend(index, news, self._news_weight)
 

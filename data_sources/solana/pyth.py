@@ -49,7 +49,7 @@ def decode_price_account(data: bytes, *, symbol: str, slot: int, received_ns: in
         If the bytes are no price account of version 2, or its numbers make no sense.
     """
     if len(data) < HEADER_BYTES:
-        raise MalformedPayload(f"{SOURCE}: {len(data)} bytes are no price account, {HEADER_BYTES} needed")
+        raise MalformedPayload(f"{SOURCE}: {len(data)} bytes are not a price account, {HEADER_BYTES} needed")
     magic, version, account_type, _size, price_type, exponent = _HEADER.unpack_from(data, 0)
     found = (magic, version, account_type, price_type)
     if found != (MAGIC, VERSION, PRICE_ACCOUNT, PRICE_TYPE):

@@ -99,7 +99,9 @@ class SolanaSource:
         if lag > MAX_SLOT_LAG:
             raise Temporary(f"{PYTH}: {price.symbol} is {lag} slots old, {MAX_SLOT_LAG} allowed")
         if price.confidence > price.price * MAX_CONFIDENCE:
-            raise Temporary(f"{PYTH}: {price.symbol} {price.price} is uncertain by {price.confidence}")
+            raise Temporary(
+                f"{PYTH}: {price.symbol} {price.price} has a confidence interval of ± {price.confidence}"
+            )
         return Spot(source=PYTH, price=price.price, source_ns=price.source_ns, received_ns=price.received_ns)
 
     async def _call(self, method: str, params: list[object]) -> bytes:

@@ -73,7 +73,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
             if version < len(STEPS):
                 raise Fatal(
                     f"the ledger {path} is of version {version}, this program reads {len(STEPS)}",
-                    "Start the bot once: it brings the file up to date",
+                    "Start the bot once: it migrates the file",
                 )
         except BaseException:
             connection.close()
@@ -162,8 +162,8 @@ def _next_step(path: Path, error: sqlite3.Error) -> str:
 
 def _damaged_next_step(path: Path) -> str:
     return (
-        f"Move {path} aside together with its -wal file and put a backup back;"
-        " without one, wait until every open position is settled before starting afresh"
+        f"Move {path} aside together with its -wal file and restore a backup;"
+        " without one, wait until every open position is settled before starting with a new ledger"
     )
 
 
@@ -195,7 +195,8 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> int:
         )
     if version > len(STEPS):
         raise Fatal(
-            f"the ledger {path} is of version {version}, newer than this program, which knows {len(STEPS)}",
+            f"the ledger {path} is of version {version}, newer than this program, which supports version"
+            f" {len(STEPS)}",
             "Update the program, or choose another state folder with STATE_DIR",
         )
     return version

@@ -166,7 +166,7 @@ class Ledger:
         if known is not None and known != identity:
             raise Fatal(
                 f"market {market.slug} is {identity} now and was {known} before",
-                "On a practice venue start a new session; on Polymarket look at the market before trading on",
+                "On a practice venue start a new session; on Polymarket check the market before you continue",
             )
         db.execute(
             "INSERT INTO markets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
@@ -333,7 +333,7 @@ class Ledger:
                 raise Fatal(
                     f"{settlement.slug} was settled {known[0]} by {known[1]}"
                     f" and is {settlement.outcome} by {settlement.source}",
-                    "Look at the market on the venue before trading on",
+                    "Check the market on the venue before you continue",
                 )
             if known is None:
                 db.execute(

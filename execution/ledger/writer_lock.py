@@ -32,7 +32,7 @@ class WriterLock:
         except Timeout:
             raise Fatal(
                 f"the ledger {path} is being written by {self._who()}",
-                "Stop that bot first: one bot a state folder",
+                "Stop that bot first: a state folder is for one bot",
             ) from None
         except OSError as error:
             self._lock.release()

@@ -39,9 +39,9 @@ class ResolutionSource:
         own = next((m for m in listed if isinstance(m, dict) and m.get("slug") == market.slug), None)
         gamma, clob = gamma_resolution(own), clob_outcome(answer)
         if found is None and clob is None:
-            return ResolutionStatus(None, "neither the catalogue nor the order API gives an answer"), ""
+            return ResolutionStatus(None, "neither the catalogue nor the order API answers"), ""
         if gamma.outcome is not None and clob is not None and clob is not gamma.outcome:
-            why = f"the catalogue says {gamma.outcome}, the order API says {clob}"
+            why = f"the catalogue's outcome is {gamma.outcome}, the order API's is {clob}"
             return ResolutionStatus(None, why, grave=True), ""
         if gamma.outcome is not None:
             return gamma, "gamma"

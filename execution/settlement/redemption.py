@@ -107,7 +107,7 @@ class Redemption:
             if owed and await self._settled_orders():
                 await self._check_positions(owed)
         except Temporary as error:
-            logger.warning(f"payouts are looked at again later: {error}")
+            logger.warning(f"payouts are checked again later: {error}")
 
     async def _check_positions(self, owed: dict[str, Decimal]) -> None:
         found = await asyncio.to_thread(self._positions)
@@ -130,7 +130,7 @@ class Redemption:
         if isinstance(self._redeemer, str):
             self._report_manual(row, self._redeemer)
         elif self._attempts.get(row.slug, 0) >= MOST_ATTEMPTS:
-            self._report_manual(row, f"{MOST_ATTEMPTS} attempts did not pay it")
+            self._report_manual(row, f"{MOST_ATTEMPTS} redemption attempts failed")
         else:
             await self._redeem(self._redeemer, row)
 
@@ -152,7 +152,7 @@ class Redemption:
         if not self._manual_reported:
             self._manual_reported = True
             what = (
-                f"{row.shares} pUSD won in {row.slug} wait to be redeemed by hand, because {why}. Open"
-                " https://polymarket.com/portfolio and press Redeem, or turn auto-redeem on in its settings"
+                f"{row.shares} pUSD won in {row.slug} must be redeemed manually, because {why}. Open"
+                " https://polymarket.com/portfolio and press Redeem, or enable auto-redeem in its settings"
             )
             self._publish(Payout(slug=row.slug, what=what, manual=True))

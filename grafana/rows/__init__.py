@@ -16,9 +16,9 @@ from grafana.rows.signals import signals
 def rows() -> tuple[Row, ...]:
     """The whole dashboard."""
     return (
-        Row("Is it healthy?", health()),
-        Row("The market now", market()),
-        Row("What it decided, and why it did not trade", decisions()),
+        Row("Health", health()),
+        Row("Current market", market()),
+        Row("Decisions", decisions()),
         Row("Money", money()),
         Row("Signals", signals()),
         Row("Latency", latency()),

@@ -15,29 +15,29 @@ def decisions() -> tuple[Line, ...]:
             10,
             (
                 bars(
-                    "How far the markets came",
-                    "Every market counts at each stage that it reached, from seen to paid out.",
+                    "Markets by stage reached",
+                    "Every market is counted at each stage it reached, from seen to paid out.",
                     stages,
                     PanelStyle(unit="none", decimals=0, steps=((None, BLUE),), low=0, missing="bot is down"),
                     8,
                 ),
                 bars(
-                    "What stopped them",
-                    "Markets by the reason why they went no further; docs/metrics.md explains each reason.",
+                    "Markets by stop reason",
+                    "Markets by the reason that stopped them; see docs/metrics.md.",
                     Query("sort_desc(trading_funnel_stops > 0)", "{{reason}}"),
                     PanelStyle(
                         unit="none",
                         decimals=0,
                         steps=((None, ORANGE),),
                         low=0,
-                        missing="nothing has stopped one yet",
+                        missing="no market was stopped yet",
                     ),
                     8,
-                    empty="every market so far came all the way",
+                    empty="no market was stopped so far",
                 ),
                 bars(
-                    "What became of the orders",
-                    "matched: bought; no fill: nobody sold at the cap; unknown: being looked up; "
+                    "Orders by outcome",
+                    "matched: bought; no fill: no ask up to the price cap; unknown: being looked up; "
                     "reversed: failed on the chain.",
                     tuple(
                         Query(f'trading_order_outcomes_total{{outcome="{state}"}}', state.replace("_", " "))
@@ -60,8 +60,8 @@ def decisions() -> tuple[Line, ...]:
             8,
             (
                 lines(
-                    "Decisions of the last five minutes, by how they ended",
-                    "buy: an order followed. Everything else is the named reason for not buying.",
+                    "Decisions of the last five minutes, by result",
+                    "buy: an order followed. All others: the reason for not buying.",
                     Query("increase(trading_decisions_total[5m]) > 0", "{{reason}}"),
                     PanelStyle(unit="none", low=0, missing=NOT_DECIDED, colours={"buy": GREEN}),
                     16,
@@ -70,7 +70,7 @@ def decisions() -> tuple[Line, ...]:
                 ),
                 number(
                     "Orders",
-                    "Sent, filled and refused since the ledger began.",
+                    "Sent, filled and refused orders of the whole ledger.",
                     (
                         Query("trading_orders_placed_total", "placed"),
                         Query("trading_orders_filled_total", "filled"),

@@ -9,7 +9,7 @@ JOB = "btc-15m-bot"
 USD = "currencyUSD"
 NO_TRADE = "no trade is settled yet"
 NOT_DECIDED = "no decision has been made yet"
-NO_FEEDS = "recorded markets carry no external feeds"
+NO_FEEDS = "recorded markets have no external feeds"
 
 
 @dataclass(frozen=True)

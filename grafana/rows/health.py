@@ -11,7 +11,8 @@ def health() -> tuple[Line, ...]:
             (
                 number(
                     "Bot",
-                    "Whether Prometheus reaches the bot's metrics. DOWN: it is not running, or frozen.",
+                    "Whether Prometheus reaches the bot's metrics. DOWN: the bot is not running or does"
+                    " not respond.",
                     Query(f'max(up{{job="{JOB}"}})'),
                     PanelStyle(text={1: ("UP", GREEN), 0: ("DOWN", RED)}, missing="not scraped"),
                     3,
@@ -19,7 +20,7 @@ def health() -> tuple[Line, ...]:
                 ),
                 number(
                     "Mode",
-                    "What the orders move: nothing (simulation), practice money on the live path "
+                    "What orders trade: nothing (simulation), practice money on the live path "
                     "(rehearsal), or real money (live).",
                     Query(
                         'trading_mode{mode="rehearsal"} + ignoring (mode) 2 * trading_mode{mode="live"}',
@@ -33,8 +34,8 @@ def health() -> tuple[Line, ...]:
                 ),
                 number(
                     "New positions",
-                    "Whether an order may go out at this instant. Blocked: a halt, or the mode store is "
-                    "lost, or its word was given against this run.",
+                    "Whether an order may be sent now. Blocked: a halt, the mode store is "
+                    "lost, or the mode was switched against this run.",
                     Query("trading_orders_allowed"),
                     PanelStyle(text={1: ("ALLOWED", GREEN), 0: ("BLOCKED", RED)}, missing="bot is down"),
                     4,
@@ -42,7 +43,7 @@ def health() -> tuple[Line, ...]:
                 ),
                 number(
                     "Halt",
-                    "It stops every new position until a person lifts it: python redis_control.py resume.",
+                    "No new position until the halt is lifted: python redis_control.py resume.",
                     Query("trading_halted"),
                     PanelStyle(text={0: ("NONE", GREEN), 1: ("HALTED", RED)}, missing="bot is down"),
                     3,
@@ -50,7 +51,7 @@ def health() -> tuple[Line, ...]:
                 ),
                 number(
                     "Alerts",
-                    "Alerts that fire now; which ones: in Prometheus under Alerts, or in Alertmanager.",
+                    "Number of firing alerts; listed in Prometheus under Alerts and in Alertmanager.",
                     Query(f'count(ALERTS{{alertstate="firing", job="{JOB}"}}) or vector(0)'),
                     PanelStyle(unit="none", decimals=0, steps=((None, GREEN), (1, RED))),
                     3,
@@ -58,7 +59,7 @@ def health() -> tuple[Line, ...]:
                 ),
                 number(
                     "Newest quote",
-                    "How old the running market's newest quote is. Red from 60 s on: /health is 503 then.",
+                    "Age of the running market's newest quote. Red from 60 s: /health then answers 503.",
                     Query("trading_quote_age_seconds"),
                     PanelStyle(
                         unit="s",
@@ -71,7 +72,7 @@ def health() -> tuple[Line, ...]:
                 ),
                 number(
                     "Loop",
-                    "Time since the trading loop last answered. It does once a second; red: it is stuck.",
+                    "Age of the event loop's last heartbeat, sent once a second; red: the loop is blocked.",
                     Query("trading_loop_age_seconds"),
                     PanelStyle(
                         unit="s",
@@ -107,20 +108,20 @@ def health() -> tuple[Line, ...]:
                 ),
                 number(
                     "Longest wait",
-                    "Since the end of the longest unresolved market. Usual are one to two minutes.",
+                    "Time since the end of the oldest unresolved market. One to two minutes are usual.",
                     Query("trading_oldest_pending_settlement_seconds"),
                     PanelStyle(
                         unit="s",
                         decimals=0,
                         steps=((None, PLAIN), (300, YELLOW), (900, RED)),
-                        text={0: ("nothing waits", GREY)},
+                        text={0: ("none pending", GREY)},
                         missing="bot is down",
                     ),
                     4,
                 ),
                 number(
                     "Clock",
-                    "This machine's clock minus the venue's. Beyond 2 s: set the clock, orders carry it.",
+                    "This machine's clock minus the venue's. Beyond 2 s: set the clock, orders contain it.",
                     Query("trading_clock_skew_seconds"),
                     PanelStyle(
                         unit="s",
@@ -133,7 +134,8 @@ def health() -> tuple[Line, ...]:
                 ),
                 number(
                     "Running for",
-                    "Since the worker process began; it starts afresh every 90 minutes, between two markets.",
+                    "Time since the worker process started; it restarts every 90 minutes, between two"
+                    " markets.",
                     Query("time() - trading_process_start_time_seconds"),
                     PanelStyle(unit="s", decimals=0, missing="bot is down"),
                     4,

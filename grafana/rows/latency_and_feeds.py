@@ -23,13 +23,14 @@ def latency() -> tuple[Line, ...]:
             (
                 _quantiles(
                     "Decision",
-                    "From the tick that started it to its row in the ledger; feeds get up to 1.5 s of it.",
+                    "From the tick to the row in the ledger, including up to 1.5 s for the feeds.",
                     "trading_decision_latency_seconds",
                     NOT_DECIDED,
                 ),
                 _quantiles(
                     "Order",
-                    "From the intent in the ledger to the venue's answer; it holds an order for 150 ms.",
+                    "From the intent in the ledger to the venue's answer, including the venue's delay of"
+                    " 150 ms.",
                     "trading_order_latency_seconds",
                     "no order has been answered yet",
                 ),
@@ -70,7 +71,7 @@ def feeds() -> tuple[Line, ...]:
                 number(
                     "Sources",
                     "Whether a source's newest answer was good, or its stream is open. "
-                    "A source that is down only loses its vote.",
+                    "A source that is down does not vote.",
                     Query("trading_feed_up", "{{source}}"),
                     PanelStyle(text={1: ("up", GREEN), 0: ("down", RED)}, missing=NO_FEEDS),
                     24,
@@ -83,7 +84,7 @@ def feeds() -> tuple[Line, ...]:
             (
                 lines(
                     "Age of the newest value",
-                    "Slow sources are asked rarely: the fear and greed index changes once a day.",
+                    "Slow sources are polled rarely: the fear and greed index changes once a day.",
                     Query("trading_feed_age_seconds >= 0", "{{source}}"),
                     PanelStyle(unit="s", low=0, missing=NO_FEEDS),
                     10,
@@ -91,15 +92,15 @@ def feeds() -> tuple[Line, ...]:
                 ),
                 lines(
                     "Failures a minute",
-                    "Answers that did not come, came too late, or were not believed.",
+                    "Answers that were missing, late or rejected by validation.",
                     Query("rate(trading_feed_failures_total[5m]) * 60 > 0", "{{source}}"),
                     PanelStyle(unit="none", low=0, missing="none failed in the last five minutes"),
                     8,
                     empty="no source failed in the last five minutes",
                 ),
                 bars(
-                    "Connections opened again",
-                    "By stream, since the worker began.",
+                    "Reconnects",
+                    "By stream, since the worker started.",
                     Query("trading_reconnects_total", "{{stream}}"),
                     PanelStyle(
                         unit="none",
@@ -122,21 +123,21 @@ def process() -> tuple[Line, ...]:
             (
                 lines(
                     "Processor",
-                    "Cores that the worker keeps busy.",
+                    "CPU cores used by the worker.",
                     Query("rate(process_cpu_seconds_total[1m])", "cores"),
                     PanelStyle(unit="none", decimals=2, low=0),
                     8,
                 ),
                 lines(
                     "Memory",
-                    "Of the worker.",
+                    "Resident memory of the worker.",
                     Query("process_resident_memory_bytes", "resident"),
                     PanelStyle(unit="bytes", low=0, colours={"resident": PURPLE}),
                     8,
                 ),
                 lines(
                     "Ledger",
-                    "Size of the record of everything; it is never cut.",
+                    "Size of the ledger's files; nothing is deleted from it.",
                     Query("trading_ledger_bytes", "size"),
                     PanelStyle(unit="bytes", low=0, colours={"size": BLUE}),
                     8,

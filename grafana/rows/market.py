@@ -12,7 +12,7 @@ def market() -> tuple[Line, ...]:
             (
                 bars(
                     "Market second",
-                    "0 to 900 whatever the market's length. Green: the decision window, 780 to 840.",
+                    "0 to 900 for any market length. Green: the decision window, 780 to 840.",
                     Query("trading_market_second", "second"),
                     PanelStyle(
                         unit="none",
@@ -26,7 +26,7 @@ def market() -> tuple[Line, ...]:
                 ),
                 number(
                     "Price of Up",
-                    "Mid of the Up token: what the market thinks Up's chance is.",
+                    "Mid price of the Up token: the market's implied probability of Up.",
                     Query("trading_market_price"),
                     PanelStyle(
                         unit="none",
@@ -54,7 +54,7 @@ def market() -> tuple[Line, ...]:
                     4,
                 ),
                 number(
-                    "Last vote",
+                    "Last fused score",
                     "Fused score of the last decision, 0 to 100; 40 is needed by default.",
                     Query("trading_fused_score"),
                     PanelStyle(
@@ -87,7 +87,7 @@ def market() -> tuple[Line, ...]:
                 ),
                 lines(
                     "Age of the newest quote",
-                    "Rises while the venue says nothing about the running market.",
+                    "Rises while the venue sends nothing about the running market.",
                     Query("trading_quote_age_seconds", "quote"),
                     PanelStyle(
                         unit="s",

@@ -26,7 +26,7 @@ def money() -> tuple[Line, ...]:
             (
                 _usd(
                     "Capital",
-                    "What the account began with plus everything won and lost, fees included.",
+                    "Starting balance plus the P&L of all settled trades, fees included.",
                     "trading_current_capital",
                     2,
                 ),
@@ -56,30 +56,30 @@ def money() -> tuple[Line, ...]:
             4,
             (
                 number(
-                    "Win rate of the settled trades, and what it has to beat",
-                    "A win rate says nothing alone: beside it stand the number of trades, its 95 % interval "
+                    "Win rate of the settled trades against break-even",
+                    "Shown with the number of trades, the 95 % interval "
                     "and the win rate at which these prices and fees break even.",
                     (
                         Query("trading_settled_trades", "trades"),
                         Query("trading_win_rate and trading_settled_trades > 0", "won"),
                         Query("trading_win_rate_low and trading_settled_trades > 0", "at least (95 %)"),
                         Query("trading_win_rate_high and trading_settled_trades > 0", "at most (95 %)"),
-                        Query("trading_break_even_win_rate and trading_settled_trades > 0", "breaks even at"),
+                        Query("trading_break_even_win_rate and trading_settled_trades > 0", "break-even"),
                         Query("trading_mean_price and trading_settled_trades > 0", "mean price paid"),
                     ),
                     PanelStyle(
                         unit="percent",
                         decimals=1,
                         missing="bot is down",
-                        colours={"breaks even at": ORANGE},
+                        colours={"break-even": ORANGE},
                         units={"trades": "none", "mean price paid": USD},
                         places={"trades": 0, "mean price paid": 3},
                     ),
                     16,
                 ),
                 number(
-                    "Verdict",
-                    "What this many trades can tell: whether the result differs from chance at all.",
+                    "Conclusion",
+                    "Whether the result is statistically distinguishable from chance.",
                     Query(
                         'trading_verdict{verdict="profit"} + ignoring (verdict) '
                         '2 * trading_verdict{verdict="loss"}'
@@ -101,19 +101,20 @@ def money() -> tuple[Line, ...]:
             (
                 lines(
                     "Capital over time",
-                    "What the account began with plus everything won and lost, fees included.",
+                    "Starting balance plus the P&L of all settled trades, fees included.",
                     Query("trading_current_capital", "capital"),
                     PanelStyle(unit=USD, decimals=2, colours={"capital": GREEN}),
                     12,
                 ),
                 lines(
                     "Win rate against break-even",
-                    "While the break-even line is inside the interval, nobody can tell an edge from chance.",
+                    "While the break-even line is inside the interval, an edge is not distinguishable"
+                    " from chance.",
                     (
                         Query("trading_win_rate and trading_settled_trades > 0", "won"),
                         Query("trading_win_rate_low and trading_settled_trades > 0", "at least (95 %)"),
                         Query("trading_win_rate_high and trading_settled_trades > 0", "at most (95 %)"),
-                        Query("trading_break_even_win_rate and trading_settled_trades > 0", "breaks even at"),
+                        Query("trading_break_even_win_rate and trading_settled_trades > 0", "break-even"),
                         Query("trading_settled_trades", "trades (right)"),
                     ),
                     PanelStyle(
@@ -126,7 +127,7 @@ def money() -> tuple[Line, ...]:
                             "won": BLUE,
                             "at least (95 %)": GREY,
                             "at most (95 %)": GREY,
-                            "breaks even at": ORANGE,
+                            "break-even": ORANGE,
                             "trades (right)": PURPLE,
                         },
                     ),
@@ -140,7 +141,7 @@ def money() -> tuple[Line, ...]:
             (
                 number(
                     "Trades",
-                    "Bought; of these, once they are settled: won and lost.",
+                    "Bought, and of the settled ones: won and lost.",
                     (
                         Query("trades_total", "bought"),
                         Query("trading_winning_trades_total", "won"),
@@ -151,7 +152,7 @@ def money() -> tuple[Line, ...]:
                 ),
                 number(
                     "Largest drawdown",
-                    "From a highest balance. New positions stop at MAX_DRAWDOWN_PCT, 15 % by default.",
+                    "From the highest balance. New positions stop at MAX_DRAWDOWN_PCT, 15 % by default.",
                     Query("trading_max_drawdown"),
                     PanelStyle(
                         unit="percent",
@@ -173,7 +174,7 @@ def money() -> tuple[Line, ...]:
                     ),
                     4,
                 ),
-                _usd("To redeem", "Won, and not yet paid into the account.", "trading_unredeemed_pusd", 2),
+                _usd("To redeem", "Won and not yet paid into the account.", "trading_unredeemed_pusd", 2),
                 _usd(
                     "Cash difference",
                     "The venue's cash minus the ledger's; any difference halts trading.",

@@ -22,22 +22,23 @@ def signals() -> tuple[Line, ...]:
             8,
             (
                 bars(
-                    "How often each one spoke",
-                    "Share of the decisions in which a processor had a signal; else it said why not.",
+                    "Share of decisions with a signal",
+                    "Share of the decisions in which a processor had a signal; otherwise it abstained"
+                    " with a reason.",
                     Query(spoke, "{{source}}"),
                     ratio,
                     8,
                     empty=NOT_DECIDED,
                 ),
                 bars(
-                    "How often it agreed",
-                    "Share of a processor's votes for a side that were the fused vote's side.",
+                    "Share of agreement",
+                    "Share of a processor's directional votes that agree with the fused signal.",
                     Query("trading_signal_agreement_ratio", "{{source}}"),
                     ratio,
                     8,
                 ),
                 bars(
-                    "What its vote weighs",
+                    "Weight of the vote",
                     "Learned from settled markets, between 0.05 and 0.50: see docs/learning.md.",
                     Query("trading_signal_weight", "{{source}}"),
                     PanelStyle(
@@ -71,7 +72,7 @@ def signals() -> tuple[Line, ...]:
                 ),
                 lines(
                     "Weights over time",
-                    "They move slowly, and only as far as the sample supports.",
+                    "Adjusted slowly, as far as the sample supports.",
                     Query("trading_signal_weight", "{{source}}"),
                     PanelStyle(unit="none", decimals=2, low=0),
                     12,

@@ -32,20 +32,24 @@ class EventMetrics:
     def __init__(self, registry: CollectorRegistry, app_version: str, weights: Mapping[str, float]) -> None:
         disable_created_metrics()
         ProcessCollector(registry=registry)
-        info = _gauge(registry, "build_info", "1, with what runs", "version", "nautilus", "python")
+        info = _gauge(
+            registry, "build_info", "1, with the versions as labels", "version", "nautilus", "python"
+        )
         info.labels(app_version, version("nautilus_trader"), platform.python_version()).set(1)
-        started = _gauge(registry, "process_start_time_seconds", "when this worker began, seconds")
+        started = _gauge(
+            registry, "process_start_time_seconds", "start time of this worker, seconds since the epoch"
+        )
         started.set_to_current_time()
         self._decision = _histogram(
             registry,
             "decision_latency_seconds",
-            "from the tick that was decided upon to the recorded decision",
+            "from the tick to the recorded decision",
             DECISION_BUCKETS,
         )
         self._order = _histogram(
             registry,
             "order_latency_seconds",
-            "from the intent to the venue's last word on the order",
+            "from the intent to the order's final state",
             ORDER_BUCKETS,
         )
         votes, modes = "votes of the processors, in this process", "changes of the mode, in this process"
@@ -53,9 +57,12 @@ class EventMetrics:
         self._modes = Counter("trading_mode_changes", modes, registry=registry)
         self._weight = _gauge(registry, "signal_weight", "weight of the processor", "source")
         self._agreement = _gauge(
-            registry, "signal_agreement_ratio", "share of its votes that were the fused one", "source"
+            registry,
+            "signal_agreement_ratio",
+            "share of its votes with the direction of the fused signal",
+            "source",
         )
-        self._score = _gauge(registry, "fused_score", "score of the last fused vote, 0 to 100")
+        self._score = _gauge(registry, "fused_score", "score of the last fused signal, 0 to 100")
         self._sided = dict.fromkeys(SOURCES, 0)
         self._agreed = dict.fromkeys(SOURCES, 0)
         for source in SOURCES:

@@ -32,13 +32,13 @@ def health(worker_status: WorkerStatus | None, now_ns: int, market_ns: int | Non
     knows of none gets no quotes inside a market either.
     """
     if worker_status is None:
-        return Health(status="starting", reasons=("the worker has not beaten yet",))
+        return Health(status="starting", reasons=("the worker has not sent a heartbeat yet",))
     age = beat_age_s(worker_status, now_ns)
     # What the pulse says grows old with it: a stuck loop hears no quotes either.
     quote_age = None if worker_status.quote_age_s is None else worker_status.quote_age_s + age
     reasons = []
     if age > STUCK_S:
-        reasons.append(f"the loop is stuck: its last beat is {age:.0f} s old")
+        reasons.append(f"the event loop is blocked: its last heartbeat is {age:.0f} s old")
     if worker_status.halted is not None:
         reasons.append(f"halted: {worker_status.halted}")
     if quote_age is not None and quote_age > NO_QUOTE_S:

@@ -85,7 +85,7 @@ def calibration_plot(name: str, title: str, bins: Sequence[CalibrationBin]) -> M
     parts = _rows(y, 0, 1, ".0%")
     for value in ticks(0, 1):
         parts.append(_text(x(value), height - BOTTOM + 18, f"{value:.0%}", "middle"))
-    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, height - 6, "chance given", "middle"))
+    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, height - 6, "implied chance", "middle"))
     parts.append(_line("start", x(0), y(0), x(1), y(1)))
     for found in bins:
         label = (

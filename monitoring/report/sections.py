@@ -57,7 +57,8 @@ def open_section(positions: Sequence[Position], now: datetime) -> Markup:
     return _section(
         "Open positions",
         tag(
-            "p", "What they are worth by the market's last price is a guess, and in no number below or above."
+            "p",
+            "Their value at the market's last price is an estimate and is not included in any other number.",
         ),
         table(headings, rows, caption="Trades without an official outcome", text=(0, 1, 7, 8)),
     )
@@ -128,7 +129,7 @@ def _calibration_table(bins: Iterable[CalibrationBin], caption: str) -> Markup:
         )
         for found in bins
     ]
-    headings = ("chance given", "n", "markets", "won", "95 % interval", "chance inside")
+    headings = ("implied chance", "n", "markets", "won", "95 % interval", "chance inside")
     return table(headings, rows, caption=caption)
 
 
@@ -153,7 +154,8 @@ def groups_section(found: Performance) -> Markup:
         _groups_table(found.by_side, "side", "Result by side"),
         tag(
             "p",
-            f"With {len(shown)} groups looked at, one in twenty seems special by chance alone.",
+            f"With {len(shown)} groups compared, one in twenty is expected to look significant by chance"
+            " alone.",
             class_="soft",
         ),
     )
@@ -205,7 +207,7 @@ def _short(conclusion: str) -> str:
 def source_section(sources: Sequence[SourceResult]) -> Markup:
     """The votes of each signal source against the market's price, and the trades it backed or opposed."""
     if not sources:
-        return _section("By signal", _empty("No vote for a side in a settled market yet."))
+        return _section("By signal", _empty("No directional vote in a settled market yet."))
     votes = [
         (
             *(found.source, str(found.n), str(found.markets), f"{found.accuracy:.1%}"),
@@ -223,9 +225,10 @@ def source_section(sources: Sequence[SourceResult]) -> Markup:
         "By signal",
         tag(
             "p",
-            "A vote is right if its direction was the outcome's, whatever was traded. A source that only"
-            " repeats the market's price is right as often as that price says, so that is what it is"
-            " held against.",
+            "A vote is right if its direction was the outcome's, whether or not it was traded. A source"
+            " that only"
+            " repeats the market's price is right as often as that price implies, so its accuracy is"
+            " compared with that rate.",
         ),
         interval_plot(
             "signals",
@@ -248,7 +251,7 @@ def source_section(sources: Sequence[SourceResult]) -> Markup:
         table(
             ("signal's vote", *STATISTICS_HEADINGS),
             trades,
-            caption="Trades that went the way of the vote, and against it",
+            caption="Trades in the direction of the vote, and against it",
             text=(0, len(STATISTICS_HEADINGS)),
         ),
     )
@@ -273,7 +276,7 @@ def weights_section(weights: Sequence[WeightRow]) -> Markup:
         "Weights",
         tag(
             "details",
-            tag("summary", "Show what was learnt, step by step"),
+            tag("summary", "Show each adjustment"),
             table(
                 ("time, UTC", "signal", "from markets", "before", "after", "change"),
                 rows,
@@ -301,7 +304,11 @@ def funnel_section(found: Funnel) -> Markup:
     ]
     return _section(
         "Funnel",
-        tag("p", "Each market once, at the furthest stage it reached; beside it what stopped the others."),
+        tag(
+            "p",
+            "Each market is counted once, at the furthest stage it reached, with the reasons that stopped"
+            " the others.",
+        ),
         table(
             ("stage", "", "markets", "of seen", "stopped on the way"),
             rows,

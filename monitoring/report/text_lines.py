@@ -41,14 +41,14 @@ def statistics_lines(numbers: Statistics) -> Lines:
                 f" z = {numbers.z or 0.0:.2f}, p = {numbers.p_value:.2g} by {numbers.test})",
             ),
         ]
-    return [*lines, ("Verdict", numbers.conclusion)]
+    return [*lines, ("Conclusion", numbers.conclusion)]
 
 
 def counts(numbers: Statistics) -> str:
     """How many trades, won, lost, pending, and in how many distinct markets."""
     text = f"{numbers.n} settled ({numbers.wins} won, {numbers.losses} lost), {numbers.pending} pending"
     if numbers.markets < numbers.n:
-        text += f"; only {numbers.markets} distinct markets, and repeats are no new evidence"
+        text += f"; only {numbers.markets} distinct markets, and repeats are not independent evidence"
     return text
 
 

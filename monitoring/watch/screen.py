@@ -45,12 +45,15 @@ def _header(snapshot: WatchSnapshot) -> RenderableType:
     worker_status, silence = snapshot.worker_status, snapshot.silence_s
     if worker_status is None or silence is None:
         return Text(
-            f"{snapshot.profile}: no bot runs on it, and none has left a sign. Waiting.", style=WARNING
+            f"{snapshot.profile}: no bot is running on it and there is no status file. Waiting.",
+            style=WARNING,
         )
     line = Text(f"{_mode(worker_status)} on {worker_status.profile}  ", style="bold")
     if silence > SILENT_AFTER_S:
         last = datetime.fromtimestamp(worker_status.ts_ns // 10**9, UTC)
-        return line.append(f"no bot runs: last seen {last:%d %b %H:%M:%S} UTC. Waiting for one.", style=DEAD)
+        return line.append(
+            f"no bot is running: last seen {last:%d %b %H:%M:%S} UTC. Waiting for one.", style=DEAD
+        )
     if worker_status.halted is not None:
         return line.append(f"HALTED: {worker_status.halted}", style=DEAD)
     if not worker_status.allows_orders:
@@ -65,7 +68,7 @@ def _mode(worker_status: WorkerStatus) -> str:
 def _troubles(worker_status: WorkerStatus) -> str:
     parts = []
     if worker_status.unknown_orders:
-        parts.append(f"{worker_status.unknown_orders} orders of unknown fate")
+        parts.append(f"{worker_status.unknown_orders} orders of unknown outcome")
     if worker_status.pending_settlements:
         waiting = (
             ""
@@ -135,7 +138,7 @@ def _weight(vote: Vote) -> str:
 
 def _decisions(record: LedgerSnapshot, count: int, width: int) -> RenderableType:
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold underline")
-    for heading in ("time", "market", "sec", "Up", "decision", "what came of it"):
+    for heading in ("time", "market", "sec", "Up", "decision", "result"):
         table.add_column(heading, no_wrap=True, overflow="ellipsis")
     for row in record.recent[:count]:
         table.add_row(

@@ -60,14 +60,14 @@ def _kind_with_money(wanted: ConfiguredWallet, funded: dict[int, Decimal]) -> in
         return possible[0]
     if possible:
         raise ConfigError(
-            f"{_funded_text({kind: funded[kind] for kind in possible})}: it is not clear which is meant",
+            f"{_funded_text({kind: funded[kind] for kind in possible})}: the signature type is ambiguous",
             f"Set POLYMARKET_SIGNATURE_TYPE to {' or '.join(map(str, possible))}",
         )
     others = {kind: balance for kind, balance in funded.items() if balance > 0}
     if others:
         raise _wallet_mismatch(wanted, min(others), _funded_text(others))
     raise ConfigError(
-        f"no wallet of the key {wanted.signer} has money, whatever the signature type",
+        f"no wallet of the key {wanted.signer} has funds with any signature type",
         "Fund it with pUSD, or check POLYMARKET_PK",
     )
 
@@ -81,13 +81,13 @@ def _wallet_mismatch(wanted: ConfiguredWallet, kind: int, seen: str = "") -> Con
         )
     what = seen or f"signature type {kind} is a {KINDS[kind]}"
     return ConfigError(
-        f"{what}, which is not the key's own address, and POLYMARKET_FUNDER does not say which it is",
-        "Set POLYMARKET_FUNDER to the address that your Polymarket profile shows",
+        f"{what}, which is not the key's own address, and POLYMARKET_FUNDER is not set",
+        "Set POLYMARKET_FUNDER to the address shown in your Polymarket profile",
     )
 
 
 def _funded_text(funded: dict[int, Decimal]) -> str:
-    return "money is seen by " + " and ".join(
+    return "there are funds with " + " and ".join(
         f"signature type {kind} ({KINDS[kind]}): ${balance}" for kind, balance in funded.items()
     )
 
@@ -140,7 +140,7 @@ class AccountCheck:
         try:
             yield from self._ask()
         except Temporary as error:
-            yield fail(AREA, str(error), "Try again; if it stays, see https://status.polymarket.com")
+            yield fail(AREA, str(error), "Try again; if it persists, see https://status.polymarket.com")
 
     def _ask(self) -> Iterator[Finding]:
         client = PolymarketClient(self._urls.clob, self._key)
@@ -148,9 +148,11 @@ class AccountCheck:
         client.credentials(given)
         origin = "the settings" if all(given) else "derived from the key"
         closed_only = client.closed_only()  # answered to nobody but whom the API key proves
-        yield ok("credentials", f"the venue knows {client.address} by its API key ({origin})")
+        yield ok("credentials", f"the venue accepts the API key of {client.address} ({origin})")
         if closed_only:
-            yield fail(AREA, f"{client.address} may only close positions", "Ask the venue's support why")
+            yield fail(
+                AREA, f"{client.address} may only close positions", "Ask the venue's support for the reason"
+            )
         funded = client.funded_types()
         self.wallet = wallet = choose_wallet(self._wanted(client.address), funded)
         yield self._type(wallet, funded)
@@ -170,12 +172,12 @@ class AccountCheck:
         )
 
     def _type(self, wallet: LiveWallet, funded: dict[int, Decimal]) -> Finding:
-        what = f"{wallet.signature_type}, {KINDS[wallet.signature_type]}, money at {wallet.funder}"
+        what = f"{wallet.signature_type}, {KINDS[wallet.signature_type]}, funds at {wallet.funder}"
         others = {k: balance for k, balance in funded.items() if balance > 0 and k != wallet.signature_type}
         if others and not funded[wallet.signature_type]:
             return fail(
                 "signature type",
-                f"{what}: sees no money, but {_funded_text(others)}",
+                f"{what}: no funds, but {_funded_text(others)}",
                 f"Set POLYMARKET_SIGNATURE_TYPE to {min(others)}, or unset it",
             )
         return ok("signature type", what)
@@ -191,15 +193,15 @@ class AccountCheck:
         else:
             yield ok("balance", f"${funds.balance}; {text}")
         if funds.allowance < needed:
-            todo = "Approve trading once on polymarket.com with this wallet, or by the official client"
-            yield fail("allowance", f"the exchange may take ${funds.allowance}, but {text}", todo)
+            todo = "Approve trading once with this wallet, on polymarket.com or with the official client"
+            yield fail("allowance", f"the allowance of the exchange is ${funds.allowance}, but {text}", todo)
         else:
-            yield ok("allowance", "the exchange may take what an order needs")
+            yield ok("allowance", "the allowance of the exchange covers an order")
 
     def _lock(self, wallet: LiveWallet) -> Finding:
         who = holder(wallet_lock(wallet.funder))
         if who is None:
-            return ok("wallet", f"no other bot trades with {wallet.funder}")
+            return ok("wallet", f"no other bot uses {wallet.funder}")
         return fail("wallet", f"another bot ({who}) trades with {wallet.funder}", "Stop it first")
 
     def _others(self, client: PolymarketClient) -> Finding:
@@ -208,7 +210,7 @@ class AccountCheck:
         own = self._own_orders(resting)
         foreign = [order_id for order_id in resting if order_id not in own]
         if not foreign:
-            return ok("open orders", "none at the venue that this bot did not send")
+            return ok("open orders", "none at the venue except this bot's own")
         count = f"{len(foreign)} open order{'s' if len(foreign) > 1 else ''}"
         return fail(
             "open orders",
@@ -221,13 +223,15 @@ class AccountCheck:
         """Who turns won shares into money, of which some may wait already."""
         won = [position for position in client.redeemable(self._urls.data_api) if position.won]
         waiting = (
-            f"${sum(position.shares for position in won):g} of won positions wait" if won else "none waits"
+            f"${sum(position.shares for position in won):g} of winning positions pending"
+            if won
+            else "none pending"
         )
         lacks = self._redeemer_lacks(wallet) if self._operators else None
         if lacks is None:
             yield ok("redemption", f"by the bot; {waiting}")
         else:
-            todo = "Redeem by hand, or turn auto-redeem on at polymarket.com, or provide it"
+            todo = "Redeem manually, enable auto-redeem at polymarket.com, or provide it"
             yield warn("redemption", f"not by the bot, because {lacks}; {waiting}", todo)
 
     def _redeemer_lacks(self, wallet: LiveWallet) -> str | None:

@@ -21,12 +21,12 @@ ENV = ROOT / ".env"
 def env_file(live: bool, path: Path = ENV) -> Iterator[Finding]:
     """Nobody else reads the file that may hold the keys."""
     if not path.is_file():
-        yield ok(".env", "there is none: defaults and the environment")
+        yield ok(".env", "not found: defaults and the environment are used")
     elif not open_to_others(path):
         yield ok(".env", f"{path}, readable by its owner only")
     else:
         finding = fail if live else warn
-        yield finding(".env", "can be read by others than its owner", f"chmod 600 {path}")
+        yield finding(".env", "readable by other users", f"chmod 600 {path}")
 
 
 def changed(settings: Settings) -> Iterator[Finding]:
@@ -77,9 +77,11 @@ def folders(settings: Settings) -> Iterator[Finding]:
     }
     refused = [f"{name} {path}: {why}" for name, path in wanted.items() if (why := _refuses(path))]
     if refused:
-        yield fail("folders", "; ".join(refused), "Mend the folder, or name another one in the settings")
+        yield fail(
+            "folders", "; ".join(refused), "Fix its permissions, or set another folder in the settings"
+        )
     else:
-        yield ok("folders", f"{settings.state_dir} and {settings.log_dir} can be written")
+        yield ok("folders", f"{settings.state_dir} and {settings.log_dir} are writable")
 
 
 def _refuses(folder: Path) -> str | None:
@@ -103,15 +105,15 @@ def ledger(settings: Settings, profile: str) -> Iterator[Finding]:
     """
     path = ledger_path(settings.state_dir, profile)
     if not path.exists():
-        yield ok("ledger", f"{profile}: a new one")
+        yield ok("ledger", f"{profile}: new")
         return
     if not examine(path):
-        yield ok("ledger", f"{profile}: whole, of an older version, which the start brings up to date")
+        yield ok("ledger", f"{profile}: intact, of an older version; the start migrates it")
         return
     with LedgerReader(path) as reader:
         pending = len(reader.pending_markets())
         yield ok(
-            "ledger", f"{profile}: whole, {reader.settled_markets()} markets settled, {pending} to settle"
+            "ledger", f"{profile}: intact, {reader.settled_markets()} markets settled, {pending} to settle"
         )
 
 
@@ -119,10 +121,10 @@ def halts(settings: Settings, profile: str) -> Iterator[Finding]:
     """No halt stands. One does not keep a run from starting: what is open has to be settled."""
     why = HaltFile(settings.state_dir / profile / HALT_FILE).standing()
     if why is None:
-        yield ok("halt", f"none stands on {profile}")
+        yield ok("halt", f"none for {profile}")
     else:
         yield warn(
-            "halt", f"{profile} takes no new position: {why}", "Go on with: python redis_control.py resume"
+            "halt", f"{profile} opens no new position: {why}", "To continue: python redis_control.py resume"
         )
 
 
@@ -136,4 +138,4 @@ def state_folder(settings: Settings, refused: Fatal | None) -> Iterator[Finding]
     """
     if refused is not None:
         raise refused
-    yield ok("state folder", f"{settings.state_dir}, held by no other bot")
+    yield ok("state folder", f"{settings.state_dir}, used by no other bot")

@@ -48,7 +48,9 @@ def libraries_check(lock: Path = LOCK) -> Iterator[Finding]:
     else:
         more = f" and {len(other) - 3} more" if len(other) > 3 else ""
         yield warn(
-            "libraries", ", ".join(other[:3]) + more, "Start with ./bot run, which installs the locked ones"
+            "libraries",
+            ", ".join(other[:3]) + more,
+            "Start with ./bot run, which installs the locked versions",
         )
 
 
@@ -61,7 +63,7 @@ def patches_check() -> Iterator[Finding]:
         If it is not.
     """
     patches.verify()
-    yield ok("patches", "the installed Polymarket adapter is the one that was patched")
+    yield ok("patches", "the installed Polymarket adapter is the version the patches are for")
 
 
 def disk_check(folder: Path) -> Iterator[Finding]:
@@ -84,8 +86,8 @@ def port_check(settings: Settings, wanted: bool) -> Iterator[Finding]:
         with socket.create_server((settings.grafana_host, settings.grafana_port)):
             pass
     except OSError as error:
-        todo = "Set GRAFANA_PORT to a free one, or go without: trading does not need it"
-        yield warn("metrics", f"{where} cannot be listened on: {error.strerror}", todo)
+        todo = "Set GRAFANA_PORT to a free port, or start with --no-grafana"
+        yield warn("metrics", f"cannot listen on {where}: {error.strerror}", todo)
     else:
         yield ok("metrics", f"{where} is free")
 
@@ -93,13 +95,13 @@ def port_check(settings: Settings, wanted: bool) -> Iterator[Finding]:
 def arming_check(settings: Settings, interactive: bool) -> Iterator[Finding]:
     """Somebody can arm: a person who types, or the setting."""
     if settings.live_trading_confirm == "yes":
-        yield ok("arming", "LIVE_TRADING_CONFIRM=yes: no question is asked")
+        yield ok("arming", "LIVE_TRADING_CONFIRM=yes: no confirmation at the start")
     elif interactive:
-        yield ok("arming", "by hand: LIVE has to be typed at the start")
+        yield ok("arming", "manual: LIVE has to be typed at the start")
     else:
         yield warn(
             "arming",
-            "nobody can type LIVE where this runs",
+            "there is no terminal to type LIVE in",
             "Start it in a terminal, or set LIVE_TRADING_CONFIRM=yes",
         )
 

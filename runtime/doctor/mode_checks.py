@@ -20,10 +20,10 @@ def mode_store(found: FoundStore, memory: Path, live: bool) -> Iterator[Finding]
             yield fail(
                 "mode store",
                 text,
-                "Let it be read again, or start a Redis at REDIS_HOST and REDIS_PORT, before the bot",
+                "Make it readable, or start a Redis at REDIS_HOST and REDIS_PORT, before the bot",
             )
         else:
-            yield ok("mode store", f"{text}; simulation needs none")
+            yield ok("mode store", f"{text}; simulation does not need it")
         return
     yield ok("mode store", f"{found.description}: {reading.detail}")
     if not live:

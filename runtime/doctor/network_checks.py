@@ -36,7 +36,7 @@ SKEW_FAIL_S = 20.0
 """Signed requests carry the time, and the venue takes none that is half a minute old."""
 SMALLEST_USD = Decimal("1.00")
 """The venue's least marketable buy."""
-UNREACHABLE = "Check the network; without one: python runner.py --test-mode"
+UNREACHABLE = "Check the network, or run without it: python runner.py --test-mode"
 VOTERS = {"coinbase": PRICE_DIVERGENCE, "deribit": DERIBIT_PCR, "fear_greed": SENTIMENT_ANALYSIS}
 
 
@@ -50,9 +50,9 @@ def order_api(url: str) -> Iterator[Finding]:
         yield fail("order API", f"{host_of(url)}: {error}", UNREACHABLE)
         return
     if version == ORDER_VERSION:
-        yield ok("order API", f"{host_of(url)} takes orders of version {version}")
+        yield ok("order API", f"{host_of(url)} accepts orders of version {version}")
     else:
-        what = f"{host_of(url)} takes orders of version {version}, this bot signs {ORDER_VERSION}"
+        what = f"{host_of(url)} accepts orders of version {version}, this bot signs version {ORDER_VERSION}"
         yield fail("order API", what, "Update the bot before it trades")
     text = f"this machine's clock is {abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} the venue's"
     todo = "Set the clock: timedatectl set-ntp true"
@@ -69,12 +69,12 @@ def geoblock_check(url: str) -> Iterator[Finding]:
     except Temporary as error:
         yield fail("geoblock", f"{host_of(url)}: {error}", UNREACHABLE)
         return
-    where = " ".join(filter(None, (answer.country, answer.region))) or "an unknown place"
+    where = " ".join(filter(None, (answer.country, answer.region))) or "an unknown location"
     if answer.blocked:
-        what = f"the venue takes no orders from {where}, where it sees this machine"
-        yield fail("geoblock", what, "Live trading is not allowed from here; simulation is")
+        what = f"the venue accepts no orders from {where}, the location of this machine's address"
+        yield fail("geoblock", what, "Live trading is not allowed from this location; simulation is")
     else:
-        yield ok("geoblock", f"orders are taken from {where}, where the venue sees this machine")
+        yield ok("geoblock", f"orders are accepted from {where}, the location of this machine's address")
 
 
 class CatalogueEndpoints(Frozen, frozen=True):
@@ -107,7 +107,7 @@ def markets(settings: Settings, where: CatalogueEndpoints) -> Iterator[Finding]:
         try:
             understood.append(market_of(listed[slug], market_calendar(settings)))
         except Refused as error:
-            yield fail("market", str(error), "The bot leaves such markets alone: look for a newer version")
+            yield fail("market", str(error), "The bot does not trade such markets: check for a newer version")
             return
     yield from _terms(settings, understood[-1], listed[slugs[-1]])
     yield from _stream(where.ws, understood)
@@ -122,8 +122,8 @@ def _terms(settings: Settings, market: Market, gamma: dict[str, Any]) -> Iterato
         f" fee rate {market.fee_rate}",
     )
     resting = gamma.get("orderMinSize")
-    text = f"${size} of ${SMALLEST_USD} at least for an order that matches at once"
-    yield ok("order size", f"{text} ({resting} shares for one that rests, which this bot sends none of)")
+    text = f"${size} of ${SMALLEST_USD} minimum for a marketable order"
+    yield ok("order size", f"{text} ({resting} shares for a resting order, which this bot does not use)")
 
 
 def _stream(url: str, wanted: list[Market]) -> Iterator[Finding]:
@@ -140,18 +140,18 @@ def _stream(url: str, wanted: list[Market]) -> Iterator[Finding]:
     if '"bids"' in frame:
         yield ok("market stream", f"{host_of(url)} sends the books")
     else:
-        yield fail("market stream", f"{host_of(url)} sends something else than books", "Check WS_URL")
+        yield fail("market stream", f"{host_of(url)} sends another message than a book", "Check WS_URL")
 
 
 def feeds(settings: Settings, urls: FeedUrls | None) -> Iterator[Finding]:
     """The external sources that processors vote by; who is silent does not vote."""
     if urls is None:
-        yield ok("feeds", "none: recorded markets carry no external feeds")
+        yield ok("feeds", "none: recorded markets have no external feeds")
         return
     absent = asyncio.run(_absent(settings, urls))
     for source, processor in VOTERS.items():
         if source in absent:
-            yield warn("feeds", absent[source].partition(";")[0], f"{processor} abstains until it is back")
+            yield warn("feeds", absent[source].partition(";")[0], f"{processor} abstains until it recovers")
     if missing := VOTERS.keys() - absent.keys():
         yield ok("feeds", f"{', '.join(sorted(missing))} answer")
 

@@ -18,7 +18,7 @@ from runtime.session import Session, TradingProfile
 from runtime.worker.account import operator_key, practice_key
 from runtime.worker.plan import LiveWallet
 
-BLOCKED = "not started, because the state folder cannot be held"
+BLOCKED = "not started, because the state folder cannot be locked"
 
 
 class PreflightReport(Frozen, frozen=True):
@@ -101,7 +101,7 @@ def _start(profile: TradingProfile, refused: Fatal | None) -> Finding | None:
     if not profile.needs_venue:
         return None
     if refused is not None:
-        return warn("practice venue", BLOCKED, "Mend that first")
+        return warn("practice venue", BLOCKED, "Fix that first")
     try:
         process = profile.process
     except Fatal as error:

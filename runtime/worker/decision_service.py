@@ -11,7 +11,7 @@ from core.strategy_brain.strategies.decide import decide
 from models import BrainParams, Decision, DecisionContext
 
 NO_FEEDS = dict.fromkeys(
-    ("coinbase", "strike", "deribit", "fear_greed"), "recorded markets carry no external feeds"
+    ("coinbase", "strike", "deribit", "fear_greed"), "recorded markets have no external feeds"
 )
 
 

@@ -44,7 +44,10 @@ class OrderGate:
         if mode_decision.mode is Mode.SIMULATION:
             self._switched_off = True
         elif self._switched_off:
-            why = f"switched to simulation meanwhile, live again from the next market on: {mode_decision.why}"
+            why = (
+                "switched to simulation in the meantime, live again from the next market:"
+                f" {mode_decision.why}"
+            )
             return msgspec.structs.replace(mode_decision, mode=Mode.SIMULATION, allows_orders=True, why=why)
         return mode_decision
 

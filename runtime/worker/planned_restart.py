@@ -45,5 +45,5 @@ def restart_reason(state: RestartState) -> str | None:
     if state.switched_to is not None and not (state.live_path and state.settling):
         return f"the mode is now {state.switched_to}"
     if state.age_s > state.restart_after_s and not state.settling:
-        return f"fresh start after {state.restart_after_s / 60:g} minutes"
+        return f"planned restart after {state.restart_after_s / 60:g} minutes"
     return None

@@ -113,4 +113,4 @@ class SettlementFlow:
             return
         if not comparison.matches:
             check = comparison.check
-            self._engine.halt(f"the ledger says ${check.ledger_cash}, the venue ${check.venue_cash}")
+            self._engine.halt(f"the ledger's cash is ${check.ledger_cash}, the venue's ${check.venue_cash}")

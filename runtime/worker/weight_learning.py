@@ -55,7 +55,7 @@ class WeightLearning:
             try:
                 adjustment = await asyncio.to_thread(lambda: self._engine.learn(evidence_of(self._reader)))
             except Temporary as error:
-                logger.warning(f"learning waits: {error}")
+                logger.warning(f"learning is delayed: {error}")
                 return
             self._log_notice()
             if adjustment is not None:
@@ -93,6 +93,6 @@ def _open(settings: Settings, path: Path, reset: bool) -> LearningEngine:
     if reset:
         backup = reset_learning(path, settings.weights, params)
         logger.info(
-            f"learning starts over; the old state is kept in {backup}" if backup else "learning starts"
+            f"learning restarts; the previous state is kept in {backup}" if backup else "learning starts"
         )
     return get_learning_engine(path, settings.weights, params)

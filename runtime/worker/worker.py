@@ -101,7 +101,7 @@ class Worker:
     def _close(self) -> None:
         parts = self._parts
         if not parts.control.stop_announced:
-            parts.observers.handle(Stopped(why="as it was told to"))
+            parts.observers.handle(Stopped(why="stopped by the operator"))
         parts.observers.close()
         parts.node.dispose()
         flush_logger()

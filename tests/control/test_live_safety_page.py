@@ -19,7 +19,9 @@ def test_real_orders_are_two_rows():
     """Real orders need --live, the arming, and `0`, or no key where simulation was never the last word."""
     rows = [dict(zip(HEAD, line[2:-2].split(" | "), strict=True)) for line in table().splitlines()]
     real = [
-        (row["started"], row["the store says"], row["last word"]) for row in rows if "REAL" in row["orders"]
+        (row["started"], row["the store holds"], row["last switch"])
+        for row in rows
+        if "REAL" in row["orders"]
     ]
     assert real == [
         ("`--live`, doctor passes, armed", "`0`", "none yet or live or simulation, in this store"),

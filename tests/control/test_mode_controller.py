@@ -161,8 +161,8 @@ VALUES = st.sampled_from(["0", "0", "1", None, "", "live", b"\x00"])
 class Days(RuleBasedStateMachine):
     """Sequences of switches by operators and other programs, outages, lost data, full disks and restarts.
 
-    `last_switch` is the mode that the last valid switch asked for; `stranded` is true if that was simulation and
-    it did not reach the store. The mode is evaluated after every step, as the bot does once a second.
+    `last_switch` is the mode that the last valid switch asked for; `stranded` is true if that was simulation
+    and it did not reach the store. The mode is evaluated after every step, as the bot does once a second.
     """
 
     server = None

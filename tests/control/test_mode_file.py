@@ -202,7 +202,7 @@ def test_a_folder_that_cannot_be_made_is_one_error(tmp_path):
     store = FileModeStore(tmp_path / "state")
     with pytest.raises(Fatal, match=r"mode_store of the mode file cannot be made.*STATE_DIR"):
         store.prepare()
-    with pytest.raises(Temporary, match="did not take simulation"):
+    with pytest.raises(Temporary, match="simulation cannot be written"):
         store.write(Mode.SIMULATION)
 
 

@@ -220,10 +220,10 @@ def test_a_store_that_confirms_and_keeps_nothing_is_detected(own_redis):
     with own_redis.client() as client:
         client.config_set("maxmemory", "1")
         client.config_set("maxmemory-policy", "noeviction")
-    with pytest.raises(Temporary, match="did not take"):
+    with pytest.raises(Temporary, match="cannot be written to"):
         RedisModeStore(own_redis.endpoint).write(Mode.SIMULATION)
     with (
         Pretender(_answers(b"+OK\r\n", b"$1\r\n0\r\n")) as forgetful,
-        pytest.raises(Temporary, match="did not keep"),
+        pytest.raises(Temporary, match="does not hold"),
     ):
         RedisModeStore(forgetful.endpoint).write(Mode.SIMULATION)

@@ -107,7 +107,7 @@ async def test_back_to_live_is_the_next_workers(redis_server, tmp_path):
         redis_server.set("0")
         row = await bench.decide()
         assert (row.reason, bench.sent) == ("mode", [])
-        assert "from the next market on" in row.detail
+        assert "from the next market" in row.detail
         assert gate.mode_decision().mode is Mode.SIMULATION, "so that the worker leaves at the boundary"
     async with Bench(tmp_path, make_gate(redis_server.endpoint, tmp_path)) as bench:
         await bench.decide()
@@ -180,9 +180,9 @@ def test_the_last_check_sees_what_was_switched_before_it(place):
     HaltFile(state_dir / LIVE_PROFILE / HALT_FILE).lift()
     assert gate.refusal_before_sending() is None
     switch_to_simulation(configured, state_dir)
-    assert gate.refusal_before_sending() == "the mode store says simulation"
+    assert gate.refusal_before_sending() == "the mode store is set to simulation"
     switch_to_live(configured, state_dir)
-    assert "from the next market on" in gate.refusal_before_sending()
+    assert "from the next market" in gate.refusal_before_sending()
 
 
 @pytest.mark.parametrize("command", ["sim", "halt"])

@@ -61,21 +61,21 @@ def running_bot(stack, operator, endpoint):
 @pytest.mark.parametrize(
     ("arguments", "typed", "code", "expected", "shown"),
     [
-        (("sim",), "", 0, ModeValue.SIMULATION, "The mode is SIMULATION now"),
-        (("simulation",), "", 0, ModeValue.SIMULATION, "The mode is SIMULATION now"),
-        (("on",), "", 0, ModeValue.SIMULATION, "The mode is SIMULATION now"),
-        (("live",), "yes\n", 0, ModeValue.LIVE, "The mode is LIVE now"),
+        (("sim",), "", 0, ModeValue.SIMULATION, "The mode is now SIMULATION"),
+        (("simulation",), "", 0, ModeValue.SIMULATION, "The mode is now SIMULATION"),
+        (("on",), "", 0, ModeValue.SIMULATION, "The mode is now SIMULATION"),
+        (("live",), "yes\n", 0, ModeValue.LIVE, "The mode is now LIVE"),
         (("off",), "YES\n", 0, ModeValue.LIVE, "REAL MONEY"),
-        (("live", "--yes"), "", 0, ModeValue.LIVE, "The mode is LIVE now"),
+        (("live", "--yes"), "", 0, ModeValue.LIVE, "The mode is now LIVE"),
         (("live",), "y\n", 1, ModeValue.UNSET, "Nothing was changed"),
         (("live",), "", 1, ModeValue.UNSET, "Nothing was changed"),
         (("status",), "", 0, ModeValue.UNSET, "none runs on"),
         (("check",), "", 0, ModeValue.UNSET, "as started"),
-        ((), "1\n", 0, ModeValue.SIMULATION, "The mode is SIMULATION now"),
-        ((), "2\nyes\n", 0, ModeValue.LIVE, "The mode is LIVE now"),
+        ((), "1\n", 0, ModeValue.SIMULATION, "The mode is now SIMULATION"),
+        ((), "2\nyes\n", 0, ModeValue.LIVE, "The mode is now LIVE"),
         ((), "3\n", 0, ModeValue.UNSET, "mode store"),
-        ((), "9\n", 0, ModeValue.UNSET, "anything else leaves"),
-        ((), "", 0, ModeValue.UNSET, "anything else leaves"),
+        ((), "9\n", 0, ModeValue.UNSET, "anything else quits"),
+        ((), "", 0, ModeValue.UNSET, "anything else quits"),
         (("paper",), "", 2, ModeValue.UNSET, "invalid choice: 'paper'"),
         (("sim", "now"), "", 2, ModeValue.UNSET, "now goes with halt only"),
         (("sim", "--yes"), "", 2, ModeValue.UNSET, "--yes goes with live and off only"),
@@ -106,7 +106,7 @@ def test_a_running_bot_obeys_and_the_screen_shows_what_follows(operator, redis_s
         assert "opens no live position from now on" in operator.run("sim")[1]
         assert bot.mode_decision().mode is Mode.SIMULATION
         _, screen = operator.run("status")
-        assert "asked by the running bot" in screen
+        assert "used by the running bot" in screen
         assert "SIMULATION: a bot with --live, armed" in screen
         assert "at its next market" in operator.run("live", "--yes")[1]
         assert bot.mode_decision().mode is Mode.LIVE
@@ -127,8 +127,8 @@ def test_an_emergency_switch_works_while_the_store_is_away(operator, redis_serve
         assert operator.run("live", "--yes")[0] == 1
         code, screen = operator.run("sim")
         assert code == 0
-        assert f"kept by the file {operator.state / 'mode_store' / 'simulation_mode'}." in screen
-        assert "did not take simulation" in screen
+        assert f"stored in the file {operator.state / 'mode_store' / 'simulation_mode'}." in screen
+        assert "simulation cannot be written" in screen
         assert bot.mode_decision().mode is Mode.SIMULATION
         relay.cut = False
         assert bot.mode_decision().mode is Mode.SIMULATION
@@ -173,7 +173,7 @@ def test_a_switch_without_any_bot_is_found_by_the_next(operator, tmp_path):
     """With neither Redis nor bot a switch goes into the mode file, and reaches the next bot anyway."""
     port = free_port()
     operator.redis(port)
-    assert "simulation_mode (for the next bot): the mode store has no word" in operator.run("status")[1]
+    assert "simulation_mode (for the next bot): no mode is set" in operator.run("status")[1]
     assert not (operator.state / "mode_store").exists(), "looking makes nothing"
     assert operator.run("sim")[0] == 0
     assert "simulation_mode (for the next bot): the mode store says simulation" in operator.run("status")[1]
@@ -213,13 +213,13 @@ def test_halt_and_resume(operator):
     assert (operator.state / "live" / HALT_FILE).exists()
     assert "recorded: the [b]fan[/b] is loud" in operator.run("status")[1]
     code, screen = operator.run("resume", "--book", "recorded")
-    assert "recorded may trade again; it was halted: the [b]fan[/b]" in screen
+    assert "recorded may trade again; the halt was: the [b]fan[/b]" in screen
     assert (operator.state / "live" / HALT_FILE).exists()
     assert "live may trade again" in operator.run("resume")[1]
     assert "Nothing was halted" in operator.run("resume")[1]
     code, screen = operator.run("halt", "--book", "nowhere")
     assert code == 2
-    assert "no book 'nowhere'" in screen
+    assert "no profile 'nowhere'" in screen
     assert "live, recorded" in screen
 
 

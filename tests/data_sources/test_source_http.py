@@ -72,7 +72,7 @@ async def deribit(host: Host, clock: Clock):
         (404, Refused, "no such thing"),
         (451, Refused, "not available in this country"),
         (302, Temporary, "HTTP 302"),
-        (429, RateLimited, "asked to wait 5 s"),
+        (429, RateLimited, "retry after 5 s"),
         (500, Temporary, "HTTP 500"),
         (502, Temporary, "HTTP 502"),
         (503, Temporary, "HTTP 503"),

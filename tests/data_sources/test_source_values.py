@@ -40,7 +40,7 @@ def test_coinbase_spot_keeps_every_digit() -> None:
 
 def test_coinbase_spot_of_another_pair_is_malformed() -> None:
     """A price of something else than was asked for is not taken."""
-    with pytest.raises(MalformedPayload, match="asked for ETH-USD, got 'BTC-USD'"):
+    with pytest.raises(MalformedPayload, match="requested ETH-USD, received 'BTC-USD'"):
         parse_spot(p.COINBASE_SPOT, "ETH-USD", p.NOW_NS)
 
 

@@ -209,7 +209,7 @@ class TestDamage:
         garbage = b"garbage" * 1000
         path.write_bytes(garbage)
 
-        with pytest.raises(Fatal, match=r"not a database.*put a backup back"):
+        with pytest.raises(Fatal, match=r"not a database.*restore a backup"):
             opener(path)
 
         assert path.read_bytes() == garbage
@@ -226,7 +226,7 @@ class TestDamage:
             file.seek((root - 1) * size + 8)
             file.write(b"\xff\xff")
 
-        with pytest.raises(Fatal, match=r"(is damaged|is malformed).*put a backup back"):
+        with pytest.raises(Fatal, match=r"(is damaged|is malformed).*restore a backup"):
             Ledger(path)
 
     def test_a_foreign_database_is_refused(self, path):

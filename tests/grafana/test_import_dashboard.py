@@ -98,7 +98,7 @@ def test_a_save_at_the_same_moment_is_explained(stub, run, older):
     stub.meanwhile = lambda: stub.edit(UID)
     code, output = run()
     assert code == 1
-    assert "somebody saved the dashboard at this moment" in output
+    assert "the dashboard was saved by another user at the same time" in output
     assert stub.dashboards[UID]["dashboard"]["description"] == "edited"
 
 
@@ -118,7 +118,7 @@ def test_a_data_source_of_the_name_is_used_as_it_is(stub, run):
     stub.sources.append(there)
     code, output = run()
     assert code == 0
-    assert "somebody made it before, left as it is (http://mine)" in output
+    assert "created by another user, not changed (http://mine)" in output
     assert stub.sources == [there]
     there["type"] = "loki"
     code, output = run()
@@ -142,7 +142,7 @@ def test_a_provisioned_dashboard_is_left_alone(stub, run):
     stub.dashboards[UID]["meta"]["provisioned"] = True
     stub.edit(UID)
     code, output = run()
-    assert (code, "reads it from a file by itself" in output) == (0, True)
+    assert (code, "provisioned from a file" in output) == (0, True)
 
 
 def test_roles(stub, run):
@@ -184,7 +184,7 @@ def test_a_folder_that_is_not_there(run):
     ("status", "kind", "body", "headers", "fragment"),
     [
         (500, "application/json", '{"message": "database is locked"}', {}, "500: database is locked"),
-        (503, "text/html", "<html>starting</html>", {}, "out of order (503: status 503)"),
+        (503, "text/html", "<html>starting</html>", {}, "reports an internal error (503: status 503)"),
         (
             200,
             "text/html",
@@ -194,8 +194,8 @@ def test_a_folder_that_is_not_there(run):
         ),
         (404, "text/html", "<html>nginx</html>", {}, "answers 404 with text/html"),
         (200, "application/json", '"pong"', {}, "which is not Grafana's API"),
-        (302, "text/html", "", {"Location": "/login"}, "sends us on to /login"),
-        (404, "application/json", '{"message": "Not found"}', {}, "does not know what was asked for (404"),
+        (302, "text/html", "", {"Location": "/login"}, "redirects to /login"),
+        (404, "application/json", '{"message": "Not found"}', {}, "did not find the resource (404"),
         (418, "application/json", "{}", {}, "Grafana refuses (418: status 418)"),
     ],
 )
@@ -212,7 +212,7 @@ def test_an_unreachable_address_is_named(run, free_port):
     """An address at which nobody answers is named."""
     code, output = run("--url", f"http://127.0.0.1:{free_port}")
     assert code == 1
-    assert f"nobody answers at http://127.0.0.1:{free_port}" in output
+    assert f"no answer from http://127.0.0.1:{free_port}" in output
 
 
 @pytest.mark.parametrize(
@@ -220,9 +220,9 @@ def test_an_unreachable_address_is_named(run, free_port):
     [
         ([], {}, "there are no credentials"),
         ([], {"GRAFANA_USER": USER}, "GRAFANA_PASSWORD is not set"),
-        ([], {**BY_TOKEN, **BY_PASSWORD}, "a token and a user at the same time"),
-        ([], {"GRAFANA_TOKEN": "a\nb"}, "other than plain characters"),
-        (["--url", "grafana:3000"], BY_TOKEN, "is no address of a Grafana"),
+        ([], {**BY_TOKEN, **BY_PASSWORD}, "both a token and a user"),
+        ([], {"GRAFANA_TOKEN": "a\nb"}, "contain non-ASCII characters"),
+        (["--url", "grafana:3000"], BY_TOKEN, "is not an address of a Grafana server"),
         (["--url", f"http://{USER}:{PASSWORD}@localhost:3000"], BY_TOKEN, "holds credentials"),
     ],
 )

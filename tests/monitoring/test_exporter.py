@@ -364,14 +364,14 @@ def test_a_taken_port_costs_the_metrics_only(tmp_path):
         exporter.heartbeat(ALIVE)
         exporter.handle(Decided(decision=refusal(reason=Reason.NO_ASK), final=True))
         assert exporter.url is None
-        assert "set GRAFANA_PORT to another one" in exporter.start()
+        assert "set GRAFANA_PORT to another port" in exporter.start()
 
 
-PULSES = {
+STATUSES = {
     "alive": (ALIVE, 0.0, 200, ""),
-    "no beat yet": (None, 0.0, 503, "not beaten yet"),
+    "no heartbeat yet": (None, 0.0, 503, "not sent a heartbeat yet"),
     "a slow second": (ALIVE, STUCK_S - 1, 200, ""),
-    "stuck loop": (ALIVE, STUCK_S + 1, 503, "the loop is stuck"),
+    "blocked loop": (ALIVE, STUCK_S + 1, 503, "the event loop is blocked"),
     "halted": (msgspec.structs.replace(ALIVE, halted="by hand"), 0.0, 503, "halted: by hand"),
     "no quote": (msgspec.structs.replace(ALIVE, quote_age_s=NO_QUOTE_S + 1), 0.0, 503, "no quote of btc"),
     "nothing heard since": (
@@ -385,7 +385,7 @@ PULSES = {
 }
 
 
-@pytest.mark.parametrize(("worker_status", "later_s", "status", "fragment"), PULSES.values(), ids=PULSES)
+@pytest.mark.parametrize(("worker_status", "later_s", "status", "fragment"), STATUSES.values(), ids=STATUSES)
 def test_health_is_the_truth(worker_status, later_s, status, fragment):
     """503 exactly while there is no beat, no quote for a minute inside a market, or a halt; it says why."""
     found = health(worker_status, NOON_NS + int(later_s * 1e9))

@@ -201,7 +201,7 @@ def test_a_day_is_summed_up_once_also_across_restarts(tmp_path):
 def test_the_summary_of_a_day_without_a_trade():
     """A day on which nothing was bought is summed up too."""
     received = daily_summary(NOON.date(), "recorded", [], [])
-    assert received.body == "No trade; 0 markets decided upon"
+    assert received.body == "No trade; 0 markets evaluated"
 
 
 def test_a_restart_by_plan_is_a_detail():

@@ -314,8 +314,8 @@ class TestSources:
         follower, fool, seer = found(votes=[vote for votes in rows.values() for vote in votes]).by_source
 
         assert follower.conclusion.startswith("Not distinguishable from chance")
-        assert seer.conclusion.startswith("More often right")
-        assert fool.conclusion.startswith("Less often right")
+        assert seer.conclusion.startswith("Right more often")
+        assert fool.conclusion.startswith("Right less often")
 
     def test_replays_are_no_new_evidence(self):
         """A thousand votes on one event are one observation: the interval stays wide."""

@@ -140,7 +140,7 @@ def test_no_win_rate_without_its_interval(ledger_path):
     assert len(with_rates) == 6
     for head in with_rates:
         assert {"n", "95 % interval"} <= set(head)
-        assert {"break-even", "chance given", "market&#x27;s price"} & set(head)
+        assert {"break-even", "implied chance", "market&#x27;s price"} & set(head)
 
 
 def test_the_page_makes_no_request(ledger_path):
@@ -185,7 +185,7 @@ def test_empty_book(tmp_path):
 
     assert page.find("svg") == []
     assert page.text.count("No settled trade yet.") == 3
-    for fragment in ("No market seen yet.", "No trade yet.", "No vote for a side", "no trade is settled yet"):
+    for fragment in ("No market seen yet.", "No trade yet.", "No directional vote", "no trade is settled yet"):
         assert fragment in page.text
 
 

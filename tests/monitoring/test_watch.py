@@ -79,7 +79,7 @@ def test_it_fits_the_terminal(tmp_path, width, height):
 def test_a_silent_bot_is_called_silent(tmp_path):
     """When the pulse stops it says when it was last seen, instead of showing an old state as now."""
     write_ledger(tmp_path)
-    assert "no bot runs: last seen" in drawn(tmp_path, now_ns=NOON_NS + 6 * 10**9)[0]
+    assert "no bot is running: last seen" in drawn(tmp_path, now_ns=NOON_NS + 6 * 10**9)[0]
 
 
 def test_a_halt_is_the_first_thing_seen(tmp_path):

@@ -103,12 +103,12 @@ def test_the_wallet_is_the_one_with_the_money(funder, kind, funded, chosen):
 @pytest.mark.parametrize(
     ("funder", "kind", "funded", "fragment"),
     [
-        ("", None, {}, "no wallet of the key .* has money.* Fund it"),
+        ("", None, {}, "no wallet of the key .* has funds.* Fund it"),
         ("", None, {2: 5}, r"signature type 2 \(browser wallet\): \$5.* Set POLYMARKET_FUNDER"),
         ("", 3, {3: 5}, "signature type 3 is a deposit wallet.* Set POLYMARKET_FUNDER"),
         (SAFE, None, {0: 5}, r"signature type 0 \(own wallet\): \$5.* Unset POLYMARKET_FUNDER"),
         (SAFE, 0, {0: 5}, "POLYMARKET_FUNDER is 0xabab.* Unset POLYMARKET_FUNDER"),
-        (SAFE, None, {1: 5, 2: 6}, "not clear which is meant.* Set POLYMARKET_SIGNATURE_TYPE to 1 or 2"),
+        (SAFE, None, {1: 5, 2: 6}, "ambiguous.* Set POLYMARKET_SIGNATURE_TYPE to 1 or 2"),
     ],
 )
 def test_a_wallet_that_cannot_be_determined_is_refused(funder, kind, funded, fragment):
@@ -190,7 +190,7 @@ def test_a_folder_that_takes_no_file_is_named(settings, tmp_path):
 def test_ledgers_are_distinguished(settings):
     """None yet, older and damaged: only the last keeps a run from starting."""
     path = ledger_path(settings.state_dir, "live")
-    assert only(file_checks.ledger(settings, "live")).what == "live: a new one"
+    assert only(file_checks.ledger(settings, "live")).what == "live: new"
     path.parent.mkdir(parents=True)
     subprocess.run(
         [sys.executable, "-c", f"import sqlite3; sqlite3.connect({str(path)!r}).executescript("
@@ -234,7 +234,7 @@ def test_a_library_that_is_not_the_locked_one_is_named(tmp_path):
 
 def test_a_missing_terminal_is_reported_before_the_start():
     """Without a terminal the setting has to arm; which of the two it is, is said."""
-    assert "nobody can type" in only(machine_checks.arming_check(Settings(), False)).what
+    assert "no terminal to type" in only(machine_checks.arming_check(Settings(), False)).what
     assert only(machine_checks.arming_check(Settings(), True)).status is Status.OK
     assert only(machine_checks.arming_check(Settings(live_trading_confirm="yes"), False)).status is Status.OK
 
@@ -290,7 +290,7 @@ def test_who_does_not_answer_is_named(faultless):
         other.answers["GET", "/time"] = (200, 0)
         newer = next(iter(network_checks.order_api(other.url)))
         assert newer.status is Status.FAIL
-        assert "takes orders of version 3" in newer.what
+        assert "accepts orders of version 3" in newer.what
     assert only(network_checks.geoblock_check(closed)).status is Status.FAIL
 
 
@@ -396,14 +396,14 @@ def test_an_account_that_may_trade(faultless, key):
     ("account", "given", "area", "fragment"),
     [
         ({"balance": "1.06"}, {}, "balance", "$1.06, but an order of $1.00 takes $1.07"),
-        ({"allowance": "1"}, {}, "allowance", "may take $1,"),
+        ({"allowance": "1"}, {}, "allowance", "allowance of the exchange is $1,"),
         ({"closed_only": True}, {}, "account", "may only close positions"),
         ({"balance": "0"}, {}, "account", "no wallet of the key"),
         (
             {"signature_type": 3},
             {"polymarket_signature_type": 2, "polymarket_funder": SAFE},
             "signature type",
-            "sees no money, but money is seen by signature type 3 (deposit wallet): $1000",
+            "no funds, but there are funds with signature type 3 (deposit wallet): $1000",
         ),
         (
             {},

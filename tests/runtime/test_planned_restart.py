@@ -19,7 +19,7 @@ OLD = RestartState(
 
 def test_an_old_worker_makes_place():
     """After RESTART_AFTER_MINUTES a fresh worker starts, and the reason names the time."""
-    assert restart_reason(OLD) == "fresh start after 90 minutes"
+    assert restart_reason(OLD) == "planned restart after 90 minutes"
 
 
 def test_a_mode_switch_makes_place():

@@ -200,7 +200,7 @@ def test_a_stop_reaches_worker_and_venue_side_by_side(
     )
     shown: list[str] = []
     assert Supervisor(session, shown.append, command).run() == 0
-    assert shown == ["The worker did not stop in time and is ended now; its ledger is safe."]
+    assert shown == ["The worker did not stop in time and is killed now; its ledger is safe."]
     assert worker_ran[0]
     assert not Path(f"/proc/{starts(tmp_path)[0]}").exists()
 

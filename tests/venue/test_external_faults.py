@@ -158,7 +158,7 @@ async def test_an_unknown_service_is_refused(world: World, name: str) -> None:
     """A misspelt service is 400 with the names there are, and nothing is armed."""
     answer = await arm(world, name, service="coinbase,kraken")
     assert answer.status_code == 400
-    assert answer.json()["error"].startswith(f"fault {name}: no service 'kraken'; known: all, coinbase,")
+    assert answer.json()["error"].startswith(f"fault {name}: unknown service 'kraken'; known: all, coinbase,")
     assert world.venue.faults.listing() == []
 
 

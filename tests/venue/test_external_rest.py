@@ -346,7 +346,7 @@ def test_recorded_markets_have_no_outside_world(practice_venue: VenueProcess, pa
     answer = HTTP.get(practice_venue.url + path)
     assert answer.status_code == 404
     assert answer.json() == {
-        "error": "this venue has no external services: they exist with --source synthetic only"
+        "error": "this venue has no external services: they are available with --source synthetic only"
     }
     assert "external" not in practice_venue.ready["source"]
 

@@ -149,7 +149,7 @@ async def test_a_stalled_stream_is_noticed_and_the_book_read_instead() -> None:
         trader = pair.trader()
         (trade,) = await pair.place(trader, trader.buy(pair.market.up_token, 100, 650))
         assert (trade.price, pair.asked("/book")) == (640, 1)
-        assert pair.doubt() == "the stream has not told it yet"
+        assert pair.doubt() == "not received from the stream yet"
         pair.upstream.venue.faults.clear(None)
         await until(lambda: pair.doubt() == "")
 
@@ -166,7 +166,7 @@ async def test_a_stall_is_noticed_without_an_order_too() -> None:
         pair.upstream.source.standing = DEARER
         pair.clock.forward(11)
         await pair.source.look_at_doubts()
-        assert pair.doubt() == "the stream has not told it yet"
+        assert pair.doubt() == "not received from the stream yet"
         assert pair.shown() == DEARER
 
 

@@ -48,22 +48,22 @@ def test_the_options_say_what_is_mirrored_in_real_time() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--source", "shadow"), "--source shadow needs --upstream-gamma: where the mirrored venue is"),
-        (NOWHERE[:-2], "--source shadow needs --upstream-ws: where the mirrored venue is"),
-        ((*NOWHERE, "--speed", "15"), "--speed: a mirror runs when its upstream does; leave it out"),
-        ((*NOWHERE, "--start-at", "0"), "--start-at: a mirror runs when its upstream does; leave it out"),
-        ((*NOWHERE, "--first", "3"), "--first: a mirror runs when its upstream does; leave it out"),
-        ((*NOWHERE, "--seed", "3"), "--seed: shadow markets have none; use it with --source synthetic"),
+        (("--source", "shadow"), "--source shadow needs --upstream-gamma: the address of the mirrored venue"),
+        (NOWHERE[:-2], "--source shadow needs --upstream-ws: the address of the mirrored venue"),
+        ((*NOWHERE, "--speed", "15"), "--speed: a mirror follows its upstream's time; leave it out"),
+        ((*NOWHERE, "--start-at", "0"), "--start-at: a mirror follows its upstream's time; leave it out"),
+        ((*NOWHERE, "--first", "3"), "--first: a mirror follows its upstream's time; leave it out"),
+        ((*NOWHERE, "--seed", "3"), "--seed: not for shadow markets; use it with --source synthetic"),
         ((*NOWHERE, "--timeframe", "1h"), "--timeframe: invalid choice: '1h'"),
         ((*NOWHERE, "--asset", "BTC/USD"), "'BTC/USD' is not an asset as in a market's slug"),
         ((*NOWHERE, "--upstream-ws", "http://h"), "'http://h' is not an address like wss://host/path"),
         (
             ("--upstream-clob", "http://h"),
-            "--upstream-clob: only a mirror has one; use it with --source shadow",
+            "--upstream-clob: for a mirror only; use it with --source shadow",
         ),
-        (("--asset", "eth"), "--asset: only a mirror has one; use it with --source shadow"),
+        (("--asset", "eth"), "--asset: for a mirror only; use it with --source shadow"),
         (("--real-time", "--speed", "2"), "--real-time: it has the machine's pace and place"),
-        (NOWHERE, "the venue to mirror is not there: http://127.0.0.1:9/time cannot be read"),
+        (NOWHERE, "the venue to mirror cannot be reached: http://127.0.0.1:9/time cannot be read"),
     ],
 )
 def test_what_cannot_be_mirrored_ends_with_its_reason(
@@ -79,8 +79,8 @@ def test_what_cannot_be_mirrored_ends_with_its_reason(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--source", "recorded"), "it was begun with --source shadow"),
-        ((*NOWHERE, "--asset", "eth"), "it was begun with --asset btc --timeframe 15m"),
+        (("--source", "recorded"), "it was started with --source shadow"),
+        ((*NOWHERE, "--asset", "eth"), "it was started with --asset btc --timeframe 15m"),
     ],
 )
 def test_a_state_folder_stays_with_what_it_mirrored(

@@ -78,9 +78,9 @@ def test_a_folder_keeps_its_seed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("began", "arguments", "text"),
     [
-        (("synthetic", 5), (*SYNTHETIC, "--seed", "6"), "it was begun with --seed 5"),
-        (("synthetic", 5), ("--source", "recorded"), "it was begun with --source synthetic"),
-        (("recorded", None), SYNTHETIC, "it was begun with --source recorded"),
+        (("synthetic", 5), (*SYNTHETIC, "--seed", "6"), "it was started with --seed 5"),
+        (("synthetic", 5), ("--source", "recorded"), "it was started with --source synthetic"),
+        (("recorded", None), SYNTHETIC, "it was started with --source recorded"),
     ],
 )
 def test_a_folder_refuses_another_world(
@@ -95,7 +95,7 @@ def test_a_folder_refuses_another_world(
     with pytest.raises(SystemExit) as ended:
         main([*arguments, "--state", str(tmp_path)])
     assert ended.value.code == 2
-    line = f"error: --state {tmp_path}: {text}; start it that way or name another folder"
+    line = f"error: --state {tmp_path}: {text}; start it with that, or give another folder"
     assert capsys.readouterr().err.splitlines()[-1].endswith(line)
     assert chosen_source(*began, tmp_path).info()["name"] == began[0]
 
@@ -103,7 +103,7 @@ def test_a_folder_refuses_another_world(
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("--seed", "5"), "--seed: recorded markets have none; use it with --source synthetic"),
+        (("--seed", "5"), "--seed: not for recorded markets; use it with --source synthetic"),
         (("--external-lag",), "--external-lag: recorded markets have none"),
         ((*SYNTHETIC, "--seed", "-1"), "'-1' is not a seed from 0 to"),
         ((*SYNTHETIC, "--seed", "x"), "'x' is not a seed"),

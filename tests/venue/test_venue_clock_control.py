@@ -325,7 +325,7 @@ def test_a_clock_that_runs_again_has_its_speed(held: VenueProcess) -> None:
     ("body", "text"),
     [
         ({}, "name at least one of held, speed, advance and to"),
-        ({"speed": 0}, "speed 0 is not from 0.01 to 10000"),
+        ({"speed": 0}, "speed 0 is outside 0.01 to 10000"),
         ({"advance": -1}, "never goes back"),
         ({"to": 5}, "never goes back; 5.000 is past"),
         ({"to": 5, "advance": 5}, "either advance or to"),

@@ -104,7 +104,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (("--speed", "0"), "'0' is not a speed from 0.01 to 10000"),
         (("--start-at", "900"), "'900' is not a second of a market from 0 to 899"),
         (("--balance", "-5"), "'-5' is negative"),
-        (("--state", "/proc/nowhere"), "name a folder that can be written"),
+        (("--state", "/proc/nowhere"), "give a writable folder"),
     ],
 )
 def test_bad_usage_is_exit_2_with_what_is_wrong(

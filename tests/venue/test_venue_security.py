@@ -100,7 +100,7 @@ def test_another_site_cannot_order_with_stolen_keys_or_listen(practice_venue: Ve
 
 def test_a_request_without_a_host_is_refused() -> None:
     """HTTP/1.0 allows it; no program that is meant here sends it."""
-    assert refused_because({}) == "Host '' is not this machine; use one of 127.0.0.1, localhost, ::1"
+    assert refused_because({}) == "Host '' is not a loopback name; use one of 127.0.0.1, localhost, ::1"
 
 
 # --- files -----------------------------------------------------------------------------------

@@ -45,16 +45,22 @@ def _photograph(html: Path, out: Path, width: int, tall: int) -> None:
     command = [browser, *FLAGS, *place, f"--screenshot={out.resolve()}", html.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     if done.returncode != 0 or not out.is_file():
-        raise Fatal(f"Chromium made no picture: {done.stderr.strip()[-300:]}", "Run it by hand")
+        raise Fatal(f"Chromium rendered no picture: {done.stderr.strip()[-300:]}", "Run it manually")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Render; 0 done, 1 it could not be done, 2 bad usage."""
     parser = argparse.ArgumentParser(prog="python -m tools.render_dashboard", description=__doc__)
     parser.add_argument("--prometheus", default="http://127.0.0.1:9090", metavar="URL")
-    parser.add_argument("--minutes", type=float, default=60.0, help="how far back it looks (%(default)g)")
-    parser.add_argument("--until", type=float, default=time.time(), metavar="T", help="epoch seconds (now)")
-    parser.add_argument("--out", type=Path, default=Path("dashboard.png"), help="the picture (%(default)s)")
+    parser.add_argument("--minutes", type=float, default=60.0, help="length of the time range (%(default)g)")
+    parser.add_argument(
+        "--until",
+        type=float,
+        default=time.time(),
+        metavar="T",
+        help="end of the time range, epoch seconds (now)",
+    )
+    parser.add_argument("--out", type=Path, default=Path("dashboard.png"), help="output file (%(default)s)")
     parser.add_argument("--width", type=int, default=1600, help="in pixels (%(default)s)")
     given = parser.parse_args(arguments)
     try:

@@ -111,7 +111,7 @@ def formatted(value: float, unit: str, decimals: float | None) -> str:
         case "bytes":
             return _bytes(value)
     raise Fatal(
-        f"the renderer does not know the unit {unit!r}", "Add it to tools/render_dashboard/field_format.py"
+        f"the renderer does not support the unit {unit!r}", "Add it to tools/render_dashboard/field_format.py"
     )
 
 

@@ -50,7 +50,8 @@ def _drawing(kind: str) -> Drawing:
     known: dict[str, Drawing] = {"stat": _stat, "bargauge": _bar_gauge, "timeseries": _time_series}
     if kind not in known:
         raise Fatal(
-            f"the renderer does not know panels of type {kind!r}", "Add it to tools/render_dashboard/page.py"
+            f"the renderer does not support panels of type {kind!r}",
+            "Add it to tools/render_dashboard/page.py",
         )
     return known[kind]
 

@@ -69,10 +69,10 @@ class Prometheus:
             answer = self._client.get(path, params={"query": target["expr"], **when}).json()
         except (httpx.HTTPError, ValueError) as error:
             raise Fatal(
-                f"Prometheus at {self._client.base_url} cannot be asked: {error}", "Start it"
+                f"Prometheus at {self._client.base_url} cannot be queried: {error}", "Start it"
             ) from None
         if answer["status"] != "success":
-            raise Fatal(f"Prometheus refuses {target['expr']}: {answer['error']}", "Mend the query")
+            raise Fatal(f"Prometheus rejects {target['expr']}: {answer['error']}", "Fix the query")
         return [
             self._series(found, _name(target, found["metric"]), instant) for found in answer["data"]["result"]
         ]

@@ -11,7 +11,9 @@ from venue.external.feeds import Feeds
 from venue.refusal import VenueRefusal
 from venue.wire.common import json_answer, venue_of
 
-ABSENT = VenueRefusal(404, "this venue has no external services: they exist with --source synthetic only")
+ABSENT = VenueRefusal(
+    404, "this venue has no external services: they are available with --source synthetic only"
+)
 
 HTML = (
     "<!DOCTYPE html><html><head><title>Just a moment...</title></head>"

@@ -39,5 +39,5 @@ def named(text: str) -> frozenset[str]:
         return frozenset(PATHS)
     names = frozenset(name.strip() for name in text.split(","))
     if unknown := sorted(names - PATHS.keys()):
-        raise ValueError(f"no service {unknown[0]!r}; known: {ALL}, {', '.join(PATHS)}")
+        raise ValueError(f"unknown service {unknown[0]!r}; known: {ALL}, {', '.join(PATHS)}")
     return names

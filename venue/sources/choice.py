@@ -60,7 +60,7 @@ def _keep_source(ledger: VenueLedger, name: str) -> None:
         # A folder of the time when it did not say so: only generated markets have a seed.
         began = RECORDED if ledger.meta("seed") is None else SYNTHETIC
     if began not in (None, name):
-        raise SourceMismatch(f"it was begun with --source {began}")
+        raise SourceMismatch(f"it was started with --source {began}")
     ledger.set_text("source", name)
 
 
@@ -70,7 +70,7 @@ def _kept_seed(ledger: VenueLedger, seed: int | None) -> int:
         kept = DEFAULT_SEED if seed is None else seed
         ledger.set_meta("seed", kept)
     if seed not in (None, kept):
-        raise SourceMismatch(f"it was begun with --seed {kept}")
+        raise SourceMismatch(f"it was started with --seed {kept}")
     return kept
 
 
@@ -78,5 +78,5 @@ def _keep_markets(ledger: VenueLedger, upstream: UpstreamVenue) -> None:
     wanted = f"--asset {upstream.asset} --timeframe {upstream.timeframe}"
     began = ledger.text("markets")
     if began not in (None, wanted):
-        raise SourceMismatch(f"it was begun with {began}")
+        raise SourceMismatch(f"it was started with {began}")
     ledger.set_text("markets", wanted)

@@ -20,13 +20,13 @@ def refused_because(headers: Mapping[str, str]) -> str | None:
     """Why the sender of these headers may not ask; None if it may."""
     host = headers.get("Host", "")
     if _name(f"http://{host}") not in LOOPBACK:
-        return f"Host {host!r} is not this machine; use one of {', '.join(LOOPBACK)}"
+        return f"Host {host!r} is not a loopback name; use one of {', '.join(LOOPBACK)}"
     origin = headers.get("Origin")
     if origin is not None and origin != f"http://{host}":
-        return f"Origin {origin!r} is another site; the venue answers programs of this machine"
+        return f"Origin {origin!r} is another site; the venue answers local programs only"
     site = headers.get("Sec-Fetch-Site", "none")
     if site not in SAME_SITE:
-        return f"Sec-Fetch-Site {site!r} is another site; the venue answers programs of this machine"
+        return f"Sec-Fetch-Site {site!r} is another site; the venue answers local programs only"
     return None
 
 

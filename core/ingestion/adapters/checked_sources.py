@@ -92,7 +92,10 @@ class CheckedSources:
         self._spots[SPOT] = spot
         together = self.consensus()
         if together is not None and SPOT in together.outliers:
-            reason = f"{SPOT}: {spot.price} is an outlier, {together.n} other sources say {together.median}"
+            reason = (
+                f"{SPOT}: {spot.price} is an outlier, the median of {together.n} other sources is"
+                f" {together.median}"
+            )
             self.counts.failed(SPOT, reason)
             raise Temporary(reason)
         self.path.add(self._market_time(spot.received_ns), spot.price)

@@ -98,9 +98,9 @@ class Strikes:
         own, published = market.own.get(rule), market.published.get(rule)
         name = f"Chainlink's {NAMES[rule]} at the start"
         if published is None:
-            return own or f"neither was {name} heard nor do our own prices cover it"
+            return own or f"{name} was not received, and the bot's own prices do not cover it"
         if own is not None and abs(published.price - own.price) > own.price * MAX_DISAGREEMENT:
-            return f"{name} is {published.price}, ours is {own.price:.2f}"
+            return f"{name} is {published.price}, the mean of the bot's own prices is {own.price:.2f}"
         return Strike(price=published.price, rule=rule, source=published.source)
 
     def _own(self, start: int, path: SpotPath) -> dict[Rule, Strike]:

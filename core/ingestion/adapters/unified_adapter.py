@@ -255,7 +255,7 @@ class UnifiedDataAdapter:
             await self._sleep(pause_s)
 
     def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work, name=f"keep {name} warm")
+        task = asyncio.create_task(work, name=f"refresh {name}")
         self._tasks.add(task)
         task.add_done_callback(lambda ended: self._note_end(name, ended))
 
@@ -263,7 +263,7 @@ class UnifiedDataAdapter:
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            reason = f"{name}: no longer kept warm: {type(error).__name__}: {error}"
+            reason = f"{name}: no longer refreshed: {type(error).__name__}: {error}"
             self.sources.counts.failed(name, reason)
             _log.error("%s", reason, exc_info=error)
 

@@ -130,7 +130,7 @@ class WebSocketManager:
                     self._fail(f"gave up after {self._attempts} attempts: {error}")
                     return
                 pause_s = self._pause(error)
-                _log.info("%s; again in %.1f s", error, pause_s)
+                _log.info("%s; reconnecting in %.1f s", error, pause_s)
                 self.state = StreamState.RECONNECTING
                 await self._sleep(pause_s)
 

@@ -118,7 +118,7 @@ class DataValidator:
             warnings += _check_spread(value.bid, value.ask)
         errors += _check_amounts(value)
         if isinstance(value, Sentiment) and not 0 <= value.score <= 100:
-            errors.append(f"mood {value.score:g} is outside 0 to 100")
+            errors.append(f"sentiment {value.score:g} is outside 0 to 100")
         return ValidationResult(errors=tuple(errors), warnings=tuple(warnings))
 
     def _past(self, value: Value) -> deque[Decimal]:

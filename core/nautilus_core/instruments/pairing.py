@@ -69,12 +69,12 @@ def _read(slug: str, gamma: Mapping[str, Any], calendar: SlugCalendar) -> Market
     if set(tokens) != {Outcome.UP.value, Outcome.DOWN.value}:
         raise Refused(f"market {slug} has outcomes {list(tokens)}, not Up and Down")
     if (version := gamma.get("version", "v1")) != "v1":
-        raise Refused(f"market {slug} is of protocol version {version}, only v1 is understood")
+        raise Refused(f"market {slug} is of protocol version {version}, only v1 is supported")
     if gamma.get("negRisk"):
         raise Refused(f"market {slug} is a negRisk market, which up/down markets are not")
     tick = Decimal(str(gamma["orderPriceMinTickSize"]))
     if not (tick.is_finite() and 0 < tick < 1):
-        raise Refused(f"market {slug} has tick {tick}, which cannot be")
+        raise Refused(f"market {slug} has tick {tick}, which is outside the valid range")
     if tick != tick.quantize(Decimal(1).scaleb(-TICK_DECIMALS)):
         raise Refused(f"market {slug} has tick {tick}, which has more than {TICK_DECIMALS} decimals")
     return Market(
@@ -105,7 +105,7 @@ def _fee_rate(slug: str, gamma: Mapping[str, Any]) -> Decimal:
         raise Refused(f"market {slug} has feeSchedule {schedule!r}, which has no rate")
     rate, exponent = Decimal(str(schedule["rate"])), Decimal(str(schedule.get("exponent", 1)))
     if not (rate.is_finite() and 0 <= rate < 1):
-        raise Refused(f"market {slug} has feeSchedule.rate {rate}, which cannot be")
+        raise Refused(f"market {slug} has feeSchedule.rate {rate}, which is outside the valid range")
     if exponent != 1:
         raise Refused(f"market {slug} has feeSchedule.exponent {exponent}, only 1 is understood")
     if schedule.get("takerOnly", True) is not True:

@@ -42,7 +42,7 @@ class PriceDivergenceProcessor(BaseSignalProcessor):
     ) -> Judgement:
         market, second = metadata.get("market"), metadata.get("second")
         if market is None or second is None:
-            return Abstention(reason="no market and time to judge by")
+            return Abstention(reason="no market and market time given")
         for key, what in (("spot", "spot price"), ("strike", "strike")):
             if metadata.get(key) is None:
                 return Abstention(reason=why_absent(metadata, key, what))

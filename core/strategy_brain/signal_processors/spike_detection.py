@@ -62,7 +62,9 @@ class SpikeDetectionProcessor(BaseSignalProcessor):
             return self._fade(current_price, deviation, velocity)
         if abs(velocity) >= VELOCITY_THRESHOLD and abs(deviation) < VELOCITY_THRESHOLD:
             return self._continuation(current_price, deviation, velocity)
-        return Abstention(reason=f"deviation {deviation:+.4f} and velocity {velocity:+.4f} are ordinary")
+        return Abstention(
+            reason=f"deviation {deviation:+.4f} and velocity {velocity:+.4f} are in the normal range"
+        )
 
     def _fade(self, price: Decimal, deviation: float, velocity: float) -> Judgement:
         confidence = min(0.90, 0.50 + 3 * (abs(deviation) - self.spike_threshold))

@@ -66,7 +66,7 @@ class TickVelocityProcessor(BaseSignalProcessor):
         confidence = _confidence(velocity, threshold, acceleration, change_60)
         if confidence < MIN_CONFIDENCE:
             return Abstention(
-                reason=f"the move has turned: confidence {confidence:.3f} is below {MIN_CONFIDENCE}"
+                reason=f"the move has reversed: confidence {confidence:.3f} is below {MIN_CONFIDENCE}"
             )
         return TradingSignal(
             source=self.name,

@@ -31,7 +31,7 @@ def window_gate(context: DecisionContext, params: BrainParams) -> Refusal | None
         return None
     return Refusal(
         reason=Reason.OUTSIDE_WINDOW,
-        detail=f"market second {context.second:.1f} is not from {params.window_start:g} "
+        detail=f"market second {context.second:.1f} is not in the window from {params.window_start:g} "
         f"to before {params.window_end:g}",
     )
 
@@ -112,7 +112,7 @@ def liquidity_gate(case: GateInput) -> Refusal | None:
     appraisal, params = case.appraisal, case.params
     ask, cap = appraisal.ask, appraisal.price_cap
     if ask is None or cap is None:
-        return Refusal(reason=Reason.NO_ASK, detail=f"nobody sells {appraisal.outcome}")
+        return Refusal(reason=Reason.NO_ASK, detail=f"no ask for {appraisal.outcome}")
     if ask > cap:
         return Refusal(
             reason=Reason.TOO_EXPENSIVE,
@@ -128,7 +128,9 @@ def liquidity_gate(case: GateInput) -> Refusal | None:
         return None
     return Refusal(
         reason=Reason.THIN_BOOK,
-        detail=f"${offered:.4f} of {appraisal.outcome} offered to {cap}, ${params.position_size_usd} needed",
+        detail=(
+            f"${offered:.4f} of {appraisal.outcome} offered up to {cap}, ${params.position_size_usd} needed"
+        ),
     )
 
 

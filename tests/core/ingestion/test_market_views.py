@@ -297,7 +297,7 @@ def test_a_strike_by_another_rule_is_no_substitute(rule: Rule) -> None:
     strikes = _strikes()
     strikes.note(START, _now(5), path, [])
     assert strikes.find(START, rule) == (
-        f"neither was Chainlink's {name} at the start heard nor do our own prices cover it"
+        f"Chainlink's {name} at the start was not received, and the bot's own prices do not cover it"
     )
 
 

@@ -275,7 +275,7 @@ async def test_spot_that_the_others_outvote_is_absent(host: Host, monkeypatch: p
         await until(lambda: (view := adapter.consensus()) and view.n == 2 and view.outliers)
         seen = await adapter.refresh()
         assert seen.spot is None
-        assert "72000.00 is an outlier, 2 other sources say 689" in seen.absent["coinbase"]
+        assert "72000.00 is an outlier, the median of 2 other sources is 689" in seen.absent["coinbase"]
         together = adapter.consensus()
         assert together is not None
         assert together.outliers == {"coinbase": Decimal("72000.00")}
@@ -465,7 +465,7 @@ async def test_fault_in_the_background_is_seen(host: Host, monkeypatch: pytest.M
         monkeypatch.setattr(adapter.sources.validator, "check", broken)
         await adapter.start()
         await until(
-            lambda: "no longer kept warm: ZeroDivisionError" in adapter.health()["deribit"].last_error
+            lambda: "no longer refreshed: ZeroDivisionError" in adapter.health()["deribit"].last_error
         )
 
 

@@ -84,7 +84,7 @@ def test_up_and_down_are_identified_by_their_labels():
         ({"feeSchedule": {**FEES, "exponent": 2, "rate": 0.25}}, "feeSchedule.exponent 2"),
         ({"feeSchedule": {**FEES, "exponent": "NaN"}}, "feeSchedule.exponent NaN"),
         ({"feeSchedule": {**FEES, "exponent": None}}, "malformed"),
-        ({"feeSchedule": {**FEES, "rate": 1}}, "feeSchedule.rate 1, which cannot be"),
+        ({"feeSchedule": {**FEES, "rate": 1}}, "feeSchedule.rate 1, which is outside the valid range"),
         ({"feeSchedule": {**FEES, "rate": True}}, "malformed"),
         ({"feeSchedule": {**FEES, "takerOnly": False}}, "feeSchedule.takerOnly False"),
         ({"feeSchedule": {**FEES, "minimum": 0.01}}, "feeSchedule.minimum 0.01, which is not known"),

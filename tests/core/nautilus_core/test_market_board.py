@@ -35,15 +35,15 @@ BAD_VALUES: list[tuple[str, Any, str]] = [
     ("clobTokenIds", '["21", "21"]', "two of its condition and token ids are the same"),
     ("outcomes", '["Up", "\\u001b[31m"]', "not Up and Down"),
     ("outcomes", 7, "outcomes is not a list"),
-    ("orderPriceMinTickSize", "NaN", "which cannot be"),
+    ("orderPriceMinTickSize", "NaN", "outside the valid range"),
     ("orderPriceMinTickSize", 1e-12, "more than 6 decimals"),
-    ("orderPriceMinTickSize", "1e400", "cannot be"),
-    ("feeSchedule", {"rate": "-1"}, "feeSchedule.rate -1, which cannot be"),
+    ("orderPriceMinTickSize", "1e400", "outside the valid range"),
+    ("feeSchedule", {"rate": "-1"}, "feeSchedule.rate -1, which is outside the valid range"),
     ("cryptoMarketConfig", [], "malformed"),
     ("version", "\x9b5n\u202ev2", r"protocol version \x9b5n\u202ev2"),
-    ("endDate", "never", "its instruments cannot be made"),
-    ("outcomePrices", '["x", "y"]', "its instruments cannot be made"),
-    ("outcomePrices", "[" * 5000, "its instruments cannot be made"),
+    ("endDate", "never", "its instruments cannot be created"),
+    ("outcomePrices", '["x", "y"]', "its instruments cannot be created"),
+    ("outcomePrices", "[" * 5000, "its instruments cannot be created"),
 ]
 
 

@@ -361,7 +361,7 @@ def test_a_failed_redemption_is_tried_a_few_times_and_then_reported(
     monkeypatch.undo()
     assert len(redeemer.asked) == 2 * MOST_ATTEMPTS
     (text,) = bot.payout_texts()
-    assert f"because {MOST_ATTEMPTS} attempts did not pay it" in text
+    assert f"because {MOST_ATTEMPTS} redemption attempts failed" in text
 
 
 def test_what_cannot_be_redeemed_is_reported_once_with_the_next_step(bot: Bot) -> None:

@@ -134,7 +134,7 @@ def _check(known: _Market, slug: str, names: list[str]) -> None:
     wrong = {
         f"its slug is {known.slug}": known.slug != slug,
         f"its outcomes are {names}, not Up and Down": sorted(names) != [DOWN, UP],
-        f"it is of protocol version {known.version}, only v1 is understood": known.version != "v1",
+        f"it is of protocol version {known.version}, only v1 is supported": known.version != "v1",
         "it is a negRisk market": known.negRisk is True,
         "it has no order book": known.enableOrderBook is False,
     }

@@ -75,7 +75,7 @@ class BookMirror:
     def doubt(self, now_ns: int) -> str:
         """Why the book may be another one; empty if it is certain."""
         if not self.streamed:
-            return "the stream has not told it yet"
+            return "not received from the stream yet"
         return self._broken or ("the stream is silent" if self.silent(now_ns) else "")
 
     def silent(self, now_ns: int) -> bool:
@@ -153,7 +153,7 @@ class BookMirror:
                 levels.pop(price, None)
         self._show()
         if own and not self._fits(own[-1]):
-            self._break("its best prices are not those that the stream tells: a change is missing")
+            self._break("its best prices differ from the stream's: a change is missing")
 
     def _fits(self, last: _Change) -> bool:
         """Whether the best prices after a change are those that came with it."""

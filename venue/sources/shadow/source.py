@@ -181,7 +181,7 @@ class ShadowSource:
         try:
             rows = await self._reader.gamma_markets([self._upstream.slug(s) for s in missing], closed=False)
         except UpstreamUnreachable as error:
-            log.warning("no look for new markets: %s", error)
+            log.warning("new markets cannot be listed: %s", error)
             return
         by_slug = {row.get("slug"): row for row in rows}
         for start in missing:
@@ -287,7 +287,7 @@ class ShadowSource:
         try:
             rows = await self._reader.gamma_markets([market.slug for market in markets], closed=True)
         except UpstreamUnreachable as error:
-            log.warning("the catalogue tells no outcomes: %s", error)
+            log.warning("the catalogue has no outcomes: %s", error)
             return {}
         return {str(row.get("slug")): gamma_outcome(row) for row in rows}
 
@@ -295,7 +295,7 @@ class ShadowSource:
         try:
             return clob_outcome(await self._reader.clob_market(market.condition_id))
         except UpstreamUnreachable as error:
-            log.warning("%s: the order API tells no outcome: %s", market.slug, error)
+            log.warning("%s: the order API has no outcome: %s", market.slug, error)
             return None
 
     def _resolved(self, market: VenueMarket, event: dict[str, Any]) -> None:
@@ -307,7 +307,7 @@ class ShadowSource:
 
     def _record_outcome(self, market: VenueMarket, up_won: bool | None, witness: str) -> None:
         if up_won is not None and market.start not in self._outcomes:
-            log.info("%s: %s won, says the %s", market.slug, UP if up_won else DOWN, witness)
+            log.info("%s: %s won, by the %s", market.slug, UP if up_won else DOWN, witness)
             self._outcomes[market.start] = up_won
             self._changed.set()
 

@@ -91,7 +91,7 @@ class UpstreamStream:
     def reconnect(self, why: str) -> None:
         """Give the connection up for a new one."""
         if self._patience is not None:
-            log.warning("the upstream's market stream is given up: %s", why)
+            log.warning("the upstream's market stream is closed: %s", why)
             self._lost()
             self._patience.reschedule(asyncio.get_running_loop().time())
             self._patience = None
@@ -113,7 +113,7 @@ class UpstreamStream:
                 self._failures = 0
             pause = _pause(self._failures)
             self._failures += 1
-            log.warning("the upstream's market stream is lost (%s); again in %.1f s", reason, pause)
+            log.warning("the upstream's market stream is lost (%s); reconnecting in %.1f s", reason, pause)
             await asyncio.sleep(pause)
 
     async def _connection(self) -> None:
@@ -146,7 +146,7 @@ class UpstreamStream:
         try:
             content = msgspec.json.decode(text)
         except msgspec.DecodeError:
-            log.warning("the upstream's market stream says %.100r", text)
+            log.warning("the upstream's market stream sent %.100r", text)
             return
         for event in content if isinstance(content, list) else [content]:
             if isinstance(event, dict):
@@ -160,7 +160,7 @@ class UpstreamStream:
             await socket.send_str(msgspec.json.encode(message).decode())
         except (aiohttp.ClientError, OSError) as error:
             # The reader notices the same end, and the next connection asks for everything.
-            log.info("the upstream's market stream ended while being told: %s", error)
+            log.info("the upstream's market stream ended while subscribing: %s", error)
 
 
 async def _ping(socket: aiohttp.ClientWebSocketResponse) -> None:
