@@ -118,7 +118,7 @@ def test_the_bot_waits_while_a_resolution_contradicts_itself(tmp_path):
             f"{url}/practice/faults", json={"name": "clob_contradicts", "count": None}
         ).raise_for_status()
         bot.wait_for(r"filled", 90)
-        bot.wait_for(r"HALTED: btc-updown-15m-\d+ cannot be settled: the catalogue says", 60)
+        bot.wait_for(r"HALTED: btc-updown-15m-\d+ cannot be settled: the catalogue.s outcome is", 60)
         state = tmp_path / "state"
         (position,) = json.loads(view(state, "--json"), parse_float=Decimal)["positions"]
         text = view(state)
@@ -134,7 +134,7 @@ def test_the_bot_waits_while_a_resolution_contradicts_itself(tmp_path):
         HTTP.delete(f"{url}/practice/faults").raise_for_status()
         bot.wait_for(r"(Up|Down) won [+-]", 60)
         bot.interrupt()
-    assert "has no official outcome yet: the catalogue says" in bot.output
+    assert "has no official outcome yet: the catalogue's outcome is" in bot.output
     assert exported["outcome"] == "PENDING"
     assert position["mark"]["second"] > 840
     assert position["value"] == pytest.approx(position["shares"] * _chance(position))

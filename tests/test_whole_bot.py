@@ -157,7 +157,7 @@ def test_without_network_it_names_the_way_out(tmp_path):
         (("--test-mode", "--start-at", "900"), {}, "0 to 899"),
         (("--test-mode",), {"TREND_UP_THRESHOLD": "7"}, "TREND_UP_THRESHOLD is '7'"),
         (("--test-mode",), {"MARKET_ASSET": "eth"}, "not eth 15m"),
-        (("--live", "--test-mode", "--venue", "polymarket"), {}, "no fast clock"),
+        (("--live", "--test-mode", "--venue", "polymarket"), {}, "cannot be combined"),
         (("--first", "3"), {}, "--first applies to practice markets only"),
     ],
 )

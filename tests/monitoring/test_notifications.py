@@ -109,7 +109,7 @@ def test_the_level_decides_which_events_notify(tmp_path):
     with webhook() as hook, notifying(tmp_path, hook.url, Importance.ALERTS) as notifier:
         notifier.handle(Started(mode="simulation", venue="recorded", note="18 markets"))
         notifier.handle(
-            ModeChanged(mode="simulation", allows_orders=True, why="the mode store says simulation")
+            ModeChanged(mode="simulation", allows_orders=True, why="the mode store is set to simulation")
         )
         hook.wait_for(lambda: hook.received)
         assert "Mode: simulation" in hook.text

@@ -185,7 +185,12 @@ def test_empty_book(tmp_path):
 
     assert page.find("svg") == []
     assert page.text.count("No settled trade yet.") == 3
-    for fragment in ("No market seen yet.", "No trade yet.", "No directional vote", "no trade is settled yet"):
+    for fragment in (
+        "No market seen yet.",
+        "No trade yet.",
+        "No directional vote",
+        ("no trade is settled yet"),
+    ):
         assert fragment in page.text
 
 

@@ -203,7 +203,7 @@ def test_strikes_that_contradict_each_other_are_none() -> None:
     strikes = _strikes()
     strikes.note(START, _now(3), _steady("65000"), [_published(0, "65326")])
     assert strikes.find(START, Rule.TWAP60) == (
-        "Chainlink's 60-second mean at the start is 65326, ours is 65000.00"
+        "Chainlink's 60-second mean at the start is 65326, the mean of the bot's own prices is 65000.00"
     )
 
 

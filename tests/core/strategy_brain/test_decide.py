@@ -211,7 +211,7 @@ def test_no_ask_is_its_own_skip(min_edge):
     """Nobody sells the favourite: named, retried on the next tick, also with the edge gate on."""
     seen = context(up_book=no_asks(), **with_externals(context()))
     decision = decided(seen, params(min_edge=min_edge, fusion_min_score=0.0, require_agreement=False))
-    assert refused(decision, Reason.NO_ASK, "nobody sells Up")
+    assert refused(decision, Reason.NO_ASK, "no ask for Up")
     assert decision.reason in RETRIED
     assert (decision.ask, decision.price_cap, decision.edge) == (None, None, None)
     assert decision.fair is not None

@@ -77,16 +77,16 @@ def test_spike_continues_a_fresh_jump(third_last, direction, strength, confidenc
     """Near its mean but 3, 6 or 9 % of the favourite's price away from the third-last point: momentum."""
     signal = spike("0.5", [HALF] * 17 + [D(third_last), HALF, HALF])
     if direction is None:
-        assert "ordinary" in signal.reason
+        assert "in the normal range" in signal.reason
         return
     assert (signal.direction, signal.strength, signal.confidence) == (direction, strength, confidence)
     assert signal.signal_type is SignalType.MOMENTUM
 
 
 def test_spike_is_silent_between_its_modes_and_on_a_calm_price():
-    """A deviation of 3 to 5 % belongs to neither mode, and a flat price is ordinary."""
-    assert "ordinary" in spike("0.52").reason
-    assert "ordinary" in spike("0.5").reason
+    """A deviation of 3 to 5 % belongs to neither mode, and a flat price is in the normal range."""
+    assert "in the normal range" in spike("0.52").reason
+    assert "in the normal range" in spike("0.5").reason
 
 
 def test_spike_needs_its_lookback():

@@ -72,7 +72,7 @@ def test_a_turned_move_loses_a_fifth_and_may_fall_silent():
     assert strong.confidence == pytest.approx(0.80 * 0.88)
     weak = judge("0.505", (30, "0.5"), (60, "0.52"))
     assert isinstance(weak, Abstention)
-    assert "turned" in weak.reason
+    assert "reversed" in weak.reason
 
 
 @pytest.mark.parametrize(("ago", "votes"), [(15, True), (14.9, False), (75, True), (75.1, False)])

@@ -72,7 +72,7 @@ async def test_the_order_api_alone_is_enough(venue, over, fault):
     [
         ("resolution_disputed", "the resolution is disputed", False),
         ("resolution_split", "closed without a winner: Up 0.5, Down 0.5", True),
-        ("clob_contradicts", "the catalogue says", True),
+        ("clob_contradicts", "the catalogue's outcome is", True),
     ],
 )
 async def test_a_resolution_that_is_not_final_settles_nothing(venue, over, fault, fragment, grave):
@@ -131,7 +131,7 @@ async def test_no_answer_leaves_the_resolution_open(over):
             None,
             r"\x1b[2J 0",
         ),
-        (None, None, "does not know the market"),
+        (None, None, "not in the catalogue"),
     ],
 )
 def test_states_of_the_catalogue(market, outcome, fragment):
