@@ -176,7 +176,9 @@ def test_a_switch_without_any_bot_is_found_by_the_next(operator, tmp_path):
     assert "simulation_mode (for the next bot): no mode is set" in operator.run("status")[1]
     assert not (operator.state / "mode_store").exists(), "looking makes nothing"
     assert operator.run("sim")[0] == 0
-    assert "simulation_mode (for the next bot): the mode store is set to simulation" in operator.run("status")[1]
+    assert (
+        "simulation_mode (for the next bot): the mode store is set to simulation" in operator.run("status")[1]
+    )
     with ExitStack() as stack:
         bot = running_bot(stack, operator, Endpoint("127.0.0.1", port))
         assert bot.mode_decision().mode is Mode.SIMULATION
