@@ -131,7 +131,7 @@ async def test_a_malformed_market_is_loaded_once_it_is_right(canned: CannedServe
         ({"acceptingOrders": False}, "the catalogue has acceptingOrders False"),
         ({"closed": True}, "the catalogue has closed True"),
         ({"enableOrderBook": False}, "the catalogue has enableOrderBook False"),
-        ({"version": "v2"}, f"market {slug(1)} is of protocol version v2, only v1 is understood"),
+        ({"version": "v2"}, f"market {slug(1)} is of protocol version v2, only v1 is supported"),
         ({"slug": "btc-updown-15m-0"}, "the catalogue does not list it"),
     ],
 )
