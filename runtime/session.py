@@ -174,9 +174,6 @@ class TradingProfile:
         Fatal
             If it cannot be used.
         """
-        path = ledger_path(self.settings.state_dir, self.name)
-        if path.exists():
-            Ledger(path).close()
         self.settled_before = self.settled()
 
     def settled(self) -> int:
@@ -184,6 +181,8 @@ class TradingProfile:
         path = ledger_path(self.settings.state_dir, self.name)
         if not path.exists():
             return 0
+        # Completes a ledger whose worker was killed while it created it, and brings an old one up to date.
+        Ledger(path).close()
         with LedgerReader(path) as reader:
             return reader.settled_markets()
 

@@ -9,12 +9,16 @@ from py_clob_client_v2.clob_types import OrderArgsV2
 POLYGON = 137
 
 
-def leave_resting_order(url: str, key: str) -> str:
-    """Order five Up shares of the running market at 2 cents, good until cancelled; returns the order's id."""
+def leave_resting_order(url: str, key: str, *, ahead: int = 0) -> str:
+    """Order five Up shares at 2 cents, good until cancelled; returns the order's id.
+
+    `ahead` markets after the running one; a venue cancels what rests when its market ends.
+    """
     client = ClobClient(url, POLYGON, key=key)
     client.set_api_creds(client.create_or_derive_api_key())
     info = httpx.get(f"{url}/practice/info", trust_env=False).raise_for_status().json()
-    slug = info["current"]
+    series, _, start = info["current"].rpartition("-")
+    slug = f"{series}-{int(start) + 900 * ahead}"
     market = httpx.get(f"{url}/gamma/markets/slug/{slug}", trust_env=False).raise_for_status().json()
     (up, _) = json.loads(market["clobTokenIds"])
     return client.create_and_post_order(OrderArgsV2(token_id=up, price=0.02, size=5, side="BUY"))["orderID"]

@@ -26,6 +26,9 @@ from runtime.worker.order_gate import OrderGate
 from runtime.worker.plan import WorkerPlan
 from runtime.worker.start import StartLimit
 
+SPARE_DESCRIPTORS = 32
+"""More than one step of a worker's start opens."""
+
 
 def _stop_with_parent() -> None:
     """Stop when standard input ends: the supervisor is gone."""
@@ -48,11 +51,16 @@ def _exit_of(error: BotError | OSError) -> ExitCode:
 
 
 def _out_of_descriptors() -> bool:
-    """Whether no file can be opened now, so that an error about one file says nothing about that file."""
+    """Whether hardly a file can be opened now, so that an error about one file says nothing about that file."""
+    opened: list[int] = []
     try:
-        os.close(os.open(os.devnull, os.O_RDONLY))
+        # What failed has closed what it had opened before it failed.
+        opened.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(SPARE_DESCRIPTORS))
     except OSError as error:
         return error.errno in (errno.EMFILE, errno.ENFILE)
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
     return False
 
 
