@@ -51,7 +51,7 @@ def _exit_of(error: BotError | OSError) -> ExitCode:
 
 
 def _out_of_descriptors() -> bool:
-    """Whether hardly a file can be opened now, so that an error about one file says nothing about that file."""
+    """Whether hardly a file can be opened, so that an error about one says nothing about that file."""
     opened: list[int] = []
     try:
         # What failed has closed what it had opened before it failed.
