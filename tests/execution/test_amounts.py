@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from errors import Refused
-from execution.amounts import market_buy, taker_fee
+from execution.amounts import amount_of, market_buy, on_grid, taker_fee
 
 TICKS = [Decimal(t) for t in ("0.1", "0.01", "0.005", "0.0025", "0.001", "0.0001")]
 RATE = Decimal("0.07")
@@ -87,6 +87,53 @@ def test_an_order_never_costs_more_than_was_set_aside_for_it(order, climbs):
     assert amounts.most == amounts.usd + amounts.fee
 
 
+@pytest.mark.parametrize(
+    ("usd", "ask", "cap", "tick", "maker", "taker", "fee"),
+    [
+        # A price below the cap reaches the ask: 1 / 0.65 = 1.53846…, rounded up; 1.00 × 0.07 × 0.37.
+        ("1.00", "0.63", "0.65", "0.01", 1_000_000, 1_538_500, "0.02590"),
+        # Only the cap reaches the ask: 1 / 0.63 = 1.58730…, rounded down.
+        ("1.00", "0.63", "0.63", "0.01", 1_000_000, 1_587_300, "0.02590"),
+        # The budget is cut to cents and the cap to the grid; 1.99 × 0.07 × 0.3695 = 0.05147135.
+        ("1.999", "0.6305", "0.63059", "0.0001", 1_990_000, 3_156_200, "0.05148"),
+    ],
+)
+def test_an_order_in_figures(usd, ask, cap, tick, maker, taker, fee):
+    """The two integers that are signed, the fee that is set aside, and what both need in pUSD."""
+    amounts = market_buy(Decimal(usd), Decimal(ask), Decimal(cap), Decimal(tick), RATE)
+    assert (amounts.maker, amounts.taker, amounts.fee) == (maker, taker, Decimal(fee))
+    assert (amounts.usd * 1_000_000, amounts.shares * 1_000_000) == (maker, taker)
+    assert amounts.most == amounts.usd + Decimal(fee)
+
+
+@pytest.mark.parametrize(
+    ("price", "tick", "expected"),
+    [("0.639", "0.01", "0.63"), ("0.63", "0.01", "0.63"), ("0.6390", "0.0025", "0.6375")],
+)
+def test_a_price_is_cut_down_to_the_grid(price, tick, expected):
+    """The next grid price below, and a grid price itself."""
+    assert on_grid(Decimal(price), Decimal(tick)) == Decimal(expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "amount"),
+    [("1.5", "1.5"), (2, "2"), (0.1, "0.1"), ("0.000001", "0.000001"), ("999999999999.9", "999999999999.9")],
+)
+def test_what_is_an_amount(value, amount):
+    """Text, integers and floats as they are written, above 0 and below a million million."""
+    assert amount_of(value) == Decimal(amount)
+
+
+@pytest.mark.parametrize(
+    "value", ["", "abc", None, "NaN", "sNaN", "Infinity", "-1", "0", "-0.000001", "1000000000000", "1e400"]
+)
+def test_what_is_no_amount(value):
+    """What is no number, not finite, not above 0, or so large that digits would be lost; it is named."""
+    with pytest.raises(ValueError, match="is no amount") as refused:
+        amount_of(value)
+    assert str(refused.value) == f"{value!r} is no amount"
+
+
 @given(orders(), st.integers(1, 99))
 def test_below_one_dollar_is_refused_before_signing(order, cents):
     """The venue's $1 minimum is enforced on this side."""
@@ -96,12 +143,18 @@ def test_below_one_dollar_is_refused_before_signing(order, cents):
 
 
 @pytest.mark.parametrize(
-    ("ask", "cap", "fragment"), [("0.50", "0.49", "could not match"), ("0.50", "1.00", "outside")]
+    ("ask", "cap", "message"),
+    [
+        ("0.50", "0.49", "price cap 0.49 is below the ask 0.50: the order could not match"),
+        ("0.50", "1.00", "price cap 1.00 is outside the venue's range 0.01 to 0.99 at tick 0.01"),
+        ("0.001", "0.009", "price cap 0.009 is outside the venue's range 0.01 to 0.99 at tick 0.01"),
+    ],
 )
-def test_a_useless_cap_is_refused(ask, cap, fragment):
+def test_a_useless_cap_is_refused(ask, cap, message):
     """A cap below the ask or outside the venue's range never becomes an order."""
-    with pytest.raises(Refused, match=fragment):
+    with pytest.raises(Refused) as refused:
         market_buy(Decimal(1), Decimal(ask), Decimal(cap), Decimal("0.01"), RATE)
+    assert str(refused.value) == message
 
 
 @pytest.mark.parametrize(
@@ -111,3 +164,8 @@ def test_a_useless_cap_is_refused(ask, cap, fragment):
 def test_fee_matches_what_was_charged_on_chain(shares, price, fee):
     """The formula gives the fees that were observed on the chain, to the fifth decimal."""
     assert taker_fee(Decimal(shares), Decimal(price), RATE) == Decimal(fee)
+
+
+def test_half_of_the_last_digit_is_rounded_up():
+    """0.001 shares at 0.5 and a rate of 10 % cost 0.000025: 0.00003, not the even 0.00002."""
+    assert taker_fee(Decimal("0.001"), Decimal("0.5"), Decimal("0.1")) == Decimal("0.00003")
