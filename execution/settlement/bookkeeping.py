@@ -127,7 +127,7 @@ class SettlementBookkeeper:
 
         Returns
         -------
-        BookedPayouts or None
+        RecordedPayouts or None
             None if the balance tells nothing now.
 
         Raises

@@ -31,8 +31,6 @@ def paid(surplus: Decimal, owed: Mapping[str, Decimal], tolerance: Decimal) -> t
     target, slack = _micro(surplus), _micro(tolerance)
     slugs, amounts = list(owed), [_micro(amount) for amount in owed.values()]
     total = sum(amounts)
-    if not -slack <= target <= total + slack:
-        return None
     # What is missing from the whole is often less to look for than what is there.
     missing = total - target < target
     chosen = _choice(total - target if missing else target, amounts, slack)
@@ -45,20 +43,20 @@ def paid(surplus: Decimal, owed: Mapping[str, Decimal], tolerance: Decimal) -> t
 
 def _choice(goal: int, amounts: Sequence[int], slack: int) -> set[int] | None:
     """Positions of amounts whose sum is as near to the goal as it gets, if that is near enough."""
-    reached: dict[int, tuple[int, int]] = {0: (0, -1)}
+    last: dict[int, int] = {}  # by sum: the position that was added to a smaller sum of earlier positions
     for index, amount in enumerate(amounts):
-        for before in list(reached):
+        for before in [0, *last]:
             if before + amount <= goal + slack:
-                reached.setdefault(before + amount, (before, index))
-        if len(reached) > MOST_SUMS:
+                last.setdefault(before + amount, index)
+        if len(last) > MOST_SUMS:
             return None
-    nearest = min(reached, key=lambda found: abs(found - goal))
+    nearest = min([0, *last], key=lambda found: abs(found - goal))
     if abs(nearest - goal) > slack:
         return None
     chosen: set[int] = set()
     while nearest:
-        nearest, index = reached[nearest]
-        chosen.add(index)
+        chosen.add(last[nearest])
+        nearest -= amounts[last[nearest]]
     return chosen
 
 

@@ -48,6 +48,10 @@ def test_what_no_choice_adds_up_to_is_not_explained(owed: list[Decimal], surplus
         ("0", [], ()),
         ("0", ["1.05"], ()),
         ("0.00001", ["1.05"], ()),
+        ("0.000011", ["1.05"], None),
+        ("1.04999", ["1.05", "5"], ("m0",)),
+        ("1.049989", ["1.05", "5"], None),
+        ("-0.00001", ["1.05"], ()),
         ("1.05", ["1.05", "1.05"], ("m0",)),
         ("2.10", ["1.05", "1.05"], ("m0", "m1")),
         ("3", ["1", "2", "3"], ("m0", "m1")),
@@ -72,4 +76,5 @@ def test_months_of_unredeemed_wins_are_no_work() -> None:
         assert found is not None
         assert len(found) == count
     distinct = named([Decimal(2**20 + 2**number) / 10**6 for number in range(20)])
+    assert paid(distinct["m7"], distinct, TOLERANCE) == ("m7",)  # sums above the surplus are not looked at
     assert paid(sum(list(distinct.values())[::2], Decimal(0)), distinct, TOLERANCE) is None

@@ -1,0 +1,207 @@
+"""What a settlement writes: payouts once each, and what the venue's cash says about them."""
+
+from decimal import Decimal
+
+import pytest
+from ledger_builders import buy, market, open_ledger, settlement
+
+from events import CashChecked, Redeemed
+from execution.ledger import LedgerReader
+from execution.ledger.writer import Ledger
+from execution.ledger_thread import LedgerThread
+from execution.settlement.bookkeeping import (
+    CashComparison,
+    RecordedPayouts,
+    SettledMarket,
+    SettlementBookkeeper,
+)
+from models import Outcome
+
+ONE, TWO, THREE = (market(number).slug for number in (1, 2, 3))
+SHARES = {1: Decimal("1.1"), 2: Decimal("1.2"), 3: Decimal("1.3")}
+"""Of each purchase, at 0.90 with a fee of $0.00693."""
+CASH = Decimal("6.73921")
+"""$10 less three purchases: 3.6 × 0.90 + 3 × 0.00693."""
+
+
+class Books:
+    """A ledger with three purchases, and a venue whose balance a test sets."""
+
+    def __init__(self, path) -> None:
+        self.thread = LedgerThread(lambda error: pytest.fail(repr(error)))
+        self.path = path
+        self.balance = CASH
+        self.events = []
+
+    async def __aenter__(self) -> "Books":
+        self.ledger, self.reader = await self.thread.call(
+            lambda: (open_ledger(self.path, cash="10"), LedgerReader(self.path))
+        )
+        for number, shares in SHARES.items():
+            await self.thread.call(lambda n=number, s=shares: buy(self.ledger, n, shares=str(s)))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.thread.call(self.reader.close)
+        await self.thread.call(self.ledger.close)
+        self.thread.close()
+
+    def keeper(self, *, pays_by_itself=False, publish=True) -> SettlementBookkeeper:
+        return SettlementBookkeeper(
+            self.ledger,
+            self.reader,
+            self.thread,
+            lambda: self.balance,
+            pays_by_itself=pays_by_itself,
+            publish=self.events.append if publish else None,
+        )
+
+
+@pytest.fixture
+async def books(tmp_path):
+    async with Books(tmp_path / "ledger.sqlite") as books:
+        yield books
+
+
+async def settle(keeper, number, outcome=Outcome.UP) -> SettledMarket:
+    return await keeper.settle(market(number), settlement(number, outcome))
+
+
+async def test_a_venue_that_pays_by_itself_has_paid(books):
+    """Settling a won market books its payout once, and gives the market's P&L and the ledger's in all."""
+    keeper = books.keeper(pays_by_itself=True)
+    assert await settle(keeper, 1) == SettledMarket(pnl=Decimal("0.10307"), total_pnl=Decimal("0.10307"))
+    assert await settle(keeper, 2, Outcome.DOWN) == SettledMarket(
+        pnl=Decimal("-1.08693"), total_pnl=Decimal("-0.98386")
+    )
+    assert await settle(keeper, 1) == SettledMarket(pnl=Decimal("0.10307"), total_pnl=Decimal("-0.98386"))
+    assert books.events == [Redeemed(slug=ONE, amount=Decimal("1.1"))]
+    assert await keeper.owed() == {}
+
+
+async def test_a_market_that_was_not_bought_has_no_result(books):
+    """Its P&L is None, not zero, and nothing is paid."""
+    await books.thread.call(books.ledger.record_market, market(4))
+    assert await settle(books.keeper(pays_by_itself=True), 4) == SettledMarket(pnl=None, total_pnl=Decimal(0))
+    assert books.events == []
+
+
+async def test_a_venue_that_does_not_pay_owes(books):
+    """What was won is owed until its payout is booked, which happens once; a lost market owes nothing."""
+    keeper = books.keeper()
+    for number, outcome in ((1, Outcome.UP), (2, Outcome.DOWN), (3, Outcome.UP)):
+        await settle(keeper, number, outcome)
+    assert await keeper.owed() == {ONE: Decimal("1.1"), THREE: Decimal("1.3")}
+    assert await keeper.bought() == {ONE, TWO, THREE}
+    assert [await keeper.record_payout(slug) for slug in (ONE, ONE, TWO, "unknown")] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+    assert books.events == [Redeemed(slug=ONE, amount=Decimal("1.1"))]
+    assert await keeper.owed() == {THREE: Decimal("1.3")}
+
+
+async def test_a_payout_that_another_process_booked_is_booked_once(books, monkeypatch):
+    """A ledger that has the payout already refuses it, and no event repeats it."""
+    keeper = books.keeper()
+    await settle(keeper, 1)
+    monkeypatch.setattr(Ledger, "record_redemption", lambda ledger, slug, amount: False)
+    assert await keeper.record_payout(ONE) is False
+    assert books.events == []
+
+
+@pytest.mark.parametrize(("pays_by_itself", "booked"), [(True, [ONE, TWO]), (False, [])])
+async def test_the_payouts_of_an_earlier_process(books, pays_by_itself, booked):
+    """At its start a process books what the venue has paid by itself, and only that."""
+    for number in (1, 2):
+        await settle(books.keeper(), number)
+    await books.keeper(pays_by_itself=pays_by_itself).record_old_payouts()
+    assert [event.slug for event in books.events] == booked
+
+
+NOTHING = RecordedPayouts(recorded=(), arrived=())
+
+
+@pytest.mark.parametrize(
+    ("more", "held", "expected"),
+    [
+        # more money than in the ledger, positions still listed, what is booked
+        ("0", [], NOTHING),
+        ("1.1", [], RecordedPayouts(recorded=(ONE,), arrived=())),
+        ("2.3", [], RecordedPayouts(recorded=(ONE, TWO), arrived=())),
+        ("1.1", [TWO], RecordedPayouts(recorded=(ONE,), arrived=())),
+        ("1.1", [ONE], RecordedPayouts(recorded=(), arrived=(ONE,))),
+        ("2.3", [ONE, TWO], RecordedPayouts(recorded=(), arrived=(ONE, TWO))),
+        ("0", [ONE, TWO], NOTHING),
+        ("0.5", [], NOTHING),
+        ("-1.1", [], NOTHING),
+        ("1.10001", [], RecordedPayouts(recorded=(ONE,), arrived=())),
+        ("1.100011", [], NOTHING),
+    ],
+)
+async def test_payouts_that_arrive(books, more, held, expected):
+    """A payout is booked when its position is gone and its money there; either alone books nothing."""
+    keeper = books.keeper()
+    for number in (1, 2):
+        await settle(keeper, number)
+    books.balance = CASH + Decimal(more)
+    assert await keeper.record_arrived_payouts(held, lambda: True) == expected
+    assert tuple(event.slug for event in books.events) == expected.recorded
+    assert tuple(await keeper.owed()) == tuple(slug for slug in (ONE, TWO) if slug not in expected.recorded)
+
+
+async def test_a_balance_that_an_order_may_have_moved_books_nothing(books):
+    """Whether an order is open is asked after the balance came, because one may have begun meanwhile."""
+    keeper = books.keeper()
+    await settle(keeper, 1)
+    asked = []
+
+    def balance() -> Decimal:
+        asked.append("balance")
+        return CASH + Decimal("1.1")
+
+    def undisturbed() -> bool:
+        asked.append("undisturbed")
+        return False
+
+    keeper._balance = balance
+    assert await keeper.record_arrived_payouts([], undisturbed) is None
+    assert asked == ["balance", "undisturbed"]
+    assert await keeper.owed() == {ONE: Decimal("1.1")}
+
+
+@pytest.mark.parametrize(
+    ("more", "paid", "matches"),
+    [("0", (), True), ("0.00001", (), True), ("1.1", (ONE,), True), ("0.000011", None, False)],
+)
+async def test_the_cash_check(books, more, paid, matches):
+    """The difference to the venue is kept and published; it matches if payouts explain all of it."""
+    keeper = books.keeper()
+    await settle(keeper, 1)
+    books.balance = CASH + Decimal(more)
+    found = await keeper.check_cash()
+    assert (found.paid, found.matches) == (paid, matches)
+    assert (found.check.ledger_cash, found.check.venue_cash) == (CASH, books.balance)
+    assert books.events == [CashChecked(difference=Decimal(more))]
+    assert await books.thread.call(books.reader.last_cash_check) == found.check
+
+
+async def test_nobody_has_to_listen(books):
+    """Without an observer the same is written."""
+    keeper = books.keeper(pays_by_itself=True, publish=False)
+    await settle(keeper, 1)
+    assert isinstance(await keeper.check_cash(), CashComparison)
+    assert await keeper.owed() == {}
+
+
+async def test_a_ledger_without_a_run_has_no_cash(tmp_path):
+    """Before the first run the ledger has no money, and an empty account explains itself."""
+    path, thread = tmp_path / "ledger.sqlite", LedgerThread(lambda error: pytest.fail(repr(error)))
+    ledger, reader = await thread.call(lambda: (Ledger(path), LedgerReader(path)))
+    keeper = SettlementBookkeeper(ledger, reader, thread, lambda: Decimal(0), pays_by_itself=False)
+    assert await keeper.record_arrived_payouts([], lambda: True) == NOTHING
+    await thread.call(reader.close)
+    await thread.call(ledger.close)
+    thread.close()
