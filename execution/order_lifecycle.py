@@ -306,7 +306,8 @@ class OrderLifecycle:
             if order.state is OrderState.REFUSED:
                 return f"an order in this market was refused: {order.detail}"
         if len(orders) >= self._rules.max_attempts:
-            return f"{len(orders)} orders in this market found no match, ORDER_MAX_ATTEMPTS is {len(orders)}"
+            limit = self._rules.max_attempts
+            return f"{len(orders)} orders in this market found no match, ORDER_MAX_ATTEMPTS is {limit}"
         return None
 
     def _intent(self, decision: Decision, intent_id: str, now_ns: int) -> OrderIntent:
