@@ -129,9 +129,9 @@ def test_what_is_an_amount(value, amount):
 )
 def test_what_is_no_amount(value):
     """What is no number, not finite, not above 0, or so large that digits would be lost; it is named."""
-    with pytest.raises(ValueError, match="is no amount") as refused:
+    with pytest.raises(ValueError, match="is not an amount") as refused:
         amount_of(value)
-    assert str(refused.value) == f"{value!r} is no amount"
+    assert str(refused.value) == f"{value!r} is not an amount"
 
 
 @given(orders(), st.integers(1, 99))

@@ -797,7 +797,7 @@ def test_a_fill_that_is_not_on_the_disk_has_not_happened(machine):
     (written, _) = machine.feed(trade(), 1)
     assert machine.due == 31.0
     assert machine.feed(WriteFailed(written.rows, "disk full"), 1) == [
-        Halt("a fill could not be booked: disk full")
+        Halt("a fill could not be recorded: disk full")
     ]
     assert machine.due == 1.5
     assert machine.feed(trade(), 2) == [written, Publish(Filled(fill=fill(), status=FillStatus.MATCHED))]
@@ -812,7 +812,7 @@ def test_rows_without_an_order_or_a_fill_are_only_lost(machine):
     assert machine.feed(WriteFailed(rows, "disk full"), 1) == []
     assert machine.due == 31.0
     fails = (*rows, FillEntry(fill(), FillStatus.MATCHED))
-    assert machine.feed(WriteFailed(fails, "disk full"), 1) == [Halt("a fill could not be booked: disk full")]
+    assert machine.feed(WriteFailed(fails, "disk full"), 1) == [Halt("a fill could not be recorded: disk full")]
     assert machine.due == 1.5
 
 
