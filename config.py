@@ -77,6 +77,9 @@ class Settings(BaseModel):
     )
     fusion_min_signals: Annotated[int, Field(ge=1, le=6)] = _s(1, "minimum number of directional signals")
     fusion_min_score: Annotated[float, Field(ge=0, le=100)] = _s(40.0, "minimum fused score of a trade")
+    fusion_min_weight: Fraction = _s(
+        0.12, "minimum summed weight of the sources behind the winning side of a trade"
+    )
     quote_stability_required: Count = _s(3, "consecutive valid quotes before a market is tradable")
     quote_min_spread: Annotated[Decimal, Field(ge=0, le=Decimal("0.1"))] = _s(
         Decimal("0.001"), "quotes below this price or above 1 minus it are invalid"
@@ -261,6 +264,12 @@ class Settings(BaseModel):
         checks = [
             (weights <= 1 + 1e-9, "WEIGHT_*", weights, "a sum of at most 1"),
             (
+                self.fusion_min_weight <= weights + 1e-9,
+                "FUSION_MIN_WEIGHT",
+                self.fusion_min_weight,
+                f"at most the sum of the weights ({weights:g})",
+            ),
+            (
                 self.trade_window_start < self.trade_window_end,
                 "TRADE_WINDOW_START",
                 self.trade_window_start,
@@ -371,6 +380,7 @@ class Settings(BaseModel):
             min_edge=self.min_edge,
             fusion_min_signals=self.fusion_min_signals,
             fusion_min_score=self.fusion_min_score,
+            fusion_min_weight=self.fusion_min_weight,
             position_size_usd=self.position_size_usd,
             max_entry_price=self.max_entry_price,
             max_slippage=self.max_slippage,

@@ -206,6 +206,8 @@ class FusedSignal(Frozen, frozen=True):
     bullish: float
     bearish: float
     signals: int
+    weight: float = 0.0
+    """Summed weight of the sources behind `direction`; 0 when neutral, and in rows of earlier versions."""
 
 
 # --- decisions -----------------------------------------------------------------------------------
@@ -241,6 +243,8 @@ class BrainParams(Frozen, frozen=True):
     deribit_bearish_pcr: float
     min_liquidity: Decimal = Decimal("0.02")
     """A favourite offered at or below this price is a broken book."""
+    fusion_min_weight: float = 0.0
+    """0 in rows of earlier versions, which did not ask for it."""
 
 
 class DecisionContext(Frozen, frozen=True):
@@ -281,6 +285,7 @@ class Reason(StrEnum):
     NO_HISTORY = "no_history"
     NO_SIGNALS = "no_signals"
     LOW_SCORE = "low_score"
+    LOW_WEIGHT = "low_weight"
     NO_TREND = "no_trend"
     DISAGREEMENT = "disagreement"
     NO_EDGE = "no_edge"

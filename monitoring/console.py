@@ -293,7 +293,7 @@ def _append_decision(line: Text, decision: Decision) -> None:
         line.append("  ")
         line.append_text(vote_text(vote))
     if decision.fused is not None:
-        line.append(f"  vote {decision.fused.score:.0f}")
+        line.append(f"  vote {decision.fused.score:.0f}, weight {decision.fused.weight:.2f}")
     line.append("  ")
     if decision.buys and decision.outcome is not None:
         style = "bold green" if decision.outcome is Outcome.UP else "bold red"

@@ -20,7 +20,8 @@ class Stage(StrEnum):
     """The stages, in the order in which a market goes through them.
 
     TRADABLE had stable quotes; IN_WINDOW was looked at inside the decision window; VOTED had fresh data,
-    history and at least one signal; AGREED had a clear vote that points the way of the favourite;
+    history and at least one signal; AGREED had a clear vote of enough weight that points the way of the
+    favourite;
     RISK_PASSED had edge, an ask to buy from, and room within the limits; MATCHED was bought; CONFIRMED
     has every fill confirmed on the chain; SETTLED has the venue's verdict; REDEEMED was won and paid.
     """
@@ -63,7 +64,7 @@ BEFORE: dict[Stage, tuple[Reason | StopReason, ...]] = {
     Stage.TRADABLE: (StopReason.NO_QUOTE, Reason.MODE, Reason.NOT_TRADABLE),
     Stage.IN_WINDOW: (Reason.OUTSIDE_WINDOW,),
     Stage.VOTED: (Reason.STALE_DATA, Reason.NO_HISTORY, Reason.NO_SIGNALS),
-    Stage.AGREED: (Reason.LOW_SCORE, Reason.NO_TREND, Reason.DISAGREEMENT),
+    Stage.AGREED: (Reason.LOW_SCORE, Reason.LOW_WEIGHT, Reason.NO_TREND, Reason.DISAGREEMENT),
     Stage.RISK_PASSED: (
         Reason.NO_EDGE,
         Reason.NO_ASK,

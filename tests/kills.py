@@ -46,6 +46,7 @@ FIRST_START = ("--first", "6", "--start-at", "60")
 BUYS = {
     "REQUIRE_SIGNAL_AGREEMENT": "false",
     "FUSION_MIN_SCORE": "0",
+    "FUSION_MIN_WEIGHT": "0",
     "MAX_SLIPPAGE": "0.20",
     "TREND_UP_THRESHOLD": "0.501",
     "TREND_DOWN_THRESHOLD": "0.5",

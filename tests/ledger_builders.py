@@ -121,7 +121,13 @@ def decision(number=1, *, outcome=Outcome.UP, reason=None, ask="0.90", history=3
         params=PARAMS,
         votes=(Vote(source="TickVelocity", weight=0.25, signal=signal),),
         fused=FusedSignal(
-            direction=Direction.BULLISH, score=61.5, confidence=0.72, bullish=0.14, bearish=0, signals=1
+            direction=Direction.BULLISH,
+            score=61.5,
+            confidence=0.72,
+            bullish=0.14,
+            bearish=0,
+            signals=1,
+            weight=0.25,
         ),
         outcome=outcome,
         reason=reason,

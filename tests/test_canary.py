@@ -26,7 +26,12 @@ from process import VenueProcess
 from config import Settings
 from execution.polymarket_client import PolymarketClient
 
-BUYS = {"REQUIRE_SIGNAL_AGREEMENT": "false", "FUSION_MIN_SCORE": "0", "MAX_SLIPPAGE": "0.20"}
+BUYS = {
+    "REQUIRE_SIGNAL_AGREEMENT": "false",
+    "FUSION_MIN_SCORE": "0",
+    "FUSION_MIN_WEIGHT": "0",
+    "MAX_SLIPPAGE": "0.20",
+}
 REHEARSAL = ("--test-mode", "--live", "--venue", "synthetic", "--first", "6", "--markets", "1")
 API_KEY = ("POLYMARKET_API_KEY", "POLYMARKET_API_SECRET", "POLYMARKET_PASSPHRASE")
 NOWHERE = {

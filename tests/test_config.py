@@ -27,6 +27,7 @@ def test_defaults_need_nothing(tmp_path):
         ("TREND_DOWN_THRESHOLD", "0.7", "below TREND_UP_THRESHOLD"),
         ("ORDER_MAX_ATTEMPTS", "many", "ORDER_MAX_ATTEMPTS is 'many'"),
         ("TRADER_ID", "nodash", "TRADER_ID is 'nodash'"),
+        ("FUSION_MIN_WEIGHT", "-0.1", "FUSION_MIN_WEIGHT is '-0.1'"),
     ],
 )
 def test_a_bad_value_is_named(key, value, fragment, tmp_path):
@@ -34,6 +35,14 @@ def test_a_bad_value_is_named(key, value, fragment, tmp_path):
     with pytest.raises(ConfigError, match=fragment) as caught:
         load_settings({key: value}, tmp_path / ".env")
     assert caught.value.exit_code == 2
+
+
+def test_a_minimum_weight_that_no_vote_can_reach_is_named(tmp_path):
+    """More than all weights together would refuse every market; exactly all of them asks for unanimity."""
+    weights = {"WEIGHT_ORDERBOOK": "0.2", "WEIGHT_TICK_VELOCITY": "0.2"}
+    assert load_settings(weights | {"FUSION_MIN_WEIGHT": "0.85"}, tmp_path / ".env").fusion_min_weight == 0.85
+    with pytest.raises(ConfigError, match=r"FUSION_MIN_WEIGHT is 0.86, allowed: .*weights \(0.85\)"):
+        load_settings(weights | {"FUSION_MIN_WEIGHT": "0.86"}, tmp_path / ".env")
 
 
 def test_an_unknown_key_in_env_file_stops_the_start(tmp_path):

@@ -39,7 +39,12 @@ REHEARSAL = ("--test-mode", "--live", "--venue", "synthetic")
 BOOK = "rehearsal-synthetic"
 TRADED = "6"
 """A generated market whose favourite is offered all through the window, and wins."""
-BUYS = {"REQUIRE_SIGNAL_AGREEMENT": "false", "FUSION_MIN_SCORE": "0", "MAX_SLIPPAGE": "0.20"}
+BUYS = {
+    "REQUIRE_SIGNAL_AGREEMENT": "false",
+    "FUSION_MIN_SCORE": "0",
+    "FUSION_MIN_WEIGHT": "0",
+    "MAX_SLIPPAGE": "0.20",
+}
 """Settings under which the rule buys it whatever the signals say at the tick that is decided upon."""
 ARMED = {"LIVE_TRADING_CONFIRM": "yes"}
 BEGIN = "@2026-12-01 12:06:00 x12"

@@ -36,7 +36,12 @@ START = 1_796_126_400
 REAL_SECONDS = 150
 CANARY = "0x" + "11" * 32
 """A test key that a paper run must never use."""
-BUYS = {"REQUIRE_SIGNAL_AGREEMENT": "false", "FUSION_MIN_SCORE": "0", "MAX_SLIPPAGE": "0.20"}
+BUYS = {
+    "REQUIRE_SIGNAL_AGREEMENT": "false",
+    "FUSION_MIN_SCORE": "0",
+    "FUSION_MIN_WEIGHT": "0",
+    "MAX_SLIPPAGE": "0.20",
+}
 """Settings under which the rule buys whatever the signals say at the tick that is decided upon."""
 
 

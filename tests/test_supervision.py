@@ -28,6 +28,7 @@ MARKET = ("--test-mode", "--venue", "synthetic", "--first", "6", "--start-at", "
 SETTINGS = {
     "REQUIRE_SIGNAL_AGREEMENT": "false",
     "FUSION_MIN_SCORE": "0",
+    "FUSION_MIN_WEIGHT": "0",
     "MAX_SLIPPAGE": "0.20",
     "LIVE_TRADING_CONFIRM": "yes",
     "REDIS_PORT": "9",

@@ -23,6 +23,7 @@ LIVE_PROFILE, PAPER_PROFILE = "rehearsal-synthetic", "synthetic"
 BUYS = {
     "REQUIRE_SIGNAL_AGREEMENT": "false",
     "FUSION_MIN_SCORE": "0",
+    "FUSION_MIN_WEIGHT": "0",
     "MAX_SLIPPAGE": "0.20",
     "LIVE_TRADING_CONFIRM": "yes",
     "GRAFANA_PORT": "0",

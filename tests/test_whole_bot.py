@@ -17,7 +17,12 @@ from models import OrderState
 
 TRADED = ("--test-mode", "--first", "3", "--start-at", "600")
 """A recorded market whose favourite is offered all through the window, begun twelve seconds before it."""
-BUYS = {"REQUIRE_SIGNAL_AGREEMENT": "false", "FUSION_MIN_SCORE": "0", "MAX_SLIPPAGE": "0.20"}
+BUYS = {
+    "REQUIRE_SIGNAL_AGREEMENT": "false",
+    "FUSION_MIN_SCORE": "0",
+    "FUSION_MIN_WEIGHT": "0",
+    "MAX_SLIPPAGE": "0.20",
+}
 """Settings under which the rule buys it whatever the signals say at the tick that is decided upon."""
 
 

@@ -403,7 +403,7 @@ def weights(connection: sqlite3.Connection) -> list[WeightRow]:
 
 _DECISION = (
     "id, run_id, slug, second, now_ns, outcome, reason, detail, p, ask, price_cap, fair, edge, score,"
-    " confidence, rule"
+    " confidence, rule, weight"
 )
 
 
@@ -432,6 +432,7 @@ def _decision(row: Row) -> DecisionRow:
         score,
         confidence,
         rule,
+        weight,
     ) = row
     return DecisionRow(
         id=number,
@@ -450,4 +451,5 @@ def _decision(row: Row) -> DecisionRow:
         score=score,
         confidence=confidence,
         rule=Rule(rule),
+        weight=weight,
     )

@@ -56,6 +56,8 @@ class DecisionRow(Frozen, frozen=True):
     score: float | None
     confidence: float | None
     rule: Rule
+    weight: float | None
+    """Summed weight of the sources behind the winning side; None without a vote or before it was kept."""
 
 
 class IntentRow(Frozen, frozen=True):

@@ -247,5 +247,43 @@ CREATE INDEX decisions_by_reason ON decisions (session, slug, reason, now_ns);
 DROP INDEX decisions_by_market;
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD)
+_KEPT = (
+    "id, run_id, session, slug, second, now_ns, outcome, reason, detail, p, ask, price_cap, fair, edge,"
+    " score, confidence, rule, evidence"
+)
+_FOURTH = f"""
+-- A CHECK cannot be changed in place. Foreign keys are off meanwhile, so that intents go on naming decisions.
+CREATE TABLE new_decisions (
+    id INTEGER PRIMARY KEY,
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    session TEXT NOT NULL,
+    slug TEXT NOT NULL,
+    second REAL NOT NULL,
+    now_ns INTEGER NOT NULL,
+    outcome TEXT CHECK (outcome IN ('Up', 'Down')),
+    reason TEXT CHECK (reason IN ('mode', 'not_tradable', 'stale_data', 'outside_window', 'no_history',
+        'no_signals', 'low_score', 'low_weight', 'no_trend', 'disagreement', 'no_edge', 'risk', 'no_ask',
+        'too_expensive', 'thin_book')),
+    detail TEXT NOT NULL,
+    {_amount("p")},
+    ask TEXT,
+    price_cap TEXT,
+    fair REAL,
+    edge REAL,
+    score REAL,
+    confidence REAL,
+    weight REAL,
+    rule TEXT NOT NULL,
+    evidence BLOB NOT NULL,
+    FOREIGN KEY (session, slug) REFERENCES markets (session, slug)
+) STRICT;
+INSERT INTO new_decisions ({_KEPT}) SELECT {_KEPT} FROM decisions ORDER BY id;
+DROP TABLE decisions;
+ALTER TABLE new_decisions RENAME TO decisions;
+CREATE INDEX decisions_by_run ON decisions (run_id);
+CREATE INDEX decisions_by_reason ON decisions (session, slug, reason, now_ns);
+{_append_only("decisions")}
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH)
 """The file's ``PRAGMA user_version`` is the number of steps it has taken."""

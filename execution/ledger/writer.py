@@ -191,7 +191,7 @@ class Ledger:
             None if decision.ask is None else money(decision.ask),
             None if decision.price_cap is None else money(decision.price_cap),
             *(decision.fair, decision.edge),
-            *((None, None) if fused is None else (fused.score, fused.confidence)),
+            *((None, None, None) if fused is None else (fused.score, fused.confidence, fused.weight)),
             context.market.rule,
             # Ten times smaller than the text, which is mostly digits of books and price paths.
             zlib.compress(msgspec.json.encode(decision)),
@@ -199,7 +199,7 @@ class Ledger:
         self._put_market(db, context.market)
         cursor = db.execute(
             "INSERT INTO decisions (run_id, session, slug, second, now_ns, outcome, reason, detail, p,"
-            " ask, price_cap, fair, edge, score, confidence, rule, evidence)"
+            " ask, price_cap, fair, edge, score, confidence, weight, rule, evidence)"
             f" VALUES ({queries.placeholders(values)})",
             values,
         )

@@ -63,6 +63,9 @@ class EventMetrics:
             "source",
         )
         self._score = _gauge(registry, "fused_score", "score of the last fused signal, 0 to 100")
+        self._behind = _gauge(
+            registry, "fused_weight", "summed weight of the sources behind the last fused signal, 0 to 1"
+        )
         self._sided = dict.fromkeys(SOURCES, 0)
         self._agreed = dict.fromkeys(SOURCES, 0)
         for source in SOURCES:
@@ -87,6 +90,7 @@ class EventMetrics:
     def _count_votes(self, decision: Decision) -> None:
         if decision.fused is not None:
             self._score.set(decision.fused.score)
+            self._behind.set(decision.fused.weight)
         for vote in decision.votes:
             if vote.source not in self._sided:
                 continue

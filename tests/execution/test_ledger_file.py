@@ -185,6 +185,42 @@ class TestVersions:
         with LedgerReader(path) as reader:
             assert len(reader.trades()) == 1
 
+    def test_ledger_of_an_earlier_version_opens_with_all_it_has(self, path):
+        """A file written before there was a minimum weight keeps every row, and takes the new ones."""
+        run_sql(path, (ROOT / "tests" / "data" / "ledger_version_3.sql").read_text(encoding="utf-8"))
+        kept = "SELECT id, slug, second, outcome, reason, detail, p, score, rule, evidence FROM decisions"
+        connection = sqlite3.connect(path)
+        before = connection.execute(kept).fetchall()
+        connection.close()
+
+        with open_ledger(path) as ledger, LedgerReader(path) as reader:
+            db = ledger._connection
+            assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+            assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            assert db.execute(kept).fetchall() == before
+            assert [row.reason for row in reader.decisions()] == ["no_ask", "low_score", None, None]
+            assert [row.weight for row in reader.decisions()] == [None] * 4
+            assert [(trade.slug, trade.decision_id) for trade in reader.trades()] == [(market(3).slug, 3)]
+            assert reader.decision(1).context.market == market(1)
+            assert len(reader.open_intents()) == 1
+            new = ledger.record_decision(decision(5, reason="low_weight"))
+            assert new == 5
+            assert reader.recent_decisions(1)[0].weight == 0.25
+            with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+                db.execute("UPDATE decisions SET detail = ''")
+
+    def test_migrated_ledger_has_the_schema_of_a_new_one(self, path, tmp_path):
+        """Tables, indices and triggers are the same, whichever version the file began with."""
+        run_sql(path, (ROOT / "tests" / "data" / "ledger_version_3.sql").read_text(encoding="utf-8"))
+        new = tmp_path / "new.sqlite"
+        schemas = []
+        for file in (path, new):
+            with Ledger(file) as ledger:
+                found = ledger._connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+                schemas.append({(kind, name): sql for kind, name, sql in found})
+        assert schemas[0] == schemas[1]
+        assert {("index", "decisions_by_run"), ("index", "decisions_by_reason")} <= set(schemas[0])
+
     def test_failing_step_leaves_the_old_version(self, path, monkeypatch):
         """A migration that breaks half-way is rolled back as a whole."""
         with open_ledger(path) as ledger:

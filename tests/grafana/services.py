@@ -20,7 +20,12 @@ from bot_process import ROOT
 GRAFANA = ROOT / "grafana"
 SURE_TRADE = ("--test-mode", "--venue", "synthetic", "--seed", "31", "--start-at", "600")
 """A generated market, begun before its window, whose favourite is offered in any amount, and loses."""
-SURE_TO_BUY = {"REQUIRE_SIGNAL_AGREEMENT": "false", "FUSION_MIN_SCORE": "0", "MAX_SLIPPAGE": "0.50"}
+SURE_TO_BUY = {
+    "REQUIRE_SIGNAL_AGREEMENT": "false",
+    "FUSION_MIN_SCORE": "0",
+    "FUSION_MIN_WEIGHT": "0",
+    "MAX_SLIPPAGE": "0.50",
+}
 """Settings under which it is bought whatever the signals say."""
 START_S = 15.0
 """Prometheus asks a target for the first time only some six seconds after its start."""

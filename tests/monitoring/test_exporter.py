@@ -322,6 +322,7 @@ def test_events_become_latencies_and_votes(tmp_path):
     assert found["trading_order_latency_seconds_bucket", ("0.5",)] == 1
     assert found["trading_signal_votes_total", ("TickVelocity", "bullish")] == 1
     assert found["trading_signal_agreement_ratio", ("TickVelocity",)] == 1
+    assert (found["trading_fused_score", ()], found["trading_fused_weight", ()]) == (61.5, 0.25)
     assert found["trading_mode_changes_total", ()] == 1
 
 

@@ -25,6 +25,10 @@ REFERENCE_WEIGHTS: dict[str, float] = {
 """The weights of the design, by source; their sum is 1."""
 
 
+ROUNDING = 1e-9
+"""A sum of weights may miss its decimal value by as much."""
+
+
 class UnknownSource(LookupError):
     """No weight is known under this name: a processor and the configuration disagree."""
 
@@ -95,17 +99,21 @@ class FusionEngine:
             bullish=bull,
             bearish=bear,
             signals=count,
+            weight=self._weight_behind(sides[direction]),
         )
+
+    def _weight_behind(self, side: list[TradingSignal]) -> float:
+        return math.fsum(self.weight_of(signal.source) for signal in side)
 
     def _contribution(self, signal: TradingSignal) -> float:
         return self.weight_of(signal.source) * signal.confidence * signal.strength / Strength.VERY_STRONG
 
     def _mean_confidence(self, side: list[TradingSignal]) -> float:
-        total = math.fsum(self.weight_of(signal.source) for signal in side)
-        return math.fsum(self.weight_of(signal.source) * signal.confidence for signal in side) / total
+        weighted = math.fsum(self.weight_of(signal.source) * signal.confidence for signal in side)
+        return weighted / self._weight_behind(side)
 
 
-def check(fused: FusedSignal, min_signals: int, min_score: float) -> Refusal | None:
+def check(fused: FusedSignal, min_signals: int, min_score: float, min_weight: float = 0.0) -> Refusal | None:
     """Why the fused signal is not enough to act on, or None if it is.
 
     Parameters
@@ -113,7 +121,10 @@ def check(fused: FusedSignal, min_signals: int, min_score: float) -> Refusal | N
     min_signals : int
         Fewest directional signals of a weight above 0.
     min_score : float
-        Least score, 0 to 100; a score equal to it passes.
+        Least score, 0 to 100; a score equal to it passes. It measures how one-sided the vote is, not how much
+        of it there is.
+    min_weight : float
+        Least summed weight of the sources behind the winning side, 0 to 1; a weight equal to it passes.
     """
     if fused.signals < min_signals:
         return Refusal(
@@ -124,6 +135,11 @@ def check(fused: FusedSignal, min_signals: int, min_score: float) -> Refusal | N
             reason=Reason.LOW_SCORE,
             detail=f"score {fused.score:.1f} is below {min_score:g}: "
             f"bullish {fused.bullish:.4f}, bearish {fused.bearish:.4f}",
+        )
+    if fused.weight < min_weight - ROUNDING:
+        return Refusal(
+            reason=Reason.LOW_WEIGHT,
+            detail=f"the {fused.direction} sources weigh {fused.weight:.3f}, {min_weight:g} needed",
         )
     return None
 

@@ -61,8 +61,9 @@ def history_gate(context: DecisionContext, params: BrainParams) -> Refusal | Non
 
 
 def fusion_gate(case: GateInput) -> Refusal | None:
-    """Enough signals, and agreed enough among themselves."""
-    return check(case.fused, case.params.fusion_min_signals, case.params.fusion_min_score)
+    """Enough signals, agreed enough among themselves, and of enough weight."""
+    params = case.params
+    return check(case.fused, params.fusion_min_signals, params.fusion_min_score, params.fusion_min_weight)
 
 
 def trend_gate(case: GateInput) -> Refusal | None:

@@ -130,6 +130,7 @@ def _assert_exchanged_fusion(one: FusedSignal | None, other: FusedSignal | None)
     for mine, image in (
         (one.score, other.score),
         (one.confidence, other.confidence),
+        (one.weight, other.weight),
         (one.bullish, other.bearish),
         (one.bearish, other.bullish),
     ):

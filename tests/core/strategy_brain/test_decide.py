@@ -15,6 +15,8 @@ from brain_builders import (
     market,
     mirrored,
     params,
+    put_call,
+    sentiment,
     with_externals,
 )
 from decision_replay import decode, encode, replay
@@ -137,6 +139,38 @@ def test_low_score():
     assert refused(decision, Reason.LOW_SCORE, "is below 40")
     assert decision.fused.bullish > 0
     assert decision.fused.bearish > 0
+
+
+def test_a_daily_index_alone_decides_nothing():
+    """SentimentAnalysis alone scores 100, because nothing contradicts it, and weighs 0.05 of 0.12."""
+    fearful = context(up_book=silent_book(), sentiment=sentiment(26))
+    decision = decided(fearful, params())
+    assert (decision.fused.score, decision.fused.weight) == (100.0, 0.05)
+    assert refused(decision, Reason.LOW_WEIGHT, "the bullish sources weigh 0.050, 0.12 needed")
+    with_options = context(up_book=silent_book(), sentiment=sentiment(26), put_call=put_call(1.3))
+    assert decided(with_options, params()).buys
+
+
+@pytest.mark.parametrize(("least", "enough"), [(0.30, True), (0.300001, False)])
+def test_the_weight_needed_is_reached_exactly(least, enough):
+    """The order book alone weighs 0.30: enough where 0.30 is needed, not where a hair more is."""
+    decision = decided(context(), params(fusion_min_weight=least))
+    assert decision.buys is enough
+    assert enough or refused(decision, Reason.LOW_WEIGHT, "weigh 0.300,")
+
+
+def test_weight_against_the_winning_side_does_not_count():
+    """A strong vote of 0.13 against a weak one of 0.30: what is asked for is the weight of the winner."""
+    weights = params().weights | {"OrderBookImbalance": 0.30, "SentimentAnalysis": 0.13}
+    up = book(bids=(("0.79", 65),), asks=(("0.81", 35),))
+    divided = context(up_book=up, sentiment=sentiment(100), put_call=put_call(0.4))
+    decision = decided(
+        divided,
+        params(weights=weights, fusion_min_score=0.0, fusion_min_weight=0.24, require_agreement=False),
+    )
+    assert decision.fused.direction is Direction.BEARISH
+    assert decision.fused.weight == pytest.approx(0.23)
+    assert refused(decision, Reason.LOW_WEIGHT, "bearish sources weigh 0.230")
 
 
 @pytest.mark.parametrize("p", ["0.60", "0.40", "0.50"])
@@ -400,6 +434,7 @@ def ended_by(reason):
         Reason.NO_HISTORY: (context(history=()), params()),
         Reason.NO_SIGNALS: (context(up_book=silent_book()), params()),
         Reason.LOW_SCORE: (context(), params(fusion_min_score=100.1)),
+        Reason.LOW_WEIGHT: (context(), params(fusion_min_weight=0.31)),
         Reason.NO_TREND: (context(), params(trend_up=D("0.80"))),
         Reason.DISAGREEMENT: (against_the_trend(), params()),
         Reason.NO_EDGE: (context(), params(min_edge=D("0"))),

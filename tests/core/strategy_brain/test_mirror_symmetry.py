@@ -118,6 +118,7 @@ def numbers(draw: st.DrawFn) -> BrainParams:
         require_agreement=draw(st.booleans()),
         min_edge=draw(st.none() | st.sampled_from([D("-0.51"), D("0.0123")])),
         fusion_min_score=draw(st.sampled_from([0.0, 40.0])),
+        fusion_min_weight=draw(st.sampled_from([0.0, 0.12])),
         fusion_min_signals=draw(st.integers(1, 2)),
         position_size_usd=draw(st.sampled_from([D("1.00"), D("50.00")])),
         max_entry_price=draw(st.sampled_from([D("0.70"), D("0.99")])),
