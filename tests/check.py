@@ -25,7 +25,7 @@ STEPS: dict[str, list[str]] = {
         f"{sys.executable} config.py | diff .env.example - && {sys.executable} -m grafana.dashboard --check"
         f" && {sys.executable} -m tools.order_lifecycle_table | diff docs/order-lifecycle.md -",
     ],
-    "tests": [sys.executable, "-m", "pytest", "-n", "2", "-q"],
+    "tests": ["env", "EXAMPLES=all", sys.executable, "-m", "pytest", "-n", "2", "-q"],
     "slow-tests": [sys.executable, "-m", "pytest", "-n", "2", "-q", "-m", "slow"],
 }
 

@@ -61,6 +61,7 @@ def test_one_market_is_traded_settled_and_balanced(tmp_path):
     assert len(exported) == 7
 
 
+@pytest.mark.slow
 def test_ctrl_c_and_go_on(tmp_path):
     """Ctrl-C while a position is open ends in time; the next start settles it from the same ledger."""
     with BotProcess(tmp_path, *TRADED, settings=BUYS) as bot:
@@ -100,6 +101,7 @@ def test_ctrl_c_at_any_moment(seconds, tmp_path):
         assert bot.interrupt() < 5
 
 
+@pytest.mark.slow
 def test_a_killed_worker_comes_back_to_the_same_account(tmp_path):
     """After kill -9 with an open position a new worker settles it and does not buy the market again."""
     with BotProcess(tmp_path, *TRADED, "--markets", "1", settings=BUYS) as bot:

@@ -6,6 +6,7 @@ from typing import Any
 
 import feed_payloads as p
 import pytest
+from example_counts import examples
 from feed_servers import HTML
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
@@ -121,7 +122,7 @@ def test_parser_reads_the_real_shape(name: str) -> None:
     assert parse(document)
 
 
-@settings(max_examples=1000, deadline=None, database=None)
+@settings(max_examples=examples(1000), deadline=None, database=None)
 @given(SPOILT)
 def test_parsers_are_total(how: tuple[int, int, int, bytes]) -> None:
     """Whatever bytes come, every parser returns or raises Temporary, and nothing else."""
@@ -132,7 +133,7 @@ def test_parsers_are_total(how: tuple[int, int, int, bytes]) -> None:
             parse(spoilt)
 
 
-@settings(max_examples=1000, deadline=None, database=None)
+@settings(max_examples=examples(1000), deadline=None, database=None)
 @given(st.binary(max_size=300) | st.integers(0, 300).map(lambda n: p.pyth_account()[:n]))
 def test_pyth_decoder_is_total_on_bytes(data: bytes) -> None:
     """No account, however short or strange, makes the decoder raise anything but Temporary."""
@@ -140,7 +141,7 @@ def test_pyth_decoder_is_total_on_bytes(data: bytes) -> None:
         _pyth(data)
 
 
-@settings(max_examples=1000, deadline=None, database=None)
+@settings(max_examples=examples(1000), deadline=None, database=None)
 @given(st.integers(0, 239), st.binary(min_size=1, max_size=8))
 def test_pyth_decoder_is_total_on_corrupted_accounts(at: int, junk: bytes) -> None:
     """Bytes overwritten anywhere in a real account give a positive price or Temporary."""

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import feed_payloads as p
 import pytest
+from example_counts import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -223,7 +224,7 @@ def test_pyth_halted_price_is_not_trading() -> None:
     assert not decode_price_account(account, symbol="x", slot=p.SLOT, received_ns=1).trading
 
 
-@settings(max_examples=300, deadline=None, database=None)
+@settings(max_examples=examples(300), deadline=None, database=None)
 @given(st.decimals(min_value="0.001", max_value="1000000", places=8))
 def test_both_relays_publish_the_same_exact_price(price: Decimal) -> None:
     """A price in units of 1e-18 and as a decimal text is the same price, to the last digit."""
@@ -282,7 +283,7 @@ def test_credentials_do_not_show() -> None:
     assert "P1" not in shown
 
 
-@settings(max_examples=500, deadline=None, database=None)
+@settings(max_examples=examples(500), deadline=None, database=None)
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value="-1e20", max_value="1e20", places=12))
 def test_numbers_survive_as_text_exactly(value: Decimal) -> None:
     """A number given as text keeps its value, whatever its sign and size."""

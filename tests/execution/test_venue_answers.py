@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+from example_counts import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_builders import intent, market
@@ -101,7 +102,7 @@ def test_a_status_means_the_same_with_its_prefix(text):
         status_of({"id": "t1"})
 
 
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 @given(st.one_of(ODD, broken(RESOLVED)))
 def test_no_outcome_text_raises(text):
     """Whatever the catalogue or the order API answers is an outcome or none."""
@@ -109,7 +110,7 @@ def test_no_outcome_text_raises(text):
     assert clob_outcome(text) in (None, *Outcome)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 @given(broken(TRADE))
 def test_a_trade_is_read_or_asked_for_again(trade):
     """A trade that cannot be read raises the one declared error; one that can has positive amounts."""
@@ -120,7 +121,7 @@ def test_a_trade_is_read_or_asked_for_again(trade):
     assert all(fill.shares > 0 and fill.fee.is_finite() for fill in fills)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 @given(broken(GAMMA))
 def test_a_market_is_understood_or_left_alone(gamma):
     """A catalogue entry is a market with sane numbers, or refused; nothing else is raised."""

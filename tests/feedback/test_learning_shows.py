@@ -1,6 +1,7 @@
 """Learning where the truth is known: it finds the one source that knows, and leaves noise alone."""
 
 import numpy as np
+import pytest
 from learning_builders import BASE, FAVOURITE, PARAMS, SOURCES, settled, world
 
 from feedback import LearningEngine
@@ -12,6 +13,7 @@ MARKETS = 1000
 """Ten and a half days of 15-minute markets."""
 
 
+@pytest.mark.slow
 def test_the_one_informed_source_ends_highest(tmp_path):
     """Of six sources one is informed, each in turn, also the one that starts lowest: in at least 95 of
     100 worlds it ends with the highest weight, although it is right less often than the one that
@@ -29,6 +31,7 @@ def test_the_one_informed_source_ends_highest(tmp_path):
     assert highest >= 95
 
 
+@pytest.mark.slow
 def test_six_sources_of_noise_stay_where_they_are(tmp_path):
     """With six sources of noise no weight is ever further than 0.05 from its start, in at least 95 of
     100 worlds, at any time on the way; and in at least 95 none is moved at all."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from example_counts import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from process import HTTP, VenueProcess
@@ -128,7 +129,7 @@ async def test_deribit_answers_other_questions_too(world: World) -> None:
 
 
 @given(st.datetimes(datetime(2024, 1, 1), datetime(2040, 1, 1)))  # noqa: DTZ001 - made aware below
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_expiries_are_always_ahead_and_at_eight(naive: datetime) -> None:
     """At any moment: in order, each once, at 08:00 UTC, the next within a day, three within three days."""
     now = naive.replace(tzinfo=UTC)

@@ -4,6 +4,7 @@ from collections import deque
 from decimal import Decimal
 
 import pytest
+from example_counts import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -72,7 +73,7 @@ def test_price_bounds_are_the_assets_own(asset: str, price: str, ok: bool) -> No
     assert _validator(asset).check(_spot(price)).ok is ok
 
 
-@settings(max_examples=300, deadline=None, database=None)
+@settings(max_examples=examples(300), deadline=None, database=None)
 @given(st.decimals(min_value="0.0001", max_value="100000000", places=4))
 def test_nothing_outside_the_bounds_is_ever_admitted(price: Decimal) -> None:
     """Whatever the past, a price is admitted exactly if it lies within the bounds."""
@@ -226,7 +227,7 @@ def test_price_at_rest_has_no_deviation() -> None:
     assert validator.check(_spot("68010")).warnings == ()
 
 
-@settings(max_examples=200, deadline=None, database=None)
+@settings(max_examples=examples(200), deadline=None, database=None)
 @given(
     st.lists(st.decimals(min_value=1000, max_value=1_000_000, places=2), max_size=100),
     st.decimals(min_value=1000, max_value=1_000_000, places=2),

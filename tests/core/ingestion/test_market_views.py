@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+from example_counts import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -75,7 +76,7 @@ def test_mean_of_a_path_that_does_not_reach_back_is_unknown() -> None:
     assert _path(*((at, "65000") for at in range(-30, 5))).mean(START, 60) is None
 
 
-@settings(max_examples=200, deadline=None, database=None)
+@settings(max_examples=examples(200), deadline=None, database=None)
 @given(st.lists(PRICES, min_size=62, max_size=62), PRICES)
 def test_mean_is_within_the_prices_and_moves_with_them(prices: list[Decimal], shift: Decimal) -> None:
     """It never leaves the range of its prices, and adding a constant to all adds it to the mean."""
@@ -114,7 +115,7 @@ def test_no_source_is_no_consensus() -> None:
     assert (alone.median, alone.n) == (Decimal(1), 1)
 
 
-@settings(max_examples=300, deadline=None, database=None)
+@settings(max_examples=examples(300), deadline=None, database=None)
 @given(st.dictionaries(st.text(min_size=1, max_size=3), PRICES, min_size=1, max_size=7))
 def test_consensus_is_total_and_inside_its_sources(prices: dict[str, Decimal]) -> None:
     """Every source is either agreeing or an outlier, and the median lies among those that agree."""

@@ -5,6 +5,7 @@ from contextlib import suppress
 from itertools import pairwise
 
 import pytest
+from example_counts import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from virtual_time import now, run
@@ -19,7 +20,7 @@ def _limiter(calls: int, window_s: float) -> RateLimiter:
 CALLERS = st.lists(st.tuples(st.floats(0, 9), st.one_of(st.none(), st.floats(0, 9))), min_size=1, max_size=15)
 
 
-@settings(max_examples=300, deadline=None, database=None)
+@settings(max_examples=examples(300), deadline=None, database=None)
 @given(st.integers(1, 5), st.floats(0.5, 10), CALLERS)
 def test_all_requests_pass_within_the_limit_and_in_order(
     calls: int, window_s: float, callers: list[tuple[float, float | None]]

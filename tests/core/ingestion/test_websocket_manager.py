@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import feed_payloads as p  # pyright: ignore[reportMissingImports]
 import pytest
+from example_counts import examples
 from feed_servers import socket_server, until  # pyright: ignore[reportMissingImports]
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -135,7 +136,7 @@ SESSIONS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None, database=None)
+@settings(max_examples=examples(200), deadline=None, database=None)
 @given(SESSIONS, st.floats(0, 0.999))
 def test_it_cannot_spin(sessions: list[Session], jitter: float) -> None:
     """However a server flaps, there is a pause before every connection, and attempts stay in bounds."""
@@ -178,7 +179,7 @@ def test_useless_server_is_given_up_in_the_open(session: Session) -> None:
     assert gaps == pytest.approx([0.75, 1.5, 3, 6, 12], abs=0.01)
 
 
-@settings(max_examples=200, deadline=None, database=None)
+@settings(max_examples=examples(200), deadline=None, database=None)
 @given(st.integers(0, 10_000), st.floats(0, 0.999999))
 def test_pause_is_between_half_and_all_of_its_ceiling(attempts: int, jitter: float) -> None:
     """Half of the pause is certain and none exceeds the cap, however many attempts there were."""
@@ -359,7 +360,7 @@ def test_fault_of_ours_does_not_leave_a_dead_stream_that_looks_alive() -> None:
     run(scenario())
 
 
-@settings(max_examples=200, deadline=None, database=None)
+@settings(max_examples=examples(200), deadline=None, database=None)
 @given(SESSIONS, st.floats(0, 200))
 def test_closing_leaves_nothing_behind(sessions: list[Session], after_s: float) -> None:
     """Whenever it is closed, no connection stays open and no task runs on."""
