@@ -67,9 +67,9 @@ async def deribit(host: Host, clock: Clock):
     ("status", "error", "text"),
     [
         (400, Refused, "HTTP 400"),
-        (401, Refused, "key is wrong"),
+        (401, Refused, "wrong key"),
         (403, Refused, "forbidden"),
-        (404, Refused, "no such thing"),
+        (404, Refused, "not found"),
         (451, Refused, "not available in this country"),
         (302, Temporary, "HTTP 302"),
         (429, RateLimited, "retry after 5 s"),
@@ -420,7 +420,7 @@ async def test_pyth_spot(host: Host, solana: SolanaSource) -> None:
     [
         (p.pyth_answer(slot=p.SLOT + 22), "26 slots old"),
         (p.pyth_answer(p.pyth_account(status=0)), "not trading"),
-        (p.pyth_answer(p.pyth_account(confidence=200_000_000_000)), "uncertain by 2000"),
+        (p.pyth_answer(p.pyth_account(confidence=200_000_000_000)), "confidence interval of ± 2000"),
         (p.pyth_answer(owner="11111111111111111111111111111111"), "belongs to 1111"),
         (p.pyth_answer(b"\x00" * 240), "not a version 2 price account"),
         (p.body({"jsonrpc": "2.0", "id": 1, "error": {"code": -32005, "message": "behind"}}), "behind"),

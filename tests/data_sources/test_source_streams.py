@@ -269,7 +269,7 @@ async def test_chainlink_price_goes_stale() -> None:
     """Nothing heard, or nothing for ten seconds, is Temporary and says how old."""
     now_ns = p.NOW_NS
     source = ChainlinkSource(now_ns=lambda: now_ns)
-    with pytest.raises(Temporary, match="no spot price heard"):
+    with pytest.raises(Temporary, match="no spot price received"):
         await source.spot()
     source.record_price(_observation(0))
     assert source.latest(PriceKind.TWAP60).price == 65000

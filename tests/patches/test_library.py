@@ -33,7 +33,7 @@ def test_a_drifted_function_is_named(monkeypatch):
 def test_a_library_that_signs_something_else_ends_the_process(monkeypatch):
     """If an order's id were not its hash any more, a dry signing says so before the first real one."""
     monkeypatch.setattr(ExchangeOrderBuilderV2, "build_order_hash", lambda *_: "0x00")
-    with pytest.raises(Fatal, match="the order is named 0x00 and is 0x"):
+    with pytest.raises(Fatal, match="the order id is 0x00, expected 0x"):
         verify_signing()
 
 

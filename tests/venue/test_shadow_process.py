@@ -62,7 +62,7 @@ def test_the_options_say_what_is_mirrored_in_real_time() -> None:
             "--upstream-clob: for a mirror only; use it with --source shadow",
         ),
         (("--asset", "eth"), "--asset: for a mirror only; use it with --source shadow"),
-        (("--real-time", "--speed", "2"), "--real-time: it has the machine's pace and place"),
+        (("--real-time", "--speed", "2"), "--real-time: market time is the machine's"),
         (NOWHERE, "the venue to mirror cannot be reached: http://127.0.0.1:9/time cannot be read"),
     ],
 )

@@ -104,7 +104,7 @@ def test_a_folder_refuses_another_world(
     ("arguments", "text"),
     [
         (("--seed", "5"), "--seed: not for recorded markets; use it with --source synthetic"),
-        (("--external-lag",), "--external-lag: recorded markets have none"),
+        (("--external-lag",), "--external-lag: not for recorded markets"),
         ((*SYNTHETIC, "--seed", "-1"), "'-1' is not a seed from 0 to"),
         ((*SYNTHETIC, "--seed", "x"), "'x' is not a seed"),
     ],

@@ -176,7 +176,7 @@ def test_resume_in_a_fresh_folder_begins_as_asked(tmp_path: Path) -> None:
 
 def test_resume_needs_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
     """A venue in memory leaves nothing to go on with, and real time cannot be held: exit 2, one line."""
-    assert "--resume: a venue in memory leaves nothing" in refusal(capsys, "--resume")
+    assert "--resume: a venue in memory has nothing to resume" in refusal(capsys, "--resume")
     assert "--hold-clock: with --real-time" in refusal(capsys, "--real-time", "--hold-clock")
 
 
