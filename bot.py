@@ -8,9 +8,11 @@ direction, one decision at a time. All state is touched on the node's loop only.
 """
 
 if __name__ == "__main__":
-    from bootstrap import ensure_environment
+    import runpy
+    from pathlib import Path
 
-    ensure_environment("bot.py")
+    # Before the imports below: the supervisor does not need Nautilus.
+    runpy.run_path(str(Path(__file__).with_name("runner.py")), run_name="__main__")
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -395,10 +397,3 @@ class IntegratedBTCStrategy(Strategy):
                 )
                 price = "1.00" if outcome is winner else "0.00"
                 self.submit_order(order, position_id=position.id, params={"settlement": price})
-
-
-if __name__ == "__main__":
-    from common.process_exit import exit_process
-    from runner import main
-
-    exit_process(main())

@@ -320,7 +320,7 @@ class StockAdapterRun(OrderBenchmark):
                     name=name,
                 )
 
-        patched_data, _ = node_module._factories(self.plan, self, self.slugs, self.board, lambda stream: None)
+        patched_data, _ = self.factories()
 
         class Data(patched_data):
             @staticmethod
@@ -330,7 +330,7 @@ class StockAdapterRun(OrderBenchmark):
                 return made
 
         config = msgspec.structs.replace(
-            node_module._config(self.plan), exec_engine=LiveExecEngineConfig(reconciliation=False)
+            node_module.node_config(self.plan), exec_engine=LiveExecEngineConfig(reconciliation=False)
         )
         node = TradingNode(config=config)
         node.trader.add_strategy(self.strategy)

@@ -20,8 +20,6 @@ from typing import Any
 import msgspec
 
 from events import Decided, Filled, FillMoved, OrderMoved, OrderSent, OrderSigned
-from execution.ledger.entries import DecisionEntry, Entry, FillEntry, OrderEntry, StateEntry
-from execution.ledger.rows import StoredOrder
 from execution.order_messages import (
     CloseUnfilled,
     Command,
@@ -48,6 +46,7 @@ from execution.order_messages import (
     Write,
     WriteFailed,
 )
+from execution.order_records import DecisionEntry, Entry, FillEntry, OrderEntry, StateEntry, StoredOrder
 from execution.order_transitions import DEAD, FINAL, FORWARD
 from execution.outcomes import OutcomeKind
 from models import RETRIED, Decision, FillStatus, Frozen, OrderIntent, OrderState, Reason

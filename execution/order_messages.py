@@ -6,7 +6,7 @@ All are frozen values without I/O. Times are integer nanoseconds on the machine'
 from decimal import Decimal
 
 from events import Event
-from execution.ledger.entries import Entry
+from execution.order_records import Entry
 from execution.outcomes import PostOutcome
 from models import Decision, Fill, FillStatus, Frozen, OrderIntent
 

@@ -3,9 +3,9 @@
 from decimal import Decimal
 from itertools import count
 
-from execution.ledger.entries import OrderEntry
 from execution.ledger.rows import Mode, Venue
 from execution.ledger.writer import Ledger
+from execution.order_records import OrderEntry
 from models import (
     Book,
     BrainParams,

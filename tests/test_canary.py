@@ -292,7 +292,7 @@ def test_no_key_leaves_the_env_file_in_a_traceback(keys, polymarket, tmp_path):
     root = checkout(tmp_path, keys)
     sabotaged(
         root,
-        "core/nautilus_core/data_engine/node.py",
+        "patches/client_factories.py",
         "    return PromptClobClient(\n",
         "wallet, {'wallet': wallet}",
     )

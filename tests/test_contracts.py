@@ -1,6 +1,9 @@
 """The import layers over every module; import-linter sees the packages only."""
 
 import ast
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,10 +32,6 @@ ALONE = {
     "benchmarks": None,  # measures whatever it likes
     "tests": None,
 }
-EXCEPTIONS = {
-    ("bot.py", "runner"),  # `python bot.py` is the same as `python runner.py`
-    ("core/nautilus_core/data_engine/node.py", "patches"),  # the node is assembled from the patched clients
-}
 OURS = set().union(*LAYERS) | set(ALONE)
 
 
@@ -54,7 +53,7 @@ def imported(source: str) -> set[str]:
 def forbidden(path: Path, source: str) -> set[str]:
     """What a module imports and may not."""
     name = path.parts[0].removesuffix(".py")
-    found = imported(source) - {name} - {what for where, what in EXCEPTIONS if where == path.as_posix()}
+    found = imported(source) - {name}
     if name in ALONE:
         allowed = ALONE[name]
         return set() if allowed is None else found - allowed
@@ -105,3 +104,97 @@ def test_the_practice_venue_and_the_bot_stay_apart(name):
     """Neither imports the other."""
     assert forbidden(Path("venue", "planted.py"), f"import {name}") == {name}
     assert forbidden(Path(name, "planted.py"), "import venue.clock") == {"venue"}
+
+
+# --- the order lifecycle is pure -------------------------------------------------------------------
+
+IMPURE = {
+    "aiohttp",
+    "asyncio",
+    "datetime",
+    "httpx",
+    "nautilus_trader",
+    "sqlite3",
+    "threading",
+    "time",
+    "websockets",
+}
+LIFECYCLE = Path("execution/order_lifecycle.py")
+
+
+def files_of(name: str) -> list[Path]:
+    """The files that an import of a dotted name executes: every package's `__init__` and the module."""
+    parts = name.split(".")
+    packages = [Path(*parts[:count], "__init__.py") for count in range(1, len(parts) + 1)]
+    return [path for path in (*packages, Path(*parts).with_suffix(".py")) if (ROOT / path).is_file()]
+
+
+def imported_names(source: str) -> set[str]:
+    """Dotted names of all imports of a module; of `from a import b` both `a` and `a.b`."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def external_imports(start: Path) -> set[str]:
+    """Top-level names of all packages outside the project that a module imports, directly or not."""
+    external, seen, waiting = set(), set(), [start]
+    while waiting:
+        path = waiting.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        for name in imported_names((ROOT / path).read_text()):
+            if name.split(".")[0] in OURS:
+                waiting += files_of(name)
+            else:
+                external.add(name.split(".")[0])
+    return external
+
+
+def test_the_order_lifecycle_imports_nothing_impure():
+    """No module that it reaches, root modules such as events and models included, imports I/O or a clock."""
+    found = external_imports(LIFECYCLE)
+    assert found & IMPURE == set()
+    assert "msgspec" in found, "the modules that it imports were read"
+
+
+def test_an_impure_import_of_a_module_that_it_reaches_is_found():
+    """The same search finds the SQLite and asyncio imports of other modules of the package."""
+    assert {"asyncio", "sqlite3"} <= external_imports(Path("execution/execution_engine.py"))
+
+
+@pytest.mark.parametrize("module", ["order_lifecycle", "outcomes", "amounts"])
+@pytest.mark.parametrize("impure", ["asyncio", "httpx", "nautilus_trader", "sqlite3", "time"])
+def test_a_planted_impure_import_breaks_the_contract(module, impure, tmp_path):
+    """import-linter fails if the lifecycle, or a module that it imports, gets an impure import."""
+    for package in ("common", "execution"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    config = (ROOT / ".importlinter").read_text()
+    contract = config[config.index("[importlinter:contract:pure_lifecycle]") :].split("\n\n")[0]
+    (tmp_path / ".importlinter").write_text(
+        "[importlinter]\nroot_packages =\n    common\n    execution\ninclude_external_packages = True\n"
+        f"\n{contract}\n"
+    )
+    assert lint_imports(tmp_path) == 0
+    planted = tmp_path / "execution" / f"{module}.py"
+    planted.write_text(f"{planted.read_text()}\nimport {impure}\n")
+    assert lint_imports(tmp_path) == 1
+
+
+def lint_imports(folder: Path) -> int:
+    linter = Path(sys.executable).parent / "lint-imports"
+    return subprocess.run([linter, "--no-cache"], cwd=folder, capture_output=True, check=False).returncode
+
+
+def test_bot_py_is_the_same_command_as_runner_py():
+    """`python bot.py` runs runner.py, with its arguments."""
+    shown = subprocess.run(
+        [sys.executable, ROOT / "bot.py", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    assert "usage: python runner.py" in shown
+    assert "--test-mode" in shown

@@ -10,7 +10,7 @@ PURE = [
     "models",
     "events",
     "execution.amounts",
-    "execution.ledger.entries",
+    "execution.order_records",
     "execution.ledger.rows",
     "execution.order_lifecycle",
     "execution.order_messages",

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from config import Settings
-from execution.ledger.entries import FillEntry, OrderEntry, StateEntry
 from execution.order_lifecycle import OrderLifecycle, OrderRules
 from execution.order_messages import (
     CloseUnfilled,
@@ -34,6 +33,7 @@ from execution.order_messages import (
     Write,
     WriteFailed,
 )
+from execution.order_records import FillEntry, OrderEntry, StateEntry
 from execution.outcomes import OutcomeKind, PostOutcome
 from models import (
     Book,

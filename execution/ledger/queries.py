@@ -14,11 +14,11 @@ from execution.ledger.rows import (
     ModeRow,
     Position,
     RunRow,
-    StoredOrder,
     TradeRow,
     Venue,
     WeightRow,
 )
+from execution.order_records import StoredOrder
 from models import (
     SCALE_SECONDS,
     FillStatus,

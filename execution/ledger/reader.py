@@ -21,10 +21,10 @@ from execution.ledger.rows import (
     Position,
     RiskFigures,
     RunRow,
-    StoredOrder,
     TradeRow,
     WeightRow,
 )
+from execution.order_records import StoredOrder
 from models import Decision, Market
 
 

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from enum import StrEnum
 
-from models import FillStatus, Frozen, Market, OrderIntent, OrderState, Outcome, Reason, Rule, TradeOutcome
+from models import Frozen, OrderIntent, OrderState, Outcome, Reason, Rule, TradeOutcome
 
 
 class Mode(StrEnum):
@@ -67,22 +67,6 @@ class IntentRow(Frozen, frozen=True):
     state: OrderState
     order_id: str | None
     detail: str
-
-
-class StoredOrder(Frozen, frozen=True):
-    """An order as the ledger has it, for the start of a process.
-
-    `trades` holds (trade id, status, shares) of each booked trade; `settled` tells whether the market's
-    official result is booked.
-    """
-
-    intent: OrderIntent
-    state: OrderState
-    order_id: str | None
-    market: Market
-    detail: str = ""
-    settled: bool = False
-    trades: tuple[tuple[str, FillStatus, Decimal], ...] = ()
 
 
 class TradeRow(Frozen, frozen=True, gc=False):

@@ -14,9 +14,9 @@ import msgspec
 from errors import Fatal, Refused
 from execution.ledger import order_states, queries
 from execution.ledger.connection import money, open_writer, transaction
-from execution.ledger.entries import DecisionEntry, Entry, FillEntry, OrderEntry, StateEntry
 from execution.ledger.rows import CashCheck, Mode, Venue
 from execution.ledger.writer_lock import WriterLock
+from execution.order_records import DecisionEntry, Entry, FillEntry, OrderEntry, StateEntry
 from execution.order_transitions import DEAD, FORWARD, NEXT
 from models import Decision, Fill, FillStatus, Market, OrderState, Settlement
 

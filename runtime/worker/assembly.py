@@ -27,6 +27,7 @@ from execution.polymarket_client import PolymarketClient
 from execution.risk_engine import get_risk_engine
 from execution.settlement.bookkeeping import SettlementBookkeeper
 from models import Market, Outcome, Rule
+from patches.client_factories import client_factories
 from runtime.worker.account import open_account
 from runtime.worker.decision_service import DecisionService
 from runtime.worker.event_sink import EventSink
@@ -276,25 +277,25 @@ def _build_node(
         return Rule.TWAP60 if tracked is None else tracked.market.rule
 
     actors = [] if feeds is None else [FeedActor(feeds, decision_loop, clock, running_rule, time.time_ns)]
-    return build_node(
-        NodePlan(
-            trader_id=settings.trader_id,
-            market_urls=plan.market_urls,
-            urls=plan.urls,
-            wallet=wallet,
-            max_order_usd=settings.market_buy_usd,
-            refresh_pause=lambda: refresh.pause_s(time.time_ns()),
-            connect_delay_seconds=min(5.0, 5.0 / clock.speed),
-            data_qsize=settings.data_engine_qsize,
-            exec_qsize=settings.exec_engine_qsize,
-            log_level=settings.nautilus_log_level,
-            log_dir=settings.nautilus_log_dir,
-        ),
-        strategy,
-        actors,
+    node_plan = NodePlan(
+        trader_id=settings.trader_id,
+        market_urls=plan.market_urls,
+        urls=plan.urls,
+        wallet=wallet,
+        max_order_usd=settings.market_buy_usd,
+        refresh_pause=lambda: refresh.pause_s(time.time_ns()),
+        connect_delay_seconds=min(5.0, 5.0 / clock.speed),
+        data_qsize=settings.data_engine_qsize,
+        exec_qsize=settings.exec_engine_qsize,
+        log_level=settings.nautilus_log_level,
+        log_dir=settings.nautilus_log_dir,
+    )
+    factories = client_factories(
+        node_plan,
         engine,
         lambda: board.calendar.upcoming(clock.market_time(time.time_ns())),
         board,
         status.reconnected,
         start.connect_failed,
     )
+    return build_node(node_plan, strategy, actors, *factories)

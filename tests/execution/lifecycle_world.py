@@ -12,8 +12,6 @@ from random import Random
 from ledger_builders import decision, market
 
 from errors import Refused
-from execution.ledger.entries import DecisionEntry, FillEntry, OrderEntry, StateEntry
-from execution.ledger.rows import StoredOrder
 from execution.order_lifecycle import OrderLifecycle, OrderRules
 from execution.order_messages import (
     DecisionMade,
@@ -36,6 +34,7 @@ from execution.order_messages import (
     Write,
     WriteFailed,
 )
+from execution.order_records import DecisionEntry, FillEntry, OrderEntry, StateEntry, StoredOrder
 from execution.outcomes import OutcomeKind, PostOutcome
 from models import Fill, FillStatus, OrderIntent, OrderState
 

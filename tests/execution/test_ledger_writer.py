@@ -18,8 +18,8 @@ from ledger_builders import (
 
 from errors import Fatal, Refused
 from execution.ledger import FillStatus, LedgerReader, Mode, Venue
-from execution.ledger.entries import StateEntry
 from execution.ledger.writer import Ledger
+from execution.order_records import StateEntry
 from models import OrderState, Outcome
 
 

@@ -7,7 +7,6 @@ import pytest
 from ledger_builders import decision, intent, market, refusal
 
 from events import Decided, Filled, FillMoved, OrderMoved, OrderSent, OrderSigned
-from execution.ledger.entries import DecisionEntry, FillEntry, OrderEntry, StateEntry
 from execution.ledger.rows import StoredOrder
 from execution.order_lifecycle import OrderLifecycle, OrderRules
 from execution.order_messages import (
@@ -34,6 +33,7 @@ from execution.order_messages import (
     Write,
     WriteFailed,
 )
+from execution.order_records import DecisionEntry, FillEntry, OrderEntry, StateEntry
 from execution.outcomes import OutcomeKind, PostOutcome
 from models import Fill, FillStatus, OrderState, Outcome, Reason
 
@@ -812,7 +812,9 @@ def test_rows_without_an_order_or_a_fill_are_only_lost(machine):
     assert machine.feed(WriteFailed(rows, "disk full"), 1) == []
     assert machine.due == 31.0
     fails = (*rows, FillEntry(fill(), FillStatus.MATCHED))
-    assert machine.feed(WriteFailed(fails, "disk full"), 1) == [Halt("a fill could not be recorded: disk full")]
+    assert machine.feed(WriteFailed(fails, "disk full"), 1) == [
+        Halt("a fill could not be recorded: disk full")
+    ]
     assert machine.due == 1.5
 
 

@@ -20,7 +20,6 @@ from events import (
     Settled,
 )
 from execution.ledger import LedgerReader, Mode, Venue
-from execution.ledger.entries import OrderEntry
 from execution.ledger.writer import Ledger
 from execution.order_lifecycle import OrderLifecycle, OrderRules
 from execution.order_messages import (
@@ -37,6 +36,7 @@ from execution.order_messages import (
     TradeReported,
     Write,
 )
+from execution.order_records import OrderEntry
 from execution.order_transitions import DEAD
 from execution.outcomes import OutcomeKind, PostOutcome
 from models import Fill, FillStatus, OrderIntent, OrderState, Outcome, Reason, Settlement

@@ -37,6 +37,7 @@ from execution.ledger_thread import LedgerThread
 from execution.polymarket_client import PolymarketClient
 from execution.risk_engine import RiskEngine, RiskLimits
 from models import Decision, Market, OrderIntent, OrderState, Outcome
+from patches.client_factories import client_factories
 from runtime.worker.order_gate import OrderGate
 
 WORLD = ("--source", "synthetic", "--hold-clock", "--speed", "0.01", "--start-at", "700", "--first", "2")
@@ -241,14 +242,17 @@ class Rig:
         return self
 
     def build(self) -> TradingNode:
-        return build_node(self.plan, self.strategy, [], self, self.slugs, self.board, lambda stream: None)
+        return build_node(self.plan, self.strategy, [], *self.factories())
+
+    def factories(self) -> tuple[Any, Any]:
+        return client_factories(self.plan, self, self.slugs, self.board, lambda stream: None)
 
     @asynccontextmanager
     async def second_node(self) -> AsyncIterator[TradingNode]:
         """Another node of the same account, as a fresh process would have it."""
         self.ready = asyncio.Event()
         again = Sender(self)  # pyright: ignore[reportArgumentType]
-        node = build_node(self.plan, again, [], self, self.slugs, self.board, lambda stream: None)
+        node = build_node(self.plan, again, [], *self.factories())
         running = asyncio.get_running_loop().create_task(node.run_async())
         await asyncio.wait_for(self.ready.wait(), 20)
         try:

@@ -42,11 +42,11 @@ async def test_no_position_without_a_price(by_nautilus, rig, tmp_path, monkeypat
         await attempt.decide(ask, ask + SLIPPAGE)
         await attempt.until(attempt.closed)
     if by_nautilus:
-        made = node_module._config(rig.plan)
+        made = node_module.node_config(rig.plan)
         theirs = msgspec.structs.replace(
             made, exec_engine=msgspec.structs.replace(made.exec_engine, reconciliation=True)
         )
-        monkeypatch.setattr(node_module, "_config", lambda plan: theirs)
+        monkeypatch.setattr(node_module, "node_config", lambda plan: theirs)
     async with rig.second_node() as node:
         positions = node.cache.positions()
         assert node.cache.orders_open() == []

@@ -1,16 +1,10 @@
-"""Builds the TradingNode: the patched Polymarket adapter against whatever venue the URLs name."""
+"""Builds the TradingNode of a worker from its plan, its strategy and the client factories."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from nautilus_trader.adapters.polymarket.config import PolymarketDataClientConfig, PolymarketExecClientConfig
-from nautilus_trader.adapters.polymarket.factories import (
-    PolymarketLiveDataClientFactory,
-    PolymarketLiveExecClientFactory,
-)
 from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentProviderConfig
 from nautilus_trader.common.actor import Actor
 from nautilus_trader.config import (
@@ -20,20 +14,12 @@ from nautilus_trader.config import (
     LoggingConfig,
     TradingNodeConfig,
 )
+from nautilus_trader.live.factories import LiveDataClientFactory, LiveExecClientFactory
 from nautilus_trader.live.node import TradingNode
 from nautilus_trader.trading.strategy import Strategy
-from py_clob_client_v2.client import ApiCreds
 
-from common.constants import POLYGON_CHAIN_ID
-from common.plain_text import one_line
 from core.nautilus_core.data_engine.venue_urls import VenueUrls
-from core.nautilus_core.instruments.market_board import MarketBoard
 from models import Frozen
-from patches.clob_client import PromptClobClient
-from patches.gamma_markets import SlugProvider
-from patches.market_feed import CheckedDataClient
-from patches.market_orders import OrderJournal, UsdFakExecutionClient
-from patches.user_feed import QuietAuth
 
 VENUE = "POLYMARKET"
 
@@ -80,85 +66,31 @@ class NodePlan(Frozen, frozen=True):
     """Between two questions for the balance. Winnings are there minutes before the next decision."""
 
 
-def _raise(client: str, error: Exception) -> None:
-    """Leave a failed connection to NautilusTrader, which writes it to the terminal."""
-    raise error
-
-
 def build_node(
     plan: NodePlan,
     strategy: Strategy,
     actors: Sequence[Actor],
-    journal: OrderJournal,
-    slugs: Callable[[], list[str]],
-    board: MarketBoard,
-    reconnected: Callable[[str], None],
-    connect_failed: Callable[[str, Exception], None] = _raise,
+    data_factory: type[LiveDataClientFactory],
+    exec_factory: type[LiveExecClientFactory],
 ) -> TradingNode:
-    """A built, not yet running node with one strategy and its actors.
+    """Build a node with one strategy and its actors; it does not run yet.
 
-    `board` decides which of the listed markets are loaded. `reconnected` receives the name of a stream,
-    ``market`` or ``user``, each time it had to be opened again. `connect_failed` is called with the name of a
-    client that did not connect, and why; NautilusTrader does not try it again.
+    Parameters
+    ----------
+    data_factory, exec_factory
+        Create the data client and the execution client of the venue.
     """
-    node = TradingNode(config=_config(plan))
+    node = TradingNode(config=node_config(plan))
     for actor in actors:
         node.trader.add_actor(actor)
     node.trader.add_strategy(strategy)
-    data_factory, exec_factory = _factories(plan, journal, slugs, board, reconnected, connect_failed)
     node.add_data_client_factory(VENUE, data_factory)
     node.add_exec_client_factory(VENUE, exec_factory)
     node.build()
     return node
 
 
-def clob_client(urls: VenueUrls, wallet: Wallet) -> PromptClobClient:
-    """The venue's order client, authenticated."""
-    return PromptClobClient(
-        urls.clob,
-        chain_id=POLYGON_CHAIN_ID,
-        signature_type=wallet.signature_type,
-        creds=ApiCreds(wallet.api_key, wallet.api_secret, wallet.passphrase),
-        key=wallet.private_key,
-        funder=wallet.funder,
-    )
-
-
-async def _reporting(
-    connect: Awaitable[None], client: "ReportingDataClient | ReportingExecutionClient", name: str
-) -> None:
-    """Connect a client, or report why it cannot and wait for the end of the node.
-
-    An exception would be written to the terminal by NautilusTrader, with a traceback and at each attempt of a
-    long outage.
-    """
-    try:
-        await connect
-    except Exception as error:  # noqa: BLE001  the libraries raise many kinds, and each one is reported
-        client._log.warning(f"{name}: cannot connect: {one_line(repr(error))}")
-        client.connect_failed(name, error)
-        await asyncio.Event().wait()
-
-
-class ReportingDataClient(CheckedDataClient):
-    """Reports a connection that failed."""
-
-    connect_failed: Callable[[str, Exception], None]
-
-    async def _connect(self) -> None:
-        await _reporting(super()._connect(), self, "market data")
-
-
-class ReportingExecutionClient(UsdFakExecutionClient):
-    """Reports a connection that failed."""
-
-    connect_failed: Callable[[str, Exception], None]
-
-    async def _connect(self) -> None:
-        await _reporting(super()._connect(), self, "orders")
-
-
-def _config(plan: NodePlan) -> TradingNodeConfig:
+def node_config(plan: NodePlan) -> TradingNodeConfig:
     wallet, urls = plan.wallet, plan.urls
     instruments = PolymarketInstrumentProviderConfig(load_all=True)
     plan.log_dir.mkdir(parents=True, exist_ok=True)
@@ -218,80 +150,3 @@ def _config(plan: NodePlan) -> TradingNodeConfig:
         timeout_disconnection=2.0,
         timeout_post_stop=0.5,
     )
-
-
-def _factories(
-    plan: NodePlan,
-    journal: OrderJournal,
-    slugs: Callable[[], list[str]],
-    board: MarketBoard,
-    reconnected: Callable[[str], None],
-    connect_failed: Callable[[str, Exception], None] = _raise,
-) -> tuple[type[PolymarketLiveDataClientFactory], type[PolymarketLiveExecClientFactory]]:
-    """Factories that share one order client and one provider, as the stock ones do."""
-
-    def counting(stream: str) -> Callable[[], Awaitable[None]]:
-        async def again() -> None:
-            reconnected(stream)
-
-        return again
-
-    client = clob_client(plan.urls, plan.wallet)
-    shared: dict[str, SlugProvider] = {}
-
-    def provider(clock: Any, config: Any) -> SlugProvider:
-        if "provider" not in shared:
-            shared["provider"] = SlugProvider(
-                client=client,
-                clock=clock,
-                config=config.instrument_config,
-                slugs=slugs,
-                gamma_url=plan.market_urls.gamma,
-                admit=board.admit,
-                report=board.report,
-            )
-        return shared["provider"]
-
-    class DataFactory(PolymarketLiveDataClientFactory):
-        @staticmethod
-        def create(loop: Any, name: Any, config: Any, msgbus: Any, cache: Any, clock: Any) -> Any:
-            data_client = ReportingDataClient(
-                loop=loop,
-                http_client=client,
-                msgbus=msgbus,
-                cache=cache,
-                clock=clock,
-                instrument_provider=provider(clock, config),
-                config=config,
-                name=name,
-                refresh_pause=plan.refresh_pause,
-            )
-            data_client.connect_failed = connect_failed
-            data_client._ws_client._handler_reconnect = counting("market")
-            return data_client
-
-    class ExecFactory(PolymarketLiveExecClientFactory):
-        @staticmethod
-        def create(loop: Any, name: Any, config: Any, msgbus: Any, cache: Any, clock: Any) -> Any:
-            wallet = plan.wallet
-            exec_client = ReportingExecutionClient(
-                loop=loop,
-                http_client=client,
-                msgbus=msgbus,
-                cache=cache,
-                clock=clock,
-                instrument_provider=provider(clock, config),
-                config=config,
-                ws_auth=QuietAuth(
-                    apiKey=wallet.api_key, secret=wallet.api_secret, passphrase=wallet.passphrase
-                ),
-                name=name,
-                journal=journal,
-                max_usd=plan.max_order_usd,
-                account_seconds=plan.account_seconds,
-            )
-            exec_client.connect_failed = connect_failed
-            exec_client._ws_client._handler_reconnect = counting("user")
-            return exec_client
-
-    return DataFactory, ExecFactory

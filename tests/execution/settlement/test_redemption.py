@@ -20,9 +20,9 @@ from venue_builders import Trader
 from errors import Refused, Temporary
 from events import Event, Payout
 from execution.ledger import LedgerReader, Mode, Venue
-from execution.ledger.entries import OrderEntry
 from execution.ledger.writer import Ledger
 from execution.ledger_thread import LedgerThread
+from execution.order_records import OrderEntry
 from execution.polymarket_client import PolymarketClient, Redeemable
 from execution.settlement import redemption as module
 from execution.settlement.bookkeeping import SettlementBookkeeper

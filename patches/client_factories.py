@@ -1,0 +1,167 @@
+"""Creates the patched Polymarket clients of a node, in the form of Nautilus' client factories."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from nautilus_trader.adapters.polymarket.factories import (
+    PolymarketLiveDataClientFactory,
+    PolymarketLiveExecClientFactory,
+)
+from py_clob_client_v2.client import ApiCreds
+
+from common.constants import POLYGON_CHAIN_ID
+from common.plain_text import one_line
+from core.nautilus_core.data_engine.node import NodePlan, Wallet
+from core.nautilus_core.data_engine.venue_urls import VenueUrls
+from core.nautilus_core.instruments.market_board import MarketBoard
+from patches.clob_client import PromptClobClient
+from patches.gamma_markets import SlugProvider
+from patches.market_feed import CheckedDataClient
+from patches.market_orders import OrderJournal, UsdFakExecutionClient
+from patches.user_feed import QuietAuth
+
+
+def clob_client(urls: VenueUrls, wallet: Wallet) -> PromptClobClient:
+    """The venue's order client, authenticated."""
+    return PromptClobClient(
+        urls.clob,
+        chain_id=POLYGON_CHAIN_ID,
+        signature_type=wallet.signature_type,
+        creds=ApiCreds(wallet.api_key, wallet.api_secret, wallet.passphrase),
+        key=wallet.private_key,
+        funder=wallet.funder,
+    )
+
+
+async def _reporting(
+    connect: Awaitable[None], client: "ReportingDataClient | ReportingExecutionClient", name: str
+) -> None:
+    """Connect a client; if that fails, report the error and wait until the node is stopped.
+
+    NautilusTrader would print an exception with its traceback, at each attempt of a long outage.
+    """
+    try:
+        await connect
+    except Exception as error:  # noqa: BLE001  the libraries raise many types, and each one is reported
+        client._log.warning(f"{name}: cannot connect: {one_line(repr(error))}")
+        client.connect_failed(name, error)
+        await asyncio.Event().wait()
+
+
+class ReportingDataClient(CheckedDataClient):
+    """Reports a failed connection."""
+
+    connect_failed: Callable[[str, Exception], None]
+
+    async def _connect(self) -> None:
+        await _reporting(super()._connect(), self, "market data")
+
+
+class ReportingExecutionClient(UsdFakExecutionClient):
+    """Reports a failed connection."""
+
+    connect_failed: Callable[[str, Exception], None]
+
+    async def _connect(self) -> None:
+        await _reporting(super()._connect(), self, "orders")
+
+
+def _raise(client: str, error: Exception) -> None:
+    """Leave a failed connection to NautilusTrader, which prints it to the terminal."""
+    raise error
+
+
+def client_factories(
+    plan: NodePlan,
+    journal: OrderJournal,
+    slugs: Callable[[], list[str]],
+    board: MarketBoard,
+    reconnected: Callable[[str], None],
+    connect_failed: Callable[[str, Exception], None] = _raise,
+) -> tuple[type[PolymarketLiveDataClientFactory], type[PolymarketLiveExecClientFactory]]:
+    """Return the factories of the data client and of the execution client.
+
+    Both clients share one order client and one instrument provider, like those of the stock factories.
+
+    Parameters
+    ----------
+    plan : NodePlan
+        URLs, wallet and limits.
+    journal : OrderJournal
+        Receives the order events before Nautilus does.
+    slugs : Callable[[], list[str]]
+        Slugs of the markets to load now.
+    board : MarketBoard
+        Decides which of the listed markets are loaded.
+    reconnected : Callable[[str], None]
+        Called with the name of a stream, ``market`` or ``user``, each time it was reconnected.
+    connect_failed : Callable[[str, Exception], None], optional
+        Called with the name of a client that did not connect, and the error; NautilusTrader does not retry.
+    """
+
+    def counting(stream: str) -> Callable[[], Awaitable[None]]:
+        async def again() -> None:
+            reconnected(stream)
+
+        return again
+
+    client = clob_client(plan.urls, plan.wallet)
+    shared: dict[str, SlugProvider] = {}
+
+    def provider(clock: Any, config: Any) -> SlugProvider:
+        if "provider" not in shared:
+            shared["provider"] = SlugProvider(
+                client=client,
+                clock=clock,
+                config=config.instrument_config,
+                slugs=slugs,
+                gamma_url=plan.market_urls.gamma,
+                admit=board.admit,
+                report=board.report,
+            )
+        return shared["provider"]
+
+    class DataFactory(PolymarketLiveDataClientFactory):
+        @staticmethod
+        def create(loop: Any, name: Any, config: Any, msgbus: Any, cache: Any, clock: Any) -> Any:
+            data_client = ReportingDataClient(
+                loop=loop,
+                http_client=client,
+                msgbus=msgbus,
+                cache=cache,
+                clock=clock,
+                instrument_provider=provider(clock, config),
+                config=config,
+                name=name,
+                refresh_pause=plan.refresh_pause,
+            )
+            data_client.connect_failed = connect_failed
+            data_client._ws_client._handler_reconnect = counting("market")
+            return data_client
+
+    class ExecFactory(PolymarketLiveExecClientFactory):
+        @staticmethod
+        def create(loop: Any, name: Any, config: Any, msgbus: Any, cache: Any, clock: Any) -> Any:
+            wallet = plan.wallet
+            exec_client = ReportingExecutionClient(
+                loop=loop,
+                http_client=client,
+                msgbus=msgbus,
+                cache=cache,
+                clock=clock,
+                instrument_provider=provider(clock, config),
+                config=config,
+                ws_auth=QuietAuth(
+                    apiKey=wallet.api_key, secret=wallet.api_secret, passphrase=wallet.passphrase
+                ),
+                name=name,
+                journal=journal,
+                max_usd=plan.max_order_usd,
+                account_seconds=plan.account_seconds,
+            )
+            exec_client.connect_failed = connect_failed
+            exec_client._ws_client._handler_reconnect = counting("user")
+            return exec_client
+
+    return DataFactory, ExecFactory
