@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -10,3 +11,18 @@ sys.path.insert(0, str(Path(__file__).parent))
 # Nothing is asserted on a clock: how long an example takes to draw or to run says how busy the machine is.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Let one worker run all tests of a file that starts a Nautilus node: each worker would start its own.
+
+    pytest-xdist 3.8's own mark for this, `xdist_group`, has no effect under pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class OneWorkerPerNode(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return nodeid.partition("::")[0] if nodeid.startswith("tests/patches/") else nodeid
+
+    return OneWorkerPerNode(config, log)

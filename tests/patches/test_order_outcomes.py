@@ -12,7 +12,7 @@ import pytest
 
 from models import OrderState
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SLIPPAGE = Decimal("0.02")
 FAK_MISS = (
@@ -99,7 +99,28 @@ ROWS = {
 }
 
 
-@pytest.mark.parametrize("name", ROWS)
+QUICK = {
+    "200 with success false",
+    "200 with status unmatched",
+    "400 not ready",
+    "401",
+    "425, not executed",
+    "429",
+    "500 no matching orders",
+    "503 trading disabled",
+    "503 without a reason, not executed",
+    "reset before the body was read",
+    "reset after the body was read",
+    "user feed silent",
+    "duplicate trade",
+    "failed after matched",
+}
+"""Rows of the quick suite: each outcome by at least one answer, none that waits for the venue's time."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in ROWS]
+)
 async def test_row(rig, attempt, name):
     """The answer is read as what it means, what was bought is booked once, and nothing is sent again."""
     row = ROWS[name]
@@ -137,6 +158,7 @@ async def test_matched_in_full(rig, attempt):
     assert Decimal("0.99") < trade.cost <= 1
 
 
+@pytest.mark.slow
 async def test_price_improvement_gives_more_shares(rig, attempt):
     """A better price than the cap gives more shares for the same dollar; none is lost as an overfill."""
     ask = rig.asks()[0][0]
@@ -160,6 +182,7 @@ async def test_partial_fill_is_over_when_it_is_answered(rig, attempt):
     assert await attempt.written() == [OrderState.MATCHED]
 
 
+@pytest.mark.slow
 async def test_a_fill_of_several_trades_without_an_answer_is_whole(rig, attempt):
     """An order that took two levels and whose answer is lost is booked with both, and closed with them."""
     left = rig.leave_less_than_a_share()
@@ -175,6 +198,7 @@ async def test_a_fill_of_several_trades_without_an_answer_is_whole(rig, attempt)
     assert left in shares
 
 
+@pytest.mark.slow
 async def test_delayed_and_then_killed_is_a_clean_no_fill(rig, attempt):
     """The venue holds an order back, then finds nothing to match: it is over, and the next tick may buy."""
     rig.venue.fault("delayed", 1)
@@ -188,6 +212,7 @@ async def test_delayed_and_then_killed_is_a_clean_no_fill(rig, attempt):
     await attempt.balanced()
 
 
+@pytest.mark.slow
 async def test_an_order_that_never_arrived_is_given_up_long_after_its_market(rig, attempt):
     """Without a trade minutes after its market was settled, an unknown order is dead, for Nautilus too."""
     rig.venue.fault("drop_before_read", 1)
@@ -204,6 +229,7 @@ async def test_an_order_that_never_arrived_is_given_up_long_after_its_market(rig
     await attempt.balanced()
 
 
+@pytest.mark.slow
 async def test_a_trade_of_an_order_called_dead_counts_and_halts(rig, attempt):
     """A venue that refuses an order and trades it all the same is believed by its trades; then a halt."""
     rig.venue.fault("unavailable_503", 1, executed=True)
@@ -215,6 +241,7 @@ async def test_a_trade_of_an_order_called_dead_counts_and_halts(rig, attempt):
     await attempt.balanced()
 
 
+@pytest.mark.slow
 async def test_winnings_can_be_staked_again(rig, tmp_path):
     """Too little for an order is refused on this side; what is won since is noticed without a trade."""
     ask, wealth = rig.asks()[0][0], rig.client.balance()
@@ -239,6 +266,7 @@ async def test_winnings_can_be_staked_again(rig, tmp_path):
         assert rich.states == [OrderState.MATCHED]
 
 
+@pytest.mark.slow
 async def test_no_match_may_be_tried_again_within_the_limit(rig, attempt):
     """400 with an order id and "no orders found to match" is a clean no-fill; five of them end the market."""
     ask = rig.asks()[0][0]
@@ -267,6 +295,7 @@ async def test_a_no_fill_is_followed_by_a_fill(rig, attempt):
     await attempt.balanced()
 
 
+@pytest.mark.slow
 async def test_no_allowance_is_refused_with_the_venues_text(rig, attempt):
     """400 "not enough balance / allowance" is a refusal in the venue's own words, not tried again."""
     rig.venue.set_account(rig.client.address, allowance="0")
@@ -284,6 +313,7 @@ async def test_no_allowance_is_refused_with_the_venues_text(rig, attempt):
         rig.venue.set_account(rig.client.address, allowance="1000000")
 
 
+@pytest.mark.slow
 async def test_response_lost_and_user_feed_down(rig, attempt):
     """Filled, but nobody said so: the trades list has it, and it is booked once at its real price."""
     rig.venue.fault("drop_after_accept", 1)
