@@ -48,6 +48,7 @@ from models import (
     OrderIntent,
     Outcome,
     Reason,
+    Settlement,
 )
 
 
@@ -382,8 +383,8 @@ class IntegratedBTCStrategy(Strategy):
     def on_order_denied(self, event: OrderDenied) -> None:
         self._ports.execution.order_denied(event.client_order_id.value, event.reason)
 
-    def close_settled(self, slug: str, winner: Outcome) -> None:
-        """Close Nautilus' positions in a resolved market at 1 or 0."""
+    def close_settled(self, slug: str, settlement: Settlement) -> None:
+        """Close Nautilus' positions in a resolved market at what a share pays."""
         tracked = self._ports.board.by_slug(slug)
         for outcome, instrument_id in tracked.ids.items() if tracked else ():
             for position in self.cache.positions_open(instrument_id=instrument_id, strategy_id=self.id):
@@ -395,5 +396,5 @@ class IntegratedBTCStrategy(Strategy):
                     time_in_force=TimeInForce.IOC,
                     tags=["SETTLEMENT"],
                 )
-                price = "1.00" if outcome is winner else "0.00"
+                price = str(settlement.pays(outcome))
                 self.submit_order(order, position_id=position.id, params={"settlement": price})

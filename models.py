@@ -407,13 +407,50 @@ class FillStatus(StrEnum):
     FAILED = "FAILED"
 
 
+class Split(Frozen, frozen=True):
+    """What a share of each outcome pays in a market that no outcome won outright, pUSD, 0 to 1."""
+
+    up: Decimal
+    down: Decimal
+
+
+def share_payout(outcome: Outcome, winner: Outcome | None, split: Split | None) -> Decimal:
+    """What a share pays in a settled market, pUSD: 1 or 0, or its part of a split."""
+    if split is not None:
+        return split.up if outcome is Outcome.UP else split.down
+    return Decimal(1) if outcome is winner else Decimal(0)
+
+
 class Settlement(Frozen, frozen=True):
-    """The venue's official word on a market, and where it was read."""
+    """The official result of a market, and where it was read.
+
+    Attributes
+    ----------
+    outcome : Outcome or None
+        The winner; None where no outcome won outright, and `split` tells what the shares pay.
+    source : str
+        Where the result was read; `operator` if a person booked it.
+    reason : str
+        Why a person booked it; empty for a result of the venue.
+    """
 
     slug: str
-    outcome: Outcome
+    outcome: Outcome | None
     source: str
     settled_ns: int
+    split: Split | None = None
+    reason: str = ""
+
+    def pays(self, outcome: Outcome) -> Decimal:
+        """What a share of an outcome pays, pUSD."""
+        return share_payout(outcome, self.outcome, self.split)
+
+    @property
+    def result(self) -> str:
+        """The result in words, such as "Up won"."""
+        if self.split is None:
+            return f"{self.outcome} won"
+        return f"no outcome won: Up pays {self.split.up}, Down {self.split.down}"
 
 
 class TradeOutcome(StrEnum):

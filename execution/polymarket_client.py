@@ -21,7 +21,7 @@ from common.constants import POLYGON_CHAIN_ID
 from common.plain_text import one_line
 from errors import Fatal, Temporary
 from execution.clob_http import REQUEST_LIMIT_S, BoundedClobClient
-from models import Frozen
+from models import Frozen, fill_cost
 
 UNIT = Decimal(1_000_000)
 SIGNATURE_TYPES = (0, 1, 2, 3)
@@ -59,7 +59,7 @@ class Geoblock(Frozen, frozen=True):
 
 
 class Redeemable(Frozen, frozen=True):
-    """A position in a resolved market that the wallet still holds: a winning share is worth 1 pUSD.
+    """A position in a resolved market that the wallet still holds.
 
     `slug` and `outcome` are empty where the venue does not tell them.
     """
@@ -68,7 +68,17 @@ class Redeemable(Frozen, frozen=True):
     slug: str
     outcome: str
     shares: Decimal
-    won: bool
+    pays: Decimal
+    """pUSD a share: 1 or 0, or the part of a market that no outcome won."""
+
+    @property
+    def won(self) -> bool:
+        return self.pays > 0
+
+    @property
+    def amount(self) -> Decimal:
+        """What it is worth, pUSD."""
+        return fill_cost(self.shares, self.pays)
 
 
 class _Position(msgspec.Struct):
@@ -351,7 +361,7 @@ def _redeemable(row: _Position) -> Redeemable:
         slug=one_line(row.slug or ""),
         outcome=one_line(row.outcome or ""),
         shares=row.current_size,
-        won=row.current_price == 1,
+        pays=row.current_price,
     )
 
 

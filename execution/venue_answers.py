@@ -9,30 +9,50 @@ from common.bounded_http import parse_json
 from common.plain_text import one_line
 from errors import Temporary
 from execution.amounts import amount_of, taker_fee
-from models import Fill, Frozen, Market, OrderIntent, Outcome
+from models import Fill, Frozen, Market, OrderIntent, Outcome, Split
 
 NANOS = 1_000_000_000
 _IDENTIFIER = re.compile(r"[\x21-\x7e]{1,200}")
 OPEN = "the venue has not closed the market yet"
+RESOLVED = "resolved"
+"""Value of `umaResolutionStatus` of a market whose prices are what its shares pay."""
+HALF = Decimal("0.5")
+HALVES = Split(up=HALF, down=HALF)
 UNSETTLED = ("disputed", "challenged", "proposed")
 """Words of `umaResolutionStatus` under which a price of 1 is not the last word."""
 
 
 class ResolutionStatus(Frozen, frozen=True):
-    """What a witness says of a market: its outcome, or in words why there is none.
+    """What a witness says of a market: its result, or in words why there is none.
 
-    `grave`: waiting is not likely to mend it, a person has to look.
+    Attributes
+    ----------
+    outcome : Outcome or None
+        The winner.
+    why : str
+        Why there is no result.
+    grave : bool
+        Whether waiting is not likely to bring one, so that a person has to look.
+    split : Split or None
+        What the shares pay where no outcome won.
     """
 
     outcome: Outcome | None
     why: str = ""
     grave: bool = False
+    split: Split | None = None
+
+    @property
+    def official(self) -> bool:
+        """Whether there is a result."""
+        return self.outcome is not None or self.split is not None
 
 
 def gamma_resolution(market: Any) -> ResolutionStatus:
     """What a Gamma market object says.
 
-    A market is resolved when it is closed, one outcome's price is exactly 1, and nobody disputes it.
+    A market is resolved when it is closed, nobody disputes it, and one outcome's price is exactly 1; or both
+    prices are exactly one half and it says that it is resolved.
     """
     if not isinstance(market, dict):
         return ResolutionStatus(None, "the market is not in the catalogue")
@@ -47,6 +67,8 @@ def gamma_resolution(market: Any) -> ResolutionStatus:
         winners = [name for name, price in priced.items() if price == 1]
         if len(winners) == 1:
             return ResolutionStatus(Outcome(winners[0]))
+        if status == RESOLVED and priced == {outcome.value: HALF for outcome in Outcome}:
+            return ResolutionStatus(None, split=HALVES)
         shown = one_line(", ".join(f"{name} {price}" for name, price in priced.items()))
         return ResolutionStatus(None, f"closed without a winner: {shown}", grave=True)
     except (KeyError, ValueError, ArithmeticError, TypeError):
@@ -69,6 +91,16 @@ def clob_outcome(market: Any) -> Outcome | None:
         return Outcome(winners[0])
     except ValueError:
         return None
+
+
+def clob_pays_halves(market: Any) -> bool:
+    """Whether the CLOB's market object is closed, names no winner, and has both prices at one half."""
+    if not isinstance(market, dict) or market.get("closed") is not True:
+        return False
+    tokens = market.get("tokens")
+    rows = [row for row in tokens if isinstance(row, dict)] if isinstance(tokens, list) else []
+    halves = [row.get("outcome") for row in rows if row.get("winner") is False and row.get("price") == 0.5]
+    return sorted(map(str, halves)) == sorted(outcome.value for outcome in Outcome)
 
 
 def fills_of(trade: Mapping[str, Any], intent: OrderIntent, order_id: str, market: Market) -> list[Fill]:

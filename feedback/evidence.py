@@ -21,8 +21,9 @@ FROM settlements s
 JOIN markets m ON m.session = s.session AND m.slug = s.slug
 JOIN decisions d ON d.id = (SELECT max(v.id) FROM decisions v
     WHERE v.session = s.session AND v.slug = s.slug AND v.score IS NOT NULL)
+WHERE s.outcome IS NOT NULL
 ORDER BY s.settled_ns, s.session, s.slug"""
-"""Each settled market with its latest decision that came as far as a vote."""
+"""Each market with a winner, with its latest decision that came as far as a vote."""
 
 
 class MarketEvidence(Frozen, frozen=True):

@@ -107,7 +107,7 @@ class MarketLine:
         return Text(f"filled {self.shares.normalize():f} at {price:.3f}, fee {self.fee:.5f}", style="bold")
 
     def _append_result(self, line: Text, settled: Settled) -> None:
-        line.append(f"  → {settled.settlement.outcome} won")
+        line.append(f"  → {settled.settlement.result}")
         if settled.pnl is not None:
             line.append(f" {settled.pnl:+.4f}", style="green" if settled.pnl > 0 else "red")
         line.append(f"  total {settled.total_pnl:+.4f}", style="cyan")

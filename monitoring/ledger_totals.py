@@ -37,6 +37,10 @@ from models import (
     OrderState,
     Outcome,
     Settlement,
+    Split,
+    TradeOutcome,
+    fill_cost,
+    share_payout,
 )
 from monitoring.funnel import BUY, MarketProgress, end_of, rank
 from monitoring.performance_tracker import PerformanceTracker
@@ -123,7 +127,7 @@ class MarketSteps(msgspec.Struct, gc=False):
         The furthest decision, by `funnel.rank`; empty and 0 without one.
     orders : tuple[str, ...]
         Intents, oldest first.
-    winner, settled_ns
+    winner, split, settled_ns
         Its settlement, None and 0 before.
     redeemed : bool
         Whether the payout is booked.
@@ -135,9 +139,18 @@ class MarketSteps(msgspec.Struct, gc=False):
     decision_id: int = 0
     orders: tuple[str, ...] = ()
     winner: Outcome | None = None
+    split: Split | None = None
     settled_ns: int = 0
     redeemed: bool = False
     end: str | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        return self.winner is not None or self.split is not None
+
+    def pays(self, outcome: Outcome) -> Decimal:
+        """What a share of an outcome pays in the settled market, pUSD."""
+        return share_payout(outcome, self.winner, self.split)
 
     def decide(self, decision: str, decision_id: int) -> None:
         """Take a decision if it is further than the others."""
@@ -371,25 +384,29 @@ class LedgerTotals:
 
     def _settle(self, settlement: Settlement) -> None:
         market = self._market(settlement.slug)
-        if market.winner is not None:
+        if market.is_settled:
             return
-        market.winner, market.settled_ns = settlement.outcome, settlement.settled_ns
+        market.winner, market.split = settlement.outcome, settlement.split
+        market.settled_ns = settlement.settled_ns
         for intent_id in market.orders:
-            self._count_result(self._orders[intent_id], market)
             trade = self.tracker.get(intent_id)
             if trade is not None:
                 self.tracker.put(_settled(trade, market))
+            self._count_result(self._orders[intent_id], market)
         self._decided.pop(settlement.slug, None)
         self._renew(settlement.slug)
 
     # --- what a change entails -------------------------------------------------------------------
 
     def _count_result(self, order: Order, market: MarketSteps) -> None:
-        if OrderState.MATCHED not in order.reached or market.winner is None:
+        if OrderState.MATCHED not in order.reached or not market.is_settled:
             return
-        if not order.counted:
+        trade = self.tracker.get(order.intent_id)
+        # Without a winner only the trade tells whether it paid more than it cost.
+        if not order.counted and (trade is not None or market.split is None):
             order.counted = True
-            if order.side is market.winner:
+            won = trade is not None and trade.outcome is TradeOutcome.WIN
+            if won if market.split is not None else order.side is market.winner:
                 self.won += 1
             else:
                 self.lost += 1
@@ -426,14 +443,14 @@ class LedgerTotals:
 
 def _end(market: MarketSteps, orders: list[Order]) -> str | None:
     """What stopped a market with these orders, oldest first."""
-    won = next((order.side is market.winner for order in reversed(orders) if order.stands), None)
+    won = next((market.pays(order.side) > 0 for order in reversed(orders) if order.stands), None)
     return end_of(
         MarketProgress(
             decisions={market.decision: 1} if market.decision else {},
             latest={market.decision: market.decision_id},
             orders=tuple(order.state for order in orders),
             fills=frozenset(fill.status for order in orders for fill in order.fills),
-            won=None if market.winner is None else won,
+            won=won if market.is_settled else None,
             redeemed=market.redeemed,
         )
     )
@@ -441,9 +458,9 @@ def _end(market: MarketSteps, orders: list[Order]) -> str | None:
 
 def _settled(trade: TradeRow, market: MarketSteps) -> TradeRow:
     """The trade with its market's settlement, if there is one."""
-    if market.winner is None:
+    if not market.is_settled:
         return trade
-    payout = trade.shares if market.winner is trade.side else ZERO
+    payout = fill_cost(trade.shares, market.pays(trade.side))
     return msgspec.structs.replace(
         trade,
         winner=market.winner,

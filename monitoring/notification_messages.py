@@ -88,10 +88,8 @@ def _of_trade(event: Event) -> Message | None:
             return _of_order(intent.slug, state, reason)
         case Settled(market=market, settlement=settlement, pnl=pnl, total_pnl=total):
             if pnl is None:
-                return Message(
-                    "Settled", f"{market.slug}: {settlement.outcome} won, no position", Importance.ALL
-                )
-            body = f"{market.slug}: {settlement.outcome} won, {pnl:+.4f} pUSD, in all {total:+.4f}"
+                return Message("Settled", f"{market.slug}: {settlement.result}, no position", Importance.ALL)
+            body = f"{market.slug}: {settlement.result}, {pnl:+.4f} pUSD, in all {total:+.4f}"
             return Message("Won" if pnl > 0 else "Lost", body, Importance.TRADES)
         case Decided(decision=decision):
             what = (

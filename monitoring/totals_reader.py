@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from execution.ledger import FillStatus, LedgerReader, queries
-from models import OrderState, Outcome
+from models import OrderState, Outcome, Split
 from monitoring.ledger_totals import LedgerTotals, MarketSteps, Order, Run, SeenFill
 from monitoring.performance_tracker import PerformanceTracker
 
@@ -66,11 +66,15 @@ class _TotalsReader(LedgerReader):
         ):
             totals.decisions[reason] += count
             markets[session, slug].decide(reason, last)
-        for session, slug, outcome, settled_ns in queries.rows(
-            self._connection, "SELECT session, slug, outcome, settled_ns FROM settlements"
+        for session, slug, outcome, up, down, settled_ns in queries.rows(
+            self._connection, "SELECT session, slug, outcome, up_pays, down_pays, settled_ns FROM settlements"
         ):
             market = markets[session, slug]
-            market.winner, market.settled_ns = Outcome(outcome), settled_ns
+            market.settled_ns = settled_ns
+            if outcome is None:
+                market.split = Split(up=Decimal(up), down=Decimal(down))
+            else:
+                market.winner = Outcome(outcome)
         for session, slug in queries.rows(self._connection, "SELECT session, slug FROM redemptions"):
             market = markets[session, slug]
             market.redeemed = True

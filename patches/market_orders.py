@@ -88,7 +88,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
     """Submits market BUY orders given in USD as FAK; accepts nothing else but settlement closes.
 
     An order carries ``params={"ask": str, "price_cap": str, "fee_rate": str}``; a settlement close
-    carries ``params={"settlement": "1.00" | "0.00"}`` and is filled locally, without the venue.
+    carries ``params={"settlement": str}``, what a share pays, and is filled locally, without the venue.
     """
 
     def __init__(
@@ -145,7 +145,9 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
 
     async def _submit_order(self, command: SubmitOrder) -> None:
         if (command.params or {}).get("settlement") is not None:
-            self._close_settled(command.order, Price.from_str(command.params["settlement"]))
+            instrument = self._cache.instrument(command.order.instrument_id)
+            price = instrument.make_price(Decimal(command.params["settlement"]))
+            self._close_settled(command.order, price)
             return
         await super()._submit_order(command)
 

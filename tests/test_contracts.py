@@ -14,7 +14,7 @@ LAYERS = (
     {"tools"},
     {"runner"},
     {"runtime"},
-    {"bot", "view_paper_trades", "redis_control"},
+    {"bot", "book_result", "view_paper_trades", "redis_control"},
     {"paper_trading"},
     {"monitoring", "feedback", "patches", "control"},
     {"execution"},

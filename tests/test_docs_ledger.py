@@ -5,11 +5,12 @@ import sqlite3
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 from ledger_builders import buy, decision, intend, market, open_ledger, refusal, send, settlement
 
 from execution.ledger import FillStatus, LedgerReader, Mode
-from models import OrderState, Outcome
+from models import OrderState, Outcome, Split
 
 PAGE = (Path(__file__).parent.parent / "docs" / "ledger.md").read_text(encoding="utf-8")
 QUERIES = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
@@ -29,6 +30,9 @@ def book(tmp_path_factory):
             ledger.record_settlement(settlement(number))
         ledger.record_mark(market(4).slug, 820.5, Decimal("0.955"))
         ledger.record_delay(market(4).slug, "Gamma does not list it, the order API names no winner")
+        buy(ledger, 10)
+        halves = Split(up=Decimal("0.5"), down=Decimal("0.5"))
+        ledger.record_settlement(msgspec.structs.replace(settlement(10), outcome=None, split=halves))
         ledger.record_redemption(market(1).slug, Decimal("1.1"))
         ledger.record_decision(refusal(5))
         ledger.record_decision(decision(9, reason="disagreement"))

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 from bot_process import ROOT
 
+import book_result
 import redis_control
 import runner
 import view_paper_trades
@@ -16,10 +17,13 @@ import view_paper_trades
 TEXT = (ROOT / "docs/operations.md").read_text()
 PARSERS = {
     "runner.py": runner.parse,
+    "book_result.py": book_result.parse,
     "redis_control.py": redis_control.parse,
     "view_paper_trades.py": lambda arguments: view_paper_trades._parser().parse_args(arguments),
 }
-COMMANDS = sorted(set(re.findall(r"python ((?:runner|redis_control|view_paper_trades)\.py[^`\n#&]*)", TEXT)))
+COMMANDS = sorted(
+    set(re.findall(r"python ((?:runner|book_result|redis_control|view_paper_trades)\.py[^`\n#&]*)", TEXT))
+)
 UNIT = re.search(r"```ini\n(.*?)```", TEXT, re.DOTALL)[1]
 
 

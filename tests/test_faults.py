@@ -1,11 +1,16 @@
 """The order's path when the venue misbehaves: one fill, at its real price, and the books in order."""
 
 import json
+import os
+import subprocess
+import sys
 import urllib.request
+from decimal import ROUND_DOWN, Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
-from bot_process import BotProcess
+from bot_process import ROOT, BotProcess
 from test_whole_bot import BUYS, TRADED, view
 
 from execution.ledger import LedgerReader, ledger_path
@@ -65,3 +70,48 @@ def test_a_market_in_which_the_venue_takes_no_orders_is_left_alone(field, tmp_pa
         (decision,) = ledger.decisions()
         assert (decision.reason, f"the catalogue has {field}" in decision.detail) == ("not_tradable", True)
         assert ledger.attempts(decision.slug) == []
+
+
+def traded_without_a_winner(folder: Path, up: float, *, ends: str) -> None:
+    """Buy in a market in which an Up share is paid `up`; what the bot says of it in the end, and no more."""
+    with BotProcess(folder, *TRADED, "--markets", "1", settings=BUYS) as bot:
+        url = bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)", 20)[1]
+        arm(url, "resolution_split", 1, up=up)
+        bot.wait_for(ends, 120)
+        if up == 0.5:
+            assert bot.wait(60) == 0, bot.output
+            assert "HALTED" not in bot.output
+
+
+def balanced(folder: Path) -> None:
+    """The ledger's cash is the venue's."""
+    shown = view(folder)
+    assert abs(float(shown["cash"]["difference"])) <= 1e-5
+    assert shown["pending"] == 0
+
+
+@pytest.mark.slow
+def test_a_market_without_a_winner_pays_one_half(tmp_path):
+    """The venue really pays half a share: the bot books it by itself, cent for cent, and goes on."""
+    traded_without_a_winner(tmp_path, 0.5, ends="no outcome won: Up pays 0.5, Down 0.5")
+    with LedgerReader(ledger_path(tmp_path / "state", "recorded")) as ledger:
+        (trade,) = ledger.trades()
+        assert ledger.settlement(trade.slug).source == "gamma"
+    assert trade.payout == (trade.shares / 2).quantize(Decimal("0.000001"), ROUND_DOWN)
+    balanced(tmp_path)
+
+
+@pytest.mark.slow
+def test_what_the_bot_cannot_read_is_booked_by_the_operator(tmp_path):
+    """Other parts than one half halt trading; the operator books them, and the next start goes on."""
+    traded_without_a_winner(tmp_path, 0.7, ends=r"HALTED: .*closed without a winner: Up 0\.7, Down 0\.3")
+    with LedgerReader(ledger_path(tmp_path / "state", "recorded")) as ledger:
+        (slug,) = ledger.pending_settlements()
+    words = [slug, "--up", "0.7", "--down", "0.3", "--book", "recorded", "--reason", "paid so", "--yes"]
+    environment = {**os.environ, "STATE_DIR": str(tmp_path / "state")}
+    for command in (["book_result.py", *words], ["redis_control.py", "resume"]):
+        subprocess.run([sys.executable, str(ROOT / command[0]), *command[1:]], env=environment, check=True)
+    with BotProcess(tmp_path, *TRADED, "--markets", "1", settings=BUYS) as bot:
+        assert bot.wait(120) == 0, bot.output
+    assert "HALTED" not in bot.output
+    balanced(tmp_path)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from venue.amounts import MILL
+from venue.amounts import MICRO, MILL
 from venue.clock import VenueClock
 from venue.ledger import VenueLedger
 from venue.market import VenueMarket
@@ -44,14 +44,19 @@ class Exchange:
     def resolved(self, market: VenueMarket) -> bool:
         return market.start in self.resolutions
 
-    def up_won(self, market: VenueMarket) -> bool | None:
-        """The published outcome; None before the resolution."""
+    def up_pays(self, market: VenueMarket) -> int | None:
+        """What an Up share pays, in micro pUSD, and a Down share the rest; None before the resolution."""
         resolution = self.resolutions.get(market.start)
         return None if resolution is None else resolution[0]
 
-    def close(self, market: VenueMarket, up_won: bool, at: int) -> None:
+    def up_won(self, market: VenueMarket) -> bool | None:
+        """Which outcome won outright; None before the resolution, and where both are paid in part."""
+        up_pays = self.up_pays(market)
+        return up_pays == MICRO if up_pays in (0, MICRO) else None
+
+    def close(self, market: VenueMarket, up_pays: int, at: int) -> None:
         """A market has its outcome: keep that, and drop what only a trading market needs."""
-        self.resolutions[market.start] = (up_won, at)
+        self.resolutions[market.start] = (up_pays, at)
         self.schedule.close(market.start)
         self._taken.pop(market.start, None)
 

@@ -119,7 +119,10 @@ CATALOG: dict[str, FaultSpec] = {
     ),
     "resolution_never": FaultSpec("a market is not resolved until the fault is cleared"),
     "resolution_disputed": FaultSpec("Gamma: resolved markets are disputed at the oracle while armed"),
-    "resolution_split": FaultSpec("Gamma and CLOB: resolved markets have no winner, each token is worth 0.5"),
+    "resolution_split": FaultSpec(
+        "a market is resolved without a winner: an Up share pays `up`, a Down share the rest of 1",
+        {"up": 0.5},
+    ),
     "gamma_forgets": FaultSpec("Gamma: resolved markets are not found while armed"),
     "clob_contradicts": FaultSpec("GET /markets/{condition_id}: the winner is the other one while armed"),
     "clock_skew": FaultSpec("GET /time is wrong by `seconds` while armed", {"seconds": 30}),
@@ -179,7 +182,7 @@ CATALOG: dict[str, FaultSpec] = {
 
 EXTERNAL = frozenset(name for name in CATALOG if name.startswith("external_"))
 
-TWISTED = ("resolution_disputed", "resolution_split", "gamma_forgets", "clob_contradicts")
+TWISTED = ("resolution_disputed", "gamma_forgets", "clob_contradicts")
 """What the venue may say of a market that is over, other than who won."""
 
 STANDING = EXTERNAL | {

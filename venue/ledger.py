@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from venue.amounts import MICRO
 from venue.auth import ApiKey
 from venue.market import VenueMarket
 from venue.private_files import private_file, private_folder
@@ -54,6 +55,7 @@ CREATE TABLE IF NOT EXISTS position (
   cost INTEGER NOT NULL, bought INTEGER NOT NULL, realized INTEGER NOT NULL, PRIMARY KEY (address, token));
 CREATE TABLE IF NOT EXISTS resolution (
   start INTEGER PRIMARY KEY, up_won INTEGER, market_s INTEGER, wall_ns INTEGER);
+CREATE TABLE IF NOT EXISTS split (start INTEGER PRIMARY KEY, up_pays INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS payout (
   address TEXT, token TEXT, start INTEGER, shares INTEGER, amount INTEGER, paid_ns INTEGER);
 CREATE TABLE IF NOT EXISTS market (start INTEGER PRIMARY KEY, terms TEXT NOT NULL);
@@ -143,13 +145,20 @@ class VenueLedger:
         terms = msgspec.json.encode(market).decode()
         self._db.execute("INSERT OR REPLACE INTO market VALUES (?, ?)", (market.start, terms))
 
-    def resolutions(self) -> dict[int, tuple[bool, int]]:
-        """Resolved markets: start → (Up won, market second of the resolution)."""
-        rows = self._db.execute("SELECT start, up_won, market_s FROM resolution")
-        return {row["start"]: (bool(row["up_won"]), row["market_s"]) for row in rows}
+    def resolutions(self) -> dict[int, tuple[int, int]]:
+        """Resolved markets: start → (micro pUSD that an Up share pays, market second of the resolution)."""
+        rows = self._db.execute(
+            "SELECT r.start, coalesce(s.up_pays, r.up_won * ?) AS up_pays, r.market_s"
+            " FROM resolution r LEFT JOIN split s USING (start)",
+            (MICRO,),
+        )
+        return {row["start"]: (row["up_pays"], row["market_s"]) for row in rows}
 
-    def add_resolution(self, start: int, up_won: bool, market_s: int, wall_ns: int) -> None:
+    def add_resolution(self, start: int, up_pays: int, market_s: int, wall_ns: int) -> None:
+        up_won = up_pays == MICRO
         self._db.execute("INSERT INTO resolution VALUES (?, ?, ?, ?)", (start, up_won, market_s, wall_ns))
+        if 0 < up_pays < MICRO:
+            self._db.execute("INSERT INTO split VALUES (?, ?)", (start, up_pays))
 
     # --- accounts ----------------------------------------------------------------------------
 

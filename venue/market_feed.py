@@ -105,8 +105,11 @@ class MarketFeed:
         }
         self._send(market, {trade.token: event})
 
-    def resolved(self, market: VenueMarket, up_won: bool) -> None:
-        """Publish a resolution to those who asked for the custom events."""
+    def resolved(self, market: VenueMarket, up_won: bool | None) -> None:
+        """Publish a resolution to those who asked for the custom events; without a winner there is none."""
+        if up_won is None:
+            self._published.pop(market.start, None)
+            return
         winner = market.up_token if up_won else market.down_token
         event = {
             "event_type": "market_resolved",

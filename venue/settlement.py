@@ -5,10 +5,11 @@ from typing import Literal
 
 import msgspec
 
+from venue.amounts import MICRO, decimal_text
 from venue.exchange import Exchange
 from venue.faults import Faults
 from venue.ledger import VenueLedger
-from venue.market import VenueMarket
+from venue.market import DOWN, UP, VenueMarket
 from venue.market_feed import MarketFeed
 from venue.order_intake import OrderIntake
 from venue.records import CANCELED_RESOLVED, VenuePayout, VenuePosition
@@ -51,9 +52,9 @@ class VenueSettlement:
         for market in self._exchange.schedule.unresolved():
             if self._exchange.accepting(market):
                 break
-            up_won = self._outcome(market)
-            if up_won is not None:
-                self._resolve(market, up_won)
+            up_pays = self._outcome(market)
+            if up_pays is not None:
+                self._resolve(market, up_pays)
                 resolved.append(market)
         return resolved
 
@@ -68,47 +69,50 @@ class VenueSettlement:
         """Pay out and remove an account's positions in resolved markets, or in one of them."""
         paid: list[VenuePayout] = []
         for position in self._ledger.positions_of(address):
-            up_won = self._exchange.resolutions.get(position.start)
+            resolution = self._exchange.resolutions.get(position.start)
             market = self._exchange.schedule.at(position.start)
-            if up_won is None or market is None:
+            if resolution is None or market is None:
                 continue
             if condition_id in (None, market.condition_id):
-                paid.append(self._pay(position, market, up_won[0]))
+                paid.append(self._pay(position, market, resolution[0]))
         return paid
 
-    def _outcome(self, market: VenueMarket) -> bool | None:
-        """Whether Up won, once the source says so and no fault holds it back."""
+    def _outcome(self, market: VenueMarket) -> int | None:
+        """What an Up share pays, in micro pUSD, once the source says so and no fault holds it back."""
         now = self._exchange.clock.market_s()
         if now < self._delayed.get(market.start, 0.0) or self._faults.armed("resolution_never") is not None:
             return None
-        up_won = self._exchange.source.outcome(market)
-        if up_won is None:
+        up_pays = self._exchange.source.outcome(market)
+        if up_pays is None:
             return None
         delay = self._faults.consume("resolution_delay")
         if delay is not None:
             self._delayed[market.start] = now + delay["seconds"]
             return None
         self._delayed.pop(market.start, None)
-        return up_won
+        split = self._faults.consume("resolution_split")
+        return up_pays if split is None else min(MICRO, max(0, round(split["up"] * MICRO)))
 
-    def _resolve(self, market: VenueMarket, up_won: bool) -> None:
+    def _resolve(self, market: VenueMarket, up_pays: int) -> None:
         clock = self._exchange.clock
         at = int(clock.market_s())
         for order in self._ledger.open_orders(start=market.start):
             self._order_intake.cancel(order, CANCELED_RESOLVED)
         with self._ledger.transaction():
-            self._ledger.add_resolution(market.start, up_won, at, clock.wall_ns())
+            self._ledger.add_resolution(market.start, up_pays, at, clock.wall_ns())
             if self._redeem == "auto":
                 for position in self._ledger.holders(market.start):
-                    self._pay(position, market, up_won)
-        self._exchange.close(market, up_won, at)
+                    self._pay(position, market, up_pays)
+        self._exchange.close(market, up_pays, at)
+        up_won = self._exchange.up_won(market)
         self._feed.resolved(market, up_won)
-        log.info("%s resolved %s", market.slug, "Up" if up_won else "Down")
+        shown = {True: UP, False: DOWN, None: f"with {decimal_text(up_pays)} for Up"}[up_won]
+        log.info("%s resolved %s", market.slug, shown)
 
-    def _pay(self, position: VenuePosition, market: VenueMarket, up_won: bool) -> VenuePayout:
-        """A winning share is worth 1 pUSD, a losing one nothing; both tokens are burned."""
-        winner = market.up_token if up_won else market.down_token
-        amount = position.shares if position.token == winner else 0
+    def _pay(self, position: VenuePosition, market: VenueMarket, up_pays: int) -> VenuePayout:
+        """An Up share is worth what it pays, a Down share the rest of 1 pUSD; both tokens are burned."""
+        share = up_pays if position.token == market.up_token else MICRO - up_pays
+        amount = position.shares * share // MICRO
         payout = VenuePayout(
             address=position.address,
             token=position.token,

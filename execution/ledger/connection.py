@@ -209,8 +209,11 @@ def _migrate(connection: sqlite3.Connection) -> None:
         try:
             connection.executescript(
                 f"BEGIN IMMEDIATE; {step}\n"
-                f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number}; COMMIT;"
+                f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number};"
             )
+            if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
+                raise sqlite3.IntegrityError("rows refer to rows that are not there")
+            connection.execute("COMMIT")
         except sqlite3.Error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")

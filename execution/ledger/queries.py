@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 from execution.ledger.rows import (
@@ -20,6 +20,7 @@ from execution.ledger.rows import (
 )
 from execution.order_records import StoredOrder
 from models import (
+    MICRO,
     SCALE_SECONDS,
     FillStatus,
     Market,
@@ -28,6 +29,8 @@ from models import (
     Outcome,
     Reason,
     Rule,
+    Settlement,
+    Split,
     fill_cost,
 )
 
@@ -36,6 +39,11 @@ IN_FLIGHT = (OrderState.INTENT, OrderState.SENT, OrderState.UNKNOWN)
 """States in which the money may be gone: INTENT too, because a crash may hide what followed it."""
 
 Row = tuple[Any, ...]
+
+
+def _pays(bought: str) -> str:
+    """SQL: what a share of the outcome of table `bought` pays by settlement `s`; NULL without one."""
+    return f"CASE {bought}.outcome WHEN 'Up' THEN s.up_pays ELSE s.down_pays END"
 
 
 def rows(
@@ -102,6 +110,27 @@ def market(connection: sqlite3.Connection, session: str, slug: str) -> Market:
     )
 
 
+def settlement(connection: sqlite3.Connection, session: str, slug: str) -> Settlement | None:
+    """The booked result of a market, if there is one."""
+    found = rows(
+        connection,
+        "SELECT outcome, up_pays, down_pays, source, reason, settled_ns FROM settlements"
+        " WHERE session = ? AND slug = ?",
+        (session, slug),
+    )
+    if not found:
+        return None
+    outcome, up, down, source, reason, settled_ns = found[0]
+    return Settlement(
+        slug=slug,
+        outcome=None if outcome is None else Outcome(outcome),
+        source=source,
+        settled_ns=settled_ns,
+        split=Split(up=Decimal(up), down=Decimal(down)) if outcome is None else None,
+        reason=reason,
+    )
+
+
 def cash_flow(connection: sqlite3.Connection, session: str) -> CashFlow | None:
     """The session's account, or None before its first run."""
     starts = rows(
@@ -111,33 +140,43 @@ def cash_flow(connection: sqlite3.Connection, session: str) -> CashFlow | None:
         return None
     fills = rows(
         connection,
-        "SELECT f.shares, f.price, f.fee, f.outcome = s.outcome FROM fills f"
+        f"SELECT f.slug, f.shares, f.price, f.fee, {_pays('f')} FROM fills f"
         " LEFT JOIN settlements s USING (session, slug) WHERE f.session = ? AND f.status <> 'FAILED'",
         (session,),
     )
     return CashFlow(
         starting=Decimal(starts[0][0]),
         drift=total((drift,) for _, drift in starts),
-        cost=sum((fill_cost(Decimal(shares), Decimal(price)) for shares, price, _, _ in fills), ZERO),
-        fees=total((fee,) for _, _, fee, _ in fills),
-        payouts=total((shares,) for shares, _, _, won in fills if won),
+        cost=sum((fill_cost(Decimal(shares), Decimal(price)) for _, shares, price, _, _ in fills), ZERO),
+        fees=total((fee,) for *_, fee, _ in fills),
+        payouts=sum(_payouts((slug, shares, pays) for slug, shares, _, _, pays in fills).values(), ZERO),
         redeemed=total(rows(connection, "SELECT amount FROM redemptions WHERE session = ?", (session,))),
     )
 
 
 def claimable(connection: sqlite3.Connection, session: str) -> dict[str, Decimal]:
     """What each settled market of the session still has to pay out, by slug."""
-    owed: dict[str, Decimal] = {}
-    for slug, shares in rows(
+    found = rows(
         connection,
-        "SELECT f.slug, f.shares FROM fills f JOIN settlements s USING (session, slug)"
-        " WHERE f.session = ? AND f.status <> 'FAILED' AND f.outcome = s.outcome"
+        f"SELECT f.slug, f.shares, {_pays('f')} FROM fills f JOIN settlements s USING (session, slug)"
+        " WHERE f.session = ? AND f.status <> 'FAILED'"
         " AND NOT EXISTS (SELECT 1 FROM redemptions r WHERE r.session = f.session AND r.slug = f.slug)"
         " ORDER BY s.settled_ns, f.slug",
         (session,),
-    ):
-        owed[slug] = owed.get(slug, ZERO) + Decimal(shares)
-    return owed
+    )
+    return {slug: amount for slug, amount in _payouts(found).items() if amount}
+
+
+def _payouts(fills: Iterable[tuple[str, str, str | None]]) -> dict[str, Decimal]:
+    """What each market pays for its fills of (slug, shares, what a share pays), by slug.
+
+    Rounded down to a millionth, as the chain does with a position.
+    """
+    sums: dict[str, Decimal] = {}
+    for slug, shares, pays in fills:
+        if pays is not None:
+            sums[slug] = sums.get(slug, ZERO) + Decimal(shares) * Decimal(pays)
+    return {slug: amount.quantize(MICRO, ROUND_DOWN) for slug, amount in sums.items()}
 
 
 def settled_results(connection: sqlite3.Connection, session: str) -> list[Decimal]:
@@ -145,17 +184,16 @@ def settled_results(connection: sqlite3.Connection, session: str) -> list[Decima
 
     Asked for before every order: it reads no more than that, so that years of trades cost it little.
     """
-    found: dict[str, Decimal] = {}
-    for slug, shares, price, fee, won in rows(
+    fills = rows(
         connection,
-        "SELECT f.slug, f.shares, f.price, f.fee, f.outcome = s.outcome FROM fills f"
+        f"SELECT f.slug, f.shares, f.price, f.fee, {_pays('f')} FROM fills f"
         " JOIN settlements s USING (session, slug) WHERE f.session = ? AND f.status <> 'FAILED'"
         " ORDER BY s.settled_ns, f.slug",
         (session,),
-    ):
-        taken = Decimal(shares)
-        pnl = (taken if won else ZERO) - fill_cost(taken, Decimal(price)) - Decimal(fee)
-        found[slug] = found.get(slug, ZERO) + pnl
+    )
+    found = _payouts((slug, shares, pays) for slug, shares, _, _, pays in fills)
+    for slug, shares, price, fee, _ in fills:
+        found[slug] -= fill_cost(Decimal(shares), Decimal(price)) + Decimal(fee)
     return list(found.values())
 
 
@@ -272,7 +310,7 @@ def _intent(row: Row) -> IntentRow:
 _PLAN = (
     "i.intent_id, i.decision_id, i.run_id, i.session, i.slug, i.condition_id, m.start, m.start + m.interval,"
     " i.outcome, i.state, i.created_ns, i.usd, i.ask, i.price_cap,"
-    " d.p, d.fair, d.edge, d.score, d.confidence, d.rule, s.outcome, s.settled_ns"
+    f" d.p, d.fair, d.edge, d.score, d.confidence, d.rule, s.outcome, s.settled_ns, {_pays('i')}"
 )
 _JOINS = """
 JOIN decisions d ON d.id = i.decision_id
@@ -309,12 +347,12 @@ def _trade(group: list[Row]) -> TradeRow:
     (intent_id, decision, run, session, slug, condition, start, end, side, state, created, usd, ask, cap) = (
         group[0][:14]
     )
-    p, fair, edge, score, confidence, rule, winner, settled = group[0][14:22]
-    shares = total((row[22],) for row in group)
-    cost = sum((fill_cost(Decimal(row[22]), Decimal(row[23])) for row in group), ZERO)
-    fee = total((row[24],) for row in group)
-    payout = None if winner is None else shares if winner == side else ZERO
-    decided_ns, second, speed = group[0][27:30]
+    p, fair, edge, score, confidence, rule, winner, settled, pays = group[0][14:23]
+    shares = total((row[23],) for row in group)
+    cost = sum((fill_cost(Decimal(row[23]), Decimal(row[24])) for row in group), ZERO)
+    fee = total((row[25],) for row in group)
+    payout = None if pays is None else fill_cost(shares, Decimal(pays))
+    decided_ns, second, speed = group[0][28:31]
     left = (SCALE_SECONDS - second) * (end - start) / SCALE_SECONDS
     return TradeRow(
         intent_id=intent_id,
@@ -328,7 +366,7 @@ def _trade(group: list[Row]) -> TradeRow:
         side=Outcome(side),
         state=OrderState(state),
         created_ns=created,
-        filled_ns=group[0][25],
+        filled_ns=group[0][26],
         usd=Decimal(usd),
         ask=Decimal(ask),
         price_cap=Decimal(cap),
@@ -345,14 +383,14 @@ def _trade(group: list[Row]) -> TradeRow:
         settled_ns=settled,
         payout=payout,
         pnl=None if payout is None else payout - cost - fee,
-        origin=group[0][26],
+        origin=group[0][27],
         end_ns=decided_ns + int(left / speed * 1e9),
     )
 
 
 def positions(connection: sqlite3.Connection, session: str) -> list[Position]:
     """The session's trades without a verdict, each with its newest mark and why the verdict is late."""
-    pending = trades(connection, "AND i.session = ? AND s.outcome IS NULL", (session,))
+    pending = trades(connection, "AND i.session = ? AND s.slug IS NULL", (session,))
     return [
         Position(
             trade=trade,

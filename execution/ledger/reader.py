@@ -25,7 +25,7 @@ from execution.ledger.rows import (
     WeightRow,
 )
 from execution.order_records import StoredOrder
-from models import Decision, Market
+from models import Decision, Market, Settlement
 
 
 class LedgerReader:
@@ -192,6 +192,11 @@ class LedgerReader:
         with self.snapshot():
             ((count,),) = queries.rows(self._connection, "SELECT count(*) FROM settlements")
         return count
+
+    def settlement(self, slug: str, session: str | None = None) -> Settlement | None:
+        """The booked result of a market, if there is one."""
+        with self.snapshot():
+            return queries.settlement(self._connection, self._session(session), slug)
 
     def market_pnl(self, slug: str, session: str | None = None) -> Decimal | None:
         """P&L of a settled market's trades; None if there is no trade or no verdict."""

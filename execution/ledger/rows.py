@@ -73,8 +73,9 @@ class TradeRow(Frozen, frozen=True, gc=False):
     """One intent that was filled, from the decision to the venue's verdict.
 
     `cost` is `models.fill_cost` summed over the fills that stand, `fee` comes on top. `payout` and `pnl`
-    (payout − cost − fee) are None until the market is settled. `score` is 0 to 100, `confidence` 0 to 1,
-    both None when the decision was made without a fused vote; `p` is the Up token's price at the decision.
+    (payout − cost − fee) are None until the market is settled; `winner` is None then too, and where no
+    outcome won. `score` is 0 to 100, `confidence` 0 to 1, both None when the decision was made without a
+    fused vote; `p` is the Up token's price at the decision.
     """
 
     intent_id: str
@@ -121,9 +122,11 @@ class TradeRow(Frozen, frozen=True, gc=False):
 
     @property
     def outcome(self) -> TradeOutcome:
-        if self.winner is None:
+        """A trade in a market without a winner is won if it paid more than it cost."""
+        if self.pnl is None:
             return TradeOutcome.PENDING
-        return TradeOutcome.WIN if self.winner is self.side else TradeOutcome.LOSS
+        won = self.pnl > 0 if self.winner is None else self.winner is self.side
+        return TradeOutcome.WIN if won else TradeOutcome.LOSS
 
 
 class Mark(Frozen, frozen=True):

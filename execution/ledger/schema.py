@@ -285,5 +285,32 @@ CREATE INDEX decisions_by_reason ON decisions (session, slug, reason, now_ns);
 {_append_only("decisions")}
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH)
+_FIFTH = f"""
+-- A market may pay without a winner, and an operator may record what it paid. A NOT NULL cannot be lifted in
+-- place; foreign keys are off meanwhile.
+CREATE TABLE settlements_with_payouts (
+    session TEXT NOT NULL,
+    slug TEXT NOT NULL,
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    outcome TEXT CHECK (outcome IN ('Up', 'Down')),
+    {_amount("up_pays")} CHECK (CAST(up_pays AS REAL) BETWEEN 0 AND 1),
+    {_amount("down_pays")} CHECK (CAST(down_pays AS REAL) BETWEEN 0 AND 1),
+    source TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    settled_ns INTEGER NOT NULL,
+    PRIMARY KEY (session, slug),
+    FOREIGN KEY (session, slug) REFERENCES markets (session, slug),
+    CHECK (coalesce(outcome, '') = CASE
+        WHEN up_pays = '1' AND down_pays = '0' THEN 'Up'
+        WHEN up_pays = '0' AND down_pays = '1' THEN 'Down' ELSE '' END)
+) STRICT;
+INSERT INTO settlements_with_payouts
+    SELECT session, slug, run_id, outcome, CASE outcome WHEN 'Up' THEN '1' ELSE '0' END,
+        CASE outcome WHEN 'Up' THEN '0' ELSE '1' END, source, '', settled_ns FROM settlements ORDER BY rowid;
+DROP TABLE settlements;
+ALTER TABLE settlements_with_payouts RENAME TO settlements;
+{_append_only("settlements")}
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
 """The file's ``PRAGMA user_version`` is the number of steps it has taken."""

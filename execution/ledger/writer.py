@@ -18,7 +18,7 @@ from execution.ledger.rows import CashCheck, Mode, Venue
 from execution.ledger.writer_lock import WriterLock
 from execution.order_records import DecisionEntry, Entry, FillEntry, OrderEntry, StateEntry
 from execution.order_transitions import DEAD, FORWARD, NEXT
-from models import Decision, Fill, FillStatus, Market, OrderState, Settlement
+from models import Decision, Fill, FillStatus, Market, OrderState, Outcome, Settlement
 
 
 class Ledger:
@@ -111,6 +111,20 @@ class Ledger:
             )
         self._run_id, self._session = cursor.lastrowid, session
         return self._run
+
+    def join_last_run(self) -> None:
+        """Add to the newest run without beginning one: for what a person books while no bot runs.
+
+        Raises
+        ------
+        Fatal
+            If there is none.
+        """
+        with self._write() as db:
+            last = queries.last_run(db)
+        if last is None:
+            raise Fatal(f"the ledger {self.path} has no run", "There is nothing to book")
+        self._run_id, self._session = last.id, last.session
 
     def close_run(self) -> None:
         """Mark the run as ended in good order."""
@@ -325,22 +339,20 @@ class Ledger:
             If the venue said otherwise before.
         """
         with self._write() as db:
-            known = db.execute(
-                "SELECT outcome, source FROM settlements WHERE session = ? AND slug = ?",
-                (self._session, settlement.slug),
-            ).fetchone()
-            if known is not None and known[0] != settlement.outcome:
+            known = queries.settlement(db, self._session, settlement.slug)
+            pays = tuple(money(settlement.pays(outcome).normalize()) for outcome in Outcome)
+            if known is not None and any(known.pays(each) != settlement.pays(each) for each in Outcome):
                 raise Fatal(
-                    f"{settlement.slug} was settled {known[0]} by {known[1]}"
-                    f" and is {settlement.outcome} by {settlement.source}",
+                    f"{settlement.slug} was settled by {known.source}, {known.result},"
+                    f" and is by {settlement.source}: {settlement.result}",
                     "Check the market on the venue before you continue",
                 )
             if known is None:
                 db.execute(
-                    "INSERT INTO settlements VALUES (?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO settlements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
-                        *(self._session, settlement.slug, self._run),
-                        *(settlement.outcome, settlement.source, settlement.settled_ns),
+                        *(self._session, settlement.slug, self._run, settlement.outcome, *pays),
+                        *(settlement.source, settlement.reason, settlement.settled_ns),
                     ),
                 )
             return known is None

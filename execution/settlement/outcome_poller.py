@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 import httpx
 
 from common.bounded_http import bounded_request
-from execution.venue_answers import ResolutionStatus, clob_outcome, gamma_resolution
-from models import Market, Outcome, Settlement
+from execution.venue_answers import ResolutionStatus, clob_outcome, clob_pays_halves, gamma_resolution
+from models import Market, Settlement
 
 REQUEST_LIMIT_S = 5.0
 """Most seconds of one request, from connecting to the last byte."""
@@ -40,10 +40,13 @@ class ResolutionSource:
         gamma, clob = gamma_resolution(own), clob_outcome(answer)
         if found is None and clob is None:
             return ResolutionStatus(None, "neither the catalogue nor the order API answers"), ""
-        if gamma.outcome is not None and clob is not None and clob is not gamma.outcome:
-            why = f"the catalogue's outcome is {gamma.outcome}, the order API's is {clob}"
+        if gamma.official and clob is not None and clob is not gamma.outcome:
+            why = f"the catalogue's outcome is {gamma.outcome or 'a split'}, the order API's is {clob}"
             return ResolutionStatus(None, why, grave=True), ""
-        if gamma.outcome is not None:
+        if gamma.split is not None and not clob_pays_halves(answer):
+            why = "the catalogue reports 0.5 per share, the order API does not yet"
+            return ResolutionStatus(None, why), ""
+        if gamma.official:
             return gamma, "gamma"
         if clob is not None and gamma.why.startswith("the resolution is"):
             return gamma, ""
@@ -139,18 +142,22 @@ class OutcomePoller:
 
     async def _wait(self, market: Market) -> None:
         await asyncio.sleep(max(0.0, self._until_end(market)))
-        outcome, source = await self._published(market)
-        await self._settle(
-            market,
-            Settlement(slug=market.slug, outcome=outcome, source=source, settled_ns=self._now_ns()),
+        resolution, source = await self._published(market)
+        settlement = Settlement(
+            slug=market.slug,
+            outcome=resolution.outcome,
+            source=source,
+            settled_ns=self._now_ns(),
+            split=resolution.split,
         )
+        await self._settle(market, settlement)
 
-    async def _published(self, market: Market) -> tuple[Outcome, str]:
+    async def _published(self, market: Market) -> tuple[ResolutionStatus, str]:
         reported = ""
         while True:
             resolution, source = await self._source.resolution(market)
-            if resolution.outcome is not None:
-                return resolution.outcome, source
+            if resolution.official:
+                return resolution, source
             age_s = self._age_s(market.slug)
             if resolution.why != reported and age_s > self._late_after_s:
                 reported = resolution.why

@@ -139,7 +139,7 @@ class Redemption:
         self._not_before[row.slug] = time.monotonic() + self._timing.retry_s
         try:
             how = await asyncio.to_thread(redeemer.redeem, row.condition_id)
-            what = f"redeeming {row.shares} pUSD of {row.slug}: {how}"
+            what = f"redeeming {row.amount} pUSD of {row.slug}: {how}"
             self._publish(Payout(slug=row.slug, what=what))
         except Temporary as error:
             logger.warning(f"{row.slug} was not redeemed (attempt {self._attempts[row.slug]}): {error}")
@@ -152,7 +152,7 @@ class Redemption:
         if not self._manual_reported:
             self._manual_reported = True
             what = (
-                f"{row.shares} pUSD won in {row.slug} must be redeemed manually, because {why}. Open"
+                f"{row.amount} pUSD won in {row.slug} must be redeemed manually, because {why}. Open"
                 " https://polymarket.com/portfolio and press Redeem, or enable auto-redeem in its settings"
             )
             self._publish(Payout(slug=row.slug, what=what, manual=True))

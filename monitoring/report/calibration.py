@@ -37,7 +37,8 @@ def by_model(trades: Iterable[TradeRow]) -> list[CalibrationBin]:
 def _bins(chances: Iterable[tuple[float, TradeRow]]) -> list[CalibrationBin]:
     grouped: dict[int, list[tuple[float, TradeRow]]] = {}
     for chance, trade in chances:
-        if trade.outcome is not TradeOutcome.PENDING:
+        # A market that no outcome won says nothing about a chance.
+        if trade.winner is not None:
             grouped.setdefault(_number(chance), []).append((chance, trade))
     return [_bin(grouped[number]) for number in sorted(grouped)]
 

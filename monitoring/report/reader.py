@@ -53,7 +53,8 @@ class ReportReader(LedgerReader):
     def _add_orders(self, found: dict[tuple[str, str], "_Steps"], since_ns: int) -> None:
         for session, slug, intent_id, state, status, won, paid in queries.rows(
             self._connection,
-            "SELECT i.session, i.slug, i.intent_id, i.state, f.status, f.outcome = s.outcome,"
+            "SELECT i.session, i.slug, i.intent_id, i.state, f.status,"
+            " CAST(CASE f.outcome WHEN 'Up' THEN s.up_pays ELSE s.down_pays END AS REAL) > 0,"
             " r.slug IS NOT NULL FROM intents i LEFT JOIN fills f USING (intent_id)"
             " LEFT JOIN settlements s ON s.session = i.session AND s.slug = i.slug"
             " LEFT JOIN redemptions r ON r.session = i.session AND r.slug = i.slug"
@@ -82,6 +83,7 @@ class ReportReader(LedgerReader):
                 " FROM settlements s JOIN markets m USING (session, slug)"
                 " LEFT JOIN bought b USING (session, slug) LEFT JOIN voted v USING (session, slug)"
                 " JOIN decisions d ON d.id = coalesce(b.decision_id, v.decision_id)"
+                " WHERE s.outcome IS NOT NULL"
                 " ORDER BY d.id",
                 {"since": since_ns},
             )

@@ -223,7 +223,7 @@ class AccountCheck:
         """Who turns won shares into money, of which some may wait already."""
         won = [position for position in client.redeemable(self._urls.data_api) if position.won]
         waiting = (
-            f"${sum(position.shares for position in won):g} of winning positions pending"
+            f"${sum(position.amount for position in won):g} of winning positions pending"
             if won
             else "none pending"
         )

@@ -26,7 +26,7 @@ from execution.ledger_thread import LedgerThread
 from execution.polymarket_client import PolymarketClient
 from execution.risk_engine import get_risk_engine
 from execution.settlement.bookkeeping import SettlementBookkeeper
-from models import Market, Outcome, Rule
+from models import Market, Rule, Settlement
 from patches.client_factories import client_factories
 from runtime.worker.account import open_account
 from runtime.worker.decision_service import DecisionService
@@ -106,8 +106,8 @@ def build(
     def market_closed(market: Market, observed: bool) -> None:
         worker.market_closed(market, observed)
 
-    def close_position(slug: str, winner: Outcome) -> None:
-        strategy.close_settled(slug, winner)
+    def close_position(slug: str, settlement: Settlement) -> None:
+        strategy.close_settled(slug, settlement)
 
     strategy = IntegratedBTCStrategy(
         StrategyPorts(

@@ -13,7 +13,7 @@ from execution.ledger_thread import LedgerThread
 from execution.settlement.bookkeeping import SettlementBookkeeper
 from execution.settlement.redemption import Redemption
 from execution.venue_answers import ResolutionStatus
-from models import Market, Outcome, Settlement
+from models import Market, Settlement
 from runtime.worker.event_sink import EventSink
 from runtime.worker.run_control import RunControl
 from runtime.worker.weight_learning import WeightLearning
@@ -31,7 +31,7 @@ class SettlementFlow:
         The parts that a result concerns.
     redemption : Redemption or None
         None on paper, where the practice venue pays winners out.
-    close_position : Callable[[str, Outcome], None]
+    close_position : Callable[[str, Settlement], None]
         Closes Nautilus' position in a market at its result.
     stop_after : int
         Settled markets after which the run ends; 0 for never.
@@ -47,7 +47,7 @@ class SettlementFlow:
         control: RunControl,
         learning: WeightLearning,
         redemption: Redemption | None,
-        close_position: Callable[[str, Outcome], None],
+        close_position: Callable[[str, Settlement], None],
         stop_after: int,
     ) -> None:
         self._bookkeeper = bookkeeper
@@ -70,7 +70,7 @@ class SettlementFlow:
         """Book the official result of a market."""
         result = await self._bookkeeper.settle(market, settlement)
         self._engine.market_settled(market.slug)
-        self._close_position(market.slug, settlement.outcome)
+        self._close_position(market.slug, settlement)
         await self._thread.call(self._events.export)
         if self._redemption is not None:
             await self._redemption.check()
@@ -89,7 +89,8 @@ class SettlementFlow:
         await self._thread.call(self._ledger.record_delay, market.slug, resolution.why)
         self._events.publish(SettlementLate(market=market, why=resolution.why))
         if resolution.grave and self._engine.has_open_order(market.slug):
-            self._engine.halt(f"{market.slug} cannot be settled: {resolution.why}")
+            how = f"if it stays so, book what it paid: python book_result.py {market.slug}"
+            self._engine.halt(f"{market.slug} cannot be settled: {resolution.why}; {how}")
 
     def failed(self, error: BaseException) -> None:
         """A result could not be booked."""

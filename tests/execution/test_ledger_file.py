@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from ledger_builders import buy, decision, market, open_ledger
 from errors import Fatal
 from execution.ledger import LedgerReader, schema
 from execution.ledger.writer import Ledger
+from models import Outcome, TradeOutcome
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -84,6 +86,70 @@ class TestOneWriter:
             assert len(reader.trades()) == 1
             with pytest.raises(sqlite3.OperationalError, match="readonly"):
                 reader._connection.execute("UPDATE runs SET note = 'x'")
+
+
+TODAY = """
+INSERT INTO runs VALUES (1, '', 1, 2, 'simulation', 'recorded', 15.0, '1000', '0', '');
+INSERT INTO markets VALUES ('', 'a', 0, 900, '0xa', '1', '2', '0.07', '0.01', 'twap60', 'A', '');
+INSERT INTO markets VALUES ('', 'b', 900, 900, '0xb', '3', '4', '0.07', '0.01', 'twap60', 'B', '');
+INSERT INTO decisions VALUES (1, 1, '', 'a', 790.0, 5, 'Up', NULL, '', '0.9', '0.9', '0.92', 0.9,
+    0.0, 60.0, 0.7, 'twap60', x'00');
+INSERT INTO decisions VALUES (2, 1, '', 'b', 790.0, 6, 'Up', NULL, '', '0.9', '0.9', '0.92', 0.9,
+    0.0, 60.0, 0.7, 'twap60', x'00');
+INSERT INTO intents VALUES ('i1', 1, 1, '', 'a', '0xa', '1', 'Up', '1', '0.9', '0.92', 1, 5,
+    'matched', '0x1', '');
+INSERT INTO intents VALUES ('i2', 1, 2, '', 'b', '0xb', '3', 'Up', '1', '0.9', '0.92', 1, 6,
+    'matched', '0x2', '');
+INSERT INTO fills VALUES ('', 't1', 1, '0x1', 'i1', 'a', 'Up', '1.1', '0.9', '0.00693', 7, 'CONFIRMED');
+INSERT INTO fills VALUES ('', 't2', 1, '0x2', 'i2', 'b', 'Up', '1.1', '0.9', '0.00693', 8, 'CONFIRMED');
+INSERT INTO settlements VALUES ('', 'a', 1, 'Up', 'gamma', 9);
+INSERT INTO settlements VALUES ('', 'b', 1, 'Down', 'clob', 10);
+INSERT INTO redemptions VALUES ('', 'a', 1, '1.1', 11);
+"""
+"""A win that was paid and a loss, as the third version of the tables has them."""
+
+
+class TestOlderFile:
+    def test_a_ledger_without_split_results_keeps_every_row(self, path):
+        """The table of results is made anew: rows, references and refusals to change them stay."""
+        third = "\n".join(schema.STEPS[:3])
+        run_sql(path, f"{third} {TODAY} PRAGMA application_id = {0x50424C47}; PRAGMA user_version = 3;")
+        with Ledger(path) as ledger, LedgerReader(path) as reader:
+            won, lost = reader.trades()
+            assert (won.payout, won.pnl, won.outcome) == (
+                Decimal("1.1"),
+                Decimal("0.10307"),
+                TradeOutcome.WIN,
+            )
+            assert (lost.payout, lost.pnl, lost.outcome) == (
+                Decimal(0),
+                Decimal("-0.99693"),
+                TradeOutcome.LOSS,
+            )
+            assert [(w.winner, w.settled_ns) for w in (won, lost)] == [(Outcome.UP, 9), (Outcome.DOWN, 10)]
+            assert reader.settlement("b").source == "clob"
+            assert reader.claimable() == {}
+            assert reader.cash_flow().cash == Decimal("999.10614")
+            db = ledger._connection
+            assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+            assert db.execute("PRAGMA foreign_keys").fetchone() == (1,)
+            for change in ("UPDATE settlements SET source = 'x'", "DELETE FROM settlements"):
+                with pytest.raises(sqlite3.IntegrityError, match="settlements is append-only"):
+                    db.execute(change)
+            with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+                db.execute("INSERT INTO redemptions VALUES ('', 'nowhere', 1, '1', 1)")
+
+    def test_a_step_that_fails_leaves_the_file_as_it_was(self, path, monkeypatch):
+        """Rows that refer to nothing stop the start; the file still opens with the version before."""
+        third = "\n".join(schema.STEPS[:3])
+        lost = "INSERT INTO redemptions VALUES ('', 'nowhere', 1, '1', 1);"
+        run_sql(
+            path, f"{third} {TODAY} {lost} PRAGMA application_id = {0x50424C47}; PRAGMA user_version = 3;"
+        )
+        for _ in range(2):
+            with pytest.raises(Fatal, match="refer to rows that are not there"):
+                Ledger(path)
+        assert pragma(path, "user_version") == 3
 
 
 class TestDurability:

@@ -4,6 +4,7 @@ import sqlite3
 from contextlib import closing
 from decimal import Decimal
 
+import msgspec
 import pytest
 from ledger_builders import (
     buy,
@@ -20,7 +21,7 @@ from errors import Fatal, Refused
 from execution.ledger import FillStatus, LedgerReader, Mode, Venue
 from execution.ledger.writer import Ledger
 from execution.order_records import StateEntry
-from models import OrderState, Outcome
+from models import OrderState, Outcome, Split, TradeOutcome
 
 
 @pytest.fixture
@@ -299,12 +300,32 @@ class TestSettlement:
         assert (won.outcome, won.payout, won.pnl) == ("WIN", Decimal("1.1"), Decimal("0.10307"))
         assert (lost.outcome, lost.payout, lost.pnl) == ("LOSS", Decimal(0), Decimal("-0.99693"))
 
+    def test_a_market_without_a_winner(self, ledger, path):
+        """Each share pays its part, rounded down to a millionth; the result comes back as it was booked."""
+        buy(ledger, shares="1.111111", price="0.9", fee="0.00700")
+        halves = Split(up=Decimal("0.5"), down=Decimal("0.5"))
+        booked = msgspec.structs.replace(settlement(), outcome=None, split=halves, reason="seen")
+        assert ledger.record_settlement(booked)
+        assert not ledger.record_settlement(booked)
+        with LedgerReader(path) as reader:
+            assert reader.settlement(market().slug) == booked
+            (trade,) = reader.trades()
+            # 1.111111 × 0.9 = 0.9999999, paid out 1.111111 × 0.5 = 0.5555555.
+            assert (trade.payout, trade.pnl) == (Decimal("0.555555"), Decimal("-0.451444"))
+            assert (trade.winner, trade.outcome) == (None, TradeOutcome.LOSS)
+            assert reader.settled_pnl() == Decimal("-0.451444")
+            assert reader.claimable() == {market().slug: Decimal("0.555555")}
+            assert reader.cash_flow().payouts == Decimal("0.555555")
+            assert reader.positions() == []
+        with pytest.raises(Fatal, match=r"no outcome won: Up pays 0\.5, Down 0\.5, and is by gamma: Up won"):
+            ledger.record_settlement(settlement())
+
     def test_contradiction_stops_the_bot(self, ledger):
         """A venue that changes its verdict is a matter for a person."""
         buy(ledger)
         ledger.record_settlement(settlement())
 
-        with pytest.raises(Fatal, match="was settled Up by gamma and is Down"):
+        with pytest.raises(Fatal, match="was settled by gamma, Up won, and is by gamma: Down won"):
             ledger.record_settlement(settlement(outcome=Outcome.DOWN))
 
     def test_market_with_other_tokens_stops_the_bot(self, ledger):

@@ -39,7 +39,7 @@ from execution.order_messages import (
 from execution.order_records import OrderEntry
 from execution.order_transitions import DEAD
 from execution.outcomes import OutcomeKind, PostOutcome
-from models import Fill, FillStatus, OrderIntent, OrderState, Outcome, Reason, Settlement
+from models import Fill, FillStatus, OrderIntent, OrderState, Outcome, Reason, Settlement, Split
 from monitoring.funnel import funnel
 from monitoring.metrics.ledger_values import ledger_values
 from monitoring.performance_tracker import performance
@@ -67,7 +67,7 @@ def steps(*names):
         "trade": PARTS,
         "fill": PARTS,
         "state": st.sampled_from(OrderState),
-        "settle": st.sampled_from(Outcome),
+        "settle": st.sampled_from([*Outcome, None]),
         "restart": st.booleans(),
     }
     of_a_market = {"buy", "refuse", "settle", "redeem", "cash", "wait", "restart"}
@@ -203,7 +203,10 @@ class Account:
         if slug in self.settled_slugs():
             return
         self.ledger.record_market(market(number))
-        settlement = Settlement(slug=slug, outcome=winner, source="gamma", settled_ns=self.now_ns)
+        split = Split(up=Decimal("0.5"), down=Decimal("0.5")) if winner is None else None
+        settlement = Settlement(
+            slug=slug, outcome=winner, source="gamma", settled_ns=self.now_ns, split=split
+        )
         self.ledger.record_settlement(settlement)
         self.give(MarketSettled(slug))
         self.handle(Settled(market=market(number), settlement=settlement, pnl=pnl, total_pnl=Decimal(0)))

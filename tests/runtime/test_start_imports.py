@@ -11,7 +11,7 @@ HEAVY = {"nautilus_trader", "pandas", "numpy", "scipy", "py_clob_client_v2", "et
 """Packages that only a worker, a doctor or a venue needs; Nautilus alone takes 1.5 s of CPU."""
 
 
-@pytest.mark.parametrize("module", ["runner", "redis_control", "view_paper_trades"])
+@pytest.mark.parametrize("module", ["runner", "redis_control", "view_paper_trades", "book_result"])
 def test_commands_load_nothing_that_only_a_worker_needs(module: str) -> None:
     """The supervisor starts and stops quickly on a loaded machine because it never loads Nautilus."""
     script = f"import sys, {module}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"

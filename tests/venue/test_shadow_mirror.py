@@ -156,10 +156,10 @@ async def test_what_is_not_understood_is_refused_with_its_reason(
 
 
 @pytest.mark.parametrize(
-    ("closed", "outcomes", "prices", "up_won"),
+    ("closed", "outcomes", "prices", "up_pays"),
     [
-        (True, '["Up", "Down"]', '["1", "0"]', True),
-        (True, '["Down", "Up"]', '["1", "0"]', False),
+        (True, '["Up", "Down"]', '["1", "0"]', MICRO),
+        (True, '["Down", "Up"]', '["1", "0"]', 0),
         (True, '["Up", "Down"]', '["0.5", "0.5"]', None),
         (True, '["Up", "Down"]', '["0.999", "0.001"]', None),
         (True, '["Up", "Down"]', None, None),
@@ -167,9 +167,17 @@ async def test_what_is_not_understood_is_refused_with_its_reason(
     ],
 )
 def test_an_outcome_is_read_only_where_it_is_official(
-    closed: bool, outcomes: str, prices: str | None, up_won: bool | None
+    closed: bool, outcomes: str, prices: str | None, up_pays: int | None
 ) -> None:
     """Closed and exactly 1 to 0, by label; anything else is no outcome yet."""
-    assert gamma_outcome({"closed": closed, "outcomes": outcomes, "outcomePrices": prices}) is up_won
-    tokens = [{"outcome": "Up", "winner": up_won is True}, {"outcome": "Down", "winner": up_won is False}]
-    assert clob_outcome({"tokens": tokens}) is up_won
+    assert gamma_outcome({"closed": closed, "outcomes": outcomes, "outcomePrices": prices}) == up_pays
+    tokens = [{"outcome": "Up", "winner": up_pays == MICRO}, {"outcome": "Down", "winner": up_pays == 0}]
+    assert clob_outcome({"tokens": tokens}) == up_pays
+
+
+def test_a_market_without_a_winner_pays_half_once_it_is_resolved() -> None:
+    """Prices of one half are a result when the catalogue says resolved, and open prices otherwise."""
+    row = {"closed": True, "outcomes": '["Up", "Down"]', "outcomePrices": '["0.5", "0.5"]'}
+    assert gamma_outcome(row) is None
+    assert gamma_outcome({**row, "umaResolutionStatus": "proposed"}) is None
+    assert gamma_outcome({**row, "umaResolutionStatus": "resolved"}) == MICRO // 2

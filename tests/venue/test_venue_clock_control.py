@@ -233,7 +233,7 @@ async def test_a_delayed_resolution_is_met_by_a_step() -> None:
     await bench.venue.change_clock(ClockRequest(to=due + 99.0))
     assert not bench.venue.exchange.resolved(market)
     await bench.venue.change_clock(ClockRequest(advance=3600))
-    assert bench.venue.exchange.resolutions[market.start] == (True, due + 100)
+    assert bench.venue.exchange.resolutions[market.start] == (10**6, due + 100)
     await bench.venue.stop()
 
 

@@ -107,7 +107,7 @@ async def test_what_ended_meanwhile_is_resolved_and_paid(tmp_path: Path) -> None
     await resumed.start()
     # The clock was written half a second before the kill at most, and is the same line all the time.
     assert resumed.clock.market_ns() == pytest.approx(expected, abs=100)
-    assert resumed.exchange.resolutions[market.start][0] is True
+    assert resumed.exchange.up_won(market) is True
     payouts = [payout.amount for payout in resumed.ledger.payouts_of(trader.address)]
     shares = sum(trade.shares for trade in resumed.ledger.trades_of(trader.address))
     assert payouts == [shares]

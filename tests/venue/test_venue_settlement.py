@@ -4,6 +4,7 @@ import pytest
 from venue_builders import Bench, StillSource
 
 from venue.venue import VenueOptions
+from venue.wire.market_json import clob_market, outcome_prices
 
 pytestmark = pytest.mark.asyncio
 
@@ -42,6 +43,32 @@ async def test_a_winning_share_pays_one_and_a_losing_one_nothing(up_wins: bool, 
     statuses = {order.status for order in bench.venue.ledger.orders_of(address)}
     assert statuses == {"MATCHED", "CANCELED_MARKET_RESOLVED"}
     await close(bench)
+
+
+@pytest.mark.parametrize(
+    ("up", "paid", "prices"), [(0.5, 806_451, ("0.5", "0.5")), (0.7, 1_129_032, ("0.7", "0.3"))]
+)
+async def test_a_market_without_a_winner_pays_its_parts(tmp_path, up: float, paid: int, prices) -> None:
+    """Each share pays its part, rounded down as on the chain; no token wins, also after a restart."""
+    options = VenueOptions(speed=1.0, taker_delay=0.0, state=tmp_path)
+    bench = Bench(options=options)
+    address, before = await holding(bench)
+    bench.venue.faults.arm("resolution_split", 1, {"up": up})
+    bench.clock.forward(1000)
+    bench.venue.step()
+    assert balance(bench, address) == before + paid
+    assert bench.venue.faults.armed("resolution_split") is None
+    market = bench.market
+    await close(bench)
+    again = Bench(options=options, clock=bench.clock)
+    await again.venue.start()
+    assert again.venue.exchange.resolved(market)
+    assert again.venue.exchange.up_won(market) is None
+    assert outcome_prices(again.venue, market) == prices
+    body = clob_market(again.venue, market)
+    assert [token["winner"] for token in body["tokens"]] == [False, False]
+    assert body["is_50_50_outcome"] is (up == 0.5)
+    await close(again)
 
 
 async def test_the_resolution_comes_30_to_90_seconds_after_the_end() -> None:

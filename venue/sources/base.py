@@ -48,8 +48,8 @@ class MarketSource(Protocol):
         """Market time of the next different book; None if there is none or nobody can know."""
         ...
 
-    def outcome(self, market: VenueMarket) -> bool | None:
-        """Whether Up won; None until the outcome is to be published."""
+    def outcome(self, market: VenueMarket) -> int | None:
+        """What an Up share pays, in micro pUSD; None until the outcome is to be published."""
         ...
 
     def certain(self, market: VenueMarket) -> bool:

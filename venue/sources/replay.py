@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from venue.amounts import CENT_MILLS
+from venue.amounts import CENT_MILLS, MICRO
 from venue.clock import VenueClock
 from venue.market import VenueMarket
 from venue.order_book import VenueBook
@@ -61,10 +61,10 @@ class ScriptedSource:
         change = self.script.next_change(market.index, max(0.0, self._offset(market)))
         return None if change is None else market.start + max(change, 0.0)
 
-    def outcome(self, market: VenueMarket) -> bool | None:
+    def outcome(self, market: VenueMarket) -> int | None:
         if self._clock.market_s() < market.end + market.resolution_delay:
             return None
-        return self.script.up_wins(market.index)
+        return MICRO if self.script.up_wins(market.index) else 0
 
     def certain(self, market: VenueMarket) -> bool:
         """A script is always sure of itself."""

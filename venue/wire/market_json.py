@@ -33,12 +33,10 @@ def tick_number(venue: PracticeVenue, market: VenueMarket) -> float:
 
 
 def outcome_prices(venue: PracticeVenue, market: VenueMarket) -> tuple[str, str]:
-    """The two tokens' prices: 1 and 0 after the resolution, the book's mid before."""
-    up_won = venue.exchange.up_won(market)
-    if up_won is not None and venue.faults.armed("resolution_split") is not None:
-        return "0.5", "0.5"
-    if up_won is not None:
-        return ("1", "0") if up_won else ("0", "1")
+    """The two tokens' prices: what their shares pay after the resolution, the book's mid before."""
+    up_pays = venue.exchange.up_pays(market)
+    if up_pays is not None:
+        return decimal_text(up_pays), decimal_text(MICRO - up_pays)
     mids = []
     book = venue.exchange.visible(market)
     for own in (book, book.mirrored()):
@@ -172,9 +170,7 @@ def clob_tokens(venue: PracticeVenue, market: VenueMarket) -> list[dict[str, Any
     """The tokens with price and winner, as in the CLOB's market."""
     up_won = venue.exchange.up_won(market)
     up_price, down_price = outcome_prices(venue, market)
-    if venue.faults.armed("resolution_split") is not None:
-        up_won = None
-    elif up_won is not None and venue.faults.armed("clob_contradicts") is not None:
+    if up_won is not None and venue.faults.armed("clob_contradicts") is not None:
         up_won = not up_won
     return [
         {
@@ -222,7 +218,7 @@ def clob_market(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
         "icon": "",
         "image": "",
         "rewards": {"rates": None, "min_size": 50, "max_spread": 4.5},
-        "is_50_50_outcome": False,
+        "is_50_50_outcome": venue.exchange.up_pays(market) == MICRO // 2,
         "tokens": clob_tokens(venue, market),
         "tags": ["Crypto"],
     }

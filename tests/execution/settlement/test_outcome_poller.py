@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from decimal import Decimal
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ from errors import Fatal
 from execution.settlement import outcome_poller
 from execution.settlement.outcome_poller import OutcomePoller, ResolutionSource
 from execution.venue_answers import ResolutionStatus, gamma_resolution
-from models import Market, Outcome, Settlement
+from models import Market, Outcome, Settlement, Split
 
 CALENDAR = SlugCalendar(asset="btc", kind="updown", timeframe="15m", interval=900)
 POLL_S = 0.02
@@ -71,17 +72,49 @@ async def test_the_order_api_alone_is_enough(venue, over, fault):
     ("fault", "fragment", "grave"),
     [
         ("resolution_disputed", "the resolution is disputed", False),
-        ("resolution_split", "closed without a winner: Up 0.5, Down 0.5", True),
         ("clob_contradicts", "the catalogue's outcome is", True),
     ],
 )
 async def test_a_resolution_that_is_not_final_settles_nothing(venue, over, fault, fragment, grave):
-    """Disputed, without a winner, two witnesses who contradict each other: no outcome, and the reason."""
+    """Disputed, or two witnesses who contradict each other: no outcome, and the reason."""
     venue.fault(fault, None)
     found, _ = await resolution(venue, over)
     assert found.outcome is None
     assert fragment in found.why
     assert found.grave is grave
+
+
+def resolve_without_winner(venue, up: float) -> Market:
+    """Let the running market be resolved with parts for both outcomes; the next one has a winner again."""
+    venue.fault("resolution_split", 1, up=up)
+    slug = f"btc-updown-15m-{venue.clock.current_start()}"
+    market = market_of(venue.get("/gamma/markets", slug=slug)[0], CALENDAR)
+    venue.finish_market()
+    return market
+
+
+async def test_one_half_a_share_is_a_result_that_both_witnesses_must_show(venue):
+    """Without a winner, resolved at 0.5 each: settled so, but not by the catalogue alone."""
+    market = resolve_without_winner(venue, 0.5)
+    found, source = await resolution(venue, market)
+    assert found.official
+    assert (found.outcome, found.split, source) == (
+        None,
+        Split(up=Decimal("0.5"), down=Decimal("0.5")),
+        "gamma",
+    )
+    async with httpx.AsyncClient(trust_env=False) as client:
+        alone = ResolutionSource(client, f"{venue.url}/gamma", "http://127.0.0.1:9")
+        found, _ = await alone.resolution(market)
+    assert (found.official, found.grave) == (False, False)
+    assert "the order API does not yet" in found.why
+
+
+async def test_other_parts_are_no_result(venue):
+    """No rule says what 0.7 and 0.3 are: a person has to look, and is told the prices."""
+    found, _ = await resolution(venue, resolve_without_winner(venue, 0.7))
+    assert (found.official, found.grave) == (False, True)
+    assert "closed without a winner: Up 0.7, Down 0.3" in found.why
 
 
 NESTED = "[" * 100_000 + "]" * 100_000
@@ -121,6 +154,12 @@ async def test_no_answer_leaves_the_resolution_open(over):
         (UP_WON | {"outcomes": '["Down", "Up"]'}, Outcome.DOWN, ""),
         (UP_WON | {"closed": False}, None, "has not closed"),
         (UP_WON | {"outcomePrices": '["0.5", "0.5"]'}, None, "without a winner: Up 0.5, Down 0.5"),
+        (
+            UP_WON | {"outcomePrices": '["0.7", "0.3"]', "umaResolutionStatus": "resolved"},
+            None,
+            "without a winner: Up 0.7, Down 0.3",
+        ),
+        (UP_WON | {"outcomePrices": '["0.50", "0.5"]', "umaResolutionStatus": "resolved"}, None, ""),
         (UP_WON | {"outcomePrices": '["1", "1"]'}, None, "without a winner"),
         (UP_WON | {"umaResolutionStatus": "proposed"}, None, "the resolution is proposed"),
         (UP_WON | {"umaResolutionStatus": "resolved"}, Outcome.UP, ""),

@@ -386,15 +386,24 @@ def test_what_cannot_be_redeemed_is_reported_once_with_the_next_step(bot: Bot) -
 def test_positions_bought_elsewhere_and_lost_ones_are_left_alone(bot: Bot) -> None:
     """What the ledger did not buy is not redeemed, nor what pays nothing."""
     foreign = Redeemable(
-        condition_id="0xforeign", slug="btc-updown-15m-0", outcome="Up", shares=Decimal(5), won=True
+        condition_id="0xforeign", slug="btc-updown-15m-0", outcome="Up", shares=Decimal(5), pays=Decimal(1)
     )
     redeemer = Counting(PracticeRedeemer(bot.venue.url, bot.client.address))
     look = bot.redemption(positions=lambda: [*bot.positions(), foreign], redeemer=redeemer, timing=AT_ONCE)
     asyncio.run(look.check())
     assert sorted(redeemer.asked) == sorted(row.condition_id for row in bot.won)
-    lost = [msgspec.structs.replace(row, won=False) for row in bot.won]
+    lost = [msgspec.structs.replace(row, pays=Decimal(0)) for row in bot.won]
     asyncio.run(bot.redemption(positions=lambda: lost, redeemer=redeemer, timing=AT_ONCE).check())
     assert len(redeemer.asked) == 2
+
+
+def test_a_position_of_a_market_without_a_winner_is_redeemed_at_what_it_pays(bot: Bot) -> None:
+    """One half a share waits like a win; what the operator is told is the money, not the shares."""
+    halves = [msgspec.structs.replace(row, shares=Decimal("3"), pays=Decimal("0.5")) for row in bot.won]
+    redeemer = Counting(error=Refused("the wallet is not deployed"))
+    asyncio.run(bot.redemption(positions=lambda: halves, redeemer=redeemer, timing=AT_ONCE).check())
+    assert sorted(redeemer.asked) == sorted(row.condition_id for row in bot.won)
+    assert any(what.startswith("1.500000 pUSD won in") for what in bot.told())
 
 
 def test_a_venue_that_does_not_answer_is_asked_again(bot: Bot) -> None:

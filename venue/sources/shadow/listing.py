@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from venue.amounts import CENT_MILLS, micro
+from venue.amounts import CENT_MILLS, MICRO, micro
 from venue.market import DOWN, UP, VenueMarket
 from venue.sources.shadow.upstream import UpstreamVenue
 
@@ -17,6 +17,7 @@ class UnsupportedMarket(Exception):
     """Something about a market is not what this venue's rules are made for."""
 
 
+HALF = Decimal("0.5")
 FEE_TYPES = (None, "", "crypto_fees", "crypto_fees_v2")
 """Values of `feeType` under which takers pay shares × rate × p × (1 − p)."""
 
@@ -107,8 +108,11 @@ def tick_of(value: object) -> int:
     return tick
 
 
-def gamma_outcome(row: dict[str, Any]) -> bool | None:
-    """Whether Up won, as a Gamma object says it: closed, one price exactly 1 and the other 0."""
+def gamma_outcome(row: dict[str, Any]) -> int | None:
+    """What an Up share pays, in micro pUSD, as a Gamma object says it.
+
+    It is closed, and one price is exactly 1 and the other 0; or both are 0.5 and it says that it is resolved.
+    """
     if row.get("closed") is not True:
         return None
     try:
@@ -118,16 +122,21 @@ def gamma_outcome(row: dict[str, Any]) -> bool | None:
     except (ValueError, InvalidOperation):
         return None
     up, down = prices.get(UP), prices.get(DOWN)
-    return up == 1 if {up, down} == {Decimal(0), Decimal(1)} else None
+    if {up, down} == {Decimal(0), Decimal(1)}:
+        return MICRO if up == 1 else 0
+    split = up == down == HALF and row.get("umaResolutionStatus") == "resolved"
+    return MICRO // 2 if split else None
 
 
-def clob_outcome(row: dict[str, Any]) -> bool | None:
-    """Whether Up won, as the order API says it: exactly one token is the winner."""
+def clob_outcome(row: dict[str, Any]) -> int | None:
+    """What an Up share pays, in micro pUSD, as the order API says it: exactly one token is the winner."""
     tokens = row.get("tokens")
     if not isinstance(tokens, list):
         return None
     won = [row.get("outcome") for row in tokens if isinstance(row, dict) and row.get("winner") is True]
-    return won == [UP] if won in ([UP], [DOWN]) else None
+    if len(won) != 1 or won[0] not in (UP, DOWN):
+        return None
+    return MICRO if won[0] == UP else 0
 
 
 def _check(known: _Market, slug: str, names: list[str]) -> None:

@@ -4,10 +4,11 @@ import asyncio
 import logging
 from typing import Any
 
+from venue.amounts import MICRO, decimal_text
 from venue.catalogue import Catalogue
 from venue.clock import SECOND, VenueClock
 from venue.ledger import VenueLedger
-from venue.market import DOWN, UP, VenueMarket
+from venue.market import VenueMarket
 from venue.order_book import VenueBook
 from venue.sources.shadow.listing import UnsupportedMarket, clob_outcome, gamma_outcome, listed
 from venue.sources.shadow.mirror import BookMirror
@@ -58,7 +59,7 @@ class ShadowSource:
         )
         self._mirrors: dict[int, BookMirror] = {}
         self._by_condition: dict[str, BookMirror] = {}
-        self._outcomes: dict[int, bool] = {}
+        self._outcomes: dict[int, int] = {}
         self._new: list[VenueMarket] = []
         self._reasons: dict[str, str] = {}
         self._requested_s: dict[int, float] = {}
@@ -111,7 +112,7 @@ class ShadowSource:
         del market
         return None
 
-    def outcome(self, market: VenueMarket) -> bool | None:
+    def outcome(self, market: VenueMarket) -> int | None:
         return self._outcomes.get(market.start)
 
     def certain(self, market: VenueMarket) -> bool:
@@ -283,7 +284,7 @@ class ShadowSource:
                     # Gamma forgets short markets after a while; the order API keeps them.
                     self._record_outcome(market, await self._clob_outcome(market), "order API")
 
-    async def _gamma_outcomes(self, markets: list[VenueMarket]) -> dict[str, bool | None]:
+    async def _gamma_outcomes(self, markets: list[VenueMarket]) -> dict[str, int | None]:
         try:
             rows = await self._reader.gamma_markets([market.slug for market in markets], closed=True)
         except UpstreamUnreachable as error:
@@ -291,7 +292,7 @@ class ShadowSource:
             return {}
         return {str(row.get("slug")): gamma_outcome(row) for row in rows}
 
-    async def _clob_outcome(self, market: VenueMarket) -> bool | None:
+    async def _clob_outcome(self, market: VenueMarket) -> int | None:
         try:
             return clob_outcome(await self._reader.clob_market(market.condition_id))
         except UpstreamUnreachable as error:
@@ -301,14 +302,14 @@ class ShadowSource:
     def _resolved(self, market: VenueMarket, event: dict[str, Any]) -> None:
         winner = event.get("winning_asset_id")
         if winner in market.tokens:
-            self._record_outcome(market, winner == market.up_token, "stream")
+            self._record_outcome(market, MICRO if winner == market.up_token else 0, "stream")
         else:
             log.warning("%s: resolved to %r, which is none of its tokens", market.slug, winner)
 
-    def _record_outcome(self, market: VenueMarket, up_won: bool | None, witness: str) -> None:
-        if up_won is not None and market.start not in self._outcomes:
-            log.info("%s: %s won, by the %s", market.slug, UP if up_won else DOWN, witness)
-            self._outcomes[market.start] = up_won
+    def _record_outcome(self, market: VenueMarket, up_pays: int | None, witness: str) -> None:
+        if up_pays is not None and market.start not in self._outcomes:
+            log.info("%s: an Up share pays %s by the %s", market.slug, decimal_text(up_pays), witness)
+            self._outcomes[market.start] = up_pays
             self._changed.set()
 
     def _due(self, start: int, pause: float) -> bool:
