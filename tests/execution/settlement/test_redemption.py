@@ -403,7 +403,7 @@ def test_a_position_of_a_market_without_a_winner_is_redeemed_at_what_it_pays(bot
     redeemer = Counting(error=Refused("the wallet is not deployed"))
     asyncio.run(bot.redemption(positions=lambda: halves, redeemer=redeemer, timing=AT_ONCE).check())
     assert sorted(redeemer.asked) == sorted(row.condition_id for row in bot.won)
-    assert any(what.startswith("1.500000 pUSD won in") for what in bot.told())
+    assert any(what.startswith("1.500000 pUSD won in") for what in bot.payout_texts())
 
 
 def test_a_venue_that_does_not_answer_is_asked_again(bot: Bot) -> None:
