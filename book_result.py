@@ -75,7 +75,9 @@ def _part(text: str) -> Decimal:
 
 def settlement_of(slug: str, up: Decimal, down: Decimal, reason: str, now_ns: int) -> Settlement:
     """The settlement to record; payouts of 1 and 0 mean that an outcome won."""
-    winner = {(1, 0): Outcome.UP, (0, 1): Outcome.DOWN}.get((up, down))
+    winner = None
+    if {up, down} == {Decimal(0), Decimal(1)}:
+        winner = Outcome.UP if up == 1 else Outcome.DOWN
     return Settlement(
         slug=slug,
         outcome=winner,
