@@ -7,7 +7,6 @@ import pytest
 from ledger_builders import decision, intent, market, refusal
 
 from events import Decided, Filled, FillMoved, OrderMoved, OrderSent, OrderSigned
-from execution.ledger.rows import StoredOrder
 from execution.order_lifecycle import OrderLifecycle, OrderRules
 from execution.order_messages import (
     CloseUnfilled,
@@ -33,7 +32,7 @@ from execution.order_messages import (
     Write,
     WriteFailed,
 )
-from execution.order_records import DecisionEntry, FillEntry, OrderEntry, StateEntry
+from execution.order_records import DecisionEntry, FillEntry, OrderEntry, StateEntry, StoredOrder
 from execution.outcomes import OutcomeKind, PostOutcome
 from models import Fill, FillStatus, OrderState, Outcome, Reason
 
