@@ -259,7 +259,7 @@ class PatchedAdapterRun(OrderBenchmark):
     def order_denied(self, client_order_id: str, reason: str) -> None:
         self.engines[client_order_id].order_denied(client_order_id, reason)
 
-    def refusal_before_sending(self) -> str | None:
+    def refusal_before_sending(self, client_order_id: str) -> str | None:
         return None
 
     def order_withheld(self, client_order_id: str, reason: str) -> None:
@@ -386,7 +386,7 @@ class StockAdapterRun(OrderBenchmark):
     async def order_signed(self, client_order_id: str, order_id: str) -> None:
         """The stock adapter tells nobody."""
 
-    def refusal_before_sending(self) -> str | None:
+    def refusal_before_sending(self, client_order_id: str) -> str | None:
         """Nor asks anybody."""
 
     def order_withheld(self, client_order_id: str, reason: str) -> None:

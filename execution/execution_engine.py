@@ -140,6 +140,8 @@ class ExecutionEngine:
         self._tasks: set[asyncio.Task[None]] = set()
         self._look_ups_changed = asyncio.Event()
         self._state_changed = asyncio.Event()
+        self._send_until_ns: dict[str, int] = {}
+        """When the books of an order's decision are too old to send it, by intent id."""
         self._halt_thread = ThreadPoolExecutor(1, thread_name_prefix="halt")
         self._halt_stored: Future[None] | None = None
         self.halted: str | None = None
@@ -200,6 +202,7 @@ class ExecutionEngine:
         It is finished unless the refusal is one that the next tick may lift; an order without a
         match is reported through `OrderMoved`, and `may_order` then allows the next one.
         """
+        send_until_ns = self._now_ns() + int(decision.params.max_quote_age_s * 1e9)
         mode_refusal = await asyncio.to_thread(self._gate.refusal)
         halt = risk_refusal = None
         if mode_refusal is None and decision.buys:
@@ -214,6 +217,8 @@ class ExecutionEngine:
             risk_refusal=risk_refusal,
         )
         commands = self._handle(made)
+        if any(isinstance(command, Sign) for command in commands):
+            self._send_until_ns[made.intent_id] = send_until_ns
         await self._carry_out(commands)
         events = [command.event for command in commands if isinstance(command, Publish)]
         return any(isinstance(event, Decided) and event.final for event in events)
@@ -239,10 +244,13 @@ class ExecutionEngine:
         if not any(isinstance(command, Post) for command in commands):
             raise Refused("the bot is stopping: no new order")
 
-    def refusal_before_sending(self) -> str | None:
+    def refusal_before_sending(self, client_order_id: str) -> str | None:
         """Why a signed order must not be sent now; blocking, asked in the thread that sends it."""
         if self._lifecycle.stopping:
             return "the bot is stopping: no new order"
+        late_ns = self._now_ns() - self._send_until_ns.pop(client_order_id, self._now_ns())
+        if late_ns > 0:
+            return f"its decision waited too long, by {late_ns / 1e9:.1f} s: its books are too old"
         return self.halted or self._gate.refusal_before_sending()
 
     def order_withheld(self, client_order_id: str, reason: str) -> None:

@@ -56,7 +56,7 @@ class OrderJournal(Protocol):
         """Awaited before the first byte of the order is sent: its row is on the disk when this returns."""
         ...
 
-    def refusal_before_sending(self) -> str | None:
+    def refusal_before_sending(self, client_order_id: str) -> str | None:
         """Why the order must not be sent now. Blocking: asked in the thread that sends it."""
         ...
 
@@ -168,7 +168,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         self._cache.add_venue_order_id(order.client_order_id, order_id)
         answered = self._unanswered[order_id] = asyncio.Event()
         try:
-            outcome = await self._post(signed)
+            outcome = await self._post(signed, order.client_order_id.value)
             self._apply(order, instrument, order_id, outcome)
         except WithheldError as error:
             self._journal.order_withheld(order.client_order_id.value, str(error))
@@ -205,7 +205,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         signed, order_id = sign_market_buy(self._http_client, token_id, amounts, neg_risk=neg_risk)
         return signed, VenueOrderId(order_id)
 
-    async def _post(self, signed: Any) -> PostOutcome:
+    async def _post(self, signed: Any, client_order_id: str) -> PostOutcome:
         """Send the order, unless mode gate or halt refuse it now.
 
         Raises
@@ -214,7 +214,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
             If nothing was sent.
         """
         try:
-            body = await asyncio.to_thread(self._send, signed)
+            body = await asyncio.to_thread(self._send, signed, client_order_id)
         except WithheldError:
             raise
         except PolyApiException as error:
@@ -223,9 +223,9 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
             return classify(None, repr(error))
         return classify(200, body)
 
-    def _send(self, signed: Any) -> Any:
+    def _send(self, signed: Any, client_order_id: str) -> Any:
         # Asked here, in the sending thread, so that nothing waits between the answer and the first byte.
-        if (refusal := self._journal.refusal_before_sending()) is not None:
+        if (refusal := self._journal.refusal_before_sending(client_order_id)) is not None:
             raise WithheldError(refusal)
         return self._http_client.post_order(signed, cast(OrderType, OrderType.FAK), False)
 

@@ -2,9 +2,12 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+import time
 import urllib.request
+from contextlib import closing
 from decimal import ROUND_DOWN, Decimal
 from pathlib import Path
 from typing import Any
@@ -114,4 +117,22 @@ def test_what_the_bot_cannot_read_is_booked_by_the_operator(tmp_path):
     with BotProcess(tmp_path, *TRADED, "--markets", "1", settings=BUYS) as bot:
         assert bot.wait(120) == 0, bot.output
     assert "HALTED" not in bot.output
+    balanced(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_ledger_that_another_program_locks_is_waited_for(tmp_path):
+    """Locked for 40 s, the window included: nothing is sent, lost or halted, and the bot goes on."""
+    path = ledger_path(tmp_path / "state", "recorded")
+    log = tmp_path / "logs" / "bot.log"
+    with BotProcess(tmp_path, *TRADED, "--markets", "2", settings=BUYS) as bot:
+        bot.until(lambda: path.is_file() and "p 0." in bot.output, "the first price", 60)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            released = time.monotonic() + 40
+            bot.until(lambda: time.monotonic() > released, "forty seconds", 60)
+            assert "is locked by another program" in log.read_text()
+        assert bot.wait(200) == 0, bot.output
+    assert "HALTED" not in bot.output
+    assert "Traceback" not in bot.output
     balanced(tmp_path)

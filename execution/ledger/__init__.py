@@ -4,6 +4,7 @@ This package exports the reading side, which any room may use. The writer is `le
 exactly one process holds it.
 """
 
+from execution.ledger.connection import LedgerLocked
 from execution.ledger.paths import LIVE_PROFILE, PAPER_PROFILES, REHEARSAL_PROFILES, ledger_path, profile_name
 from execution.ledger.reader import LedgerReader
 from execution.ledger.rows import (
@@ -32,6 +33,7 @@ __all__ = [
     "DecisionRow",
     "FillStatus",
     "IntentRow",
+    "LedgerLocked",
     "LedgerReader",
     "Mark",
     "Mode",

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -12,8 +12,14 @@ from execution.ledger.schema import APPLICATION_ID, STEPS
 
 BUSY_TIMEOUT_S = 5.0
 """Readers never block the writer under WAL; this covers a checkpoint or somebody's SQL shell."""
+WRITER_PAUSE_S = 1.0
+"""Seconds after which a writer that waits for another program's lock decides whether to wait on."""
 OLDEST_SQLITE = (3, 37, 0)
 """The first with STRICT tables."""
+
+
+class LedgerLocked(Fatal):
+    """Another program holds the file locked. It passes by itself: nothing is wrong with the ledger."""
 
 
 def money(amount: Decimal) -> str:
@@ -50,6 +56,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA foreign_keys = OFF")
             _migrate(connection)
             connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute(f"PRAGMA busy_timeout = {WRITER_PAUSE_S * 1000:.0f}")
         except BaseException:
             connection.close()
             raise
@@ -100,16 +107,28 @@ def examine(path: Path) -> bool:
 
 
 @contextmanager
-def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
+def transaction(
+    connection: sqlite3.Connection, path: Path, go_on_waiting: Callable[[], bool] = lambda: False
+) -> Iterator[sqlite3.Connection]:
     """All or nothing, on the disk when it returns.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+    path : Path
+        Its file.
+    go_on_waiting : Callable[[], bool]
+        Asked each time another program's lock was not released in time, whether to wait further.
 
     Raises
     ------
+    LedgerLocked
+        If another program holds the file locked, and `go_on_waiting` says no.
     Fatal
         If SQLite cannot write; nothing of the transaction is kept.
     """
     with _explained(path, "written"):
-        connection.execute("BEGIN IMMEDIATE")
+        _begin(connection, go_on_waiting)
         try:
             yield connection
             connection.execute("COMMIT")
@@ -118,6 +137,21 @@ def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+
+def _begin(connection: sqlite3.Connection, go_on_waiting: Callable[[], bool]) -> None:
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as error:
+            if not _is_locked(error) or not go_on_waiting():
+                raise
+
+
+def _is_locked(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 @contextmanager
@@ -145,7 +179,8 @@ def _explained(path: Path, verb: str) -> Iterator[None]:
             "Nothing was written; stop, keep the file and compare it with the venue's account",
         ) from error
     except sqlite3.Error as error:
-        raise Fatal(f"ledger cannot be {verb}: {path}: {error}", _next_step(path, error)) from error
+        kind = LedgerLocked if _is_locked(error) else Fatal
+        raise kind(f"ledger cannot be {verb}: {path}: {error}", _next_step(path, error)) from error
 
 
 def _next_step(path: Path, error: sqlite3.Error) -> str:

@@ -1,6 +1,7 @@
 """The ledger's only writer: one small verb per thing that happened, on the disk before it returns."""
 
 import sqlite3
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 import msgspec
+from loguru import logger
 
 from errors import Fatal, Refused
 from execution.ledger import order_states, queries
@@ -46,6 +48,8 @@ class Ledger:
         self._clock_ns = clock_ns
         self._run_id: int | None = None
         self._session = ""
+        self._locked_since: float | None = None
+        self._stop_waiting = threading.Event()
         self._lock = WriterLock(path)
         try:
             self._connection = open_writer(path)
@@ -58,6 +62,10 @@ class Ledger:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def stop_waiting(self) -> None:
+        """Give up on a lock of another program from now on; may be called from any thread."""
+        self._stop_waiting.set()
 
     def close(self) -> None:
         """Give the file back. An open run stays without an end, as after a crash."""
@@ -455,5 +463,20 @@ class Ledger:
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
-        with transaction(self._connection, self.path) as db:
+        if self._stop_waiting.is_set():
+            self._connection.execute("PRAGMA busy_timeout = 0")
+        with transaction(self._connection, self.path, self._go_on_waiting) as db:
+            if self._locked_since is not None:
+                waited = time.monotonic() - self._locked_since
+                logger.info(f"the ledger {self.path} can be written again, after {waited:.0f} s")
+                self._locked_since = None
             yield db
+
+    def _go_on_waiting(self) -> bool:
+        """Wait for another program's lock for as long as the process runs; nothing is sent meanwhile."""
+        if self._locked_since is None:
+            self._locked_since = time.monotonic()
+            logger.warning(
+                f"the ledger {self.path} is locked by another program: no order is sent until it is released"
+            )
+        return not self._stop_waiting.is_set()

@@ -18,6 +18,7 @@ from control.last_mode_switch import LAST_SWITCH_FILE
 from control.mode_gate import ModeController
 from control.running import open_store
 from errors import BotError, ConfigError, Fatal, Temporary
+from execution.ledger import LedgerLocked
 from monitoring.console import log_to_file
 from monitoring.terminal import TolerantConsole, replace_unencodable
 from runtime.worker.assembly import build
@@ -43,7 +44,7 @@ def _stop_with_parent() -> None:
 
 def _exit_of(error: BotError | OSError) -> ExitCode:
     """What the supervisor does about a worker that cannot be built."""
-    if isinstance(error, Temporary) or _out_of_descriptors():
+    if isinstance(error, Temporary | LedgerLocked) or _out_of_descriptors():
         return ExitCode.UNAVAILABLE
     if isinstance(error, ConfigError):
         return ExitCode.MISCONFIGURED

@@ -6,6 +6,7 @@ from loguru import logger
 
 from common.constants import ExitCode
 from events import Stopped
+from execution.ledger import LedgerLocked
 from runtime.worker.observers import ObserverGroup
 
 
@@ -49,9 +50,13 @@ class RunControl:
         self._observers.handle(Stopped(why=why, restarts=True, failed=announce))
 
     def ledger_failed(self, error: BaseException) -> None:
-        """Halt and end the worker: what cannot be written down must not be traded."""
+        """Halt and end the worker: what cannot be written down must not be traded.
+
+        A lock of another program, on which a stopping worker gives up, halts nothing: it passes by itself.
+        """
         logger.opt(exception=error).error("the ledger failed")
-        self._halt(str(error))
+        if not isinstance(error, LedgerLocked):
+            self._halt(str(error))
         self.stop(ExitCode.CRASHED, f"the ledger failed: {error}")
 
     def internal_error(self, task: str, error: BaseException) -> None:

@@ -106,6 +106,7 @@ class Worker:
         parts.node.dispose()
         flush_logger()
         parts.decision_loop.close()
+        parts.ledger.stop_waiting()
         parts.thread.post(parts.ledger.close_run)
         parts.thread.post(parts.reader.close)
         parts.thread.post(parts.ledger.close)

@@ -88,7 +88,7 @@ async def test_a_switch_between_decision_and_signature_withholds_the_order(redis
         (intent,) = bench.sent
         redis_server.set("1")
         await bench.engine.order_signed(intent.intent_id, "0xa")
-        refusal = bench.engine.refusal_before_sending()
+        refusal = bench.engine.refusal_before_sending(bench.sent[0].intent_id)
         assert "simulation" in refusal
         bench.engine.order_withheld(intent.intent_id, refusal)
         row = await bench.decide(1)
@@ -122,7 +122,7 @@ async def test_a_lost_store_opens_nothing_until_it_is_back(redis_server, tmp_pat
             await bench.decide()
             relay.cut = True
             await bench.engine.order_signed(bench.sent[0].intent_id, "0xa")
-            refusal = bench.engine.refusal_before_sending()
+            refusal = bench.engine.refusal_before_sending(bench.sent[0].intent_id)
             assert "mode store lost" in refusal
             bench.engine.order_withheld(bench.sent[0].intent_id, refusal)
             row = await bench.decide()

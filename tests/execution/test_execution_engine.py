@@ -1,6 +1,9 @@
 """The engine's promises about order and money, on a real ledger file, with a venue that answers as told."""
 
+import asyncio
+import sqlite3
 import time
+from contextlib import closing
 from decimal import Decimal
 
 import msgspec
@@ -114,7 +117,28 @@ async def test_nothing_is_written_before_the_signature_and_all_of_it_before_the_
         (decision,) = other.decisions()
     assert (row.state, row.order_id) == (OrderState.SENT, "0x" + "1" * 64)
     assert row.intent.decision_id == decision.id
-    assert bench.engine.refusal_before_sending() is None
+    assert bench.engine.refusal_before_sending(bench.sent[0].intent_id) is None
+
+
+async def test_an_order_whose_decision_waited_for_the_ledger_is_not_sent(bench, monkeypatch):
+    """While another program locks the file nothing is sent, and afterwards not on books of before."""
+    now_ns = time.time_ns()
+    monkeypatch.setattr(bench.engine, "_now_ns", lambda: now_ns)
+    await bench.decide()
+    with closing(sqlite3.connect(bench.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        signed = asyncio.ensure_future(bench.engine.order_signed(bench.sent[0].intent_id, "0xabc"))
+        done, _ = await asyncio.wait([signed], timeout=0.2)
+        assert not done
+        now_ns += 10 * 10**9 + 1  # MAX_QUOTE_AGE_SECONDS is 10
+    await signed
+    refusal = bench.engine.refusal_before_sending(bench.sent[0].intent_id)
+    assert "its books are too old" in refusal
+    bench.engine.order_withheld(bench.sent[0].intent_id, refusal)
+    await bench.engine.drain()
+    assert await bench.states() == [OrderState.NO_FILL]
+    assert bench.engine.halted is None
+    assert bench.engine.may_order(make_market(0).slug)
 
 
 async def test_a_halt_after_the_signature_withholds_the_order(bench):
@@ -122,7 +146,7 @@ async def test_a_halt_after_the_signature_withholds_the_order(bench):
     await bench.decide()
     await bench.engine.order_signed(bench.sent[0].intent_id, "0xabc")
     HaltFile(bench.path.parent / HALT_FILE).raise_("by hand")
-    assert "by hand" in bench.engine.refusal_before_sending()
+    assert "by hand" in bench.engine.refusal_before_sending(bench.sent[0].intent_id)
     bench.engine.order_withheld(bench.sent[0].intent_id, "halted")
     await bench.engine.drain()
     assert await bench.states() == [OrderState.NO_FILL]

@@ -5,14 +5,19 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 
 import pytest
 from ledger_builders import buy, decision, market, open_ledger
+from loguru import logger
 
 from errors import Fatal
-from execution.ledger import LedgerReader, schema
+from execution.ledger import LedgerLocked, LedgerReader, connection, schema
 from execution.ledger.writer import Ledger
 from models import Outcome, TradeOutcome
 
@@ -107,6 +112,54 @@ INSERT INTO settlements VALUES ('', 'b', 1, 'Down', 'clob', 10);
 INSERT INTO redemptions VALUES ('', 'a', 1, '1.1', 11);
 """
 """A win that was paid and a loss, as the third version of the tables has them."""
+
+
+@contextmanager
+def locked(path):
+    """Another program has the file open for writing."""
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+
+
+class TestLockOfAnotherProgram:
+    def test_the_writer_waits_for_as_long_as_it_takes(self, path, monkeypatch):
+        """A lock that outlasts the timeout many times over loses no row; it is reported once, and its end."""
+        monkeypatch.setattr(connection, "WRITER_PAUSE_S", 0.02)
+        messages = []
+        sink = logger.add(lambda message: messages.append(message.record["message"]), level="INFO")
+        with open_ledger(path) as ledger, ThreadPoolExecutor(1) as pool:
+            with locked(path):
+                asked = threading.Event()
+                go_on_waiting = ledger._go_on_waiting
+                times = count(1)
+                ledger._go_on_waiting = lambda: (next(times) > 5 and asked.set()) or go_on_waiting()
+                written = pool.submit(ledger.record_halt, "three refusals")
+                assert asked.wait(30)
+                assert not written.done()
+            assert written.result(30) is True
+        logger.remove(sink)
+        assert [text for text in messages if "locked by another program" in text] == [messages[0]]
+        assert "can be written again" in messages[-1]
+        assert len(messages) == 2
+
+    def test_a_worker_that_stops_gives_up(self, path):
+        """From then on no write waits; the error is a lock's, and the file is as it was."""
+        with open_ledger(path) as ledger:
+            ledger.stop_waiting()
+            with locked(path):
+                for _ in range(2):
+                    with pytest.raises(LedgerLocked, match="is locked"):
+                        ledger.record_halt("x")
+            assert ledger.record_halt("x")
+
+    def test_a_start_finds_it_locked(self, path, monkeypatch):
+        """The error is a lock's, so that the supervisor tries again."""
+        Ledger(path).close()
+        run_sql(path, "PRAGMA user_version = 3; DROP TABLE decisions;")
+        monkeypatch.setattr(connection, "BUSY_TIMEOUT_S", 0.05)
+        with locked(path), pytest.raises(LedgerLocked, match="Close the program"):
+            Ledger(path)
 
 
 class TestOlderFile:

@@ -330,8 +330,8 @@ class Rig:
     def attach(self, client: Any) -> None:
         self.execution_client = client
 
-    def refusal_before_sending(self) -> str | None:
-        return self._now.refusal_before_sending()
+    def refusal_before_sending(self, client_order_id: str) -> str | None:
+        return self._now.refusal_before_sending(client_order_id)
 
     def order_withheld(self, client_order_id: str, reason: str) -> None:
         self._now.order_withheld(client_order_id, reason)

@@ -46,8 +46,8 @@ class Steps:
         transaction, replace = ledger_writer.transaction, Path.replace
 
         @contextmanager
-        def counted(connection: Any, path: Path) -> Iterator[Any]:
-            with transaction(connection, path) as db:
+        def counted(connection: Any, path: Path, *more: Any) -> Iterator[Any]:
+            with transaction(connection, path, *more) as db:
                 yield db
                 self.take()
             self.take()
