@@ -1,6 +1,6 @@
-"""Lets the plain `python SCRIPT.py` work in a bare clone: install what is missing, then start over.
+"""Makes `python SCRIPT.py` work in a fresh clone: installs missing dependencies and restarts the script.
 
-Standard library only, and no syntax that an old Python would choke on: it runs before anything is installed.
+Uses the standard library only, and no syntax that an old Python rejects: it runs before the installation.
 """
 
 import os
@@ -12,10 +12,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def ensure_environment(script: str) -> None:
-    """Return if the dependencies are importable, else replace this process by `./bot exec SCRIPT ARGS`.
+    """Return if the dependencies are importable, otherwise replace this process by `./bot exec SCRIPT ARGS`.
 
-    `script` is the file name of the running script, in the project's folder. Ctrl-C ends the process
-    without a traceback from here on, until somebody has something to stop in good order.
+    `script` is the file name of the running script, in the project's folder. From here on Ctrl-C ends the
+    process without a traceback, until a command installs its own handler.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.version_info >= (3, 12) and find_spec("nautilus_trader") and find_spec("msgspec"):

@@ -1,36 +1,36 @@
-"""The one error tree, by what the operator or the code must do next.
+"""The error classes, by what the code or the operator must do next.
 
 BotError
-├── Refused      no order may exist; the reason says why. Do not retry as it is.
-├── Temporary    nothing happened yet; try again, a limited number of times.
-└── Fatal        stop the process. `exit_code` and `next_step` tell the operator how to go on.
+├── Refused      no order may be sent; the message is the reason. Do not retry unchanged.
+├── Temporary    nothing happened yet; retry a limited number of times.
+└── Fatal        stop the process. `exit_code` and `next_step` are for the operator.
     └── ConfigError   a setting is wrong: exit code 2
 
-What became of an order that was sent is not an error but a value: see `execution.outcomes`.
+The outcome of an order that was sent is not an error but a value: see `execution.outcomes`.
 """
 
 
 class BotError(Exception):
-    """Base of everything this project raises on purpose."""
+    """Base of all errors that this project raises intentionally."""
 
 
 class Refused(BotError):
-    """No order exists and none may be sent as it is."""
+    """No order exists, and none may be sent unchanged."""
 
 
 class Temporary(BotError):
-    """A passing fault: try again with a limit."""
+    """A passing failure: retry with a limit."""
 
 
 class Fatal(BotError):
-    """The process has to end.
+    """The process has to stop.
 
     Parameters
     ----------
     message : str
-        What is wrong, naming the thing and its value.
+        What is wrong, with the name and value concerned.
     next_step : str
-        What the operator does about it, in one sentence.
+        What the operator has to do, in one sentence.
     """
 
     exit_code = 1
@@ -45,6 +45,6 @@ class Fatal(BotError):
 
 
 class ConfigError(Fatal):
-    """A setting or a flag is wrong; restarting without changing it is useless."""
+    """A setting or a flag is wrong; a restart without changing it does not help."""
 
     exit_code = 2

@@ -1,4 +1,4 @@
-"""What the rooms tell each other while a market goes by: plain facts, without Nautilus."""
+"""Domain events: what happened in a market and in the worker, for the observers. Independent of Nautilus."""
 
 from decimal import Decimal
 
@@ -6,29 +6,29 @@ from models import Decision, Fill, FillStatus, Frozen, Market, OrderIntent, Orde
 
 
 class MarketOpened(Frozen, frozen=True):
-    """This market is now the running one."""
+    """A market became the running one."""
 
     market: Market
 
 
 class MarketRefused(Frozen, frozen=True):
-    """A listed market is left alone."""
+    """A listed market is not traded, for the reason given."""
 
     slug: str
     why: str
 
 
 class Decided(Frozen, frozen=True):
-    """A decision was recorded; `final` says that no other will be tried in this market."""
+    """A decision was recorded; `final` is True if no other decision follows in this market."""
 
     decision: Decision
     final: bool
     decision_id: int = 0
-    """Its row in the ledger; later decisions have larger ones."""
+    """Its row id in the ledger; later decisions have larger ids."""
 
 
 class OrderSent(Frozen, frozen=True):
-    """The decision and its intent are in the ledger; what became of the order follows."""
+    """A decision and its intent are in the ledger; the outcome of the order follows."""
 
     intent: OrderIntent
 
@@ -49,16 +49,16 @@ class OrderMoved(Frozen, frozen=True):
 
 
 class Filled(Frozen, frozen=True):
-    """A fill that stands is in the ledger for the first time."""
+    """A fill that did not fail is in the ledger for the first time."""
 
     fill: Fill
     status: FillStatus = FillStatus.MATCHED
 
 
 class FillMoved(Frozen, frozen=True):
-    """The ledger has a new status of a fill; also published for one that is failed when it is first seen.
+    """A fill has a new status in the ledger; also published for a fill whose first status is FAILED.
 
-    FAILED takes the fill out of every sum.
+    FAILED removes the fill from every sum.
     """
 
     fill: Fill
@@ -75,7 +75,7 @@ class Settled(Frozen, frozen=True):
 
 
 class Payout(Frozen, frozen=True):
-    """Money that was won moves: it was paid, it is being redeemed, or, `manual`, it waits for a person."""
+    """A payout was made or is being redeemed; with `manual` the operator has to redeem it."""
 
     slug: str
     what: str
@@ -96,36 +96,36 @@ class CashChecked(Frozen, frozen=True):
 
 
 class SettlementLate(Frozen, frozen=True):
-    """A market is over for minutes and has no official outcome yet, for the reason given."""
+    """A market ended minutes ago and has no official outcome yet, for the reason given."""
 
     market: Market
     why: str
 
 
 class Halted(Frozen, frozen=True):
-    """No new position until a person acts."""
+    """No new position until the halt is lifted manually."""
 
     why: str
 
 
 class Resumed(Frozen, frozen=True):
-    """A person lifted the halt."""
+    """The halt was lifted manually."""
 
     why: str
 
 
 class Started(Frozen, frozen=True):
-    """A worker began; `mode` is what its orders are: real money only if ``live``."""
+    """A worker started; `mode` is the mode of its orders: real money only if ``live``."""
 
     mode: str
     venue: str
     note: str
     restarted: bool = False
-    """Whether it follows another worker of the same run."""
+    """Whether it follows another worker of the same session."""
 
 
 class Stopped(Frozen, frozen=True):
-    """The worker ends; `restarts` if a fresh one follows by plan, `failed` if something is broken."""
+    """The worker ends; `restarts`: another one follows as planned, `failed`: because of an error."""
 
     why: str
     restarts: bool = False
@@ -133,7 +133,8 @@ class Stopped(Frozen, frozen=True):
 
 
 class ModeChanged(Frozen, frozen=True):
-    """What this process may do with orders changed, or a switch was refused: `allows_orders` says."""
+    """The mode of this process changed, or a switch was refused; `allows_orders`: new positions are
+    allowed."""
 
     mode: str
     allows_orders: bool
@@ -172,8 +173,10 @@ class FeedStatus(Frozen, frozen=True):
 
 
 class WorkerStatus(Frozen, frozen=True):
-    """How the worker is at one instant; made once a second on the node's loop. Seconds are the wall clock's,
-    but for `second`, the market second."""
+    """State of the worker at one instant; created once a second on the node's loop.
+
+    Durations are wall-clock seconds; only `second` is a market second.
+    """
 
     ts_ns: int
     profile: str
@@ -186,21 +189,21 @@ class WorkerStatus(Frozen, frozen=True):
     title: str = ""
     second: float = 0.0
     second_length_s: float = 1.0
-    """Wall seconds a market second takes: below 1 on a fast practice venue."""
+    """Wall seconds per market second: below 1 on an accelerated practice venue."""
     window: tuple[float, float] = (0.0, 0.0)
-    """Market seconds between which decisions are made."""
+    """Decision window in market seconds: start, end."""
     p: Decimal | None = None
     quote_age_s: float | None = None
-    """Since the running market's last quote, or its opening if it had none; None between markets."""
+    """Age of the running market's last quote, or time since its opening without one; None between markets."""
     tradable: bool = False
     pending_settlements: int = 0
     oldest_pending_s: float | None = None
-    """Since the end of the longest unsettled market."""
+    """Time since the end of the oldest unsettled market."""
     unknown_orders: int = 0
     reconnects: dict[str, int] = {}
-    """By stream: market, user, and the feeds' names."""
+    """By stream: market, user, and the names of the feeds."""
     feeds: tuple[FeedStatus, ...] = ()
     clock_skew_s: float | None = None
-    """This machine's clock minus the venue's, as last measured."""
+    """This machine's clock minus the venue's, from the last measurement."""
     outside: str = ""
-    """Spot against strike, in words."""
+    """Spot price against strike, as text."""

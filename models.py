@@ -1,9 +1,9 @@
-"""The nouns that every room shares: frozen, without I/O, convertible to JSON and back.
+"""Domain types shared by all packages: frozen, without I/O, convertible to and from JSON.
 
-Units, everywhere: prices and money are ``Decimal`` pUSD (a price is pUSD per share, 0 to 1);
-``*_ns`` are integer nanoseconds since the epoch on the machine's own clock; market times
-(`Market.start`, market seconds) run on the *market clock*, which is the same clock on the real
-venue and a faster one on the practice venue. Floats appear only inside indicators.
+Units: prices and money are ``Decimal`` pUSD (a price is pUSD per share, 0 to 1); ``*_ns`` are integer
+nanoseconds since the epoch on the machine's clock; market times (`Market.start`, market seconds) are on the
+*market clock*, which is the machine's clock on the real venue and an accelerated one on the practice venue.
+Floats are used inside indicators only.
 """
 
 from decimal import ROUND_DOWN, Decimal
@@ -16,18 +16,18 @@ MICRO = Decimal("0.000001")
 """The smallest amount of pUSD and of shares on the chain."""
 
 SCALE_SECONDS = 900
-"""Market seconds run from 0 to 900 whatever the market's interval is (spec, "Words")."""
+"""Length of the market-second scale: market seconds run from 0 to 900 for every market interval."""
 
 
 class Frozen(msgspec.Struct, frozen=True):
-    """Base of all nouns: immutable, compared by value, encoded by msgspec."""
+    """Base of the domain types: immutable, compared by value, encoded by msgspec."""
 
 
 # --- markets and books ---------------------------------------------------------------------------
 
 
 class Outcome(StrEnum):
-    """A token of a market, and which of them won."""
+    """A token of a market; also used for the winning side."""
 
     UP = "Up"
     DOWN = "Down"
@@ -38,7 +38,7 @@ class Outcome(StrEnum):
 
 
 class Rule(StrEnum):
-    """What price settles a market: the venue changed it on 2026-08-07 from spot to a TWAP."""
+    """The price that settles a market. The venue changed it from spot to a TWAP on 2026-08-07."""
 
     SPOT = "spot"
     TWAP30 = "twap30"
@@ -46,7 +46,7 @@ class Rule(StrEnum):
 
 
 class Market(Frozen, frozen=True):
-    """One up/down event. `start` is in market-clock seconds since the epoch, from the slug."""
+    """One up/down market. `start` is in market-clock seconds since the epoch, as in the slug."""
 
     slug: str
     start: int
@@ -59,8 +59,8 @@ class Market(Frozen, frozen=True):
     rule: Rule
     title: str = ""
     origin: str = ""
-    """Names the event that the prices come from, where a practice venue may show the same one twice;
-    empty when the condition id does."""
+    """Id of the event behind the prices, where a practice venue may replay one event several times;
+    empty if the condition id identifies it."""
 
     @property
     def end(self) -> int:
@@ -97,13 +97,13 @@ class Book(Frozen, frozen=True):
 
 
 class Tick(Frozen, frozen=True):
-    """The Up token's mid at a market second."""
+    """Mid price of the Up token at a market second."""
 
     second: float
     price: Decimal
 
 
-# --- what the outside world says -----------------------------------------------------------------
+# --- external values -----------------------------------------------------------------------------
 
 
 class Spot(Frozen, frozen=True):
@@ -116,7 +116,7 @@ class Spot(Frozen, frozen=True):
 
 
 class Strike(Frozen, frozen=True):
-    """The settlement-rule price at the market's start: what "above" is measured against."""
+    """The settlement-rule price at the market's start, against which Up and Down are decided."""
 
     price: Decimal
     rule: Rule
@@ -177,7 +177,7 @@ class SignalType(StrEnum):
 
 
 class TradingSignal(Frozen, frozen=True):
-    """What one processor says about the market now. `confidence` is 0 to 1."""
+    """The signal of one processor for the market. `confidence` is 0 to 1."""
 
     source: str
     signal_type: SignalType
@@ -189,7 +189,7 @@ class TradingSignal(Frozen, frozen=True):
 
 
 class Vote(Frozen, frozen=True):
-    """A processor's part in a decision: either a signal, or the reason why there is none."""
+    """A processor's part in a decision: either a signal, or the reason of its abstention."""
 
     source: str
     weight: float
@@ -198,7 +198,7 @@ class Vote(Frozen, frozen=True):
 
 
 class FusedSignal(Frozen, frozen=True):
-    """The votes as one: `score` 0 to 100, `confidence` 0 to 1, contributions by side."""
+    """The fused votes: `score` 0 to 100, `confidence` 0 to 1, sums of the contributions by side."""
 
     direction: Direction
     score: float
@@ -214,7 +214,7 @@ class FusedSignal(Frozen, frozen=True):
 
 
 class BrainParams(Frozen, frozen=True):
-    """All numbers a decision depends on; stored with it, so that it can be replayed."""
+    """All parameters of a decision; stored with it, so that it can be replayed."""
 
     weights: dict[str, float]
     window_start: float
@@ -229,7 +229,7 @@ class BrainParams(Frozen, frozen=True):
     max_entry_price: Decimal
     max_slippage: Decimal
     max_quote_age_s: float
-    """Machine seconds that a book may be old when it is decided upon."""
+    """Maximum age of a book in a decision, machine seconds."""
     spike_threshold: float
     spike_lookback: int
     sentiment_fear: float
@@ -242,17 +242,17 @@ class BrainParams(Frozen, frozen=True):
     deribit_bullish_pcr: float
     deribit_bearish_pcr: float
     min_liquidity: Decimal = Decimal("0.02")
-    """A favourite offered at or below this price is a broken book."""
+    """No order if the favourite's best ask is at or below this price."""
     fusion_min_weight: float = 0.0
-    """0 in rows of earlier versions, which did not ask for it."""
+    """0 in rows of earlier versions, which had no such limit."""
 
 
 class DecisionContext(Frozen, frozen=True):
-    """Everything a decision may look at, frozen at one instant.
+    """All inputs of a decision, frozen at one instant.
 
-    `p` is the Up token's mid, or its only side when the book is one-sided. `history` holds Up mids,
-    oldest first, at most one a market second; `ticks` the same with their seconds. `absent` names
-    each external source that gave nothing usable, and why.
+    `p` is the mid price of the Up token, or its only side if the book is one-sided. `history` has mids of Up,
+    oldest first, at most one per market second; `ticks` the same with their seconds. `absent` maps each
+    external source without a usable value to the reason.
     """
 
     market: Market
@@ -265,7 +265,7 @@ class DecisionContext(Frozen, frozen=True):
     down_book: Book
     spot: Spot | None = None
     spot_path: tuple[Tick, ...] = ()
-    """Spot prices in USD by market second, oldest first, at most one a second; may start before 0."""
+    """Spot prices in USD by market second, oldest first, at most one per second; may start before 0."""
     strike: Strike | None = None
     put_call: PutCall | None = None
     sentiment: Sentiment | None = None
@@ -276,7 +276,7 @@ class DecisionContext(Frozen, frozen=True):
 
 
 class Reason(StrEnum):
-    """Why a decision ended without an order, in the order of the steps that may end it."""
+    """Reasons of a decision without an order, in the order of the steps that may end it."""
 
     MODE = "mode"
     NOT_TRADABLE = "not_tradable"
@@ -305,14 +305,14 @@ RETRIED = frozenset(
         Reason.NO_HISTORY,
     }
 )
-"""Refusals that the next tick inside the window may lift; all others end the market."""
+"""Refusals that may be lifted by the next tick inside the window; all others are final for the market."""
 
 
 class Decision(Frozen, frozen=True):
-    """One row of evidence: an outcome to buy, or the named reason for not buying.
+    """A decision: an outcome to buy, or the reason for not buying.
 
-    `ask` is the best ask of the favourite's book, `price_cap` the highest price the order may pay,
-    `fair` the modelled probability that the *chosen* outcome wins, `edge` fair − ask − fee per share.
+    `ask` is the best ask of the favourite's book, `price_cap` the highest price of the order, `fair` the
+    modelled probability that the *chosen* outcome wins, `edge` is fair − ask − fee per share.
     """
 
     context: DecisionContext
@@ -336,11 +336,14 @@ class Decision(Frozen, frozen=True):
 
 
 class OrderIntent(Frozen, frozen=True):
-    """The will to spend `usd` pUSD on one outcome at `price_cap` or better. Written before it is sent."""
+    """An intended order: spend `usd` pUSD on one outcome at `price_cap` or better.
+
+    Stored before it is sent.
+    """
 
     intent_id: str
     decision_id: int
-    """The ledger's number of the decision; 0 until both are written, in one transaction."""
+    """The decision's row id in the ledger; 0 until both are written, in one transaction."""
     slug: str
     condition_id: str
     token_id: str
@@ -353,7 +356,7 @@ class OrderIntent(Frozen, frozen=True):
 
 
 class OrderState(StrEnum):
-    """Where an intent stands. `UNKNOWN` counts as spent until the venue says otherwise."""
+    """State of an intent. `UNKNOWN` counts as spent until the venue reports the order's outcome."""
 
     INTENT = "intent"
     SENT = "sent"
@@ -369,7 +372,7 @@ class OrderState(StrEnum):
 
 
 class Fill(Frozen, frozen=True):
-    """What the venue says was taken: `shares` at `price`, `fee` pUSD on top of shares × price."""
+    """A trade reported by the venue: `shares` at `price`, and `fee` pUSD in addition to shares × price."""
 
     trade_id: str
     order_id: str
@@ -388,17 +391,17 @@ class Fill(Frozen, frozen=True):
 
 
 def fill_cost(shares: Decimal, price: Decimal) -> Decimal:
-    """What a fill costs: shares × price, rounded down to the millionth that the currency knows.
+    """Cost of a fill: shares × price, rounded down to a millionth of a pUSD.
 
-    Source: the venue's own answers, such as 2.181817 shares at 0.55 for 1.199999 pUSD.
+    Source: answers of the venue, such as 2.181817 shares at 0.55 for 1.199999 pUSD.
     """
     return (shares * price).quantize(MICRO, ROUND_DOWN)
 
 
 class FillStatus(StrEnum):
-    """How far a fill has come on its way onto the chain. Only CONFIRMED and FAILED are final.
+    """Status of a fill on its way onto the chain. Only CONFIRMED and FAILED are final.
 
-    The venue's RETRYING and MATCHED_NOT_BROADCASTED are MATCHED here: the money is committed.
+    The venue's RETRYING and MATCHED_NOT_BROADCASTED are stored as MATCHED: the money is committed.
     """
 
     MATCHED = "MATCHED"
@@ -408,30 +411,30 @@ class FillStatus(StrEnum):
 
 
 class Split(Frozen, frozen=True):
-    """What a share of each outcome pays in a market that no outcome won outright, pUSD, 0 to 1."""
+    """Payout per share of each outcome in a market without a winner, pUSD, 0 to 1."""
 
     up: Decimal
     down: Decimal
 
 
 def share_payout(outcome: Outcome, winner: Outcome | None, split: Split | None) -> Decimal:
-    """What a share pays in a settled market, pUSD: 1 or 0, or its part of a split."""
+    """Payout of one share in a settled market, pUSD: 1 or 0, or its part of a split."""
     if split is not None:
         return split.up if outcome is Outcome.UP else split.down
     return Decimal(1) if outcome is winner else Decimal(0)
 
 
 class Settlement(Frozen, frozen=True):
-    """The official result of a market, and where it was read.
+    """The official result of a market, and its source.
 
     Attributes
     ----------
     outcome : Outcome or None
-        The winner; None where no outcome won outright, and `split` tells what the shares pay.
+        The winner; None if there is no winner and `split` gives the payouts.
     source : str
-        Where the result was read; `operator` if a person booked it.
+        Where the result was read; `operator` if it was recorded manually.
     reason : str
-        Why a person booked it; empty for a result of the venue.
+        Why it was recorded manually; empty for a result of the venue.
     """
 
     slug: str
@@ -442,12 +445,12 @@ class Settlement(Frozen, frozen=True):
     reason: str = ""
 
     def pays(self, outcome: Outcome) -> Decimal:
-        """What a share of an outcome pays, pUSD."""
+        """Payout of one share of an outcome, pUSD."""
         return share_payout(outcome, self.outcome, self.split)
 
     @property
     def result(self) -> str:
-        """The result in words, such as "Up won"."""
+        """The result as text, such as "Up won"."""
         if self.split is None:
             return f"{self.outcome} won"
         return f"no outcome won: Up pays {self.split.up}, Down {self.split.down}"
@@ -460,9 +463,9 @@ class TradeOutcome(StrEnum):
 
 
 class PaperTrade(Frozen, frozen=True):
-    """A trade as `paper_trades.json` shows it: exactly these seven keys.
+    """A trade in the format of `paper_trades.json`: exactly these seven keys.
 
-    `direction` is LONG for Up and SHORT for Down; `price` is what was paid per share of that token.
+    `direction` is LONG for Up and SHORT for Down; `price` is the price paid per share of that token.
     """
 
     timestamp: str

@@ -1,4 +1,4 @@
-"""Paper trades as `paper_trades.json` shows them: an export of the ledger, never a record of its own."""
+"""Exports the paper trades of the ledger to `paper_trades.json`."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -12,15 +12,15 @@ from models import Outcome, PaperTrade
 
 
 def paper_trades(reader: LedgerReader) -> list[PaperTrade]:
-    """Every trade in the ledger, oldest first, across all its runs."""
+    """All trades of the ledger, oldest first, of all runs."""
     return [paper_trade(trade) for trade in reader.trades()]
 
 
 def paper_trade(trade: TradeRow) -> PaperTrade:
-    """A ledger trade in the seven keys.
+    """Convert a trade of the ledger to the seven keys of the export.
 
-    `timestamp` is when the bot decided to trade, on the machine's clock, UTC; `size_usd` what was paid
-    for the shares, without the fee. Score and confidence are 0 when the trade was made without a vote.
+    `timestamp` is the time of the decision on the machine's clock, UTC; `size_usd` is the amount paid for the
+    shares, without the fee. Score and confidence are 0 if the trade was made without a vote.
     """
     return PaperTrade(
         timestamp=datetime.fromtimestamp(trade.created_ns // 10**9, UTC).isoformat(),
@@ -34,13 +34,13 @@ def paper_trade(trade: TradeRow) -> PaperTrade:
 
 
 def export_paper_trades(trades: Sequence[PaperTrade], path: Path) -> None:
-    """Write the JSON array to `path`, whole or not at all: a reader sees the old file or the new one.
+    """Write the JSON array to `path` atomically: a reader sees the old file or the new one.
 
     Raises
     ------
     Temporary
-        If it cannot be written. The ledger has the trades; the next export catches up.
+        If it cannot be written. The trades are in the ledger; the next export includes them.
     """
     content = msgspec.json.format(msgspec.json.encode(trades), indent=2) + b"\n"
-    # It lies outside the state folders: bots on two venues may export at the same time.
+    # The file is outside the state folders: bots on two venues may export at the same time.
     write_atomically(path, content, shared=True)

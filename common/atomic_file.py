@@ -1,4 +1,4 @@
-"""Writes files that are whole at every instant, and keeps the bot's files from other users of the machine."""
+"""Writes files atomically, and protects the bot's files from other users of the machine."""
 
 import os
 import stat
@@ -15,20 +15,20 @@ OTHER_USERS = 0o077
 
 
 def write_atomically(path: Path, content: bytes, *, shared: bool = False, private: bool = False) -> None:
-    """Replace a file's content, on the disk when this returns; missing folders are made.
+    """Replace a file's content; it is on the disk when this returns. Missing folders are created.
 
     Parameters
     ----------
     shared : bool
-        Whether several processes may write the file at a time: each then has a draft of its own. A file
-        with one writer has one draft, so that a crash leaves at most one behind.
+        Whether several processes may write the file at the same time: each then has its own temporary file.
+        A file with one writer has one temporary file, so that a crash leaves at most one behind.
     private : bool
-        Whether the file gets mode 0600, and, written by root, the owner of its folder. Not on Windows.
+        Whether the file gets mode 0600 and, if root writes it, the owner of its folder. No effect on Windows.
 
     Raises
     ------
     Temporary
-        If it cannot be written; the old content stands.
+        If it cannot be written; the old content is unchanged.
     """
     path = path.resolve()
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp" if shared else f".{path.name}.tmp")
@@ -49,20 +49,23 @@ def write_atomically(path: Path, content: bytes, *, shared: bool = False, privat
 def _open_private(path: str, flags: int) -> int:
     descriptor = os.open(path, flags, 0o600)
     if os.name == "posix":
-        os.fchmod(descriptor, 0o600)  # the draft may be an older one
+        os.fchmod(descriptor, 0o600)  # the temporary file may already exist
         give_to_owner_of_folder(Path(path))
     return descriptor
 
 
 def give_to_owner_of_folder(path: Path) -> None:
-    """Written by root, a file belongs to the owner of its folder: the bot's user, who has to read it."""
+    """Give a file that root wrote to the owner of its folder, which is the bot's user, who has to read it."""
     if os.name == "posix" and os.geteuid() == 0:
         folder = path.parent.stat()
         os.chown(path, folder.st_uid, folder.st_gid)
 
 
 def _replace(draft: Path, path: Path) -> None:
-    """Rename over the old file. Windows refuses that for the instant in which another process reads it."""
+    """Rename over the old file.
+
+    On Windows this fails while another process reads the file, so it is retried.
+    """
     deadline = time.monotonic() + WINDOWS_PATIENCE_S
     while True:
         try:
@@ -76,7 +79,7 @@ def _replace(draft: Path, path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name itself survive a power cut; Windows has no such call and needs none."""
+    """Make the renaming durable; Windows has no such call and does not need it."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -92,19 +95,19 @@ def create_private_files() -> None:
 
 
 def close_to_other_users(folder: Path, own_names: Sequence[str], excluded: str = "") -> None:
-    """Take the access of other users from files that exist already, made by a version that left them open.
+    """Remove the access of other users from existing files, which earlier versions left readable.
 
-    What cannot be closed, for example because another user owns it, stays as it is.
+    Files whose mode cannot be changed, for example because another user owns them, are left unchanged.
 
     Parameters
     ----------
     folder : Path
-        It is closed itself only if it holds nothing but the bot's own files: LOG_DIR may be a folder such as
-        /var/log, which other programs need.
+        Its own mode is changed only if it contains nothing but the bot's files: LOG_DIR may be a folder such
+        as /var/log, which other programs need.
     own_names : sequence of str
-        How the names of the bot's own files and folders in it begin. Folders are closed with their contents.
-    leave : str
-        Name of one of them that keeps its access, because that tells whether its content can be trusted.
+        Prefixes of the names of the bot's files and folders in it. Folders are handled with their contents.
+    excluded : str
+        Name of one of them that keeps its mode, because the mode shows whether its content can be trusted.
     """
     if os.name != "posix" or not folder.is_dir():
         return

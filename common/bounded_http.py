@@ -1,9 +1,9 @@
-"""HTTP requests with a bound on their whole duration and on the size of the answer.
+"""HTTP requests with a limit on their total duration and on the size of the answer.
 
-The timeouts of httpx hold for a single read, so an answer that arrives one byte a second never times out; and
-httpx reads a body of any size, and decompresses it without a limit. `bounded_request` closes both gaps for an
+The timeouts of httpx apply to a single read, so an answer that arrives one byte per second never times out;
+and httpx reads and decompresses a body of any size. `bounded_request` adds both limits to an
 `httpx.AsyncClient`. `BoundedHttp` offers the same to threads and to coroutines of any loop: it sends its
-requests on an event loop of its own thread, because a blocking read cannot be interrupted from outside.
+requests on an event loop in its own thread, because a blocking read cannot be interrupted from outside.
 
 Every failure is an `httpx.HTTPError`.
 """
@@ -23,32 +23,33 @@ from urllib.parse import urlsplit
 import httpx
 
 MAX_BODY_BYTES = 8_000_000
-"""Largest answer read, compressed or not; the largest needed, Deribit's option chain, has about 0.5 MB."""
+"""Largest answer accepted, compressed or not; the largest one in use, Deribit's option chain, has about 0.5
+MB."""
 MAX_JSON_DEPTH = 64
-"""Deepest nesting of arrays and objects accepted; the deepest answer needed has fewer than ten levels."""
+"""Deepest nesting of arrays and objects accepted; answers in use have fewer than ten levels."""
 GZIP_OR_ZLIB = 47
 CANCEL_GRACE_S = 1.0
-"""Seconds a blocking caller waits, beyond the bound of its request, for the event loop to cancel it."""
+"""Seconds a blocking caller waits, beyond the limit of its request, for the event loop to cancel it."""
 
 
 class AnswerTooLarge(httpx.TransportError):
-    """The body of the answer exceeds the size bound."""
+    """The body of the answer exceeds the size limit."""
 
 
 class BoundedResponse(httpx.Response):
-    """A completely read answer whose `json` raises ValueError for everything that cannot be used."""
+    """A completely read answer whose `json` raises ValueError for all unusable content."""
 
     def json(self, **_: Any) -> Any:
         return parse_json(self.content)
 
 
 def parse_json(text: bytes | str) -> Any:
-    """Decode JSON from outside.
+    """Decode JSON from an external source.
 
     Raises
     ------
     ValueError
-        If it is not JSON, is nested deeper than `MAX_JSON_DEPTH`, or holds a number that is not finite.
+        If it is not JSON, is nested deeper than `MAX_JSON_DEPTH`, or contains a number that is not finite.
     """
     try:
         value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
@@ -59,12 +60,13 @@ def parse_json(text: bytes | str) -> Any:
 
 
 def require_shallow(value: Any) -> None:
-    """Refuse decoded JSON that is nested too deeply to be handled further.
+    """Reject decoded JSON that is nested too deeply to be processed further.
 
     Raises
     ------
     ValueError
-        If there are more than `MAX_JSON_DEPTH` levels. Even `repr` fails on what a decoder just accepts.
+        If there are more than `MAX_JSON_DEPTH` levels. Even `repr` fails on values that a decoder still
+        accepts.
     """
     level = [value]
     for _ in range(MAX_JSON_DEPTH + 1):
@@ -92,12 +94,12 @@ def _finite(text: str) -> float:
 
 @functools.cache
 def trust_store() -> ssl.SSLContext:
-    """The certificate authorities, loaded once for all hosts: it takes tens of milliseconds."""
+    """The certificate authorities, loaded once for all hosts: loading takes tens of milliseconds."""
     return httpx.create_ssl_context()
 
 
 def is_loopback(url: str) -> bool:
-    """Whether `url` points at this machine: then neither proxies nor HTTP/2 apply."""
+    """Whether `url` refers to this machine: neither proxies nor HTTP/2 are used then."""
     return urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
 
 
@@ -111,7 +113,7 @@ async def bounded_request(
     headers: Mapping[str, str] | None = None,
     **request: Any,
 ) -> BoundedResponse:
-    """Send one request and read its whole answer.
+    """Send one request and read the complete answer.
 
     Parameters
     ----------
@@ -119,9 +121,9 @@ async def bounded_request(
     method, url, headers, **request
         As for `httpx.AsyncClient.request`.
     total_s : float
-        Most seconds from connecting to the last byte.
+        Maximum seconds from connecting to the last byte.
     max_bytes : int
-        Most bytes of the body, both as sent and decompressed.
+        Maximum size of the body in bytes, both as sent and decompressed.
 
     Raises
     ------
@@ -130,9 +132,9 @@ async def bounded_request(
     AnswerTooLarge
         If the body is larger.
     httpx.HTTPError
-        Whatever else keeps the answer from arriving.
+        For every other failure.
     """
-    # Other compressions are not asked for: only this one is decompressed within a bound.
+    # Only this compression is requested: its decompression can be limited.
     headers = {**(headers or {}), "Accept-Encoding": "gzip"}
     try:
         async with (
@@ -170,16 +172,16 @@ async def _read(response: httpx.Response, limit: int) -> bytes:
 
 
 class BoundedHttp:
-    """Sends bounded requests for threads and for coroutines of any event loop, all of which may share one.
+    """Sends bounded requests for threads and for coroutines of any event loop; one instance may be shared.
 
     Parameters
     ----------
     base_url : str
-        Put before paths that are no URLs themselves.
+        Prefix of paths that are not URLs themselves.
     total_s : float
-        Most seconds of one request, from connecting to the last byte.
+        Maximum seconds of one request, from connecting to the last byte.
     max_bytes : int
-        Most bytes of one answer.
+        Maximum bytes of one answer.
     """
 
     def __init__(self, base_url: str = "", *, total_s: float, max_bytes: int = MAX_BODY_BYTES) -> None:
@@ -197,9 +199,9 @@ class BoundedHttp:
         method, url, **request
             As for `httpx.Client.request`.
         timeout : Any
-            Accepted for libraries that pass one, and not used: the bound holds for the whole request.
+            Accepted for libraries that pass one, but not used: the limit applies to the whole request.
         total_s : float, optional
-            Another bound than the usual one.
+            Overrides the limit of this instance.
 
         Raises
         ------
@@ -235,7 +237,7 @@ class BoundedHttp:
 
 
 class _RequestLoop:
-    """An event loop on a thread of its own; one connection pool for this machine, one for all others."""
+    """An event loop in its own thread; one connection pool for this machine and one for all other hosts."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -255,7 +257,7 @@ class _RequestLoop:
                 http2=not local,
                 trust_env=not local,
                 verify=False if local else trust_store(),
-                # The whole request is bounded; a connection that is not used for long is not kept either way.
+                # The whole request is limited; idle connections are closed in any case.
                 timeout=None,
             )
         return await bounded_request(client, method, url, total_s=total_s, **request)

@@ -1,9 +1,9 @@
-"""Constants that several packages share."""
+"""Constants used by several packages."""
 
 from enum import IntEnum
 
 POLYGON_CHAIN_ID = 137
-"""The chain that Polymarket settles on."""
+"""Chain id of Polygon, which Polymarket settles on."""
 
 ORDER_BOOK_IMBALANCE = "OrderBookImbalance"
 TICK_VELOCITY = "TickVelocity"
@@ -20,16 +20,16 @@ PROCESSOR_NAMES = (
     DERIBIT_PCR,
     SENTIMENT_ANALYSIS,
 )
-"""The signal processors, in the order of their reference weights."""
+"""The signal processors, in the order of their default weights."""
 
 
 class ExitCode(IntEnum):
-    """What a worker's exit code tells the supervisor."""
+    """Exit codes of a worker, which determine the action of the supervisor."""
 
     DONE = 0
     CRASHED = 1
     MISCONFIGURED = 2
     FATAL = 3
     UNAVAILABLE = 69
-    """The strategy could not start, because something that it needs did not answer."""
+    """The strategy could not start because a service did not answer."""
     RESTART = 75

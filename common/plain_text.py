@@ -1,4 +1,4 @@
-"""Text from outside the process, made safe to show: no control characters, one line, a bounded length."""
+"""Makes external text safe to display: no control characters, one line, limited length."""
 
 import re
 from typing import Any
@@ -10,20 +10,20 @@ CONTROL = re.compile(
     "\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001345f"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f]"
 )
-"""C0 and C1 controls and DEL; format characters, among them bidirectional overrides and zero-width ones; line
-and paragraph separators; lone surrogates, which no file and no stream can encode."""
+"""C0 and C1 controls and DEL; format characters, including bidirectional overrides and zero-width characters;
+line and paragraph separators; lone surrogates, which cannot be encoded."""
 _CONTROL_BUT_LINES = re.compile(rf"(?![\n\t]){CONTROL.pattern}")
 
 
 def one_line(value: object, limit: int = LONGEST) -> str:
-    r"""Show a foreign value on one line.
+    r"""Format an external value on one line.
 
     Parameters
     ----------
     value : object
-        Anything; its `str` is shown.
+        Any value; its `str` is used.
     limit : int
-        Most characters of the result. What is cut off is replaced by an ellipsis.
+        Maximum length of the result. Longer text is cut off and ends with an ellipsis.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def one_line(value: object, limit: int = LONGEST) -> str:
         text = str(value)
     except RecursionError:
         text = f"({type(value).__name__} that is nested too deeply to show)"
-    # Cut first: the text may be megabytes long, and each character can become up to ten.
+    # Cut first: the text may have megabytes, and each character can become up to ten.
     line = CONTROL.sub(_escape, " ".join(text[: 4 * limit].split()))
     return line if len(line) <= limit and len(text) <= 4 * limit else f"{line[: limit - 1]}…"
 
@@ -46,7 +46,7 @@ def escaped(text: str) -> str:
 
 
 def escaped_json(value: Any) -> Any:
-    """Decoded JSON with `escaped` texts; everything else stays."""
+    """Decoded JSON with `escaped` strings; all other values are unchanged."""
     if isinstance(value, dict):
         return {escaped(key): escaped_json(each) for key, each in value.items()}
     if isinstance(value, list):
@@ -57,7 +57,7 @@ def escaped_json(value: Any) -> Any:
 def without_controls(text: str) -> str:
     """The text with each control character replaced by U+FFFD, except line feeds and tabs.
 
-    For text that is composed already and keeps its layout: lines of a log, cells of a screen.
+    For text that is already composed and keeps its layout, such as log lines and table cells.
     """
     return _CONTROL_BUT_LINES.sub(REPLACEMENT, text)
 

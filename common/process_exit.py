@@ -1,4 +1,4 @@
-"""The end of a command that has closed everything it opened."""
+"""Ends a command that has closed everything it opened."""
 
 import os
 import sys
@@ -7,12 +7,12 @@ from typing import NoReturn
 
 
 def exit_process(code: int) -> NoReturn:
-    """Write what is buffered, and end the process without freeing its modules.
+    """Flush the output and end the process without freeing its modules.
 
-    The interpreter frees hundreds of modules one by one, which on a loaded machine takes longer than all the
-    rest of a stop.
+    The interpreter frees hundreds of modules one by one, which on a loaded machine takes longer than the rest
+    of a stop.
     """
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # its reader is gone, or it is closed
+        with suppress(OSError, ValueError):  # the reader has closed the pipe, or the stream is closed
             stream.flush()
     os._exit(code)

@@ -1,4 +1,4 @@
-"""One instance a process of an engine or a source, made on the first call, with its settings given then."""
+"""One instance per process of an engine or a source, created by the first call with its settings."""
 
 import threading
 from collections.abc import Callable
@@ -8,12 +8,12 @@ from errors import Fatal
 
 
 class Singleton[**P, T]:
-    """A factory that answers with the same instance until it is reset.
+    """A factory that returns the same instance until it is reset.
 
     Parameters
     ----------
     factory : callable
-        Builds the instance; called once with the settings of the first `get`.
+        Creates the instance; called once, with the settings of the first `get`.
     """
 
     def __init__(self, factory: Callable[P, T]) -> None:
@@ -22,12 +22,12 @@ class Singleton[**P, T]:
         self._made: tuple[T, tuple[Any, ...], dict[str, Any]] | None = None
 
     def get(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """The instance. Settings are for the first call; repeating the same ones later is harmless.
+        """Return the instance. Settings belong to the first call; repeating the same ones later is allowed.
 
         Raises
         ------
         Fatal
-            If it exists already and the settings differ: they would silently have no effect.
+            If it already exists with other settings, which would have no effect.
         """
         with self._lock:
             if self._made is None:
@@ -41,7 +41,7 @@ class Singleton[**P, T]:
         return instance
 
     def reset(self) -> T | None:
-        """Forget the instance and hand it back, so that its owner can close it. For tests."""
+        """Remove and return the instance, so that its owner can close it. For tests."""
         with self._lock:
             made, self._made = self._made, None
         return made[0] if made else None
