@@ -1,10 +1,10 @@
-"""IntegratedBTCStrategy, the Nautilus Strategy: events in, orders out. Holds no formula.
+"""IntegratedBTCStrategy, the Nautilus Strategy: market data in, orders out. It contains no formula.
 
-The way of a tick: quote → market view → in the window: freeze a context → decision loop: refresh
-feeds, vote, fuse, gate → back on the node's loop: engine → order to the patched adapter. One
-direction, one decision at a time. All state is touched on the node's loop only.
+Path of a tick: quote → market view → in the decision window: freeze a context → decision loop: refresh the
+feeds, vote, fuse, gates → back on the node's loop: execution engine → order to the patched adapter. There is
+one decision at a time. All state is accessed on the node's loop only.
 
-`python bot.py` is the same as `python runner.py`.
+`python bot.py` is the same command as `python runner.py`.
 """
 
 if __name__ == "__main__":
@@ -53,20 +53,21 @@ from models import (
 
 
 class DecisionSchedule(Frozen, frozen=True):
-    """How often a market is decided upon."""
+    """How often a market is evaluated."""
 
     interval_ns: int = 1_000_000_000
-    """Least time between two decisions in one market: the pace that orders are allowed at."""
+    """Minimum time between two decisions in one market, and so between two orders."""
     repeat: bool = False
-    """Decide again and again, also in a market that is bought or refused: a look at the running market in
-    test mode. It is still bought at most once."""
+    """Continue to decide in a market that was bought or refused, for a view of the running market in test
+    mode.
+    A market is still bought at most once."""
 
 
 class Execution(Protocol):
-    """What the strategy asks of the execution engine. Called on the node's loop."""
+    """The strategy's interface to the execution engine. Called on the node's loop."""
 
     def may_order(self, slug: str) -> bool:
-        """Whether another order in this market is allowed now, as far as its own past goes."""
+        """Whether the earlier orders in this market allow another one now."""
         ...
 
     def has_open_order(self, slug: str) -> bool:
@@ -82,37 +83,37 @@ class Execution(Protocol):
         ...
 
     def halt(self, why: str) -> None:
-        """No new position until a person acts."""
+        """Open no new position until the halt is lifted manually."""
         ...
 
     def stop(self) -> None:
-        """No new order from now on."""
+        """Send no new order from now on."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class StrategyPorts:
-    """Everything the strategy may use of the process around it.
+    """Everything outside of itself that the strategy uses.
 
     Attributes
     ----------
     board, clock
         The markets of the calendar, and market time.
     params, schedule
-        When to decide, and on what.
+        The decision parameters, and when to decide.
     execution : Execution
     decide : Callable[[DecisionContext], Awaitable[Decision]]
-        Completes a frozen context with external values and asks the strategy brain.
+        Completes a frozen context with external values and calls the strategy brain.
     new_view : Callable[[Market], MarketView]
-        Makes the empty price history of a market that opens.
+        Creates the empty price history of a market that opens.
     publish : Callable[[Event], None]
-        Takes events for the observers; returns at once and never raises.
+        Passes events to the observers; returns at once and never raises.
     limit_notional : Callable[[InstrumentId, Decimal | None], None]
-        Sets the most that Nautilus' risk engine lets one order cost, pUSD; None for a settlement close.
+        Sets the maximum notional per order of Nautilus' risk engine, pUSD; None for a settlement close.
     market_closed : Callable[[Market, bool], None]
-        Receives each market that is over, and whether its whole window was observed.
+        Called for each market that ended, and whether its whole window was observed.
     prepare : Callable[[], Awaitable[None]]
-        Takes over what an earlier process left; awaited before the first market opens.
+        Restores the state of an earlier process; awaited before the first market opens.
     close : Callable[[], Awaitable[None]]
         Releases what `prepare` opened.
     """
@@ -132,7 +133,7 @@ class StrategyPorts:
 
 
 class IntegratedBTCStrategy(Strategy):
-    """Trades the running market of one calendar, at most once each."""
+    """Trades the running market of one calendar; buys each market at most once."""
 
     def __init__(self, ports: StrategyPorts) -> None:
         super().__init__(StrategyConfig(strategy_id="BTC15M", order_id_tag="001"))
@@ -142,7 +143,7 @@ class IntegratedBTCStrategy(Strategy):
         self._subscribed: set[InstrumentId] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self.externals: Externals | None = None
-        """The newest external values; None while there are no feeds."""
+        """The newest external values; None without feeds."""
 
     # --- lifecycle -------------------------------------------------------------------------------
 
@@ -171,7 +172,10 @@ class IntegratedBTCStrategy(Strategy):
         return self._running, second, self._view.p
 
     def quote_age_s(self) -> float | None:
-        """Seconds since the running market was last heard of, or opened; None between markets."""
+        """Age of the running market's last message, or time since its opening; None between markets.
+
+        Seconds.
+        """
         tracked = self._running
         if tracked is None:
             return None
@@ -179,7 +183,7 @@ class IntegratedBTCStrategy(Strategy):
 
     @property
     def tradable(self) -> bool:
-        """Whether the running market has shown enough valid quotes."""
+        """Whether the running market has had enough consecutive valid quotes."""
         return self._view is not None and self._view.tradable
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -204,7 +208,8 @@ class IntegratedBTCStrategy(Strategy):
         self._subscribe_ahead()
 
     def _update_tick_size(self, instrument: Instrument) -> None:
-        """The venue makes the tick finer near 0 and 1; price caps must lie on the new grid."""
+        """Adopt a changed tick size: the venue uses a finer one near 0 and 1, and price caps must be on
+        the grid."""
         found = self._ports.board.find(instrument.id)
         tick = instrument.price_increment.as_decimal()
         if found is None or found[0].market.tick == tick:
@@ -212,7 +217,7 @@ class IntegratedBTCStrategy(Strategy):
         found[0].market = msgspec.structs.replace(found[0].market, tick=tick)
 
     async def _keep_calendar(self) -> None:
-        """Open the running market now, and each following one exactly at its start."""
+        """Open the running market now, and each following one at its start."""
         board, clock = self._ports.board, self._ports.clock
         while True:
             now = clock.market_time(self.clock.timestamp_ns())
@@ -224,7 +229,7 @@ class IntegratedBTCStrategy(Strategy):
                 self._close_window()
             wake = window_end if now < window_end else start + interval
             if self._running is None:
-                # The running market is not in the catalogue yet: look again soon.
+                # The running market is not in the catalogue yet: check again soon.
                 wake = min(wake, now + interval / 60)
             await asyncio.sleep(max(0.001, (clock.wall_time_ns(wake) - self.clock.timestamp_ns()) / 1e9))
 
@@ -240,18 +245,18 @@ class IntegratedBTCStrategy(Strategy):
                 self._ports.limit_notional(instrument_id, self._ports.params.position_size_usd)
             self._ports.publish(MarketOpened(market=tracked.market))
         if left is not None:
-            # The next market is subscribed already: the adapter drops its connection with the last one.
+            # After subscribing to the next market: the adapter disconnects with the last subscription.
             self._unsubscribe(left)
             seen = left.opened_second is not None and left.opened_second < self._observed_before()
             self._ports.market_closed(left.market, seen)
 
     def _observed_before(self) -> float:
-        """Market second before which a market must be opened for all of its decisions to be seen."""
+        """Market second before which a market must be opened so that all of its decisions are observed."""
         params = self._ports.params
         return params.window_end if self._ports.schedule.repeat else params.window_start
 
     def _subscribe_ahead(self) -> None:
-        """Be subscribed to the running market and to the next one."""
+        """Subscribe to the running market and to the next one."""
         now = self._ports.clock.market_time(self.clock.timestamp_ns())
         for tracked in (self._ports.board.running(now), self._ports.board.following(now)):
             for instrument_id in tracked.ids.values() if tracked else ():
@@ -311,7 +316,7 @@ class IntegratedBTCStrategy(Strategy):
         view.market = tracked.market
         view.on_books(second, up, down)
         tracked.deciding, tracked.last_decision_ns = True, now_ns
-        # Frozen here, on the loop that feeds the view: the decision loop never sees it change.
+        # Frozen on the loop that updates the view: the decision loop never sees it change.
         self._spawn(self._decide(tracked, view.context(second, now_ns)))
 
     async def _decide(self, tracked: TrackedMarket, context: DecisionContext) -> None:
@@ -323,7 +328,7 @@ class IntegratedBTCStrategy(Strategy):
             tracked.deciding = False
 
     def _close_window(self) -> None:
-        """A window that went by without any decision is a refusal too: its row says why."""
+        """Record a refusal, with its reason, for a window that passed without a decision."""
         tracked, view = self._running, self._view
         if tracked is None or view is None or tracked.last_decision_ns or tracked.opened_second is None:
             return
@@ -357,7 +362,7 @@ class IntegratedBTCStrategy(Strategy):
     # --- orders ----------------------------------------------------------------------------------
 
     def send(self, intent: OrderIntent) -> None:
-        """Submit the order of an intent; its identity is the intent's."""
+        """Submit the order of an intent, with the intent's id as client order id."""
         tracked = self._ports.board.by_slug(intent.slug)
         if tracked is None:
             raise Refused(f"market {intent.slug} is not on the board")
@@ -384,7 +389,7 @@ class IntegratedBTCStrategy(Strategy):
         self._ports.execution.order_denied(event.client_order_id.value, event.reason)
 
     def close_settled(self, slug: str, settlement: Settlement) -> None:
-        """Close Nautilus' positions in a resolved market at what a share pays."""
+        """Close Nautilus' positions in a resolved market at the payout per share."""
         tracked = self._ports.board.by_slug(slug)
         for outcome, instrument_id in tracked.ids.items() if tracked else ():
             for position in self.cache.positions_open(instrument_id=instrument_id, strategy_id=self.id):

@@ -1,6 +1,6 @@
-"""The operator's switch: simulation or live at run time, and halts.
+"""Switches between simulation and live at run time, and halts and resumes trading.
 
-`sim` holds from the instant it is given; `live` is obeyed only by a bot started with --live and armed.
+`sim` is effective when the command returns; `live` only for a bot that was started with --live and armed.
 """
 
 if __name__ == "__main__":
@@ -48,11 +48,11 @@ MENU = {
 }
 
 ON_ITS_WAY_S = 0.25
-"""How long an order whose last check came before a switch or a halt may take until its first byte is sent."""
+"""Time from the last check of an order, if it was before a switch or a halt, to its first byte."""
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line; bad usage exits with 2."""
+    """Parse the command line; bad usage exits with 2."""
     parser = argparse.ArgumentParser(
         prog="python redis_control.py",
         description="Switches the bot between simulation and live, halts it and resumes it.",
@@ -85,7 +85,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what was asked: 0 done, 1 it could not be done, 2 bad usage or settings."""
+    """Run a command: 0 done, 1 it failed, 2 bad usage or settings."""
     create_private_files()
     replace_unencodable(sys.stdout)
     given = parse(arguments)
@@ -167,7 +167,7 @@ def _status(settings: Settings, console: Console) -> int:
     table = Table.grid(padding=(0, 2))
 
     def row(name: str, text: str, style: str = "") -> None:
-        table.add_row(name, Text(text, style))  # Text: what a store holds is nobody's markup
+        table.add_row(name, Text(text, style))  # Text: the content of a store is not interpreted as markup
 
     who = holder(state_lock(state_dir))
     row("bot", f"{who} runs on {state_dir}" if who else f"none runs on {state_dir}")
@@ -197,14 +197,14 @@ def _status(settings: Settings, console: Console) -> int:
 
 
 def _reading(store: ModeStore, running: ModeStore | None) -> ModeReading:
-    """What is in a store; a file whose folder the next bot or switch makes is not lost."""
+    """Read a store. A mode file whose folder does not exist yet is unset, not lost."""
     if isinstance(store, FileModeStore) and (running is None or running.name != store.name):
         try:
             store.folder.lstat()
         except FileNotFoundError:
             return UNSET
         except OSError:
-            pass  # the reading names the error
+            pass  # the reading contains the error
     return store.read()
 
 
@@ -218,12 +218,12 @@ def _last_switch_text(last: LastModeSwitch | None) -> str:
 
 
 def _profiles(settings: Settings, profile: str | None) -> list[Path]:
-    """The folders of the books there are; that of real money always.
+    """The folders of the existing trading profiles; the live profile's in any case.
 
     Raises
     ------
     ConfigError
-        If the one that was named is none.
+        If there is no profile of the given name.
     """
     state_dir = settings.state_dir
     found = {path.parent for name in ("ledger.sqlite", HALT_FILE) for path in state_dir.glob(f"*/{name}")}

@@ -1,4 +1,4 @@
-"""Front door: flags → Settings → locks, mode store, doctor, arming → supervisor → one worker process."""
+"""Command line of the bot: flags, settings, locks, mode store, preflight checks, arming, supervisor."""
 
 if __name__ == "__main__":
     from bootstrap import ensure_environment
@@ -34,7 +34,7 @@ REACH_TIMEOUT_S = 5.0
 
 
 def parse(arguments: Sequence[str] | None = None) -> Flags:
-    """The command line; bad usage exits with 2."""
+    """Parse the command line; bad usage exits with 2."""
     parser = argparse.ArgumentParser(
         prog="python runner.py",
         description="Trades Polymarket's 15-minute Bitcoin markets. Simulation is the default.",
@@ -91,7 +91,7 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run; returns the exit code: 0 done, 1 failure, 2 bad usage or configuration."""
+    """Run the bot; returns the exit code: 0 done, 1 failure, 2 bad usage or configuration."""
     create_private_files()
     replace_unencodable(sys.stdout)
     flags = parse(arguments)
@@ -110,14 +110,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _keep_close() -> None:
-    """Nothing of this process or its children goes where it does not belong."""
-    # No proxy of the machine's network stands between the bot and its own practice venue.
+    """Keep the traffic of this process and its children off proxies, and its memory out of core dumps."""
+    # The bot connects to its practice venue without a proxy.
     loopback = ["127.0.0.1", "localhost"]
     os.environ["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY", ""), *loopback]))
-    with suppress(ImportError):  # Windows writes no such file
+    with suppress(ImportError):  # not on Windows, which writes no core dumps
         import resource
 
-        # The memory of a process that crashes holds the keys.
+        # A core dump would contain the keys.
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
@@ -142,21 +142,21 @@ def _run(flags: Flags, settings: Settings, console: Console, stack: ExitStack) -
     )
     try:
         code = supervisor.run()
-        # The practice venue stops meanwhile.
+        # The practice venue stops in the meantime.
         return show_results(session, console) if code == 0 else code
     finally:
         supervisor.stop_venues()
 
 
 def _arm(session: Session, store: FoundStore, console: Console, stack: ExitStack) -> None:
-    """Everything that stands between --live and the first order.
+    """Run the preflight checks, lock the wallet and have the operator arm the session.
 
     Raises
     ------
     Fatal
         If it is not armed, with the reason; nothing was traded.
     """
-    from runtime.doctor import (  # asks a dozen others, which a simulation does not wait for
+    from runtime.doctor import (  # imported here, because a simulation does not need it
         run_preflight,
         show_findings,
     )
@@ -192,7 +192,7 @@ def _doctor(flags: Flags, settings: Settings, console: Console, stack: ExitStack
 
 
 def _known_store(configured: Endpoint, state_dir: Path) -> FoundStore:
-    """The mode store of the bot that runs on a state folder, else the one that a start would use."""
+    """The mode store of the bot that runs on a state folder, otherwise the one that a start would use."""
     running = running_store(state_dir)
     return choose_store(configured, state_dir) if running is None else FoundStore(running, str(running))
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Shows the trades of one book and what they can honestly say, from the ledger, read-only."""
+"""Shows the trades of one trading profile and their statistics, from the ledger, read-only."""
 
 if __name__ == "__main__":
-    # Before anything that has to be installed: a bare clone installs it first.
+    # Before all imports of third-party packages: in a fresh clone they are installed first.
     from bootstrap import ensure_environment
 
     ensure_environment("view_paper_trades.py")
@@ -55,12 +55,12 @@ from monitoring.statistics import Statistics
 from monitoring.terminal import replace_unencodable
 
 WIDE = 112
-"""Columns of text from which a market's slug fits beside everything else."""
+"""Terminal width from which the slug of a market fits into the table."""
 STYLES = {TradeOutcome.WIN: "green", TradeOutcome.LOSS: "red", TradeOutcome.PENDING: "yellow"}
 
 
 class Results(Frozen, frozen=True):
-    """All that is shown, read at one instant."""
+    """All values shown, read at one instant."""
 
     profile: str
     since: datetime | None
@@ -73,7 +73,7 @@ class Results(Frozen, frozen=True):
     claimable: dict[str, Decimal]
     in_flight: int
     positions: list[Position] = []
-    """Of the newest session: what waits for its verdict, marked at the market's own chance."""
+    """Of the newest session: trades without a settlement, marked at the market's implied probability."""
     mode_now: ModeRow | None = None
     halted: str | None = None
     weights: list[WeightRow] = []
@@ -88,18 +88,19 @@ class Results(Frozen, frozen=True):
 
     @property
     def stranded(self) -> int:
-        """Pending trades of practice sessions that are over: their venue is gone, they stay pending."""
+        """Pending trades of practice sessions that are over: their venue no longer exists, they stay
+        pending."""
         session = self.run.session if self.run else ""
         return sum(trade.pnl is None and trade.session != session for trade in self.trades)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the results; the exit code says whether there was a ledger to read."""
+    """Print the results; exit code 1 if there is no readable ledger."""
     create_private_files()
     replace_unencodable(sys.stdout)
     options = _parser().parse_args(arguments)
     if options.state is None:
-        # Here, because it is slow to import and not needed when the folder is named.
+        # Imported here, because it is slow and not needed if the folder is given.
         from config import load_settings
 
         try:
@@ -111,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         profile = profile_name(live_path=True, venue=Venue(options.venue.removeprefix("rehearsal-")))
         _parser().error(f"--live is real money on polymarket; the rehearsal is --venue {profile}")
     if options.watch:
-        # Here, because the table needs none of it.
+        # Imported here, because the table does not need it.
         from monitoring.watch import watch
 
         watch(options.state, LIVE_PROFILE if options.live else options.venue, Console(highlight=False))
@@ -183,9 +184,9 @@ def _nothing_yet(profile: str | None, state: Path) -> str:
 
 
 def newest_profile(state: Path) -> str | None:
-    """The book without real money whose last run began last; one without a run counts as oldest.
+    """The profile without real money whose last run started last; one without a run counts as oldest.
 
-    One that cannot be read is as new as its file, so that it is found out by whoever wants to see it.
+    For an unreadable ledger the file's modification time is used, so that its error is shown.
     """
     started: dict[str, int] = {}
     for profile in (*PAPER_PROFILES, *REHEARSAL_PROFILES):
@@ -201,7 +202,7 @@ def newest_profile(state: Path) -> str | None:
 
 
 def load(path: Path, profile: str, since: datetime | None) -> Results:
-    """Read one book, all of it at the same instant."""
+    """Read the ledger of one profile at a single instant."""
     since_ns = 0 if since is None else int(since.timestamp()) * 10**9
     with ReportReader(path) as reader, reader.snapshot():
         every = reader.trades()
@@ -226,9 +227,9 @@ def load(path: Path, profile: str, since: datetime | None) -> Results:
 
 
 def _start(cash: CashFlow | None, trades: Sequence[TradeRow], since_ns: int) -> Decimal:
-    """The balance that a period begins with: what was paid in, and the P&L of the trades before it.
+    """The balance at the start of a period: the paid-in balance and the P&L of the trades before it.
 
-    Practice sessions are told as one account that began with the newest one's cash.
+    All practice sessions are shown as one account that started with the newest session's cash.
     """
     paid_in = Decimal(0) if cash is None else cash.starting + cash.drift
     return paid_in + sum(
@@ -238,7 +239,7 @@ def _start(cash: CashFlow | None, trades: Sequence[TradeRow], since_ns: int) -> 
 
 def write_html(results: Results, path: Path) -> None:
     """Write the report; raises `Fatal` if the file cannot be written."""
-    # Here, because the table needs none of it.
+    # Imported here, because the table does not need it.
     from monitoring.report import Report, write
 
     report = Report(
@@ -259,7 +260,7 @@ def write_html(results: Results, path: Path) -> None:
 
 
 def as_json(results: Results) -> str:
-    """One object: the statistics, flat, with the book, the period and the cash. Money as exact numbers."""
+    """One JSON object: the statistics, flat, with profile, period and cash. Money as exact numbers."""
     names = zip(Statistics.__struct_fields__, Statistics.__struct_encode_fields__, strict=True)
     numbers = {key: getattr(results.statistics, name) for name, key in names}
     run, cash, check = results.run, results.cash, results.check
@@ -291,7 +292,7 @@ def as_json(results: Results) -> str:
 
 
 def _position(position: Position) -> dict[str, object]:
-    """A pending trade with its mark; `unrealised` is no result and in no sum."""
+    """A pending trade with its mark; `unrealised` is not a result and not part of any sum."""
     trade = position.trade
     return {
         "slug": trade.slug,
@@ -307,7 +308,7 @@ def _position(position: Position) -> dict[str, object]:
 
 
 def _performance(found: Performance) -> dict[str, object]:
-    """Without the curve, which grows with every trade, and the total, which stands beside it."""
+    """The performance without the curve, which grows with every trade, and without `total`."""
     return {
         name: getattr(found, name) for name in Performance.__struct_fields__ if name not in ("curve", "total")
     }
@@ -317,7 +318,7 @@ def _performance(found: Performance) -> dict[str, object]:
 
 
 def show(results: Results, console: Console) -> None:
-    """Header, table, statistics and cash, fitted to the console's width."""
+    """Print header, table, statistics and cash, fitted to the console's width."""
     console.print(Text(_title(results), style="bold"))
     console.print(_period(results))
     for name, text in _state_lines(results):
@@ -417,14 +418,14 @@ def _table(results: Results, *, wide: bool) -> Table:
 
 
 def _pnl(trade: TradeRow, unrealised: Decimal | None) -> Text:
-    """The result; of a pending trade what the market makes of it, told apart by its sign and colour."""
+    """The P&L; of a pending trade the unrealised P&L, marked by a tilde and a dim style."""
     if trade.pnl is not None:
         return Text(f"{trade.pnl:+.3f}")
     return Text("" if unrealised is None else f"~{unrealised:+.3f}", style="dim")
 
 
 def _business_lines(results: Results) -> list[tuple[str, str]]:
-    """What is unfinished, what was learnt, and the cash."""
+    """Pending items, changes of the weights, and the cash."""
     lines = []
     if results.stranded:
         lines.append(
@@ -452,7 +453,7 @@ def _business_lines(results: Results) -> list[tuple[str, str]]:
 
 
 def _state_lines(results: Results) -> list[tuple[str, str]]:
-    """What stands in the way of the next order."""
+    """What prevents the next order: a halt, or the mode."""
     lines = []
     if results.halted:
         lines.append(("HALTED", f"{results.halted}. To continue: python redis_control.py resume"))
@@ -477,7 +478,7 @@ def _pending(position: Position) -> str:
 
 
 def _weights(rows: Sequence[WeightRow]) -> str:
-    """Each source's first and last weight."""
+    """The first and the last weight of each source."""
     first, last = {row.source: row.before for row in reversed(rows)}, {row.source: row.after for row in rows}
     return ", ".join(f"{source} {first[source]:.3f} → {weight:.3f}" for source, weight in last.items())
 

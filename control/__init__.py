@@ -1,1 +1,1 @@
-"""Whether orders may be live: the mode store, arming, halts, and the locks that keep a second bot away."""
+"""Whether orders may be live: mode store, arming, halts, and locks against a second bot."""

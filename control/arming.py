@@ -1,4 +1,4 @@
-"""The operator's word: live orders only after the doctor passed, and LIVE was typed or set."""
+"""Arms live trading: the preflight checks passed, and LIVE was typed or set."""
 
 from collections.abc import Callable
 
@@ -8,12 +8,12 @@ CONFIRMATION = "LIVE"
 
 
 def require_doctor(failures: int) -> None:
-    """Let nobody arm while the doctor finds something that fails; missing credentials are among it.
+    """Refuse to arm if preflight checks failed; missing credentials are one of them.
 
     Raises
     ------
     Fatal
-        Nothing was traded.
+        If any failed; nothing was traded.
     """
     if failures:
         raise Fatal(
@@ -23,19 +23,19 @@ def require_doctor(failures: int) -> None:
 
 
 def arm(confirm: str, ask: Callable[[str], str] | None) -> str:
-    """Let the operator arm; returns in words how it was done.
+    """Have the operator arm the session; returns how it was armed, as text.
 
     Parameters
     ----------
     confirm : str
         The setting LIVE_TRADING_CONFIRM: ``yes`` arms.
     ask : Callable or None
-        Shows a prompt and returns the line typed; None when nobody can type.
+        Shows a prompt and returns the line typed; None without a terminal.
 
     Raises
     ------
     Fatal
-        If nobody armed; nothing was traded.
+        If it was not armed; nothing was traded.
     """
     if confirm == "yes":
         return "armed by LIVE_TRADING_CONFIRM=yes"

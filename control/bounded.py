@@ -1,4 +1,4 @@
-"""Bounds the time of a call that may block for ever: a name look-up, a dripping server, a hung disk."""
+"""Limits the time of a call that may block indefinitely: a name look-up, a slow server, a blocked disk."""
 
 import threading
 from collections.abc import Callable
@@ -6,29 +6,29 @@ from concurrent.futures import Future
 
 
 def bounded[Result](call: Callable[[], Result], seconds: float, name: str) -> Result:
-    """Run a call in a thread of its own and wait for its result, at most so long.
+    """Run a call in its own thread and wait for its result for a limited time.
 
     Parameters
     ----------
     call : Callable
-        Its effects have to be harmless after the time is over: the thread is left behind, not ended.
+        Its effects must be harmless after the timeout: the thread is abandoned, not ended.
     seconds : float
     name : str
-        Of the thread.
+        Name of the thread.
 
     Raises
     ------
     TimeoutError
         If the call did not return in time.
     Exception
-        Whatever the call raises.
+        Every exception of the call.
     """
     result: Future[Result] = Future()
 
     def run() -> None:
         try:
             result.set_result(call())
-        except Exception as error:  # noqa: BLE001  passed on to the caller
+        except Exception as error:  # noqa: BLE001  raised again in the caller
             result.set_exception(error)
 
     threading.Thread(target=run, name=name, daemon=True).start()

@@ -1,4 +1,4 @@
-"""A halt that outlives the process: a file that only a person removes, or makes."""
+"""A halt that outlives the process: a file that is created by the bot or manually, and removed manually."""
 
 import json
 from datetime import UTC, datetime
@@ -8,23 +8,23 @@ from common.atomic_file import write_atomically
 from errors import Temporary
 
 HALT_FILE = "HALTED"
-"""The file's name, in the book's folder."""
+"""The file's name, in the folder of the trading profile."""
 
 
 class HaltFile:
-    """Trading on a book is halted while this file exists, whatever is in it.
+    """Trading of a profile is halted while this file exists, whatever its content.
 
     Parameters
     ----------
     path : Path
-        `state/<book>/HALTED`.
+        `state/<profile>/HALTED`.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def raise_(self, why: str) -> None:
-        """Halt. A halt that stands already keeps its first reason.
+        """Halt. An existing halt keeps its first reason.
 
         Raises
         ------
@@ -38,7 +38,7 @@ class HaltFile:
             )
 
     def standing(self) -> str | None:
-        """Why trading is halted and since when, or None if it is not."""
+        """Why trading is halted and since when; None if it is not halted."""
         try:
             text = self.path.read_text(errors="replace")
         except FileNotFoundError:
@@ -52,7 +52,7 @@ class HaltFile:
             return text.strip()[:200] or f"halted manually: {self.path} exists"
 
     def lift(self) -> str | None:
-        """Let trading go on; returns what stood.
+        """Remove the halt; returns its text.
 
         Raises
         ------

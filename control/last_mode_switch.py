@@ -1,4 +1,4 @@
-"""The last word on the mode, in a file that outlives the process and the mode store's data."""
+"""Stores the last mode switch in a file that outlives the process and the data of the mode store."""
 
 from pathlib import Path
 
@@ -9,11 +9,11 @@ from execution.ledger import Mode
 from models import Frozen
 
 LAST_SWITCH_FILE = "mode.json"
-"""Under the state folder."""
+"""Its name in the state folder."""
 
 
 class LastModeSwitch(Frozen, frozen=True):
-    """The last switch that was given, and the name of the store that has it; empty if it reached none."""
+    """The last mode switch, and the name of the store that it was written to; empty if it reached none."""
 
     mode: Mode
     store: str = ""
@@ -24,7 +24,7 @@ class LastModeSwitch(Frozen, frozen=True):
 
 
 class LastModeSwitchFile:
-    """The file with the last word.
+    """The file with the last mode switch.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class LastModeSwitchFile:
         self.path = path
 
     def load(self) -> LastModeSwitch | None:
-        """The last word; None if there never was one. A file that cannot be read means the safe one."""
+        """The last switch; None if there was none. An unreadable file counts as a switch to simulation."""
         try:
             return msgspec.json.decode(self.path.read_bytes(), type=LastModeSwitch)
         except FileNotFoundError:
@@ -45,11 +45,11 @@ class LastModeSwitchFile:
             return LastModeSwitch(Mode.SIMULATION)
 
     def save(self, switch: LastModeSwitch) -> None:
-        """Keep a word, on the disk when this returns.
+        """Store a switch; it is on the disk when this returns.
 
         Raises
         ------
         Temporary
-            If the file cannot be written; the earlier word stands.
+            If the file cannot be written; the earlier switch is kept.
         """
         write_atomically(self.path, msgspec.json.encode(switch), shared=True, private=True)

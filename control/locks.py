@@ -1,4 +1,4 @@
-"""One bot a state folder and one a wallet: a second one refuses to start."""
+"""Locks for one bot per state folder and one per wallet: a second bot refuses to start."""
 
 import errno
 import os
@@ -14,24 +14,24 @@ from errors import Fatal
 APPLICATION = "polymarket-btc-15m-bot"
 RUNNING = "running"
 PATIENCE_S = 0.5
-"""A process that only checks whether a lock is held holds it for an instant."""
+"""Longest wait for a lock that another process holds only to check it."""
 LOCK_MODE = 0o600
 WITHOUT_HOME = Path("/var/tmp")
-"""Parent of the lock folder of a user without a home folder; sticky, and kept across reboots."""
+"""Parent of the lock folder of a user without a home folder; sticky, and not deleted at a reboot."""
 
 
 def state_lock(state_dir: Path) -> Path:
-    """The file whose lock means that a bot runs on this folder."""
+    """The file that is locked while a bot runs on this state folder."""
     return state_dir / f"{RUNNING}.lock"
 
 
 def wallet_lock(address: str) -> Path:
-    """The file whose lock means that a bot trades with this wallet, on whatever folder."""
+    """The file that is locked while a bot trades with this wallet, with any state folder."""
     return wallet_lock_folder() / f"wallet-{address.lower()}.lock"
 
 
 def wallet_lock_folder() -> Path:
-    """The one folder of this machine's user that holds the wallet locks.
+    """The folder of the wallet locks of this machine's user.
 
     It depends on the user id alone. Environment variables such as HOME and XDG_STATE_HOME differ between a
     terminal, a service and a cron job, and two bots with different ones would not see each other's lock.
@@ -49,12 +49,12 @@ def wallet_lock_folder() -> Path:
 
 
 def hold_state(state_dir: Path) -> AbstractContextManager[None]:
-    """Be the only bot on a state folder while the context lasts.
+    """Hold the lock of a state folder while the context lasts.
 
     Raises
     ------
     Fatal
-        Naming the folder and the process that holds it.
+        If another bot holds it; with the folder and the process.
     """
     return _held(
         state_lock(state_dir), f"on the state folder {state_dir}", "name another folder with STATE_DIR"
@@ -62,18 +62,21 @@ def hold_state(state_dir: Path) -> AbstractContextManager[None]:
 
 
 def hold_wallet(address: str) -> AbstractContextManager[None]:
-    """Be the only bot that trades with a wallet while the context lasts.
+    """Hold the lock of a wallet while the context lasts.
 
     Raises
     ------
     Fatal
-        Naming the wallet and the process that holds it.
+        If another bot holds it; with the wallet and the process.
     """
     return _held(wallet_lock(address), f"with the wallet {address}", "use another wallet")
 
 
 def holder(lock_file: Path) -> str | None:
-    """Who holds a lock now, in words; None if nobody does. A file left by a killed process is nobody's."""
+    """The process that holds a lock, as text; None if it is free.
+
+    The file of a killed process is not locked.
+    """
     if not lock_file.exists():
         return None
     lock = FileLock(lock_file, mode=LOCK_MODE)
@@ -114,7 +117,7 @@ def _held(lock_file: Path, what: str, way_out: str) -> Iterator[None]:
 
 
 def _require_own(folder: Path) -> None:
-    """Refuse a folder in a place that all users share if another user made it and could remove its files."""
+    """Refuse a folder in a shared location if another user created it and could remove its files."""
     if folder.parent == WITHOUT_HOME and folder.stat().st_uid != os.getuid():
         raise PermissionError(errno.EACCES, "its folder belongs to another user")
 

@@ -1,9 +1,9 @@
 """The mode store without Redis: a private file in the state folder.
 
-The file is absent or holds exactly `1` (simulation) or `0` (live), like the key in Redis. It has mode 0600 in
-a folder of mode 0700, so that no other user of the machine can switch the bot to live. If others could have
-written or removed it, only `1` counts. Windows has no such modes: there the access rights of the state folder
-decide.
+The file does not exist or contains exactly `1` (simulation) or `0` (live), like the key in Redis. It has mode
+0600 in a folder of mode 0700, so that no other user of the machine can switch the bot to live. If others
+could have written or removed it, only `1` is accepted. Windows has no such modes: there the access rights of
+the state folder apply.
 """
 
 import os
@@ -31,7 +31,7 @@ from execution.ledger import Mode
 FOLDER = "mode_store"
 FILE = "simulation_mode"
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
-# No wait for the writer of a pipe, and no look behind a symbolic link; 0 where the platform has no such flag.
+# Do not wait for the writer of a pipe, and do not follow a symbolic link; 0 if the platform has no such flag.
 OPEN = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOFOLLOW", "O_BINARY"))
 
 
@@ -59,12 +59,12 @@ class FileModeStore(ModeStore):
         return "the mode file"
 
     def prepare(self) -> None:
-        """Make the folder, once. An existing one stays as it is: what others may have changed is not trusted.
+        """Create the folder. An existing one is not changed: others may have modified its content.
 
         Raises
         ------
         Fatal
-            If it cannot be made.
+            If it cannot be created.
         """
         try:
             if not self.folder.exists():
@@ -115,7 +115,7 @@ class FileModeStore(ModeStore):
         return ModeReading(ModeValue.GARBAGE, f"the mode file is not trusted: {exposed}")
 
     def _make_private(self) -> None:
-        """The folder with mode 0700, in a state folder that others cannot rename things in."""
+        """Set the folder's mode to 0700, if others cannot rename entries of the state folder."""
         state_dir = self.folder.parent
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         with suppress(FileExistsError):
@@ -131,17 +131,17 @@ class FileModeStore(ModeStore):
 def _exposed(
     path: Path, found: os.stat_result | None = None, *, owned: bool = False, sticky: bool = False
 ) -> str | None:
-    """Why others could have changed a file or folder; None if they could not, and on Windows.
+    """Why other users could have changed a file or folder; None if they could not, and on Windows.
 
     Parameters
     ----------
     path : Path
     found : os.stat_result, optional
-        Of the open file; else `path` itself is looked at.
+        Of the open file; otherwise `path` itself is examined.
     owned : bool
-        Whether it has to belong to this user, or to root.
+        Whether it must belong to this user or to root.
     sticky : bool
-        Whether a folder in which others can change only what is theirs, like /tmp, will do.
+        Whether a sticky folder is accepted, in which others can change only their own files, like /tmp.
     """
     if os.name != "posix":
         return None
@@ -155,7 +155,7 @@ def _exposed(
 
 
 def _trusted(path: Path) -> set[int]:
-    """The users whose files count: this one and root; for root also the owner of the folder above."""
+    """The users whose files are accepted: this one and root; for root also the owner of the parent folder."""
     users = {os.geteuid(), 0}
     if os.geteuid() == 0:
         users.add(path.parent.stat().st_uid)

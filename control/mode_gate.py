@@ -1,6 +1,6 @@
-"""What a run may do with orders at this instant, decided from the flag, the arming and the mode store.
+"""Decides the mode of a run from the flag, the arming, the mode store and the last mode switch.
 
-Simulation is the resting state of every doubt: live needs every condition at once, simulation needs none.
+Simulation is the default in every case of doubt: live needs every condition at the same time.
 """
 
 import threading
@@ -16,9 +16,9 @@ WITHOUT_LIVE = "started without --live"
 
 
 class ModeDecision(Frozen, frozen=True):
-    """The mode to act in; `allows_orders` is False while no new position may be opened in it.
+    """The mode of a run; `allows_orders` is False while no new position may be opened.
 
-    `refuses` says that somebody asked for live, and this bot may not.
+    `refuses` is True if the mode store is set to live and this process may not trade live.
     """
 
     mode: Mode
@@ -30,20 +30,20 @@ class ModeDecision(Frozen, frozen=True):
 def decide_mode(
     *, live_flag: bool, armed: bool, reading: ModeReading, last: LastModeSwitch | None, store: str
 ) -> ModeDecision:
-    """The verdict; pure.
+    """Decide the mode; pure.
 
     Parameters
     ----------
     live_flag : bool
         Whether the run was started with --live.
     armed : bool
-        Whether the operator armed it: credentials, doctor, and LIVE typed or set.
+        Whether the operator armed it: credentials, preflight checks, and LIVE typed or set.
     reading : ModeReading
-        The mode store's answer of this instant.
+        The current content of the mode store.
     last : LastModeSwitch or None
-        The last switch that anybody knows of. It counts when the store has none: a Redis that lost its data
-        must not undo an emergency switch to simulation; and when it was given elsewhere: a Redis that was
-        away when the switch came must not undo it with the older word that it still has.
+        The last switch known to this machine. It counts if the store is empty: a Redis that lost its data
+        must not reverse a switch to simulation. It also counts if it was written to another store: a Redis
+        that was not available during the switch must not reverse it with its older value.
     store : str
         Name of the store that was read.
     """
@@ -81,15 +81,15 @@ def _simulation(why: str) -> ModeDecision:
 
 
 class ModeController:
-    """Asks the mode store and remembers its last word. Thread-safe; an answer is bounded in time.
+    """Reads the mode store and stores the last mode switch. Thread-safe; the duration of a call is limited.
 
     Parameters
     ----------
     store : ModeStore or None
-        None: there is none, and nothing is ever live.
+        None: there is no store, and live trading is not possible.
     live_flag, armed : bool
     memory : Path
-        A small file that outlives the process and the store's data.
+        A small file that outlives the process and the data of the store.
     """
 
     def __init__(self, store: ModeStore | None, live_flag: bool, armed: bool, memory: Path) -> None:
@@ -102,7 +102,7 @@ class ModeController:
         self._unwritten: LastModeSwitch | None = None
 
     def mode_decision(self) -> ModeDecision:
-        """What this run may do now."""
+        """The current mode decision."""
         if self._store is None:
             here = "there is no mode store, which live trading requires"
             return _simulation(here if self._live_flag else WITHOUT_LIVE)
@@ -111,7 +111,8 @@ class ModeController:
             return self._settle(self._store, reading)
 
     def _settle(self, store: ModeStore, reading: ModeReading) -> ModeDecision:
-        """The verdict on a reading; what has to be remembered for it is on the disk when this returns."""
+        """The mode decision for a reading; the last switch that it implies is on the disk when this
+        returns."""
         if self._unwritten is not None:
             self._keep(self._unwritten)
         last = self._unwritten or self._memory.load()
@@ -122,7 +123,7 @@ class ModeController:
             last=last,
             store=store.name,
         )
-        # Somebody meant something by garbage, and it was not live.
+        # An invalid value was written intentionally, and it is not live.
         switch = LastModeSwitch(Mode.SIMULATION, store.name)
         if reading.value in (ModeValue.SIMULATION, ModeValue.GARBAGE) and switch != last:
             self._keep(switch)
@@ -131,7 +132,7 @@ class ModeController:
         return mode_decision
 
     def _keep(self, switch: LastModeSwitch) -> None:
-        """Remember a switch to simulation; on a disk that takes nothing, at least in this process."""
+        """Store a switch to simulation; if the disk cannot be written, at least in this process."""
         try:
             self._memory.save(switch)
             self._unwritten = None
@@ -141,7 +142,8 @@ class ModeController:
     def _go_live(
         self, store: ModeStore, reading: ModeReading, last: LastModeSwitch | None, mode_decision: ModeDecision
     ) -> ModeDecision:
-        """Live, if that can be noted: where it cannot, a later switch to simulation could not be either."""
+        """Decide for live if the switch can be stored; otherwise a later switch to simulation could not be
+        either."""
         held = last is not None and last.is_simulation
         if self._can_remember and not held:
             return mode_decision
@@ -150,7 +152,7 @@ class ModeController:
         except Temporary as error:
             return _simulation(f"a switch to live could not be recorded: {error}")
         self._can_remember, self._unwritten = True, None
-        # A switch to simulation that came between the reading and the note must not have been written over.
+        # A switch to simulation between the reading and the write must not be overwritten.
         again = store.read()
         if again.value is reading.value:
             return mode_decision

@@ -1,4 +1,4 @@
-"""The mode store: one value that an operator switches and the bot reads before each order.
+"""The mode store: one value that the operator switches and the bot reads before each order.
 
 It is a key in Redis, or a file in the state folder (`control.mode_file`), with the same values and rules.
 """
@@ -17,18 +17,18 @@ from execution.ledger import Mode
 from models import Frozen
 
 KEY = "btc_trading:simulation_mode"
-"""`1` simulation, `0` live, absent: as started."""
+"""`1` simulation, `0` live, missing: the mode that the bot was started with."""
 VALUES = {Mode.SIMULATION: b"1", Mode.LIVE: b"0"}
 TIMEOUT_S = 0.25
-"""Longest wait for each step of a question to Redis; an order waits for the answer."""
+"""Longest wait for each step of a request to Redis; an order waits for the answer."""
 BOUND_S = 1.0
-"""Longest a whole reading may take, however slow a server or a disk is."""
+"""Longest duration of a complete read, for any server or disk."""
 SHOWN = 80
-"""Bytes of a value that are read, and characters of it that are shown to the operator."""
+"""Maximum bytes of a value that are read, and characters of it that are shown to the operator."""
 
 
 class Endpoint(Frozen, frozen=True):
-    """Where a Redis listens."""
+    """Address of a Redis server."""
 
     host: str
     port: int
@@ -44,7 +44,7 @@ Location = Endpoint | Literal["file"]
 
 
 class ModeValue(StrEnum):
-    """What the store says. Whatever is not exactly `0` is no leave to trade live."""
+    """Content of the store. Only exactly `0` allows live trading."""
 
     SIMULATION = "simulation"
     LIVE = "live"
@@ -54,7 +54,7 @@ class ModeValue(StrEnum):
 
 
 class ModeReading(Frozen, frozen=True):
-    """One answer of a mode store; `detail` describes what was found."""
+    """One reading of a mode store; `detail` describes it."""
 
     value: ModeValue
     detail: str
@@ -64,7 +64,7 @@ UNSET = ModeReading(ModeValue.UNSET, "no mode is set in the mode store")
 
 
 def interpret(value: object) -> ModeReading:
-    """The meaning of a stored value, or of its first bytes; pure. Only exactly `0` is live."""
+    """Interpret a stored value, or its first bytes; pure. Only exactly `0` is live."""
     for mode, stored in VALUES.items():
         if value == stored:
             return ModeReading(ModeValue(mode.value), f"the mode store is set to {mode}")
@@ -72,36 +72,36 @@ def interpret(value: object) -> ModeReading:
 
 
 def shown(value: object) -> str:
-    """A foreign value as it may be on a screen: ASCII, without control characters, and short."""
+    """Format an external value for the terminal: ASCII, without control characters, and short."""
     text = ascii(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 class ModeStore(ABC):
-    """Where the mode is kept. Thread-safe."""
+    """Storage of the mode. Thread-safe."""
 
     @property
     @abstractmethod
     def location(self) -> Location:
-        """For another process, which opens the same store with it."""
+        """Location with which another process opens the same store."""
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """Tells this store from others, also after a restart."""
+        """Name that identifies this store, also after a restart."""
 
     @abstractmethod
     def read(self) -> ModeReading:
-        """The value at this instant, within `BOUND_S`; never raises."""
+        """The current value, within `BOUND_S`; never raises."""
 
     @abstractmethod
     def write(self, mode: Mode) -> None:
-        """Set the mode: every reading that begins after the return has it.
+        """Set the mode: every read that starts after the return sees it.
 
         Raises
         ------
         Temporary
-            If the store does not have it afterwards.
+            If the store does not contain it afterwards.
         """
 
     def answers(self) -> bool:
@@ -110,7 +110,7 @@ class ModeStore(ABC):
 
 
 class RedisModeStore(ModeStore):
-    """One Redis, asked for one key. Every question takes at most BOUND_S.
+    """The mode store in Redis. Every request takes at most BOUND_S.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ class RedisModeStore(ModeStore):
     def read(self) -> ModeReading:
         try:
             return self._ask(None)
-        except Exception as error:  # noqa: BLE001  a hostile server can make the client raise anything
+        except Exception as error:  # noqa: BLE001  with a hostile server the client may raise any exception
             return ModeReading(
                 ModeValue.LOST, f"the mode store at {self.endpoint} did not answer: {_error_text(error)}"
             )
@@ -152,8 +152,8 @@ class RedisModeStore(ModeStore):
             )
 
     def _ask(self, value: bytes | None) -> ModeReading:
-        """The key's value, after it was set to `value` if that is given."""
-        # A connection for each question: nothing half-read from an earlier one can be taken for an answer.
+        """The value of the key, after setting it to `value` if that is given."""
+        # A new connection for each request: no rest of an earlier answer can be mistaken for this one.
         client = redis.Redis(
             host=self.endpoint.host,
             port=self.endpoint.port,
@@ -173,7 +173,7 @@ class RedisModeStore(ModeStore):
             finally:
                 client.close()
 
-        # The client's timeouts are for each step and each byte, and a name server knows none at all.
+        # The client's timeouts apply to each step and each byte, and not to the name look-up.
         try:
             return bounded(ask, BOUND_S, "mode-store")
         except TimeoutError:
@@ -183,7 +183,7 @@ class RedisModeStore(ModeStore):
 
 def _read_key(client: redis.Redis) -> ModeReading:
     try:
-        # Its beginning is enough: a value may be half a gigabyte long.
+        # The beginning is sufficient: a value may be half a gigabyte long.
         beginning: Any = client.getrange(KEY, 0, SHOWN)
         if beginning == b"" and client.exists(KEY) == 0:
             return UNSET

@@ -12,40 +12,42 @@ from models import Frozen
 
 
 class SwitchResult(Frozen, frozen=True):
-    """The stores that keep a switch, and the error of each place that did not take it."""
+    """The stores that contain a switch, and the error of each place that could not be written."""
 
     stores: tuple[ModeStore, ...]
     failed: tuple[str, ...]
 
 
 def candidate_stores(configured: Endpoint, state_dir: Path) -> list[ModeStore]:
-    """Every store that a bot on this state folder may be reading, now or at its next start.
+    """Every store that a bot on this state folder may read, now or at its next start.
 
-    The running bot's, the Redis of the settings, and the file, which the next bot reads without that Redis.
+    These are the running bot's store, the Redis of the settings, and the mode file, which the next bot uses
+    if that Redis does not answer.
     """
     known = [running_store(state_dir), RedisModeStore(configured), FileModeStore(state_dir)]
     return list({store.name: store for store in known if store is not None}.values())
 
 
 def switch_to_simulation(configured: Endpoint, state_dir: Path) -> SwitchResult:
-    """Switch to simulation: in force when this returns, whatever state the mode store is in.
+    """Switch to simulation: effective when this returns, in any state of the mode store.
 
     Raises
     ------
     Temporary
-        If `mode.json` did not take it, nor the store of the running bot; without a bot, nor all stores.
+        If neither `mode.json` nor the store of the running bot could be written; without a bot, nor all
+        stores.
     """
     memory = LastModeSwitchFile(state_dir / LAST_SWITCH_FILE)
     failed: list[str] = []
     try:
-        # First where every bot looks at each reading, also while its store is away.
+        # First the place that every bot reads each time, also while its store is not available.
         memory.save(LastModeSwitch(Mode.SIMULATION))
     except Temporary as error:
         failed.append(str(error))
     unnoted = bool(failed)
     written = _put(Mode.SIMULATION, configured, state_dir, failed)
     reached = _reached(written, state_dir)
-    # Without a bot it is not known which store the next one reads: then each of them counts.
+    # Without a bot it is not known which store the next one reads: each of them must be written.
     if unnoted and (not reached or (len(failed) > 1 and running_store(state_dir) is None)):
         raise Temporary("; ".join(failed))
     if not unnoted:
@@ -54,12 +56,12 @@ def switch_to_simulation(configured: Endpoint, state_dir: Path) -> SwitchResult:
 
 
 def switch_to_live(configured: Endpoint, state_dir: Path) -> SwitchResult:
-    """Leave to go live, for a bot that was started with --live and armed.
+    """Switch to live, for a bot that was started with --live and armed.
 
     Raises
     ------
     Temporary
-        If the store of the running bot, or every store, did not take it; the mode is as it was.
+        If the store of the running bot, or every store, could not be written; the mode is unchanged.
     """
     failed: list[str] = []
     written = _put(Mode.LIVE, configured, state_dir, failed)
@@ -82,7 +84,7 @@ def _put(mode: Mode, configured: Endpoint, state_dir: Path, failed: list[str]) -
 
 
 def _reached(written: list[ModeStore], state_dir: Path) -> str:
-    """Name of the store with the switch that counts: the running bot's, else the first that took it."""
+    """Name of the store that determines the mode: the running bot's, otherwise the first that was written."""
     names = [store.name for store in written]
     running = running_store(state_dir)
     if running is not None:

@@ -14,23 +14,23 @@ from errors import Fatal, Temporary
 from models import Frozen
 
 WHEREABOUTS = "mode_store.json"
-"""Under the state folder while a bot runs: the location of its mode store, for redis_control.py."""
+"""File in the state folder while a bot runs: the location of its mode store, for redis_control.py."""
 
 
 class FoundStore(Frozen, frozen=True):
-    """The mode store of a run, and a text for the screen that names its place."""
+    """The mode store of a run, and a text for the terminal that describes its location."""
 
     store: ModeStore
     description: str
 
 
 def open_store(location: Location, state_dir: Path) -> ModeStore:
-    """The mode store at a location that another process wrote down."""
+    """Open the mode store at a location that another process stored."""
     return RedisModeStore(location) if isinstance(location, Endpoint) else FileModeStore(state_dir)
 
 
 def choose_store(configured: Endpoint, state_dir: Path) -> FoundStore:
-    """The store that a start at this instant uses: the configured Redis if it answers, else the file."""
+    """The store that a start would use now: the configured Redis if it answers, otherwise the file."""
     store = RedisModeStore(configured)
     if store.answers():
         return FoundStore(store, str(store))
@@ -40,15 +40,15 @@ def choose_store(configured: Endpoint, state_dir: Path) -> FoundStore:
 
 @contextmanager
 def find_store(configured: Endpoint, state_dir: Path) -> Iterator[FoundStore]:
-    """The mode store of a run, the same one until its end.
+    """Choose the mode store of a run; it stays the same until the end of the run.
 
-    Meanwhile the state folder holds its location, so that an operator's switch reaches the store that this
-    bot reads, and not only the one that the settings name at that time.
+    In the meantime the state folder contains its location, so that an operator's switch reaches the store of
+    this bot, and not only the one that the settings name at that time.
 
     Raises
     ------
     Fatal
-        If the state folder takes no file.
+        If the state folder cannot be written.
     """
     found = choose_store(configured, state_dir)
     if isinstance(found.store, FileModeStore):
@@ -69,7 +69,7 @@ def find_store(configured: Endpoint, state_dir: Path) -> Iterator[FoundStore]:
 def running_store(state_dir: Path) -> ModeStore | None:
     """The store of the bot that runs on this state folder; None if none runs, or it has none yet."""
     if holder(state_lock(state_dir)) is None:
-        return None  # a killed bot leaves its location behind; another process may listen on that port now
+        return None  # a killed bot leaves its location behind; another process may use that port now
     try:
         location = msgspec.json.decode((state_dir / WHEREABOUTS).read_bytes(), type=Location)
     except (OSError, msgspec.DecodeError):
