@@ -1,1 +1,1 @@
-"""The parts of the bot that know neither the operator nor the wire: feeds made safe, Nautilus, the brain."""
+"""Strategy brain, external data and Nautilus plumbing, independent of the operator and of the order API."""

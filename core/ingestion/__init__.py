@@ -1,1 +1,1 @@
-"""External data made safe: sources kept warm, limited, checked, and handed over under a deadline."""
+"""External data: sources polled in the background, rate limited, validated, and read within a deadline."""

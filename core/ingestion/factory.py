@@ -1,4 +1,4 @@
-"""Builds the feed of a process from plain settings: every source, limited, checked and supervised."""
+"""Creates the feed of a process from its settings: all sources with limits, validation and supervision."""
 
 import time
 from collections.abc import Callable
@@ -26,10 +26,10 @@ from models import Frozen
 
 
 class FeedSettings(Frozen, frozen=True):
-    """What the feed depends on.
+    """Settings of the feed.
 
-    `interval` is a market's length in seconds of market time. Without `polybolt` credentials only the
-    public relay of Chainlink's prices is listened to, without `cryptopanic_key` no news are read.
+    `interval` is a market's length in seconds of market time. Without `polybolt` credentials only the public
+    relay of Chainlink's prices is used, without `cryptopanic_key` no news are read.
     """
 
     asset: str = "btc"
@@ -46,7 +46,7 @@ class FeedSettings(Frozen, frozen=True):
 
 
 class _Sources:
-    """Creates the process' sources, each with the shared clock and its share of the limiter."""
+    """Creates the sources of the process, each with the shared clock and its rate limit."""
 
     def __init__(self, settings: FeedSettings, limiter: RateLimiter, now_ns: Callable[[], int]) -> None:
         self._settings = settings
@@ -116,10 +116,9 @@ def build_data_adapter(
     now_ns: Callable[[], int] = time.time_ns,
     market_time: Callable[[int], float] = same_clock,
 ) -> UnifiedDataAdapter:
-    """The adapter over the process' sources, which are created here.
+    """Create the adapter and its sources.
 
-    An asset that a source does not have goes without that source, except Coinbase: without a spot
-    price there is nothing to build.
+    Sources that do not have the asset are left out, except Coinbase, because a spot price is required.
 
     Raises
     ------
@@ -164,7 +163,7 @@ get_data_adapter = _singleton.get
 
 
 def reset_data_adapter() -> UnifiedDataAdapter | None:
-    """Forget the adapter and its sources, and hand it back for its owner to close. For tests."""
+    """Remove the adapter and its sources, and return it, so that its owner can close it. For tests."""
     for reset in (
         reset_binance_source,
         reset_chainlink_source,

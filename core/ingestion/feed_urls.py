@@ -1,10 +1,10 @@
-"""The addresses of the external services, apart from the sources, which the supervisor never loads."""
+"""Addresses of the external services, in a module of their own because the supervisor imports no sources."""
 
 from models import Frozen
 
 
 class FeedUrls(Frozen, frozen=True):
-    """Where the sources are; a practice world puts its own addresses here."""
+    """Base URLs of the sources; for practice markets those of the practice venue."""
 
     coinbase: str = "https://api.coinbase.com"
     coinbase_exchange: str = "https://api.exchange.coinbase.com"

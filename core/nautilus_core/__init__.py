@@ -1,1 +1,1 @@
-"""Everything NautilusTrader that is not the strategy itself."""
+"""Integration with NautilusTrader, except the strategy itself."""

@@ -1,1 +1,4 @@
-"""The pure brain: a frozen context in, a decision with its evidence out. No I/O, no clock, no Nautilus."""
+"""The pure strategy brain: a frozen context in, a decision with its evidence out.
+
+No I/O, clock or Nautilus.
+"""

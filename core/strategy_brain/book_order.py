@@ -1,14 +1,13 @@
-"""Order books put into the one order that the brain trusts."""
+"""Sorts order books."""
 
 from models import Book, Level
 
 
 def best_first(book: Book) -> Book:
-    """The same book with both sides sorted best first and levels without size dropped.
+    """The same book with both sides sorted best first and without levels of size zero.
 
-    The venue sends its books worst first, other sources best first; whatever reads "the best ten
-    levels" must not depend on which of them it got. Equal prices are ordered by size, so that the
-    result depends on the levels alone.
+    The venue sends its books worst first, other sources best first; code that reads the best ten levels must
+    not depend on that. Equal prices are ordered by size, so that the result depends on the levels only.
     """
     return Book(
         bids=tuple(sorted(_real(book.bids), key=lambda level: (-level.price, -level.size))),

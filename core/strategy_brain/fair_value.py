@@ -1,4 +1,4 @@
-"""The fair probability of Up from the spot price: a digital option on an average, in one place.
+"""Fair probability of Up from the spot price: a digital option on an average.
 
 The market pays Up if the settlement price A at its end is at least the strike K. With a window of
 w seconds, A is the time average of the spot price over the last w seconds (w = 0: the spot itself).
@@ -6,20 +6,20 @@ For a spot price that moves as a driftless Brownian motion with σ per √second
 
     P(Up) = Φ( ln(M / K) / (σ √τₑ) )
 
-where M is the mean of A as seen now and τₑ the seconds of spot variance that A still carries:
+where M is the current mean of A and τₑ the seconds of spot variance left in A:
 
     τ ≥ w:  M = S,  τₑ = (τ − w) + w/3 = τ − 2w/3
-            until the window opens variance accumulates in full, inside it an average has a third
+            until the window opens variance accumulates fully, inside it an average has a third
     τ < w:  ln M = ((w − τ)·ln E + τ·ln S) / w,  τₑ = (τ/w)²·τ/3 = τ³ / 3w²
-            E, the average of the part of the window that is over, is known and locked
+            E, the average of the elapsed part of the window, is known and fixed
 
-For the sixty-second rule this is τ − 40 and τ³/10800. If the path does not cover the elapsed part, S
-stands in for E; seen backwards from S that part is a Brownian motion too, so it adds (w − τ)³ / 3w².
+For the sixty-second rule this is τ − 40 and τ³/10800. If the path does not cover the elapsed part, S is used
+for E; seen backwards from S that part is a Brownian motion as well, so it adds (w − τ)³ / 3w².
 Both follow from Var ∫₀ᵗ W ds = t³/3 (the variance of an integrated Brownian motion).
 
-Averages are of the price's logarithm, which is what moves as a Brownian motion. So the model is symmetric:
-with every price S replaced by its mirror image K²/S, P(Up) becomes P(Down). The settlement averages the price
-itself; over a minute the two differ by half the variance of its logarithm, a millionth.
+Averages are taken of the logarithm of the price, which moves as a Brownian motion. The model is therefore
+symmetric: with every price S replaced by its mirror image K²/S, P(Up) becomes P(Down). The settlement
+averages the price itself; over a minute the two differ by half the variance of its logarithm, a millionth.
 
 Not modelled: the basis between the spot source and the settlement feed, and jumps.
 """
@@ -35,23 +35,23 @@ AVERAGING_SECONDS = {Rule.SPOT: 0.0, Rule.TWAP30: 30.0, Rule.TWAP60: 60.0}
 """The averaging window w of each settlement rule, in seconds of market time."""
 
 VOLATILITY_LOOKBACK = 300.0
-"""Market seconds of path that σ is estimated from: a third of the market, recent enough for clustering."""
+"""Market seconds of path used for σ: a third of the market, short enough for volatility clustering."""
 
 MIN_RETURNS = 30
-"""Fewest returns for a σ: its standard error is σ/√(2n), 13 % at thirty."""
+"""Minimum number of returns for σ: its standard error is σ/√(2n), 13 % at thirty."""
 
 VOLATILITY_FLOOR = 1e-5
-"""Least σ per √second, about 6 % a year: bitcoin is never that quiet, a lagging feed can look so."""
+"""Minimum σ per √second, about 6 % a year: bitcoin is never that quiet, but a lagging feed can appear so."""
 
 MAX_PATH_GAP = 5.0
-"""Longest silence, in seconds, over which the elapsed average still counts as known."""
+"""Longest gap, in seconds, over which the elapsed average counts as known."""
 
 type Path = Sequence[tuple[float, float]]
 """(seconds of market time since the start, price in USD), oldest first."""
 
 
 class FairValue(Frozen, frozen=True):
-    """The numbers that P(Up) is made from: prices in USD, σ per √second, τₑ in seconds."""
+    """The terms of P(Up): prices in USD, σ per √second, τₑ in seconds."""
 
     expected: float
     strike: float
@@ -60,7 +60,7 @@ class FairValue(Frozen, frozen=True):
 
     @property
     def distance(self) -> float:
-        """How far the expected settlement lies above the strike, in standard deviations."""
+        """Distance of the expected settlement above the strike, in standard deviations."""
         return math.log(self.expected / self.strike) / (self.volatility * math.sqrt(self.effective_seconds))
 
     @property
@@ -69,12 +69,13 @@ class FairValue(Frozen, frozen=True):
         return self.of(Outcome.UP)
 
     def of(self, outcome: Outcome) -> float:
-        """The probability of an outcome, 0 to 1; Down's is computed by itself, not as a rounded rest."""
+        """The probability of an outcome, 0 to 1; Down's is computed directly, not as a rounded difference
+        to 1."""
         return 0.5 * math.erfc((-self.distance if outcome is Outcome.UP else self.distance) / math.sqrt(2))
 
 
 def fair_probability(context: DecisionContext, outcome: Outcome = Outcome.UP) -> float | None:
-    """Probability of an outcome, 0 to 1; None if spot, strike or volatility are not to be had."""
+    """Probability of an outcome, 0 to 1; None if spot, strike or volatility are not available."""
     value = fair_value_of(context)
     return value.of(outcome) if isinstance(value, FairValue) else None
 
@@ -87,7 +88,7 @@ def fair_value_of(context: DecisionContext) -> FairValue | Abstention:
 def fair_value(
     market: Market, second: float, spot: Spot | None, strike: Strike | None, spot_path: Sequence[Tick]
 ) -> FairValue | Abstention:
-    """P(Up) at a market second, or the reason why it cannot be known. Path points after it are not read."""
+    """P(Up) at a market second, or the reason why it is unknown. Later path points are not read."""
     if spot is None or spot.price <= 0:
         return Abstention(reason="no spot price")
     if strike is None or strike.price <= 0:
@@ -115,7 +116,7 @@ def fair_value(
 
 
 def seconds_left(market: Market, second: float) -> float:
-    """τ: seconds of market time until the end, from a market second on the 900-second scale."""
+    """τ: seconds of market time until the end, at a market second on the 900-second scale."""
     return (SCALE_SECONDS - second) * market.interval / SCALE_SECONDS
 
 
@@ -140,10 +141,10 @@ def settlement_moments(
 
 
 def elapsed_average(path: Path, start: float, now: float, spot: float) -> float | None:
-    """Average in USD over [start, now]: the path's logarithm by trapezoids, up to the spot price at `now`.
+    """Average in USD over [start, now]: trapezoids of the path's logarithm, up to the spot price at `now`.
 
-    The last point before `start` stands at `start`; an empty stretch has the spot price. None if any
-    two neighbours, the spot price included, are further apart than `MAX_PATH_GAP`: not known then.
+    The last point before `start` is used at `start`; an empty interval has the spot price. None if two
+    neighbours, the spot price included, are further apart than `MAX_PATH_GAP`.
     """
     if start >= now:
         return spot
@@ -162,9 +163,9 @@ def elapsed_average(path: Path, start: float, now: float, spot: float) -> float 
 def realised_volatility(path: Path, since: float) -> float | None:
     """σ per √second: square root of Σ(log return)² over Σ(seconds), at least `VOLATILITY_FLOOR`.
 
-    The zero-mean realised variance per unit of time: a gap in the path weighs as long as it lasted,
-    so missing seconds do not bias it. None with fewer than `MIN_RETURNS` returns since `since`, or if
-    the price never moved: a feed at rest says nothing about volatility.
+    This is the zero-mean realised variance per unit of time: a gap in the path has the weight of its
+    duration, so missing seconds do not bias it. None with fewer than `MIN_RETURNS` returns since `since`, or
+    if the price never changed: a constant feed does not measure volatility.
     """
     recent = [point for point in path if point[0] >= since]
     steps = [(a, b) for a, b in pairwise(recent) if b[0] > a[0]]

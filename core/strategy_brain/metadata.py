@@ -1,15 +1,15 @@
-"""What a processor sees besides the price: one dictionary made from the frozen context."""
+"""Creates the `metadata` dictionary of the processors from the frozen context."""
 
 from typing import Any
 
 from models import DecisionContext
 
 SOURCES = {"spot": "coinbase", "strike": "strike", "put_call": "deribit", "sentiment": "fear_greed"}
-"""Under which name `absent` speaks of a missing value, by the value's key."""
+"""Name in `absent` of a missing value, by the value's key."""
 
 
 def metadata_of(context: DecisionContext) -> dict[str, Any]:
-    """The `metadata` argument of every processor, made from the context and from nothing else.
+    """The `metadata` argument of every processor, made from the context only.
 
     Keys and values
     ---------------
@@ -27,9 +27,9 @@ def metadata_of(context: DecisionContext) -> dict[str, Any]:
     put_call : models.PutCall | None
     sentiment : models.Sentiment | None
     absent : dict[str, str]
-        Why an external source gave nothing, by the source's name (see `SOURCES`).
+        Reasons of missing external values, by the source's name (see `SOURCES`).
 
-    A key that is missing has the meaning of None: the processor that needs it abstains.
+    A missing key means None: a processor that needs it abstains.
     """
     return {
         "market": context.market,
@@ -46,6 +46,6 @@ def metadata_of(context: DecisionContext) -> dict[str, Any]:
 
 
 def why_absent(metadata: dict[str, Any], key: str, what: str) -> str:
-    """The sentence for a missing value of `SOURCES`: what is missing, and why if the context knows."""
+    """Text for a missing value of `SOURCES`: what is missing, and why, if the context has the reason."""
     cause = metadata.get("absent", {}).get(SOURCES[key])
     return f"no {what}: {cause}" if cause else f"no {what}"

@@ -1,16 +1,16 @@
-"""How a step of the brain says no: a processor abstains, a gate refuses; each with its reason in words."""
+"""Results of a step without a signal or a trade: a processor abstains, a gate refuses, both with a reason."""
 
 from models import Frozen, Reason
 
 
 class Abstention(Frozen, frozen=True):
-    """A processor or model has nothing to say about this market, and why."""
+    """A processor or model has no result for this market, and the reason."""
 
     reason: str
 
 
 class Refusal(Frozen, frozen=True):
-    """A gate ends the decision: the named reason, and a sentence with the numbers behind it."""
+    """A gate ends the decision: the reason, and a text with the numbers."""
 
     reason: Reason
     detail: str

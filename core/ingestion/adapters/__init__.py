@@ -1,1 +1,1 @@
-"""One feed over many sources."""
+"""One feed over several sources."""

@@ -1,4 +1,4 @@
-"""The sources behind one counter: what comes out is valid, not stale, and counted either way."""
+"""Reads the sources, validates their values, rejects stale ones, and counts successes and failures."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,33 +18,34 @@ from models import PutCall, Sentiment, Spot
 
 SPOT, OPTIONS, MOOD = "coinbase", "deribit", "fear_greed"
 BINANCE, CHAINLINK, PYTH = "binance", "chainlink", "pyth"
-"""Names in health reports, and under which a missing value is reported."""
+"""Names used in health reports and for missing values."""
 
 CONSENSUS_AGE_S = 15.0
 MAX_AGE_S: Mapping[str, float] = {SPOT: 30.0, OPTIONS: 600.0, MOOD: MAX_INDEX_AGE_S}
-"""Seconds after which a source's own time makes its value stale, `CONSENSUS_AGE_S` where not named. An
-exchange's last trade may be some seconds old in a quiet market, a cached option chain five minutes; for
-the mood see the validator."""
+"""Age in seconds, by the source's own time, above which its value is stale; `CONSENSUS_AGE_S` for sources not
+listed. An exchange's last trade may be some seconds old in a quiet market, a cached option chain five
+minutes;
+for the sentiment see the validator."""
 PATH_S = 960.0
-"""Market seconds of path kept: a 15-minute market and the minute before it."""
+"""Length of the stored path in market seconds: a 15-minute market and the minute before it."""
 
 
 def same_clock(now_ns: int) -> float:
-    """Market time in seconds where the market runs on the machine's clock."""
+    """Market time in seconds if the market runs on the machine's clock."""
     return now_ns / 1e9
 
 
 class CheckedSources:
-    """All sources of one asset. It owns them.
+    """All sources of one asset. Owns and closes them.
 
     Parameters
     ----------
     coinbase, deribit, news_social, chainlink, binance, solana
-        The sources; those that an asset does not have are None.
+        The sources; None for those that the asset does not have.
     validator : DataValidator
-        Judges every value.
+        Validates every value.
     unavailable : mapping
-        Why a source is None, by name.
+        Reason why a source is None, by name.
     now_ns : callable
         The machine's clock in nanoseconds.
     market_time : callable
@@ -87,7 +88,10 @@ class CheckedSources:
             chainlink.set_filter(lambda price: validator.admit(price).ok)
 
     async def spot(self) -> Spot:
-        """The spot price, kept in the path; Temporary also if the other sources outvote it."""
+        """The spot price, appended to the path.
+
+        Raises Temporary also if it is an outlier among the sources.
+        """
         spot = await self._checked(SPOT, self.coinbase.spot)
         self._spots[SPOT] = spot
         together = self.consensus()
@@ -102,28 +106,28 @@ class CheckedSources:
         return spot
 
     async def put_call(self, min_left_s: float = 0.0) -> PutCall:
-        """Put/call ratios, renewed if less than `min_left_s` of their cached life is left."""
+        """Put/call ratios, renewed if less than `min_left_s` of their cache lifetime is left."""
         source = self._existing(OPTIONS, self.deribit)
         return await self._checked(OPTIONS, lambda: source.put_call(min_left_s))
 
     async def sentiment(self, min_left_s: float = 0.0) -> Sentiment:
-        """The mood, renewed likewise."""
+        """The sentiment, renewed in the same way."""
         source = self._existing(MOOD, self.news_social)
         return await self._checked(MOOD, lambda: source.sentiment(min_left_s))
 
     async def cross_check_spot(self, name: str, ask: Callable[[], Awaitable[Spot]]) -> None:
-        """Another source's price, for the consensus only."""
+        """Read another source's price, for the consensus only."""
         self._spots[name] = await self._checked(name, ask)
 
     def consensus(self) -> Consensus | None:
-        """What the sources heard within the last `CONSENSUS_AGE_S` seconds say together."""
+        """Consensus of the prices of the last `CONSENSUS_AGE_S` seconds."""
         oldest_ns = self._now_ns() - int(CONSENSUS_AGE_S * 1e9)
         return consensus_of(
             {name: spot.price for name, spot in self._spots.items() if spot.received_ns >= oldest_ns}
         )
 
     def health(self) -> dict[str, SourceHealth]:
-        """Every source in use, by name."""
+        """Health of every source in use, by name."""
         used = {
             SPOT: self.coinbase,
             OPTIONS: self.deribit,
@@ -135,13 +139,13 @@ class CheckedSources:
         return {name: self._health_of(name) for name, source in used.items() if source is not None}
 
     async def aclose(self) -> None:
-        """Close the sources; Chainlink's has nothing open of its own."""
+        """Close the sources; Chainlink's has no connection of its own."""
         for source in (self.coinbase, self.deribit, self.news_social, self.binance, self.solana):
             if source is not None:
                 await source.aclose()
 
     def _health_of(self, name: str) -> SourceHealth:
-        # A blend is counted under the source it begins with.
+        # A blend is counted under the name of its first source.
         counts = self.validator.quarantined
         quarantined = sum(n for source, n in counts.items() if source.split("+")[0] == name)
         return self.counts.of(name, quarantined)
@@ -152,7 +156,10 @@ class CheckedSources:
         return source
 
     async def _checked[T: (Spot, PutCall, Sentiment)](self, name: str, ask: Callable[[], Awaitable[T]]) -> T:
-        """A value that is valid and not stale; else Temporary or Refused, counted."""
+        """Read a value that is valid and not stale; otherwise raise Temporary or Refused.
+
+        Both are counted.
+        """
         try:
             value = await ask()
             result = self.validator.admit(value)

@@ -1,4 +1,4 @@
-"""What several sources together say the price is."""
+"""Consensus price of several sources."""
 
 import statistics
 from collections.abc import Mapping
@@ -7,12 +7,12 @@ from decimal import Decimal
 from models import Frozen
 
 TOLERANCE = Decimal("0.01")
-"""Share of the median beyond which a source is an outlier. Sources in USD and USDT lie within 0.1 % of
-each other; one percent is remarkable."""
+"""Fraction of the median beyond which a source is an outlier. Sources in USD and USDT are within 0.1 % of
+each other; one percent is unusual."""
 
 
 class Consensus(Frozen, frozen=True):
-    """The median of the sources that agree; `outliers` are the sources that were left out."""
+    """The median of the agreeing sources; `outliers` are the sources that were excluded."""
 
     median: Decimal
     sources: dict[str, Decimal]
@@ -20,14 +20,14 @@ class Consensus(Frozen, frozen=True):
 
     @property
     def n(self) -> int:
-        """Number of sources that agree."""
+        """Number of agreeing sources."""
         return len(self.sources)
 
 
 def consensus_of(prices: Mapping[str, Decimal]) -> Consensus | None:
     """The consensus of `prices`, USD by source; None without any.
 
-    Of two sources that contradict each other neither is known to be the wrong one: both stay.
+    Of two contradicting sources neither is known to be wrong: both are kept.
     """
     if not prices:
         return None
@@ -37,6 +37,6 @@ def consensus_of(prices: Mapping[str, Decimal]) -> Consensus | None:
         outliers = {name: p for name, p in prices.items() if abs(p - middle) > middle * TOLERANCE}
     agreeing = {name: p for name, p in prices.items() if name not in outliers}
     if not agreeing:
-        # The median of an even number lies between two sources, and may be far from both.
+        # The median of an even number is between two sources, and may be far from both.
         agreeing, outliers = dict(prices), {}
     return Consensus(median=statistics.median(agreeing.values()), sources=agreeing, outliers=outliers)

@@ -1,4 +1,4 @@
-"""How each source is doing, as numbers for metrics."""
+"""Health of each source as numbers for the metrics."""
 
 from collections.abc import Callable
 
@@ -6,11 +6,10 @@ from models import Frozen
 
 
 class SourceHealth(Frozen, frozen=True):
-    """One source.
+    """Health of one source.
 
     `last_success_age_s` is None before the first success. `state` and `reconnects` are those of its
-    websocket, if it has one.
-    `up` says that its newest attempt succeeded or that its websocket is connected.
+    websocket, if it has one. `up` is True if its newest attempt succeeded or its websocket is connected.
     """
 
     last_success_age_s: float | None
@@ -51,7 +50,7 @@ class SourceHealthTracker:
         self._up.discard(source)
 
     def of(self, source: str, quarantined: int) -> SourceHealth:
-        """The numbers of one source."""
+        """Health of one source."""
         last_ns = self._last_success_ns.get(source)
         return SourceHealth(
             last_success_age_s=None if last_ns is None else (self._now_ns() - last_ns) / 1e9,

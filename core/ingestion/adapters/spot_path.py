@@ -1,4 +1,4 @@
-"""The asset's spot price second by second of market time, and its mean over a stretch of it."""
+"""The asset's spot price per second of market time, and its mean over an interval."""
 
 import itertools
 import math
@@ -9,24 +9,24 @@ from decimal import Decimal
 from models import SCALE_SECONDS, Tick
 
 MAX_GAP_SHARE = 1 / 6
-"""Share of a mean's window over which there may be no price: during ten of sixty seconds bitcoin's price
-moves by three seconds' worth of volatility on average."""
+"""Maximum gap as a fraction of a mean's window: during ten of sixty seconds bitcoin's price moves by three
+seconds' worth of volatility on average."""
 
 
 def until_next_second(now_ns: int, market_time: Callable[[int], float]) -> float:
-    """Machine seconds until the next whole second of market time; a whole one while that stands still."""
+    """Machine seconds until the next whole second of market time; one second while market time is held."""
     now_s = market_time(now_ns)
     speed = market_time(now_ns + 1_000_000_000) - now_s
     return (math.floor(now_s) + 1 - now_s) / speed if speed > 0 else 1.0
 
 
 class SpotPath:
-    """Prices in order of market time, at most one a second.
+    """Prices in the order of market time, at most one per second.
 
     Parameters
     ----------
     keep_s : float
-        Seconds of market time kept.
+        Seconds of market time stored.
     """
 
     def __init__(self, keep_s: float) -> None:
@@ -34,7 +34,7 @@ class SpotPath:
         self._points: deque[tuple[float, Decimal]] = deque()
 
     def add(self, market_s: float, price: Decimal) -> None:
-        """Append a price; ignored if the second has one already or lies in the past."""
+        """Append a price; ignored if that second has a price already or is in the past."""
         if self._points and int(market_s) <= int(self._points[-1][0]):
             return
         self._points.append((market_s, price))
@@ -42,10 +42,10 @@ class SpotPath:
             self._points.popleft()
 
     def mean(self, end_s: float, window_s: float) -> Decimal | None:
-        """Time-weighted mean of the `window_s` seconds before `end_s`, straight lines between points.
+        """Time-weighted mean of the `window_s` seconds before `end_s`, linear between points.
 
-        The last price before the window stands at its beginning, the last one within at its end. None
-        if the path has no price for more than `MAX_GAP_SHARE` of the window anywhere in between.
+        The last price before the window is used at its start, the last price within it at its end. None if
+        the path has a gap of more than `MAX_GAP_SHARE` of the window anywhere in it.
         """
         begin_s = end_s - window_s
         before = [point for point in self._points if point[0] <= begin_s]
@@ -59,15 +59,15 @@ class SpotPath:
         area = sum(
             ((a[1] + b[1]) / 2 * Decimal(b[0] - a[0]) for a, b in itertools.pairwise(points)), Decimal(0)
         )
-        # No quote has more digits; the rest is noise of the seconds, which are binary fractions.
+        # Quotes have no more digits; the rest is rounding noise of the seconds, which are binary fractions.
         return round(area / Decimal(window_s), 8)
 
     def first(self, begin_s: float, within_s: float) -> Decimal | None:
-        """The first price at or after `begin_s`; None if there is none within so many seconds."""
+        """The first price at or after `begin_s`; None if there is none within `within_s` seconds."""
         inside = (price for at, price in self._points if begin_s <= at <= begin_s + within_s)
         return next(inside, None)
 
     def ticks(self, start: int, interval: int) -> tuple[Tick, ...]:
-        """The path by market second of the market that starts at `start`; earlier ones are negative."""
+        """The path in market seconds of the market that starts at `start`; earlier points are negative."""
         scale = SCALE_SECONDS / interval
         return tuple(Tick(second=(at - start) * scale, price=price) for at, price in self._points)

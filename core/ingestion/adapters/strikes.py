@@ -1,7 +1,7 @@
-"""The strike of each market by its own settlement rule: Chainlink's price at its start, or else ours.
+"""Determines the strike of each market by its settlement rule, from Chainlink or from the bot's own prices.
 
 The settlement compares the price at a market's end with the one at its start, both by the same rule:
-Chainlink's price (spot), or its mean over the last 30 or 60 seconds (TWAP). The relays carry the price and
+Chainlink's price (spot), or its mean over the last 30 or 60 seconds (TWAP). The relays publish the price and
 the 60-second mean; the 30-second mean is computed from the price.
 """
 
@@ -13,23 +13,23 @@ from data_sources.types import ChainPrice
 from models import Frozen, Rule, Strike
 
 BOUNDARY_S = 3.0
-"""How long after the start the first observation may come: the stream has about one a second, and the
-settlement takes the first one at or after the boundary."""
+"""Maximum delay of the first observation after the start: the stream has about one per second, and the
+settlement uses the first one at or after the boundary."""
 OPEN_S = 180.0
-"""How long after the start the observation is still looked for: a relay that was down replays the last
-two minutes when it is back."""
+"""Time after the start during which the observation may still arrive: a relay that was down replays the last
+two minutes when it recovers."""
 MAX_DISAGREEMENT = Decimal("0.005")
-"""Share by which the two ways to a strike may differ. Their basis is a few hundredths of a percent; at
-half a percent one of them is wrong, and no strike is better than a wrong one."""
+"""Maximum relative difference of the two strikes. Their basis is a few hundredths of a percent; at half a
+percent one of them is wrong, and no strike is better than a wrong one."""
 WINDOW_S = {Rule.TWAP30: 30.0, Rule.TWAP60: 60.0}
-"""Seconds that each rule averages over; a spot price is no average."""
+"""Averaging window of each rule in seconds; a spot price is not an average."""
 NAMES = {Rule.SPOT: "price", Rule.TWAP30: "30-second mean", Rule.TWAP60: "60-second mean"}
 _EARLY_S = 0.001
 _REMEMBERED = 4
 
 
 class _Published(Frozen, frozen=True):
-    """A price of Chainlink at a start: by whom it came, and when it is of."""
+    """A price of Chainlink at a market's start: its relay and its time."""
 
     price: Decimal
     source: str
@@ -42,14 +42,14 @@ class _Market(Frozen, frozen=True):
 
 
 class Strikes:
-    """Strikes of the last markets, by every rule.
+    """Strikes of the last markets, by rule.
 
     Parameters
     ----------
     market_time : callable
         Seconds of market time at a machine time in nanoseconds.
     own_source : str
-        Name of the source whose path stands in for Chainlink.
+        Name of the source of the bot's own prices, used without Chainlink.
     """
 
     def __init__(self, market_time: Callable[[int], float], own_source: str) -> None:
@@ -65,7 +65,7 @@ class Strikes:
         means: Iterable[ChainPrice],
         spots: Iterable[ChainPrice] = (),
     ) -> None:
-        """Look for the strikes of the market that starts at `start`; call it often in its first minutes.
+        """Update the strikes of the market that starts at `start`; call it often in its first minutes.
 
         Parameters
         ----------
@@ -74,7 +74,7 @@ class Strikes:
         now_ns : int
             The machine's clock.
         path : SpotPath
-            Our own spot prices.
+            The bot's own spot prices.
         means, spots : iterable of ChainPrice
             Chainlink's 60-second means and prices, in any order.
         """
@@ -104,7 +104,7 @@ class Strikes:
         return Strike(price=published.price, rule=rule, source=published.source)
 
     def _own(self, start: int, path: SpotPath) -> dict[Rule, Strike]:
-        """What our own prices give so far, by rule."""
+        """Strikes from the bot's own prices, by rule."""
         prices = {rule: path.mean(start, window_s) for rule, window_s in WINDOW_S.items()}
         prices[Rule.SPOT] = path.first(start, BOUNDARY_S)
         return {
@@ -116,7 +116,7 @@ class Strikes:
     def _published(
         self, start: int, means: tuple[ChainPrice, ...], spots: tuple[ChainPrice, ...]
     ) -> dict[Rule, _Published]:
-        """What Chainlink's observations give so far, by rule."""
+        """Strikes from Chainlink's observations, by rule."""
         found: dict[Rule, _Published] = {}
         for rule, observations in ((Rule.TWAP60, means), (Rule.SPOT, spots)):
             first = self._at_boundary(start, observations)
@@ -126,7 +126,7 @@ class Strikes:
         spot = self._at_boundary(start, spots)
         if spot is None:
             return found
-        # The window is complete once a price from its end on was heard.
+        # The window is complete once a price at or after its end was received.
         mean = self._path_before(start, spots).mean(start, WINDOW_S[Rule.TWAP30])
         if mean is not None:
             source = f"{spot.source}_{_kind(Rule.TWAP30)}/{spot.feed}"
@@ -152,7 +152,7 @@ def _kind(rule: Rule) -> str:
 
 
 def _earliest(known: Mapping[Rule, _Published], found: Mapping[Rule, _Published]) -> dict[Rule, _Published]:
-    """Of each rule the observation that lies nearer to the boundary."""
+    """The observation closer to the boundary, for each rule."""
     nearest = dict(known)
     for rule, published in found.items():
         if rule not in nearest or published.source_ns < nearest[rule].source_ns:

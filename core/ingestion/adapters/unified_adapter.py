@@ -1,4 +1,5 @@
-"""One feed over all external sources: warm all the time, asked together under one deadline, never raising."""
+"""One feed over all external sources: refreshed in the background, read within one deadline, never
+raising."""
 
 import asyncio
 import logging
@@ -28,21 +29,22 @@ from models import Frozen, PutCall, Rule, Sentiment, Spot, Strike, Tick
 _log = logging.getLogger(__name__)
 
 STRIKE = "strike"
-"""Name under which a missing strike is reported; the others are the sources' own."""
+"""Name of a missing strike; other missing values have the names of their sources."""
 WARM_EVERY_S = 20.0
 WARM_LEFT_S = 60.0
-"""A cached value is renewed when less than this is left of its life, three rounds of keeping warm."""
+"""A cached value is renewed when less than this is left of its lifetime: three refresh cycles."""
 OTHERS_EVERY_S = 5.0
 PYTH_EVERY_S = 10.0
 REFUSED_PAUSE_S = 300.0
-"""Pause after a source has refused us, by country or key: it will most likely do so again."""
+"""Pause after a source has refused requests by country or key: it will most likely refuse again."""
 SHORTEST_PAUSE_S = 0.25
-"""Least pause between spot samples, also on a fast clock: four a second, half of Coinbase's limit."""
+"""Minimum pause between spot samples, also on an accelerated clock: four per second, half of Coinbase's
+limit."""
 LONGEST_PAUSE_S = 10.0
 
 
 class Externals(Frozen, frozen=True):
-    """What is known from outside at one instant; what is not is in `absent`, by source, with the reason.
+    """The external values of one instant; `absent` maps the names of missing ones to the reason.
 
     The names in `absent` are coinbase, deribit, fear_greed and strike.
     """
@@ -56,22 +58,22 @@ class Externals(Frozen, frozen=True):
 
 
 class Absent(Frozen, frozen=True):
-    """A value that is not there, and why."""
+    """A missing value, and the reason."""
 
     reason: str
 
 
 class UnifiedDataAdapter:
-    """The sources as the strategy sees them. Use it on one event loop; it owns its sources.
+    """The interface of the strategy to the sources. For one event loop; owns its sources.
 
     Parameters
     ----------
     interval : int
         Length of a market in seconds of market time.
     sources : CheckedSources
-        Where everything comes from.
+        The sources.
     backoff : Backoff, optional
-        Patience with the websockets.
+        Pauses and limits of the websockets.
     now_ns : callable
         The machine's clock in nanoseconds.
     market_time : callable
@@ -104,7 +106,7 @@ class UnifiedDataAdapter:
         self.managers = tuple(WebSocketManager(stream, backoff=backoff, sleep=sleep) for stream in streams)
 
     async def start(self) -> None:
-        """Begin to keep everything warm, in the background."""
+        """Start to refresh all sources in the background."""
         sources = self.sources
         for manager in self.managers:
             manager.start()
@@ -121,7 +123,7 @@ class UnifiedDataAdapter:
             self._keep(PYTH, PYTH_EVERY_S, lambda: sources.cross_check_spot(PYTH, solana.spot))
 
     async def aclose(self) -> None:
-        """Stop everything and close the sources."""
+        """Stop all background tasks and close the sources."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -135,11 +137,11 @@ class UnifiedDataAdapter:
         return int(self._market_time(self._now_ns()) // self._interval) * self._interval
 
     def consensus(self) -> Consensus | None:
-        """What the sources heard lately say together about the price."""
+        """Consensus of the recent prices of the sources."""
         return self.sources.consensus()
 
     def health(self) -> dict[str, SourceHealth]:
-        """Every source in use by name, and every websocket as its stream's name with " stream"."""
+        """Health of every source by name, and of every websocket as the stream's name with " stream"."""
         streams = {f"{manager.stream.name} stream": _health_of(manager) for manager in self.managers}
         return self.sources.health() | streams
 
@@ -151,16 +153,16 @@ class UnifiedDataAdapter:
         Parameters
         ----------
         deadline_s : float
-            Seconds after which a source is given up; it is cancelled then.
+            Seconds after which a request is cancelled.
         start : int, optional
-            Start of the market to report for; the running one by default.
+            Start of the market; the running one by default.
         rule : Rule
-            The market's own settlement rule, which its strike follows.
+            The market's settlement rule, for the strike.
 
         Returns
         -------
         Externals
-            Always, whatever the sources do.
+            Always, also if all sources fail.
         """
         start = self.current_start() if start is None else start
         spot, put_call, sentiment = await asyncio.gather(
@@ -195,7 +197,7 @@ class UnifiedDataAdapter:
 
     def _present[T](self, name: str, found: T | Absent | BaseException, absent: dict[str, str]) -> T | None:
         if isinstance(found, BaseException):
-            # Not an error any source declares: a fault of ours, which must not cost the decision.
+            # Not an error that a source declares: a programming error, which must not prevent the decision.
             absent[name] = f"{name}: unexpected {type(found).__name__}: {found}"
             self.sources.counts.failed(name, absent[name])
             _log.error("%s", absent[name], exc_info=found)
@@ -217,7 +219,7 @@ class UnifiedDataAdapter:
         self._strikes.note(start, self._now_ns(), self.sources.path, means, spots)
 
     async def _sample_spot(self) -> None:
-        """A spot price every second of market time; at each new market, a new chance for failed streams."""
+        """Sample the spot price every second of market time; at each new market restart failed streams."""
         failures = 0
         market = self.current_start()
         while True:

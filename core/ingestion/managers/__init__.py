@@ -1,1 +1,1 @@
-"""Upkeep: how often a source is asked, and how a websocket is kept open."""
+"""Rate limits and supervision of websockets."""

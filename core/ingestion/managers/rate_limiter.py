@@ -1,4 +1,4 @@
-"""A sliding-window rate limit that cannot deadlock: who waits sleeps, and locks nothing."""
+"""A sliding-window rate limit without locks: a caller that waits only sleeps."""
 
 import asyncio
 import time
@@ -22,17 +22,17 @@ DEFAULT_LIMITS: Mapping[str, RateLimit] = {
     "solana": RateLimit(calls=100),
     "deribit": RateLimit(calls=60),
 }
-"""Calls a minute, below what each source allows the public (Coinbase 10/s, Solana's node 100 in 10 s)."""
+"""Calls per minute, below the public limits of each source (Coinbase 10/s, Solana's node 100 in 10 s)."""
 
 
 SHORTEST_SLEEP_S = 0.001
-"""So that rounding in the clock costs a millisecond instead of a busy loop."""
+"""Prevents a busy loop through rounding of the clock."""
 LONGEST_SLEEP_S = 1.0
-"""Somebody ahead may give up, and nobody tells those behind: they look."""
+"""Longest sleep of a waiting caller: a caller ahead of it may be cancelled without a notification."""
 
 
 class _Window:
-    """When the calls of one source were granted, and who waits, both oldest first."""
+    """Times of the granted calls of one source, and the waiting callers, both oldest first."""
 
     def __init__(self, limit: RateLimit) -> None:
         if limit.calls < 1 or limit.window_s <= 0:
@@ -48,37 +48,37 @@ class _Window:
         return self.limit.calls - len(self.granted)
 
     def pause(self, now: float, ticket: object) -> float:
-        """Seconds until the holder of `ticket` should look again; 0 if it may go, first in the queue."""
+        """Seconds until the holder of `ticket` should check again; 0 if it may proceed, as the first in
+        the queue."""
         place = self.waiting.index(ticket)
         missing = place - self.free(now) + 1
         if place == 0 and missing <= 0:
             return 0.0
         if missing <= 0 or not self.granted:
-            # There is room, and those ahead are just about to wake.
+            # A call is available, and the callers ahead are about to wake.
             return SHORTEST_SLEEP_S
-        # The room comes free when the oldest calls leave the window; with more people ahead than fit
-        # into one, not before the newest has left.
+        # A call becomes available when the oldest calls leave the window; with more callers ahead than calls
+        # in a window, not before the newest has left it.
         leaving = self.granted[min(missing, len(self.granted)) - 1]
         return min(max(leaving + self.limit.window_s - now, SHORTEST_SLEEP_S), LONGEST_SLEEP_S)
 
 
 class RateLimiter:
-    """Limits calls by source; a source without a limit is never held up.
+    """Limits calls by source; a source without a limit is not delayed.
 
     Parameters
     ----------
     limits : mapping
         Source name to RateLimit.
     monotonic : callable
-        Seconds that never go back.
+        A monotonic clock in seconds.
     sleep : callable
         Coroutine function taking seconds.
 
     Notes
     -----
-    Everything between two awaits is atomic on an event loop, so nothing needs a lock; a caller that
-    waits holds nothing but its place in the queue, and leaves that behind when it is cancelled. Use it
-    on one loop.
+    Everything between two awaits is atomic on an event loop, so no lock is needed; a waiting caller holds
+    only its place in the queue, which is released when it is cancelled. Use it on one loop.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class RateLimiter:
         self._sleep = sleep
 
     async def acquire(self, source: str) -> None:
-        """Return when the next call to `source` may be made; first come, first served."""
+        """Return when the next call to `source` is allowed; callers are served in their order."""
         window = self._windows.get(source)
         if window is None:
             return
@@ -102,11 +102,11 @@ class RateLimiter:
         try:
             while pause_s := window.pause(self._monotonic(), ticket):
                 await self._sleep(pause_s)
-            # The real moment counts, not the planned one: a late timer must not squeeze the next window.
+            # The actual time counts, not the planned one: a late timer must not shorten the next window.
             window.granted.append(self._monotonic())
         finally:
             window.waiting.remove(ticket)
 
     def throttle(self, source: str) -> Callable[[], Awaitable[object]]:
-        """`acquire` of one source, to hand to it."""
+        """`acquire` of one source, as a callable."""
         return lambda: self.acquire(source)

@@ -1,4 +1,4 @@
-"""Keeps one websocket open: reconnects after a growing pause, notices silence, and gives up in the open."""
+"""Keeps one websocket connected: reconnects with growing pauses, detects silence, reports a final failure."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 class StreamState(StrEnum):
-    """`FAILED` is final until somebody calls `start` again."""
+    """`FAILED` is final until `start` is called again."""
 
     DISCONNECTED = "disconnected"
     CONNECTING = "connecting"
@@ -26,11 +26,11 @@ class StreamState(StrEnum):
 
 
 class Backoff(Frozen, frozen=True):
-    """How patient a manager is; all in seconds but `max_attempts`.
+    """Reconnection parameters of a manager; all in seconds except `max_attempts`.
 
-    The pause before attempt n+1 is between half and all of min(`cap_s`, `base_s` · 2ⁿ⁻¹): half of it
-    fixed, so that there is always a pause, half random, so that clients do not return in step.
-    Attempts are counted until a connection has brought data for `stable_s`.
+    The pause before attempt n+1 is between half and all of min(`cap_s`, `base_s` · 2ⁿ⁻¹): half of it fixed,
+    so that there is always a pause, half random, so that clients do not reconnect at the same time. Attempts
+    are counted until a connection has delivered data for `stable_s`.
     """
 
     base_s: float = 1.0
@@ -41,23 +41,23 @@ class Backoff(Frozen, frozen=True):
     connect_s: float = 10.0
 
     def pause(self, attempts: int, jitter: float) -> float:
-        """Seconds to wait after `attempts` fruitless ones; `jitter` is uniform in [0, 1)."""
-        # An exponent beyond any cap only overflows.
+        """Seconds to wait after `attempts` failed attempts; `jitter` is uniform in [0, 1)."""
+        # A larger exponent would only overflow.
         ceiling = min(self.cap_s, self.base_s * 2.0 ** min(max(attempts - 1, 0), 60))
         return ceiling * (0.5 + 0.5 * jitter)
 
 
 class WebSocketManager:
-    """Supervises one Stream.
+    """Supervises one stream.
 
     Parameters
     ----------
     stream : Stream
-        Connects, subscribes, and takes frames.
+        Connects, subscribes, and handles frames.
     backoff : Backoff
-        Patience.
+        Pauses and limits.
     monotonic : callable
-        Seconds that never go back.
+        A monotonic clock in seconds.
     sleep : callable
         Coroutine function taking seconds.
     jitter : callable
@@ -76,13 +76,13 @@ class WebSocketManager:
         self.stream = stream
         self.state = StreamState.DISCONNECTED
         self.connects = 0
-        """Connections attempted since the beginning."""
+        """Connection attempts since the start."""
         self.disconnects = 0
-        """Sessions that had been connected and ended."""
+        """Sessions that were connected and have ended."""
         self.malformed = 0
         """Frames that could not be read."""
         self.frames = 0
-        """Frames that brought data."""
+        """Frames with data."""
         self.last_error = ""
         self._backoff = backoff or Backoff()
         self._monotonic = monotonic
@@ -94,14 +94,14 @@ class WebSocketManager:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Run in the background, with a full budget of attempts; harmless while running."""
+        """Run in the background, with the full number of attempts; no effect while running."""
         if self._task is None or self._task.done():
             self._attempts = 0
             self._task = asyncio.create_task(self.run(), name=f"stream {self.stream.name}")
             self._task.add_done_callback(self._note_end)
 
     async def aclose(self) -> None:
-        """Stop, and close the connection."""
+        """Stop and close the connection."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -109,11 +109,11 @@ class WebSocketManager:
         self.state = StreamState.DISCONNECTED
 
     def data_age_s(self) -> float | None:
-        """Seconds since data came last; None before the first."""
+        """Seconds since the last data; None before the first."""
         return self._monotonic() - self._last_data if self.frames else None
 
     async def run(self) -> None:
-        """Keep the stream open until it fails for good; returns then, with `state` FAILED."""
+        """Keep the stream connected until it fails finally; returns then, with `state` FAILED."""
         while True:
             self._attempts += 1
             self.connects += 1
@@ -135,7 +135,7 @@ class WebSocketManager:
                 await self._sleep(pause_s)
 
     def _note_end(self, task: asyncio.Task[None]) -> None:
-        # An error that no source declares would otherwise leave a dead stream that looks alive.
+        # An unexpected error would otherwise leave a dead stream that appears to be alive.
         error = None if task.cancelled() else task.exception()
         if error is not None:
             self._fail(f"stopped by {type(error).__name__}: {error}")
@@ -165,7 +165,7 @@ class WebSocketManager:
             await channel.aclose()
 
     async def _connected(self) -> Channel:
-        """A subscribed connection, within `connect_s`."""
+        """Return a subscribed connection, within `connect_s`."""
         opening = asyncio.ensure_future(self._open())
         alarm = asyncio.ensure_future(self._sleep(self._backoff.connect_s))
         try:
@@ -183,7 +183,7 @@ class WebSocketManager:
 
     async def _abandon(self, opening: asyncio.Future[Channel]) -> None:
         await _stop(opening)
-        # It may have got through in the very moment it was given up.
+        # It may have connected at the moment of the timeout.
         if not opening.cancelled() and opening.exception() is None:
             await opening.result().aclose()
 
@@ -215,7 +215,7 @@ class WebSocketManager:
             self._attempts = 0
 
     async def _check_silence(self, channel: Channel) -> None:
-        """Ping in time, and end the session when data stays away; a pong is no data."""
+        """Send pings, and end the session if no data arrive; a pong is not data."""
         ping_at = self._opened + self.stream.ping_every_s
         while True:
             stale_at = self._last_data + self._backoff.stale_s
@@ -229,7 +229,7 @@ class WebSocketManager:
                 ping_at = now + self.stream.ping_every_s
 
     async def _first_of(self, *work: Coroutine[None, None, None]) -> None:
-        """Run all until one ends, and end like it; the others are cancelled and waited for."""
+        """Run all until one ends, and end with its result; the others are cancelled and awaited."""
         tasks = [asyncio.ensure_future(each) for each in work]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -240,7 +240,7 @@ class WebSocketManager:
 
 
 async def _stop(*tasks: asyncio.Future[Any]) -> None:
-    """Cancel, and wait until all have ended, however they end."""
+    """Cancel the tasks and wait until all have ended."""
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)

@@ -1,1 +1,1 @@
-"""Sanity: which values are let in, and what happens to the others."""
+"""Validation of external values."""

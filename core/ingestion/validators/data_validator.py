@@ -1,4 +1,4 @@
-"""Lets plausible values in; keeps the others apart, with the reason, so that nobody trades on them."""
+"""Accepts plausible values; quarantines the others, with the reason, so that no decision uses them."""
 
 import itertools
 import logging
@@ -24,15 +24,15 @@ PRICE_BOUNDS = {
     "hype": (Decimal("0.5"), Decimal(10_000)),
     "zec": (Decimal(1), Decimal(100_000)),
 }
-"""USD outside which a price is an error: a wrong unit or a wrong asset, not a market move."""
+"""Range in USD outside of which a price is an error: a wrong unit or a wrong asset, not a market move."""
 
 MAX_JUMP = Decimal("0.20")
 MAX_SPREAD = Decimal("0.01")
 MAX_AGE_S = 300.0
 MAX_MOOD_AGE_S = 3600.0
 MAX_INDEX_AGE_S = 26 * 3600.0
-"""Fear & Greed is published once a day at midnight UTC, so under the one-hour rule for moods it would
-count as stale 23 hours of the day; it is stale when a publication is two hours overdue."""
+"""Fear & Greed is published once a day at midnight UTC; with the one-hour limit of other sentiment values it
+would be stale 23 hours of the day. It is stale if a publication is two hours overdue."""
 
 DAILY_INDEX = "fear_greed"
 MAX_Z = 3.0
@@ -42,7 +42,7 @@ QUARANTINE = 100
 
 
 class ValidationResult(Frozen, frozen=True):
-    """Errors keep a value out; warnings are noted and let it in."""
+    """Errors reject a value; warnings are logged and accept it."""
 
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class ValidationResult(Frozen, frozen=True):
 
 
 class Quarantined(Frozen, frozen=True):
-    """A value that was kept out, why, and when."""
+    """A rejected value with the reason and the time."""
 
     value: Value
     errors: tuple[str, ...]
@@ -61,21 +61,21 @@ class Quarantined(Frozen, frozen=True):
 
 
 class DataValidator:
-    """Checks values of one asset against fixed limits and against each source's own past.
+    """Validates values of one asset against fixed limits and against the source's earlier values.
 
     Parameters
     ----------
     asset : str
-        Chooses the price bounds.
+        Selects the price range.
     now_ns : callable
         The machine's clock in nanoseconds.
 
     Attributes
     ----------
     quarantine : deque of Quarantined
-        The last hundred values that were kept out.
+        The last hundred rejected values.
     quarantined, warned : Counter
-        How many values were kept out, or let in with a warning, by source.
+        Number of values that were rejected, or accepted with a warning, by source.
     """
 
     def __init__(self, asset: str, now_ns: Callable[[], int]) -> None:
@@ -87,9 +87,9 @@ class DataValidator:
         self.warned: Counter[str] = Counter()
 
     def admit(self, value: Value) -> ValidationResult:
-        """Judge a value and draw the consequences: into the past it is compared with, or quarantine.
+        """Validate a value; store it for later comparisons, or in the quarantine.
 
-        A caller passes a value on only if the verdict is `ok`.
+        A caller uses a value only if the result is `ok`.
         """
         result = self.check(value)
         if not result.ok:
@@ -106,7 +106,7 @@ class DataValidator:
         return result
 
     def check(self, value: Value) -> ValidationResult:
-        """Judge a value without consequences."""
+        """Validate a value without storing it."""
         errors: list[str] = []
         warnings = [*self._check_age(value)]
         price = _price(value)
@@ -122,7 +122,7 @@ class DataValidator:
         return ValidationResult(errors=tuple(errors), warnings=tuple(warnings))
 
     def _past(self, value: Value) -> deque[Decimal]:
-        # A source's trades, quotes and averages are series of their own.
+        # Trades, quotes and averages of a source are separate series.
         kind = value.kind if isinstance(value, ChainPrice) else type(value).__name__
         return self._history.setdefault((value.source, kind), deque(maxlen=HISTORY))
 
@@ -150,7 +150,7 @@ class DataValidator:
 
 
 def age_limit_s(value: Value) -> float:
-    """Seconds after which a value is worth a warning."""
+    """Age in seconds above which a value has a warning."""
     if isinstance(value, Sentiment):
         # A blend with the news is as slow as the index in it.
         return MAX_INDEX_AGE_S if value.source.startswith(DAILY_INDEX) else MAX_MOOD_AGE_S
@@ -158,10 +158,10 @@ def age_limit_s(value: Value) -> float:
 
 
 def z_score(past: deque[Decimal], price: Decimal) -> float | None:
-    """How unusual the return to `price` is among the returns within `past`, in standard deviations.
+    """Deviation of the return to `price` from the mean of the returns in `past`, in standard deviations.
 
-    Of returns, not of prices: a price is a random walk, so that its level is "unusual" in any trend.
-    None with fewer than `MIN_POINTS` prices, or if they never moved.
+    It uses returns, not prices: a price is a random walk, so that its level is unusual in any trend. None
+    with fewer than `MIN_POINTS` prices, or if they never changed.
     """
     if len(past) < MIN_POINTS:
         return None
@@ -190,7 +190,7 @@ def _check_spread(bid: Decimal, ask: Decimal) -> list[str]:
 
 
 def _check_amounts(value: Value) -> list[str]:
-    """Volumes, sizes and open interest that cannot be: below zero."""
+    """Negative volumes, sizes or open interest."""
     amounts: dict[str, Decimal | float] = {}
     if isinstance(value, Ticker):
         amounts = {"volume": value.volume}

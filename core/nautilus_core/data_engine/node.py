@@ -25,7 +25,7 @@ VENUE = "POLYMARKET"
 
 
 class Wallet(Frozen, frozen=True):
-    """Keys of the account that trades. `funder` holds the money; the key's own address if empty."""
+    """Keys of the trading account. `funder` holds the funds; empty: the key's own address."""
 
     private_key: str
     api_key: str
@@ -42,10 +42,10 @@ class Wallet(Frozen, frozen=True):
 
 
 class NodePlan(Frozen, frozen=True):
-    """All that distinguishes one node from another.
+    """Configuration of one node.
 
-    `market_urls` is where books and the catalogue come from, `urls` where orders go: the same venue,
-    unless orders are paper and the books are the real venue's.
+    `market_urls` is the source of books and catalogue, `urls` the destination of orders: the same venue,
+    except for paper orders with the books of the real venue.
     """
 
     trader_id: str
@@ -54,16 +54,16 @@ class NodePlan(Frozen, frozen=True):
     wallet: Wallet
     max_order_usd: Decimal
     refresh_pause: Callable[[], float]
-    """Seconds from now until the catalogue is asked again."""
+    """Seconds from now until the catalogue is read again."""
     connect_delay_seconds: float
     data_qsize: int
     exec_qsize: int
     log_level: str
     log_dir: Path
     order_rate: str = "5/00:00:01"
-    """Most orders in a time, by Nautilus' own risk engine; the bot's pace is one a second."""
+    """Maximum order rate of Nautilus' own risk engine; the bot sends at most one order per second."""
     account_seconds: float = 30.0
-    """Between two questions for the balance. Winnings are there minutes before the next decision."""
+    """Seconds between two reads of the balance. Payouts arrive minutes before the next decision."""
 
 
 def build_node(
@@ -106,8 +106,8 @@ def node_config(plan: NodePlan) -> TradingNodeConfig:
             print_config=False,
         ),
         data_engine=LiveDataEngineConfig(qsize=plan.data_qsize, graceful_shutdown_on_exception=True),
-        # The ledger knows what was traded; Nautilus' own reconciliation invents positions at price 0,
-        # and its in-flight check turns an unknown order into an inferred fill.
+        # The ledger is the record of trades; Nautilus' own reconciliation invents positions at price 0, and
+        # its in-flight check turns an unknown order into an inferred fill.
         exec_engine=LiveExecEngineConfig(
             qsize=plan.exec_qsize,
             reconciliation=False,
@@ -126,7 +126,7 @@ def node_config(plan: NodePlan) -> TradingNodeConfig:
                 drop_quotes_missing_side=False,
                 ws_connection_initial_delay_secs=plan.connect_delay_seconds,
                 update_instruments_interval_mins=1,
-                # It would ask a hard-coded host for what the catalogue did not list.
+                # It would query a hard-coded host for instruments that the catalogue did not list.
                 auto_load_missing_instruments=False,
             )
         },

@@ -1,4 +1,4 @@
-"""The base URLs of one venue, apart from the node, since the supervisor never loads Nautilus."""
+"""Base URLs of one venue, in a module of their own because the supervisor does not import Nautilus."""
 
 from models import Frozen
 

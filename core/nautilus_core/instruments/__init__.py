@@ -1,1 +1,1 @@
-"""Which markets there are and when: the market clock, the slug calendar, Up/Down pairing."""
+"""Markets and their times: market clock, slug calendar, pairing of Up and Down."""

@@ -1,13 +1,14 @@
-"""The slug calendar: which market runs when. The start is in the slug; nothing else is to be trusted."""
+"""The slug calendar: which market runs when. Only the start in the slug is used."""
 
 from models import Frozen
 
 LISTED_AHEAD = 4
-"""Markets after the running one that are loaded: a refresh may then fail for most of an hour."""
+"""Markets after the running one that are loaded: refreshes may then fail for most of an hour."""
 
 
 class SlugCalendar(Frozen, frozen=True):
-    """Markets of one asset and interval: `{asset}-{kind}-{timeframe}-{start}`, start on the interval grid."""
+    """Markets of one asset and interval: `{asset}-{kind}-{timeframe}-{start}`, starts on the interval
+    grid."""
 
     asset: str
     kind: str

@@ -1,4 +1,4 @@
-"""Which ids belong to which market: a market keeps its ids and shares none with another."""
+"""Ids of markets: a market keeps its ids and shares none with another market."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -7,20 +7,20 @@ from models import Market
 
 
 class MarketIds:
-    """Remembers the ids of markets and finds contradictions."""
+    """Stores the ids of markets and finds contradictions."""
 
     def __init__(self) -> None:
         self._by_slug: dict[str, tuple[str, str, str]] = {}
         self._owner: dict[str, str] = {}
 
     def remember(self, market: Market) -> None:
-        """Take the ids of a market as right. The caller has asked `contradiction` before."""
+        """Store the ids of a market. The caller has checked `contradiction` before."""
         self._by_slug[market.slug] = _ids(market)
         for identifier in _ids(market):
             self._owner[identifier] = market.slug
 
     def contradiction(self, market: Market) -> str | None:
-        """Say how a market contradicts what is remembered, or itself; None if it does not."""
+        """How a market contradicts the stored ids, or itself; None if it does not."""
         ids = _ids(market)
         if len(set(ids)) < len(ids):
             return "two of its condition and token ids are the same"
@@ -37,12 +37,12 @@ class MarketIds:
 
 
 def shared_ids(markets: Iterable[Market]) -> dict[str, str]:
-    """Find markets that have an id in common.
+    """Find markets with common ids.
 
     Returns
     -------
     dict[str, str]
-        For each such market, by slug, what it shares with which other one.
+        For each such market, by slug, the id it shares and the other market.
     """
     owners: dict[str, list[str]] = defaultdict(list)
     for market in markets:

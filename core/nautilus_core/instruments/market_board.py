@@ -1,4 +1,4 @@
-"""The board of markets: which are admitted and paired, which one runs, which are to be subscribed."""
+"""The market board: which markets are admitted and paired, which one runs, and which are subscribed next."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -27,22 +27,22 @@ class TrackedMarket:
         self.updated_ns = dict.fromkeys(Outcome, 0)
         self.opened_ns = 0
         self.opened_second: float | None = None
-        """Market second at which this bot began to watch it as the running market."""
+        """Market second at which this bot opened it as the running market."""
         self.deciding = False
         self.finished = False
         self.last_decision_ns = 0
 
 
 class MarketBoard:
-    """Pairs instruments into markets and tells which ones matter at a market time.
+    """Pairs instruments into markets and finds the relevant ones for a market time.
 
     Parameters
     ----------
     calendar : SlugCalendar
     on_market : Callable[[Market], None]
-        Receives each market when both of its tokens are known, and again when its fee rate or rule changes.
+        Called for each market when both of its tokens are known, and again when its fee rate or rule changes.
     on_refused : Callable[[str, str], None]
-        Told once of each market that is left alone: slug, reason.
+        Called once for each market that is not traded: slug, reason.
     """
 
     def __init__(
@@ -63,24 +63,24 @@ class MarketBoard:
         self._suspended: dict[str, str] = {}
 
     def remember(self, market: Market) -> None:
-        """Take the ids of a market that the ledger knows as right; the catalogue may not change them."""
+        """Store the ids of a market in the ledger; the catalogue may not change them."""
         self._ids.remember(market)
 
     def admit(self, listed: Sequence[Any], asked: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Choose from an answer of the catalogue the markets that may be traded.
+        """Select the markets of a catalogue answer that may be traded.
 
-        A market that is malformed or of an unknown kind is left out of this answer, and suspended until an
-        answer has it right. One whose ids contradict another market's, or what was known of it before, is
-        refused for good. Both are reported by name once, and no other market is touched by them. A market in
-        which the venue takes no orders, by its own flags, is loaded and suspended. Fee rate and settlement
-        rule of a market are those of the latest answer.
+        A market that is malformed or of an unsupported kind is left out of this answer, and suspended until
+        an answer is valid. A market whose ids contradict another market's, or its own earlier ones, is
+        refused permanently. Both are reported once by name, and do not affect other markets. A market in
+        which the venue accepts no orders, by its own flags, is loaded and suspended. Fee rate and settlement
+        rule are those of the latest answer.
 
         Parameters
         ----------
         listed : sequence
-            The rows of the answer, not checked.
+            The rows of the answer, not validated.
         asked : sequence of str
-            The slugs that were asked for. Rows of any other market are left out.
+            The slugs that were requested. Rows of other markets are ignored.
 
         Returns
         -------
@@ -111,11 +111,12 @@ class MarketBoard:
         return {slug: row for slug, row in rows.items() if slug not in self._refused}
 
     def suspension(self, slug: str) -> str | None:
-        """Why no order may be sent in a market now, by the catalogue's latest answer; None if one may."""
+        """Why no order may be sent in a market now, by the latest answer of the catalogue; None if one
+        may."""
         return self._suspended.get(slug)
 
     def _follow(self, market: Market, suspension: str | None) -> None:
-        """Take over what the latest answer says of a market."""
+        """Apply the latest answer to a market."""
         if suspension is None:
             self._suspended.pop(market.slug, None)
         else:
@@ -130,13 +131,13 @@ class MarketBoard:
             self._on_market(followed)
 
     def report(self, slug: str, why: str) -> None:
-        """Report once that a market is left alone."""
+        """Report once that a market is not traded."""
         if slug not in self._reported:
             self._reported.add(slug)
             self._on_refused(one_line(slug), one_line(why))
 
     def refuse(self, slug: str, why: str) -> None:
-        """Leave a market alone from now on, also one that was admitted before, and report it."""
+        """Refuse a market permanently, also one that was admitted before, and report it."""
         self._refused.add(slug)
         self._halves.pop(slug, None)
         tracked = self.by_slug(slug)
@@ -147,7 +148,7 @@ class MarketBoard:
         self.report(slug, why)
 
     def add(self, instrument: Instrument) -> None:
-        """Take up an instrument; the second token of a market completes it."""
+        """Add an instrument; the second token of a market completes it."""
         if not isinstance(instrument, BinaryOption) or instrument.id in self._by_instrument:
             return
         gamma: dict[str, Any] = (instrument.info or {}).get("_gamma_original") or {}
@@ -175,11 +176,11 @@ class MarketBoard:
         self._on_market(market)
 
     def running(self, market_time: float) -> TrackedMarket | None:
-        """The market that runs now, if it is known."""
+        """The market that runs now, if it is loaded."""
         return self._by_start.get(self.calendar.running_start(market_time))
 
     def following(self, market_time: float) -> TrackedMarket | None:
-        """The market after the running one, if it is known."""
+        """The market after the running one, if it is loaded."""
         return self._by_start.get(self.calendar.running_start(market_time) + self.calendar.interval)
 
     def find(self, instrument_id: InstrumentId) -> tuple[TrackedMarket, Outcome] | None:
@@ -190,7 +191,7 @@ class MarketBoard:
 
 
 def _mismatch(market: Market, ids: dict[Outcome, InstrumentId]) -> str | None:
-    """Say which instrument is not the market's; None if both are."""
+    """Which instrument does not belong to the market; None if both do."""
     for outcome, instrument_id in ids.items():
         if instrument_id.symbol.value != f"{market.condition_id}-{market.token(outcome)}":
             return f"its {outcome} instrument {instrument_id.symbol.value} is not the one of its ids"

@@ -1,4 +1,4 @@
-"""The market clock: the time that markets live in, which a practice venue may run faster."""
+"""The market clock: the time of the markets, which a practice venue may accelerate."""
 
 from models import Frozen
 
@@ -8,7 +8,7 @@ NANOS = 1_000_000_000
 class MarketClock(Frozen, frozen=True):
     """Maps this machine's clock to the market clock: market = market_ns + (wall − wall_ns) · speed.
 
-    The default is the real venue's: the same clock.
+    By default both are the same, as on the real venue.
     """
 
     wall_ns: int = 0
@@ -24,9 +24,9 @@ class MarketClock(Frozen, frozen=True):
         return self.wall_ns + round((market_time * NANOS - self.market_ns) / self.speed)
 
     def market_seconds(self, wall_seconds: float) -> float:
-        """How long a span of the wall clock takes on the market clock."""
+        """Duration on the market clock of a duration on the wall clock."""
         return wall_seconds * self.speed
 
     def wall_seconds(self, market_seconds: float) -> float:
-        """How long a span of the market clock takes on the wall clock."""
+        """Duration on the wall clock of a duration on the market clock."""
         return market_seconds / self.speed

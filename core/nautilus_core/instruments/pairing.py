@@ -1,4 +1,4 @@
-"""From the catalogue's description of a market to a `models.Market`, or a reason to leave it alone."""
+"""Reads a `models.Market` from the catalogue's description, or gives the reason why it is not traded."""
 
 import re
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ from models import Market, Outcome, Rule
 
 RULES = {(False, 0): Rule.SPOT, (True, 30): Rule.TWAP30, (True, 60): Rule.TWAP60}
 FEE_TYPES = (None, "", "crypto_fees", "crypto_fees_v2")
-"""Values of `feeType` under which a taker pays shares × rate × p × (1 − p)."""
+"""Values of `feeType` with the taker fee shares × rate × p × (1 − p)."""
 FEE_TERMS = {"rate", "exponent", "takerOnly", "rebateRate"}
-"""Fields of `feeSchedule` whose meaning is known; the rebate goes to makers."""
+"""Fields of `feeSchedule` with a known meaning; the rebate goes to makers."""
 CONDITION_ID = re.compile(r"0x[0-9a-fA-F]{1,64}")
 TOKEN_ID = re.compile(r"[0-9]{1,78}")
 TICK_DECIMALS = 6
-"""Most decimals of a tick; the venue's finest has four."""
+"""Maximum decimals of a tick; the venue's finest has four."""
 LONGEST_TITLE = 200
 FLAGS = {
     "active": True,
@@ -28,17 +28,17 @@ FLAGS = {
     "enableOrderBook": True,
     "acceptingOrders": True,
 }
-"""Fields by which the catalogue says that a market takes orders, each with the value that says so."""
+"""Fields of the catalogue that state whether a market accepts orders, with the value that means yes."""
 
 
 def market_of(gamma: Mapping[str, Any], calendar: SlugCalendar) -> Market:
-    """The market that a Gamma object describes; Up and Down are told apart by their labels.
+    """Read the market from a Gamma object; Up and Down are identified by their labels.
 
     Raises
     ------
     Refused
-        If it is not a market that this bot understands; the message says which field and value, on one line
-        without control characters.
+        If this bot does not support the market; the message has the field and its value, on one line without
+        control characters.
     """
     slug = ""
     try:
@@ -52,9 +52,9 @@ def market_of(gamma: Mapping[str, Any], calendar: SlugCalendar) -> Market:
 
 
 def suspension_of(gamma: Mapping[str, Any]) -> str | None:
-    """Why the venue takes no orders in a market, by its own flags; None if it does.
+    """Why the venue accepts no orders in a market, by its own flags; None if it does.
 
-    A missing flag says nothing.
+    A missing flag is ignored.
     """
     for name, usual in FLAGS.items():
         value = gamma.get(name)
@@ -93,7 +93,7 @@ def _read(slug: str, gamma: Mapping[str, Any], calendar: SlugCalendar) -> Market
 
 
 def _fee_rate(slug: str, gamma: Mapping[str, Any]) -> Decimal:
-    """The rate of the one fee formula that this bot knows; every field that could make it another is read."""
+    """The rate of the only supported fee formula; every field that could make it another one is checked."""
     enabled, kind, schedule = (gamma.get(name) for name in ("feesEnabled", "feeType", "feeSchedule"))
     if enabled is False:
         return Decimal(0)

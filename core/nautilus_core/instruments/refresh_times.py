@@ -1,23 +1,25 @@
-"""When the catalogue is asked again: now and then for new markets, often around a decision window."""
+"""When the catalogue is read again: at long intervals for new markets, often around a decision window."""
 
 from core.nautilus_core.instruments.calendar import SlugCalendar
 from core.nautilus_core.instruments.market_clock import MarketClock
 from models import SCALE_SECONDS, Frozen
 
 LEAD_S = 20.0
-"""Wall seconds before a window from which the venue's flags are followed; at most a tenth of a market."""
+"""Wall seconds before a window from which the venue's flags are polled; at most a tenth of a market."""
 WINDOW_PAUSE_S = 10.0
-"""Wall seconds between two answers from then until the end of the window; at most a sixth of the window."""
+"""Wall seconds between two reads until the end of the window; at most a sixth of the window."""
 SHORTEST_PAUSE_S = 1.0
 
 
 class RefreshTimes(Frozen, frozen=True):
-    """Attributes
+    """Schedule of the catalogue reads.
+
+    Attributes
     ----------
     calendar, clock
         The markets, and market time.
     window_start, window_end : float
-        Market seconds between which a market is decided upon.
+        Decision window in market seconds.
     """
 
     calendar: SlugCalendar
@@ -26,7 +28,7 @@ class RefreshTimes(Frozen, frozen=True):
     window_end: float
 
     def pause_s(self, wall_ns: int) -> float:
-        """Wall seconds from an instant until the catalogue is asked again."""
+        """Wall seconds from a time until the next read of the catalogue."""
         now = self.clock.market_time(wall_ns)
         interval = self.calendar.interval
         start = self.calendar.running_start(now)

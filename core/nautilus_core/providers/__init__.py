@@ -1,1 +1,1 @@
-"""How the outside world reaches the strategy."""
+"""Conversions and feeds between Nautilus, external data and the strategy."""

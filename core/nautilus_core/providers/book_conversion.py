@@ -1,4 +1,4 @@
-"""Nautilus' quotes and books as `models.Book`: prices and sizes in Decimal, best first."""
+"""Converts Nautilus' quotes and books to `models.Book`: prices and sizes as Decimal, best first."""
 
 from decimal import Decimal
 
@@ -8,13 +8,13 @@ from nautilus_trader.model.data import QuoteTick
 from models import Book, Level
 
 LEVELS = 20
-"""Levels a side that a decision may look at: twice what the order-book processor reads."""
+"""Levels per side in a decision: twice as many as the order-book processor reads."""
 SIZE_DECIMALS = 6
-"""Shares are millionths on the venue."""
+"""The venue's shares have six decimals."""
 
 
 def top_of_book(tick: QuoteTick) -> Book:
-    """One level a side; a side of size zero is the adapter's stand-in for an empty one."""
+    """Convert a quote: one level per side; the adapter represents an empty side by size zero."""
     bid, ask = tick.bid_size.as_decimal(), tick.ask_size.as_decimal()
     return Book(
         bids=(Level(price=tick.bid_price.as_decimal(), size=bid),) if bid > 0 else (),
@@ -24,7 +24,7 @@ def top_of_book(tick: QuoteTick) -> Book:
 
 
 def full_book(book: OrderBook | None, updated_ns: int) -> Book:
-    """The best levels of a book that was last heard of at `updated_ns`; empty if there is none yet."""
+    """Convert the best levels of a book last updated at `updated_ns`; empty if there is no book yet."""
     if book is None:
         return Book(bids=(), asks=(), ts_ns=0)
     return Book(bids=_levels(book.bids()), asks=_levels(book.asks()), ts_ns=updated_ns)

@@ -1,4 +1,4 @@
-"""The strategy's one persistent asyncio loop, on a thread of its own: decisions are made there."""
+"""The asyncio loop of the decisions, in its own thread."""
 
 import asyncio
 import threading
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class DecisionLoop:
-    """A loop that lives as long as the strategy, so that pooled connections do too."""
+    """A loop that runs as long as the strategy, so that pooled connections are kept between decisions."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -16,11 +16,11 @@ class DecisionLoop:
         self._thread.start()
 
     def submit[T](self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Run a coroutine there; the future may be waited for from any thread."""
+        """Run a coroutine on the loop; the future may be awaited from any thread."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def close(self) -> None:
-        """Cancel what still runs, then end the thread."""
+        """Cancel all tasks, then end the thread."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(5)

@@ -1,4 +1,4 @@
-"""Publishes what the feeds know as Nautilus custom data, so that the strategy hears it like any tick."""
+"""Publishes the external values as Nautilus custom data, so that the strategy receives them like any tick."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,7 +19,7 @@ PEEK_DEADLINE_S = 1.0
 
 
 class ExternalUpdate(Data):
-    """The external values of one instant; `externals` names what is absent and why."""
+    """The external values of one instant; `externals` names missing ones with the reason."""
 
     def __init__(self, externals: Externals, ts_event: int, ts_init: int) -> None:
         self.externals = externals
@@ -39,10 +39,10 @@ FEED = DataType(ExternalUpdate)
 
 
 class FeedActor(Actor):
-    """Owns the adapter's life: starts it with the node, publishes its values, closes it at the end.
+    """Starts the feed adapter with the node, publishes its values, and closes it at the end.
 
-    The adapter lives on the decision loop; only the published values cross to the node's loop. `rule` gives
-    the settlement rule of the running market, which the published strike follows.
+    The adapter runs on the decision loop; only the published values reach the node's loop. `rule` returns the
+    settlement rule of the running market, for the strike.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Weighing the signals: the engine, its acceptance check, and the one engine that a process shares."""
+"""Fusion of the signals: the engine, its acceptance check, and the shared engine of the process."""
 
 from collections.abc import Mapping
 
@@ -17,18 +17,18 @@ _engine: FusionEngine | None = None
 
 
 def get_fusion_engine(weights: Mapping[str, float] | None = None) -> FusionEngine:
-    """The process's one fusion engine: its weights are those in force, learned changes included.
+    """The fusion engine of the process, with the current weights, including learned changes.
 
     Parameters
     ----------
     weights : Mapping[str, float] | None
-        Weight by source for the first call, `REFERENCE_WEIGHTS` if None. Later calls leave it out.
+        Weight by source for the first call, `REFERENCE_WEIGHTS` if None. Omitted in later calls.
 
     Raises
     ------
     ValueError
-        If a weight is outside 0 to 1, or if weights are given once the engine exists: they would
-        silently not count. `FusionEngine.set_weight` changes the weights of a living engine.
+        If a weight is outside 0 to 1, or if weights are given although the engine exists: they would have no
+        effect. `FusionEngine.set_weight` changes the weights of an existing engine.
     """
     global _engine
     if _engine is None:
@@ -39,6 +39,6 @@ def get_fusion_engine(weights: Mapping[str, float] | None = None) -> FusionEngin
 
 
 def reset_fusion_engine() -> None:
-    """Forget the shared engine, so that a test starts with its own."""
+    """Remove the shared engine. For tests."""
     global _engine
     _engine = None

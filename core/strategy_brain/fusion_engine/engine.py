@@ -1,4 +1,4 @@
-"""Several signals become one: weighted evidence for each side, and how lopsided it is."""
+"""Fuses several signals into one: the weighted evidence of each side, and how one-sided it is."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -22,24 +22,24 @@ REFERENCE_WEIGHTS: dict[str, float] = {
     DERIBIT_PCR: 0.10,
     SENTIMENT_ANALYSIS: 0.05,
 }
-"""The weights of the design, by source; their sum is 1."""
+"""The default weights by source; their sum is 1."""
 
 
 ROUNDING = 1e-9
-"""A sum of weights may miss its decimal value by as much."""
+"""Tolerance of a sum of weights against its decimal value."""
 
 
 class UnknownSource(LookupError):
-    """No weight is known under this name: a processor and the configuration disagree."""
+    """There is no weight for this name: the processors and the configuration differ."""
 
 
 class FusionEngine:
-    """The weight of every source, and the vote count that follows from them.
+    """The weight of every source, and the fusion of signals with them.
 
     Parameters
     ----------
     weights : Mapping[str, float]
-        Weight by source, each 0 to 1. The sources are fixed from here on, their weights are not.
+        Weight by source, each 0 to 1. The set of sources is fixed afterwards, the weights are not.
 
     Raises
     ------
@@ -52,7 +52,7 @@ class FusionEngine:
 
     @property
     def weights(self) -> dict[str, float]:
-        """A copy of the weights as they are now."""
+        """A copy of the current weights."""
         return dict(self._weights)
 
     def weight_of(self, source: str) -> float:
@@ -67,14 +67,14 @@ class FusionEngine:
         self._weights[source] = _checked(source, weight)
 
     def fuse(self, signals: Iterable[TradingSignal]) -> FusedSignal:
-        """Weigh the directional signals against each other.
+        """Fuse the directional signals.
 
-        A contribution is weight × confidence × strength / 4. The score, 100 × |bull − bear| /
-        (bull + bear), is 100 when nobody dissents and 0 when the sides are level; the confidence is the
-        weight-averaged one of the winning side. NEUTRAL signals and sources of weight 0 count nowhere.
+        A contribution is weight × confidence × strength / 4. The score, 100 × |bull − bear| / (bull + bear),
+        is 100 if all signals agree and 0 if both sides are equal; the confidence is the weighted mean of the
+        winning side's confidences. NEUTRAL signals and sources of weight 0 are ignored.
 
-        A tie, like no signal at all, has no direction: it is NEUTRAL with score and confidence 0. To
-        prefer a side without evidence would be a guess, and a minimum score above 0 rejects it.
+        A tie, or no signal, is NEUTRAL with score and confidence 0, so that a minimum score above 0 rejects
+        it.
         """
         sides: dict[Direction, list[TradingSignal]] = {Direction.BULLISH: [], Direction.BEARISH: []}
         for signal in signals:
@@ -114,17 +114,17 @@ class FusionEngine:
 
 
 def check(fused: FusedSignal, min_signals: int, min_score: float, min_weight: float = 0.0) -> Refusal | None:
-    """Why the fused signal is not enough to act on, or None if it is.
+    """Why the fused signal is not sufficient to trade, or None if it is.
 
     Parameters
     ----------
     min_signals : int
-        Fewest directional signals of a weight above 0.
-    min_score : float
-        Least score, 0 to 100; a score equal to it passes. It measures how one-sided the vote is, not how much
-        of it there is.
-    min_weight : float
-        Least summed weight of the sources behind the winning side, 0 to 1; a weight equal to it passes.
+            Minimum number of directional signals with a weight above 0.
+        min_score : float
+            Minimum score, 0 to 100, inclusive. It measures how one-sided the vote is, not the amount of
+            evidence.
+        min_weight : float
+            Minimum sum of the weights behind the winning side, 0 to 1, inclusive.
     """
     if fused.signals < min_signals:
         return Refusal(

@@ -1,4 +1,4 @@
-"""The six opinions that a decision is fused from, one file each."""
+"""The six signal processors, one per file."""
 
 from models import BrainParams
 
@@ -23,7 +23,7 @@ __all__ = [
 
 
 def build_processors(params: BrainParams) -> tuple[BaseSignalProcessor, ...]:
-    """All six processors with the thresholds of `params`, in the order in which they vote.
+    """All six processors with the thresholds of `params`, in the order of their votes.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What all signal processors share: one judgement, told as a signal, as a vote, or as an abstention."""
+"""Base class of the signal processors: one evaluation, returned as a signal, a vote or an abstention."""
 
 from abc import ABC, abstractmethod
 from decimal import Decimal
@@ -10,43 +10,43 @@ from models import DecisionContext, Direction, Strength, TradingSignal, Vote
 
 type Judgement = TradingSignal | Abstention
 type Grades = tuple[tuple[float, Strength], ...]
-"""(least value, strength), strongest first."""
+"""(minimum value, strength), strongest first."""
 
 
 class BaseSignalProcessor(ABC):
-    """One opinion about the market. A subclass sets `name` and implements `evaluate`, nothing else.
+    """A signal processor. A subclass sets `name` and implements `evaluate`.
 
-    Processors hold thresholds and no state: the same arguments always give the same answer.
+    Processors have thresholds and no state: the same arguments always give the same result.
     """
 
     name: ClassVar[str]
-    """The source of its signals and votes, and the key of its weight."""
+    """The source name of its signals and votes, and the key of its weight."""
 
     @abstractmethod
     def evaluate(
         self, current_price: Decimal, historical_prices: list[Decimal], metadata: dict[str, Any]
     ) -> Judgement:
-        """The signal, or the reason why there is none.
+        """The signal, or the reason of the abstention.
 
         Parameters
         ----------
         current_price : Decimal
-            p, the Up token's mid, above 0 and below 1.
+            p, the mid price of the Up token, above 0 and below 1.
         historical_prices : list[Decimal]
-            Up mids, oldest first, at most one a market second; all above 0.
+            Mid prices of Up, oldest first, at most one per market second; all above 0.
         metadata : dict[str, Any]
-            The keys that `metadata_of` documents.
+            The keys documented in `metadata_of`.
         """
 
     def process(
         self, current_price: Decimal, historical_prices: list[Decimal], metadata: dict[str, Any]
     ) -> TradingSignal | None:
-        """The signal, or None when the processor abstains. Arguments as for `evaluate`."""
+        """The signal, or None if the processor abstains. Arguments as in `evaluate`."""
         judgement = self.evaluate(current_price, historical_prices, metadata)
         return judgement if isinstance(judgement, TradingSignal) else None
 
     def vote(self, context: DecisionContext, weight: float) -> Vote:
-        """The processor's part in a decision, with the abstention's reason if there is no signal."""
+        """The processor's vote in a decision, with the reason of an abstention if there is no signal."""
         judgement = self.evaluate(context.p, list(context.history), metadata_of(context))
         if isinstance(judgement, Abstention):
             return Vote(source=self.name, weight=weight, abstained=judgement.reason)
@@ -54,7 +54,7 @@ class BaseSignalProcessor(ABC):
 
 
 def direction_of(value: float) -> Direction:
-    """Bullish for a value above zero, bearish below."""
+    """Bullish for a positive value, bearish for a negative one."""
     return Direction.BULLISH if value > 0 else Direction.BEARISH
 
 
@@ -64,9 +64,9 @@ def grade(value: float, grades: Grades, otherwise: Strength) -> Strength:
 
 
 def relative_move(now: Decimal, then: Decimal, points: int = 1) -> float:
-    """(now − then) / max(then, 1 − then): the move of Up's price in shares of the favourite's price before.
+    """(now − then) / max(then, 1 − then): the change of Up's price relative to the favourite's earlier price.
 
-    A move of Down is its exact negation. Divided as Decimal, so that a move of exactly a threshold reaches
+    A change of Down is its exact negation. Divided as Decimal, so that a change equal to a threshold reaches
     it.
 
     Parameters
@@ -79,7 +79,7 @@ def relative_move(now: Decimal, then: Decimal, points: int = 1) -> float:
 
 
 def require_positive(**settings: float) -> None:
-    """Raise ValueError, naming the setting, unless all are finite numbers above 0."""
+    """Raise ValueError, with the name of the setting, unless all are finite numbers above 0."""
     for name, value in settings.items():
         if not 0 < value < float("inf"):
             raise ValueError(f"{name} is {value}, must be above 0")

@@ -1,4 +1,4 @@
-"""Crowded puts are fear and crowded calls are greed: vote against the crowd."""
+"""Contrarian vote from the put/call ratio: many puts are bullish, many calls bearish."""
 
 from decimal import Decimal
 from typing import Any
@@ -12,20 +12,20 @@ from .base import BaseSignalProcessor, Judgement, grade
 
 FEAR_STRENGTHS = ((1.60, Strength.VERY_STRONG), (1.40, Strength.STRONG))
 GREED_STRENGTHS = ((-0.45, Strength.VERY_STRONG), (-0.55, Strength.STRONG))
-"""By the negated ratio: the lower, the stronger."""
+"""By the negated ratio: the lower the ratio, the stronger."""
 
 
 class DeribitPCRProcessor(BaseSignalProcessor):
-    """Put/call open-interest ratio of the near expiries, or of all where the near ones have none.
+    """Put/call open-interest ratio of the near expiries, or of all expiries if the near ones have none.
 
     Confidence is 0.57 + 0.15 × the relative distance beyond the threshold, at most 0.80.
 
     Parameters
     ----------
     bullish_pcr : float
-        The ratio from which puts are excessive.
+        Ratio at or above which the signal is bullish.
     bearish_pcr : float
-        The ratio up to which calls are excessive; above 0 and below `bullish_pcr`.
+        Ratio at or below which the signal is bearish; above 0 and below `bullish_pcr`.
 
     Raises
     ------

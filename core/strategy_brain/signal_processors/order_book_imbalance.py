@@ -1,4 +1,4 @@
-"""More shares wanted than offered near the price of Up: the side with the weight is the vote."""
+"""Vote for the side with more shares in the book near the price of Up."""
 
 from decimal import Decimal
 from typing import Any
@@ -12,25 +12,25 @@ from .base import BaseSignalProcessor, Judgement, direction_of, grade
 
 TOP_LEVELS = 10
 WALL_SHARE = Decimal("0.20")
-"""A single level with this share of all shares counted is a wall and adds confidence."""
+"""A single level with this fraction of all shares counted is a wall and increases the confidence."""
 STRENGTHS = ((0.70, Strength.VERY_STRONG), (0.50, Strength.STRONG), (0.35, Strength.MODERATE))
 
 
 class OrderBookImbalanceProcessor(BaseSignalProcessor):
     """(bid shares − ask shares) / all shares over the best ten levels of the Up book.
 
-    Shares, not dollars: of two equal sizes the bid lies at the lower price, so weighting by dollars
-    would lean every symmetric book to the bearish side. A mirror-symmetric book gives exactly 0. The
-    Down book, which is the mirror image of the Up book, gives the opposite: its volume is the same too,
+    It counts shares, not dollars: of two equal sizes the bid has the lower price, so weighting by dollars
+    would bias every symmetric book to the bearish side. A mirror-symmetric book gives exactly 0. The Down
+    book, which is the mirror image of the Up book, gives the negated value; its volume is the same too,
     because a share counts at the price of the likelier outcome.
 
     Parameters
     ----------
     imbalance_threshold : float
-        Least absolute imbalance that is a signal, above 0, at most 1.
+        Minimum absolute imbalance of a signal, above 0, at most 1.
     min_book_volume : float
-        Least pUSD within the levels read, both sides, a share at max(price, 1 − price); below it a book says
-        nothing.
+        Minimum pUSD in the levels read, both sides, with a share valued at max(price, 1 − price); below it
+        the processor abstains.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The spot market's fair probability of Up differs from the price of Up: vote towards the fair one."""
+"""Vote towards the fair probability of Up if it differs from the price of Up."""
 
 from decimal import Decimal
 from typing import Any
@@ -16,14 +16,14 @@ STRENGTHS = ((3.0, Strength.STRONG), (2.0, Strength.MODERATE))
 
 
 class PriceDivergenceProcessor(BaseSignalProcessor):
-    """|P − p| of at least the threshold, with P from `fair_value`: the direction is that of P − p.
+    """|P − p| of at least the threshold, with P from `fair_value`; the direction is that of P − p.
 
-    With k the gap in thresholds, confidence is 0.55 + 0.08 (k − 1), at most 0.71 from k = 3 on.
+    With k the gap in units of the threshold, confidence is 0.55 + 0.08 (k − 1), at most 0.71 from k = 3 on.
 
     Parameters
     ----------
     divergence_threshold : float
-        Least absolute difference of probabilities that is a signal, above 0.
+        Minimum absolute difference of the probabilities of a signal, above 0.
 
     Raises
     ------
@@ -74,7 +74,7 @@ class PriceDivergenceProcessor(BaseSignalProcessor):
 
 
 def _gap(fair: FairValue, price: Decimal) -> float:
-    """P − p, taken on the favourite's side: a float's rest to 1 is rounded differently from the float."""
+    """P − p, computed for the favourite's side, because 1 − float is rounded differently."""
     if price < 1 - price:
         return float(1 - price) - fair.of(Outcome.DOWN)
     return fair.of(Outcome.UP) - float(price)

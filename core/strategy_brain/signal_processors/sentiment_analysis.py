@@ -1,4 +1,4 @@
-"""The fear-and-greed index, read against the crowd."""
+"""Contrarian vote from the fear-and-greed index."""
 
 from decimal import Decimal
 from typing import Any
@@ -12,19 +12,20 @@ from .base import BaseSignalProcessor, Judgement
 
 CALM_LOW, CALM_HIGH = 45, 55
 EXTREMES = ((0.8, Strength.VERY_STRONG, 0.85), (0.5, Strength.STRONG, 0.75), (0.0, Strength.MODERATE, 0.65))
-"""(least share of the way from the threshold to the end of the scale, strength, confidence)"""
+"""(minimum fraction of the distance from the threshold to the end of the scale, strength, confidence)"""
 MILD = (Strength.WEAK, 0.55)
 
 
 class SentimentAnalysisProcessor(BaseSignalProcessor):
-    """Bullish on fear, bearish on greed; weak outside 45–55, stronger from the thresholds on.
+    """Bullish on fear, bearish on greed; weak outside 45–55, stronger beyond the thresholds.
 
-    The index changes once a day, so it cannot tell one market of a day from another: hence its small weight.
+    The index changes once a day, so it cannot distinguish the markets of a day; its weight is therefore
+    small.
 
     Parameters
     ----------
     fear_threshold, greed_threshold : float
-        Index values with 0 < fear < greed < 100. They win over the calm range where they reach into it.
+        Index values with 0 < fear < greed < 100. They take precedence over the calm range if they overlap it.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A price far off its average falls back; a jump that just began goes on."""
+"""Vote against a price far from its average, or with a jump that has just begun."""
 
 from decimal import Decimal
 from typing import Any
@@ -10,30 +10,30 @@ from models import SignalType, Strength, TradingSignal
 from .base import BaseSignalProcessor, Judgement, direction_of, grade, relative_move, require_positive
 
 VELOCITY_THRESHOLD = 0.03
-"""Least relative move over two history points that is a jump, and the deviation below which it is fresh."""
+"""Minimum relative change over two history points of a jump, and the deviation below which it is new."""
 MIN_CONFIDENCE = 0.55
 SPIKE_STRENGTHS = ((0.12, Strength.VERY_STRONG), (0.08, Strength.STRONG), (0.05, Strength.MODERATE))
 JUMPS = ((3.0, Strength.MODERATE, 0.65), (2.0, Strength.WEAK, 0.60), (1.0, Strength.WEAK, 0.57))
-"""(least velocity in thresholds, strength, confidence)"""
+"""(minimum velocity in thresholds, strength, confidence)"""
 
 
 class SpikeDetectionProcessor(BaseSignalProcessor):
-    """Two modes over the one-per-second history of Up mids.
+    """Two modes over the one-per-second history of Up mid prices.
 
     Deviation and velocity are relative to the favourite's price, max(mean, 1 − mean), so that a Down
-    favourite is judged as its mirror image.
+    favourite is handled as its mirror image.
 
-    Fade: p deviates from the mean of the last `lookback` points by at least the threshold t; the vote
-    is for the way back, with confidence 0.50 + 3 (|deviation| − t), at most 0.90. Below a confidence of
-    0.55 it abstains, so that in effect a spike has to exceed t by another 1⅔ percentage points.
-    Continuation: p is near its mean, yet moved by 3 % or more since two points before the newest.
+    Fade: p deviates from the mean of the last `lookback` points by at least the threshold t; the vote is
+    against the deviation, with confidence 0.50 + 3 (|deviation| − t), at most 0.90. Below a confidence of
+    0.55 it abstains, so that a spike has to exceed t by another 1⅔ percentage points. Continuation: p is near
+    its mean, but changed by 3 % or more since two points before the newest.
 
     Parameters
     ----------
     spike_threshold : float
-        Least relative deviation from the mean, above 0.
+        Minimum relative deviation from the mean, above 0.
     lookback : int
-        Points in the mean, at least 3.
+        Points of the mean, at least 3.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The price of Up has been moving for half a minute: expect it to go on."""
+"""Vote with the change of Up's price over the last half minute."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -11,7 +11,7 @@ from models import SignalType, Strength, Tick, TradingSignal
 from .base import BaseSignalProcessor, Judgement, direction_of, grade, relative_move, require_positive
 
 TOLERANCE = 15.0
-"""Market seconds that a tick may lie off the instant it is taken for."""
+"""Maximum distance in market seconds of a tick from the time that it is used for."""
 MIN_TICKS = 5
 MIN_CONFIDENCE = 0.55
 ACCELERATION = 0.005
@@ -19,18 +19,18 @@ STRENGTHS = ((0.040, Strength.VERY_STRONG), (0.025, Strength.STRONG), (0.015, St
 
 
 class TickVelocityProcessor(BaseSignalProcessor):
-    """Move of p over the last 30 market seconds, or over 60 if no tick lies 30 s back.
+    """Change of p over the last 30 market seconds, or over 60 if there is no tick 30 s ago.
 
-    The move is relative to the favourite's price before it, so that a Down favourite is judged as its
-    mirror image; where Up is the favourite that is the relative change of p.
+    The change is relative to the favourite's earlier price, so that a Down favourite is handled as its mirror
+    image; if Up is the favourite, it is the relative change of p.
 
-    Time is market time throughout: the ticks' own seconds against the second of the decision. Where
-    both changes are known, a move that gains speed adds confidence and one that turned loses a fifth.
+    All times are market time: the ticks' seconds against the second of the decision. If both changes are
+    known, an accelerating move increases the confidence and a reversed one reduces it by a fifth.
 
     Parameters
     ----------
     velocity_60s, velocity_30s : float
-        Least absolute relative move over that time, above 0.
+        Minimum absolute relative change over that time, above 0.
 
     Raises
     ------

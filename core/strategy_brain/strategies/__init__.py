@@ -1,4 +1,4 @@
-"""From a market's growing state to a decision: view, window, gates, decision."""
+"""From the state of a market to a decision: view, window, gates, decision."""
 
 from .appraisal import favourite, fee_per_share, price_cap
 from .decide import decide

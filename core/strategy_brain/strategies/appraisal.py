@@ -1,4 +1,4 @@
-"""The trend's favourite and what it costs: the numbers that the later gates judge and the ledger keeps."""
+"""Prices the favourite: the numbers used by the later gates and stored in the ledger."""
 
 from decimal import Decimal
 
@@ -8,11 +8,11 @@ from models import BrainParams, DecisionContext, Frozen, Level, Outcome
 
 
 class Appraisal(Frozen, frozen=True):
-    """One outcome priced. All is None where p favours neither outcome.
+    """The favourite with its prices. All fields are None if p favours neither outcome.
 
-    `asks` is the favourite's own offer, best first; `ask` its best price, `price_cap` the highest price
-    an order may carry, both in pUSD a share; `fair` the modelled probability that the favourite wins;
-    `edge` fair − ask − fee, in pUSD a share.
+    `asks` are the asks of the favourite's own book, best first; `ask` is the best price, `price_cap` the
+    highest price of an order, both in pUSD per share; `fair` the modelled probability that the favourite
+    wins; `edge` is fair − ask − fee, in pUSD per share.
     """
 
     outcome: Outcome | None = None
@@ -24,7 +24,7 @@ class Appraisal(Frozen, frozen=True):
 
 
 def favourite(p: Decimal, params: BrainParams) -> Outcome | None:
-    """The outcome that the trend filter buys: Up above `trend_up`, Down below `trend_down`, both strict."""
+    """The favourite by the trend filter: Up above `trend_up`, Down below `trend_down`, both exclusive."""
     if p > params.trend_up:
         return Outcome.UP
     if p < params.trend_down:
@@ -33,7 +33,7 @@ def favourite(p: Decimal, params: BrainParams) -> Outcome | None:
 
 
 def appraise(context: DecisionContext, params: BrainParams) -> Appraisal:
-    """Price the favourite of the context, whether or not any gate will let it through."""
+    """Price the favourite of the context, independent of the gates."""
     outcome = favourite(context.p, params)
     if outcome is None:
         return Appraisal()
@@ -54,12 +54,12 @@ def appraise(context: DecisionContext, params: BrainParams) -> Appraisal:
 
 
 def fee_per_share(price: Decimal, rate: Decimal) -> Decimal:
-    """The venue's taker fee in pUSD a share: rate × price × (1 − price) (Polymarket fee schedule)."""
+    """The venue's taker fee in pUSD per share: rate × price × (1 − price) (Polymarket fee schedule)."""
     return rate * price * (1 - price)
 
 
 def price_cap(ask: Decimal, params: BrainParams, tick: Decimal) -> Decimal:
-    """The highest price an order may carry: ask + slippage, within the entry limit, on the tick grid.
+    """The highest price of an order: ask + slippage, within the entry limit, on the tick grid.
 
     Rounded down to the grid, and never above 1 − tick, the highest price the venue accepts.
     """

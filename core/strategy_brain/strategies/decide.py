@@ -1,4 +1,4 @@
-"""The decision: context and parameters in, an outcome to buy or a named refusal out, evidence kept."""
+"""The decision: context and parameters in, an outcome to buy or a refusal with its reason out."""
 
 from collections.abc import Sequence
 
@@ -15,21 +15,21 @@ def decide(
     params: BrainParams,
     processors: Sequence[BaseSignalProcessor] | None = None,
 ) -> Decision:
-    """Take one decision. Mode, tradability and risk are the caller's steps before and after.
+    """Make one decision. Mode, tradability and risk are checked by the caller, before and after.
 
-    Steps: window, fresh data, history, votes, fusion, trend, agreement, edge, liquidity; the first that
-    refuses gives the decision its reason. From the votes on the evidence is complete whatever refuses:
-    votes, fused signal, and the favourite of the trend with its ask, price cap, fair probability and
-    edge. `outcome` is therefore also set on refusals: what would have been bought.
+    Steps: window, fresh data, history, votes, fusion, trend, agreement, edge, liquidity; the first one that
+    refuses determines the reason. From the votes on, the evidence is complete for refusals as well: votes,
+    fused signal, and the favourite with its ask, price cap, fair probability and edge. `outcome` is therefore
+    also set for refusals: the favourite that was not bought.
 
     Parameters
     ----------
     context : DecisionContext
-        All that is known, frozen.
+        The frozen inputs.
     params : BrainParams
-        All numbers; a weight for every processor among them.
+        All parameters, including a weight for every processor.
     processors : Sequence[BaseSignalProcessor] | None
-        Who votes; None for the six with the thresholds of `params`, which is what `replay` assumes.
+        The voting processors; None for the six with the thresholds of `params`, which a replay assumes.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The steps that may end a decision, each a pure question with a named refusal for an answer."""
+"""The gates of a decision: pure checks, each returning None or a refusal with its reason."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -11,13 +11,13 @@ from .appraisal import Appraisal
 from .window import in_window
 
 MIN_HISTORY = 20
-"""Fewest prices to decide upon: twenty seconds of a market actually watched."""
+"""Minimum number of prices: twenty observed seconds of the market."""
 
 NANOSECONDS = 1_000_000_000
 
 
 class GateInput(Frozen, frozen=True):
-    """What the gates after the vote judge."""
+    """Inputs of the gates after the vote."""
 
     context: DecisionContext
     params: BrainParams
@@ -26,7 +26,8 @@ class GateInput(Frozen, frozen=True):
 
 
 def window_gate(context: DecisionContext, params: BrainParams) -> Refusal | None:
-    """The decision window: first, because outside it nothing else can be mended by waiting."""
+    """Whether the market is in the decision window; checked first, because outside it other checks are
+    irrelevant."""
     if in_window(context.second, params.window_start, params.window_end):
         return None
     return Refusal(
@@ -37,9 +38,9 @@ def window_gate(context: DecisionContext, params: BrainParams) -> Refusal | None
 
 
 def freshness_gate(context: DecisionContext, params: BrainParams) -> Refusal | None:
-    """Both books must be young: the venue moves them together, and an old one is half of the market unseen.
+    """Both books must be recent: the venue changes them together, so an old one is missing updates.
 
-    A book from the future by more than the limit means a broken clock and is refused alike.
+    A book from the future by more than the limit indicates a wrong clock and is refused as well.
     """
     for outcome in Outcome:
         age = (context.now_ns - context.book(outcome).ts_ns) / NANOSECONDS
@@ -52,7 +53,7 @@ def freshness_gate(context: DecisionContext, params: BrainParams) -> Refusal | N
 
 
 def history_gate(context: DecisionContext, params: BrainParams) -> Refusal | None:
-    """Enough of the market has been watched. The parameters have no say in it."""
+    """The history must be long enough; the minimum is not a parameter."""
     if len(context.history) >= MIN_HISTORY:
         return None
     return Refusal(
@@ -61,7 +62,7 @@ def history_gate(context: DecisionContext, params: BrainParams) -> Refusal | Non
 
 
 def fusion_gate(case: GateInput) -> Refusal | None:
-    """Enough signals, agreed enough among themselves, and of enough weight."""
+    """Enough signals, sufficient agreement, and sufficient weight."""
     params = case.params
     return check(case.fused, params.fusion_min_signals, params.fusion_min_score, params.fusion_min_weight)
 
@@ -77,7 +78,7 @@ def trend_gate(case: GateInput) -> Refusal | None:
 
 
 def agreement_gate(case: GateInput) -> Refusal | None:
-    """The vote points the way of the favourite, where that is required."""
+    """The fused signal agrees with the favourite, if that is required."""
     if not case.params.require_agreement or case.fused.direction.outcome is case.appraisal.outcome:
         return None
     return Refusal(
@@ -88,10 +89,10 @@ def agreement_gate(case: GateInput) -> Refusal | None:
 
 
 def edge_gate(case: GateInput) -> Refusal | None:
-    """Fair probability − ask − fee reaches the minimum, where there is one.
+    """Fair probability − ask − fee reaches the minimum, if there is one.
 
-    An unknown fair probability cannot reach it. A missing ask is left to the liquidity gate, whose
-    refusal the next tick may lift.
+    An unknown fair probability does not reach it. A missing ask is left to the liquidity gate, whose refusal
+    the next tick may lift.
     """
     minimum, fair, edge = case.params.min_edge, case.appraisal.fair, case.appraisal.edge
     if minimum is None or case.appraisal.ask is None:
@@ -109,7 +110,7 @@ def edge_gate(case: GateInput) -> Refusal | None:
 
 
 def liquidity_gate(case: GateInput) -> Refusal | None:
-    """The favourite's own book sells the whole position within the price cap."""
+    """The favourite's own book offers the whole position within the price cap."""
     appraisal, params = case.appraisal, case.params
     ask, cap = appraisal.ask, appraisal.price_cap
     if ask is None or cap is None:

@@ -1,4 +1,4 @@
-"""What is known about one market so far: its growing price history, its latest books, its stability."""
+"""State of one market: its price history, its latest books and the number of valid quotes."""
 
 import math
 from collections import deque
@@ -22,33 +22,33 @@ HALF = Decimal("0.5")
 
 
 class MarketView:
-    """The state of one market, fed by book updates and frozen into a context on demand.
+    """The state of one market, updated by books and frozen into a context on demand.
 
-    One view belongs to one market: a switch of markets makes a new view, so that history, ticks and
-    stability start empty and no price of one market is ever seen as a move in the next. Nothing is ever
-    filled in: a market that has been watched for five seconds has five prices.
+    A view belongs to one market: the next market gets a new view, so that history, ticks and quote count
+    start empty and no price of one market appears as a move in the next. Missing values are not filled in:
+    after five seconds a market has five prices.
 
     Parameters
     ----------
     market : Market
-        The market watched. Replace it when the venue changes its tick.
+        The market. Replace it when the venue changes its tick.
     max_history : int
-        Up mids kept for the processors.
+        Up mid prices stored for the processors.
     tick_buffer : int
-        Up mids kept together with their market seconds.
+        Up mid prices stored with their market seconds.
     quote_stability_required : int
-        Valid quotes in a row that make the market tradable.
+        Consecutive valid quotes that make the market tradable.
     min_spread : Decimal
-        Least distance, in pUSD a share, of a real price from 0 and from 1.
+        Minimum distance, in pUSD per share, of a valid price from 0 and from 1.
 
     Attributes
     ----------
     price_history : deque[Decimal]
-        Up mids, oldest first, one a market second: the last mid heard in that second.
+        Up mid prices, oldest first, one per market second: the last one of that second.
     tick_buffer : deque[Tick]
-        The same points with the exact market second of that last mid.
+        The same points with the exact market second of that last price.
     p : Decimal | None
-        The mid of the latest valid Up book, or its only side; None before the first valid quote.
+        The mid price of the latest valid Up book, or its only side; None before the first valid quote.
     """
 
     def __init__(
@@ -71,24 +71,24 @@ class MarketView:
 
     @property
     def valid_quotes(self) -> int:
-        """Valid quotes in a row so far, counted up to the number required."""
+        """Consecutive valid quotes so far, counted up to the number required."""
         return self._valid_quotes
 
     @property
     def tradable(self) -> bool:
-        """Whether the required number of valid quotes in a row has been seen.
+        """Whether the required number of consecutive valid quotes has been received.
 
-        It stays true from then on: a book that breaks later is not taken over, so that the last good
-        one ages, and the freshness check, which may be tried again, holds the decision up.
+        It stays true afterwards: a later invalid book is not used, so that the last valid one ages, and the
+        freshness check, which may be repeated, refuses the decision.
         """
         return self.p is not None and self._valid_quotes >= self._required
 
     def on_books(self, second: float, up_book: Book, down_book: Book) -> bool:
-        """Take both tokens' books at a market second; False if the update was not valid and left out.
+        """Process both tokens' books at a market second; False if the update was invalid and ignored.
 
-        Valid means: the market is running, the Up book gives a price (see `real_price`) and the Down
-        book is not crossed. An update is taken whole or not at all. Until the market is tradable, an
-        invalid one puts the count of valid quotes back to zero.
+        Valid means: the market is running, the Up book gives a price (see `real_price`) and the Down book is
+        not crossed. An update is used completely or not at all. Until the market is tradable, an invalid one
+        resets the count of valid quotes.
         """
         if not 0 <= second < SCALE_SECONDS:
             return False
@@ -115,12 +115,12 @@ class MarketView:
         sentiment: Sentiment | None = None,
         absent: Mapping[str, str] | None = None,
     ) -> DecisionContext:
-        """Freeze what is known, with the external values of this instant, for one decision.
+        """Freeze the state, with the external values, for one decision.
 
         Raises
         ------
         ValueError
-            Before the first valid quote: there is no price to decide on.
+            Before the first valid quote, because there is no price.
         """
         if self.p is None or self._up_book is None or self._down_book is None:
             raise ValueError(f"no valid quote of {self.market.slug} yet")
@@ -146,20 +146,19 @@ class MarketView:
             self.tick_buffer.append(Tick(second=second, price=price))
             self.price_history.append(price)
         else:
-            # A clock set back must not put ticks out of order: the update counts as of the latest second.
+            # A clock that was set back must not reorder the ticks: the update counts at the latest second.
             latest = max(second, self.tick_buffer[-1].second)
             self.tick_buffer[-1] = Tick(second=latest, price=price)
             self.price_history[-1] = price
 
 
 def real_price(book: Book, min_spread: Decimal) -> Decimal | None:
-    """The mid of a sorted book, its only side if one is missing, or None if the quote is not real.
+    """The mid price of a sorted book, its only side if one is missing, or None if the quote is invalid.
 
-    Late in a market one side of a book is often empty, because nobody sells a token that has all but
-    won, and nobody bids for one that has all but lost: the remaining side is then the price. The other
-    way round, asks without a bid above one half or bids without an ask below it, is a gap in the book
-    and no price. Not real either are an empty book, a price nearer than `min_spread` to 0 or 1, and a
-    crossed or locked one.
+    Late in a market one side of a book is often empty, because the almost certain winner has no asks and the
+    loser no bids: the remaining side is then the price. Otherwise asks without a bid above one half, or bids
+    without an ask below it, are a gap in the book and give no price. Also invalid are an empty book, a price
+    closer than `min_spread` to 0 or 1, and a crossed or locked book.
     """
     bid, ask = book.best_bid, book.best_ask
     if bid is None and ask is None:
@@ -174,6 +173,6 @@ def real_price(book: Book, min_spread: Decimal) -> Decimal | None:
 
 
 def is_crossed(book: Book) -> bool:
-    """Whether a sorted book has both sides and they meet or overlap: no venue shows that, it is broken."""
+    """Whether a sorted book has both sides and they touch or overlap, which is invalid."""
     bid, ask = book.best_bid, book.best_ask
     return bid is not None and ask is not None and bid >= ask

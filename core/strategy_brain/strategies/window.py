@@ -1,6 +1,6 @@
-"""When in a market's life a decision may be taken."""
+"""The decision window."""
 
 
 def in_window(second: float, start: float, end: float) -> bool:
-    """Whether a market second (0 to 900) lies in the decision window: start included, end not."""
+    """Whether a market second (0 to 900) is in the decision window: start inclusive, end exclusive."""
     return start <= second < end
