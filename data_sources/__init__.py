@@ -1,1 +1,1 @@
-"""What the outside world says, one folder a source: fetch or stream, parse, and nothing else."""
+"""External sources, one package each: requests or streams, and parsing."""

@@ -1,4 +1,4 @@
-"""A value with a lifetime, fetched once however many ask, whose failures are remembered too."""
+"""A cached value with a lifetime, fetched once for concurrent callers; failures are cached too."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,14 +9,14 @@ _SECOND = 1_000_000_000
 
 
 class TimedCache[T]:
-    """Caches one fetched value, and for a while the failure to fetch it.
+    """Caches one fetched value, and for a limited time the failure to fetch it.
 
     Parameters
     ----------
     now_ns : callable
         The machine's clock in nanoseconds.
     failure_ttl_s : float
-        Seconds during which a failed fetch is answered with the same error instead of a new request.
+        Seconds during which a failed fetch raises the same error instead of sending a new request.
     """
 
     def __init__(self, now_ns: Callable[[], int], failure_ttl_s: float) -> None:
@@ -30,20 +30,20 @@ class TimedCache[T]:
         self._error_from_ns = 0
 
     async def get(self, fetch: Callable[[], Awaitable[tuple[T, float]]], min_left_s: float = 0.0) -> T:
-        """The cached value, or a fresh one.
+        """The cached value, or a new one.
 
         Parameters
         ----------
         fetch : callable
             Returns the value and its lifetime in seconds.
         min_left_s : float
-            Fetch already when less than this is left of the lifetime: how a keep-warm task renews a
-            value while everybody else is still served the old one without waiting.
+            Fetch if less than this is left of the lifetime: a background task renews a value in this way
+            while other callers get the old one without waiting.
 
         Raises
         ------
         BotError
-            What `fetch` raised, now or within the last `failure_ttl_s`, if no value is valid.
+            The error of `fetch`, of this call or of the last `failure_ttl_s`, if no value is valid.
         """
         kept = self._kept(min_left_s)
         if kept is not None:
@@ -55,9 +55,9 @@ class TimedCache[T]:
             return await self._renew(fetch)
 
     def _kept(self, min_left_s: float) -> T | None:
-        """What may be answered without a request; raises the remembered failure."""
+        """The value that can be returned without a request; raises the cached failure."""
         now = self._now_ns()
-        # A clock that was set back makes every deadline meaningless: then nothing is kept.
+        # After the clock was set back no deadline is valid: nothing is returned from the cache.
         fresh = self._value_from_ns <= now < self._value_until_ns
         if fresh and now < self._value_until_ns - int(min_left_s * _SECOND):
             return self._value

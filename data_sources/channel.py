@@ -1,4 +1,4 @@
-"""One websocket connection whose end always says whether coming back makes sense."""
+"""A websocket connection whose errors state whether a reconnection makes sense."""
 
 import time
 from collections.abc import Mapping
@@ -30,10 +30,10 @@ class WebSocketChannel:
         Name for error texts.
     connection : ClientConnection
         As opened by `open_channel`.
-    refusals : mapping
+    Close codes after which a reconnection is useless, with their meaning.
         Close codes after which reconnecting is useless, with their meaning.
     spreads : mapping
-        Close codes after which the server wants its clients back at a random moment, with the width of
+        Close codes after which the server asks its clients to reconnect at a random time, with the width of
         that interval in seconds.
     """
 
@@ -83,15 +83,15 @@ async def open_channel(
 ) -> WebSocketChannel:
     """Connect to `url`.
 
-    Protocol pings are left to the server and staleness to the supervisor, who can tell data from mere
-    signs of life: hence no keepalive here.
+    The server sends protocol pings, and the supervisor detects staleness from missing data: this client sends
+    no keepalive.
 
     Raises
     ------
     Temporary
-        Timeout, network fault, 5xx; RateLimited for 429 and 503.
+        Timeout, network failure, 5xx; RateLimited for 429 and 503.
     Refused
-        401, 403, 404, 451 at the handshake, or an address that cannot be one.
+        401, 403, 404, 451 at the handshake, or an invalid address.
     """
     proxy = None if is_loopback(url) else True
     try:

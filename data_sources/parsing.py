@@ -1,4 +1,4 @@
-"""Reading foreign JSON without trusting it: every reader returns a sane value or raises MalformedPayload."""
+"""Reads external JSON: every function returns a valid value or raises MalformedPayload."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -12,12 +12,12 @@ from data_sources.types import MalformedPayload
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MS = 1_000_000
-"""Nanoseconds in a millisecond."""
+"""Nanoseconds per millisecond."""
 SECOND = 1_000_000_000
-"""Nanoseconds in a second."""
+"""Nanoseconds per second."""
 
-# Wider than any price, size or identifier on earth, yet narrow enough that arithmetic on the result
-# can neither overflow nor allocate without bound ("1e999999999" is valid JSON).
+# Wider than any price, size or identifier, but narrow enough that arithmetic with the result can neither
+# overflow nor allocate without a limit ("1e999999999" is valid JSON).
 _MAX_MAGNITUDE = 40
 _NUMBER = re.compile(r"[+-]?[0-9]{1,60}(\.[0-9]{1,60})?([eE][+-]?[0-9]{1,3})?")
 _OLDEST_NS = 1_230_768_000 * SECOND
@@ -26,18 +26,18 @@ _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 
 
 def shown(value: object) -> str:
-    """A foreign value, short enough for an error text."""
+    """An external value, shortened for an error text."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def decode(source: str, body: bytes) -> Any:
-    """Decode JSON; fractional numbers become Decimal, so that no price passes through a float.
+    """Decode JSON; fractional numbers become Decimal, so that no price is converted to a float.
 
     Raises
     ------
     MalformedPayload
-        For anything that is not JSON, an HTML error page included, and for JSON that is nested too deeply.
+        For everything that is not JSON, including an HTML error page, and for JSON that is nested too deeply.
     """
     try:
         value = _DECODER.decode(body)
@@ -72,12 +72,12 @@ def text(source: str, what: str, value: object) -> str:
 
 
 def number(source: str, what: str, value: object) -> Decimal:
-    """A finite number, given as a number or as a text.
+    """A finite number, given as a number or as a string.
 
     Raises
     ------
     MalformedPayload
-        For booleans, nulls, NaN, infinities, anything beyond 1e±40, and texts that are no number.
+        For booleans, null, NaN, infinities, values beyond 1e±40, and strings that are not numbers.
     """
     parsed: Decimal | None = None
     if isinstance(value, int) and not isinstance(value, bool):
@@ -100,7 +100,7 @@ def positive(source: str, what: str, value: object) -> Decimal:
 
 
 def integer(source: str, what: str, value: object) -> int:
-    """A whole number that fits into 63 bits, given as a number or as a text."""
+    """An integer of at most 63 bits, given as a number or as a string."""
     parsed = number(source, what, value)
     if abs(parsed) >= 2**63 or parsed != parsed.to_integral_value():
         raise MalformedPayload(f"{source}: {what} is not an integer: {shown(value)}")
@@ -108,7 +108,7 @@ def integer(source: str, what: str, value: object) -> int:
 
 
 def count(source: str, what: str, value: object) -> int:
-    """A whole number of things: zero or more."""
+    """A non-negative integer."""
     parsed = integer(source, what, value)
     if parsed < 0:
         raise MalformedPayload(f"{source}: {what} is negative: {shown(value)}")
@@ -116,12 +116,12 @@ def count(source: str, what: str, value: object) -> int:
 
 
 def epoch_ns(source: str, what: str, value: object, unit_ns: int) -> int:
-    """A time since the epoch in units of `unit_ns`, as nanoseconds; must lie between 2009 and 2100."""
+    """A time since the epoch in units of `unit_ns`, as nanoseconds; must be between 2009 and 2100."""
     return _plausible(source, what, value, integer(source, what, value) * unit_ns)
 
 
 def iso_ns(source: str, what: str, value: object) -> int:
-    """An ISO 8601 time as nanoseconds since the epoch; without an offset it is taken as UTC."""
+    """An ISO 8601 time as nanoseconds since the epoch; UTC if it has no offset."""
     try:
         parsed = datetime.fromisoformat(text(source, what, value))
         moment = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)

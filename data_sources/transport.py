@@ -1,4 +1,4 @@
-"""Pooled HTTP with one meaning for every failure: Temporary passes, Refused does not."""
+"""Pooled HTTP requests that raise Temporary or Refused for every failure."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -16,13 +16,13 @@ from models import Frozen
 
 DEFAULT_TIMEOUT_S = 5.0
 SHOWN_CHARACTERS = 120
-"""Most characters of an error answer's body that an error text repeats."""
+"""Maximum characters of an error answer's body in an error text."""
 _PAUSE_IF_UNSAID_S = 5.0
 _LONGEST_PAUSE_S = 300.0
 
 
 class Reply(Frozen, frozen=True):
-    """A 200 answer: its bytes, when they came, and for how long a cache on the way had held them."""
+    """A 200 answer: its bytes, the time of receipt, and how long a cache had kept it."""
 
     body: bytes
     received_ns: int
@@ -41,9 +41,9 @@ class HttpFetcher:
     now_ns : callable
         The machine's clock in nanoseconds.
     timeout_s : float
-        Ceiling of one whole request, from connecting to the last byte.
+        Limit of one request, from connecting to the last byte.
     throttle : callable, optional
-        Awaited before every request: where a rate limiter plugs in.
+        Awaited before every request, for a rate limiter.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class HttpFetcher:
         Temporary
             Timeout, lost connection, 429 (as RateLimited), 5xx, redirects, an answer that is too large.
         Refused
-            401, 403, 451 and 404 or 400: asking again would not help.
+            401, 403, 451 and 404 or 400: a retry would not help.
         """
         return await self._request("GET", path, params=params)
 
@@ -128,7 +128,7 @@ class HttpFetcher:
 
     def _check_silence(self, what: str) -> None:
         left_s = (self._silent_until_ns - self._now_ns()) / SECOND
-        # More than any pause we set: the clock was put back, and the deadline with it is void.
+        # Longer than any pause of this class: the clock was set back, and the deadline is invalid.
         if 0 < left_s <= _LONGEST_PAUSE_S:
             raise RateLimited(f"{what}: not sent, rate limited for another {left_s:.1f} s", left_s)
 
@@ -154,9 +154,9 @@ _MEANING = {
 
 
 def retry_after_s(value: str | None, now_ns: int) -> float:
-    """Seconds to wait by a Retry-After header, which may be seconds or a date (RFC 9110, 10.2.3).
+    """Seconds to wait by a Retry-After header, which has seconds or a date (RFC 9110, 10.2.3).
 
-    An absent or unreadable one means 5 s; nothing means more than 300 s.
+    A missing or invalid one means 5 s; the maximum is 300 s.
     """
     text = (value or "").strip()
     if text.isascii() and text.isdigit():

@@ -1,8 +1,8 @@
-"""The nouns only the feeds use, and the ways a feed can fail.
+"""Types of the external sources, and their errors.
 
-Units: prices are ``Decimal`` USD (or USDT where the source says so), sizes ``Decimal`` units of the
-asset, ``source_ns`` the time the source states, ``received_ns`` the time it reached us; both integer
-nanoseconds since the epoch. Where a source states no time, ``source_ns`` equals ``received_ns``.
+Units: prices are ``Decimal`` USD (or USDT if documented), sizes ``Decimal`` units of the asset, ``source_ns``
+the time stated by the source, ``received_ns`` the time of receipt; both integer nanoseconds since the epoch.
+If a source states no time, ``source_ns`` equals ``received_ns``.
 """
 
 from decimal import Decimal
@@ -14,18 +14,18 @@ from models import Frozen
 
 
 class MalformedPayload(Temporary):
-    """An answer that is not what the source promises. The only error a parser raises."""
+    """An answer that does not have the documented format. The only error of a parser."""
 
 
 class RateLimited(Temporary):
-    """The source asked us to wait.
+    """The source asked for a pause.
 
     Parameters
     ----------
     message : str
-        Source, what was asked, and for how long it refuses.
+        Source, request, and duration of the pause.
     retry_after_s : float
-        Seconds until it may be asked again.
+        Seconds until the next request is allowed.
     """
 
     def __init__(self, message: str, retry_after_s: float) -> None:
@@ -41,7 +41,7 @@ class StreamClosed(Temporary):
     message : str
         Source, close code and reason.
     spread_s : float
-        The server asks its clients to come back at a random moment within so many seconds; 0 if not.
+        The server asks its clients to reconnect at a random time within this number of seconds; 0 if not.
     """
 
     def __init__(self, message: str, spread_s: float = 0.0) -> None:
@@ -80,14 +80,14 @@ class BookTicker(Frozen, frozen=True):
 
 
 class PriceKind(StrEnum):
-    """Which of Chainlink's streams a price belongs to: the last price, or its 60-second mean."""
+    """The kind of a Chainlink price: the last price, or its 60-second mean."""
 
     SPOT = "spot"
     TWAP60 = "twap60"
 
 
 class ChainPrice(Frozen, frozen=True):
-    """One observation of a Chainlink stream. `feed` names the relay it came through."""
+    """One observation of a Chainlink stream. `feed` is the relay it was received from."""
 
     source: str
     feed: str
@@ -126,7 +126,7 @@ class NewsPost(Frozen, frozen=True):
 
 
 class NewsSentiment(Frozen, frozen=True):
-    """Share of positive votes over the recent posts, 0 to 100; None when nobody voted."""
+    """Percentage of positive votes over the recent posts, 0 to 100; None without votes."""
 
     source: str
     score: float | None
@@ -141,11 +141,11 @@ class Channel(Protocol):
     """One open websocket connection."""
 
     async def send(self, text: str) -> None:
-        """Send a text frame; raises Temporary when the connection is gone."""
+        """Send a text frame; raises Temporary if the connection is lost."""
         ...
 
     async def recv(self) -> bytes:
-        """Next frame; raises StreamClosed at the end, Refused when the server will not have us."""
+        """The next frame; raises StreamClosed at the end, Refused if the server refuses this client."""
         ...
 
     async def aclose(self) -> None:
@@ -154,14 +154,14 @@ class Channel(Protocol):
 
 
 class Stream(Protocol):
-    """A websocket feed as its supervisor sees it. Holds the protocol, not the connection's fate."""
+    """A websocket feed for its supervisor: the protocol, without the handling of the connection."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def ping_text(self) -> str | None:
-        """Text the server wants to see regularly, if any."""
+        """Text that the server expects regularly, if any."""
         ...
 
     @property
@@ -172,21 +172,21 @@ class Stream(Protocol):
         ...
 
     async def subscribe(self, channel: Channel) -> None:
-        """Authenticate and subscribe on a fresh connection; raises Temporary or Refused."""
+        """Authenticate and subscribe on a new connection; raises Temporary or Refused."""
         ...
 
     def feed(self, frame: bytes) -> bool:
-        """Take one frame; True if it brought data. Raises MalformedPayload or Refused."""
+        """Process one frame; True if it contained data. Raises MalformedPayload or Refused."""
         ...
 
 
 def symbol_for(source: str, asset: str, symbols: dict[str, str]) -> str:
-    """The source's own name for `asset`.
+    """The source's name for `asset`.
 
     Raises
     ------
     Refused
-        If the source has none: asking it would never succeed.
+        If the source does not have the asset.
     """
     try:
         return symbols[asset.lower()]

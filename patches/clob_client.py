@@ -1,7 +1,7 @@
-"""Order client that never blocks inside the POST, and whose requests are bounded.
+"""Order client that does not wait inside the POST, and whose requests are limited in time and size.
 
-py-clob-client-v2 since 1.1.0 polls up to 30 s for transaction hashes after a matched order; the
-fill would reach the strategy that much later. The hashes are of no use to it.
+py-clob-client-v2 since 1.1.0 polls up to 30 s for transaction hashes after a matched order, which would delay
+the fill by that time. The hashes are not needed.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
-"""Markets by slug, from one bounded request to a configurable catalogue; one bad market spoils no other.
+"""Loads markets by slug with one limited request to a configurable catalogue; a bad market affects no other.
 
-The stock provider asks a hard-coded host, once per slug, follows pages without an end, fails for all markets
-if one is malformed, and never forgets an instrument.
+The stock provider requests a hard-coded host, once per slug, follows pages without a limit, fails for all
+markets if one is malformed, and never removes an instrument.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,30 +18,30 @@ from common.plain_text import escaped_json, one_line
 from errors import Temporary
 
 REQUEST_LIMIT_S = 10.0
-"""Most seconds of a request to the catalogue, from connecting to the last byte."""
+"""Maximum seconds of a request to the catalogue, from connecting to the last byte."""
 PAGE = 100
-"""Markets on a page; a fraction of it is asked for."""
+"""Page size; far fewer markets are requested."""
 SHOWN_NAMES = 5
 UNUSABLE = (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError)
-"""What the library lets out when a row holds something else than it expects."""
+"""Errors that the library raises if a row has an unexpected content."""
 
 Admit = Callable[[Sequence[Any], Sequence[str]], Mapping[str, Mapping[str, Any]]]
 Report = Callable[[str, str], None]
 
 
 class SlugProvider(PolymarketInstrumentProvider):
-    """Loads exactly the markets whose slugs `slugs()` names now.
+    """Loads exactly the markets whose slugs `slugs()` returns.
 
     Parameters
     ----------
     slugs : Callable[[], list[str]]
-        The markets that are wanted now.
+        The slugs to load now.
     gamma_url : str
         Base URL of the catalogue.
     admit : Callable
-        Chooses from the rows of an answer, given the slugs that were asked for, those that may be loaded.
+        Selects from the rows of an answer, given the requested slugs, those that may be loaded.
     report : Callable[[str, str], None]
-        Receives slug and reason of a market of which no instruments can be made.
+        Called with slug and reason for a market whose instruments cannot be created.
     """
 
     def __init__(
@@ -60,12 +60,12 @@ class SlugProvider(PolymarketInstrumentProvider):
         self._report = report
 
     async def load_all_async(self, filters: dict | None = None) -> None:
-        """Load the wanted markets and forget all others.
+        """Load the requested markets and remove all others.
 
         Raises
         ------
         Temporary
-            If the catalogue gives no answer, or none that can be read.
+            If the catalogue does not answer, or its answer cannot be read.
         """
         slugs = self._slugs()
         listed = await self._ask(slugs)
@@ -76,7 +76,7 @@ class SlugProvider(PolymarketInstrumentProvider):
                 wanted |= self._load(market)
             except UNUSABLE as error:
                 self._report(slug, f"its instruments cannot be created: {one_line(repr(error))}")
-        # What is loaded stays as it is: the streams know its tick size better than the catalogue.
+        # Loaded instruments are kept: the streams have a newer tick size than the catalogue.
         for instrument_id in [known for known in self._instruments if known not in wanted]:
             del self._instruments[instrument_id]
 
@@ -107,8 +107,8 @@ class SlugProvider(PolymarketInstrumentProvider):
             )
 
     def _load(self, market: Mapping[str, Any]) -> set[InstrumentId]:
-        """Make the instruments of a market unless they are loaded; returns the ids of both."""
-        # Nautilus logs instruments with all they hold.
+        """Create the instruments of a market unless they are loaded; returns the ids of both."""
+        # Nautilus logs instruments with their complete content.
         normalized = normalize_gamma_market_to_clob_format(escaped_json(dict(market)))
         found: set[InstrumentId] = set()
         for token in normalized["tokens"]:

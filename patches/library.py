@@ -1,4 +1,4 @@
-"""Refuses to run against libraries that the patches were not written for."""
+"""Refuses to start with libraries that the patches were not written for."""
 
 import hashlib
 import inspect
@@ -59,7 +59,7 @@ FINGERPRINTS: dict[Callable[..., Any], str] = {
     PolymarketWebSocketClient._create_subscribe_user_channel_msg: "e06c2d366b53",
     PolymarketWebSocketClient._subscribe_all: "af1e436f560c",
 }
-"""The functions that the patches override or lean on, and the `fingerprint` of each."""
+"""The functions that the patches override or depend on, and the `fingerprint` of each."""
 
 
 def fingerprint(function: Callable[..., Any]) -> str:
@@ -68,13 +68,13 @@ def fingerprint(function: Callable[..., Any]) -> str:
 
 
 def verify() -> None:
-    """Check versions and source fingerprints, and sign an order for nothing.
+    """Check versions and source fingerprints, and run the signing self-test.
 
     Raises
     ------
     Fatal
-        Naming the library or function that is not the one the patches were written for, or what is wrong
-        with the signed order.
+        With the library or function that differs from the one the patches were written for, or the error of
+        the self-test.
     """
     for package, wanted in VERSIONS.items():
         try:

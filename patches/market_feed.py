@@ -1,16 +1,15 @@
-"""Market stream: a message that cannot be right moves no book, and its book is fetched anew.
+"""Market stream: an invalid message does not change a book; the book is requested again.
 
-The stock client turns any text into a number, so that a negative price enters the book; rounds prices to the
-grid that it knows, so that 0.999 becomes 1.00 when the message that announced the finer grid was lost; logs
-each message it cannot use with a traceback on the screen; and goes on with a book that may have missed a
-change.
+The stock client converts any text to a number, so that a negative price enters the book; it rounds prices to
+the known grid, so that 0.999 becomes 1.00 if the message that announced the finer grid was lost; it prints a
+traceback for each message that it cannot use; and it continues with a book that may have missed a change.
 
-Here each message is checked first. A refused message is counted, and the books it concerns are out of date
-from then on: they take no change and age, until a snapshot replaces them. The snapshot is asked for by
-subscribing again, and if that brings none, by a new connection.
+Here each message is validated first. A refused message is counted, and the books it concerns are outdated
+from then on: they accept no changes and age until a snapshot replaces them. The snapshot is requested by
+subscribing again and, if none arrives, by a new connection.
 
-A price off the known grid is never rounded. A snapshot that names its tick, or prices that lie on one of the
-venue's finer grids, set the tick; other prices are refused.
+A price off the known grid is never rounded. A snapshot with a tick, or prices on one of the venue's finer
+grids, set the tick; other prices are refused.
 """
 
 import asyncio
@@ -44,26 +43,26 @@ from patches.price_grid import finer_tick, off_grid
 from patches.refused_messages import RefusedMessages
 
 RETRY_REFRESH_S = 10.0
-"""Most seconds until the catalogue is asked again after it gave no usable answer."""
+"""Maximum seconds until the catalogue is read again after an unusable answer."""
 RESYNC_PAUSE_S = 5.0
-"""Seconds after a book was asked for until it is asked for again; doubled each time, up to the longest."""
+"""Seconds between two requests for a book; doubled each time, up to the maximum."""
 LONGEST_RESYNC_PAUSE_S = 60.0
 SNAPSHOT_WAIT_S = 1.0
-"""Seconds after a change of the tick until its book is asked for; the venue sends it unasked."""
+"""Seconds after a change of the tick until its book is requested; the venue usually sends it."""
 
 NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{0,18})?|\.[0-9]{1,18}")
 MILLISECONDS = re.compile(r"[0-9]{1,15}")
 CONDITION_ID = re.compile(r"0x[0-9a-fA-F]{1,64}")
 TOKEN_ID = re.compile(r"[0-9]{1,78}")
 LARGEST_SIZE = Decimal(10**12)
-"""Shares; there are fewer on any book, and Nautilus' quantities reach 30 times as far."""
+"""Shares; more than any book has, and a thirtieth of the maximum of Nautilus' quantities."""
 FINEST_TICK = Decimal("0.000001")
 BOOK_EVENTS = ("book", "price_change", "tick_size_change")
-"""Events after which a book is another one; all others can be missed without harm."""
+"""Events that change a book; all others can be missed without effect."""
 
 
 class BookSnapshot(PolymarketBookSnapshot, tag="book", tag_field="event_type", frozen=True):
-    """A snapshot with the tick that the venue may name in it, which the library leaves out."""
+    """A snapshot with its optional tick, which the library ignores."""
 
     tick_size: str | float | None = None
 
@@ -73,7 +72,7 @@ MESSAGE_TYPE = list[BookSnapshot] | Message
 
 
 def fault_of(message: Message) -> str | None:
-    """Say which value of a market message cannot be right; None if all can."""
+    """Which value of a market message is invalid; None if all are valid."""
     fault = (
         _misformed("market", message.market, CONDITION_ID)
         or _misformed("timestamp", message.timestamp, MILLISECONDS)
@@ -92,7 +91,7 @@ def fault_of(message: Message) -> str | None:
 
 
 def rows_of(message: Message) -> list[Any]:
-    """The levels, changes or trade that a message has a price and a size of."""
+    """The levels, changes or trade of a message that have a price and a size."""
     if isinstance(message, BookSnapshot):
         return [*message.bids, *message.asks]
     if isinstance(message, PolymarketQuotes):
@@ -101,9 +100,9 @@ def rows_of(message: Message) -> list[Any]:
 
 
 def best_last(message: Message) -> Message:
-    """A snapshot with the best level of each side last, where the library looks for it.
+    """A snapshot with the best level of each side last, as the library expects it.
 
-    The venue sends it so, and one of its documents says the opposite. Other messages stay as they are.
+    The venue sends it so, but one of its documents describes the opposite. Other messages are unchanged.
     """
     if not isinstance(message, BookSnapshot):
         return message
@@ -122,9 +121,9 @@ def tokens_of(message: Message) -> set[str]:
 
 
 def tokens_named(raw: bytes) -> set[str] | None:
-    """The tokens whose books a frame concerns that has not the known shape; None if it may be any.
+    """The tokens whose books a frame of unknown format concerns; None if it may be any.
 
-    Raises nothing: what is no JSON may have been a change of any book.
+    Raises nothing: a frame that is not JSON may have been a change of any book.
     """
     try:
         content = parse_json(raw)
@@ -165,7 +164,7 @@ def _tick_fault(name: str, text: str) -> str | None:
 
 
 def _shown_tick(message: Message, prices: list[Decimal], known: Decimal) -> Decimal | None:
-    """The tick that a message is on, as far as it shows; None if its prices are on no grid of the venue."""
+    """The tick of a message, if it can be derived; None if its prices are on no grid of the venue."""
     if isinstance(message, BookSnapshot) and message.tick_size is not None:
         named = Decimal(_tick_text(message.tick_size))
         if off_grid(prices, named) is None:
@@ -179,13 +178,13 @@ def _tick_text(value: str | float) -> str:
 
 
 class CheckedDataClient(PolymarketDataClient):
-    """Checks each market message, and asks the catalogue again after each `refresh_pause`.
+    """Validates each market message, and reads the catalogue again after each `refresh_pause`.
 
     Parameters
     ----------
     refresh_pause : Callable[[], float]
-        Seconds from now until the catalogue is asked again; the stock client counts in whole minutes, and
-        ends with the first failure.
+        Seconds from now until the catalogue is read again; the stock client counts in whole minutes, and
+        stops at the first failure.
     """
 
     def __init__(self, *args: Any, refresh_pause: Callable[[], float], **kwargs: Any) -> None:
@@ -193,7 +192,7 @@ class CheckedDataClient(PolymarketDataClient):
         self._refresh_pause = refresh_pause
         self._refused = RefusedMessages("market stream")
         self._outdated: dict[InstrumentId, int] = {}
-        """Books that miss a change, with the number of times a snapshot was asked for since."""
+        """Books that miss a change, with the number of snapshot requests since."""
         self._decoder_market_msg = msgspec.json.Decoder(MESSAGE_TYPE)
         self._resync_task: asyncio.Task[None] | None = None
         self._report_task: asyncio.Task[None] | None = None
@@ -248,7 +247,7 @@ class CheckedDataClient(PolymarketDataClient):
             try:
                 self._handle_ws_message(best_last(message))
                 return
-            except Exception as error:  # noqa: BLE001  the books may be half changed: they are fetched anew
+            except Exception as error:  # noqa: BLE001  the books may be partly changed: they are requested again
                 fault = f"{type(error).__name__}: {error}"
         has_book = not isinstance(message, PolymarketTrade)
         self._refuse(fault, raw, tokens_of(message) if has_book else set())
@@ -263,7 +262,7 @@ class CheckedDataClient(PolymarketDataClient):
     # --- price grid ------------------------------------------------------------------------------
 
     def _follow_grid(self, message: Message) -> str | None:
-        """Set the ticks that a message names or shows; return why it cannot be used all the same."""
+        """Set the ticks that a message contains or implies; return why it cannot be used, otherwise None."""
         faults: list[str] = []
         for token in tokens_of(message):
             instrument = self._cache.instrument(get_polymarket_instrument_id(message.market, token))
@@ -278,13 +277,13 @@ class CheckedDataClient(PolymarketDataClient):
                 faults.append(f"price {off_grid(prices, tick)} is not a multiple of the known tick {tick}")
             elif shown != tick:
                 self._set_tick(message, instrument, shown)
-                # The book was on the coarser grid: a change of it is of no use any more.
+                # The book was on the coarser grid: its changes cannot be applied any more.
                 if isinstance(message, PolymarketQuotes):
                     faults.append(f"price {off_grid(prices, tick)} is on the tick {shown}, not announced")
         return faults[0] if faults else None
 
     def _set_tick(self, message: Message, instrument: BinaryOption, tick: Decimal) -> None:
-        """Take over a tick that no message announced, as if one had."""
+        """Apply a tick that no message announced, as if one had."""
         known = instrument.price_increment
         self._log.warning(
             f"{instrument.id}: the tick is {tick}, {known} was known and no change was announced"
@@ -311,7 +310,7 @@ class CheckedDataClient(PolymarketDataClient):
             task.add_done_callback(self._tick_tasks.discard)
 
     async def _await_snapshot(self, instrument_id: InstrumentId) -> None:
-        """Ask for the snapshot that follows a change of the tick if it does not come by itself."""
+        """Request the snapshot that follows a change of the tick if the venue does not send it."""
         await asyncio.sleep(SNAPSHOT_WAIT_S)
         if instrument_id in self._pending_snapshot_after_tick_change:
             if instrument_id not in self._local_books:
@@ -321,14 +320,14 @@ class CheckedDataClient(PolymarketDataClient):
     # --- books that miss a change ------------------------------------------------------------------
 
     def _refuse(self, why: object, raw: bytes, tokens: set[str] | None) -> None:
-        """Count a message, and let the books it may have changed wait for a snapshot."""
+        """Count a message, and mark the books it may have changed as outdated."""
         self._refused.add(why, raw)
         self._outdate(list(self._with_books(tokens)))
 
     def _outdate(self, instrument_ids: list[InstrumentId]) -> None:
         for instrument_id in instrument_ids:
             self._outdated.setdefault(instrument_id, 0)
-            # The stock client's own way to drop changes until the next snapshot.
+            # The stock client's mechanism to drop changes until the next snapshot.
             self._pending_snapshot_after_tick_change.add(instrument_id)
         if instrument_ids and (self._resync_task is None or self._resync_task.done()):
             self._resync_task = self.create_task(self._resync())
@@ -340,10 +339,10 @@ class CheckedDataClient(PolymarketDataClient):
                 yield instrument_id
 
     async def _resync(self) -> None:
-        """Ask for snapshots until no book misses a change; at most once in `RESYNC_PAUSE_S`."""
+        """Request snapshots until no book misses a change; at most once per `RESYNC_PAUSE_S`."""
         while True:
             for instrument_id in [known for known in self._outdated if known not in self._local_books]:
-                del self._outdated[instrument_id]  # it is not subscribed to any more
+                del self._outdated[instrument_id]  # it is not subscribed any more
             if not self._outdated:
                 return
             attempts = max(self._outdated.values())
@@ -368,7 +367,7 @@ class CheckedDataClient(PolymarketDataClient):
             await self._ws_client._disconnect_client(client_id)
             try:
                 await self._ws_client._connect_client(client_id)
-            except Exception as error:  # noqa: BLE001  the library declares none; it is tried again
+            except Exception as error:  # noqa: BLE001  the library documents no errors; it is tried again
                 self._log.warning(f"no new connection: {one_line(repr(error))}")
 
     def _connections(self, tokens: list[str]) -> list[tuple[int, list[str]]]:
@@ -378,7 +377,7 @@ class CheckedDataClient(PolymarketDataClient):
         return [(client_id, own) for client_id, own in found.items() if own]
 
     def _empty_book(self, instrument_id: InstrumentId) -> None:
-        """Take over a snapshot without levels, which the stock client skips."""
+        """Apply a snapshot without levels, which the stock client ignores."""
         now_ns = self._clock.timestamp_ns()
         self._pending_snapshot_after_tick_change.discard(instrument_id)
         self._local_books[instrument_id] = OrderBook(instrument_id, book_type=BookType.L2_MBP)

@@ -1,18 +1,20 @@
 """USD-denominated FAK orders with a price cap, whose outcome is never guessed.
 
-What the stock client gets wrong on this path, and what is done here instead:
+Errors of the stock client on this path, and their solution here:
 
 - it signs without a price cap, so a thin book is bought up to 0.99: the cap is part of the order;
 - its float arithmetic loses cents and signs amounts the venue rejects: `execution.amounts`;
-- the order id, the EIP-712 hash, is known before the POST: it is journalled first;
-- a price improvement overfills, a partial fill stays open for ever: the quantity becomes what the
-  venue says was taken;
-- HTTP 5xx and 425 are reported as rejections although the order may live: `execution.outcomes`;
-- whatever goes wrong before the POST leaves the order initialized for ever: it is denied, with the reason;
-- winnings are not noticed before the next trade, so that Nautilus denies what can be paid: the balance is
-  asked for now and then;
-- trades arriving before the POST's answer wait for it, however long it takes;
-- FAILED trades are logged and forgotten: they are reported.
+- the order id, the EIP-712 hash, is known before the POST: it is passed to the journal first;
+- a price improvement overfills, a partial fill stays open for ever: the quantity is set to the amount that
+the
+  venue reports;
+- HTTP 5xx and 425 are reported as rejections although the order may exist: `execution.outcomes`;
+- an error before the POST leaves the order initialized for ever: it is denied, with the reason;
+- payouts are not noticed before the next trade, so that Nautilus denies orders that can be paid: the balance
+is
+  read periodically;
+- trades that arrive before the POST's answer wait for it, up to a limit;
+- FAILED trades are only logged: they are reported.
 """
 
 import asyncio
@@ -45,23 +47,23 @@ from patches.signing import sign_market_buy
 from patches.user_feed import ALL_MARKETS, AccountWebSocketClient
 
 POST_ANSWER_LIMIT_S = 35.0
-"""Longest wait of a trade message for the POST's answer, whose duration `execution.clob_http` bounds."""
+"""Longest wait of a trade message for the POST's answer, whose duration `execution.clob_http` limits."""
 FAILED = PolymarketTradeStatus.FAILED
 
 
 class OrderJournal(Protocol):
-    """Who must know about orders before, and apart from, the strategy's events."""
+    """Receives the order events before the strategy does."""
 
     async def order_signed(self, client_order_id: str, order_id: str) -> None:
         """Awaited before the first byte of the order is sent: its row is on the disk when this returns."""
         ...
 
     def refusal_before_sending(self, client_order_id: str) -> str | None:
-        """Why the order must not be sent now. Blocking: asked in the thread that sends it."""
+        """Why the order must not be sent now; None if it may. Blocking; called in the sending thread."""
         ...
 
     def order_withheld(self, client_order_id: str, reason: str) -> None:
-        """The order was signed and not sent, for this reason."""
+        """The order was signed but not sent, for this reason."""
         ...
 
     def order_answered(self, client_order_id: str, outcome: PostOutcome) -> None:
@@ -69,26 +71,26 @@ class OrderJournal(Protocol):
         ...
 
     def trade(self, trade: dict[str, Any]) -> bool:
-        """A trade of this account as the user stream words it; False if it cannot be read.
+        """A trade of this account in the format of the user stream; False if it cannot be read.
 
-        The same trade comes again with each status.
+        The same trade is reported again with each status.
         """
         ...
 
     def attach(self, client: Any) -> None:
-        """Name the client that is told of totals, ends and trades found by look-ups."""
+        """Set the client that receives totals, ends and trades found by look-ups."""
         ...
 
 
 class WithheldError(Exception):
-    """The order was not sent; the text is the reason."""
+    """The order was not sent; the message is the reason."""
 
 
 class UsdFakExecutionClient(PolymarketExecutionClient):
-    """Submits market BUY orders given in USD as FAK; accepts nothing else but settlement closes.
+    """Submits market BUY orders in USD as FAK; accepts no other orders except settlement closes.
 
-    An order carries ``params={"ask": str, "price_cap": str, "fee_rate": str}``; a settlement close
-    carries ``params={"settlement": str}``, what a share pays, and is filled locally, without the venue.
+    An order has ``params={"ask": str, "price_cap": str, "fee_rate": str}``; a settlement close has
+    ``params={"settlement": str}``, the payout per share, and is filled locally, without the venue.
     """
 
     def __init__(
@@ -130,7 +132,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         await super()._disconnect()
 
     async def _keep_account(self) -> None:
-        """Ask for the balance now and then: what was won reaches it without a trade."""
+        """Read the balance periodically, so that payouts are included without a trade."""
         while True:
             await asyncio.sleep(self._account_seconds)
             try:
@@ -139,7 +141,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
                 self._log.warning(f"the balance is not updated: {error!r}")
 
     async def _maintain_active_market(self, instrument_id: Any) -> None:
-        """Nothing to do: the one subscription covers every market."""
+        """Nothing to do: the one subscription covers all markets."""
 
     # --- submission ------------------------------------------------------------------------------
 
@@ -160,11 +162,11 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         except Refused as error:
             self._deny_market_order_quantity(order, str(error))
             return
-        except Exception as error:  # noqa: BLE001  whatever else was raised, nothing was sent
+        except Exception as error:  # noqa: BLE001  for every other error: nothing was sent
             self._deny_market_order_quantity(order, f"nothing was sent: {error!r}")
             return
         self.generate_order_submitted(**self._keys(order), ts_event=self._clock.timestamp_ns())
-        # From here on a trade can be told from a stranger's, even if it overtakes the POST's answer.
+        # From here on a trade can be identified as this order's, even if it arrives before the POST's answer.
         self._cache.add_venue_order_id(order.client_order_id, order_id)
         answered = self._unanswered[order_id] = asyncio.Event()
         try:
@@ -219,12 +221,12 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
             raise
         except PolyApiException as error:
             return classify(error.status_code, error.error_msg)
-        except Exception as error:  # noqa: BLE001  bytes may have left: only "unknown" is safe
+        except Exception as error:  # noqa: BLE001  bytes may have been sent: the outcome is unknown
             return classify(None, repr(error))
         return classify(200, body)
 
     def _send(self, signed: Any, client_order_id: str) -> Any:
-        # Asked here, in the sending thread, so that nothing waits between the answer and the first byte.
+        # Checked here, in the sending thread, so that nothing delays the first byte after the check.
         if (refusal := self._journal.refusal_before_sending(client_order_id)) is not None:
             raise WithheldError(refusal)
         return self._http_client.post_order(signed, cast(OrderType, OrderType.FAK), False)
@@ -240,22 +242,22 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
             )
             return
         if outcome.kind is OutcomeKind.MATCHED and outcome.taking is not None:
-            # A FAK is over when it is answered: its quantity is what was taken, in shares.
+            # A FAK order is final when it is answered: its quantity is the amount taken, in shares.
             self._determine(order, order_id, instrument.make_qty(outcome.taking))
         elif order_id not in self._determined:
             self._undetermined.add(order_id)
 
-    # --- what became of it -----------------------------------------------------------------------
+    # --- outcome of an order ---------------------------------------------------------------------
 
     def set_total(self, client_order_id: str, shares: Decimal) -> None:
-        """Two look-ups agree on what an order took, of which the POST's answer gave no total."""
+        """Set the amount an order took, if look-ups determined it because the POST's answer had no total."""
         found = self._own(client_order_id)
         if found is not None:
             order, order_id = found
             self._determine(order, order_id, self._cache.instrument(order.instrument_id).make_qty(shares))
 
     def close_unfilled(self, client_order_id: str) -> None:
-        """Close an order of which nothing is, or remains, bought."""
+        """Close an order that bought nothing, or whose fills failed."""
         found = self._own(client_order_id)
         if found is None or found[0].is_closed:
             return
@@ -269,7 +271,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         self._undetermined.discard(order_id)
 
     def apply_trades(self, client_order_id: str, trades: Sequence[dict[str, Any]]) -> None:
-        """Fill an order from the venue's list of trades; a trade that filled it before changes nothing."""
+        """Fill an order from the venue's list of trades; a trade that was applied before has no effect."""
         found = self._own(client_order_id)
         if found is None or found[0].is_closed or found[1] in self._unanswered:
             return
@@ -286,7 +288,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         return None if order is None or order_id is None else (order, order_id)
 
     def _determine(self, order: Order, order_id: VenueOrderId, quantity: Quantity) -> None:
-        """Let the quantity of an order that the venue gave no total for be what was traded."""
+        """Set the quantity of an order without a total to the amount that was traded."""
         if order_id in self._determined:
             return
         self._determined.add(order_id)
@@ -317,14 +319,14 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
     def _handle_user_trade_in_ws_trade_msg(
         self, msg: PolymarketUserTrade, trade_id: TradeId, wait_for_ack: bool, order_id: str
     ) -> None:
-        # The first of several trades would fill an order without a total for good: look-ups add them up.
+        # The first of several trades would complete an order without a total: look-ups determine the sum.
         if wait_for_ack or VenueOrderId(order_id) not in self._undetermined:
             super()._handle_user_trade_in_ws_trade_msg(msg, trade_id, wait_for_ack, order_id)
 
     # --- settlement ------------------------------------------------------------------------------
 
     def _close_settled(self, order: Order, price: Price) -> None:
-        """Close a position of a resolved market at 1 or 0: bookkeeping, not an order at the venue."""
+        """Close a position of a resolved market at its payout: bookkeeping, not an order at the venue."""
         now = self._clock.timestamp_ns()
         name = f"SETTLE-{order.client_order_id.value[-28:]}"
         keys = self._keys(order) | {"venue_order_id": VenueOrderId(name)}
@@ -354,7 +356,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
 
 
 def _as_user_trade(trade: dict[str, Any]) -> PolymarketUserTrade:
-    """A trade from `/data/trades` in the shape of the user stream, which adds a few fields to it.
+    """Convert a trade from `/data/trades` to the format of the user stream, which has additional fields.
 
     Raises
     ------

@@ -1,10 +1,10 @@
-"""Price grids of the venue: which one a market is on, told by its prices when no message told it. Pure."""
+"""Determines the price grid of a market from its prices if no message announced it. Pure."""
 
 from collections.abc import Iterable
 from decimal import Decimal
 
 TICKS = tuple(map(Decimal, ("0.1", "0.01", "0.005", "0.0025", "0.001", "0.0001")))
-"""The venue's price grids, coarsest first (Source: its table of rounding rules)."""
+"""The venue's price grids, coarsest first (source: its table of rounding rules)."""
 
 
 def off_grid(prices: Iterable[Decimal], tick: Decimal) -> Decimal | None:
@@ -13,10 +13,10 @@ def off_grid(prices: Iterable[Decimal], tick: Decimal) -> Decimal | None:
 
 
 def finer_tick(tick: Decimal, prices: Iterable[Decimal]) -> Decimal | None:
-    """The coarsest grid of the venue that refines a known one and holds all the prices; None if none does.
+    """The coarsest grid of the venue that refines a known one and contains all prices; None if none does.
 
-    Whatever grid the market is really on refines the result or is it, so that a price on the result's grid is
-    one that the venue takes.
+    The market's actual grid is the result or refines it, so a price on the result's grid is accepted by the
+    venue.
     """
     seen = list(prices)
     finer = (each for each in TICKS if each < tick and not tick % each)

@@ -1,4 +1,4 @@
-"""Counts messages of a stream that were refused, and logs them at most once a minute, with one example."""
+"""Counts refused messages of a stream, and logs them at most once a minute, with one example."""
 
 import time
 from collections.abc import Callable
@@ -19,9 +19,9 @@ class RefusedMessages:
     stream : str
         Its name, for the log.
     monotonic : Callable[[], float]
-        Seconds that only grow.
+        A monotonic clock in seconds.
     period_s : float
-        Least seconds between two log records.
+        Minimum seconds between two log records.
     """
 
     def __init__(
@@ -39,18 +39,18 @@ class RefusedMessages:
     def add(self, why: object, raw: bytes) -> None:
         """Count one message; it is the example of the next log record."""
         self.count += 1
-        # A frame may be megabytes long: only as much is kept as is shown.
+        # A frame may have megabytes: only the part that is logged is stored.
         self._example = why, raw[: 4 * EXAMPLE_CHARACTERS]
         self.log_if_due()
 
     def log_if_due(self) -> None:
-        """Log what was refused since the last record, unless that record is younger than the period."""
+        """Log the messages refused since the last record, unless that record is newer than the period."""
         now = self._monotonic()
         if self._logged_at is None or now - self._logged_at >= self._period_s:
             self.log()
 
     def log(self) -> None:
-        """Log what was refused since the last record, if anything was."""
+        """Log the messages refused since the last record, if any."""
         new = self.count - self._logged
         if not new:
             return

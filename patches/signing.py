@@ -1,6 +1,6 @@
-"""Signs a market BUY of protocol V2; the order's id is known with the signature, before anything is sent.
+"""Signs a market BUY of protocol V2; the order id is known with the signature, before anything is sent.
 
-The library's own way to sign goes through float arithmetic and the order book; this goes around both.
+The library's own function uses float arithmetic and reads the order book; this one does neither.
 """
 
 import time
@@ -21,13 +21,13 @@ from execution.amounts import MarketBuy, market_buy
 from patches.clob_client import PromptClobClient
 
 NOWHERE = "http://127.0.0.1:9"
-"""Signing asks nobody."""
+"""Address for a client that only signs."""
 WALLET_SIGNATURE_BYTES = 317
-"""A deposit wallet's signature: the key's own 65 bytes, two hashes, the order's type in full, a length."""
+"""Length of a deposit wallet's signature: the key's 65 bytes, two hashes, the full order type, a length."""
 
 
 def sign_market_buy(client: Any, token_id: str, amounts: MarketBuy, *, neg_risk: bool) -> tuple[Any, str]:
-    """The signed order, and its id: the EIP-712 hash that the venue will know it by.
+    """Sign an order; returns it with its id, the EIP-712 hash that identifies it at the venue.
 
     Parameters
     ----------
@@ -59,12 +59,12 @@ def _builder(client: Any, *, neg_risk: bool) -> ExchangeOrderBuilderV2:
 
 
 def verify_signing() -> None:
-    """Sign an order for nothing, with a key made for it, and hold id and signature against a second way.
+    """Sign an order with a new key, and compare id and signature with an independent computation.
 
     Raises
     ------
     Fatal
-        If the library signs something else than the published order, or names it otherwise.
+        If the library signs another order than the published format, or its id differs.
     """
     account = Account.create()
     amounts = market_buy(Decimal(1), Decimal("0.95"), Decimal("0.97"), Decimal("0.01"), Decimal("0.07"))
@@ -86,7 +86,7 @@ def verify_signing() -> None:
 
 
 def _wrong(client: Any, signed: Any, order_id: str, address: str) -> str | None:
-    """What is wrong with a signed order; None if nothing is."""
+    """The error of a signed order; None if it is correct."""
     sent = (int(signed.makerAmount), int(signed.takerAmount), int(signed.side), signed.maker)
     if sent != (1_000_000, 1_031_000, 0, address):
         return f"maker, taker, side and wallet are {sent}"

@@ -1,10 +1,10 @@
 """One user-stream subscription for all markets, opened before the first order.
 
-The stock client names each market it subscribes to, opens the stream at the first order and never
-releases it; a market it did not name in time has its fills dropped. Without `markets` the venue
-sends the account's events of every market.
+The stock client names each market it subscribes to, opens the stream at the first order and never closes it;
+the fills of a market that was not named in time are lost. Without `markets` the venue sends the account's
+events of all markets.
 
-A frame that cannot be read is counted, and logged once a minute. It loses no fill: orders are looked up until
+A frame that cannot be read is counted, and logged once a minute. No fill is lost: orders are looked up until
 their trades are final.
 """
 
@@ -19,12 +19,13 @@ from nautilus_trader.adapters.polymarket.websocket.types import USER_WS_MESSAGE
 from patches.refused_messages import RefusedMessages
 
 ALL_MARKETS = "*"
-"""Stands in the stock client's bookkeeping for the one subscription there is."""
+"""Key of the only subscription in the stock client's bookkeeping."""
 
 
 class QuietAuth(PolymarketWebSocketAuth, frozen=True):
-    """The stream's keys, which the stock client writes into its log: each time at DEBUG, and as a warning
-    when a connection is lost at the wrong moment."""
+    """The stream's keys, hidden from the stock client's log: it writes them at each subscription at DEBUG,
+    and as a
+    warning if a connection is lost at a certain moment."""
 
     def __repr__(self) -> str:
         return "QuietAuth(***)"
@@ -43,7 +44,7 @@ class AccountWebSocketClient(PolymarketWebSocketClient):
         return message
 
     def _handle_frame(self, raw: bytes) -> None:
-        """Pass on what can be read: the stock handler logs everything else with a traceback on the screen."""
+        """Process readable frames only: the stock handler prints a traceback for all others."""
         try:
             self._decoder.decode(raw)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

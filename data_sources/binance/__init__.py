@@ -1,4 +1,4 @@
-"""Binance: the deepest market, quoted in USDT."""
+"""Binance spot prices, quoted in USDT."""
 
 from data_sources.binance.source import BinanceSource, get_binance_source, reset_binance_source
 

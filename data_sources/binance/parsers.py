@@ -1,4 +1,4 @@
-"""Binance's REST and stream payloads: bytes in, quotes or MalformedPayload out."""
+"""Parses Binance's REST and stream payloads to quotes; raises MalformedPayload."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ _STREAM_QUOTE = ("s", "b", "B", "a", "A")
 
 
 def parse_book_ticker(body: bytes, symbol: str, received_ns: int) -> BookTicker:
-    """`GET /api/v3/ticker/bookTicker?symbol=`; it states no time."""
+    """`GET /api/v3/ticker/bookTicker?symbol=`; the payload has no time."""
     return _quote(decode_object(SOURCE, body), _REST_QUOTE, symbol, received_ns)
 
 
 def parse_stream_frame(frame: bytes, symbol: str, received_ns: int) -> BookTicker | None:
     """A frame of the combined stream, ``{"stream":…,"data":{…}}``, or a bare event.
 
-    None for an event that is no quote, such as the answer to a subscription.
+    None for an event that is not a quote, such as the answer to a subscription.
     """
     payload = decode_object(SOURCE, frame)
     event = mapping(SOURCE, "data", payload["data"]) if "data" in payload else payload

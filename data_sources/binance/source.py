@@ -1,4 +1,4 @@
-"""Binance's best bid and ask: from the stream while it is fresh, else from REST."""
+"""Binance's best bid and ask: from the stream while it is recent, otherwise from REST."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -25,8 +25,8 @@ SYMBOLS = {
 class BinanceSource:
     """Quotes of one asset against USDT, which trades some basis points off the dollar.
 
-    It is a `Stream` for a supervisor to keep open; without one, every question is a REST request.
-    The market-data-only hosts are the default: they are open where the trading hosts answer 451.
+    It is a `Stream` that a supervisor keeps connected; without a stream every read is a REST request. By
+    default the hosts for market data are used, which also answer where the trading hosts answer 451.
 
     Parameters
     ----------
@@ -73,14 +73,14 @@ class BinanceSource:
         self._quote: BookTicker | None = None
 
     async def book_ticker(self) -> BookTicker:
-        """Best bid and ask; raises Temporary or Refused (451 in some countries) when REST is needed."""
+        """Best bid and ask; raises Temporary or Refused (451 in some countries) if REST is needed."""
         if self._quote is not None and self._is_fresh(self._quote.received_ns):
             return self._quote
         reply = await self._http.get("/api/v3/ticker/bookTicker", {"symbol": self.symbol})
         return parse_book_ticker(reply.body, self.symbol, reply.received_ns)
 
     async def spot(self) -> Spot:
-        """The mid of the best bid and ask, in USDT."""
+        """The mid price of best bid and ask, in USDT."""
         quote = await self.book_ticker()
         return Spot(source=SOURCE, price=quote.mid, source_ns=quote.source_ns, received_ns=quote.received_ns)
 
@@ -89,7 +89,7 @@ class BinanceSource:
         return await open_channel(SOURCE, address, timeout_s=self._timeout_s)
 
     async def subscribe(self, channel: Channel) -> None:
-        """Nothing to send: the address names the stream."""
+        """Nothing to send: the address contains the stream's name."""
 
     def feed(self, frame: bytes) -> bool:
         quote = parse_stream_frame(frame, self.symbol, self._now_ns())

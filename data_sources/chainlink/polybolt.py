@@ -16,11 +16,11 @@ FEED = "polybolt"
 CHANNELS = {"price.crypto.twap": PriceKind.TWAP60, "price.crypto": PriceKind.SPOT}
 REFUSALS = {4001: "the credentials are wrong", 4008: "policy violation"}
 SPREADS = {4003: 10.0}
-"""4003 means that the server is draining: come back after a random delay of up to ten seconds."""
+"""4003: the server is draining; reconnect after a random delay of up to ten seconds."""
 
 
 class PolyBoltCredentials(Frozen, frozen=True):
-    """The CLOB API credentials; never shown."""
+    """The CLOB API credentials; never displayed."""
 
     api_key: str
     secret: str
@@ -42,7 +42,7 @@ class PolyBoltFrame(Frozen, frozen=True):
 
 
 def parse_polybolt(frame: bytes, symbol: str, received_ns: int) -> PolyBoltFrame:
-    """One frame, keeping the observations of `symbol` (``btcusd``) that are Chainlink's.
+    """Parse one frame and return Chainlink's observations of `symbol` (``btcusd``).
 
     ``{"v":1,"channel":"price.crypto.twap","seq":7,"ts":ms,"payload":{"symbol":"btcusd","value":65000.5,
     "full_accuracy_value":"65000.5","timestamp":ms,"window_seconds":60,"source":"chainlink"}}``; a
@@ -69,12 +69,12 @@ class PolyBoltStream:
     ----------
     url : str
         Address of the socket.
-    symbol : str
+    For example ``btcusd``.
         Such as ``btcusd``.
     credentials : PolyBoltCredentials
-        Sent once a connection.
+        Sent once per connection.
     sink : callable
-        Takes every observation.
+        Receives every observation.
     now_ns : callable
         The machine's clock in nanoseconds.
     timeout_s : float

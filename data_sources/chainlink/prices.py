@@ -1,4 +1,4 @@
-"""The part both relays share: one observation, whose exact value comes in one of two notations."""
+"""Parses one observation of either relay; they use different notations for the exact value."""
 
 from decimal import Decimal
 from typing import Any
@@ -17,9 +17,9 @@ _TOLERANCE = Decimal("0.01")
 def exact_price(feed: str, entry: dict[str, Any]) -> Decimal:
     """The observation's price in USD.
 
-    `full_accuracy_value` is an integer in units of 1e-18 USD on one relay and a decimal number on the
-    other. Instead of trusting either to stay so, it is read the way that agrees with the rounded
-    `value` beside it; alone, it is in 1e-18 USD if it is 1e15 or more, more than any asset costs.
+    `full_accuracy_value` is an integer in units of 1e-18 USD on one relay and a decimal number on the other.
+    It is interpreted in the way that agrees with the rounded `value`; without a `value` it is in 1e-18 USD if
+    it is 1e15 or more, which is above the price of any asset.
     """
     full = entry.get("full_accuracy_value")
     if full is None:
@@ -37,7 +37,7 @@ def exact_price(feed: str, entry: dict[str, Any]) -> Decimal:
 def read_payload(
     feed: str, kind: PriceKind, payload: dict[str, Any], symbol: str, received_ns: int
 ) -> tuple[ChainPrice, ...]:
-    """The observations of a payload: one, or those of a snapshot under `data`; none of other symbols."""
+    """The observations of a payload: one, or those of a snapshot in `data`; none for other symbols."""
     if payload.get("symbol") != symbol:
         return ()
     window = payload.get("window_s", payload.get("window_seconds"))

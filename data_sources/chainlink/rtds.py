@@ -1,4 +1,4 @@
-"""RTDS, Polymarket's public live-data socket: no key needed, deprecated, so never trusted to be alive."""
+"""RTDS, Polymarket's public live-data socket: needs no key, is deprecated and may end at any time."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ SIGNS_OF_LIFE = {b"", b"PONG"}
 
 
 def parse_rtds(frame: bytes, symbol: str, received_ns: int) -> tuple[ChainPrice, ...]:
-    """The observations of `symbol` (``btc/usd``) in a frame; none in pongs and other topics' frames.
+    """The observations of `symbol` (``btc/usd``) in a frame; none in pongs and frames of other topics.
 
     ``{"topic":"crypto_prices_twap_sixty","type":"update","timestamp":ms,"payload":{"symbol":"btc/usd",
     "value":65000.5,"full_accuracy_value":"65000500000000000000000","timestamp":ms,"window_s":60}}``
@@ -39,9 +39,9 @@ class RtdsStream:
     url : str
         Address of the socket.
     symbol : str
-        Such as ``btc/usd``.
+        For example ``btc/usd``.
     sink : callable
-        Takes every observation.
+        Receives every observation.
     now_ns : callable
         The machine's clock in nanoseconds.
     timeout_s : float
@@ -70,7 +70,7 @@ class RtdsStream:
         return await open_channel(self.name, self._url, timeout_s=self._timeout_s)
 
     async def subscribe(self, channel: Channel) -> None:
-        # The filter is JSON inside a JSON string: the socket's own convention.
+        # The filter is JSON inside a JSON string: the convention of this socket.
         filters = msgspec.json.encode({"symbol": self._symbol}).decode()
         subscriptions = [
             {"topic": topic, "type": MESSAGE_TYPES[topic], "filters": filters} for topic in TOPICS

@@ -1,4 +1,4 @@
-"""Chainlink's spot and 60-second mean, collected from whichever relays are open."""
+"""Collects Chainlink's spot price and 60-second mean from the connected relays."""
 
 import time
 from collections.abc import Callable
@@ -14,26 +14,26 @@ from models import Spot
 
 ASSETS = {asset: asset for asset in ("btc", "eth", "sol", "xrp", "doge", "bnb", "hype", "zec")}
 KEPT = 2400
-"""Observations kept a kind: twenty minutes of two relays at one a second."""
+"""Observations stored per kind: twenty minutes of two relays at one per second."""
 
 
 class ChainlinkSource:
     """The last observations of one asset's settlement feed.
 
-    It opens nothing by itself: a supervisor keeps its `streams` open.
+    It opens no connection itself: a supervisor keeps its `streams` connected.
 
     Parameters
     ----------
     asset : str
         btc, eth, sol, xrp, doge, bnb, hype or zec.
     rtds_url : str or None
-        The public relay; None to do without.
+        The public relay; None: not used.
     polybolt_url : str
         The authenticated relay.
     credentials : PolyBoltCredentials, optional
         Without them the authenticated relay is not used.
     stale_after_s : float
-        An observation older than this is not a price any more.
+        Maximum age of an observation that is returned as a price.
     now_ns : callable
         The machine's clock in nanoseconds.
     timeout_s : float
@@ -42,7 +42,7 @@ class ChainlinkSource:
     Raises
     ------
     Refused
-        For an asset the relays do not carry.
+        For an asset that the relays do not have.
     """
 
     name = SOURCE
@@ -73,7 +73,7 @@ class ChainlinkSource:
         self.streams: tuple[Stream, ...] = tuple(streams)
 
     def record_price(self, price: ChainPrice) -> None:
-        """Remember an observation; a repeated one, as in a snapshot, changes nothing."""
+        """Store an observation; a repeated one, as in a snapshot, has no effect."""
         seen = self._seen[price.kind]
         key = (price.feed, price.source_ns)
         if key in seen or not self._accepts(price):
@@ -83,11 +83,11 @@ class ChainlinkSource:
             del seen[next(iter(seen))]
 
     def set_filter(self, accepts: Callable[[ChainPrice], bool]) -> None:
-        """From now on remember only observations for which `accepts` is true."""
+        """Store only observations for which `accepts` returns True from now on."""
         self._accepts = accepts
 
     def observations(self, kind: PriceKind) -> tuple[ChainPrice, ...]:
-        """All that is remembered, oldest observation first."""
+        """All stored observations, oldest first."""
         return tuple(sorted(self._seen[kind].values(), key=lambda price: price.source_ns))
 
     def latest(self, kind: PriceKind) -> ChainPrice:

@@ -1,4 +1,4 @@
-"""Coinbase: the spot price that is nearest to the settlement feed."""
+"""Coinbase spot prices, which are closest to the settlement feed."""
 
 from data_sources.coinbase.source import CoinbaseSource, get_coinbase_source, reset_coinbase_source
 

@@ -1,4 +1,4 @@
-"""Coinbase's two price payloads: bytes in, a typed price or MalformedPayload out."""
+"""Parses Coinbase's two price payloads; raises MalformedPayload."""
 
 from data_sources.parsing import decode_object, iso_ns, mapping, number, positive, shown, text
 from data_sources.types import MalformedPayload, Ticker
@@ -10,8 +10,8 @@ SOURCE = "coinbase"
 def parse_spot(body: bytes, product: str, received_ns: int, held_ns: int = 0) -> Spot:
     """`GET /v2/prices/{product}/spot`: ``{"data":{"amount":"68923.67","base":"BTC","currency":"USD"}}``.
 
-    The payload has no time of its own; `held_ns`, how long a cache says it kept the answer, is all
-    that is known about its age.
+    The payload has no time; its age is only known from `held_ns`, the time a cache reports to have kept the
+    answer.
     """
     data = mapping(SOURCE, "data", decode_object(SOURCE, body).get("data"))
     pair = f"{text(SOURCE, 'base', data.get('base'))}-{text(SOURCE, 'currency', data.get('currency'))}"

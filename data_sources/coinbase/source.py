@@ -1,4 +1,4 @@
-"""Coinbase's spot price over REST, from the app's API or else from the exchange."""
+"""Coinbase's spot price over REST, from the app's API or, as a fallback, from the exchange."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -21,7 +21,7 @@ PRODUCTS = {
     "zec": "ZEC-USD",
 }
 AVOIDED_FOR_NS = 30_000_000_000
-"""For so long the exchange is asked first after the app's API has failed."""
+"""After a failure of the app's API the exchange is requested first for this time."""
 
 
 class CoinbaseSource:
@@ -32,9 +32,9 @@ class CoinbaseSource:
     asset : str
         btc, eth, sol, xrp, doge, bnb, hype or zec.
     base_url : str
-        The app's API, whose spot price is the first choice.
+        The app's API, which is preferred.
     exchange_url : str
-        The exchange's API, asked when the first does not answer.
+        The exchange's API, used if the first does not answer.
     now_ns : callable
         The machine's clock in nanoseconds.
     timeout_s : float
@@ -45,7 +45,7 @@ class CoinbaseSource:
     Raises
     ------
     Refused
-        For an asset Coinbase has no USD product for.
+        For an asset without a USD product at Coinbase.
     """
 
     name = SOURCE
@@ -69,14 +69,14 @@ class CoinbaseSource:
         )
 
     async def spot(self) -> Spot:
-        """The spot price now, from whichever API answered last, else from the other one.
+        """The current spot price, from the API that answered last, otherwise from the other one.
 
         Raises
         ------
         Refused
             If both refuse.
         Temporary
-            If neither answers, otherwise.
+            In every other case in which neither answers.
         """
         ways = (
             [self._exchange_spot, self._app_spot]
@@ -93,7 +93,7 @@ class CoinbaseSource:
         raise Refused(text) if all(isinstance(error, Refused) for error in errors) else Temporary(text)
 
     def _app_is_down(self) -> bool:
-        # Under a deadline there is no time to find out again what is known from a moment ago.
+        # With a deadline there is no time to repeat a request that failed a moment ago.
         return 0 <= self._now_ns() - self._app_failed_ns < AVOIDED_FOR_NS
 
     async def _app_spot(self) -> Spot:

@@ -1,4 +1,4 @@
-"""Deribit: what the option market fears, as put/call ratios."""
+"""Deribit option data: put/call ratios."""
 
 from data_sources.deribit.source import DeribitSource, get_deribit_source, reset_deribit_source
 

@@ -1,4 +1,4 @@
-"""Deribit's option chain reduced to put/call open interest, overall and near expiry."""
+"""Reduces Deribit's option chain to put/call open interest, of all and of near expiries."""
 
 import re
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from models import Frozen, PutCall
 SOURCE = "deribit"
 DAY_NS = 86_400 * SECOND
 EXPIRY_HOUR = 8
-"""Deribit's options expire at 08:00 UTC."""
+"""Expiry time of Deribit's options: 08:00 UTC."""
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 # BTC-28MAR25-90000-C; linear options carry their settlement currency and a "d" for a decimal point:
@@ -22,7 +22,7 @@ _NAME = re.compile(r"([A-Z0-9_]+)-([0-9]{1,2})([A-Z]{3})([0-9]{2})-[0-9]+(?:d[0-
 
 
 class Option(Frozen, frozen=True):
-    """What an instrument's name says."""
+    """The parts of an instrument's name."""
 
     underlying: str
     expiry_ns: int
@@ -30,20 +30,20 @@ class Option(Frozen, frozen=True):
 
 
 class OpenInterest(Frozen, frozen=True):
-    """Puts and calls in contracts of the asset."""
+    """Open interest of puts and calls in contracts of the asset."""
 
     puts: Decimal = Decimal(0)
     calls: Decimal = Decimal(0)
 
     def ratio(self, minimum: Decimal) -> float | None:
-        """Puts per call; None below `minimum` contracts in total, or without a call to divide by."""
+        """Puts per call; None below `minimum` contracts in total, or without calls."""
         if self.calls <= 0 or self.puts + self.calls < minimum:
             return None
         return float(self.puts / self.calls)
 
 
 def parse_instrument(name: str) -> Option | None:
-    """The option `name` stands for; None for futures, spreads and anything else."""
+    """The option with this name; None for futures, spreads and other instruments."""
     match = _NAME.fullmatch(name)
     if match is None or match[3] not in _MONTHS:
         return None
@@ -64,17 +64,17 @@ def parse_book_summary(
     Parameters
     ----------
     underlying : str
-        Instrument prefix to count, such as BTC or SOL_USDC; other rows of the currency are ignored.
+        Instrument prefix, such as BTC or SOL_USDC; other rows of the currency are ignored.
     now_ns : int
-        Expired options do not count; expiries at most `max_dte` whole days ahead are the near ones.
+        Expired options are ignored; expiries at most `max_dte` whole days ahead are the near ones.
     min_open_interest : Decimal
-        Contracts that puts and calls must have together for their ratio to mean anything. It is a
-        limit on the totals: required of every strike it would discard most of the chain.
+        Minimum number of contracts of puts and calls together. It applies to the totals: applied to every
+        strike it would discard most of the chain.
 
     Raises
     ------
     Temporary
-        If the chain is too thin for a ratio, or Deribit reports an error; MalformedPayload as usual.
+        If the chain has too few contracts for a ratio, or Deribit reports an error; also MalformedPayload.
     """
     payload = decode_object(SOURCE, body)
     if payload.get("error") is not None:
@@ -121,6 +121,6 @@ def _plus(total: OpenInterest, option: Option, interest: Decimal) -> OpenInteres
 
 
 def _answered_ns(payload: dict[str, Any], received_ns: int) -> int:
-    """Deribit's own time of answering, `usOut` in microseconds; ours if it does not say."""
+    """Deribit's time of the answer, `usOut` in microseconds; the time of receipt if it is missing."""
     stated = payload.get("usOut")
     return received_ns if stated is None else epoch_ns(SOURCE, "usOut", stated, 1000)

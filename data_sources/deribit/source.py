@@ -1,4 +1,4 @@
-"""Deribit's option chain over REST, asked rarely: once in five minutes, or half a minute after a failure."""
+"""Deribit's option chain over REST, cached for five minutes, or half a minute after a failure."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -12,7 +12,7 @@ from data_sources.types import symbol_for
 from models import PutCall
 
 UNDERLYINGS = {"btc": "BTC", "eth": "ETH", "sol": "SOL_USDC", "xrp": "XRP_USDC"}
-"""Instrument prefixes; the ones with a settlement currency are listed under that currency, USDC."""
+"""Instrument prefixes; those with a settlement currency are listed under that currency, USDC."""
 
 
 class DeribitSource:
@@ -25,11 +25,11 @@ class DeribitSource:
     base_url : str
         Scheme and host.
     max_dte : int
-        Whole days to expiry up to which an option counts as near.
+        Maximum whole days to expiry of a near option.
     min_open_interest : Decimal
-        Contracts in total below which a ratio is not given.
+        Minimum contracts in total for a ratio.
     cache_s, failure_cache_s : float
-        Seconds that a success, and a failure, is answered without a request.
+        Cache lifetime of a success and of a failure, seconds.
     now_ns : callable
         The machine's clock in nanoseconds.
     timeout_s : float
@@ -40,7 +40,7 @@ class DeribitSource:
     Raises
     ------
     Refused
-        For an asset without options there.
+        For an asset without options at Deribit.
     """
 
     name = SOURCE
@@ -71,14 +71,15 @@ class DeribitSource:
         Parameters
         ----------
         min_left_s : float
-            Ask again already when less than this is left of the cached answer's lifetime.
+            Renew the cached answer if less than this is left of its lifetime.
 
         Raises
         ------
         Temporary
-            Deribit does not answer, or did not within the last `failure_cache_s`, or the chain is thin.
+            Deribit does not answer, or did not within the last `failure_cache_s`, or the chain has too few
+            contracts.
         Refused
-            It will not answer us at all.
+            Deribit refuses the request.
         """
         return await self._cache.get(self._fetch, min_left_s)
 

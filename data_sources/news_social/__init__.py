@@ -1,4 +1,4 @@
-"""Mood: the Fear & Greed index and, with a key, the votes on CryptoPanic's news."""
+"""Sentiment: the Fear & Greed index and, with a key, the votes on CryptoPanic's news."""
 
 from data_sources.news_social.source import (
     NewsSocialSource,

@@ -1,4 +1,4 @@
-"""Fear & Greed and CryptoPanic payloads, and how the two become one mood."""
+"""Parses Fear & Greed and CryptoPanic payloads, and blends them into one sentiment."""
 
 from data_sources.parsing import (
     SECOND,
@@ -19,21 +19,21 @@ SOURCE = "fear_greed"
 NEWS_SOURCE = "cryptopanic"
 DAY_S = 86_400
 SHORTEST_LIFETIME_S = 60.0
-"""Around its renewal the index claims zero or negative seconds to live; then ask once a minute."""
+"""Around its renewal the index states a lifetime of zero or less; it is then requested once a minute."""
 
 
 class FearGreed(Frozen, frozen=True):
-    """The index and for how many seconds it stays what it is."""
+    """The index and its remaining lifetime in seconds."""
 
     sentiment: Sentiment
     lifetime_s: float
 
 
 def parse_fear_greed(body: bytes, received_ns: int) -> FearGreed:
-    """`GET /fng/?limit=1`: numbers as texts, time in seconds.
+    """`GET /fng/?limit=1`: numbers as strings, time in seconds.
 
     ``{"data":[{"value":"55","value_classification":"Neutral","timestamp":"1700000000",
-    "time_until_update":"24000"}]}``. Without `time_until_update` it lives until the next midnight UTC,
+    "time_until_update":"24000"}]}``. Without `time_until_update` it is valid until the next midnight UTC,
     when the index is renewed.
     """
     entries = sequence(SOURCE, "data", decode_object(SOURCE, body).get("data"))
@@ -81,7 +81,7 @@ def parse_posts(body: bytes, received_ns: int) -> NewsSentiment:
 
 def _post(entry: object) -> NewsPost:
     post = mapping(NEWS_SOURCE, "post", entry)
-    # Plans without vote counts leave the object out; a malformed one is still malformed.
+    # Plans without vote counts omit the object; a malformed one is an error.
     votes = mapping(NEWS_SOURCE, "votes", post.get("votes") or {})
     return NewsPost(
         title=text(NEWS_SOURCE, "title", post.get("title")),
@@ -92,9 +92,9 @@ def _post(entry: object) -> NewsPost:
 
 
 def blend(index: Sentiment, news: NewsSentiment, news_weight: float) -> Sentiment:
-    """The index moved towards the news by `news_weight`; as old as the older of the two was received.
+    """The index moved towards the news by `news_weight`, with the earlier of the two times of receipt.
 
-    Unchanged when nobody has voted: no votes are no opinion, not a neutral one.
+    Unchanged without votes: no votes are no information, not a neutral value.
     """
     if news.score is None:
         return index
@@ -109,6 +109,6 @@ def blend(index: Sentiment, news: NewsSentiment, news_weight: float) -> Sentimen
 
 
 def classify(score: float) -> str:
-    """The index's own words for its bands: 0–24, 25–44, 45–55, 56–75, 76–100."""
+    """The index's names of its bands: 0–24, 25–44, 45–55, 56–75, 76–100."""
     bands = ((25, "Extreme Fear"), (45, "Fear"), (55.5, "Neutral"), (75.5, "Greed"))
     return next((name for limit, name in bands if score < limit), "Extreme Greed")

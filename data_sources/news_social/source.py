@@ -1,4 +1,4 @@
-"""Fear & Greed over REST, cached for the index's own lifetime, with CryptoPanic's news if a key is given."""
+"""Fear & Greed over REST, cached for the index's lifetime, with CryptoPanic's news if a key is given."""
 
 import logging
 import time
@@ -24,20 +24,20 @@ _log = logging.getLogger(__name__)
 
 
 class NewsSocialSource:
-    """The market's mood, 0 (fear) to 100 (greed).
+    """The market's sentiment, 0 (fear) to 100 (greed).
 
     Parameters
     ----------
     asset : str
-        Whose news are read; the index itself is bitcoin's.
+        Asset of the news; the index itself is bitcoin's.
     base_url, news_url : str
         Hosts of the index and of CryptoPanic.
     cryptopanic_key : str
-        Without one no news are read.
+        Without a key no news are read.
     news_weight : float
-        Weight of the news in the mood, 0 to 1.
+        Weight of the news in the sentiment, 0 to 1.
     news_cache_s, failure_cache_s : float
-        Seconds that news, and a failure of either, are answered without a request.
+        Cache lifetime of the news, and of a failure of either, seconds.
     now_ns : callable
         The machine's clock in nanoseconds.
     timeout_s : float
@@ -78,7 +78,7 @@ class NewsSocialSource:
             _redact_http_log()
 
     async def fear_greed(self, min_left_s: float = 0.0) -> Sentiment:
-        """The index, asked for once in its lifetime; `min_left_s` as in DeribitSource.put_call."""
+        """The index, requested once in its lifetime; `min_left_s` as in DeribitSource.put_call."""
         return await self._index_cache.get(self._fetch_index, min_left_s)
 
     async def news(self, min_left_s: float = 0.0) -> NewsSentiment:
@@ -94,7 +94,7 @@ class NewsSocialSource:
         return await self._news_cache.get(self._fetch_news, min_left_s)
 
     async def sentiment(self, min_left_s: float = 0.0) -> Sentiment:
-        """The index, and with a key the news' share in it; `source` says which of them it is made of."""
+        """The index, blended with the news if there is a key; `source` names the parts."""
         index = await self.fear_greed(min_left_s)
         if not self._key:
             return index
@@ -122,7 +122,7 @@ class NewsSocialSource:
 
 
 def _redact_http_log() -> None:
-    """Keep the key out of httpx's request log: CryptoPanic takes it in the address and nowhere else."""
+    """Keep the key out of httpx's request log: CryptoPanic accepts it in the address only."""
     logger = logging.getLogger("httpx")
     if _hide_token not in logger.filters:
         logger.addFilter(_hide_token)

@@ -1,4 +1,4 @@
-"""Solana: Pyth's on-chain price."""
+"""Pyth's price on the Solana chain."""
 
 from data_sources.solana.source import SolanaSource, get_solana_source, reset_solana_source
 

@@ -1,4 +1,4 @@
-"""Solana's JSON-RPC answers: bytes in, plain values or MalformedPayload out."""
+"""Parses Solana's JSON-RPC answers; raises MalformedPayload."""
 
 import base64
 import binascii
@@ -20,7 +20,7 @@ SOURCE = "solana"
 
 
 class SolanaAccount(Frozen, frozen=True):
-    """An account's bytes, the program that owns it, and the slot it was read at."""
+    """The bytes of an account, its owner program, and the slot at which it was read."""
 
     data: bytes
     owner: str

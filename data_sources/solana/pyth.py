@@ -1,4 +1,4 @@
-"""Pyth's price account, version 2, decoded from its bytes.
+"""Decodes Pyth's price account, version 2.
 
 Layout (little endian; the oracle program's `PriceAccount`, also pyth-sdk-solana `state::PriceAccount`)::
 
@@ -39,14 +39,14 @@ def decode_price_account(data: bytes, *, symbol: str, slot: int, received_ns: in
     data : bytes
         The account, at least its first 240 bytes.
     symbol : str
-        What the account prices; the bytes do not say.
+        The symbol of the account, which the bytes do not contain.
     slot : int
         The chain's slot when the account was read.
 
     Raises
     ------
     MalformedPayload
-        If the bytes are no price account of version 2, or its numbers make no sense.
+        If the bytes are not a price account of version 2, or its numbers are invalid.
     """
     if len(data) < HEADER_BYTES:
         raise MalformedPayload(f"{SOURCE}: {len(data)} bytes are not a price account, {HEADER_BYTES} needed")

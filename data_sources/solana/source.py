@@ -1,4 +1,4 @@
-"""Pyth's price from its account on Solana, over JSON-RPC, while the account is kept up to date."""
+"""Pyth's price from its account on Solana, over JSON-RPC, while the account is updated."""
 
 import itertools
 import time
@@ -21,16 +21,16 @@ PYTH_ACCOUNTS = {
 }
 PYTH_PROGRAM = "FsJ3A3u2vn5cTVofAjvy6y5kwABJAqYWpe4975bi2epH"
 MAX_SLOT_LAG = 25
-"""Slots after which a price counts as stale: pyth-sdk-solana's VALID_SLOT_PERIOD, about ten seconds."""
+"""Maximum age of a price in slots: pyth-sdk-solana's VALID_SLOT_PERIOD, about ten seconds."""
 MAX_CONFIDENCE = Decimal("0.02")
-"""Widest confidence, as a share of the price, with which the price still says something."""
+"""Maximum confidence interval as a fraction of the price."""
 
 
 class SolanaSource:
     """Pyth's price of one asset.
 
-    These price accounts are Pyth's first generation: consumers moved on to pulled prices, and where
-    the publishers have stopped, `spot` says so by the account's slot instead of giving an old price.
+    These price accounts are Pyth's first generation: consumers moved on to pulled prices. Where the
+    publishers have stopped, `spot` raises an error by the account's slot instead of returning an old price.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class SolanaSource:
     base_url : str
         A JSON-RPC node.
     owner : str
-        Program that must own the price account.
+        The program that must own the price account.
     now_ns : callable
         The machine's clock in nanoseconds.
     timeout_s : float
@@ -73,7 +73,7 @@ class SolanaSource:
         self._http = HttpFetcher(SOURCE, base_url, now_ns=now_ns, timeout_s=timeout_s, throttle=throttle)
 
     async def pyth_price(self) -> PythPrice:
-        """What the price account says, however old."""
+        """The content of the price account, of any age."""
         body = await self._call("getAccountInfo", [self.account, {"encoding": "base64"}])
         account = parse_account(body)
         if account.owner != self._owner:
@@ -90,7 +90,8 @@ class SolanaSource:
         Raises
         ------
         Temporary
-            If the price is not trading, older than `MAX_SLOT_LAG` slots, or too uncertain.
+            If the price is not trading, is older than `MAX_SLOT_LAG` slots, or has a too wide confidence
+            interval.
         """
         price = await self.pyth_price()
         lag = price.slot - price.pub_slot
