@@ -87,7 +87,7 @@ class WorkerProcess:
                 [*command, str(sending)] if INHERITS else [*command],
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
-                text=True,
+                encoding="utf-8",
                 start_new_session=True,
                 pass_fds=(sending,) if INHERITS else (),
             )

@@ -133,7 +133,7 @@ class BotProcess:
             if not selector.select(max(0.0, deadline - time.monotonic())):
                 return False
         chunk = os.read(self.process.stdout.fileno(), 65536)
-        self.output += chunk.decode()
+        self.output += chunk.decode(errors="replace")
         return bool(chunk)
 
     def __enter__(self) -> Self:

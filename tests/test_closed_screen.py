@@ -1,4 +1,4 @@
-"""The reader of the bot's output goes away, as `python runner.py | tee log` whose tee is ended."""
+"""The bot's output cannot be shown: its reader goes away, or its encoding lacks a character."""
 
 import os
 import signal
@@ -9,6 +9,7 @@ import kills
 import pytest
 from bot_process import BotProcess
 from ledger_comparison import Paths, compare, rows
+from test_whole_bot import BUYS, TRADED
 
 
 def wait_for_rows(bot: BotProcess, paths: Paths, query: str, seconds: float) -> None:
@@ -42,3 +43,18 @@ def test_trading_goes_on_without_a_reader(tmp_path: Path) -> None:
         bot.process.send_signal(signal.SIGINT)
         assert bot.process.wait(30) == 0
     assert compare(paths).wrong == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii:strict"])
+def test_trading_goes_on_where_the_console_lacks_characters(encoding: str, tmp_path: Path) -> None:
+    """A decision's arrows cannot be printed on a Windows console: it is traded, settled and halts nothing."""
+    settings = BUYS | {"PYTHONIOENCODING": encoding}
+    with BotProcess(tmp_path, *TRADED, "--markets", "1", settings=settings) as bot:
+        assert bot.wait(150) == 0, bot.output
+    assert "Tick ?" in bot.output
+    assert "Traceback" not in bot.output
+    ledger = Paths.of(tmp_path, "recorded").ledger
+    assert rows(ledger, "SELECT count(*) FROM fills") == [(1,)]
+    assert rows(ledger, "SELECT count(*) FROM settlements") == [(1,)]
+    assert rows(ledger, "SELECT why FROM halts") == []

@@ -41,7 +41,7 @@ async def _run(venue: PracticeVenue, port: int, *, exit_with_stdin: bool) -> Non
     try:
         await _listen(runner, port, patience=REBIND_SECONDS if venue.options.resume else 0.0)
         await venue.start()
-        sys.stdout.write(msgspec.json.encode(_ready(venue, runner)).decode() + "\n")
+        sys.stdout.buffer.write(msgspec.json.encode(_ready(venue, runner)) + b"\n")
         sys.stdout.flush()
         waits = [asyncio.create_task(stopped.wait()), asyncio.create_task(venue.failed())]
         done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -34,7 +34,7 @@ def python_check() -> Iterator[Finding]:
 def libraries_check(lock: Path = LOCK) -> Iterator[Finding]:
     """Every library that is installed is the locked one."""
     other = []
-    locked = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", lock.read_text(), re.MULTILINE)
+    locked = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", lock.read_text(encoding="utf-8"), re.MULTILINE)
     for name, wanted in locked:
         try:
             found = version(name)

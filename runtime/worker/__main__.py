@@ -35,7 +35,7 @@ def _stop_with_parent() -> None:
     """Stop when standard input ends: the supervisor is gone."""
 
     def wait() -> None:
-        while sys.stdin.readline():
+        while sys.stdin.buffer.readline():
             pass
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -74,7 +74,8 @@ def main() -> int:
     with ExitStack() as stack:
         try:
             settings = load_settings()
-            plan = msgspec.json.decode(sys.stdin.readline(), type=WorkerPlan)
+            # Bytes: the plan is UTF-8 whatever the console's encoding is.
+            plan = msgspec.json.decode(sys.stdin.buffer.readline(), type=WorkerPlan)
             start = StartLimit(settings.worker_start_seconds)
             stack.enter_context(log_to_file(settings.log_dir))
             patches.verify()
