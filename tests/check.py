@@ -26,7 +26,11 @@ STEPS: dict[str, list[str]] = {
         f" && {sys.executable} -m tools.order_lifecycle_table | diff docs/order-lifecycle.md -",
     ],
     "tests": ["env", "EXAMPLES=all", sys.executable, "-m", "pytest", "-n", "2", "-q"],
-    "slow-tests": [sys.executable, "-m", "pytest", "-n", "2", "-q", "-m", "slow"],
+    # They wait for processes most of the time: three at a time keep two cores busy.
+    "slow-tests": [
+        *(sys.executable, "-m", "pytest", "-n", "3", "--dist", "worksteal", "-q", "-m", "slow"),
+        "--durations=40",
+    ],
 }
 
 
