@@ -1,1 +1,1 @@
-"""What turns a decision into money and back: risk, orders, outcomes, and the ledger that remembers them."""
+"""From a decision to its settlement: risk limits, orders, their outcomes, and the ledger."""

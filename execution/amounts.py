@@ -1,8 +1,8 @@
-"""Order amounts: a USD budget and a price cap as the two integers that the venue's contract signs.
+"""Order amounts: converts a USD budget and a price cap to the two integers of a signed order.
 
-The venue takes a market BUY as (makerAmount pUSD, takerAmount shares), both in millionths. It
-accepts whole cents of pUSD and, whatever the tick, at most four decimals of shares; it derives the
-order's limit price as maker/taker and matches only asks at or below it.
+A market BUY is (makerAmount pUSD, takerAmount shares), both in millionths. The venue accepts whole cents of
+pUSD and, for every tick, at most four decimals of shares; it derives the order's limit price as maker/taker
+and matches only asks at or below it.
 """
 
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_UP, ROUND_UP, Decimal, InvalidOperation
@@ -13,19 +13,23 @@ from models import Frozen
 
 CENT = Decimal("0.01")
 SHARE_STEP = Decimal("0.0001")
-"""Finest share amount the venue takes in a market BUY. Its table says 5 decimals at tick 0.001, but
-orders with 5 have been rejected; 4 is valid under both readings and costs less than 0.0001 share."""
+"""Finest share amount accepted in a market BUY. The venue's table has 5 decimals at tick 0.001, but orders
+with
+5 have been rejected; 4 is valid in both cases and costs less than 0.0001 share."""
 MIN_NOTIONAL = Decimal(1)
 """pUSD; the venue refuses smaller marketable BUYs ("min size: $1")."""
 FEE_STEP = Decimal("0.00001")
 UNIT = 1_000_000
 LARGEST = Decimal(10**12)
-"""pUSD or shares; no trade is larger, and beyond it arithmetic would lose digits."""
+"""pUSD or shares; no trade is larger, and arithmetic with larger values would lose digits."""
 
 
 class MarketBuy(Frozen, frozen=True):
-    """What is signed: `maker` and `taker` are millionths of pUSD and of a share. `fee` is what the venue may
-    charge on top, in pUSD, if nothing below the ask is offered meanwhile."""
+    """Amounts to sign: `maker` and `taker` are millionths of pUSD and of a share.
+
+    `fee` is the maximum fee in pUSD that the venue may charge in addition, if nothing is offered below the
+    ask.
+    """
 
     maker: int
     taker: int
@@ -41,17 +45,17 @@ class MarketBuy(Frozen, frozen=True):
 
     @property
     def most(self) -> Decimal:
-        """pUSD that must be there for the order: what is spent, and the fee."""
+        """pUSD required for the order: the amount spent and the fee."""
         return self.usd + self.fee
 
 
 def amount_of(value: Any) -> Decimal:
-    """An amount in the venue's words: finite, above 0, small enough that no digit is lost.
+    """Parse an amount of the venue: finite, above 0, and small enough that no digit is lost.
 
     Raises
     ------
     ValueError
-        If it is none.
+        For every other value.
     """
     try:
         amount = Decimal(str(value))
@@ -63,24 +67,24 @@ def amount_of(value: Any) -> Decimal:
 
 
 def on_grid(price: Decimal, tick: Decimal) -> Decimal:
-    """The highest price on the tick grid that is not above `price`."""
+    """The highest price on the tick grid that does not exceed `price`."""
     return (price / tick).to_integral_value(ROUND_DOWN) * tick
 
 
 def market_buy(usd: Decimal, ask: Decimal, cap: Decimal, tick: Decimal, rate: Decimal) -> MarketBuy:
     """Amounts of a market BUY that spends at most `usd` at `cap` or better, and can match `ask`.
 
-    Rounding: the shares are rounded up, so that the derived limit is a hair below `cap`, as long as
-    the next grid price below `cap` still reaches `ask`: even a venue that truncates the derived
-    limit to its grid then matches. When `cap` is `ask` itself they are rounded down, so that the
-    derived limit is a hair above `ask` and never below it; no grid price lies in that hair.
+    Rounding: the shares are rounded up, so that the derived limit is slightly below `cap`, provided that the
+    next grid price below `cap` still reaches `ask`: the order then matches even if the venue truncates the
+    derived limit to its grid. If `cap` equals `ask` they are rounded down, so that the derived limit is
+    slightly above `ask` and never below it; there is no grid price in between.
 
     Parameters
     ----------
     usd : Decimal
-        Budget in pUSD, the fee not included: the venue charges it on top.
+        Budget in pUSD without the fee, which the venue charges in addition.
     ask, cap : Decimal
-        The best price that was seen and the highest that may be paid, pUSD a share.
+        The best price of the decision and the highest price allowed, pUSD per share.
     tick : Decimal
         The market's price grid.
     rate : Decimal
@@ -89,7 +93,7 @@ def market_buy(usd: Decimal, ask: Decimal, cap: Decimal, tick: Decimal, rate: De
     Raises
     ------
     Refused
-        If the venue's published rules would reject the order: below $1, or a cap off (0, 1).
+        If the venue's published rules would reject the order: below $1, or a cap outside (0, 1).
     """
     budget = usd.quantize(CENT, ROUND_DOWN)
     limit = on_grid(cap, tick)
@@ -103,14 +107,15 @@ def market_buy(usd: Decimal, ask: Decimal, cap: Decimal, tick: Decimal, rate: De
         raise Refused(f"price cap {limit} is below the ask {ask}: the order could not match")
     rounding = ROUND_CEILING if limit - tick >= ask else ROUND_DOWN
     shares = (budget / limit).quantize(SHARE_STEP, rounding)
-    # A dollar's fee is rate × (1 − price): the dearest fill for it is the cheapest one.
+    # The fee per dollar is rate × (1 − price): it is highest at the lowest price.
     fee = (budget * rate * (1 - ask)).quantize(FEE_STEP, ROUND_UP)
     return MarketBuy(maker=int(budget * UNIT), taker=int(shares * UNIT), fee=fee)
 
 
 def taker_fee(shares: Decimal, price: Decimal, rate: Decimal) -> Decimal:
-    """Fee in pUSD of taking `shares` at `price`, charged on top: shares × rate × p × (1 − p), 5 decimals.
+    """Fee in pUSD for taking `shares` at `price`, charged in addition: shares × rate × p × (1 − p), 5
+    decimals.
 
-    The venue publishes the formula and the five decimals but not the rounding mode; half-up is ours.
+    The venue publishes the formula and the five decimals but not the rounding mode; half-up is an assumption.
     """
     return (shares * rate * price * (1 - price)).quantize(FEE_STEP, ROUND_HALF_UP)

@@ -1,7 +1,7 @@
-"""Sends the requests of py-clob-client-v2 with a bound on their duration and size.
+"""Sends the requests of py-clob-client-v2 with a limit on their duration and size.
 
 The library sends with one `httpx.Client` of its module `http_helpers.helpers`. Its timeout is per read, its
-answers have no size limit, and JSON that is nested too deeply leaves it as RecursionError.
+answers have no size limit, and JSON that is nested too deeply raises RecursionError.
 """
 
 import threading
@@ -18,17 +18,17 @@ from common.bounded_http import BoundedHttp, BoundedResponse
 from common.plain_text import escaped, escaped_json, one_line
 
 REQUEST_LIMIT_S = 5.0
-"""Most seconds of one request to the order API, the POST of an order included."""
+"""Maximum seconds of one request to the order API, including the POST of an order."""
 
 
 LIST_LIMIT_S = 20.0
-"""Most seconds until the last page of a list is asked for."""
+"""Maximum seconds until the last page of a list is requested."""
 MAX_PAGES = 50
-"""Most pages of a list; the trades of an account in one market are one."""
+"""Maximum pages of a list; the trades of an account in one market are one page."""
 
 
 class ClobResponse(BoundedResponse):
-    """An answer whose texts hold no control characters: the library logs and raises them as they are."""
+    """An answer whose texts have no control characters: the library logs and raises them unchanged."""
 
     def json(self, **options: Any) -> Any:
         return escaped_json(super().json(**options))
@@ -39,7 +39,7 @@ class ClobResponse(BoundedResponse):
 
 
 class ClobHttp(BoundedHttp):
-    """What the library sends with, in the place of its `httpx.Client`."""
+    """Replaces the library's `httpx.Client`."""
 
     def request(self, method: str, url: str, **request: Any) -> ClobResponse:
         """Send one request.
@@ -47,7 +47,7 @@ class ClobHttp(BoundedHttp):
         Raises
         ------
         PolyApiException
-            Without a status, if there is no usable answer: of an order nothing is known then.
+            Without a status, if there is no usable answer: the outcome of an order is then unknown.
         """
         try:
             answer = super().request(method, url, **request)
@@ -60,7 +60,7 @@ class ClobHttp(BoundedHttp):
 
 
 def bound_requests(limit_s: float = REQUEST_LIMIT_S) -> None:
-    """Bound all further requests of the library in this process; doing it again is harmless."""
+    """Limit all further requests of the library in this process; may be called repeatedly."""
     helpers._http_client = ClobHttp(total_s=limit_s)  # pyright: ignore[reportAttributeAccessIssue]
 
 
@@ -68,7 +68,7 @@ bound_requests()
 
 
 class BoundedClobClient(ClobClient):
-    """The library's client, which also ends a list whose pages never end."""
+    """The library's client with a limit on the pages of a list."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

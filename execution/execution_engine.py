@@ -1,7 +1,7 @@
 """Drives the order lifecycle on asyncio: ledger thread, mode gate, risk engine, Nautilus and the venue.
 
-`execution.order_lifecycle` decides; this module carries out its commands and passes it what happens. It runs
-on one event loop; the ledger has its own thread, and its rows reach the disk in the order of the commands.
+`execution.order_lifecycle` decides; this module carries out its commands and passes inputs to it. It runs on
+one event loop; the ledger has its own thread, and rows reach the disk in the order of the commands.
 """
 
 import asyncio
@@ -58,58 +58,58 @@ LONGEST_WAIT_S = 60.0
 
 
 class Gate(Protocol):
-    """Mode and halts: what stands between a decision and an order that the engine does not decide itself."""
+    """Mode and halts: the checks of an order that are made outside of the engine."""
 
     def refusal(self) -> str | None:
-        """Why no order may be sent at this instant, by the mode; blocks for a fraction of a second."""
+        """Why no order may be sent now, by the mode; None if one may. Blocks for a fraction of a second."""
         ...
 
     def refusal_before_sending(self) -> str | None:
-        """Why no order may be sent at this instant, by mode or halt; blocking, never raises."""
+        """Why no order may be sent now, by mode or halt; None if one may. Blocking, never raises."""
         ...
 
     def halt(self, why: str) -> None:
-        """Remember a halt beyond this process; blocking, never raises."""
+        """Store a halt that outlives this process; blocking, never raises."""
         ...
 
     def standing(self) -> str | None:
-        """The halt that stands, of this process or an earlier one or by a person; blocking."""
+        """The current halt, of this or an earlier process or manual; None without one. Blocking."""
         ...
 
 
 class ExecutionClient(Protocol):
-    """The patched adapter, as far as the engine reports to it. It ignores orders of earlier processes."""
+    """The engine's interface to the patched adapter. It ignores orders of earlier processes."""
 
     def set_total(self, client_order_id: str, shares: Decimal) -> None:
-        """The order took so many shares."""
+        """Set the number of shares that the order took."""
         ...
 
     def close_unfilled(self, client_order_id: str) -> None:
-        """Nothing is, or remains, bought by the order."""
+        """Close an order that bought nothing, or whose fills failed."""
         ...
 
     def apply_trades(self, client_order_id: str, trades: Sequence[dict[str, Any]]) -> None:
-        """Trades of the order from the venue's list, in the shape of `/data/trades`."""
+        """Apply trades of the order from the venue's list, in the format of `/data/trades`."""
         ...
 
 
 class ExecutionEngine:
-    """Turns decisions into orders and the venue's messages into ledger entries. One instance a worker.
+    """Turns decisions into orders and the venue's messages into ledger entries. One instance per worker.
 
     Parameters
     ----------
     ledger, reader, thread
-        The record, its reading side, and the thread that both are used on.
+        Writer and reader of the ledger, and the thread that uses both.
     risk : RiskEngine
-        Asked before each order.
+        Checked before each order.
     gate : Gate
-        Asked at each decision, and again immediately before the first byte of an order.
+        Checked at each decision, and again immediately before the first byte of an order.
     rules : OrderRules
         Attempts and pauses.
     send : Callable[[OrderIntent], None]
-        Submits an order to Nautilus; everything that becomes of it comes back through the journal methods.
+        Submits an order to Nautilus; its outcome is reported through the journal methods.
     publish : Callable[[Event], None]
-        Takes the events for the observers.
+        Passes events to the observers.
     now_ns : Callable[[], int]
         This machine's clock.
     """
@@ -141,19 +141,19 @@ class ExecutionEngine:
         self._look_ups_changed = asyncio.Event()
         self._state_changed = asyncio.Event()
         self._send_until_ns: dict[str, int] = {}
-        """When the books of an order's decision are too old to send it, by intent id."""
+        """Time from which the books of an order's decision are too old to send it, by intent id."""
         self._halt_thread = ThreadPoolExecutor(1, thread_name_prefix="halt")
         self._halt_stored: Future[None] | None = None
         self.halted: str | None = None
 
     def attach(self, client: ExecutionClient) -> None:
-        """Name the adapter that holds Nautilus' side of the orders."""
+        """Set the adapter that has Nautilus' side of the orders."""
         self._client = client
 
     # --- before a decision -----------------------------------------------------------------------
 
     async def resume(self) -> None:
-        """Take over what an earlier process left: orders in flight are unknown until the venue is asked."""
+        """Restore the orders of an earlier process: orders in flight are unknown until they are looked up."""
         await self.check_halt()
         if self.halted is None:
             self._thread.post(self._ledger.record_resume, "lifted while no bot ran")
@@ -164,14 +164,14 @@ class ExecutionEngine:
         self._look_ups_changed.set()
 
     def register_market(self, market: Market) -> None:
-        """Make a market tradable for this engine."""
+        """Register a market for orders and store it."""
         self._markets[market.slug] = market
         self._thread.post(self._ledger.record_market, market)
 
     def may_order(self, slug: str) -> bool:
-        """Whether another order in this market is allowed now, as far as its own past goes.
+        """Whether the earlier orders in this market allow another one now.
 
-        A halt is not asked about: what it stops is a decision with its evidence, refused by risk.
+        Halts are not considered: a halted decision is recorded with its evidence, refused by risk.
         """
         return self._lifecycle.may_order(slug, self._now_ns())
 
@@ -186,7 +186,7 @@ class ExecutionEngine:
 
     @property
     def states(self) -> dict[str, OrderState]:
-        """The state of each order of this process and of those it took over, by intent id."""
+        """The state of each order of this process and of the restored ones, by intent id."""
         return self._lifecycle.states
 
     @property
@@ -197,10 +197,10 @@ class ExecutionEngine:
     # --- a decision ------------------------------------------------------------------------------
 
     async def handle_decision(self, decision: Decision) -> bool:
-        """Record a decision and act on it. Returns whether the market is finished.
+        """Record a decision and act on it; returns whether the market is finished.
 
-        It is finished unless the refusal is one that the next tick may lift; an order without a
-        match is reported through `OrderMoved`, and `may_order` then allows the next one.
+        It is finished unless the next tick may lift the refusal; an order without a match is reported through
+        `OrderMoved`, and `may_order` then allows the next one.
         """
         send_until_ns = self._now_ns() + int(decision.params.max_quote_age_s * 1e9)
         mode_refusal = await asyncio.to_thread(self._gate.refusal)
@@ -229,15 +229,15 @@ class ExecutionEngine:
         stake += taker_fee(stake / price, price, market.fee_rate)
         return await self._thread.call(self._risk.refusal, self._reader, stake, self._now_ns())
 
-    # --- what becomes of an order (the journal of patches.market_orders) ---------------------------
+    # --- outcome of an order (the journal of patches.market_orders) --------------------------------
 
     async def order_signed(self, client_order_id: str, order_id: str) -> None:
-        """The order's hash is known and nothing has been sent: put decision, intent and hash on the disk.
+        """Store decision, intent and hash of a signed order before it is sent.
 
         Raises
         ------
         Refused, Fatal
-            If the order must not be sent: the bot stops, or the disk does not take the row.
+            If the order must not be sent: the bot is stopping, or the row cannot be written.
         """
         commands = self._handle(SignatureReady(client_order_id, order_id))
         await self._carry_out(commands)
@@ -245,7 +245,7 @@ class ExecutionEngine:
             raise Refused("the bot is stopping: no new order")
 
     def refusal_before_sending(self, client_order_id: str) -> str | None:
-        """Why a signed order must not be sent now; blocking, asked in the thread that sends it."""
+        """Why a signed order must not be sent now; None if it may. Blocking, called in the sending thread."""
         if self._lifecycle.stopping:
             return "the bot is stopping: no new order"
         late_ns = self._now_ns() - self._send_until_ns.pop(client_order_id, self._now_ns())
@@ -254,7 +254,7 @@ class ExecutionEngine:
         return self.halted or self._gate.refusal_before_sending()
 
     def order_withheld(self, client_order_id: str, reason: str) -> None:
-        """The order was not sent, because `refusal_before_sending` gave this reason."""
+        """The order was not sent, for the reason of `refusal_before_sending`."""
         self._feed(OrderWithheld(client_order_id, reason))
 
     def order_answered(self, client_order_id: str, outcome: PostOutcome) -> None:
@@ -262,11 +262,11 @@ class ExecutionEngine:
         self._feed(PostAnswered(client_order_id, outcome))
 
     def order_denied(self, client_order_id: str, reason: str) -> None:
-        """The order was refused on this side, before anything was sent."""
+        """The order was refused by Nautilus or the adapter, before anything was sent."""
         self._feed(OrderDenied(client_order_id, reason))
 
     def trade(self, trade: Mapping[str, Any]) -> bool:
-        """Take one of this account's trades with its status of now. False if it cannot be read.
+        """Process one of this account's trades with its current status; False if it cannot be read.
 
         A trade that cannot be read is looked up in the venue's list of trades.
         """
@@ -284,7 +284,7 @@ class ExecutionEngine:
         return True
 
     def market_settled(self, slug: str) -> None:
-        """The official result of a market is booked."""
+        """The official outcome of a market is recorded."""
         self._feed(MarketSettled(slug))
 
     async def drain(self) -> None:
@@ -296,12 +296,12 @@ class ExecutionEngine:
     # --- look-ups --------------------------------------------------------------------------------
 
     async def follow_orders(self, client: PolymarketClient) -> None:
-        """Look up every order whose end is not known, for as long as the process runs.
+        """Look up every order whose outcome is not final, as long as the process runs.
 
         Parameters
         ----------
         client : PolymarketClient
-            Blocking; asked from threads.
+            Blocking; called in threads.
         """
         while True:
             self._look_ups_changed.clear()
@@ -326,7 +326,7 @@ class ExecutionEngine:
             logger.warning(f"order {asked.order_id} is not resolved yet: {error}")
             self._feed(LookUpFailed(asked.order_id))
             return
-        # A total among the commands lets the adapter fill the order from the trades.
+        # A total among the commands allows the adapter to fill the order from the trades.
         await self._feed(record.found)
         if self._client is not None and record.trades:
             self._client.apply_trades(order.intent.intent_id, record.trades)
@@ -338,7 +338,7 @@ class ExecutionEngine:
         return self._lifecycle.handle(message, self._now_ns())
 
     def _feed(self, message: Input) -> asyncio.Task[None]:
-        """Hand over an input; its rows go to the ledger's thread at once, the task ends with the commands."""
+        """Pass an input to the lifecycle; its rows are queued at once, the task ends with the commands."""
         commands = self._handle(message)
         self._look_ups_changed.set()
         task = asyncio.get_running_loop().create_task(self._finish(*self._begin(commands), report=True))
@@ -349,7 +349,7 @@ class ExecutionEngine:
     def _begin(
         self, commands: list[Command]
     ) -> tuple[Future[int | None] | None, Write | None, list[Command]]:
-        """Carry out the commands up to the write, and hand that to the ledger's thread."""
+        """Carry out the commands up to the write, and queue the write on the ledger's thread."""
         for number, command in enumerate(commands):
             if isinstance(command, Write):
                 return self._thread.submit(self._ledger.write, command.rows), command, commands[number + 1 :]
@@ -364,12 +364,12 @@ class ExecutionEngine:
         *,
         report: bool = False,
     ) -> None:
-        """Wait for the write that `_begin` has started, and carry out the commands behind it.
+        """Wait for the write that `_begin` has queued, and carry out the commands after it.
 
         Raises
         ------
         Fatal, Refused
-            If the ledger does not take the rows. With `report` it goes to the ledger thread's error handler.
+            If the ledger cannot write the rows. With `report` it goes to the ledger thread's error handler.
         """
         if written is None or write is None:
             return
@@ -392,7 +392,7 @@ class ExecutionEngine:
         Raises
         ------
         Fatal, Refused
-            If the ledger does not take the rows; the commands behind the write are not carried out.
+            If the ledger cannot write the rows; the commands after the write are not carried out.
         """
         await self._finish(*self._begin(commands))
 
@@ -420,13 +420,13 @@ class ExecutionEngine:
     # --- halts -----------------------------------------------------------------------------------
 
     def halt(self, why: str) -> None:
-        """No new position until a person acts, also not by a later process."""
+        """Open no new position, in this and later processes, until the halt is lifted manually."""
         if self.halted is None:
             self._halt_stored = self._halt_thread.submit(self._gate.halt, why)
             self._begin_halt(why)
 
     async def check_halt(self) -> None:
-        """Take up a halt that stands from before or was made by a person, or that a person has lifted."""
+        """Apply a halt of an earlier process or a manual one, or the lifting of a halt."""
         if self._halt_stored is not None:
             await asyncio.wrap_future(self._halt_stored)
         standing = await asyncio.to_thread(self._gate.standing)
@@ -446,7 +446,7 @@ class ExecutionEngine:
     # --- stopping --------------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """No new order from now on; what is in flight is left as unknown for the next start."""
+        """Send no new order from now on; orders in flight are left as unknown for the next start."""
         self._feed(StopRequested())
 
     def unknown(self) -> list[tuple[str, OrderIntent]]:
@@ -459,7 +459,7 @@ class ExecutionEngine:
         return not self._lifecycle.in_flight and not self._lifecycle.uncertain
 
     async def await_certain_cash(self, limit_s: float) -> bool:
-        """Wait until no order is uncertain, such as just after a start, at most so long; whether none is."""
+        """Wait until no order is uncertain, for a limited time, as after a start; returns whether none is."""
         with suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
                 while not self.cash_is_certain:
@@ -473,7 +473,7 @@ class ExecutionEngine:
 
 
 def _numbered(command: Command, decision_id: int | None) -> Command:
-    """The command; a decision's event gets the number that the ledger gave it."""
+    """The command; the event of a decision gets its row id."""
     if decision_id is None or not isinstance(command, Publish) or not isinstance(command.event, Decided):
         return command
     return Publish(msgspec.structs.replace(command.event, decision_id=decision_id))

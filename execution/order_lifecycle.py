@@ -1,16 +1,17 @@
-"""The life of every order as a state machine without I/O: inputs in, commands out.
+"""The order lifecycle: a state machine without I/O, inputs in, commands out.
 
-One `OrderLifecycle` holds all orders of an account's session. It reads no clock and does no I/O: a driver
-passes it inputs with the time and carries out the returned commands in their order. Every crash point of the
-bot is the index of a command; a process that starts from the ledger's rows continues from there (`restore`).
+One `OrderLifecycle` holds all orders of a session. It reads no clock and does no I/O: a driver passes it
+inputs with the time and carries out the returned commands in their order. Every possible crash point of the
+bot is the index of a command; a new process restores the ledger's rows and continues from there (`restore`).
 
-What holds whatever the order of inputs:
+Guarantees for every order of inputs:
 
 - a market has at most one order that exists or may exist at the venue;
 - no `Post` without the order's row, with decision, intent and hash, on the disk;
-- an order that may exist is never sent again; it is looked up by its hash until the venue knows its end;
-- every trade of an order is booked once, and an order is looked up until the chain's last status of each of
-  its trades is known.
+- an order that may exist is never sent again; it is looked up by its hash until its outcome is known;
+- every trade of an order is recorded once, and an order is looked up until the final chain status of each of
+its
+  trades is known.
 """
 
 from collections.abc import Callable, Iterable
@@ -52,18 +53,18 @@ from execution.outcomes import OutcomeKind
 from models import RETRIED, Decision, FillStatus, Frozen, OrderIntent, OrderState, Reason
 
 REFUSALS_UNTIL_HALT = 3
-"""Refused orders in a row after which only a person may go on (spec, table of outcomes)."""
+"""Refused orders in a row that halt trading."""
 UNREADABLE_UNTIL_HALT = 3
-"""Look-ups of one order with a trade that cannot be read after which a person has to look."""
+"""Look-ups of one order with an unreadable trade that halt trading."""
 SECOND_NS = 1_000_000_000
 STREAM_GRACE_NS = 2 * SECOND_NS
-"""Time that the user stream, which is quicker, has to report the fills of a matched order."""
+"""Time for the user stream, which is faster, to report the fills of a matched order."""
 LOOK_UP_PAUSES_NS = tuple(int(pause * SECOND_NS) for pause in (0.5, 1, 2, 4, 8, 15, 30, 60))
-"""Pauses between two look-ups of one order; the last one repeats."""
+"""Pauses between the look-ups of one order; the last one repeats."""
 FILLED_PAUSE_NS = 30 * SECOND_NS
-"""Least pause between two look-ups of an order whose fills are all booked and not final on the chain."""
+"""Minimum pause between two look-ups of an order whose fills are all recorded but not final on the chain."""
 SHARE_TOLERANCE = Decimal("0.0001")
-"""Shares; finer than the smallest amount that the venue trades."""
+"""Shares; less than the smallest amount that the venue trades."""
 
 ANSWERED = {
     OutcomeKind.MATCHED: OrderState.MATCHED,
@@ -74,17 +75,17 @@ ANSWERED = {
 
 
 class OrderRules(Frozen, frozen=True):
-    """How often a market is tried, and when an order without a trade is given up.
+    """How often an order is tried in a market, and when an order without a trade is given up.
 
     Attributes
     ----------
     max_attempts : int
-        Orders in one market.
+        Maximum orders in one market.
     retry_pause_ns : int
-        Least time between two orders in one market.
+        Minimum time between two orders in one market.
     give_up_after_ns : int
-        Age at which an order of a settled market that has no trade is taken as never matched. The venue lists
-        trades within seconds; ten minutes leave room for an outage.
+        Age at which an order without a trade in a settled market counts as never matched. The venue lists
+        trades within seconds; ten minutes allow for an outage.
     """
 
     max_attempts: int
@@ -93,7 +94,7 @@ class OrderRules(Frozen, frozen=True):
 
 
 class TrackedOrder:
-    """What the lifecycle knows of one order. `trades` maps a trade id to (status, shares)."""
+    """The state of one order. `trades` maps a trade id to (status, shares)."""
 
     __slots__ = (
         "decision",
@@ -119,16 +120,16 @@ class TrackedOrder:
         self.decision = decision
         """Kept until it is on the disk."""
         self.detail = ""
-        """Why it is in its state."""
+        """Reason of its state."""
         self.order_id: str | None = None
         self.total: Decimal | None = None
-        """Shares taken, failed trades included, by the POST's answer or by two look-ups that agree."""
+        """Shares taken, failed trades included, by the POST's answer or by two equal look-ups."""
         self.trades: dict[str, tuple[FillStatus, Decimal]] = {}
         self.total_answered = False
         """Whether the total is the POST's answer."""
         self.listed_shares = Decimal(0)
         self.listed_late = False
-        """Whether the list of trades was read so late that it cannot be behind any more."""
+        """Whether the list of trades was read so late that it must be complete."""
         self.settled = False
         self.due_ns: int | None = None
         self.looking_up = False
@@ -137,26 +138,26 @@ class TrackedOrder:
 
     @property
     def standing(self) -> Decimal:
-        """Shares of the booked trades that did not fail."""
+        """Shares of the recorded trades that did not fail."""
         return sum(
             (size for status, size in self.trades.values() if status is not FillStatus.FAILED), Decimal(0)
         )
 
     @property
     def filled(self) -> bool:
-        """Whether every fill is booked: their shares reach the total."""
+        """Whether every fill is recorded: their shares reach the total."""
         taken = sum((size for _, size in self.trades.values()), Decimal(0))
         return self.total is not None and taken >= self.total - SHARE_TOLERANCE
 
     @property
     def final(self) -> bool:
-        """Whether every fill is booked and has its last status, and no other one can appear."""
+        """Whether every fill is recorded and final, and no other one can appear."""
         complete = self.filled and (self.total_answered or self.listed_late)
         return complete and all(status in FINAL for status, _ in self.trades.values())
 
 
 class OrderLifecycle:
-    """All orders of a session. See the module's text for what it guarantees.
+    """All orders of a session. The module's docstring has the guarantees.
 
     Parameters
     ----------
@@ -191,14 +192,14 @@ class OrderLifecycle:
         }
 
     def handle(self, message: Input, now_ns: int) -> list[Command]:
-        """Take an input at a time; returns the commands to carry out, in their order."""
+        """Process one input; returns the commands to carry out, in their order."""
         return self._handlers[type(message)](message, now_ns)
 
     def restore(self, orders: Iterable[StoredOrder], now_ns: int) -> list[Command]:
-        """Take over the orders that an earlier process left in the ledger.
+        """Restore the orders of an earlier process from the ledger.
 
-        An order that was sent and not answered is unknown. What is unknown, or matched without every fill
-        booked and final, is looked up at once.
+        An order that was sent and not answered is unknown. Orders that are unknown, or matched without every
+        fill recorded and final, are looked up at once.
         """
         rows: list[Entry] = []
         events: list[Command] = []
@@ -219,10 +220,10 @@ class OrderLifecycle:
                 self._look_up_at(order, now_ns)
         return _written(rows, events)
 
-    # --- questions -------------------------------------------------------------------------------
+    # --- queries ---------------------------------------------------------------------------------
 
     def may_order(self, slug: str, now_ns: int) -> bool:
-        """Whether another order in this market is allowed now, as far as its own past goes."""
+        """Whether the earlier orders in this market allow another one now."""
         orders = self._by_market.get(slug, ())
         if self.stopping or self.has_open_order(slug):
             return False
@@ -246,7 +247,7 @@ class OrderLifecycle:
 
     @property
     def order_ids(self) -> list[str]:
-        """The hash of each order that was signed."""
+        """The hash of each signed order."""
         return list(self._by_order_id)
 
     @property
@@ -256,7 +257,7 @@ class OrderLifecycle:
 
     @property
     def uncertain(self) -> list[TrackedOrder]:
-        """Orders that may have moved money without the ledger: unknown, or not all fills booked."""
+        """Orders that may have moved money without the ledger: unknown, or not all fills recorded."""
         return [
             order
             for order in self._orders.values()
@@ -287,7 +288,7 @@ class OrderLifecycle:
         return [Sign(intent)]
 
     def _screened(self, made: DecisionMade) -> Decision:
-        """The decision, or the same evidence with the refusal of the mode or of a risk check."""
+        """The decision, or the same evidence with a refusal by mode or risk."""
         decision = made.decision
         if made.mode_refusal is not None:
             return msgspec.structs.replace(decision, reason=Reason.MODE, detail=made.mode_refusal)
@@ -297,7 +298,7 @@ class OrderLifecycle:
         return decision if why is None else msgspec.structs.replace(decision, reason=Reason.RISK, detail=why)
 
     def _refusal_by_past(self, slug: str) -> str | None:
-        """Why the market's earlier orders, those of earlier processes included, allow no other one."""
+        """Why the market's earlier orders, including those of earlier processes, do not allow another one."""
         orders = self._by_market.get(slug, [])
         if self.has_open_order(slug):
             return "an order in this market exists or may exist"
@@ -348,13 +349,13 @@ class OrderLifecycle:
         return self._end_unsent(order, OrderState.REFUSED, denied.reason)
 
     def _end_unsent(self, order: TrackedOrder, state: OrderState, reason: str) -> list[Command]:
-        """End an order of which neither a row was written nor a byte sent."""
+        """End an order that was neither written nor sent."""
         order.state, order.detail = state, reason
         moved = Publish(OrderMoved(intent=order.intent, state=state, reason=reason))
         return [*self._count_refusal(order), *self._entry(order), moved]
 
     def _entry(self, order: TrackedOrder) -> list[Command]:
-        """Write the decision and its order in one transaction, then tell the observers of both."""
+        """Write the decision and its order in one transaction, then publish both."""
         assert order.decision is not None, "an order's row is written once"
         decision, order.decision = order.decision, None
         return [
@@ -367,7 +368,7 @@ class OrderLifecycle:
         order = self._orders[withheld.intent_id]
         if order.state not in (OrderState.SENT, OrderState.UNKNOWN):
             return []
-        # Nothing is wrong with the order: it does not count as refused.
+        # The order itself is valid: it does not count as refused.
         rows: list[Entry] = []
         return _written(rows, self._move(order, OrderState.NO_FILL, withheld.reason, rows))
 
@@ -377,7 +378,7 @@ class OrderLifecycle:
             order.total, order.total_answered = outcome.taking, outcome.taking is not None
         if order.state not in (OrderState.SENT, OrderState.UNKNOWN):
             self._reschedule(order, now_ns)
-            return []  # a trade that came first is better evidence than any answer
+            return []  # a trade that was reported before is better evidence than the answer
         state = ANSWERED[outcome.kind]
         if state is order.state:
             return []
@@ -396,7 +397,7 @@ class OrderLifecycle:
         return [] if order is None else self._record_trade(order, trade, now_ns)
 
     def _record_trade(self, order: TrackedOrder, trade: TradeReported, now_ns: int) -> list[Command]:
-        """Book a trade if it is new or further than before; a trade's status only moves forward."""
+        """Record a trade if it is new or has a later status; a trade's status only moves forward."""
         known = order.trades.get(trade.trade_id)
         if known is not None and known[0] not in FORWARD[trade.status]:
             return []
@@ -467,10 +468,10 @@ class OrderLifecycle:
         return []
 
     def _total_of(self, order: TrackedOrder, found: LookedUp, now_ns: int) -> list[Command]:
-        """The total of an order without one is what two look-ups in a row agree upon.
+        """Set the total of an order without one if two look-ups in a row are equal.
 
-        The list may be behind while an order matches several makers: the total of the answer is lowered, and
-        a total of look-ups is complete, only when the list is read late.
+        The list may be incomplete while an order matches several makers: a total of the answer is lowered,
+        and a total of look-ups is complete, only if the list is read late.
         """
         shares = sum((trade.shares for trade in found.trades), Decimal(0))
         agreed = found.unreadable is None and shares == order.listed_shares
@@ -498,11 +499,11 @@ class OrderLifecycle:
         return _written(rows, [*commands, CloseUnfilled(order.intent.intent_id)])
 
     def _is_late(self, order: TrackedOrder, now_ns: int) -> bool:
-        """Whether an order is so old that the venue's list of its trades cannot be behind any more."""
+        """Whether an order is so old that the venue's list of its trades must be complete."""
         return now_ns - order.intent.created_ns > self._rules.give_up_after_ns
 
     def _look_up_at(self, order: TrackedOrder, at_ns: int) -> None:
-        """Look an order up at a time, or earlier if that was due already."""
+        """Schedule a look-up, unless an earlier one is due."""
         if order.order_id is not None and (order.due_ns is None or at_ns < order.due_ns):
             order.due_ns = at_ns
             self._due[order.intent.intent_id] = None
@@ -514,8 +515,10 @@ class OrderLifecycle:
         self._reschedule(order, now_ns)
 
     def _reschedule(self, order: TrackedOrder, now_ns: int) -> None:
-        """Stop looking up an order whose end is known; look rarely for what only the chain can change."""
-        # A reversed order may have another trade that stands: it is looked up until its total is reached.
+        """Stop looking up an order whose outcome is final; look rarely if only the chain status is
+        missing."""
+        # A reversed order may have another trade that did not fail: it is looked up until its total is
+        # reached.
         if order.state in DEAD or order.final:
             self._end_look_ups(order)
         elif order.filled and order.due_ns is not None:
@@ -525,10 +528,10 @@ class OrderLifecycle:
         order.due_ns = None
         self._due.pop(order.intent.intent_id, None)
 
-    # --- what else happens ---------------------------------------------------------------------------
+    # --- other inputs --------------------------------------------------------------------------------
 
     def _on_write_failed(self, failed: WriteFailed, now_ns: int) -> list[Command]:
-        """What is not on the disk has not happened: no order is sent, a fill is looked up again."""
+        """Undo what could not be written: no order is sent, a fill is looked up again."""
         for row in failed.rows:
             match row:
                 case OrderEntry(intent=intent):
@@ -571,7 +574,7 @@ class OrderLifecycle:
         return order
 
     def _move(self, order: TrackedOrder, state: OrderState, reason: str, rows: list[Entry]) -> list[Command]:
-        """Change an order's state; the row is added to `rows`, the rest is returned."""
+        """Change an order's state; the row is appended to `rows`, the other commands are returned."""
         order.state, order.detail = state, reason
         if state in DEAD:
             self._end_look_ups(order)
@@ -588,7 +591,7 @@ class OrderLifecycle:
 
 
 def _written(rows: list[Entry], commands: list[Command]) -> list[Command]:
-    """The commands, behind the one transaction that holds the rows. A halt waits for no disk."""
+    """The commands after the transaction with the rows; a halt does not wait for the disk."""
     halts = [command for command in commands if isinstance(command, Halt)]
     others = [command for command in commands if not isinstance(command, Halt)]
     return [*halts, *([Write(tuple(rows))] if rows else []), *others]

@@ -11,14 +11,14 @@ from models import FillStatus, Frozen, Market, OrderIntent
 
 
 class VenueRecord(Frozen, frozen=True):
-    """The venue's answer to a look-up: the lifecycle's input, and the readable trades as they came."""
+    """The venue's answer to a look-up: the lifecycle's input, and the readable trades unchanged."""
 
     found: LookedUp
     trades: tuple[dict[str, Any], ...]
 
 
 def read_trade(trade: Any, intent: OrderIntent, market: Market) -> TradeReported:
-    """One trade message of an order.
+    """Read one trade message of an order.
 
     Raises
     ------
@@ -38,12 +38,12 @@ def read_trade(trade: Any, intent: OrderIntent, market: Market) -> TradeReported
 async def look_up(
     client: PolymarketClient, asked: LookUp, intent: OrderIntent, market: Market
 ) -> VenueRecord:
-    """Ask the venue for an order's trades and, if it has none, for the order itself.
+    """Read an order's trades from the venue and, without trades, the order itself.
 
     Raises
     ------
     Temporary
-        If the venue gives no answer.
+        If the venue does not answer.
     """
     listed = await asyncio.to_thread(client.trades, asked.condition_id)
     own = [trade for trade in listed if trade.get("taker_order_id") == asked.order_id]

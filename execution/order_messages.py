@@ -1,4 +1,4 @@
-"""Inputs and commands of the order lifecycle: what it is told, and what it asks its driver to do.
+"""Inputs and commands of the order lifecycle.
 
 All are frozen values without I/O. Times are integer nanoseconds on the machine's clock.
 """
@@ -14,8 +14,9 @@ from models import Decision, Fill, FillStatus, Frozen, OrderIntent
 
 
 class DecisionMade(Frozen, frozen=True):
-    """The strategy decided. The refusals are the answers of the mode gate, the halt and the risk engine;
-    None where nothing stands against an order."""
+    """The strategy decided. The refusals are those of the mode gate, the halt and the risk engine; None if an
+    order is
+    allowed."""
 
     decision: Decision
     intent_id: str
@@ -32,14 +33,14 @@ class SignatureReady(Frozen, frozen=True):
 
 
 class OrderDenied(Frozen, frozen=True):
-    """The order was refused on this side, before it was signed."""
+    """The order was refused by Nautilus or the adapter, before it was signed."""
 
     intent_id: str
     reason: str
 
 
 class OrderWithheld(Frozen, frozen=True):
-    """Mode gate or halt, asked immediately before the first byte, refused; nothing was sent."""
+    """Mode gate or halt refused the order immediately before the first byte; nothing was sent."""
 
     intent_id: str
     reason: str
@@ -53,7 +54,7 @@ class PostAnswered(Frozen, frozen=True):
 
 
 class TradeReported(Frozen, frozen=True):
-    """One trade of an order with its status of now; `fills` holds one fill a maker leg."""
+    """One trade of an order with its current status; `fills` has one fill per maker leg."""
 
     order_id: str
     trade_id: str
@@ -66,14 +67,14 @@ class TradeReported(Frozen, frozen=True):
 
 
 class TradeUnreadable(Frozen, frozen=True):
-    """A trade message of an order that cannot be read; the venue's list of trades is asked instead."""
+    """A trade message of an order that cannot be read; the trades are looked up instead."""
 
     order_id: str
     reason: str
 
 
 class LookedUp(Frozen, frozen=True):
-    """The venue's list of an order's trades, and whether it calls the order ended without a match.
+    """The venue's list of an order's trades, and whether the venue reports that it ended without a match.
 
     `unreadable` is the reason why at least one listed trade could not be read.
     """
@@ -98,17 +99,17 @@ class WriteFailed(Frozen, frozen=True):
 
 
 class MarketSettled(Frozen, frozen=True):
-    """The official result of a market is booked."""
+    """The official outcome of a market is recorded."""
 
     slug: str
 
 
 class HaltLifted(Frozen, frozen=True):
-    """A person lifted the halt: refusals are counted anew."""
+    """The halt was lifted manually: the count of refusals starts again."""
 
 
 class TimeReached(Frozen, frozen=True):
-    """Time went by; look-ups may be due."""
+    """Time passed; look-ups may be due."""
 
 
 class StopRequested(Frozen, frozen=True):
@@ -137,7 +138,7 @@ Input = (
 
 
 class Write(Frozen, frozen=True):
-    """Put the rows on the disk in one synced transaction. What follows in the list waits for it."""
+    """Write the rows in one synced transaction. The following commands wait for it."""
 
     rows: tuple[Entry, ...]
 
@@ -149,13 +150,13 @@ class Sign(Frozen, frozen=True):
 
 
 class Post(Frozen, frozen=True):
-    """Ask mode gate and halt, and if neither refuses send the signed order at once."""
+    """Check mode gate and halt, and if neither refuses send the signed order at once."""
 
     intent_id: str
 
 
 class LookUp(Frozen, frozen=True):
-    """Ask the venue for the order's trades and, with `fate`, whether the order ended without a match."""
+    """Look up the order's trades and, with `fate`, whether the order ended without a match."""
 
     order_id: str
     condition_id: str
@@ -163,26 +164,26 @@ class LookUp(Frozen, frozen=True):
 
 
 class SetTotal(Frozen, frozen=True):
-    """Tell the execution client how many shares an order took, of which the POST's answer gave no total."""
+    """Set the number of shares an order took at the execution client, if the POST's answer had no total."""
 
     intent_id: str
     shares: Decimal
 
 
 class CloseUnfilled(Frozen, frozen=True):
-    """Tell the execution client that nothing is, or remains, bought by an order."""
+    """Close an order at the execution client that bought nothing, or whose fills failed."""
 
     intent_id: str
 
 
 class Publish(Frozen, frozen=True):
-    """Hand an event to the observers."""
+    """Pass an event to the observers."""
 
     event: Event
 
 
 class Halt(Frozen, frozen=True):
-    """No new position until a person acts."""
+    """Open no new position until the halt is lifted manually."""
 
     why: str
 

@@ -9,7 +9,7 @@ from models import Decision, Fill, FillStatus, Frozen, Market, OrderIntent, Orde
 
 
 class DecisionEntry(Frozen, frozen=True):
-    """A decision that led to no order."""
+    """A decision without an order."""
 
     decision: Decision
 
@@ -33,7 +33,7 @@ class StateEntry(Frozen, frozen=True):
 
 
 class FillEntry(Frozen, frozen=True):
-    """A fill with its status: new, or further on its way onto the chain."""
+    """A fill with its status: a new one, or a later status on the chain."""
 
     fill: Fill
     status: FillStatus

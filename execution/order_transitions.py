@@ -1,6 +1,6 @@
-"""Which state of an order, and which status of a trade, may follow another. Pure.
+"""Allowed transitions of order states and trade statuses. Pure.
 
-The order lifecycle, the ledger and the totals that are kept from events share these tables.
+The order lifecycle, the ledger and the totals computed from events use these tables.
 """
 
 from models import FillStatus, OrderState
@@ -14,14 +14,14 @@ NEXT: dict[OrderState, frozenset[OrderState]] = {
         {OrderState.MATCHED, OrderState.NO_FILL, OrderState.REFUSED, OrderState.REVERSED}
     ),
     OrderState.MATCHED: frozenset({OrderState.REVERSED}),
-    # The venue has been seen to report a fill after it had called the order dead.
+    # The venue was observed to report a fill after it had reported the order as dead.
     OrderState.NO_FILL: frozenset({OrderState.MATCHED}),
     OrderState.REFUSED: frozenset({OrderState.MATCHED}),
     OrderState.REVERSED: frozenset(),
 }
 """The states that may follow each state in the ledger."""
 DEAD = (OrderState.NO_FILL, OrderState.REFUSED)
-"""States of an order that bought nothing and makes room for another one in its market."""
+"""States of an order that bought nothing and allows another one in its market."""
 FORWARD: dict[FillStatus, tuple[FillStatus, ...]] = {
     FillStatus.MATCHED: (),
     FillStatus.MINED: (FillStatus.MATCHED,),
@@ -30,4 +30,4 @@ FORWARD: dict[FillStatus, tuple[FillStatus, ...]] = {
 }
 """The statuses that each status may follow."""
 FINAL = (FillStatus.CONFIRMED, FillStatus.FAILED)
-"""The chain's last status of a trade: nothing follows it."""
+"""Final chain statuses of a trade."""

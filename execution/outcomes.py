@@ -1,7 +1,7 @@
-"""What the venue's answer to POST /order means: one pure function over status code and body.
+"""Classifies the venue's answer to POST /order: a pure function of status code and body.
 
-The one rule that matters: whenever the order *may* exist, the outcome is UNKNOWN, and an unknown
-order is looked up by its hash, never sent again.
+If the order *may* exist, the outcome is UNKNOWN; an unknown order is looked up by its hash and never sent
+again.
 """
 
 from decimal import Decimal
@@ -21,7 +21,7 @@ class OutcomeKind(StrEnum):
 
 
 class PostOutcome(Frozen, frozen=True):
-    """`making` pUSD and `taking` shares are the venue's own figures, when it gave them."""
+    """`making` pUSD and `taking` shares are the venue's numbers, if it gave them."""
 
     kind: OutcomeKind
     reason: str = ""
@@ -36,32 +36,32 @@ NO_FILL_TEXTS = (
     "couldn't be fully filled",
     "fok orders are filled or killed",
 )
-"""Texts with which the venue says that an order was killed without a match, under several status codes."""
+"""Texts of the venue for an order that was killed without a match, with several status codes."""
 
 REFUSED_STATUSES = frozenset({400, 401, 403, 404, 405, 413, 415, 422, 429, 451})
-"""Statuses of answers that are given instead of taking the order. Any other one may come from a proxy after
-the order reached the venue: a time-out (408, 499, 504), a conflict with a first copy (409), a restart
+"""Statuses of answers that are given instead of accepting the order. Any other status may come from a proxy
+after the order reached the venue: a time-out (408, 499, 504), a conflict with a first copy (409), a restart
 (425)."""
 
 HELD_BACK_TEXTS = ("duplicated", "delayed", "timed out", "timeout")
-"""Texts under which the venue has the order already, or gave up waiting for it: it may yet match."""
+"""Texts for an order that the venue already has or timed out on: it may still match."""
 
 TAKEN_STATUSES = frozenset({"live", "matched", "delayed"})
-"""Values of the body's `status` of an order that the venue took."""
+"""Values of the body's `status` of an order that the venue accepted."""
 
 REFUSED_503_TEXTS = ("trading is disabled", "trading is currently disabled", "cancel-only", "post-only mode")
-"""Maintenance answers: given before the order reaches the matching engine."""
+"""Maintenance answers, given before the order reaches the matching engine."""
 
 
 def classify(status: int | None, body: Any) -> PostOutcome:
-    """Meaning of an answer to POST /order.
+    """Classify an answer to POST /order.
 
     Parameters
     ----------
     status : int or None
-        HTTP status; None when no answer arrived (timeout, connection lost).
+        HTTP status; None if no answer arrived (timeout, connection lost).
     body : Any
-        Decoded JSON, or the text when it was not JSON.
+        Decoded JSON, or the text if it was not JSON.
     """
     text = _text(body)
     lowered = text.lower()
@@ -79,8 +79,8 @@ def classify(status: int | None, body: Any) -> PostOutcome:
 
 
 def _refused(status: int, body: Any, text: str) -> bool:
-    """Whether an answer was given instead of taking the order, so that none can exist."""
-    # With an order id the venue knew the order when it answered.
+    """Whether the order was rejected, so that it cannot exist."""
+    # With an order id the venue had accepted the order when it answered.
     if _has_order_id(body) or any(known in text for known in HELD_BACK_TEXTS):
         return False
     if status == 503:
@@ -105,7 +105,7 @@ def _accepted(body: dict[str, Any]) -> PostOutcome:
 
 
 def _shows_an_order(body: Any) -> bool:
-    """Whether anything in an answer says that the order was taken, whatever else it says."""
+    """Whether any part of an answer indicates that the order was accepted."""
     if not isinstance(body, dict):
         return False
     traded = any(_amount(body.get(name)) for name in ("makingAmount", "takingAmount"))
@@ -138,7 +138,7 @@ def _trade_ids(body: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _text(body: Any) -> str:
-    """The venue's text on one line; it goes to the ledger, the log, the screen and notifications."""
+    """The venue's text on one line, for ledger, log, terminal and notifications."""
     if isinstance(body, dict):
         body = body.get("error") or body.get("errorMsg") or body.get("error_msg") or body
     return one_line(body if body is not None else "")

@@ -1,4 +1,4 @@
-"""What the adapter lacks: a wallet's keys, money, standing, won positions. Blocking: call from a thread."""
+"""Requests that the adapter lacks: keys, balance, permissions and won positions of a wallet. Blocking."""
 
 import json
 import os
@@ -27,31 +27,31 @@ UNIT = Decimal(1_000_000)
 SIGNATURE_TYPES = (0, 1, 2, 3)
 """Own account, proxy of an e-mail login, safe of a browser wallet, deposit wallet."""
 ORDER_SPENDERS = (str(get_contract_config(POLYGON_CHAIN_ID).exchange_v2),)
-"""The contracts that take the money of an order of ours; markets that need another one are refused."""
+"""The contracts that collect the money of this bot's orders; markets that need others are refused."""
 POSITIONS_PAGE = 100
 MAX_POSITIONS_PAGES = 50
-"""Pages after which a list of positions is taken to have no end."""
+"""Maximum pages of a list of positions."""
 LATER = (408, 425, 429)
-"""Refusals of the moment, not of what was asked."""
+"""Statuses of temporary refusals."""
 NO_ANSWER = (PolyApiException, AttributeError, KeyError, TypeError, ValueError, ArithmeticError)
-"""What the venue's library lets out when the venue is silent, refuses, or answers something else."""
+"""Errors of the venue's library if there is no answer, a refusal, or an unexpected answer."""
 
 
 class Funds(Frozen, frozen=True):
-    """A wallet's free pUSD, and what each contract may take of it, by the contract's address."""
+    """A wallet's free pUSD, and the allowance of each contract, by the contract's address."""
 
     balance: Decimal
     allowances: dict[str, Decimal]
 
     @property
     def allowance(self) -> Decimal:
-        """What an order can take: the smallest allowance of the contracts that it needs."""
+        """The allowance for an order: the smallest one of the contracts that it needs."""
         given = {spender.lower(): amount for spender, amount in self.allowances.items()}
         return min(given.get(spender.lower(), Decimal(0)) for spender in ORDER_SPENDERS)
 
 
 class Geoblock(Frozen, frozen=True):
-    """Whether the venue takes orders from this machine's address, and where it believes that to be."""
+    """Whether the venue accepts orders from this machine's address, and its location as seen by the venue."""
 
     blocked: bool
     country: str
@@ -61,7 +61,7 @@ class Geoblock(Frozen, frozen=True):
 class Redeemable(Frozen, frozen=True):
     """A position in a resolved market that the wallet still holds.
 
-    `slug` and `outcome` are empty where the venue does not tell them.
+    `slug` and `outcome` are empty if the venue does not return them.
     """
 
     condition_id: str
@@ -69,7 +69,7 @@ class Redeemable(Frozen, frozen=True):
     outcome: str
     shares: Decimal
     pays: Decimal
-    """pUSD a share: 1 or 0, or the part of a market that no outcome won."""
+    """pUSD per share: 1 or 0, or the split of a market without a winner."""
 
     @property
     def won(self) -> bool:
@@ -77,7 +77,7 @@ class Redeemable(Frozen, frozen=True):
 
     @property
     def amount(self) -> Decimal:
-        """What it is worth, pUSD."""
+        """Its value, pUSD."""
         return fill_cost(self.shares, self.pays)
 
 
@@ -111,7 +111,7 @@ class PolymarketClient:
     signature_type : int
         0 own account, 1 proxy, 2 safe, 3 deposit wallet.
     funder : str or None
-        Address that holds the money; the key's own if None.
+        Address that holds the funds; the key's own if None.
     """
 
     def __init__(
@@ -127,13 +127,13 @@ class PolymarketClient:
         self.funder: str = funder or self.address
 
     def credentials(self, given: tuple[str, str, str] = ("", "", "")) -> ApiCreds:
-        """The API key of this wallet: the one that is given, or created at the first call ever and derived
+        """The API key of this wallet: the given one, or one that is created at the first call and derived
         afterwards.
 
         Raises
         ------
         Fatal
-            If the venue gives none.
+            If the venue refuses.
         Temporary
             If the venue does not answer.
         """
@@ -161,7 +161,7 @@ class PolymarketClient:
     # --- the venue -------------------------------------------------------------------------------
 
     def clock_skew_s(self) -> float:
-        """This machine's clock minus the venue's, in seconds; the venue tells whole seconds.
+        """This machine's clock minus the venue's, in seconds; the venue's time has whole seconds.
 
         Raises
         ------
@@ -171,11 +171,11 @@ class PolymarketClient:
         before = time.time()
         with _describe_errors("the venue's time"):
             answer = float(cast(Any, self._client.get_server_time()))
-        # The venue's second began up to one second ago, and it said so half-way through the question.
+        # The venue's second began up to one second ago, and was read in the middle of the request.
         return (before + time.time()) / 2 - (answer + 0.5)
 
     def clob_version(self) -> int:
-        """The version of the orders that the venue takes. (The library's own question says 2 when it fails.)
+        """The order version that the venue accepts. (The library's own function returns 2 if it fails.)
 
         Raises
         ------
@@ -188,7 +188,7 @@ class PolymarketClient:
     # --- the account -----------------------------------------------------------------------------
 
     def closed_only(self) -> bool:
-        """Whether the venue lets this account only close positions.
+        """Whether the venue allows this account only to close positions.
 
         Raises
         ------
@@ -217,7 +217,7 @@ class PolymarketClient:
         Parameters
         ----------
         signature_type : int, optional
-            The account's own if absent. With a wrong one the venue truthfully says that there is nothing.
+            The account's own by default. For a wrong one the venue returns zero.
 
         Raises
         ------
@@ -229,7 +229,7 @@ class PolymarketClient:
             return _funds(self._as(kind).get_balance_allowance(_COLLATERAL))
 
     def funded_types(self) -> dict[int, Decimal]:
-        """The balance that each signature type sees.
+        """The balance by signature type.
 
         Raises
         ------
@@ -239,7 +239,7 @@ class PolymarketClient:
         return {kind: self.funds(kind).balance for kind in SIGNATURE_TYPES}
 
     def _as(self, signature_type: int) -> BoundedClobClient:
-        """The library's client as a wallet of another type: it asks with its own, whatever it is told."""
+        """The library's client for a wallet of another type: it always uses its own signature type."""
         if signature_type == self._signature_type:
             return self._client
         return BoundedClobClient(
@@ -251,9 +251,9 @@ class PolymarketClient:
         )
 
     def redeemable(self, data_api_url: str) -> list[Redeemable]:
-        """Positions in resolved markets that the wallet still holds, as the Data API (version 2) knows them.
+        """Positions in resolved markets that the wallet still holds, from the Data API (version 2).
 
-        It is behind the chain by one to three minutes.
+        Its data are one to three minutes behind the chain.
 
         Raises
         ------
@@ -272,7 +272,7 @@ class PolymarketClient:
             raise ValueError(f"no end of the list after {MAX_POSITIONS_PAGES} pages")
 
     def trades(self, condition_id: str) -> list[dict[str, Any]]:
-        """This account's trades in one market, as the venue words them.
+        """This account's trades in one market, in the venue's format.
 
         Raises
         ------
@@ -283,7 +283,7 @@ class PolymarketClient:
             return list(self._client.get_trades(TradeParams(market=condition_id)))
 
     def open_orders(self) -> list[str]:
-        """Ids of the orders of this wallet that rest at the venue, in any market.
+        """Ids of this wallet's resting orders in all markets.
 
         Raises
         ------
@@ -298,9 +298,9 @@ class PolymarketClient:
             ]
 
     def killed(self, order_id: str) -> bool:
-        """Whether the venue knows this order and says that it is over without a match.
+        """Whether the venue has this order and reports that it ended without a match.
 
-        An order it does not know may still match: its index is behind by up to hours.
+        An order that it does not have may still match: its index is up to hours behind.
 
         Raises
         ------
@@ -326,12 +326,12 @@ class PolymarketClient:
 
 
 def geoblock(url: str) -> Geoblock:
-    """Whether orders are taken from this machine's address. Public: needs no key.
+    """Whether orders are accepted from this machine's address. Public: needs no key.
 
     Raises
     ------
     Temporary
-        If nobody answers there, or something else.
+        If there is no answer, or an unexpected one.
     """
     with _describe_errors("the geoblock status"):
         answer = _get(url)
@@ -377,14 +377,14 @@ def _get(url: str, asked: dict[str, Any] | None = None, kind: Any = Any) -> Any:
 
 
 def _refused(error: Exception) -> bool:
-    """Whether the venue understood a question and said no."""
+    """Whether the venue rejected a valid request."""
     status = error.status_code if isinstance(error, PolyApiException) else None
     return status is not None and 400 <= status < 500 and status not in LATER
 
 
 @contextmanager
 def _describe_errors(what: str) -> Iterator[None]:
-    """Turn every way of not being told `what` into Temporary, with what to do where that is known."""
+    """Convert every failure to read `what` to Temporary, with the next step if it is known."""
     try:
         yield
     except (*NO_ANSWER, httpx.HTTPError, httpx.InvalidURL, msgspec.MsgspecError, RecursionError) as error:
@@ -395,9 +395,9 @@ def _describe_errors(what: str) -> Iterator[None]:
 
 
 def throwaway_key(path: Path) -> str:
-    """The practice account's key, made at the first call and kept in a file only its owner can read.
+    """The practice account's key, created at the first call and stored in a file only its owner can read.
 
-    It never holds real money: it exists so that practice orders are really signed.
+    It never holds real money: it is needed because practice orders are signed too.
     """
     if path.is_file():
         return str(json.loads(path.read_text())["private_key"])

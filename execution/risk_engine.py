@@ -1,4 +1,4 @@
-"""Risk limits, fed from the ledger so that they survive a restart: may this stake be risked now?"""
+"""Risk limits, computed from the ledger so that they survive a restart."""
 
 from decimal import Decimal
 
@@ -21,7 +21,7 @@ class RiskLimits(Frozen, frozen=True):
 
 
 class RiskState(Frozen, frozen=True):
-    """What the ledger says. Unsettled and unknown stakes count at their worst case: lost, with fees."""
+    """Inputs from the ledger. Unsettled and unknown stakes count at their worst case: lost, with fees."""
 
     balance: Decimal
     """Cash plus open stakes at cost."""
@@ -74,7 +74,7 @@ def _drawdown(state: RiskState) -> Decimal:
 
 
 class RiskEngine:
-    """Holds the limits against the ledger's figures. Called on the ledger's thread."""
+    """Checks the limits with the ledger's figures. Called on the ledger's thread."""
 
     def __init__(self, limits: RiskLimits) -> None:
         self.limits = limits

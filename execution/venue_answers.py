@@ -1,4 +1,4 @@
-"""Reads the venue's words: an official outcome, and the fills inside a trade message. Pure."""
+"""Parses the venue's official outcomes, and the fills of a trade message. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -15,15 +15,15 @@ NANOS = 1_000_000_000
 _IDENTIFIER = re.compile(r"[\x21-\x7e]{1,200}")
 OPEN = "the venue has not closed the market yet"
 RESOLVED = "resolved"
-"""Value of `umaResolutionStatus` of a market whose prices are what its shares pay."""
+"""Value of `umaResolutionStatus` of a market whose prices are the payouts of its shares."""
 HALF = Decimal("0.5")
 HALVES = Split(up=HALF, down=HALF)
 UNSETTLED = ("disputed", "challenged", "proposed")
-"""Words of `umaResolutionStatus` under which a price of 1 is not the last word."""
+"""Values of `umaResolutionStatus` with which a price of 1 is not final."""
 
 
 class ResolutionStatus(Frozen, frozen=True):
-    """What a witness says of a market: its result, or in words why there is none.
+    """A source's status of a market: its result, or the reason why there is none, as text.
 
     Attributes
     ----------
@@ -32,9 +32,9 @@ class ResolutionStatus(Frozen, frozen=True):
     why : str
         Why there is no result.
     grave : bool
-        Whether waiting is not likely to bring one, so that a person has to look.
+        Whether waiting is unlikely to produce one, so that a manual check is needed.
     split : Split or None
-        What the shares pay where no outcome won.
+        Payout per share of each outcome without a winner.
     """
 
     outcome: Outcome | None
@@ -49,10 +49,10 @@ class ResolutionStatus(Frozen, frozen=True):
 
 
 def gamma_resolution(market: Any) -> ResolutionStatus:
-    """What a Gamma market object says.
+    """Read the status from a Gamma market object.
 
-    A market is resolved when it is closed, nobody disputes it, and one outcome's price is exactly 1; or both
-    prices are exactly one half and it says that it is resolved.
+    A market is resolved if it is closed, not disputed, and one outcome's price is exactly 1; or if both
+    prices are exactly one half and its status is resolved.
     """
     if not isinstance(market, dict):
         return ResolutionStatus(None, "the market is not in the catalogue")
@@ -104,15 +104,15 @@ def clob_pays_halves(market: Any) -> bool:
 
 
 def fills_of(trade: Mapping[str, Any], intent: OrderIntent, order_id: str, market: Market) -> list[Fill]:
-    """The fills of our taker order in one trade: one a maker leg, so that cost and fee are exact.
+    """The fills of this bot's taker order in one trade: one per maker leg, so that cost and fee are exact.
 
-    A leg may be of the complement token, at one minus our price (two BUYs mint a pair of shares).
-    A trade without legs is one fill at its own size and price.
+    A leg may be of the complement token, at one minus the order's price (two BUYs mint a pair of shares). A
+    trade without legs is one fill with its own size and price.
 
     Raises
     ------
     Temporary
-        If the trade cannot be read; it is asked for again.
+        If the trade cannot be read; it is requested again.
     """
     try:
         legs = [_leg(leg, intent.token_id) for leg in trade.get("maker_orders") or []]
@@ -140,12 +140,12 @@ def fills_of(trade: Mapping[str, Any], intent: OrderIntent, order_id: str, marke
 
 
 def status_of(trade: Mapping[str, Any]) -> str:
-    """A trade's status as the user stream words it; the trades list may put a prefix before it.
+    """A trade's status in the notation of the user stream; the trades list may add a prefix.
 
     Raises
     ------
     Temporary
-        If it has none; it is asked for again.
+        If it has none; it is requested again.
     """
     if "status" not in trade:
         raise Temporary(f"a trade without a status: {one_line(trade.get('id'))}")
@@ -153,7 +153,7 @@ def status_of(trade: Mapping[str, Any]) -> str:
 
 
 def _identifier(value: Any) -> str:
-    """A trade's id; one that no file and no screen can show as it is cannot be told apart from others."""
+    """A trade's id; rejected if it contains characters that cannot be stored or displayed unchanged."""
     if not isinstance(value, str) or _IDENTIFIER.fullmatch(value) is None:
         raise ValueError(f"trade id {one_line(repr(value))}")
     return value

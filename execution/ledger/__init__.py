@@ -1,7 +1,7 @@
-"""The ledger: one SQLite file a book, the only record of decisions, orders, fills and settlements.
+"""The ledger: one SQLite file per trading profile, the record of decisions, orders, fills and settlements.
 
-This package exports the reading side, which any room may use. The writer is `ledger.writer.Ledger`;
-exactly one process holds it.
+This package exports the reading side, which every package may use. The writer is `ledger.writer.Ledger`;
+exactly one process has it open.
 """
 
 from execution.ledger.connection import LedgerLocked

@@ -1,4 +1,4 @@
-"""Opening the ledger's file: settings, version, health, and every SQLite error in the operator's words."""
+"""Opens the ledger's file, checks version and integrity, and converts SQLite errors to messages."""
 
 import os
 import sqlite3
@@ -11,24 +11,24 @@ from errors import Fatal
 from execution.ledger.schema import APPLICATION_ID, STEPS
 
 BUSY_TIMEOUT_S = 5.0
-"""Readers never block the writer under WAL; this covers a checkpoint or somebody's SQL shell."""
+"""Readers never block the writer under WAL; this covers a checkpoint or an SQL shell."""
 WRITER_PAUSE_S = 1.0
-"""Seconds after which a writer that waits for another program's lock decides whether to wait on."""
+"""Seconds after which a writer that waits for another program's lock checks whether to continue."""
 OLDEST_SQLITE = (3, 37, 0)
-"""The first with STRICT tables."""
+"""The first version with STRICT tables."""
 
 
 class LedgerLocked(Fatal):
-    """Another program holds the file locked. It passes by itself: nothing is wrong with the ledger."""
+    """Another program has locked the file. This is temporary: the ledger is intact."""
 
 
 def money(amount: Decimal) -> str:
-    """A Decimal as the ledger's text: exact, without exponent.
+    """Format a Decimal for the ledger: exact, without exponent.
 
     Raises
     ------
     Fatal
-        For NaN and infinity, which are no amounts of anything.
+        For NaN and infinity.
     """
     if not amount.is_finite():
         raise Fatal(f"ledger cannot be written: {amount} is not an amount", "Report this with the log")
@@ -36,7 +36,7 @@ def money(amount: Decimal) -> str:
 
 
 def open_writer(path: Path) -> sqlite3.Connection:
-    """Open or create the ledger at `path`, check it and bring it up to date. The caller holds the lock.
+    """Open or create the ledger at `path`, check it and migrate it. The caller holds the lock.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         If the file is damaged, not a ledger, from a newer version, or cannot be written.
     """
     with _explained(path, "written"):
-        # The thread that writes need not be the one that opens and closes; never two at a time.
+        # The writing thread may differ from the one that opens and closes; never two at the same time.
         connection = sqlite3.connect(
             path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
@@ -69,7 +69,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
     Raises
     ------
     Fatal
-        If there is no file, or it is damaged, or its version is not this program's.
+        If the file does not exist, is damaged, or has another version.
     """
     with _explained(path, "read"):
         uri = f"{path.resolve().as_uri()}?mode=ro"
@@ -90,7 +90,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 
 def examine(path: Path) -> bool:
-    """Whether the ledger at `path` is of this version; False if the next start brings it up to date.
+    """Whether the ledger at `path` has this version; False if the next start migrates it.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def examine(path: Path) -> bool:
 def transaction(
     connection: sqlite3.Connection, path: Path, go_on_waiting: Callable[[], bool] = lambda: False
 ) -> Iterator[sqlite3.Connection]:
-    """All or nothing, on the disk when it returns.
+    """One transaction: completely written or not at all, and on the disk when it returns.
 
     Parameters
     ----------
@@ -118,14 +118,14 @@ def transaction(
     path : Path
         Its file.
     go_on_waiting : Callable[[], bool]
-        Asked each time another program's lock was not released in time, whether to wait further.
+        Called each time another program's lock was not released in time: whether to continue to wait.
 
     Raises
     ------
     LedgerLocked
-        If another program holds the file locked, and `go_on_waiting` says no.
+        If another program has locked the file, and `go_on_waiting` returns False.
     Fatal
-        If SQLite cannot write; nothing of the transaction is kept.
+        If SQLite cannot write; nothing of the transaction is written.
     """
     with _explained(path, "written"):
         _begin(connection, go_on_waiting)
@@ -133,7 +133,7 @@ def transaction(
             yield connection
             connection.execute("COMMIT")
         except BaseException:
-            # A full disk or a failed write has already rolled back by itself.
+            # After a full disk or a failed write SQLite has already rolled back.
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
@@ -156,7 +156,7 @@ def _is_locked(error: sqlite3.Error) -> bool:
 
 @contextmanager
 def snapshot(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
-    """Several reads that see the same instant; may be nested."""
+    """Several reads of the same instant; may be nested."""
     with _explained(path, "read"):
         if connection.in_transaction:
             yield connection
@@ -212,7 +212,7 @@ def _check_health(connection: sqlite3.Connection, path: Path) -> None:
         raise Fatal(
             f"this Python's SQLite is {sqlite3.sqlite_version}", "Use a Python with SQLite 3.37 or newer"
         )
-    # The evidence in `decisions` is most of the bytes and none of the money: a start need not read it.
+    # The evidence in `decisions` is most of the bytes and contains no amounts: it is not read at the start.
     tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'decisions'")
     for (table,) in tables.fetchall():
         found = connection.execute(f'PRAGMA quick_check("{table}")').fetchone()[0]
@@ -221,7 +221,7 @@ def _check_health(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> int:
-    """The file's version, after making sure that it is ours and not from the future."""
+    """The file's version, after checking that it is a ledger and not from a newer program."""
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     application: int = connection.execute("PRAGMA application_id").fetchone()[0]
     tables: int = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]

@@ -1,4 +1,4 @@
-"""Where an order may go from where it stands. Works inside the writer's transactions."""
+"""Allowed state changes of an order. Used inside the writer's transactions."""
 
 import sqlite3
 
@@ -8,7 +8,7 @@ from models import FillStatus, OrderState
 
 
 def state_of(db: sqlite3.Connection, intent_id: str) -> OrderState:
-    """Where an intent stands.
+    """The state of an intent.
 
     Raises
     ------
@@ -22,7 +22,7 @@ def state_of(db: sqlite3.Connection, intent_id: str) -> OrderState:
 
 
 def living_intent(db: sqlite3.Connection, session: str, slug: str) -> tuple[str, str] | None:
-    """Id and state of the market's one intent that is not dead."""
+    """Id and state of the market's only intent that is not dead."""
     return db.execute(
         "SELECT intent_id, state FROM intents WHERE session = ? AND slug = ? AND state NOT IN (?, ?)",
         (session, slug, *DEAD),
@@ -30,7 +30,7 @@ def living_intent(db: sqlite3.Connection, session: str, slug: str) -> tuple[str,
 
 
 def log_state(db: sqlite3.Connection, intent_id: str, state: OrderState, detail: str, ts_ns: int) -> None:
-    """Append to the intent's history."""
+    """Append a state to the intent's history."""
     db.execute(
         "INSERT INTO order_states (intent_id, ts_ns, state, detail) VALUES (?, ?, ?, ?)",
         (intent_id, ts_ns, state, detail),
@@ -38,7 +38,7 @@ def log_state(db: sqlite3.Connection, intent_id: str, state: OrderState, detail:
 
 
 def move(db: sqlite3.Connection, intent_id: str, state: OrderState, detail: str, ts_ns: int) -> bool:
-    """Set an intent's state, unless that revives it in a market which another intent has taken since."""
+    """Set an intent's state, unless that would revive it in a market with another living intent."""
     session, slug, before = db.execute(
         "SELECT session, slug, state FROM intents WHERE intent_id = ?", (intent_id,)
     ).fetchone()
@@ -53,7 +53,7 @@ def move(db: sqlite3.Connection, intent_id: str, state: OrderState, detail: str,
 
 
 def fill_status(db: sqlite3.Connection, session: str, trade_id: str) -> FillStatus | None:
-    """How far a fill has come; None if its trade is not known."""
+    """The status of a fill; None if its trade is unknown."""
     found = db.execute(
         "SELECT status FROM fills WHERE session = ? AND trade_id = ?", (session, trade_id)
     ).fetchone()
@@ -61,7 +61,7 @@ def fill_status(db: sqlite3.Connection, session: str, trade_id: str) -> FillStat
 
 
 def reverse_if_empty(db: sqlite3.Connection, session: str, trade_id: str, ts_ns: int) -> None:
-    """Reverse the order of a failed trade when none of its fills stands any more."""
+    """Reverse the order of a failed trade if all of its fills have failed."""
     (intent_id,) = db.execute(
         "SELECT intent_id FROM fills WHERE session = ? AND trade_id = ?", (session, trade_id)
     ).fetchone()

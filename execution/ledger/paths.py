@@ -1,4 +1,4 @@
-"""Where each book lies: paper and live money never share a file."""
+"""Paths of the ledgers: each trading profile has its own file, so paper and live money are separate."""
 
 from pathlib import Path
 
@@ -13,12 +13,13 @@ REHEARSAL_PROFILES = tuple(f"rehearsal-{venue.value}" for venue in Venue if venu
 
 
 def profile_name(*, live_path: bool, venue: Venue) -> str:
-    """`live` for real money, ``rehearsal-…`` for the live path on a practice venue, else the venue's name."""
+    """`live` for real money, ``rehearsal-…`` for the live path on a practice venue, otherwise the venue's
+    name."""
     if not live_path:
         return venue.value
     return LIVE_PROFILE if venue is Venue.POLYMARKET else f"rehearsal-{venue.value}"
 
 
 def ledger_path(state_dir: Path, profile: str) -> Path:
-    """The ledger's file of a book: ``{state_dir}/{book}/ledger.sqlite``."""
+    """Path of a profile's ledger: ``{state_dir}/{profile}/ledger.sqlite``."""
     return state_dir / profile / "ledger.sqlite"

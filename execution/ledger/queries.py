@@ -1,4 +1,4 @@
-"""Reading rows: SQL on a connection in, frozen rows out. Sums are made here, in Decimal, not by SQLite."""
+"""Reads rows: SQL on a connection, frozen rows as the result. Sums are computed here, in Decimal."""
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,13 +36,13 @@ from models import (
 
 ZERO = Decimal(0)
 IN_FLIGHT = (OrderState.INTENT, OrderState.SENT, OrderState.UNKNOWN)
-"""States in which the money may be gone: INTENT too, because a crash may hide what followed it."""
+"""States in which money may have been spent; INTENT too, because a crash may hide what followed."""
 
 Row = tuple[Any, ...]
 
 
 def _pays(bought: str) -> str:
-    """SQL: what a share of the outcome of table `bought` pays by settlement `s`; NULL without one."""
+    """SQL: payout per share of the outcome of table `bought` by settlement `s`; NULL without one."""
     return f"CASE {bought}.outcome WHEN 'Up' THEN s.up_pays ELSE s.down_pays END"
 
 
@@ -88,7 +88,7 @@ def last_run(connection: sqlite3.Connection) -> RunRow | None:
 
 
 def market(connection: sqlite3.Connection, session: str, slug: str) -> Market:
-    """A market that is in the ledger."""
+    """A market of the ledger."""
     ((start, interval, condition_id, up, down, fee_rate, tick, rule, title, origin),) = rows(
         connection,
         "SELECT start, interval, condition_id, up_token, down_token, fee_rate, tick, rule, title, origin"
@@ -111,7 +111,7 @@ def market(connection: sqlite3.Connection, session: str, slug: str) -> Market:
 
 
 def settlement(connection: sqlite3.Connection, session: str, slug: str) -> Settlement | None:
-    """The booked result of a market, if there is one."""
+    """The recorded result of a market, if there is one."""
     found = rows(
         connection,
         "SELECT outcome, up_pays, down_pays, source, reason, settled_ns FROM settlements"
@@ -155,7 +155,7 @@ def cash_flow(connection: sqlite3.Connection, session: str) -> CashFlow | None:
 
 
 def claimable(connection: sqlite3.Connection, session: str) -> dict[str, Decimal]:
-    """What each settled market of the session still has to pay out, by slug."""
+    """The outstanding payout of each settled market of the session, by slug."""
     found = rows(
         connection,
         f"SELECT f.slug, f.shares, {_pays('f')} FROM fills f JOIN settlements s USING (session, slug)"
@@ -168,9 +168,9 @@ def claimable(connection: sqlite3.Connection, session: str) -> dict[str, Decimal
 
 
 def _payouts(fills: Iterable[tuple[str, str, str | None]]) -> dict[str, Decimal]:
-    """What each market pays for its fills of (slug, shares, what a share pays), by slug.
+    """The payout of each market for its fills of (slug, shares, payout per share), by slug.
 
-    Rounded down to a millionth, as the chain does with a position.
+    Rounded down to a millionth, as on the chain for a position.
     """
     sums: dict[str, Decimal] = {}
     for slug, shares, pays in fills:
@@ -180,9 +180,9 @@ def _payouts(fills: Iterable[tuple[str, str, str | None]]) -> dict[str, Decimal]
 
 
 def settled_results(connection: sqlite3.Connection, session: str) -> list[Decimal]:
-    """P&L of each settled market of the session, fees included, in the order of the verdicts.
+    """P&L of each settled market of the session, fees included, in the order of the settlements.
 
-    Asked for before every order: it reads no more than that, so that years of trades cost it little.
+    It is called before every order and reads only what it needs, so that it stays fast with years of trades.
     """
     fills = rows(
         connection,
@@ -198,9 +198,10 @@ def settled_results(connection: sqlite3.Connection, session: str) -> list[Decima
 
 
 def in_flight(connection: sqlite3.Connection, session: str) -> list[tuple[str, Decimal]]:
-    """(slug, worst cost) of every order whose outcome is not known, or matched and its fill not booked yet.
+    """(slug, maximum cost) of every order whose outcome is unknown, or that is matched without its fills
+    recorded.
 
-    The fee is rate × shares × a × (1 − a) = rate × usd × (1 − a): at most rate × usd, whatever the price.
+    The fee is rate × shares × a × (1 − a) = rate × usd × (1 − a): at most rate × usd for every price.
     """
     found = rows(
         connection,
@@ -228,10 +229,10 @@ def intents(connection: sqlite3.Connection, where: str, parameters: Sequence[Any
 
 
 def stored_orders(connection: sqlite3.Connection, session: str) -> list[StoredOrder]:
-    """What a process taking over has to know.
+    """The orders that a new process restores.
 
-    These are the orders whose market is not settled, and of the others those that may still move money or
-    whose fills are not final on the chain.
+    These are the orders of unsettled markets, and of the others those that may still move money or whose
+    fills are not final on the chain.
     """
     states = placeholders(IN_FLIGHT)
     found = intents(
@@ -264,7 +265,7 @@ def _is_settled(connection: sqlite3.Connection, session: str, slug: str) -> bool
 def _recorded_trades(
     connection: sqlite3.Connection, intent_id: str
 ) -> tuple[tuple[str, FillStatus, Decimal], ...]:
-    """(trade id, status, shares) of an order's trades; a fill's id ends with the maker leg's number."""
+    """(trade id, status, shares) of an order's trades; a fill's id ends with the number of the maker leg."""
     recorded: dict[str, tuple[FillStatus, Decimal]] = {}
     for leg, status, shares in rows(
         connection, "SELECT trade_id, status, shares FROM fills WHERE intent_id = ?", (intent_id,)
@@ -321,7 +322,7 @@ _ORIGIN = "m.origin, d.now_ns, d.second, r.clock_speed"
 
 
 def trades(connection: sqlite3.Connection, where: str = "", parameters: Sequence[Any] = ()) -> list[TradeRow]:
-    """Every intent with a fill that stands, oldest first; `where` starts with AND."""
+    """Every intent with a fill that did not fail, oldest first; `where` starts with AND."""
     grouped: dict[str, list[Row]] = {}
     select = f"SELECT {_PLAN}, f.shares, f.price, f.fee, f.ts_ns, {_ORIGIN}"
     filled = f"FROM fills f JOIN intents i USING (intent_id) {_JOINS} WHERE f.status <> 'FAILED'"
@@ -332,7 +333,7 @@ def trades(connection: sqlite3.Connection, where: str = "", parameters: Sequence
 
 
 def unfilled(connection: sqlite3.Connection, session: str) -> list[TradeRow]:
-    """The session's intents without a fill that stands, as trades of no shares."""
+    """The session's intents without such a fill, as trades of zero shares."""
     found = rows(
         connection,
         f"SELECT {_PLAN}, '0', '0', '0', 0, {_ORIGIN} FROM intents i{_JOINS}"
@@ -389,7 +390,7 @@ def _trade(group: list[Row]) -> TradeRow:
 
 
 def positions(connection: sqlite3.Connection, session: str) -> list[Position]:
-    """The session's trades without a verdict, each with its newest mark and why the verdict is late."""
+    """The session's unsettled trades, each with its newest mark and the reason of a late resolution."""
     pending = trades(connection, "AND i.session = ? AND s.slug IS NULL", (session,))
     return [
         Position(
@@ -446,7 +447,7 @@ _DECISION = (
 
 
 def decisions(connection: sqlite3.Connection, tail: str, parameters: Sequence[Any] = ()) -> list[DecisionRow]:
-    """Decision rows without their evidence; `tail` is what follows FROM decisions."""
+    """Decision rows without their evidence; `tail` follows FROM decisions."""
     return [
         _decision(row) for row in rows(connection, f"SELECT {_DECISION} FROM decisions {tail}", parameters)
     ]

@@ -1,4 +1,4 @@
-"""The ledger's reading side: any process, at any time, also while the bot writes."""
+"""Reads the ledger: from any process, at any time, also while the bot writes."""
 
 import json
 import zlib
@@ -29,15 +29,15 @@ from models import Decision, Market, Settlement
 
 
 class LedgerReader:
-    """A book's ledger, read-only.
+    """A profile's ledger, read-only.
 
-    Questions about trades span the whole book; questions about money and about what may be traded
-    span one session, the newest run's unless another is named (see `schema`).
+    Methods about trades cover the whole ledger; methods about money and about what may be traded cover one
+    session, by default the newest run's (see `schema`).
 
     Raises
     ------
     Fatal
-        From here and from every question: no such file, damaged, or of another version.
+        Here and in every method: the file does not exist, is damaged, or has another version.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,18 +55,18 @@ class LedgerReader:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """All questions asked inside see the same instant."""
+        """All reads inside see the same instant."""
         with connection.snapshot(self._connection, self.path):
             yield
 
-    # --- the whole book --------------------------------------------------------------------------
+    # --- the whole ledger ------------------------------------------------------------------------
 
     def last_run(self) -> RunRow | None:
         with self.snapshot():
             return queries.last_run(self._connection)
 
     def own_orders(self, order_ids: Sequence[str]) -> set[str]:
-        """Those of these order ids that an intent of this ledger was signed with."""
+        """Those of the order ids that belong to an intent of this ledger."""
         with self.snapshot():
             found = queries.rows(
                 self._connection,
@@ -76,12 +76,13 @@ class LedgerReader:
             return {order_id for (order_id,) in found}
 
     def trades(self, since_ns: int = 0) -> list[TradeRow]:
-        """Every intent created since that has a fill that stands, oldest first, settled or not."""
+        """Every intent created since `since_ns` with a fill that did not fail, oldest first, settled or
+        not."""
         with self.snapshot():
             return queries.trades(self._connection, "AND i.created_ns >= ?", (since_ns,))
 
     def recent_decisions(self, count: int) -> list[DecisionRow]:
-        """The last so many decisions without their evidence, newest first."""
+        """The last decisions without their evidence, newest first."""
         with self.snapshot():
             return queries.decisions(self._connection, "ORDER BY id DESC LIMIT ?", (count,))
 
@@ -91,7 +92,7 @@ class LedgerReader:
             return queries.decisions(self._connection, "WHERE now_ns >= ? ORDER BY id", (since_ns,))
 
     def decision(self, decision_id: int) -> Decision:
-        """A decision with its whole evidence: context, parameters, votes.
+        """A decision with its complete evidence: context, parameters, votes.
 
         Raises
         ------
@@ -109,7 +110,7 @@ class LedgerReader:
         return msgspec.json.decode(zlib.decompress(found[0][0]), type=Decision)
 
     def last_mode(self) -> ModeRow | None:
-        """What the last run may, or might, do with orders; None before the first."""
+        """The last mode change of the last run; None before the first."""
         with self.snapshot():
             return queries.last_mode(self._connection)
 
@@ -121,7 +122,7 @@ class LedgerReader:
     # --- one session -----------------------------------------------------------------------------
 
     def positions(self, session: str | None = None) -> list[Position]:
-        """Trades that wait for their verdict, oldest first, marked at what the market thought of them."""
+        """Unsettled trades, oldest first, with their marks."""
         with self.snapshot():
             return queries.positions(self._connection, self._session(session))
 
@@ -136,7 +137,7 @@ class LedgerReader:
             )
 
     def stored_orders(self, session: str | None = None) -> list[StoredOrder]:
-        """What the order lifecycle of a process taking over has to know, oldest first."""
+        """The orders that the order lifecycle of a new process restores, oldest first."""
         with self.snapshot():
             return queries.stored_orders(self._connection, self._session(session))
 
@@ -148,7 +149,8 @@ class LedgerReader:
             )
 
     def traded_slugs(self, session: str | None = None) -> frozenset[str]:
-        """Markets with an intent that is not dead, or with a fill that stands: not to be bought again."""
+        """Markets with an intent that is not dead, or with a fill that did not fail: not to be bought
+        again."""
         with self.snapshot():
             found = queries.rows(
                 self._connection,
@@ -159,7 +161,7 @@ class LedgerReader:
         return frozenset(slug for (slug,) in found)
 
     def pending_settlements(self, session: str | None = None) -> list[str]:
-        """Slugs that were or may have been bought and have no verdict yet, oldest market first."""
+        """Slugs that were or may have been bought and are not settled, oldest market first."""
         with self.snapshot():
             traded = self.traded_slugs(session)
             found = queries.rows(
@@ -178,7 +180,7 @@ class LedgerReader:
             return [queries.market(self._connection, self._session(session), slug) for slug in slugs]
 
     def markets_since(self, start: int, session: str | None = None) -> list[Market]:
-        """The markets that start at a market time, in seconds, or later."""
+        """The markets that start at or after a market time, in seconds."""
         with self.snapshot():
             found = queries.rows(
                 self._connection,
@@ -188,18 +190,18 @@ class LedgerReader:
             return [queries.market(self._connection, self._session(session), slug) for (slug,) in found]
 
     def settled_markets(self) -> int:
-        """How many markets have a verdict, in the whole book."""
+        """Number of settled markets in the whole ledger."""
         with self.snapshot():
             ((count,),) = queries.rows(self._connection, "SELECT count(*) FROM settlements")
         return count
 
     def settlement(self, slug: str, session: str | None = None) -> Settlement | None:
-        """The booked result of a market, if there is one."""
+        """The recorded result of a market, if there is one."""
         with self.snapshot():
             return queries.settlement(self._connection, self._session(session), slug)
 
     def market_pnl(self, slug: str, session: str | None = None) -> Decimal | None:
-        """P&L of a settled market's trades; None if there is no trade or no verdict."""
+        """P&L of a settled market's trades; None without a trade or a settlement."""
         with self.snapshot():
             where = "AND i.session = ? AND i.slug = ?"
             trades = queries.trades(self._connection, where, (self._session(session), slug))
@@ -207,7 +209,7 @@ class LedgerReader:
         return sum(results, queries.ZERO) if results else None
 
     def balances(self, session: str | None = None) -> tuple[Decimal, Decimal]:
-        """(balance, its highest so far): starting cash, drift and settled P&L, open trades at cost."""
+        """(balance, its maximum so far): starting cash, drift and settled P&L, open trades at cost."""
         with self.snapshot():
             flow = self.cash_flow(session)
             results = queries.settled_results(self._connection, self._session(session))
@@ -223,7 +225,7 @@ class LedgerReader:
             return sum(queries.settled_results(self._connection, self._session(session)), queries.ZERO)
 
     def claimable(self, session: str | None = None) -> dict[str, Decimal]:
-        """Won and not yet redeemed, in pUSD by slug, oldest verdict first."""
+        """Outstanding payouts in pUSD by slug, oldest settlement first."""
         with self.snapshot():
             return queries.claimable(self._connection, self._session(session))
 
@@ -248,7 +250,7 @@ class LedgerReader:
         return CashCheck(ts_ns=ts_ns, ledger_cash=ledger_cash, venue_cash=venue_cash, difference=difference)
 
     def risk_figures(self, day_start_ns: int, session: str | None = None) -> RiskFigures:
-        """What the limits need, as of now; `day_start_ns` is the last UTC midnight."""
+        """Current inputs of the risk limits; `day_start_ns` is the last UTC midnight."""
         with self.snapshot():
             session = self._session(session)
             flight = queries.in_flight(self._connection, session)
@@ -257,7 +259,7 @@ class LedgerReader:
                 "AND i.session = ? AND (s.settled_ns IS NULL OR s.settled_ns >= ?)",
                 (session, day_start_ns),
             )
-        # An order in flight stands at its worst case, which contains the fills it has had so far.
+        # An order in flight counts with its maximum cost, which includes the fills it has had so far.
         final = [trade for trade in trades if trade.state.final]
         unsettled = [trade for trade in final if trade.pnl is None]
         return RiskFigures(

@@ -1,4 +1,4 @@
-"""What the ledger answers with: frozen rows, money as Decimal pUSD, times as integer nanoseconds."""
+"""Frozen rows of the ledger: money as Decimal pUSD, times as integer nanoseconds."""
 
 from decimal import Decimal
 from enum import StrEnum
@@ -7,14 +7,14 @@ from models import Frozen, OrderIntent, OrderState, Outcome, Reason, Rule, Trade
 
 
 class Mode(StrEnum):
-    """Whose money a run moves."""
+    """Whether a run moves practice money or real money."""
 
     SIMULATION = "simulation"
     LIVE = "live"
 
 
 class Venue(StrEnum):
-    """Whose markets a run trades."""
+    """The markets that a run trades."""
 
     RECORDED = "recorded"
     SYNTHETIC = "synthetic"
@@ -22,8 +22,11 @@ class Venue(StrEnum):
 
 
 class RunRow(Frozen, frozen=True):
-    """One start of the bot. `cash_drift` is what the venue's balance at this start differed from the
-    ledger's: a deposit, a withdrawal, or something to look into."""
+    """One start of the bot.
+
+    `cash_drift` is the venue's balance at the start minus the ledger's cash: a deposit, a withdrawal, or an
+    unexplained difference.
+    """
 
     id: int
     session: str
@@ -38,7 +41,7 @@ class RunRow(Frozen, frozen=True):
 
 
 class DecisionRow(Frozen, frozen=True):
-    """A decision without its evidence. `reason` is None when it was to buy."""
+    """A decision without its evidence. `reason` is None if it buys."""
 
     id: int
     run_id: int
@@ -57,11 +60,11 @@ class DecisionRow(Frozen, frozen=True):
     confidence: float | None
     rule: Rule
     weight: float | None
-    """Summed weight of the sources behind the winning side; None without a vote or before it was kept."""
+    """Sum of the weights behind the winning side; None without a vote and in rows of earlier versions."""
 
 
 class IntentRow(Frozen, frozen=True):
-    """An intent and where it stands; `order_id` is the order's EIP-712 hash, None before it is sent."""
+    """An intent and its state; `order_id` is the order's EIP-712 hash, None before it is sent."""
 
     intent: OrderIntent
     state: OrderState
@@ -70,12 +73,12 @@ class IntentRow(Frozen, frozen=True):
 
 
 class TradeRow(Frozen, frozen=True, gc=False):
-    """One intent that was filled, from the decision to the venue's verdict.
+    """One intent with fills, from the decision to the settlement.
 
-    `cost` is `models.fill_cost` summed over the fills that stand, `fee` comes on top. `payout` and `pnl`
-    (payout − cost − fee) are None until the market is settled; `winner` is None then too, and where no
-    outcome won. `score` is 0 to 100, `confidence` 0 to 1, both None when the decision was made without a
-    fused vote; `p` is the Up token's price at the decision.
+    `cost` is the sum of `models.fill_cost` over the fills that did not fail, `fee` is in addition. `payout`
+    and `pnl` (payout − cost − fee) are None until the market is settled; `winner` is None until then, and in
+    a market without a winner. `score` is 0 to 100, `confidence` 0 to 1, both None if the decision was made
+    without a fused signal; `p` is the Up token's price at the decision.
     """
 
     intent_id: str
@@ -108,21 +111,21 @@ class TradeRow(Frozen, frozen=True, gc=False):
     pnl: Decimal | None = None
     origin: str = ""
     end_ns: int = 0
-    """When the market ends on the machine's clock, as reckoned at the decision."""
+    """End of the market on the machine's clock, computed at the decision."""
 
     @property
     def event(self) -> str:
-        """Names the event that was traded on: two trades on the same one are one piece of evidence."""
+        """Id of the event that was traded: two trades on the same event are not independent."""
         return self.origin or self.condition_id
 
     @property
     def price(self) -> Decimal:
-        """Paid per share, without the fee."""
+        """Price paid per share, without the fee."""
         return self.cost / self.shares
 
     @property
     def outcome(self) -> TradeOutcome:
-        """A trade in a market without a winner is won if it paid more than it cost."""
+        """A trade in a market without a winner is a win if its payout exceeds its cost."""
         if self.pnl is None:
             return TradeOutcome.PENDING
         won = self.pnl > 0 if self.winner is None else self.winner is self.side
@@ -130,7 +133,7 @@ class TradeRow(Frozen, frozen=True, gc=False):
 
 
 class Mark(Frozen, frozen=True):
-    """What the Up token was worth at one instant of a market: the chance that the market gave Up."""
+    """Price of the Up token at one instant of a market: the market's implied probability of Up."""
 
     p: Decimal
     second: float
@@ -138,18 +141,18 @@ class Mark(Frozen, frozen=True):
 
 
 class Position(Frozen, frozen=True):
-    """A trade without a verdict, at what the binary-outcome model makes of it: shares × P(its outcome).
+    """An unsettled trade, valued by the binary-outcome model: shares × P(its outcome).
 
-    P is the Up token's price while the market ran, and its last one after that. A mark is no result: it is
-    in no sum of realised P&L and in no statistic.
+    P is derived from the Up token's price while the market runs, and from its last price afterwards. A mark
+    is not a result: it is part of no realised P&L and of no statistic.
 
     Attributes
     ----------
     trade : TradeRow
     mark : Mark | None
-        The newest; None if none was taken since the purchase.
+        The newest; None if there was none since the purchase.
     delay : str
-        Why the verdict of a market that is over is late, as last heard; empty if nothing is known.
+        The last reason of a late resolution; empty if there is none.
     """
 
     trade: TradeRow
@@ -158,14 +161,14 @@ class Position(Frozen, frozen=True):
 
     @property
     def chance(self) -> Decimal | None:
-        """Of the side that was bought."""
+        """Implied probability of the side that was bought."""
         if self.mark is None:
             return None
         return self.mark.p if self.trade.side is Outcome.UP else 1 - self.mark.p
 
     @property
     def value(self) -> Decimal | None:
-        """pUSD."""
+        """Value in pUSD."""
         return None if self.chance is None else self.trade.shares * self.chance
 
     @property
@@ -175,7 +178,7 @@ class Position(Frozen, frozen=True):
 
 
 class ModeRow(Frozen, frozen=True):
-    """What a run may do with orders, since when and by whose word."""
+    """Whether a run may order, in which mode, since when and for which reason."""
 
     since_ns: int
     mode: Mode
@@ -184,7 +187,7 @@ class ModeRow(Frozen, frozen=True):
 
 
 class WeightRow(Frozen, frozen=True):
-    """One change of a source's weight, learnt from so many settled markets."""
+    """One change of a source's weight, computed from `markets` settled markets."""
 
     ts_ns: int
     markets: int
@@ -194,7 +197,7 @@ class WeightRow(Frozen, frozen=True):
 
 
 class CashFlow(Frozen, frozen=True):
-    """A session's account, as the ledger knows it.
+    """The account of a session.
 
     cash = starting + drift − cost − fees + redeemed; `claimable` is won but not yet redeemed.
     """
@@ -216,7 +219,7 @@ class CashFlow(Frozen, frozen=True):
 
 
 class CashCheck(Frozen, frozen=True):
-    """Ledger against venue at one instant; `difference` is venue − ledger."""
+    """Ledger's and venue's cash at one instant; `difference` is venue − ledger."""
 
     ts_ns: int
     ledger_cash: Decimal
@@ -225,16 +228,16 @@ class CashCheck(Frozen, frozen=True):
 
 
 class RiskFigures(Frozen, frozen=True):
-    """What the risk limits are held against, unknown orders and unsettled trades at their worst.
+    """Inputs of the risk limits, with unknown orders and unsettled trades at their worst case.
 
     Attributes
     ----------
     realised : Decimal
-        P&L of the trades settled since the day began, fees included.
+        P&L of the trades settled since the start of the day, fees included.
     unsettled : Decimal
-        What is lost, as a positive amount, if every open position and every order in flight is lost.
+        Loss, as a positive amount, if every open position and every order in flight is lost.
     day_pnl : Decimal
-        realised − unsettled: the worst this day can still come to.
+        realised − unsettled: the worst possible P&L of the day.
     open_positions : int
         Markets with an unsettled fill or an order in flight.
     """

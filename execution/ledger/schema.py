@@ -1,19 +1,19 @@
-"""The ledger's tables, and the steps that bring an older file up to date.
+"""The ledger's tables, and the migration steps of older files.
 
-A step is never edited once released: later changes are later steps. Money is TEXT, because SQLite's
-REAL cannot hold a cent exactly; times are INTEGER nanoseconds on the machine's clock.
+A released step is never edited: later changes are later steps. Money is TEXT, because SQLite's REAL cannot
+represent a cent exactly; times are INTEGER nanoseconds on the machine's clock.
 
-A market is unique within a *session*. On Polymarket there is one session for ever, so that a market
-is never bought twice whatever happens in between; a practice venue that starts over with a fresh
-account starts a new session, because it may show the same recorded market again.
+A market is unique within a *session*. On Polymarket there is only one session, so that a market is never
+bought twice; a practice venue that starts over with a new account starts a new session, because it may replay
+the same recorded market.
 """
 
 APPLICATION_ID = 0x50_42_4C_47
-"""Marks a SQLite file as ours; the bytes spell PBLG."""
+"""Identifies a SQLite file as a ledger; the bytes spell PBLG."""
 
 
 def _amount(column: str) -> str:
-    """A plain non-negative decimal number: no sign, exponent, NaN or infinity."""
+    """SQL of a plain non-negative decimal number: no sign, exponent, NaN or infinity."""
     return f"{column} TEXT NOT NULL CHECK ({column} GLOB '[0-9]*' AND {column} NOT GLOB '*[^0-9.]*')"
 
 
@@ -313,4 +313,4 @@ ALTER TABLE settlements_with_payouts RENAME TO settlements;
 """
 
 STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
-"""The file's ``PRAGMA user_version`` is the number of steps it has taken."""
+"""The file's ``PRAGMA user_version`` is the number of steps applied to it."""

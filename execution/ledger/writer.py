@@ -1,4 +1,4 @@
-"""The ledger's only writer: one small verb per thing that happened, on the disk before it returns."""
+"""The ledger's only writer: one method per kind of event; the event is on the disk when it returns."""
 
 import sqlite3
 import threading
@@ -24,23 +24,23 @@ from models import Decision, Fill, FillStatus, Market, OrderState, Outcome, Sett
 
 
 class Ledger:
-    """A book's ledger, open for writing. Used by one thread at a time; each verb is one transaction.
+    """A profile's ledger, open for writing. Used by one thread at a time; each method is one transaction.
 
-    News may come twice, late or out of order: the verbs that answer with a bool say whether it was
-    news, and write nothing when it was not.
+    Events may be reported twice, late or out of order: methods that return a bool return whether the event
+    was new, and write nothing if it was not.
 
     Parameters
     ----------
     path : Path
-        The file; it and its folder are created when missing.
+        The file; it and its folder are created if missing.
     clock_ns : Callable[[], int]
         The machine's clock, nanoseconds since the epoch.
 
     Raises
     ------
     Fatal
-        From here and from every verb: another writer holds the file, it is damaged or newer than
-        this program, or it cannot be written. Nothing is half written.
+        Here and in every method: another writer has locked the file, it is damaged or newer than this
+        program, or it cannot be written. Nothing is partly written.
     """
 
     def __init__(self, path: Path, clock_ns: Callable[[], int] = time.time_ns) -> None:
@@ -64,11 +64,11 @@ class Ledger:
         self.close()
 
     def stop_waiting(self) -> None:
-        """Give up on a lock of another program from now on; may be called from any thread."""
+        """Stop waiting for a lock of another program from now on; may be called from any thread."""
         self._stop_waiting.set()
 
     def close(self) -> None:
-        """Give the file back. An open run stays without an end, as after a crash."""
+        """Close the file. An open run keeps no end, as after a crash."""
         self._connection.close()
         self._lock.release()
 
@@ -84,20 +84,20 @@ class Ledger:
         session: str = "",
         note: str = "",
     ) -> int:
-        """Begin a run and return its id; all that follows belongs to it.
+        """Start a run and return its id; all following rows belong to it.
 
         Parameters
         ----------
         clock_speed : float
             Market-clock seconds per machine second.
         starting_cash : Decimal
-            The venue's pUSD balance now. If it differs from the ledger's while nothing is under way,
-            the difference is kept as the run's `cash_drift`: somebody deposited or withdrew.
+            The venue's current pUSD balance. If it differs from the ledger's while no order is in flight, the
+            difference is stored as the run's `cash_drift`: a deposit or a withdrawal.
         session : str
-            Names the account on a practice venue: a new one when that starts with a fresh account.
-            Empty, the one for ever, on Polymarket and for real money.
+            Names the account on a practice venue: a new one for a new account. Empty, and always the same, on
+            Polymarket and for real money.
         note : str
-            What a reader of the results should know, such as the date of recorded markets.
+            Remarks on the results, such as the date of recorded markets.
         """
         mode, venue = Mode(mode), Venue(venue)
         with self._write() as db:
@@ -121,7 +121,7 @@ class Ledger:
         return self._run
 
     def join_last_run(self) -> None:
-        """Add to the newest run without beginning one: for what a person books while no bot runs.
+        """Add to the newest run without starting one: for manual records while no bot runs.
 
         Raises
         ------
@@ -135,7 +135,7 @@ class Ledger:
         self._run_id, self._session = last.id, last.session
 
     def close_run(self) -> None:
-        """Mark the run as ended in good order."""
+        """Mark the run as ended normally."""
         with self._write() as db:
             db.execute("UPDATE runs SET ended_ns = ? WHERE id = ?", (self._clock_ns(), self._run))
         self._run_id = None
@@ -151,7 +151,7 @@ class Ledger:
     @staticmethod
     def _drift(db: sqlite3.Connection, session: str, starting_cash: Decimal) -> Decimal:
         flow = queries.cash_flow(db, session)
-        # An open position may have been paid out while the bot was away: that is no deposit.
+        # An open position may have been paid out while the bot did not run: that is not a deposit.
         under_way = (
             queries.in_flight(db, session)
             or queries.claimable(db, session)
@@ -168,12 +168,12 @@ class Ledger:
     # --- markets and decisions -------------------------------------------------------------------
 
     def record_market(self, market: Market) -> None:
-        """Keep a market, or what has changed of it: tick, fee rate, title.
+        """Store a market, or its changed tick, fee rate or title.
 
         Raises
         ------
         Fatal
-            If the slug is known with other tokens or times: no order on it can be trusted.
+            If the slug is stored with other tokens or times: no order in it can be trusted.
         """
         with self._write() as db:
             self._put_market(db, market)
@@ -201,7 +201,7 @@ class Ledger:
         )
 
     def record_decision(self, decision: Decision) -> int:
-        """Keep a decision with its whole evidence, and its market if it is new; return its id."""
+        """Store a decision with its evidence, and its market if it is new; return the decision's id."""
         with self._write() as db:
             return self._put_decision(db, decision)
 
@@ -215,7 +215,7 @@ class Ledger:
             *(decision.fair, decision.edge),
             *((None, None, None) if fused is None else (fused.score, fused.confidence, fused.weight)),
             context.market.rule,
-            # Ten times smaller than the text, which is mostly digits of books and price paths.
+            # A tenth of the size of the text, which is mostly digits of books and price paths.
             zlib.compress(msgspec.json.encode(decision)),
         )
         self._put_market(db, context.market)
@@ -231,9 +231,9 @@ class Ledger:
     # --- orders ----------------------------------------------------------------------------------
 
     def write(self, entries: Sequence[Entry]) -> int | None:
-        """Keep what the order lifecycle asks for in one transaction; return the id of its decision, if any.
+        """Write the entries of the order lifecycle in one transaction; return the id of its decision, if any.
 
-        A state that cannot follow the one before and a trade that is known write nothing.
+        A state that cannot follow the current one and a known trade write nothing.
 
         Raises
         ------
@@ -268,7 +268,7 @@ class Ledger:
             *(entry.state, entry.order_id, entry.detail),
         )
         db.execute(f"INSERT INTO intents VALUES ({queries.placeholders(values)})", values)
-        # The history tells both steps, though both reach the disk at once.
+        # The history has both states, although both reach the disk at once.
         order_states.log_state(db, intent.intent_id, OrderState.INTENT, "", intent.created_ns)
         if entry.state is not OrderState.INTENT:
             detail = entry.detail or entry.order_id or ""
@@ -276,10 +276,10 @@ class Ledger:
         return decision_id
 
     def record_state(self, intent_id: str, state: OrderState, detail: str = "") -> bool:
-        """Move an intent on. False, and nothing written, if it cannot go there from where it stands.
+        """Change an intent's state; False, and nothing is written, if the change is not allowed.
 
-        A dead intent whose market has another living one is not revived: that is written into its
-        history, and the money counts through the fills.
+        A dead intent is not revived in a market with another living one: that is added to its history, and
+        the money is counted through the fills.
         """
         with self._write() as db:
             return self._put_state(db, intent_id, state, detail)
@@ -292,7 +292,7 @@ class Ledger:
     # --- fills and settlement --------------------------------------------------------------------
 
     def record_fill(self, fill: Fill, status: FillStatus = FillStatus.MATCHED) -> bool:
-        """Keep a fill; False if its trade is known. A fill of an order believed dead revives it."""
+        """Store a fill; False if its trade is known. A fill of an order recorded as dead revives it."""
         with self._write() as db:
             return self._put_fill(db, fill, status)
 
@@ -312,9 +312,9 @@ class Ledger:
         return True
 
     def record_fill_status(self, trade_id: str, status: FillStatus) -> bool:
-        """Move a fill towards the chain's last word; False if it is there or further already.
+        """Advance the status of a fill; False if it has that status or a later one.
 
-        FAILED takes the fill out of every sum; when no fill of the order is left, the order is reversed.
+        FAILED removes the fill from every sum; if no fill of the order is left, the order is reversed.
 
         Raises
         ------
@@ -339,12 +339,12 @@ class Ledger:
         return True
 
     def record_settlement(self, settlement: Settlement) -> bool:
-        """Keep the venue's verdict; False if it is known.
+        """Store the venue's official outcome; False if it is known.
 
         Raises
         ------
         Fatal
-            If the venue said otherwise before.
+            If the stored outcome differs.
         """
         with self._write() as db:
             known = queries.settlement(db, self._session, settlement.slug)
@@ -366,9 +366,10 @@ class Ledger:
             return known is None
 
     def record_mark(self, slug: str, second: float, p: Decimal) -> None:
-        """Keep what the Up token was worth at a market second while a position was open.
+        """Store the price of the Up token at a market second while a position is open.
 
-        A position's value is its shares × the chance of its outcome; only a verdict makes it a result.
+        A position's value is its shares × the probability of its outcome; only a settlement makes it a
+        result.
         """
         with self._write() as db:
             db.execute(
@@ -377,7 +378,7 @@ class Ledger:
             )
 
     def record_delay(self, slug: str, why: str) -> bool:
-        """Keep why a market that is over has no verdict yet; False if that is the last that is known."""
+        """Store why an ended market is not resolved yet; False if that is the last stored reason."""
         with self._write() as db:
             known = db.execute(
                 "SELECT why FROM delays WHERE session = ? AND slug = ? ORDER BY id DESC LIMIT 1",
@@ -392,7 +393,7 @@ class Ledger:
             return True
 
     def record_redemption(self, slug: str, amount: Decimal) -> bool:
-        """Keep that a settled market's payout reached the account; False if it is known."""
+        """Store that a settled market's payout reached the account; False if it is known."""
         with self._write() as db:
             cursor = db.execute(
                 "INSERT INTO redemptions VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -401,7 +402,7 @@ class Ledger:
             return cursor.rowcount > 0
 
     def record_cash_check(self, venue_cash: Decimal) -> CashCheck:
-        """Hold the venue's pUSD balance against the ledger's, and keep both."""
+        """Compare the venue's pUSD balance with the ledger's, and store both."""
         with self._write() as db:
             run = self._run
             flow = queries.cash_flow(db, self._session)
@@ -419,10 +420,10 @@ class Ledger:
             )
         return check
 
-    # --- what happened to the bot itself ---------------------------------------------------------
+    # --- events of the bot itself ----------------------------------------------------------------
 
     def record_mode(self, mode: Mode, allows_orders: bool, why: str) -> None:
-        """Keep what the run may do with orders from now on, and by whose word."""
+        """Store whether the run may order from now on, in which mode and for which reason."""
         with self._write() as db:
             db.execute(
                 "INSERT INTO mode_changes (run_id, ts_ns, mode, allows_orders, why) VALUES (?, ?, ?, ?, ?)",
@@ -430,11 +431,11 @@ class Ledger:
             )
 
     def record_halt(self, why: str) -> bool:
-        """Keep that trading stopped until a person acts; False if a halt stands already."""
+        """Store a halt; False if there is one already."""
         return self._record_halt("halt", why)
 
     def record_resume(self, why: str) -> bool:
-        """Keep that a person lifted the halt, as `why` names it; False if none stands."""
+        """Store that a halt was lifted, with its reason `why`; False if there is none."""
         return self._record_halt("resume", why)
 
     def _record_halt(self, event: str, why: str) -> bool:
@@ -449,7 +450,7 @@ class Ledger:
             return True
 
     def record_weights(self, markets: int, before: Mapping[str, float], after: Mapping[str, float]) -> None:
-        """Keep a change of the processors' weights, learnt from so many settled markets."""
+        """Store a change of the processors' weights, computed from `markets` settled markets."""
         now_ns = self._clock_ns()
         with self._write() as db:
             db.executemany(
@@ -473,7 +474,7 @@ class Ledger:
             yield db
 
     def _go_on_waiting(self) -> bool:
-        """Wait for another program's lock for as long as the process runs; nothing is sent meanwhile."""
+        """Wait for another program's lock as long as the process runs; nothing is sent in the meantime."""
         if self._locked_since is None:
             self._locked_since = time.monotonic()
             logger.warning(

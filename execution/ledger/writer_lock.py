@@ -1,4 +1,4 @@
-"""One writer a ledger: a lock that dies with its process, and a note that says who holds it."""
+"""One writer per ledger: a lock that ends with its process, and a file that names the holder."""
 
 import os
 from datetime import UTC, datetime
@@ -12,13 +12,12 @@ from errors import Fatal
 class WriterLock:
     """Held from construction to `release`.
 
-    The note lies in a file of its own, because older versions of filelock empty the locked file of
-    whoever holds it.
+    The name of the holder is in a separate file, because older versions of filelock truncate the locked file.
 
     Raises
     ------
     Fatal
-        If another writer holds the ledger, naming its process, or the folder cannot be written.
+        If another writer has locked the ledger, with its process, or the folder cannot be written.
     """
 
     def __init__(self, path: Path) -> None:

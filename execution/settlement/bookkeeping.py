@@ -1,7 +1,8 @@
-"""What is written when a market's official outcome is known, in an order that a crash at any point survives.
+"""Records a market's official outcome, its payout and cash checks, in an order that is safe at any crash
+point.
 
-verdict → payout → cash check. Each step is one transaction that writes nothing the second time, so that the
-whole of it can be done again from the start by whoever comes after.
+settlement → payout → cash check. Each step is one transaction that writes nothing the second time, so that
+the next process can repeat all of them.
 """
 
 import asyncio
@@ -16,18 +17,19 @@ from execution.settlement.payouts import paid
 from models import Frozen, Market, Settlement
 
 CASH_TOLERANCE = Decimal("0.00001")
-"""pUSD; half of it is what one fee's rounding may differ by."""
+"""pUSD; twice the possible rounding difference of one fee."""
 
 
 class SettledMarket(Frozen, frozen=True):
-    """A settled market: its P&L, None if there was no position, and the book's in all."""
+    """A settled market: its P&L, None without a position, and the total P&L of the ledger."""
 
     pnl: Decimal | None
     total_pnl: Decimal
 
 
 class CashComparison(Frozen, frozen=True):
-    """Ledger against venue; `paid` are markets whose payouts the venue has made and the ledger not booked,
+    """Ledger's against venue's cash; `paid` are markets whose payouts the venue has made and the ledger has
+    not recorded,
     None if payouts do not explain the difference."""
 
     check: CashCheck
@@ -35,30 +37,31 @@ class CashComparison(Frozen, frozen=True):
 
     @property
     def matches(self) -> bool:
-        """Whether nothing but payouts is between the two."""
+        """Whether payouts explain the difference."""
         return self.paid is not None
 
 
 class RecordedPayouts(Frozen, frozen=True):
-    """Markets whose payouts were booked, and those whose money is there while the position still shows."""
+    """Markets whose payouts were recorded, and those whose money has arrived while the position is still
+    listed."""
 
     recorded: tuple[str, ...]
     arrived: tuple[str, ...]
 
 
 class SettlementBookkeeper:
-    """Books verdicts, payouts and cash checks.
+    """Records settlements, payouts and cash checks.
 
     Parameters
     ----------
     ledger, reader, thread
-        The record, its reading side and the thread both are used on.
+        Writer and reader of the ledger, and the thread that uses both.
     balance : Callable[[], Decimal]
-        Free pUSD at the venue; blocking, asked from a thread. Raises Temporary.
+        Free pUSD at the venue; blocking, called in a thread. Raises Temporary.
     pays_by_itself : bool
-        Whether the venue pays winners out when it resolves a market, as a practice venue does.
+        Whether the venue pays winners automatically when it resolves a market, as a practice venue does.
     publish : Callable[[Event], None], optional
-        Receives `Redeemed` and `CashChecked` once they are in the ledger.
+        Called with `Redeemed` and `CashChecked` once they are in the ledger.
     """
 
     def __init__(
@@ -77,11 +80,11 @@ class SettlementBookkeeper:
         self._balance = balance
         self._pays_by_itself = pays_by_itself
         self._publish = publish or (lambda event: None)
-        # A balance is asked for and held against the ledger with no payout booked in between.
+        # The balance is read and compared with the ledger without a payout being recorded in between.
         self._cash = asyncio.Lock()
 
     async def settle(self, market: Market, settlement: Settlement) -> SettledMarket:
-        """Book a verdict and, where the venue pays by itself, the payout."""
+        """Record a settlement and, if the venue pays automatically, the payout."""
         await self._thread.call(self._ledger.record_settlement, settlement)
         if self._pays_by_itself:
             await self.record_payout(market.slug)
@@ -89,7 +92,7 @@ class SettlementBookkeeper:
         return SettledMarket(pnl=pnl, total_pnl=await self._thread.call(self._reader.settled_pnl))
 
     async def record_payout(self, slug: str) -> bool:
-        """Book that what a market owes has reached the account; False if it owes nothing."""
+        """Record that a market's payout has reached the account; False if nothing is outstanding."""
         owed = (await self._thread.call(self._reader.claimable)).get(slug)
         if owed is None or not await self._thread.call(self._ledger.record_redemption, slug, owed):
             return False
@@ -97,43 +100,43 @@ class SettlementBookkeeper:
         return True
 
     async def record_old_payouts(self) -> None:
-        """Book the payouts of markets that an earlier process settled and did not come to."""
+        """Record the payouts of markets that an earlier process settled without recording their payouts."""
         if self._pays_by_itself:
             for slug in await self._thread.call(self._reader.claimable):
                 await self.record_payout(slug)
 
     async def owed(self) -> dict[str, Decimal]:
-        """What each settled market still has to pay out, oldest verdict first."""
+        """The outstanding payout of each settled market, oldest settlement first."""
         return await self._thread.call(self._reader.claimable)
 
     async def bought(self) -> frozenset[str]:
-        """Markets that this ledger has bought; the account's other positions are none of its business."""
+        """Markets bought by this ledger; other positions of the account are ignored."""
         return await self._thread.call(self._reader.traded_slugs)
 
     async def record_arrived_payouts(
         self, held: Collection[str], undisturbed: Callable[[], bool]
     ) -> RecordedPayouts | None:
-        """Book the payouts that have reached the account.
+        """Record the payouts that have reached the account.
 
-        A payout is booked when its position is gone and it is part of what the venue has more than the
-        ledger: either alone may be a listing that is behind, or money from elsewhere.
+        A payout is recorded if its position is no longer listed and it is part of the venue's surplus over
+        the ledger: either alone may be an outdated list, or money from another source.
 
         Parameters
         ----------
         held : Collection of str
             Slugs of the markets whose won positions the venue still lists.
         undisturbed : Callable[[], bool]
-            Whether no order can have moved the balance; asked once the venue has told it.
+            Whether no order can have moved the balance; called after the balance was read.
 
         Returns
         -------
         RecordedPayouts or None
-            None if the balance tells nothing now.
+            None if the balance is not conclusive now.
 
         Raises
         ------
         Temporary
-            If the venue does not tell.
+            If the balance cannot be read.
         """
         async with self._cash:
             venue_cash = await asyncio.to_thread(self._balance)
@@ -145,7 +148,7 @@ class SettlementBookkeeper:
             recorded = paid(surplus, gone, CASH_TOLERANCE)
             if recorded is None:
                 return RecordedPayouts(recorded=(), arrived=paid(surplus, owed, CASH_TOLERANCE) or ())
-            # One by one: what a crash leaves over is again the whole surplus of the next time.
+            # One by one: after a crash the remaining ones are again the whole surplus.
             for slug in recorded:
                 await self.record_payout(slug)
             return RecordedPayouts(recorded=recorded, arrived=())
@@ -156,12 +159,12 @@ class SettlementBookkeeper:
             return Decimal(0) if flow is None else flow.cash, self._reader.claimable()
 
     async def check_cash(self) -> CashComparison:
-        """Hold the ledger's cash against the venue's, and keep both.
+        """Compare the ledger's cash with the venue's, and store both.
 
         Raises
         ------
         Temporary
-            If the venue does not tell.
+            If the balance cannot be read.
         """
         async with self._cash:
             venue_cash = await asyncio.to_thread(self._balance)

@@ -1,4 +1,4 @@
-"""Settlement by the venue's official outcome: asks until it is published, then closes the books."""
+"""Polls the venue's official outcomes until they are published, and has them recorded."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,18 +10,18 @@ from execution.venue_answers import ResolutionStatus, clob_outcome, clob_pays_ha
 from models import Market, Settlement
 
 REQUEST_LIMIT_S = 5.0
-"""Most seconds of one request, from connecting to the last byte."""
+"""Maximum seconds of one request, from connecting to the last byte."""
 OLD_S = 3600.0
-"""Wall-clock seconds after its end from which a market is asked about more seldom."""
+"""Wall-clock seconds after a market's end from which it is polled less often."""
 SELDOM = 3
-"""How much more seldom: with a pause of 3 s, what is published is still taken up within 10 s."""
+"""Factor of the longer pause: with 3 s, an outcome is still recorded within 10 s of its publication."""
 
 
 class ResolutionSource:
-    """Reads official outcomes: the catalogue first, the order API's `winner` as the second witness.
+    """Reads official outcomes from the catalogue and, as a second source, the order API's `winner`.
 
-    The catalogue hides closed markets unless asked for them, and forgets short ones some time after;
-    the order API keeps them. Where both speak they have to agree.
+    The catalogue hides closed markets unless they are requested, and removes short ones some time later; the
+    order API keeps them. If both have an outcome they have to agree.
     """
 
     def __init__(self, client: httpx.AsyncClient, gamma_url: str, clob_url: str) -> None:
@@ -30,7 +30,7 @@ class ResolutionSource:
         self._clob_url = clob_url
 
     async def resolution(self, market: Market) -> tuple[ResolutionStatus, str]:
-        """(what the venue says, where it was read); never raises: nobody answering is a reason too."""
+        """(the status, where it was read); never raises: a missing answer is a status too."""
         found, answer = await asyncio.gather(
             self._get(f"{self._gamma_url}/markets", {"slug": market.slug, "closed": "true"}),
             self._get(f"{self._clob_url}/markets/{market.condition_id}", {}),
@@ -61,23 +61,22 @@ class ResolutionSource:
 
 
 class OutcomePoller:
-    """Waits for the official outcome of each market it is given, one task a market, for as long as it takes.
+    """Waits for the official outcome of each market, one task per market, without a time limit.
 
     Parameters
     ----------
     source : ResolutionSource
     settle : Callable[[Market, Settlement], Awaitable[None]]
-        Awaited once a market's outcome is known.
+        Awaited when a market's outcome is known.
     late : Callable[[Market, ResolutionStatus], Awaitable[None]]
-        Awaited with what the venue says whenever a market that is late has a new reason.
+        Awaited with the status each time a late market has a new reason.
     failed : Callable[[BaseException], None]
-        Told of whatever `settle` or `late` raised: that market is not asked about any more.
+        Called with every error of `settle` or `late`: that market is not polled any more.
     until_end : Callable[[Market], float]
-        Wall-clock seconds until a market ends; negative once it has.
+        Wall-clock seconds until a market ends; negative afterwards.
     now_ns : Callable[[], int]
     poll_seconds : float
-        Pause between two questions; well below the 10 s within which a result must be taken up, however
-        late it comes.
+        Pause between two requests; well below the 10 s within which an outcome must be recorded.
     late_after_s : float
         Wall-clock seconds after its end from which a market without an outcome is late.
     """
@@ -105,7 +104,7 @@ class OutcomePoller:
         self._markets: dict[str, Market] = {}
 
     def add(self, market: Market) -> None:
-        """Settle this market when it is over. Asking twice for the same market is the same as once."""
+        """Settle this market when it has ended. Repeated calls for the same market have no effect."""
         if market.slug not in self._tasks:
             self._markets[market.slug] = market
             task = asyncio.get_running_loop().create_task(self._wait(market))
@@ -119,16 +118,16 @@ class OutcomePoller:
 
     @property
     def longest_s(self) -> float | None:
-        """Seconds since the end of the market that waits longest; None if none that is over waits."""
+        """Seconds since the end of the oldest waiting market; None if no ended market is waiting."""
         return max((age for age in map(self._age_s, self.waiting) if age > 0), default=None)
 
     @property
     def expecting(self) -> bool:
-        """Whether an outcome is to be expected soon: a market waits that is not late."""
+        """Whether an outcome is expected soon: a market is waiting that is not late."""
         return any(self._age_s(slug) <= self._late_after_s for slug in self.waiting)
 
     async def close(self) -> None:
-        """Stop asking; unsettled markets are taken up by the next start."""
+        """Stop polling; the next start polls the unsettled markets again."""
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Which of the payouts that are owed explain that the venue has more money than the ledger. Pure."""
+"""Finds the outstanding payouts that explain a surplus of the venue's cash over the ledger's. Pure."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -6,32 +6,31 @@ from decimal import Decimal
 from execution.amounts import UNIT
 
 MOST_SUMS = 200_000
-"""Sums looked at before giving up: enough for any choice of 17 payouts, and for many more of few amounts."""
+"""Maximum number of sums tried: enough for any choice of 17 payouts, and for many more of few amounts."""
 
 
 def paid(surplus: Decimal, owed: Mapping[str, Decimal], tolerance: Decimal) -> tuple[str, ...] | None:
-    """The payouts that have reached the account, if payouts are all that the surplus consists of.
+    """The payouts that have reached the account, if the surplus consists of payouts only.
 
     Parameters
     ----------
     surplus : Decimal
         The venue's cash minus the ledger's, pUSD.
     owed : Mapping[str, Decimal]
-        What each settled market still has to pay, pUSD, above 0.
+        The outstanding payout of each settled market, pUSD, above 0.
     tolerance : Decimal
-        How far a sum may be from the surplus, pUSD.
+        Maximum difference between a sum and the surplus, pUSD.
 
     Returns
     -------
     tuple of str or None
-        Slugs whose payouts add up to the surplus, all of them if all do; empty if there is no surplus; None
-        if no choice of payouts explains it. Where several do, which one is taken makes no difference to
-        the money.
+        Slugs whose payouts add up to the surplus, all of them if possible; empty without a surplus; None if
+        no choice of payouts explains it. If several choices do, they are equivalent in money.
     """
     target, slack = _micro(surplus), _micro(tolerance)
     slugs, amounts = list(owed), [_micro(amount) for amount in owed.values()]
     total = sum(amounts)
-    # What is missing from the whole is often less to look for than what is there.
+    # The difference to the total is often faster to find than the surplus.
     missing = total - target < target
     chosen = _choice(total - target if missing else target, amounts, slack)
     return (
@@ -42,7 +41,7 @@ def paid(surplus: Decimal, owed: Mapping[str, Decimal], tolerance: Decimal) -> t
 
 
 def _choice(goal: int, amounts: Sequence[int], slack: int) -> set[int] | None:
-    """Positions of amounts whose sum is as near to the goal as it gets, if that is near enough."""
+    """Positions of amounts whose sum is closest to the goal, if it is within the slack."""
     last: dict[int, int] = {}  # by sum: the position that was added to a smaller sum of earlier positions
     for index, amount in enumerate(amounts):
         for before in [0, *last]:

@@ -1,4 +1,4 @@
-"""Who redeems: the venue's official client where it is installed, and the practice venue for itself."""
+"""Redeemers: the venue's official client, if it is installed, and the practice venue."""
 
 from dataclasses import replace
 from importlib.util import find_spec
@@ -13,13 +13,13 @@ from errors import Refused, Temporary
 from models import Frozen
 
 REQUEST_LIMIT_S = 10.0
-"""Most seconds of one request of a redemption."""
+"""Maximum seconds of one request of a redemption."""
 OWN_ACCOUNT = 0
-"""Signature type of a wallet that pays its transactions itself."""
+"""Signature type of a wallet that pays its own transactions."""
 
 
 class ChainUrls(Frozen, frozen=True):
-    """Where the official client finds the venue, its relayer, and the chain."""
+    """Addresses of the venue, its relayer and the chain for the official client."""
 
     clob: str
     gamma: str
@@ -29,7 +29,7 @@ class ChainUrls(Frozen, frozen=True):
 
 
 class RedemptionKeys:
-    """What proves to venue and relayer who redeems; never printed.
+    """Credentials of a redemption for venue and relayer; never printed.
 
     Parameters
     ----------
@@ -37,9 +37,9 @@ class RedemptionKeys:
     wallet : str
         Address that holds the positions.
     api_key, api_secret, passphrase : str
-        The order API's.
+        Credentials of the order API.
     relayer : tuple of str, optional
-        Relayer API key and the address it belongs to; needed unless the wallet is the key's own.
+        Relayer API key and the address it belongs to; not needed if the wallet is the key's own.
     """
 
     def __init__(
@@ -86,7 +86,8 @@ class OfficialRedeemer:
     def _client(self) -> Any:
         from polymarket import PRODUCTION, ApiKeyCreds, RelayerApiKey, SecureClient
 
-        # The client knows no public way to other addresses; the version is pinned and a test redeems with it.
+        # The client has no public parameter for other addresses; the version is pinned and a test redeems
+        # with it.
         from polymarket._internal.environment import get_environment_config, with_environment_config
 
         _bound_requests()
@@ -111,9 +112,10 @@ class OfficialRedeemer:
 
 
 def _bound_requests() -> None:
-    """Let the official client send with a bound on each request's duration and size.
+    """Limit the duration and size of the official client's requests.
 
-    It makes a transport for each of its services; a transport makes an `httpx.Client` unless it is given one.
+    It creates a transport for each of its services; a transport creates an `httpx.Client` unless it is given
+    one.
     """
     from polymarket.clients import _transport
 
@@ -132,7 +134,7 @@ def _bound_requests() -> None:
 
 
 class PracticeRedeemer:
-    """Asks the practice venue to pay, as its operator would."""
+    """Has the practice venue pay, like the operator of a venue."""
 
     def __init__(self, url: str, address: str) -> None:
         self._url = url
@@ -149,7 +151,7 @@ class PracticeRedeemer:
 
 
 def official_redeemer(keys: RedemptionKeys, signature_type: int, urls: ChainUrls) -> OfficialRedeemer | str:
-    """The official client as a redeemer, or what it lacks."""
+    """The official client as a redeemer, or what is missing for it."""
     if find_spec("polymarket") is None:
         return "the official client is not installed (uv pip install 'polymarket-client==0.14.0')"
     if signature_type != OWN_ACCOUNT and keys.relayer is None:

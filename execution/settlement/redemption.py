@@ -1,8 +1,7 @@
-"""Won positions of the live lane become money: paid by the venue, redeemed by us, or by the operator's hand.
+"""Redeems won positions of the live profile: automatic payout of the venue, relayer, own account, or manual.
 
-Nothing here is remembered on the disk, because a crash at any point is safe: a payout is booked once, when
-the venue's balance shows it; and redeeming a position twice does nothing the second time, on the chain as on
-the practice venue.
+No state is stored, because every crash point is safe: a payout is recorded once, when the venue's balance
+shows it; and a second redemption of a position has no effect, on the chain and on the practice venue.
 """
 
 import asyncio
@@ -20,31 +19,31 @@ from execution.settlement.bookkeeping import SettlementBookkeeper
 from models import Frozen
 
 MOST_ATTEMPTS = 3
-"""Redemptions of one market that a process tries; then a person has to look."""
+"""Redemption attempts per market and process; after that it is reported as manual."""
 
 
 class Redeemer(Protocol):
-    """Who can turn a won position into money."""
+    """Redeems a won position."""
 
     def redeem(self, condition_id: str) -> str:
-        """Have it done, and tell how in a few words; blocking.
+        """Redeem and return a short description; blocking.
 
-        That it was done shows in the balance: nobody waits for the chain here.
+        The result shows in the balance: this call does not wait for the chain.
 
         Raises
         ------
         Temporary
-            If it may work the next time.
+            If another attempt may succeed.
         Refused
-            If it will not, and why.
+            If no attempt can succeed, with the reason.
         """
         ...
 
 
 class RedemptionTiming(Frozen, frozen=True):
-    """Seconds: between two looks, until a position that the venue has not paid is redeemed, between attempts.
+    """Seconds: between two checks, until an unpaid position is redeemed, and between attempts.
 
-    The patience is longer than the venue's list of positions is behind, and than its own operator takes.
+    The second is longer than the delay of the venue's list of positions and of its automatic payout.
     """
 
     interval_s: float = 60.0
@@ -53,22 +52,22 @@ class RedemptionTiming(Frozen, frozen=True):
 
 
 class Redemption:
-    """Sees to it that what was won is paid and booked.
+    """Checks that won positions are paid and recorded.
 
     Parameters
     ----------
     bookkeeper : SettlementBookkeeper
-        Knows what is owed, and books it.
+        Knows the outstanding payouts, and records them.
     positions : Callable[[], list[Redeemable]]
         The account's positions in resolved markets; blocking. Raises Temporary.
     redeemer : Redeemer or str
-        Who redeems, or why nobody can, in words for the operator.
+        The redeemer, or the reason why there is none, as text for the operator.
     settled_orders : Callable[[], Awaitable[bool]]
-        Waits for trades that are being booked, and tells whether no order is open or of unknown fate.
+        Waits for trades that are being recorded, and returns whether no order is open or of unknown outcome.
     undisturbed : Callable[[], bool]
         The same without waiting.
     publish : Callable[[Event], None]
-        Told what happens, for people.
+        Receives the events for the operator.
     timing : RedemptionTiming
     """
 
@@ -95,13 +94,14 @@ class Redemption:
         self._manual_reported = False
 
     async def run(self) -> None:
-        """Look for ever."""
+        """Check periodically, without an end."""
         while True:
             await self.check()
             await asyncio.sleep(self._timing.interval_s)
 
     async def check(self) -> None:
-        """Book what has been paid, and redeem what has waited long enough; a silent venue is asked later."""
+        """Record payouts that have arrived, and redeem positions that are due; failed reads are retried
+        later."""
         try:
             owed = await self._bookkeeper.owed()
             if owed and await self._settled_orders():
@@ -148,7 +148,7 @@ class Redemption:
             self._report_manual(row, str(error))
 
     def _report_manual(self, row: Redeemable, why: str) -> None:
-        """Say it once: the amount that waits is on every screen from then on."""
+        """Report it once: the outstanding amount is shown by all views from then on."""
         if not self._manual_reported:
             self._manual_reported = True
             what = (
