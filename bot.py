@@ -223,7 +223,8 @@ class IntegratedBTCStrategy(Strategy):
             now = clock.market_time(self.clock.timestamp_ns())
             self._subscribe_ahead()
             self._open(board.running(now), now)
-            start, interval = board.calendar.running_start(now), board.calendar.interval
+            start = board.calendar.running_start(now)
+            interval = board.calendar.length(start)
             window_end = start + self._ports.params.window_end * interval / SCALE_SECONDS
             if now >= window_end:
                 self._close_window()

@@ -118,6 +118,7 @@ def client_factories(
                 slugs=slugs,
                 gamma_url=plan.market_urls.gamma,
                 admit=board.admit,
+                neighbours=board.calendar.neighbours,
                 report=board.report,
             )
         return shared["provider"]

@@ -40,6 +40,8 @@ class SlugProvider(PolymarketInstrumentProvider):
         Base URL of the catalogue.
     admit : Callable
         Selects from the rows of an answer, given the requested slugs, those that may be loaded.
+    neighbours : Callable[[str], list[str]]
+        Slugs of the markets with other starts that overlap one of the calendar.
     report : Callable[[str, str], None]
         Called with slug and reason for a market whose instruments cannot be created.
     """
@@ -50,6 +52,7 @@ class SlugProvider(PolymarketInstrumentProvider):
         slugs: Callable[[], list[str]],
         gamma_url: str,
         admit: Admit,
+        neighbours: Callable[[str], list[str]],
         report: Report,
         **kwargs: Any,
     ) -> None:
@@ -57,6 +60,7 @@ class SlugProvider(PolymarketInstrumentProvider):
         self._slugs = slugs
         self._catalogue = BoundedHttp(gamma_url, total_s=REQUEST_LIMIT_S)
         self._admit = admit
+        self._neighbours = neighbours
         self._report = report
 
     async def load_all_async(self, filters: dict | None = None) -> None:
@@ -70,6 +74,8 @@ class SlugProvider(PolymarketInstrumentProvider):
         slugs = self._slugs()
         listed = await self._ask(slugs)
         self._log_differences(slugs, listed)
+        if slugs and not any(isinstance(row, dict) and row.get("slug") == slugs[0] for row in listed):
+            await self._compare_calendar(slugs[0])
         wanted: set[InstrumentId] = set()
         for slug, market in self._admit(listed, slugs).items():
             try:
@@ -105,6 +111,20 @@ class SlugProvider(PolymarketInstrumentProvider):
             self._log.warning(
                 f"the catalogue returned {len(strange)} markets that were not requested: {shown}"
             )
+
+    async def _compare_calendar(self, running: str) -> None:
+        """Report which markets the catalogue has in the place of the running one that it lacks."""
+        expected = self._neighbours(running)
+        try:
+            listed = await self._ask(expected) if expected else []
+        except Temporary as error:
+            self._log.warning(f"the catalogue was not compared with the calendar: {error}")
+            return
+        names = {str(row.get("slug")) for row in listed if isinstance(row, dict)}
+        if found := [slug for slug in expected if slug in names][:SHOWN_NAMES]:
+            shift = int(found[0].rpartition("-")[2]) - int(running.rpartition("-")[2])
+            shown = ", ".join(found)
+            self._report(running, f"not in the catalogue, which has {shown}: {shift:+d} s off the calendar")
 
     def _load(self, market: Mapping[str, Any]) -> set[InstrumentId]:
         """Create the instruments of a market unless they are loaded; returns the ids of both."""

@@ -115,8 +115,9 @@ def build_data_adapter(
     *,
     now_ns: Callable[[], int] = time.time_ns,
     market_time: Callable[[int], float] = same_clock,
+    running: Callable[[float], tuple[int, int]] | None = None,
 ) -> UnifiedDataAdapter:
-    """Create the adapter and its sources.
+    """Create the adapter and its sources; `running` as in `UnifiedDataAdapter`.
 
     Sources that do not have the asset are left out, except Coinbase, because a spot price is required.
 
@@ -155,6 +156,7 @@ def build_data_adapter(
         backoff=settings.backoff,
         now_ns=now_ns,
         market_time=market_time,
+        running=running,
     )
 
 

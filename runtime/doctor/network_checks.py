@@ -26,6 +26,8 @@ from runtime.doctor.file_checks import host_of
 from runtime.doctor.finding import Finding, fail, ok, warn
 from runtime.worker.settings_mapping import market_calendar
 
+MOST_MARKETS = 100
+"""Markets on a page of the catalogue."""
 TIMEOUT_S = 5.0
 FEED_TIMEOUT_S = 3.0
 ORDER_VERSION = 2
@@ -87,30 +89,39 @@ class CatalogueEndpoints(Frozen, frozen=True):
 
 def markets(settings: Settings, where: CatalogueEndpoints) -> Iterator[Finding]:
     """The running and the next market are there, of a kind this bot understands, and have a book."""
-    now = where.clock.market_time(time.time_ns())
-    slugs = market_calendar(settings).upcoming(now)[:2]
+    now, calendar = where.clock.market_time(time.time_ns()), market_calendar(settings)
+    slugs = calendar.upcoming(now)[:2]
     try:
-        answer = BoundedHttp(total_s=TIMEOUT_S).get(f"{where.gamma}/markets", params={"slug": slugs})
-        found = msgspec.json.decode(answer.raise_for_status().content, type=list[dict[str, Any]])
+        listed = _listed(where.gamma, slugs)
+        others = [] if slugs[0] in listed else sorted(_listed(where.gamma, calendar.neighbours(slugs[0])))
     except (httpx.HTTPError, msgspec.MsgspecError, RecursionError) as error:
         yield fail("catalogue", f"{host_of(where.gamma)}: {type(error).__name__}", UNREACHABLE)
         return
-    listed = {gamma.get("slug"): gamma for gamma in found}
     for slug in slugs:
         if slug not in listed:
-            yield fail(
-                "catalogue", f"{host_of(where.gamma)} has no market {slug}", "Check MARKET_* and GAMMA_URL"
-            )
+            instead = f", but {', '.join(others[:3])}" if others else ""
+            what = f"{host_of(where.gamma)} has no market {slug}{instead}"
+            yield fail("catalogue", what, "Check MARKET_*, GAMMA_URL and the clock")
             return
     understood = []
     for slug in slugs:
         try:
-            understood.append(market_of(listed[slug], market_calendar(settings)))
+            understood.append(market_of(listed[slug], calendar))
         except Refused as error:
             yield fail("market", str(error), "The bot does not trade such markets: check for a newer version")
             return
     yield from _terms(settings, understood[-1], listed[slugs[-1]])
     yield from _stream(where.ws, understood)
+
+
+def _listed(gamma_url: str, slugs: list[str]) -> dict[str, dict[str, Any]]:
+    """The catalogue's open markets of these names."""
+    if not slugs:
+        return {}
+    asked = {"slug": slugs, "limit": str(MOST_MARKETS)}
+    answer = BoundedHttp(total_s=TIMEOUT_S).get(f"{gamma_url}/markets", params=asked)
+    found = msgspec.json.decode(answer.raise_for_status().content, type=list[dict[str, Any]])
+    return {str(row.get("slug")): row for row in found}
 
 
 def _terms(settings: Settings, market: Market, gamma: dict[str, Any]) -> Iterator[Finding]:

@@ -254,6 +254,7 @@ def _build_feeds(settings: Settings, plan: WorkerPlan, wallet: Wallet) -> Unifie
         ),
         now_ns=time.time_ns,
         market_time=plan.clock.market_time,
+        running=market_calendar(settings).running,
     )
 
 

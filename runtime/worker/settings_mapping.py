@@ -4,11 +4,12 @@ import msgspec
 
 from bot import DecisionSchedule
 from config import Settings
-from core.nautilus_core.instruments.calendar import SlugCalendar
+from core.nautilus_core.instruments.calendar import NEW_YORK, SlugCalendar
 from execution.risk_engine import RiskLimits
 from models import SCALE_SECONDS, BrainParams
 from runtime.worker.plan import WorkerPlan
 
+HOUR_S = 3600
 MINUTE_NS = 60 * 1_000_000_000
 
 
@@ -29,6 +30,7 @@ def market_calendar(settings: Settings) -> SlugCalendar:
         kind=settings.market_type,
         timeframe=settings.market_timeframe,
         interval=settings.interval_seconds,
+        zone=NEW_YORK if settings.interval_seconds > HOUR_S else "",
     )
 
 

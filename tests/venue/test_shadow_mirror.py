@@ -13,6 +13,7 @@ from venue.market import VenueMarket
 from venue.order_book import VenueBook, changes_between, summary
 from venue.sources.shadow.listing import UnsupportedMarket, clob_outcome, gamma_outcome, listed
 from venue.sources.shadow.mirror import STALE_NS, BookMirror
+from venue.sources.shadow.starts import next_start, running_start
 from venue.sources.shadow.upstream import UpstreamVenue
 from venue.wire.market_json import gamma_market
 
@@ -173,6 +174,22 @@ def test_an_outcome_is_read_only_where_it_is_official(
     assert gamma_outcome({"closed": closed, "outcomes": outcomes, "outcomePrices": prices}) == up_pays
     tokens = [{"outcome": "Up", "winner": up_pays == MICRO}, {"outcome": "Down", "winner": up_pays == 0}]
     assert clob_outcome({"tokens": tokens}) == up_pays
+
+
+@pytest.mark.parametrize(
+    ("start", "length"),
+    [
+        (1_768_453_200, 14_400),  # 2026-01-15 00:00 in New York, 05:00 UTC
+        (1_784_088_000, 14_400),  # 2026-07-15 00:00 in New York, 04:00 UTC
+        (1_772_946_000, 10_800),  # 2026-03-08, when the clocks go forward
+        (1_793_505_600, 18_000),  # 2026-11-01, when they go back
+    ],
+)
+def test_four_hour_markets_are_looked_for_on_the_clock_of_new_york(start: int, length: int) -> None:
+    """The mirror asks for the names that the upstream uses, in winter and on the days of a change too."""
+    assert running_start(start + length - 1, 14_400) == start
+    assert next_start(start, 14_400) == start + length
+    assert running_start(1_790_590_123.4, 900) == 1_790_589_600
 
 
 def test_a_market_without_a_winner_pays_half_once_it_is_resolved() -> None:

@@ -80,6 +80,8 @@ class UnifiedDataAdapter:
         Seconds of market time at a machine time in nanoseconds.
     sleep : callable
         Coroutine function taking seconds.
+    running : Callable[[float], tuple[int, int]], optional
+        Start and length of the market that runs at a market time; multiples of the interval if absent.
     """
 
     def __init__(
@@ -91,9 +93,10 @@ class UnifiedDataAdapter:
         now_ns: Callable[[], int] = time.time_ns,
         market_time: Callable[[int], float] = same_clock,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        running: Callable[[float], tuple[int, int]] | None = None,
     ) -> None:
         self.sources = sources
-        self._interval = interval
+        self._running = running or (lambda at: (int(at // interval) * interval, interval))
         self._now_ns = now_ns
         self._market_time = market_time
         self._sleep = sleep
@@ -134,7 +137,7 @@ class UnifiedDataAdapter:
 
     def current_start(self) -> int:
         """Start of the running market, in seconds of market time."""
-        return int(self._market_time(self._now_ns()) // self._interval) * self._interval
+        return self._running(self._market_time(self._now_ns()))[0]
 
     def consensus(self) -> Consensus | None:
         """Consensus of the recent prices of the sources."""
@@ -177,7 +180,7 @@ class UnifiedDataAdapter:
             absent[STRIKE] = strike
         return Externals(
             spot=self._present(SPOT, spot, absent),
-            spot_path=self.sources.path.ticks(start, self._interval),
+            spot_path=self.sources.path.ticks(start, self._running(start)[1]),
             strike=strike if isinstance(strike, Strike) else None,
             put_call=self._present(OPTIONS, put_call, absent),
             sentiment=self._present(MOOD, sentiment, absent),

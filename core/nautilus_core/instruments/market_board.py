@@ -181,7 +181,7 @@ class MarketBoard:
 
     def following(self, market_time: float) -> TrackedMarket | None:
         """The market after the running one, if it is loaded."""
-        return self._by_start.get(self.calendar.running_start(market_time) + self.calendar.interval)
+        return self._by_start.get(self.calendar.next_start(self.calendar.running_start(market_time)))
 
     def find(self, instrument_id: InstrumentId) -> tuple[TrackedMarket, Outcome] | None:
         return self._by_instrument.get(instrument_id)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -80,7 +81,7 @@ def _read(slug: str, gamma: Mapping[str, Any], calendar: SlugCalendar) -> Market
     return Market(
         slug=slug,
         start=start,
-        interval=calendar.interval,
+        interval=_length(slug, gamma, start, calendar),
         condition_id=_id(CONDITION_ID, "condition id", gamma["conditionId"]),
         up_token=_id(TOKEN_ID, "token id", tokens[Outcome.UP.value]),
         down_token=_id(TOKEN_ID, "token id", tokens[Outcome.DOWN.value]),
@@ -90,6 +91,16 @@ def _read(slug: str, gamma: Mapping[str, Any], calendar: SlugCalendar) -> Market
         title=one_line(gamma.get("question", ""), LONGEST_TITLE),
         origin=one_line(gamma.get("practiceOrigin", ""), LONGEST_TITLE),
     )
+
+
+def _length(slug: str, gamma: Mapping[str, Any], start: int, calendar: SlugCalendar) -> int:
+    """The market's length by the calendar, which on a day of a clock change the catalogue has to confirm."""
+    length = calendar.length(start)
+    if length != calendar.interval:
+        ends = datetime.fromisoformat(str(gamma["endDate"])).timestamp()
+        if ends != start + length:
+            raise Refused(f"market {slug} has endDate {gamma['endDate']}, {length} s by the calendar")
+    return length
 
 
 def _fee_rate(slug: str, gamma: Mapping[str, Any]) -> Decimal:

@@ -30,8 +30,8 @@ class RefreshTimes(Frozen, frozen=True):
     def pause_s(self, wall_ns: int) -> float:
         """Wall seconds from a time until the next read of the catalogue."""
         now = self.clock.market_time(wall_ns)
-        interval = self.calendar.interval
         start = self.calendar.running_start(now)
+        interval = self.calendar.length(start)
         lead = min(self.clock.market_seconds(LEAD_S), interval / 10)
         opens = start + self.window_start * interval / SCALE_SECONDS - lead
         closes = start + self.window_end * interval / SCALE_SECONDS

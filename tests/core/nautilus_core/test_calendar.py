@@ -54,6 +54,64 @@ def test_a_foreign_slug_is_refused(slug):
         BTC.start_of(slug)
 
 
+FOUR_HOURS = SlugCalendar(
+    asset="btc", kind="updown", timeframe="4h", interval=14_400, zone="America/New_York"
+)
+NEW_YORK_STARTS = {
+    "winter": (1_768_453_200, 14_400),  # 2026-01-15 00:00 in New York, 05:00 UTC
+    "summer": (1_784_088_000, 14_400),  # 2026-07-15 00:00 in New York, 04:00 UTC
+    "clocks go forward": (1_772_946_000, 10_800),  # 2026-03-08 00:00 to 04:00 in New York: three hours
+    "clocks go back": (1_793_505_600, 18_000),  # 2026-11-01 00:00 to 04:00 in New York: five hours
+}
+
+
+@pytest.mark.parametrize("day", NEW_YORK_STARTS)
+def test_four_hour_markets_start_on_the_clock_of_new_york(day):
+    """In winter they are an hour off the UTC grid; a market in which the clocks change has another length."""
+    start, length = NEW_YORK_STARTS[day]
+    for second in (0, 1, length // 2, length - 1):
+        assert FOUR_HOURS.running(start + second) == (start, length)
+    assert FOUR_HOURS.running_start(start + length) == start + length
+    assert FOUR_HOURS.running_start(start - 1) == start - 14_400
+    assert FOUR_HOURS.upcoming(start)[:3] == [
+        f"btc-updown-4h-{start}",
+        f"btc-updown-4h-{start + length}",
+        f"btc-updown-4h-{start + length + 14_400}",
+    ]
+    assert FOUR_HOURS.start_of(f"btc-updown-4h-{start}") == start
+    for wrong in (start - 3600, start + 3600, start + 7200):
+        with pytest.raises(ValueError, match="is not a"):
+            FOUR_HOURS.start_of(f"btc-updown-4h-{wrong}")
+
+
+@given(st.integers(1_600_000_000, 2_000_000_000))
+def test_four_hour_markets_follow_each_other_without_a_gap(time):
+    """Every instant of thirteen years is in one market, whose slug gives back its start."""
+    start, length = FOUR_HOURS.running(time)
+    assert start <= time < start + length
+    assert FOUR_HOURS.start_of(FOUR_HOURS.slug(start)) == start
+    assert FOUR_HOURS.running_start(start + length) == start + length
+
+
+def test_a_market_in_which_the_clocks_change_ends_as_the_catalogue_says():
+    """Its length is the calendar's if the catalogue says the same, and else the market is refused."""
+    start, length = NEW_YORK_STARTS["clocks go back"]
+    config = {"twapEnabled": True, "twapLookbackSeconds": 60}
+    row = {**GAMMA, "slug": f"btc-updown-4h-{start}", "cryptoMarketConfig": config}
+    assert market_of({**row, "endDate": "2026-11-01T09:00:00Z"}, FOUR_HOURS).end == start + length
+    with pytest.raises(Refused, match="endDate 2026-11-01T08:00:00Z, 18000 s by the calendar"):
+        market_of({**row, "endDate": "2026-11-01T08:00:00Z"}, FOUR_HOURS)
+
+
+def test_the_neighbours_of_a_market_are_those_that_it_would_overlap():
+    """Every five minutes, an hour earlier and later included; never itself or another one of the calendar."""
+    start, _ = NEW_YORK_STARTS["winter"]
+    found = FOUR_HOURS.neighbours(f"btc-updown-4h-{start}")
+    assert len(found) == 94
+    assert {f"btc-updown-4h-{start - 3600}", f"btc-updown-4h-{start + 3600}"} <= set(found)
+    assert not {f"btc-updown-4h-{start + shift}" for shift in (-14_400, 0, 14_400)} & set(found)
+
+
 @given(st.integers(0, 2**60), st.integers(0, 2**60), st.sampled_from([1.0, 15.0, 60.0]))
 def test_the_clock_maps_both_ways(wall, market, speed):
     """A market time is reached at the wall instant that the clock says, to a microsecond."""

@@ -63,6 +63,7 @@ class Catalogue:
             slugs=lambda: ASKED,
             gamma_url=url,
             admit=self.board.admit,
+            neighbours=CALENDAR.neighbours,
             report=self.board.report,
         )
 
@@ -226,6 +227,22 @@ async def test_two_unknown_markets_with_one_id_are_both_refused(canned: CannedSe
     listed(canned, row(0), row(3, clobTokenIds='["31", "02"]'), row(4))
     assert await catalogue.load() == [slug(0), slug(4)]
     assert dict(catalogue.refused)[slug(3)] == f"its id 02 is that of {slug(0)}"
+
+
+async def test_a_market_that_the_catalogue_lacks_is_compared_with_what_it_has(canned: CannedServer) -> None:
+    """The catalogue counts its markets from another minute: the report names those it has instead."""
+    shifted = row(0, slug=f"btc-updown-15m-{FIRST + 300}")
+    listed(canned, shifted, *map(row, (1, 2)))
+    catalogue = Catalogue(canned.url)
+    for _ in range(2):
+        await catalogue.load()
+    assert catalogue.refused == [
+        (slug(0), f"not in the catalogue, which has btc-updown-15m-{FIRST + 300}: +300 s off the calendar")
+    ]
+    listed(canned, *map(row, (1, 2)))
+    lacking = Catalogue(canned.url)
+    assert await lacking.load() == [slug(1), slug(2)]
+    assert lacking.refused == []
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import msgspec
 
 from venue.amounts import CENT_MILLS, MICRO, micro
 from venue.market import DOWN, UP, VenueMarket
+from venue.sources.shadow.starts import next_start
 from venue.sources.shadow.upstream import UpstreamVenue
 
 TICKS = {"0.01": CENT_MILLS, "0.001": 1}
@@ -80,7 +81,7 @@ def listed(row: dict[str, Any], upstream: UpstreamVenue, start: int) -> ListedMa
             up_token=tokens[UP],
             down_token=tokens[DOWN],
             question=known.question or "",
-            interval=upstream.interval,
+            interval=next_start(start, upstream.interval) - start,
             asset=upstream.asset,
             timeframe=upstream.timeframe,
             fee_rate=_fee_rate(known),

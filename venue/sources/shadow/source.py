@@ -12,6 +12,7 @@ from venue.market import VenueMarket
 from venue.order_book import VenueBook
 from venue.sources.shadow.listing import UnsupportedMarket, clob_outcome, gamma_outcome, listed
 from venue.sources.shadow.mirror import BookMirror
+from venue.sources.shadow.starts import next_start, running_start
 from venue.sources.shadow.stream import UpstreamStream
 from venue.sources.shadow.upstream import UpstreamReader, UpstreamUnreachable, UpstreamVenue
 
@@ -173,9 +174,11 @@ class ShadowSource:
             market = mirror.market
             if market.start in self._outcomes or now > market.end + KEPT_SECONDS:
                 await self._let_go(mirror)
-        starts = [running + k * self._upstream.interval for k in range(AHEAD + 1)]
+        starts = [running]
+        while len(starts) <= AHEAD:
+            starts.append(next_start(starts[-1], self._upstream.interval))
         missing = [start for start in starts if start not in self._mirrors]
-        far = running + self._upstream.interval
+        far = starts[1]
         due = [start for start in missing if start <= far or self._due(start, FAR_SECONDS)]
         if not due:
             return
@@ -219,8 +222,7 @@ class ShadowSource:
         await self._stream.unsubscribe(market.tokens)
 
     def _running_start(self) -> int:
-        interval = self._upstream.interval
-        return int(self._clock.market_s()) // interval * interval
+        return running_start(self._clock.market_s(), self._upstream.interval)
 
     # --- books -------------------------------------------------------------------------------
 
