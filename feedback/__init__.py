@@ -1,4 +1,4 @@
-"""What results teach: the learning engine, and the one engine that a process shares."""
+"""Learning: adjusts the fusion weights from settled markets; exports the shared engine of the process."""
 
 from common.singleton import Singleton
 from feedback.evidence import MarketEvidence, evidence_of

@@ -1,4 +1,5 @@
-"""What a settled market says about each source: its vote, the price it was cast at, and who won."""
+"""Reads the evidence of a settled market about each source: its vote, the price at the vote, and the
+winner."""
 
 import sqlite3
 import zlib
@@ -12,7 +13,7 @@ from execution.ledger.connection import open_reader, snapshot
 from models import Direction, Frozen, Outcome
 
 PRICE_FLOOR = 0.001
-"""The venue's finest tick: no vote counts as more certain than a price can be."""
+"""The venue's finest tick: no vote has a higher probability than a price can have."""
 
 _SETTLED = """
 SELECT m.origin, m.condition_id, s.slug, s.settled_ns, s.outcome, d.p, d.evidence,
@@ -23,16 +24,16 @@ JOIN decisions d ON d.id = (SELECT max(v.id) FROM decisions v
     WHERE v.session = s.session AND v.slug = s.slug AND v.score IS NOT NULL)
 WHERE s.outcome IS NOT NULL
 ORDER BY s.settled_ns, s.session, s.slug"""
-"""Each market with a winner, with its latest decision that came as far as a vote."""
+"""Each market with a winner, with its latest decision that had votes."""
 
 
 class MarketEvidence(Frozen, frozen=True):
-    """One settled market, as far as learning is concerned.
+    """The evidence of one settled market.
 
     Attributes
     ----------
     event : str
-        Names the event, also where a practice venue shows the same one again.
+        Id of the event, the same when a practice venue replays it.
     slug : str
     settled_ns : int
         When the official outcome was recorded, nanoseconds since the epoch on the machine's clock.
@@ -42,7 +43,7 @@ class MarketEvidence(Frozen, frozen=True):
     votes : dict[str, Outcome]
         The outcome each source voted for; those that abstained or stayed neutral are missing.
     traded : bool
-        Whether a fill of ours in this market stands.
+        Whether this ledger has a fill in the market that did not fail.
     """
 
     event: str
@@ -54,7 +55,7 @@ class MarketEvidence(Frozen, frozen=True):
     traded: bool = True
 
     def chance(self, vote: Outcome) -> float:
-        """The market's own probability of what was voted for, at the time of the vote."""
+        """The market's own probability of the side voted for, at the time of the vote."""
         p = min(max(self.p, PRICE_FLOOR), 1 - PRICE_FLOOR)
         return p if vote is Outcome.UP else 1 - p
 
@@ -69,7 +70,7 @@ class _Vote(Frozen, frozen=True):
 
 
 class _Votes(Frozen, frozen=True):
-    """The part of a stored `models.Decision` that is needed here; the rest is skipped undecoded."""
+    """The required part of a stored `models.Decision`; the rest is not decoded."""
 
     votes: tuple[_Vote, ...] = ()
 
@@ -78,10 +79,10 @@ _DECODER = msgspec.json.Decoder(_Votes)
 
 
 def evidence_of(reader: LedgerReader) -> list[MarketEvidence]:
-    """Every settled event of the reader's ledger in which a source voted, in the order of settlement.
+    """Every settled event of the ledger in which a source voted, in the order of settlement.
 
-    An event counts once, however often a recorded market is replayed: as it was settled first. Of several
-    decisions in a market the latest with a vote counts, whether or not it led to an order.
+    An event counts once, however often a recorded market is replayed: with its first settlement. Of several
+    decisions in a market the latest with a vote is used, whether or not it led to an order.
 
     Raises
     ------
@@ -97,7 +98,7 @@ def evidence_of(reader: LedgerReader) -> list[MarketEvidence]:
 
 
 def in_order(evidence: Sequence[MarketEvidence]) -> list[MarketEvidence]:
-    """The same markets in the one order in which they are learnt from, each event once."""
+    """The same markets in the order of learning, each event once."""
     return _first_of_each_event(iter(sorted(evidence, key=lambda market: (market.settled_ns, market.event))))
 
 

@@ -1,7 +1,7 @@
-"""The learning engine: the ledger's settled markets in, the sources' weights out, every step on file.
+"""The learning engine: computes the sources' weights from the ledger's settled markets and stores every step.
 
-What was learnt is recomputed from the evidence each time, never counted up. So a market cannot be learnt
-twice, and a process that dies anywhere comes back to the same weights.
+The weights are recomputed from the evidence each time, not updated incrementally. A market is therefore never
+used twice, and a process that crashes at any time computes the same weights again.
 """
 
 import time
@@ -17,28 +17,28 @@ from feedback.state import Adjustment, LearningState, LearntMarket
 from feedback.weights import LearningParams, Tally, adjusted_weights, tally
 
 RESOLUTION = 1e-6
-"""A step that moves no weight by this much is none."""
+"""A step that changes no weight by this amount is not an adjustment."""
 HISTORY_KEPT = 200
-"""Adjustments kept in the file: about three weeks of trading every market, and under a megabyte."""
+"""Adjustments kept in the file: about three weeks of trading every market, and less than a megabyte."""
 
 
 class LearningEngine:
-    """Keeps the weights of the sources in step with what settled markets say about them.
+    """Updates the weights of the sources from settled markets.
 
     Parameters
     ----------
     path : Path
-        `learning_state.json` of the book that is traded. Paper and live must not share one.
+        `learning_state.json` of the trading profile. Paper and live must not share one.
     base_weights : Mapping[str, float]
         The configured weight of every source, 0 or more.
     params : LearningParams
     now_ns : Callable[[], int]
-        The machine's clock, the same that stamps settlements, nanoseconds since the epoch.
+        The machine's clock, which also dates settlements, nanoseconds since the epoch.
 
     Raises
     ------
     Fatal
-        If the file cannot be read, is damaged, or belongs to something else.
+        If the file cannot be read, is damaged, or is not a learning state.
     """
 
     def __init__(
@@ -61,36 +61,36 @@ class LearningEngine:
 
     @property
     def weights(self) -> dict[str, float]:
-        """The weights in force, by source; a copy."""
+        """The current weights by source; a copy."""
         return dict(self._state.weights)
 
     @property
     def state(self) -> LearningState:
-        """All that is known, as it is on file once something has been learnt."""
+        """The complete state, as stored in the file after the first adjustment."""
         return self._state
 
     @property
     def notice(self) -> str | None:
-        """What the operator has to be told about the last thing done here, or None."""
+        """Message for the operator about the last action, or None."""
         return self._notice
 
     def learn(self, evidence: Sequence[MarketEvidence]) -> Adjustment | None:
-        """Bring the weights up to date with the ledger's whole evidence; harmless to repeat.
+        """Update the weights from the complete evidence of the ledger; may be repeated.
 
         Parameters
         ----------
         evidence : Sequence[MarketEvidence]
-            Everything `evidence_of` reads, not only what is new. Only settled markets are in it.
+            Everything that `evidence_of` reads, not only new markets.
 
         Returns
         -------
         Adjustment | None
-            The newest step, if the weights are other ones now.
+            The newest step, if the weights have changed.
 
         Raises
         ------
         Temporary
-            If the file cannot be written. Weights and file stay as they were; the next call catches up.
+            If the file cannot be written. Weights and file are unchanged; the next call tries again.
         """
         self._notice = None
         if not self._params.enabled:
@@ -112,7 +112,7 @@ class LearningEngine:
         return learnt.history[-1] if changed and learnt.history else None
 
     def reset(self) -> Path | None:
-        """Go back to the configured weights; only markets settled from now on count.
+        """Reset to the configured weights; only markets settled from now on count.
 
         Returns
         -------
@@ -122,7 +122,7 @@ class LearningEngine:
         Raises
         ------
         Temporary
-            If a file cannot be written; the old one stands.
+            If a file cannot be written; the old one is unchanged.
         """
         backup, self._state = _start_over(self.path, self._base, self._params, self._now_ns())
         return backup
@@ -171,7 +171,7 @@ def reset_learning(
     params: LearningParams,
     now_ns: Callable[[], int] = time.time_ns,
 ) -> Path | None:
-    """What `--reset-learning` does, also to a file that no engine accepts. See `LearningEngine.reset`."""
+    """Implements `--reset-learning`, also for an invalid file. See `LearningEngine.reset`."""
     return _start_over(path, base_weights, params, now_ns())[0]
 
 
@@ -181,15 +181,16 @@ def replay(
     params: LearningParams,
     markets: Iterable[MarketEvidence],
 ) -> LearningState:
-    """All that these markets teach, from the configured weights on.
+    """Compute the state from these markets, starting with the configured weights.
 
     Each `params.interval`-th traded market completes an interval and moves the weights one step, with the
-    evidence of all markets settled until then, traded or not. Markets after the last one wait.
+    evidence of all markets settled until then, traded or not. Markets after the last interval are not used
+    yet.
 
     Parameters
     ----------
     saved : LearningState
-        Where `since_ns` and `saved_at` are taken from.
+        Source of `since_ns` and `saved_at`.
     base : Mapping[str, float]
     params : LearningParams
     markets : Iterable[MarketEvidence]
@@ -233,7 +234,7 @@ def replay(
 def _start_over(
     path: Path, base: Mapping[str, float], params: LearningParams, now_ns: int
 ) -> tuple[Path | None, LearningState]:
-    """The copy comes first, then the new state takes the file's place: a crash between loses nothing."""
+    """Copy the file first, then replace it: a crash in between loses nothing."""
     backup = states.back_up(path, now_ns)
     state = states.fresh(base, params, now_ns, states.iso(now_ns))
     states.save(path, state)

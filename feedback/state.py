@@ -1,4 +1,4 @@
-"""`learning_state.json`: what was learnt, from what, and every step on the way; whole or not at all."""
+"""`learning_state.json`: the weights, their evidence and every adjustment; written atomically."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ SUM_TOLERANCE = 1e-9
 
 
 class LearntMarket(Frozen, frozen=True):
-    """The newest market that was learnt from."""
+    """The newest market used for learning."""
 
     event: str
     slug: str
@@ -31,9 +31,9 @@ class Adjustment(Frozen, frozen=True):
     Attributes
     ----------
     time : str
-        When the market that completed the interval was settled, ISO 8601, UTC.
+        Settlement time of the market that completed the interval, ISO 8601, UTC.
     markets, trades : int
-        Settled markets with votes, and those of them that were traded, learnt from until then.
+        Settled markets with votes, and the traded ones among them, used until then.
     old, new : dict[str, float]
         Weights by source.
     evidence : dict[str, SourceEvidence]
@@ -56,19 +56,19 @@ class LearningState(Frozen, frozen=True, forbid_unknown_fields=True):
     saved_at : str
         ISO 8601, UTC.
     since_ns : int
-        Only markets settled after this count, nanoseconds since the epoch; 0 unless learning was reset.
+        Only markets settled after this time count, nanoseconds since the epoch; 0 unless learning was reset.
     started_from, weights : dict[str, float]
-        The configured weights that learning started from, and the weights now.
+        The configured weights at the start of learning, and the current weights.
     params : LearningParams
     markets, trades : int
-        Settled markets with votes since then, and those of them that were traded.
+        Settled markets with votes since then, and the traded ones among them.
     last_learnt : LearntMarket | None
     evidence : dict[str, SourceEvidence]
-        What is known about each source as of the last completed interval.
+        The evidence about each source as of the last completed interval.
     adjustments_count : int
-        Changes of the weights so far.
+        Number of adjustments so far.
     history : tuple[Adjustment, ...]
-        The newest of them, oldest first.
+        The newest adjustments, oldest first.
     """
 
     saved_at: str
@@ -87,7 +87,7 @@ class LearningState(Frozen, frozen=True, forbid_unknown_fields=True):
 
 
 def fresh(base: Mapping[str, float], params: LearningParams, since_ns: int, saved_at: str) -> LearningState:
-    """Nothing learnt yet."""
+    """The state without any learning."""
     return LearningState(
         saved_at=saved_at, since_ns=since_ns, started_from=dict(base), weights=dict(base), params=params
     )
@@ -99,7 +99,7 @@ def load(path: Path) -> LearningState | None:
     Raises
     ------
     Fatal
-        If it cannot be read, is not such a file, or contradicts itself.
+        If it cannot be read, is not a learning state, or is inconsistent.
     """
     try:
         state = msgspec.json.decode(path.read_bytes(), type=LearningState)
@@ -116,18 +116,18 @@ def load(path: Path) -> LearningState | None:
 
 
 def save(path: Path, state: LearningState) -> None:
-    """Replace the file, whole or not at all, on the disk when it returns.
+    """Replace the file atomically; it is on the disk when this returns.
 
     Raises
     ------
     Temporary
-        If it cannot be written; the old file stands.
+        If it cannot be written; the old file is unchanged.
     """
     write_atomically(path, msgspec.json.format(msgspec.json.encode(state), indent=2) + b"\n")
 
 
 def back_up(path: Path, now_ns: int) -> Path | None:
-    """Copy the file, whatever is in it, to a dated name beside it; None if there is none.
+    """Copy the file, with any content, to a dated name in the same folder; None if it does not exist.
 
     Raises
     ------

@@ -1,8 +1,9 @@
-"""From votes and outcomes to weights: pure, bounded, and silent until the sample speaks.
+"""Computes weights from votes and outcomes: pure, limited, and without effect until the evidence is
+significant.
 
-A vote is right if its direction was the outcome's. What it is measured against is the market's own price of
-that direction when it was cast: whoever follows the favourite at 0.90 is right nine times in ten without
-knowing anything, so only the *excess* over the price is information.
+A vote is right if its direction is the outcome. It is compared with the market's own price of that direction
+at the time of the vote: a source that follows the favourite at 0.90 is right nine times in ten without any
+information, so only the *excess* over the price is evidence.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,20 +13,22 @@ from feedback.evidence import MarketEvidence
 from models import Frozen
 
 LOWEST, HIGHEST = 0.05, 0.50
-"""The range that learning keeps a weight in. One configured outside it is not moved further out."""
+"""The range of a learned weight. A weight configured outside of it is not moved further out."""
 
 ERROR_RATE = 0.05
-"""Chance, over all sources and all looks together, that a source without information is moved at all."""
+"""Probability, over all sources and all evaluations, that a source without information is moved at all."""
 
 MIXTURE_VARIANCE = 2.5
-"""Tunes where the boundary is tightest: at about twelve times this variance of the summed votes, which is
-120 votes at even odds or 330 at a price of 0.90, the size at which a strong source becomes visible."""
+"""Determines where the boundary is tightest: at about twelve times this variance of the summed votes, which
+is 120 votes at even odds or 330 at a price of 0.90, the sample size at which a strong source is
+distinguishable."""
 
 FULL_EFFECT = 0.10
-"""Supported excess, in standard deviations of a single vote, that earns the whole way to a bound.
+"""Supported excess, in standard deviations of a single vote, with which the target is the bound itself.
 
-5 points at even odds, 3 points at a price of 0.90: more than any edge that has been measured on these
-markets, so that a bound is reached by what is exceptional and not by what is usual."""
+5 points at even odds, 3 points at a price of 0.90: more than any edge measured on these markets, so that a
+bound is
+reached by exceptional sources only."""
 
 
 class LearningParams(Frozen, frozen=True):
@@ -34,18 +37,19 @@ class LearningParams(Frozen, frozen=True):
     Attributes
     ----------
     enabled : bool
-        `LEARNING_ENABLED`: off leaves the configured weights and the saved file alone.
+        `LEARNING_ENABLED`: if False, the configured weights are used and the saved file is not changed.
     interval : int
         `LEARNING_TRIGGER_INTERVAL`: settled trades between two adjustments, 1 or more.
     min_trades : int
         `LEARNING_MIN_TRADES`: weight of the prior, in votes, 0 or more.
     rate : float
-        `LEARNING_RATE`: part of the way to its target that a weight moves at once, above 0, at most 1.
+        `LEARNING_RATE`: fraction of the distance to its target that a weight moves per step, above 0, at most
+        1.
 
     Raises
     ------
     ValueError
-        If one is out of its range.
+        If one is out of range.
     """
 
     enabled: bool = True
@@ -59,7 +63,8 @@ class LearningParams(Frozen, frozen=True):
 
 
 class Tally(Frozen, frozen=True):
-    """A source's record: votes, how many were right, how many the prices expected, and their variance."""
+    """A source's record: votes, how many were right, the expected number by the prices, and their
+    variance."""
 
     n: int = 0
     right: int = 0
@@ -67,7 +72,7 @@ class Tally(Frozen, frozen=True):
     variance: float = 0.0
 
     def plus(self, right: bool, chance: float) -> "Tally":
-        """With one more vote, whose outcome the market gave the probability `chance`."""
+        """The tally with one more vote, whose outcome the market gave the probability `chance`."""
         return Tally(
             n=self.n + 1,
             right=self.right + right,
@@ -77,21 +82,22 @@ class Tally(Frozen, frozen=True):
 
 
 class SourceEvidence(Frozen, frozen=True):
-    """What is known about a source, and what follows.
+    """The evidence about a source, and its effect.
 
     Attributes
     ----------
     n, right : int
-        Votes cast in settled markets, and how many named the outcome.
+        Votes in settled markets, and how many were right.
     expected : float
-        How many would have been right if the prices said all there was to know.
+        How many would have been right if the prices were the true probabilities.
     posterior : float | None
-        Posterior mean of the chance that a vote is right, the prior centred on the price; None without votes.
+        Posterior mean of the probability that a vote is right, prior centred on the price; None without
+        votes.
     supported : float
-        The part of the posterior's excess over the price that chance does not explain, in probability.
+        The part of the posterior's excess over the price that exceeds the boundary, as a probability.
     share : float
-        That part as the way to go from the configured weight, before the sum is restored: 1 all the way to
-        the upper bound, −1 to the lower.
+        That part as a fraction of the distance from the configured weight, before the sum is restored: 1 is
+        the upper bound, −1 the lower.
     """
 
     n: int
@@ -103,7 +109,7 @@ class SourceEvidence(Frozen, frozen=True):
 
 
 def tally(markets: Iterable[MarketEvidence], start: Mapping[str, Tally]) -> dict[str, Tally]:
-    """The records of `start` with these markets added; votes of sources not in it are left out."""
+    """The records of `start` with these markets added; votes of other sources are ignored."""
     tallies = dict(start)
     for market in markets:
         for source, vote in market.votes.items():
@@ -113,30 +119,30 @@ def tally(markets: Iterable[MarketEvidence], start: Mapping[str, Tally]) -> dict
 
 
 def boundary(variance: float, sources: int) -> float:
-    """How far right − expected of a source without information may stray, in votes, at any time.
+    """Maximum deviation of right − expected of a source without information, in votes, at any time.
 
-    √((V + ρ)(ln((V + ρ)/ρ) + 2 ln(1/α))), V the variance that the prices imply, ρ `MIXTURE_VARIANCE`, and
-    α `ERROR_RATE` over the number of sources (Bonferroni). If prices are fair and votes know nothing more,
-    right − expected is a martingale; this line, from mixing over normal alternatives, is crossed *ever*
-    with a chance of at most α, so that looking after every tenth trade costs nothing. A fixed number of
-    standard errors would be crossed sooner or later by every source.
+    √((V + ρ)(ln((V + ρ)/ρ) + 2 ln(1/α))), V the variance that the prices imply, ρ `MIXTURE_VARIANCE`, and α
+    `ERROR_RATE` over the number of sources (Bonferroni). If prices are fair and votes have no other
+    information, right − expected is a martingale; the probability that it *ever* crosses this boundary, which
+    follows from mixing over normal alternatives, is at most α, so that an evaluation after every tenth trade
+    is valid. Every source would eventually cross a fixed number of standard errors.
 
     Source: H. Robbins, "Statistical methods related to the law of the iterated logarithm", Annals of
     Mathematical Statistics 41 (1970); Howard, Ramdas, McAuliffe and Sekhon, "Time-uniform, nonparametric,
     nonasymptotic confidence sequences", Annals of Statistics 49 (2021), eq. 14. It is derived for normal
-    increments; for votes at prices far from one half the tests measure that it still holds.
+    increments; for votes at prices far from one half the tests verify it empirically.
     """
     ratio = (variance + MIXTURE_VARIANCE) / MIXTURE_VARIANCE
     return sqrt((variance + MIXTURE_VARIANCE) * (log(ratio) + 2 * log(sources / ERROR_RATE)))
 
 
 def appraise(record: Tally, sources: int, min_trades: int) -> SourceEvidence:
-    """What a record supports.
+    """Evaluate a record.
 
     The posterior is that of a Beta prior worth `min_trades` votes around the mean price of this source's
     votes: (right + k × expected/n) / (n + k), its excess (right − expected) / (n + k). Source: the
-    beta-binomial model, for example Gelman et al., "Bayesian Data Analysis", section 2.4. Of the excess
-    only what lies beyond `boundary` is supported.
+    beta-binomial model, for example Gelman et al., "Bayesian Data Analysis", section 2.4. Only the part of
+    the excess beyond `boundary` is supported.
     """
     if record.n == 0:
         return SourceEvidence(n=0, right=0, expected=0.0, posterior=None, supported=0.0, share=0.0)
@@ -164,13 +170,13 @@ def adjusted_weights(
     """One step: the new weights, and the evidence for them.
 
     Each source has a target between its bounds, as far from its configured weight as its record supports;
-    the targets are brought to the configured sum by `project`, and the weights move `params.rate` of the way.
-    A source configured to 0 was switched off by the operator and stays at 0.
+    `project` scales the targets to the configured sum, and the weights move by `params.rate` of the distance.
+    A source configured with weight 0 is switched off and stays at 0.
 
     Parameters
     ----------
     current : Mapping[str, float]
-        The weights now: within `bounds` of `base`, and of the same sum.
+        The current weights: within `bounds` of `base`, and with the same sum.
     base : Mapping[str, float]
         The configured weights, by source.
     tallies : Mapping[str, Tally]
@@ -191,17 +197,17 @@ def adjusted_weights(
 
 
 def bounds(configured: float) -> tuple[float, float]:
-    """Lowest and highest weight that learning may give a source, from its configured one."""
+    """Lowest and highest weight of a source, from its configured weight."""
     return (0.0, 0.0) if configured == 0 else (min(LOWEST, configured), max(HIGHEST, configured))
 
 
 def project(wished: Mapping[str, float], base: Mapping[str, float]) -> dict[str, float]:
-    """The wished weights, all above 0, brought to the sum of `base`, every one within its `bounds`.
+    """Scale the desired weights, all above 0, to the sum of `base`, each within its `bounds`.
 
-    Each becomes clip(λ × wished), with the one λ at which the sum is right: what one source gains, the others
-    give up in proportion, and those at a bound give nothing. The sum rises with λ in straight pieces between
-    the points where a weight meets a bound; the piece is found among these points, and λ on it by a straight
-    line. These are the weights of that sum and range that have the least relative entropy to the wished ones.
+    Each becomes clip(λ × wished), with the λ for which the sum is right: the gain of one source is taken from
+    the others in proportion, except from those at a bound. The sum is piecewise linear in λ, with kinks where
+    a weight reaches a bound; the right piece is found among the kinks, and λ by linear interpolation. Of all
+    weights with that sum and range the result has the least relative entropy to the desired ones.
     """
     if not base:
         return {}

@@ -1,1 +1,1 @@
-"""What tells a person how the bot is doing: metrics, performance, statistics, notifications."""
+"""Monitoring: metrics, performance, statistics, reports, notifications and the console."""

@@ -1,7 +1,7 @@
-"""What a person sees of a run: one line a market, and a progress line while waiting.
+"""The console output of a run: one line per market, and a progress line while waiting.
 
-On a terminal the running market has one growing line at the bottom, which moves up into the log
-once the market is settled. In a pipe each step is a line of its own, and the settled line comes last.
+On a terminal the running market has one growing line at the bottom, which is moved to the log when the market
+is settled. In a pipe each step is a separate line, and the settled line is the last one.
 """
 
 import logging
@@ -57,7 +57,7 @@ ARROWS = {Direction.BULLISH: ("▲", "green"), Direction.BEARISH: ("▼", "red")
 
 
 class MarketLine:
-    """All that is known of one market, as one line of text."""
+    """The state of one market as one line of text."""
 
     def __init__(self, market: Market) -> None:
         self.market = market
@@ -69,7 +69,7 @@ class MarketLine:
         self.settled: Settled | None = None
 
     def text(self) -> Text:
-        """The whole line, as far as it goes."""
+        """The complete line so far."""
         line = self.head().append_text(self.decided())
         if self.shares:
             line.append("  ").append_text(self.filled())
@@ -80,7 +80,7 @@ class MarketLine:
         return line
 
     def abstentions(self) -> Text | None:
-        """Who did not vote, grouped by the reason."""
+        """The abstentions, grouped by reason."""
         by_reason: dict[str, list[str]] = {}
         for vote in self.decision.votes if self.decision else ():
             if vote.signal is None:
@@ -114,13 +114,13 @@ class MarketLine:
 
 
 class ConsoleReporter:
-    """Turns events into lines; `progress` keeps the waiting person company.
+    """Converts events to lines; `progress` draws the waiting line.
 
     Parameters
     ----------
     console : rich.console.Console
     window : tuple[float, float]
-        The decision window in market seconds, to count down to.
+        The decision window in market seconds, for the countdown.
     speed : float
         Market-clock seconds per wall-clock second.
     """
@@ -139,7 +139,7 @@ class ConsoleReporter:
             self._live.start()
 
     def close(self) -> None:
-        """Leave the terminal as it was; lines of unsettled markets are printed as they stand."""
+        """Restore the terminal; lines of unsettled markets are printed unfinished."""
         if self._live is not None:
             self._live.stop()
         for line in self._lines.values():
@@ -147,7 +147,7 @@ class ConsoleReporter:
                 self._print(line.text())
 
     def print_message(self, text: str) -> None:
-        """Say something about the bot itself."""
+        """Print a message about the bot itself."""
         self._print(Text(text, style="dim"))
 
     def handle(self, event: Event) -> None:
@@ -185,7 +185,7 @@ class ConsoleReporter:
                 self._announce(event)
 
     def _announce(self, event: Event) -> None:
-        """What concerns the bot itself, not one market."""
+        """Print an event about the bot itself."""
         match event:
             case Halted(why=why):
                 text = f"HALTED: {why}. No new position until: python redis_control.py resume"
@@ -205,7 +205,7 @@ class ConsoleReporter:
     def progress(
         self, market: Market | None, second: float, p: Decimal | None, settling: int, outside: str
     ) -> None:
-        """Draw the waiting line; `outside` is what the external feeds say. Does nothing in a pipe."""
+        """Draw the waiting line; `outside` are the external prices. No effect in a pipe."""
         if self._live is None:
             return
         rows: list[Text | Table] = [line.text() for line in self._lines.values() if line.decision is not None]
@@ -241,7 +241,7 @@ class ConsoleReporter:
         return self._lines.setdefault(market.slug, MarketLine(market))
 
     def _step(self, line: MarketLine, what: Text) -> None:
-        """In a pipe, what is new about a market is a line of its own."""
+        """Print a change of a market as a separate line in a pipe."""
         if self._live is None:
             self._print(line.head().append_text(what))
 
@@ -252,10 +252,10 @@ class ConsoleReporter:
 
 @contextmanager
 def log_to_file(folder: Path) -> Iterator[None]:
-    """Send loguru's records to `folder`/bot.log, and nowhere else: the console is drawn by rich.
+    """Send loguru's records to `folder`/bot.log only; the console is drawn by rich.
 
-    A thread writes the file, so that no event loop ever waits for the disk; the end of the context waits for
-    its last record.
+    A thread writes the file, so that no event loop waits for the disk; the end of the context waits for the
+    last record.
     """
     folder.mkdir(parents=True, exist_ok=True)
     records: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
@@ -268,7 +268,7 @@ def log_to_file(folder: Path) -> Iterator[None]:
     logger.add(
         QueueHandler(records),
         backtrace=False,
-        diagnose=False,  # it would print the values of variables, keys among them
+        diagnose=False,  # it would print the values of variables, including keys
         format="{time:YYYY-MM-DD HH:mm:ss.SSS!UTC}Z {level: <7} {message}",
     )
     logging.basicConfig(handlers=[_ToLoguru()], level=logging.WARNING, force=True)
@@ -279,7 +279,7 @@ def log_to_file(folder: Path) -> Iterator[None]:
 
 
 class _ToLoguru(logging.Handler):
-    """Sends what libraries log by the standard library to the same file."""
+    """Redirects the records of the standard logging module to the same file."""
 
     def emit(self, record: logging.LogRecord) -> None:
         logger.log(record.levelname, f"{record.name}: {record.getMessage()}")

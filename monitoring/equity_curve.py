@@ -1,4 +1,4 @@
-"""The equity curve of a list of trades and the largest fall along it, extended settlement by settlement."""
+"""The equity curve of a list of trades and its largest drawdown, extended by each settlement."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -11,7 +11,7 @@ ZERO = Decimal(0)
 
 
 class EquityPoint(Frozen, frozen=True, gc=False):
-    """`equity` in pUSD right after the trades settled at `ts_ns`; the first point is the start."""
+    """`equity` in pUSD after the trades settled at `ts_ns`; the first point is the start."""
 
     ts_ns: int
     equity: Decimal
@@ -23,12 +23,12 @@ class Drawdown(Frozen, frozen=True):
     Attributes
     ----------
     amount : Decimal
-        The largest in pUSD, from `peak_ns` to `trough_ns`; zero and None when equity never fell.
+        The largest in pUSD, from `peak_ns` to `trough_ns`; zero and None if equity never fell.
     fraction : float | None
-        The largest relative to its own peak, 0 to 1; it need not be the same fall. None if equity was
-        never above zero.
+        The largest relative to its own peak, 0 to 1; it may be another fall. None if equity was never above
+        zero.
     current : Decimal
-        How far equity stands below its peak now, pUSD.
+        Current distance of equity below its peak, pUSD.
     """
 
     amount: Decimal
@@ -39,7 +39,7 @@ class Drawdown(Frozen, frozen=True):
 
 
 def closed_ns(trade: TradeRow) -> int:
-    """When a trade was settled, or filled while it is pending."""
+    """Settlement time of a trade; time of the fill while it is pending."""
     return trade.filled_ns if trade.settled_ns is None else trade.settled_ns
 
 
@@ -58,7 +58,7 @@ class _Walk(Frozen, frozen=True):
         return cls(last=start, peak=start, deepest=ZERO, fraction=0.0 if start.equity > 0 else None)
 
     def step(self, point: EquityPoint) -> "_Walk":
-        """With the next point."""
+        """The walk extended by the next point."""
         peak = point if point.equity >= self.peak.equity else self.peak
         fall = peak.equity - point.equity
         is_deepest = fall > self.deepest
@@ -85,13 +85,13 @@ class _Walk(Frozen, frozen=True):
 
 
 class EquityCurve:
-    """Equity at the first trade and after each settlement, oldest first, with the largest fall along it."""
+    """Equity at the first trade and after each settlement, oldest first, with its largest drawdown."""
 
     def __init__(self, trades: Iterable[TradeRow], starting: Decimal) -> None:
         every = list(trades)
         self._points: list[EquityPoint] = []
         self._walk: _Walk | None = None
-        """Over all points but a last one that a settlement at the same instant may still replace."""
+        """Over all points except a last one that a settlement at the same instant may still replace."""
         if not every:
             return
         start = EquityPoint(ts_ns=min(trade.created_ns for trade in every), equity=starting)
@@ -106,19 +106,19 @@ class EquityCurve:
         return tuple(self._points)
 
     def continues_with(self, trade: TradeRow) -> bool:
-        """Whether a trade changes nothing that is before the curve's end."""
+        """Whether a trade only extends the curve."""
         if not self._points or trade.created_ns < self._points[0].ts_ns:
             return False
         return trade.pnl is None or len(self._points) == 1 or closed_ns(trade) >= self._points[-1].ts_ns
 
     def append(self, trade: TradeRow) -> None:
-        """Take a trade with which the curve continues."""
+        """Add a trade that extends the curve."""
         if trade.pnl is None or self._walk is None:
             return
         last = self._points[-1]
         point = EquityPoint(ts_ns=closed_ns(trade), equity=last.equity + trade.pnl)
         if len(self._points) > 1 and last.ts_ns == point.ts_ns:
-            # Trades settled at the same instant are one step: the equity between them never existed.
+            # Trades settled at the same instant are one step: there is no equity between them.
             self._points[-1] = point
             return
         if len(self._points) > 1:
@@ -126,7 +126,7 @@ class EquityCurve:
         self._points.append(point)
 
     def drawdown(self) -> Drawdown:
-        """The largest fall along the curve, peak to trough, whatever came later."""
+        """The largest fall along the curve, peak to trough."""
         if self._walk is None:
             return Drawdown(amount=ZERO, fraction=None, current=ZERO)
         walk = self._walk if len(self._points) == 1 else self._walk.step(self._points[-1])

@@ -1,8 +1,8 @@
-"""The funnel: how far each market came, from seen to redeemed, and the named reason why it stopped.
+"""The funnel: the stage that each market reached, from seen to redeemed, and the reason why it stopped.
 
-A market counts once a session, at the furthest stage that any of its decisions or orders reached, so
-every stage is the one before it less the markets that stopped on the way. Decisions and orders are
-also counted one by one, because the bot may try the same market several times.
+A market counts once per session, at the furthest stage that any of its decisions or orders reached, so every
+stage is the previous one minus the markets that stopped on the way. Decisions and orders are also counted
+individually, because the bot may try the same market several times.
 """
 
 from collections import Counter
@@ -13,17 +13,16 @@ from execution.ledger import FillStatus
 from models import Frozen, OrderState, Reason
 
 BUY = "buy"
-"""Stands in for a `Reason` where a decision was to buy."""
+"""Used instead of a `Reason` for a decision to buy."""
 
 
 class Stage(StrEnum):
-    """The stages, in the order in which a market goes through them.
+    """The stages of a market, in their order.
 
-    TRADABLE had stable quotes; IN_WINDOW was looked at inside the decision window; VOTED had fresh data,
-    history and at least one signal; AGREED had a clear vote of enough weight that points the way of the
-    favourite;
-    RISK_PASSED had edge, an ask to buy from, and room within the limits; MATCHED was bought; CONFIRMED
-    has every fill confirmed on the chain; SETTLED has the venue's verdict; REDEEMED was won and paid.
+    TRADABLE had stable quotes; IN_WINDOW was evaluated in the decision window; VOTED had fresh data, history
+    and at least one signal; AGREED had a clear fused signal of sufficient weight that agrees with the
+    favourite; RISK_PASSED had edge, an ask, and was within the limits; MATCHED was bought; CONFIRMED has
+    every fill confirmed on the chain; SETTLED has the official outcome; REDEEMED was won and paid.
     """
 
     SEEN = "seen"
@@ -40,23 +39,23 @@ class Stage(StrEnum):
 
 
 class StopReason(StrEnum):
-    """Why a market went no further, where no `Reason` of a decision says it."""
+    """Why a market stopped, if there is no `Reason` of a decision for it."""
 
     NO_QUOTE = "no_quote"
-    """No valid quote until the end of its window: it was watched, and there was nothing to decide on."""
+    """No valid quote until the end of its window: it was observed without a price to decide on."""
     NOT_SENT = "not_sent"
-    """The decision was to buy, and no order followed: the bot stopped or halted in between."""
+    """The decision was to buy, but no order followed: the bot stopped or halted in between."""
     IN_FLIGHT = "in_flight"
     NO_FILL = "no_fill"
     REFUSED = "refused"
     UNKNOWN = "unknown"
     REVERSED = "reversed"
     UNCONFIRMED = "unconfirmed"
-    """Matched, and the chain has not spoken yet."""
+    """Matched, with the chain status not final yet."""
     PENDING = "pending"
-    """Confirmed, and the venue has not said yet who won."""
+    """Confirmed, without an official outcome yet."""
     LOST = "lost"
-    """Settled against us: there is nothing to redeem."""
+    """Settled with the other outcome: there is nothing to redeem."""
     TO_REDEEM = "to_redeem"
 
 
@@ -78,7 +77,10 @@ BEFORE: dict[Stage, tuple[Reason | StopReason, ...]] = {
     Stage.SETTLED: (StopReason.PENDING,),
     Stage.REDEEMED: (StopReason.LOST, StopReason.TO_REDEEM),
 }
-"""What may keep a market from each stage. Every `Reason` and every `StopReason` is at exactly one place."""
+"""The reasons that may stop a market before each stage.
+
+Every `Reason` and `StopReason` occurs exactly once.
+"""
 
 STAGES = tuple(Stage)
 _STAGE_OF: dict[str, int] = {
@@ -96,20 +98,20 @@ _STOP_OF = {
 
 
 class MarketProgress(Frozen, frozen=True):
-    """What the ledger knows of one market in one session.
+    """The records of one market in one session.
 
     Attributes
     ----------
     decisions : dict[str, int]
-        By `Reason`, or `BUY`: how many decisions ended so.
+        Number of decisions by `Reason`, or `BUY`.
     latest : dict[str, int]
-        The same keys: the id of the last decision that ended so.
+        The same keys: the id of the last such decision.
     orders : tuple[OrderState, ...]
         The state of each order, oldest first.
     fills : frozenset[FillStatus]
-        The statuses that its fills have.
+        The statuses of its fills.
     won : bool | None
-        Whether the side bought won; None without a verdict or without a fill that stands.
+        Whether the side bought won; None without a settlement or without a fill that did not fail.
     redeemed : bool
         Whether the payout is in the account.
     """
@@ -123,7 +125,7 @@ class MarketProgress(Frozen, frozen=True):
 
 
 class StageCount(Frozen, frozen=True):
-    """`markets` reached this stage; `stopped` counts those that did not, of the ones before, by name."""
+    """`markets` reached this stage; `stopped` counts those of the previous stage that did not, by reason."""
 
     stage: Stage
     markets: int
@@ -131,7 +133,7 @@ class StageCount(Frozen, frozen=True):
 
 
 class Funnel(Frozen, frozen=True):
-    """The stages with their losses, and every decision and order by how it ended, zeros included."""
+    """The stages with their stop reasons, and all decisions and orders by result, zeros included."""
 
     stages: tuple[StageCount, ...]
     decisions: dict[str, int]
@@ -139,7 +141,7 @@ class Funnel(Frozen, frozen=True):
 
 
 def funnel(market_progress: Iterable[MarketProgress]) -> Funnel:
-    """Count markets by the stage they reached and by what stopped them."""
+    """Count markets by the stage they reached and by their stop reason."""
     ends: Counter[str | None] = Counter()
     decisions: Counter[str] = Counter()
     orders: Counter[str] = Counter()
@@ -155,7 +157,7 @@ def funnel(market_progress: Iterable[MarketProgress]) -> Funnel:
 
 
 def stage_counts(ends: Mapping[str | None, int]) -> tuple[StageCount, ...]:
-    """The stages of markets that are counted by `end_of`."""
+    """The stages from counts of `end_of`."""
     left = sum(ends.values())
     counts = []
     for stage in STAGES:
@@ -166,12 +168,12 @@ def stage_counts(ends: Mapping[str | None, int]) -> tuple[StageCount, ...]:
 
 
 def rank(decision: str, decision_id: int) -> tuple[int, int]:
-    """Orders the decisions in a market: the largest rank is the furthest, of equally far ones the latest."""
+    """Rank of a decision in its market: the largest is the furthest, of equal ones the latest."""
     return _STAGE_OF[decision], decision_id
 
 
 def end_of(progress: MarketProgress) -> str | None:
-    """The name of what stopped a market; None if it came all the way."""
+    """The stop reason of a market; None if it reached the last stage."""
     if progress.fills - {FillStatus.FAILED}:
         return _end_of_position(progress)
     if progress.fills:

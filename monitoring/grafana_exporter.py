@@ -1,7 +1,7 @@
-"""/metrics for Prometheus and /health for a watchdog, on threads that trading never waits for.
+"""Serves /metrics for Prometheus and /health for a watchdog, on threads that trading does not wait for.
 
-The ledger is read once, at the start; from then on events keep its totals up to date. A scrape renders what
-is in memory: the newest worker status, the newest totals, and what was counted in this process.
+The ledger is read once, at the start; afterwards events update its totals. A scrape renders values in memory:
+the newest worker status, the newest totals, and the counts of this process.
 """
 
 import time
@@ -34,10 +34,10 @@ PAGE = b"""<!doctype html><title>Polymarket bot</title><h1>Polymarket bot</h1>
 
 
 class ExporterParams(Frozen, frozen=True):
-    """Where to listen, whose ledger to read, and what the numbers are held against.
+    """Listen address, ledger, and the reference values of the metrics.
 
-    `port` 0 takes a free one; `live_path` says whether orders are live ones or their rehearsal; `weights` are
-    the processors' until a decision says them.
+    `port` 0 takes any free port; `live_path` is True for live orders or their rehearsal; `weights` are the
+    processors' weights until the first decision.
     """
 
     host: str
@@ -50,7 +50,7 @@ class ExporterParams(Frozen, frozen=True):
 
 
 class _Snapshot(Frozen, frozen=True):
-    """The ledger's numbers after an event, made on the node's loop and read by any thread.
+    """The ledger's values after an event, made on the node's loop and read by any thread.
 
     `at_most` and `total_s` are the histogram of `Durations`.
     """
@@ -64,14 +64,14 @@ class _Snapshot(Frozen, frozen=True):
 class GrafanaMetricsExporter:
     """Serves /metrics and /health. A `runtime.worker.observers.Observer`.
 
-    A port that is taken, or a ledger that cannot be read, costs metrics and nothing else: it is logged, and
-    trading goes on.
+    A port in use, or a ledger that cannot be read, only disables metrics: it is logged, and trading
+    continues.
 
     Parameters
     ----------
     params : ExporterParams
     make_tracker : Callable[[Decimal], PerformanceTracker]
-        Given the starting balance, the tracker that holds the trades.
+        Creates the tracker of the trades from the starting balance.
     now_ns : Callable[[], int]
         This machine's clock.
     """
@@ -93,7 +93,7 @@ class GrafanaMetricsExporter:
         self._totals: LedgerTotals | None = None
         self._snapshot = self._snapshot_of(LedgerTotals(PerformanceTracker(Decimal(0)), Run()))
         self._behind_since_ns: int | None = None
-        """Since when the totals do not follow the ledger; None while they do."""
+        """Time since when the totals are not updated; None while they are."""
         self._unread = False
         self._server: BoundedServer | None = None
         self._metrics = make_wsgi_app(self.registry)
@@ -101,7 +101,7 @@ class GrafanaMetricsExporter:
     # --- called on the node's loop ---------------------------------------------------------------
 
     def start(self) -> str:
-        """Read the ledger and begin to listen; a long history takes seconds, before the node's loop runs."""
+        """Read the ledger and start to listen; a long history takes seconds, before the node's loop runs."""
         try:
             self._server = BoundedServer(self._params.host, self._params.port, self._answer)
         except OSError as error:
@@ -137,7 +137,7 @@ class GrafanaMetricsExporter:
 
     @property
     def url(self) -> str | None:
-        """Where it listens; None if it does not."""
+        """The address it listens on; None if it does not."""
         return None if self._server is None else f"http://{self._params.host}:{self._server.server_port}"
 
     def _read(self) -> None:
@@ -146,7 +146,7 @@ class GrafanaMetricsExporter:
         try:
             self._totals = read_totals(self._params.ledger, self._make_tracker)
             self._snapshot = self._snapshot_of(self._totals)
-        except Exception as error:  # noqa: BLE001 - without these numbers the others are still served
+        except Exception as error:  # noqa: BLE001 - the other metrics are still served
             self._unread, self._behind_since_ns = True, self._now_ns()
             logger.warning(f"the ledger metrics are missing until the next start: {error}")
 
@@ -162,7 +162,7 @@ class GrafanaMetricsExporter:
     # --- a scrape, on a thread of the server -------------------------------------------------------
 
     def values(self) -> dict[str, Value]:
-        """Every mirrored number there is, by metric name."""
+        """All mirrored values, by metric name."""
         now_ns, snapshot, worker_status = self._now_ns(), self._snapshot, self._worker_status
         found = dict(snapshot.values)
         if utc_midnight_ns(now_ns) != utc_midnight_ns(snapshot.ts_ns):
@@ -175,17 +175,17 @@ class GrafanaMetricsExporter:
         return found
 
     def families(self) -> Iterator[Metric]:
-        """The mirrored metrics, all of the catalogue; without those of a ledger that could not be read."""
+        """The mirrored metrics of the catalogue; without the ledger's if it could not be read."""
         snapshot, values = self._snapshot, self.values()
         for spec in CATALOGUE:
-            # A counter that shows 0 instead of its total would look like one that began anew.
+            # A counter with 0 instead of its total would look like a counter that was reset.
             if not (self._unread and spec.name in snapshot.values):
                 yield _family(spec, values.get(spec.name))
         if not self._unread:
             yield _duration_family(snapshot.at_most, snapshot.total_s)
 
     def health(self, now_ns: int) -> Health:
-        """Whether the bot lives and may trade."""
+        """Whether the bot runs and may trade."""
         return health(self._worker_status, now_ns, self._market_ns)
 
     def _answer(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
@@ -202,7 +202,7 @@ class GrafanaMetricsExporter:
 
 
 class _Mirror(Collector):
-    """Shows the exporter's mirrored numbers as metrics, all of the catalogue each time."""
+    """Collects the exporter's mirrored values as metrics, all of the catalogue each time."""
 
     def __init__(self, exporter: GrafanaMetricsExporter) -> None:
         self._exporter = exporter
@@ -211,7 +211,7 @@ class _Mirror(Collector):
         return self._exporter.families()
 
     def describe(self) -> list[Metric]:
-        """Nothing: registering must not need the ledger."""
+        """Nothing, so that registering does not need the ledger."""
         return []
 
 

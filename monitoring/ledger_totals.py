@@ -1,7 +1,7 @@
-"""The totals of a ledger, read from it once and then kept up to date by events.
+"""Totals of a ledger, read once and then updated by events.
 
-The rules by which an order or a fill moves are the ledger's own (`execution.order_transitions`), so that
-after any events the totals are those that another read of the ledger would give.
+Orders and fills change by the rules of the ledger (`execution.order_transitions`), so that after any events
+the totals equal those of another read of the ledger.
 """
 
 from bisect import bisect_left
@@ -47,29 +47,29 @@ from monitoring.performance_tracker import PerformanceTracker
 
 ZERO = Decimal(0)
 DURATION_BUCKETS = (60, 300, 900, 1800, 3600, 7200, 14400, 28800)
-"""Upper bounds in seconds, those of the first version; most trades are open for one to three minutes."""
+"""Upper bounds in seconds, as in the first version; most trades are open for one to three minutes."""
 
 
 class Durations:
-    """A histogram of seconds over `DURATION_BUCKETS`; it only grows."""
+    """A histogram of seconds over `DURATION_BUCKETS`; its counts never decrease."""
 
     def __init__(self) -> None:
         self.total_s = 0.0
         self._counts = [0] * (len(DURATION_BUCKETS) + 1)
 
     def add(self, seconds: float) -> None:
-        """Count one more."""
+        """Count one duration."""
         self._counts[bisect_left(DURATION_BUCKETS, seconds)] += 1
         self.total_s += seconds
 
     @property
     def at_most(self) -> tuple[int, ...]:
-        """How many are at most as long as each bound, then all of them."""
+        """Number of durations up to each bound, then of all."""
         return tuple(accumulate(self._counts))
 
 
 class Run(Frozen, frozen=True):
-    """The run that the events belong to; `clock_speed` is market seconds per machine second."""
+    """The run of the events; `clock_speed` is market seconds per machine second."""
 
     id: int = 0
     session: str = ""
@@ -77,7 +77,7 @@ class Run(Frozen, frozen=True):
 
 
 class SeenFill(Frozen, frozen=True, gc=False):
-    """A fill as far as the totals need to know it."""
+    """The parts of a fill that the totals need."""
 
     trade_id: str
     status: FillStatus
@@ -85,18 +85,18 @@ class SeenFill(Frozen, frozen=True, gc=False):
 
 
 class Order(msgspec.Struct, gc=False):
-    """An intent and what became of it.
+    """An intent and its fills.
 
     Attributes
     ----------
     worst : Decimal
-        What it can cost at most, fee included, pUSD.
+        Its maximum cost, fee included, pUSD.
     reached : frozenset[OrderState]
-        Every state that it was ever in.
+        Every state it has had.
     fills : tuple[SeenFill, ...]
-        In the order in which they were booked.
+        In the order in which they were recorded.
     plan : TradeRow | None
-        The trade before a fill of it stands; None while one does, and for an earlier session's.
+        The trade before its first fill; None with a fill that did not fail, and for an earlier session's.
     counted, timed : bool
         Whether it is among the won or lost orders, and its duration in the histogram.
     """
@@ -114,12 +114,12 @@ class Order(msgspec.Struct, gc=False):
 
     @property
     def stands(self) -> bool:
-        """Whether a fill of it stands."""
+        """Whether it has a fill that did not fail."""
         return any(fill.status is not FillStatus.FAILED for fill in self.fills)
 
 
 class MarketSteps(msgspec.Struct, gc=False):
-    """How far a market came.
+    """The progress of a market.
 
     Attributes
     ----------
@@ -130,9 +130,9 @@ class MarketSteps(msgspec.Struct, gc=False):
     winner, split, settled_ns
         Its settlement, None and 0 before.
     redeemed : bool
-        Whether the payout is booked.
+        Whether the payout is recorded.
     end : str | None
-        What stopped it, as it is counted in the funnel.
+        Its stop reason, as counted in the funnel.
     """
 
     decision: str = ""
@@ -149,40 +149,40 @@ class MarketSteps(msgspec.Struct, gc=False):
         return self.winner is not None or self.split is not None
 
     def pays(self, outcome: Outcome) -> Decimal:
-        """What a share of an outcome pays in the settled market, pUSD."""
+        """Payout per share of an outcome in the settled market, pUSD."""
         return share_payout(outcome, self.winner, self.split)
 
     def decide(self, decision: str, decision_id: int) -> None:
-        """Take a decision if it is further than the others."""
+        """Store a decision if it is further than the others."""
         if not self.decision or rank(decision, decision_id) >= rank(self.decision, self.decision_id):
             self.decision, self.decision_id = decision, decision_id
 
 
 class LedgerTotals:
-    """Counts, money and the funnel of a ledger. Use it on one thread.
+    """Counts, money and the funnel of a ledger. For one thread.
 
     Parameters
     ----------
     tracker : PerformanceTracker
-        Holds the ledger's trades; kept up to date here.
+        The ledger's trades; updated here.
     run : Run
-        The run whose events follow.
+        The run of the following events.
 
     Attributes
     ----------
     decisions : Counter[str]
         Decisions by `Reason`, or ``buy``.
     reached : Counter[OrderState]
-        Orders that were ever in a state; these counts never fall.
+        Orders that have had a state; these counts never decrease.
     won, lost : int
-        Orders that were ever matched, in settled markets, by whether their side won. They never fall: a
-        fill that is reversed later leaves the tracker and not these.
+        Orders that were matched, in settled markets, by whether their side won. They never decrease: a fill
+        that is reversed later is removed from the tracker, but not from these.
     ends : Counter[str | None]
-        Markets by what stopped them, see `funnel.end_of`.
+        Markets by stop reason, see `funnel.end_of`.
     durations : Durations
         From the first fill of those orders to the settlement.
     cash_difference : Decimal
-        Venue − ledger at the last comparison, pUSD.
+        Venue − ledger in the last comparison, pUSD.
     unredeemed : Decimal
         Won in the session and not yet paid into the account, pUSD.
     """
@@ -204,11 +204,11 @@ class LedgerTotals:
         self._recent: dict[str, TradeRow] = {}
         """Trades of this session that may have been settled today."""
 
-    # --- what follows ----------------------------------------------------------------------------
+    # --- derived values --------------------------------------------------------------------------
 
     @property
     def exposure(self) -> Decimal:
-        """What is lost if every order in flight and every open position of the session is lost, pUSD."""
+        """Loss if every order in flight and every open position of the session is lost, pUSD."""
         worst = sum((order.worst for order in self._in_flight.values()), ZERO)
         return worst + sum((trade.cost + trade.fee for trade in self._open_trades()), ZERO)
 
@@ -237,13 +237,12 @@ class LedgerTotals:
         order = self._orders.get(trade.intent_id)
         return trade.state if order is None else order.state
 
-    # --- one read --------------------------------------------------------------------------------
+    # --- reading ---------------------------------------------------------------------------------
 
     def adopt(self, slug: str, market: MarketSteps, orders: list[Order], *, is_current: bool) -> None:
-        """Take a market as it is in the ledger, with all its orders; `is_current` if of the run's session.
+        """Add a market of the ledger with all its orders; `is_current` if it is of the run's session.
 
-        Only markets of the run's session can change by events; of the others nothing but their counts is
-        kept.
+        Only markets of the run's session can change by events; of the others only the counts are stored.
         """
         market.end = _end(market, orders)
         self.ends[market.end] += 1
@@ -258,12 +257,12 @@ class LedgerTotals:
     # --- events ----------------------------------------------------------------------------------
 
     def handle(self, event: Event) -> bool:
-        """Take an event; False if it changes no total.
+        """Process an event; False if it changes no total.
 
         Raises
         ------
         KeyError
-            If it is about an order that neither the ledger had when it was read nor an event announced.
+            If it is about an order that was neither in the ledger when it was read nor announced by an event.
         """
         match event:
             case Decided(decision=decision, decision_id=decision_id):
@@ -328,7 +327,7 @@ class LedgerTotals:
         if signed and order.state is not OrderState.INTENT:
             return
         if order.state in DEAD and state not in DEAD and self._has_living_order(market):
-            return  # the ledger keeps it dead, too: another order has taken the market since
+            return  # the ledger keeps it dead as well: another order has been placed in the market since
         order.state = state
         if state not in order.reached:
             order.reached |= {state}
@@ -362,7 +361,7 @@ class LedgerTotals:
         self._renew(order.slug)
 
     def _book(self, order: Order, fill: Fill, sign: int) -> None:
-        """Add a fill to its trade, or take it out again."""
+        """Add a fill to its trade, or remove it."""
         trade = self.tracker.get(order.intent_id) or order.plan
         if trade is None:
             raise KeyError(f"the decision behind intent {order.intent_id}")
@@ -396,13 +395,13 @@ class LedgerTotals:
         self._decided.pop(settlement.slug, None)
         self._renew(settlement.slug)
 
-    # --- what a change entails -------------------------------------------------------------------
+    # --- consequences of a change ----------------------------------------------------------------
 
     def _count_result(self, order: Order, market: MarketSteps) -> None:
         if OrderState.MATCHED not in order.reached or not market.is_settled:
             return
         trade = self.tracker.get(order.intent_id)
-        # Without a winner only the trade tells whether it paid more than it cost.
+        # Without a winner only the trade shows whether its payout exceeded its cost.
         if not order.counted and (trade is not None or market.split is None):
             order.counted = True
             won = trade is not None and trade.outcome is TradeOutcome.WIN
@@ -415,7 +414,7 @@ class LedgerTotals:
             self.durations.add(max(0.0, (market.settled_ns - order.fills[0].ts_ns) / 1e9))
 
     def _renew(self, slug: str) -> None:
-        """Bring up to date what is derived from a market's orders."""
+        """Update the values derived from a market's orders."""
         market = self._markets[slug]
         orders = [self._orders[intent_id] for intent_id in market.orders]
         end = _end(market, orders)
@@ -442,7 +441,7 @@ class LedgerTotals:
 
 
 def _end(market: MarketSteps, orders: list[Order]) -> str | None:
-    """What stopped a market with these orders, oldest first."""
+    """The stop reason of a market with these orders, oldest first."""
     won = next((market.pays(order.side) > 0 for order in reversed(orders) if order.stands), None)
     return end_of(
         MarketProgress(
@@ -471,7 +470,7 @@ def _settled(trade: TradeRow, market: MarketSteps) -> TradeRow:
 
 
 def _plan_of(intent: OrderIntent, decision_id: int, decision: Decision, run: Run) -> TradeRow:
-    """The trade of an intent before its first fill, as the ledger would give it."""
+    """The trade of an intent before its first fill, as the ledger would return it."""
     context, market, fused = decision.context, decision.context.market, decision.fused
     left = (SCALE_SECONDS - context.second) * market.interval / SCALE_SECONDS
     return TradeRow(

@@ -1,4 +1,4 @@
-"""What a notification says: one event in a person's words, or a UTC day in a few lines. Pure."""
+"""Texts of the notifications: of one event, or the summary of a UTC day. Pure."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -29,7 +29,7 @@ RESUME = "No new position until: python redis_control.py resume"
 
 
 class Importance(IntEnum):
-    """Who wants to know; the names are the values of NOTIFY_LEVEL that include it."""
+    """Importance of a message; the names are the values of NOTIFY_LEVEL that include it."""
 
     ALL = 0
     TRADES = 1
@@ -37,7 +37,7 @@ class Importance(IntEnum):
 
 
 class Message(Frozen, frozen=True):
-    """A title of a few words and a body of a line or two."""
+    """A short title and a body of one or two lines."""
 
     title: str
     body: str
@@ -45,7 +45,7 @@ class Message(Frozen, frozen=True):
 
 
 def message_of(event: Event) -> Message | None:
-    """The event in words; None for those that another event tells."""
+    """The message of an event; None if another event has the same message."""
     match event:
         case Halted(why=why):
             return Message("HALTED", f"{why}. {RESUME}", Importance.ALERTS)
@@ -117,13 +117,13 @@ def _of_order(slug: str, state: OrderState, reason: str) -> Message | None:
 def daily_summary(
     day: date, profile: str, trades: Sequence[TradeRow], decisions: Sequence[DecisionRow]
 ) -> Message:
-    """A UTC day in a few lines.
+    """Summary of a UTC day.
 
     Parameters
     ----------
     trades, decisions : sequence
-        Everything since a time before that day's start; what is not of that day is left out. A trade is of
-        the day on which it was made.
+        All since a time before the start of that day; those of other days are ignored. A trade belongs to the
+        day on which it was made.
     """
     of_day = [row for row in decisions if _day(row.now_ns) == day]
     seen = f"{len({row.slug for row in of_day})} markets evaluated"

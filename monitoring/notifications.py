@@ -1,7 +1,7 @@
-"""What happens, told to chats, mailboxes and webhooks by a thread that trading never waits for.
+"""Sends notifications to chats, mailboxes and webhooks from a thread that trading does not wait for.
 
-One setting holds the channels, in the notation of Apprise (Telegram, Discord, Slack, e-mail, webhooks and a
-hundred more). Bursts become one notification; a dead channel costs nothing but its own messages.
+One setting has the channels, in the notation of Apprise (Telegram, Discord, Slack, e-mail, webhooks and many
+more). Bursts are combined into one notification; a failing channel loses only its own messages.
 """
 
 import logging
@@ -23,22 +23,23 @@ from models import Frozen
 from monitoring.notification_messages import Importance, Message, daily_summary, message_of
 
 CAPACITY = 200
-"""Messages that wait at most; beyond it the oldest of the least important goes."""
+"""Maximum number of queued messages; beyond it the oldest of the least important ones is dropped."""
 PAUSE_S = 3.0
-"""Between two notifications: at most twenty a minute, which is what chats allow; bursts are put together."""
+"""Minimum time between two notifications: twenty a minute, which chats allow; bursts are combined."""
 LINES = 12
-"""Messages in one notification; of more, the most important ones are told and the others counted."""
+"""Maximum messages in one notification; of more, the most important ones are included and the others
+counted."""
 RETRY_PAUSES_S = (2.0, 10.0)
-"""Before a notification is tried again on a channel that failed; then it is given up for it."""
+"""Pauses before a notification is retried on a failing channel; then it is dropped for that channel."""
 LOOK_S = 20.0
-"""How often it is looked whether a UTC day has ended."""
+"""Interval of the check whether a UTC day has ended."""
 FLUSH_S = 1.0
-"""Longest wait for the last message at the end: the whole exit may take 5 s."""
+"""Longest wait for the last message at the end: the complete exit may take 5 s."""
 TAGS = {Importance.ALERTS: apprise.NotifyType.FAILURE}
 
 
 class NotifyParams(Frozen, frozen=True):
-    """Where to tell, from which importance on, of which book; `memory` keeps the last summarised day."""
+    """Channels, minimum importance, and profile; `memory` is the file with the last summarised day."""
 
     urls: str
     level: Importance
@@ -51,12 +52,12 @@ class NotifyParams(Frozen, frozen=True):
 
 
 def importance(level: str) -> Importance:
-    """The importance that a NOTIFY_LEVEL begins with."""
+    """The minimum importance of a NOTIFY_LEVEL."""
     return Importance[level.upper()]
 
 
 def check_urls(urls: str) -> str | None:
-    """What is wrong with the setting NOTIFY_URL, without repeating it; None if nothing is."""
+    """The error in the setting NOTIFY_URL, without its value; None if it is valid."""
     _keep_secrets_out_of_the_log()
     for number, url in enumerate(urls.split(), start=1):
         if not apprise.Apprise().add(url):
@@ -66,15 +67,15 @@ def check_urls(urls: str) -> str | None:
 
 
 class Notifier:
-    """Tells the channels what `message_of` has words for. A `runtime.worker.observers.Observer`.
+    """Sends the messages of `message_of` to the channels. A `runtime.worker.observers.Observer`.
 
-    `handle` only puts a message into a bounded queue; everything else happens on one thread.
+    `handle` only adds a message to a bounded queue; everything else runs in one thread.
 
     Parameters
     ----------
     params : NotifyParams
     now : Callable[[], datetime]
-        UTC now; for the end of the day.
+        Current UTC time, for the end of the day.
 
     Raises
     ------
@@ -106,10 +107,10 @@ class Notifier:
             self._put(message)
 
     def heartbeat(self, worker_status: WorkerStatus) -> None:
-        """A notifier tells what happens, not how things are."""
+        """Nothing: notifications are sent for events, not for states."""
 
     def close(self) -> None:
-        """Tell what waits, for a moment, then end."""
+        """Send the queued messages within a limit, then end."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -166,8 +167,8 @@ class Notifier:
         kind = TAGS.get(message.importance, apprise.NotifyType.INFO)
         try:
             return bool(channel.notify(title=message.title, body=message.body, notify_type=kind))
-        except Exception as error:  # noqa: BLE001  a hundred plug-ins: whatever they raise, trading goes on
-            # The error's own words may hold the address, which holds the secret.
+        except Exception as error:  # noqa: BLE001  plug-ins may raise any error, and trading continues
+            # The error's text may contain the address, which contains the secret.
             logger.warning(f"a notification channel failed with {type(error).__name__}")
             return False
 
@@ -182,7 +183,7 @@ class Notifier:
         try:
             if summarised is not None and self._params.level <= Importance.TRADES:
                 self._put(self._summary(yesterday))
-            # The first start ever has no yesterday to tell of.
+            # At the first start there is no day to summarise.
             write_atomically(self._params.memory, yesterday.isoformat().encode())
         except BotError as error:
             logger.warning(f"the daily summary is delayed: {error}")
@@ -206,7 +207,7 @@ def _channel(url: str) -> apprise.Apprise:
 
 
 def _together(batch: list[Message], dropped: int) -> Message:
-    """One message out of those that came while the last one was told; the order stays."""
+    """Combine the messages queued during the last notification into one, in their order."""
     most = max(message.importance for message in batch)
     if len(batch) == 1 and not dropped:
         return batch[0]
@@ -223,7 +224,7 @@ def _together(batch: list[Message], dropped: int) -> Message:
 
 
 def _keep_secrets_out_of_the_log() -> None:
-    """Apprise and its HTTP library log addresses, and an address holds its channel's secret."""
+    """Apprise and its HTTP library log addresses, and an address contains its channel's secret."""
     for name in ("apprise", "urllib3"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 

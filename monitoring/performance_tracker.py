@@ -1,8 +1,8 @@
 """Performance: equity, drawdown, profit factor, Sharpe, and results by price, side and signal source.
 
-`PerformanceTracker` is the one computation behind the exporter, the summary and the report. It takes one
-trade at a time, in any order, and a trade may be replaced or dropped: a reversed fill or a late settlement
-leaves no trace. An Up and a Down trade are treated alike: what was paid, what it paid.
+`PerformanceTracker` is the only computation used by exporter, summary and report. It accepts one trade at a
+time, in any order, and a trade may be replaced or removed: a reversed fill or a late settlement is corrected
+completely. Up and Down trades are treated alike: cost and payout.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,17 +30,18 @@ from monitoring.statistics import (
 
 ZERO = Decimal(0)
 PRICE_BANDS = tuple(map(Decimal, ("0", "0.5", "0.6", "0.7", "0.8", "0.9", "0.96", "1")))
-"""Edges of the bands, pUSD a share: tenths, and above 0.90 split where half of all late favourites trade."""
+"""Edges of the bands, pUSD per share: tenths, and above 0.90 split where half of all late favourites
+trade."""
 SIGNIFICANT = 0.05
 
 
 class Sharpe(Frozen, frozen=True):
     """Per trade, not annualised: mean / standard deviation of pnl / stake.
 
-    `error` is √((1 + ratio²/2) / n) with n the distinct markets (A. Lo, "The statistics of Sharpe
-    ratios", Financial Analysts Journal 58, 2002, for independent returns). It assumes normal returns;
-    wins of a few cents against losses of the whole stake are far from normal, so the verdict on the
-    P&L stands above it.
+    `error` is √((1 + ratio²/2) / n) with n the distinct markets (A. Lo, "The statistics of Sharpe ratios",
+    Financial Analysts Journal 58, 2002, for independent returns). It assumes normal returns; wins of a few
+    cents against losses of the whole stake are far from normal, so the conclusion on the P&L takes
+    precedence.
     """
 
     ratio: float
@@ -49,17 +50,17 @@ class Sharpe(Frozen, frozen=True):
 
 
 class Group(Frozen, frozen=True):
-    """The statistics of some of the trades, under the name of what they have in common."""
+    """The statistics of a group of trades, and its name."""
 
     name: str
     statistics: Statistics
 
 
 class SourceVote(Frozen, frozen=True):
-    """One source's vote for a side in a market that is settled.
+    """One source's directional vote in a settled market.
 
-    `event` names the market as in `TradeRow.event`; `chance` is what the market's own price gave `side`
-    at the decision, 0 to 1.
+    `event` identifies the market as in `TradeRow.event`; `chance` is the market's implied probability of
+    `side` at the decision, 0 to 1.
     """
 
     source: str
@@ -71,25 +72,25 @@ class SourceVote(Frozen, frozen=True):
 
     @property
     def right(self) -> bool:
-        """Whether the side was the outcome's, whatever was traded."""
+        """Whether the side was the outcome, whether or not it was traded."""
         return self.side is self.winner
 
 
 class SourceResult(Frozen, frozen=True):
-    """How one signal source did.
+    """The results of one signal source.
 
     Attributes
     ----------
     n, markets, right : int
         Votes in settled markets, the distinct markets, and the votes that were right.
     accuracy, low, high : float
-        Share of votes that were right, with its 95 % Wilson interval over distinct markets.
+        Fraction of votes that were right, with its 95 % Wilson interval over distinct markets.
     expected : float
-        Mean chance that the market's price gave the side voted for: what following the price scores.
+        Mean implied probability of the sides voted for: the accuracy of following the price.
     needed, p_value, conclusion
-        As in `Statistics`, with `expected` in the place of break-even.
+        As in `Statistics`, with `expected` instead of break-even.
     backed, opposed : Statistics
-        The trades that went the way of its vote, and those that went against it.
+        The trades in the direction of its vote, and those against it.
     """
 
     source: str
@@ -108,18 +109,18 @@ class SourceResult(Frozen, frozen=True):
 
 
 class Performance(Frozen, frozen=True):
-    """All of it, at one instant. Money in pUSD.
+    """All performance values of one instant. Money in pUSD.
 
     Attributes
     ----------
     starting, equity, realised : Decimal
         equity = starting + realised; realised is the P&L of the settled trades, fees included.
     open_cost : Decimal
-        Paid for pending trades with their fees; equity counts them at what they cost.
+        Cost of the pending trades with their fees; equity includes them at cost.
     profit_factor : float | None
         Sum of gains / sum of losses; None without a losing trade.
     sharpe : Sharpe | None
-        None below two settled trades, or when all returned the same.
+        None with fewer than two settled trades, or if all had the same return.
     """
 
     starting: Decimal
@@ -139,16 +140,16 @@ class Performance(Frozen, frozen=True):
 def performance(
     trades: Iterable[TradeRow], votes: Iterable[SourceVote] = (), *, starting: Decimal
 ) -> Performance:
-    """Everything that the trades say.
+    """Compute the performance of trades.
 
     Parameters
     ----------
     trades : Iterable[TradeRow]
         Settled and pending, in any order.
     votes : Iterable[SourceVote]
-        Each source at most once a market.
+        Each source at most once per market.
     starting : Decimal
-        The account before the first of these trades, pUSD.
+        The balance before the first of these trades, pUSD.
     """
     return PerformanceTracker(starting, trades).performance(votes)
 
@@ -218,7 +219,7 @@ def _source_conclusion(excess: float, markets: int, needed: int, p_value: float)
 
 
 class _Mean:
-    """The mean of values that come and go."""
+    """Mean of values that can be added and removed."""
 
     def __init__(self) -> None:
         self._n = 0
@@ -234,15 +235,15 @@ class _Mean:
 
 
 class PerformanceTracker:
-    """Equity, drawdown, profit factor and the rest, kept up to date one trade at a time.
+    """Equity, drawdown, profit factor and other values, updated one trade at a time.
 
-    A new, replaced or dropped trade costs the same however many there are, but for a settlement that is older
-    than another one: that computes the equity curve anew. Use it on one thread.
+    The cost of adding, replacing or removing a trade does not depend on their number, except for a settlement
+    older than another one, which recomputes the equity curve. For one thread.
 
     Parameters
     ----------
     starting : Decimal
-        The account before the first trade, pUSD.
+        The balance before the first trade, pUSD.
     trades : Iterable[TradeRow]
         Settled and pending, in any order.
 
@@ -265,10 +266,10 @@ class PerformanceTracker:
         for trade in trades:
             self.put(trade)
 
-    # --- trades in -------------------------------------------------------------------------------
+    # --- adding and removing trades --------------------------------------------------------------
 
     def put(self, trade: TradeRow) -> None:
-        """Take a trade, in place of the one with the same intent if there is one."""
+        """Add a trade; replaces the one with the same intent."""
         before = self._trades.get(trade.intent_id)
         if before is not None:
             self._count(before, -1)
@@ -281,7 +282,7 @@ class PerformanceTracker:
             self._curve = None
 
     def drop(self, intent_id: str) -> None:
-        """Forget a trade, if there is one: no fill of it stands any more."""
+        """Remove a trade, if there is one: all of its fills have failed."""
         trade = self._trades.pop(intent_id, None)
         if trade is not None:
             self._count(trade, -1)
@@ -310,7 +311,7 @@ class PerformanceTracker:
         self._return += sign * result
         self._squared_return += sign * result * result
 
-    # --- what follows ----------------------------------------------------------------------------
+    # --- derived values --------------------------------------------------------------------------
 
     @property
     def curve(self) -> tuple[EquityPoint, ...]:
@@ -319,7 +320,7 @@ class PerformanceTracker:
 
     @property
     def drawdown(self) -> Drawdown:
-        """The largest fall of equity so far."""
+        """The largest drawdown of equity so far."""
         return self._whole_curve().drawdown()
 
     def _whole_curve(self) -> EquityCurve:
@@ -354,7 +355,7 @@ class PerformanceTracker:
 
     @property
     def profit_factor(self) -> float | None:
-        """Sum of gains over sum of losses; None where nothing was lost."""
+        """Sum of gains over sum of losses; None without a loss."""
         return float(self._gains / self._losses) if self._losses else None
 
     @property
@@ -366,14 +367,14 @@ class PerformanceTracker:
         mean = unfixed(self._return) / n
         variance = (n * self._squared_return - self._return * self._return) / (n * (n - 1))
         spread = sqrt(variance) / fixed(1.0)
-        # Equal returns differ by rounding only; a ratio to that would be a number without meaning.
+        # Equal returns differ by rounding only; their ratio would be meaningless.
         if spread <= 1e-9 * max(1.0, abs(mean)):
             return None
         ratio = mean / spread
         return Sharpe(ratio=ratio, error=sqrt((1 + ratio * ratio / 2) / markets), n=markets)
 
     def performance(self, votes: Iterable[SourceVote] = ()) -> Performance:
-        """All of it, with the groups, which takes as long as there are trades."""
+        """All values, including the groups; its duration grows with the number of trades."""
         every = sorted(self._trades.values(), key=lambda trade: (closed_ns(trade), trade.intent_id))
         return Performance(
             starting=self.starting,

@@ -1,12 +1,13 @@
-"""What a list of trades can honestly say: sums, intervals, and whether it is more than chance.
+"""Statistics of a list of trades: sums, intervals, and whether the result is distinguishable from chance.
 
 Conventions
 -----------
 - Money is Decimal pUSD; floats appear only in ratios and probabilities.
-- A trade's *break-even* chance is b = (cost + fee) / shares: a share pays 1 pUSD when it wins, so at that
-  chance the trade is worth exactly what it cost. The break-even win rate is the mean of b over the settled
-  trades, each counted once, because the win rate counts each trade once too. (Weighting by shares would
-  give cheap trades more weight than the win rate does, and show an edge where there is none.)
+- A trade's *break-even* probability is b = (cost + fee) / shares: a share pays 1 pUSD if it wins, so with
+that
+  probability the trade's expected P&L is zero. The break-even win rate is the mean of b over the settled
+  trades, each counted once, because the win rate counts each trade once. (Weighting by shares would give
+  cheap trades more weight than in the win rate, and show an edge where there is none.)
 - Trades in the same market are one observation, however often a recorded market is replayed: interval,
   standard error and test count distinct markets, not trades.
 """
@@ -28,17 +29,17 @@ _ZERO = Decimal(0)
 _FIXED = 1 << 64
 
 EDGE_WORTH_FINDING = 0.02
-"""Win-rate points above or below break-even that a sample must be able to show.
+"""Win-rate points above or below break-even that a sample must be able to detect.
 
-The favourite rule of minutes 13 to 14 has been measured between −1.3 % and +2 % a trade by others; a
-sample that cannot see two points cannot tell that rule from chance.
+The favourite rule of minutes 13 to 14 was measured by others between −1.3 % and +2 % per trade; a sample that
+cannot detect two points cannot distinguish that rule from chance.
 """
 LEAST_OF_EACH = 10
-"""Wins and losses to be expected before a normal approximation holds, the usual rule of thumb."""
+"""Expected wins and losses from which a normal approximation is used, the usual rule of thumb."""
 
 
 class Statistics(Frozen, frozen=True):
-    """The numbers that may be shown, always together. Ratios are None where nothing is settled.
+    """The statistics of trades. Ratios are None without settled trades.
 
     Attributes
     ----------
@@ -47,9 +48,9 @@ class Statistics(Frozen, frozen=True):
     staked, fees, payouts, pnl : Decimal
         Sums over the settled trades, pUSD; pnl = payouts − staked − fees.
     win_rate, wilson_low, wilson_high : float | None
-        Share of settled trades won, with its 95 % Wilson score interval (Wilson 1927).
+        Fraction of settled trades won, with its 95 % Wilson score interval (Wilson 1927).
     mean_price : float | None
-        Mean price paid, each trade counted once: the one to hold against the win rate.
+        Mean price paid, each trade counted once: to compare with the win rate.
     price_per_share : float | None
         Mean price paid, each share counted once.
     break_even : float | None
@@ -59,12 +60,12 @@ class Statistics(Frozen, frozen=True):
     mean_pnl, mean_pnl_low, mean_pnl_high : float | None
         P&L per trade with its 95 % interval (normal approximation), pUSD.
     z, p_value, test : float | None, float | None, str
-        return_on_stake in standard errors; the two-sided chance of a result this far from break-even,
-        and the test that gave it.
+        return_on_stake in standard errors; the two-sided p-value of the difference from break-even, and the
+        test it is from.
     needed : int | None
-        Distinct markets from which this sample could tell.
+        Distinct markets required to detect `EDGE_WORTH_FINDING`.
     conclusion : str
-        The above in one sentence.
+        The result in one sentence.
     """
 
     n: int
@@ -93,11 +94,11 @@ class Statistics(Frozen, frozen=True):
     test: str = "none"
     needed: int | None = None
     conclusion: str = msgspec.field(default="", name="verdict")
-    """Keeps its key in the JSON output."""
+    """The JSON key is kept for compatibility."""
 
 
 def statistics(trades: Iterable[TradeRow]) -> Statistics:
-    """Summarise trades; those without a settlement count as pending and nowhere else."""
+    """Summarise trades; trades without a settlement only count as pending."""
     tally = TradeTally()
     for trade in trades:
         tally.add(trade)
@@ -105,7 +106,7 @@ def statistics(trades: Iterable[TradeRow]) -> Statistics:
 
 
 class _Event:
-    """The settled trades in one event: how many, their P&L, and the spread that their odds imply."""
+    """The settled trades of one event: number, P&L, and the variance implied by their odds."""
 
     __slots__ = ("n", "pnl", "spread")
 
@@ -116,15 +117,15 @@ class _Event:
 
 
 class TradeTally:
-    """The sums behind `Statistics`, kept up to date one trade at a time.
+    """The sums of `Statistics`, updated one trade at a time.
 
     Every sum is exact, in Decimal or in integers, so that it depends neither on the order of the trades nor
-    on what was added and removed in between: a tally of events equals one of the same trades read at once.
+    on trades that were added and removed: the tally equals one of the same trades read at once.
 
     Attributes
     ----------
     n, wins, pending : int
-        Settled trades, those of them that were won, and trades without a settlement.
+        Settled trades, the won ones among them, and trades without a settlement.
     staked, staked_pending, fees, payouts, pnl : Decimal
         As in `Statistics`.
     """
@@ -143,7 +144,7 @@ class TradeTally:
         self._count(trade, 1)
 
     def remove(self, trade: TradeRow) -> None:
-        """Take out a trade that was added, exactly as it was."""
+        """Remove a trade that was added, unchanged."""
         self._count(trade, -1)
 
     def _count(self, trade: TradeRow, sign: int) -> None:
@@ -176,7 +177,7 @@ class TradeTally:
         self._squared_pnl += event.pnl * event.pnl
         self._squared_spread += event.spread * event.spread
 
-    # --- what follows from the sums; all but `statistics` cost the same for any number of trades ------
+    # --- derived values; except for `statistics` their cost does not depend on the number of trades ---
 
     @property
     def losses(self) -> int:
@@ -190,7 +191,7 @@ class TradeTally:
 
     @property
     def win_rate(self) -> float | None:
-        """Share of settled trades won."""
+        """Fraction of settled trades won."""
         return self.wins / self.n if self.n else None
 
     @property
@@ -210,25 +211,25 @@ class TradeTally:
 
     @property
     def needed(self) -> int | None:
-        """Distinct markets from which the sample could tell."""
+        """Distinct markets required for a conclusion."""
         return None if self.break_even is None else required_markets(self.break_even)
 
     @property
     def z(self) -> float | None:
-        """P&L in its standard errors; None without a spread."""
+        """P&L in its standard errors; None without variance."""
         error = self._standard_error() if self.n else 0.0
         return float(self.pnl) / error if error else None
 
     @property
     def conclusion(self) -> str:
-        """``chance``, ``profit`` or ``loss``: what the sample can tell."""
+        """``chance``, ``profit`` or ``loss``: the conclusion of the sample."""
         needed, z = self.needed, self.z
         if needed is None or self.markets < needed or z is None or abs(z) <= _Z95:
             return "chance"
         return "profit" if z > 0 else "loss"
 
     def statistics(self) -> Statistics:
-        """All of it; the exact test takes as long as there are markets."""
+        """All values; the duration of the exact test grows with the number of markets."""
         rate, even, needed, interval = self.win_rate, self.break_even, self.needed, self.interval
         sums = Statistics(
             n=self.n,
@@ -290,10 +291,11 @@ class TradeTally:
         )
 
     def _standard_error(self) -> float:
-        """Of the summed P&L: the larger of what the sample shows and what break-even odds imply.
+        """Standard error of the summed P&L: the larger of the sample's and the one implied by break-even
+        odds.
 
-        The sample's own is near zero while every trade has won, which is when it is most needed; the odds
-        imply √Σ(shares² b(1 − b)), the spread of the P&L if each trade's chance were its break-even.
+        The sample's own is near zero while every trade has won; the odds imply √Σ(shares² b(1 − b)), the
+        standard deviation of the P&L if each trade's probability were its break-even.
         """
         count = self.markets
         squares = self._squared_pnl - self.pnl * self.pnl / count
@@ -302,7 +304,7 @@ class TradeTally:
 
 
 def fixed(value: float) -> int:
-    """A float as an integer number of 2⁻⁶⁴, so that sums are exact and can be undone."""
+    """A float as an integer multiple of 2⁻⁶⁴, so that sums are exact and reversible."""
     return round(value * _FIXED)
 
 
@@ -316,12 +318,12 @@ def _markets(count: int) -> str:
 
 
 def break_even(trade: TradeRow) -> float:
-    """The chance of winning at which the trade is worth what it cost, fee included; at most 1."""
+    """The probability of a win at which the trade's expected P&L is zero, fee included; at most 1."""
     return min(float((trade.cost + trade.fee) / trade.shares), 1.0)
 
 
 def wilson(rate: float, n: int) -> tuple[float, float]:
-    """95 % Wilson score interval of a share `rate` seen in `n` independent observations.
+    """95 % Wilson score interval of a fraction `rate` of `n` independent observations.
 
     Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
     JASA 22 (1927): (rate + z²/2n ± z √(rate(1 − rate)/n + z²/4n²)) / (1 + z²/n).
@@ -335,12 +337,12 @@ def wilson(rate: float, n: int) -> tuple[float, float]:
 
 
 def required_markets(even: float) -> int:
-    """Observations from which a binomial can tell a win rate `EDGE_WORTH_FINDING` off `even`.
+    """Observations required for a binomial test to detect a win rate `EDGE_WORTH_FINDING` off `even`.
 
-    The one-sample size for a two-sided test at 5 % with 80 % power that judges by the sample's own spread,
-    as the verdict does (Chow, Shao and Wang, "Sample Size Calculations in Clinical Research"):
-    ((z₀.₉₇₅ + z₀.₈₀) / δ)² p₁q₁, with p₁ on the side of one half, where it is larger; and not before
-    `LEAST_OF_EACH` wins and losses are to be expected.
+    The one-sample size for a two-sided test at 5 % with 80 % power that uses the sample's own variance, as
+    the conclusion does (Chow, Shao and Wang, "Sample Size Calculations in Clinical Research"): ((z₀.₉₇₅ +
+    z₀.₈₀) / δ)² p₁q₁, with p₁ on the side of one half, where it is larger; and at least until `LEAST_OF_EACH`
+    wins and losses are expected.
     """
     p0 = min(max(even, 0.0), 1.0)
     p1 = p0 - EDGE_WORTH_FINDING if p0 > 0.5 else p0 + EDGE_WORTH_FINDING
@@ -350,9 +352,9 @@ def required_markets(even: float) -> int:
 
 
 def binomial_p_value(wins: int, n: int, chance: float) -> float:
-    """Exact two-sided binomial test: the chance of an outcome no likelier than `wins` of `n`.
+    """Exact two-sided binomial test: the probability of an outcome no likelier than `wins` of `n`.
 
-    Likelihoods within one part in 10⁷ count as equal, so that rounding decides no tie.
+    Likelihoods within one part in 10⁷ count as equal, so that rounding does not decide ties.
     """
     if not 0 < chance < 1:
         return 1.0 if wins == round(n * chance) else 0.0

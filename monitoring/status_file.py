@@ -1,4 +1,4 @@
-"""The pulse as a file, for whoever looks at a running bot from outside: `view_paper_trades.py --watch`."""
+"""Writes the worker status to a file, for `view_paper_trades.py --watch`."""
 
 import threading
 from pathlib import Path
@@ -9,19 +9,19 @@ from loguru import logger
 from events import Event, WorkerStatus
 
 STATUS_FILE = "pulse.json"
-"""Its name, in the book's folder."""
+"""Its name, in the folder of the profile."""
 
 
 class StatusFile:
-    """Keeps the newest pulse in a file. A `runtime.worker.observers.Observer`.
+    """Writes the newest worker status to a file. A `runtime.worker.observers.Observer`.
 
-    The file is replaced by a thread of its own and never synced: it says how things are now, and after a
-    crash nobody needs it.
+    The file is replaced by its own thread and never synced: it has the current state, which is not needed
+    after a crash.
 
     Parameters
     ----------
     path : Path
-        `state/<book>/pulse.json`; its folder exists.
+        `state/<profile>/pulse.json`; its folder exists.
     """
 
     def __init__(self, path: Path) -> None:
@@ -29,13 +29,13 @@ class StatusFile:
         self._latest: WorkerStatus | None = None
         self._changed = threading.Condition()
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="pulse-file", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="status-file", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def handle(self, event: Event) -> None:
-        """The next beat says what came of it."""
+        """Nothing: the next heartbeat includes the result."""
 
     def heartbeat(self, worker_status: WorkerStatus) -> None:
         with self._changed:
@@ -43,7 +43,7 @@ class StatusFile:
             self._changed.notify()
 
     def close(self) -> None:
-        """The last pulse stays in the file; its age says that nobody beats any more."""
+        """The last status stays in the file; its age shows that no worker updates it."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -70,7 +70,7 @@ class StatusFile:
 
 
 def read_worker_status(path: Path) -> WorkerStatus | None:
-    """The newest pulse of a book; None if there is none that this program understands."""
+    """The newest worker status of a profile; None if there is none that this program can read."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=WorkerStatus)
     except (OSError, msgspec.DecodeError):

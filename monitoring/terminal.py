@@ -1,4 +1,4 @@
-"""Output that cannot be shown or read by anyone does not raise in the process that prints it."""
+"""Console output that does not raise if it cannot be encoded or its reader is gone."""
 
 import io
 import os
@@ -9,14 +9,14 @@ from rich.console import Console
 
 
 class TolerantConsole(Console):
-    """A console of the standard output that the process outlives.
+    """A console for the standard output that survives a closed pipe.
 
-    When the reader of a pipe goes away, as `tee` in ``python runner.py | tee log``, rich's own console raises
-    SystemExit in whatever code prints next. This one discards what is printed from then on.
+    When the reader of a pipe ends, such as `tee` in ``python runner.py | tee log``, rich's own console raises
+    SystemExit in the code that prints next. This one discards the output from then on.
     """
 
     def on_broken_pipe(self) -> None:
-        """Send the standard output to the null device; called by rich."""
+        """Redirect the standard output to the null device; called by rich."""
         self.quiet = True
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())
@@ -24,10 +24,10 @@ class TolerantConsole(Console):
 
 
 def replace_unencodable(stream: TextIO | None) -> None:
-    """Show ``?`` for every character that the encoding of `stream` cannot express.
+    """Print ``?`` for every character that the encoding of `stream` does not have.
 
     A console that is not UTF-8 cannot show arrows or box lines; without this, printing one raises
-    UnicodeEncodeError. A stream that is not encoded here, such as a test's buffer, stays as it is.
+    UnicodeEncodeError. A stream without an encoding, such as a test's buffer, is not changed.
     """
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="replace")

@@ -1,4 +1,4 @@
-"""Reads `LedgerTotals` from a ledger, all of it at the same instant."""
+"""Reads `LedgerTotals` from a ledger at a single instant."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -19,13 +19,13 @@ type Key = tuple[str, str]
 def read_totals(
     path: Path, make_tracker: Callable[[Decimal], PerformanceTracker] = PerformanceTracker
 ) -> LedgerTotals:
-    """The totals of the ledger at `path`, ready for the events of its newest run.
+    """The totals of the ledger at `path`, to be updated by the events of its newest run.
 
     Parameters
     ----------
     path : Path
     make_tracker : Callable[[Decimal], PerformanceTracker]
-        Given the starting balance, the tracker that takes the ledger's trades.
+        Creates the tracker of the ledger's trades from the starting balance.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def read_totals(
 
 
 class _TotalsReader(LedgerReader):
-    """A ledger's reading side with the questions of the totals."""
+    """A ledger reader with the queries of the totals."""
 
     def totals(self, make_tracker: Callable[[Decimal], PerformanceTracker]) -> LedgerTotals:
         run, cash, check = self.last_run(), self.cash_flow(), self.last_cash_check()
@@ -57,7 +57,7 @@ class _TotalsReader(LedgerReader):
         return totals
 
     def _markets(self, totals: LedgerTotals) -> defaultdict[Key, MarketSteps]:
-        """Markets with a decision, an order or a settlement; decisions are counted on the way."""
+        """Markets with a decision, an order or a settlement; also counts the decisions."""
         markets: defaultdict[Key, MarketSteps] = defaultdict(MarketSteps)
         for session, slug, reason, count, last in queries.rows(
             self._connection,

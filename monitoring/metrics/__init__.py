@@ -1,1 +1,1 @@
-"""What is measured: the catalogue of metrics, and where each number comes from."""
+"""The catalogue of metrics and the sources of their values."""

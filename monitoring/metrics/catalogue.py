@@ -1,7 +1,7 @@
-"""The metrics that mirror a state: name, kind, help and, where there is a label, every value it may have.
+"""The metrics that mirror a state: name, kind, help and, for a label, all of its values.
 
-Everything here is exposed from the first scrape on, zeros included, so that a dashboard shows 0 and not
-nothing. The older names of this bot's first version stand beside the newer ones; nothing has two meanings.
+All of them are exposed from the first scrape on, zeros included, so that a dashboard shows 0 instead of no
+data. The names of the first version are kept besides the newer ones; no name has two meanings.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from models import Frozen, OrderState, Reason
 from monitoring.funnel import BEFORE, BUY, Stage
 
 Value = float | Mapping[str, float]
-"""A number, or one for each value of the metric's label."""
+"""A value, or one for each value of the metric's label."""
 
 SOURCES = PROCESSOR_NAMES
 MODES = ("simulation", "rehearsal", "live")
@@ -24,11 +24,12 @@ DECISIONS = (BUY, *map(str, Reason))
 OUTCOMES = tuple(str(state) for state in OrderState if state not in (OrderState.INTENT, OrderState.SENT))
 STAGES = tuple(map(str, Stage))
 MOST_VALUES = 40
-"""Of a label whose values the feeds name; more are left out, so that no series count grows without end."""
+"""Maximum number of values of a label whose values come from the feeds, so that the number of series is
+limited."""
 
 
 class MetricSpec(Frozen, frozen=True):
-    """One metric. `values` empty: those that there are, at most `MOST_VALUES`."""
+    """One metric. Without `values`: those that occur, at most `MOST_VALUES`."""
 
     name: str
     kind: Literal["gauge", "counter"]
@@ -46,7 +47,7 @@ def _counter(name: str, text: str, label: str = "", values: tuple[str, ...] = ()
 
 
 CATALOGUE: tuple[MetricSpec, ...] = (
-    # money, from the ledger: right across restarts
+    # money, from the ledger: correct across restarts
     _gauge("total_pnl", "P&L of all settled trades, fees included, pUSD"),
     _gauge("day_pnl", "P&L of the trades settled this UTC day, pUSD"),
     _gauge("current_capital", "equity: paid-in balance plus the P&L of the settled trades, pUSD"),
@@ -60,7 +61,7 @@ CATALOGUE: tuple[MetricSpec, ...] = (
     _gauge("risk_utilization", "exposure in percent of MAX_TOTAL_EXPOSURE"),
     _gauge("unredeemed_pusd", "won and not yet paid into the account, pUSD"),
     _gauge("cash_difference_pusd", "venue's balance less the ledger's at the last comparison, pUSD"),
-    # evidence: no win rate without what it has to be held against
+    # evidence: a win rate with the values to compare it with
     _gauge("settled_trades", "settled trades"),
     _gauge("win_rate", "settled trades won, percent"),
     _gauge("win_rate_low", "lower end of the win rate's 95 % Wilson interval, percent"),
@@ -79,7 +80,7 @@ CATALOGUE: tuple[MetricSpec, ...] = (
     _counter("trading_total_trades", "the same number under the name of the first dashboard"),
     _counter("trading_winning_trades", "orders that were matched in settled markets, won"),
     _counter("trading_losing_trades", "orders that were matched in settled markets, lost"),
-    # what was done, from the ledger
+    # actions, from the ledger
     _counter("trading_decisions", "decisions by result", "reason", DECISIONS),
     _counter("trading_orders_placed", "orders that were signed and sent"),
     _counter("trading_orders_filled", "orders that were matched, in full or in part"),
@@ -92,7 +93,7 @@ CATALOGUE: tuple[MetricSpec, ...] = (
         "ledger_reading_age_seconds",
         "time since the ledger metrics were last updated, if updating failed; else 0",
     ),
-    # how it is, from the pulse
+    # state, from the worker status
     _gauge("mode", "1 for the current mode; orders move real money in `live` only", "mode", MODES),
     _gauge("armed", "1 if this run was started with --live and armed"),
     _gauge("halted", "1 while trading is halted; a person has to resume it"),

@@ -1,4 +1,4 @@
-"""The numbers that come from events: latencies and votes, counted in this process."""
+"""Metrics from events: latencies and votes, counted in this process."""
 
 import platform
 from collections.abc import Mapping
@@ -13,20 +13,20 @@ from monitoring.metrics.catalogue import SOURCES
 
 VOTES = ("bullish", "bearish", "neutral", "abstained")
 DECISION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.5)
-"""From the local book alone (a millisecond) to the deadline of the feeds (1.5 s)."""
+"""From the local book only (a millisecond) to the deadline of the feeds (1.5 s)."""
 ORDER_BUCKETS = (0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0, 120.0, 600.0)
-"""From the venue's taker delay (150 ms) over its time-out (5 s) to an order that had to be looked up."""
+"""From the venue's taker delay (150 ms) and its time-out (5 s) to an order that had to be looked up."""
 
 
 class EventMetrics:
-    """Counts events into a registry. Touched on the node's loop only; scraped from any thread.
+    """Counts events into a registry. Used on the node's loop only; scraped from any thread.
 
     Parameters
     ----------
     registry : CollectorRegistry
     app_version : str
     weights : Mapping[str, float]
-        The processors' weights until the first decision says them.
+        The processors' weights until the first decision.
     """
 
     def __init__(self, registry: CollectorRegistry, app_version: str, weights: Mapping[str, float]) -> None:
@@ -75,7 +75,7 @@ class EventMetrics:
                 self._votes.labels(source, vote)
 
     def count(self, event: Event, now_ns: int) -> None:
-        """Take up one event."""
+        """Count one event."""
         match event:
             case Decided(decision=decision):
                 self._decision.observe(max(0.0, (now_ns - decision.context.now_ns) / 1e9))

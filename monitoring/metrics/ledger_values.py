@@ -1,4 +1,4 @@
-"""Metric values from the totals of a ledger, by metric name."""
+"""Metric values computed from the totals of a ledger, by metric name."""
 
 from contextlib import suppress
 from decimal import Decimal
@@ -12,7 +12,7 @@ from monitoring.performance_tracker import PerformanceTracker
 
 
 def ledger_values(totals: LedgerTotals, max_exposure: Decimal, now_ns: int) -> dict[str, Value]:
-    """Every value that follows from a ledger; takes the same time for any number of decisions and trades."""
+    """All values of a ledger; the duration does not depend on the number of decisions and trades."""
     return {
         **_money(totals.tracker),
         **_evidence(totals.tracker),
@@ -28,10 +28,10 @@ def ledger_values(totals: LedgerTotals, max_exposure: Decimal, now_ns: int) -> d
 
 
 def ledger_bytes(path: Path) -> int:
-    """The file with what SQLite has beside it; 0 if there is none."""
+    """Size of the file and SQLite's additional files; 0 if it does not exist."""
     total = 0
     for file in (path, path.with_name(f"{path.name}-wal")):
-        # The last one to close the ledger removes the second file, at any time.
+        # The last program that closes the ledger removes the second file, at any time.
         with suppress(OSError):
             total += file.stat().st_size
     return total
@@ -67,8 +67,8 @@ def _evidence(found: PerformanceTracker) -> dict[str, Value]:
 
 
 def _counters(totals: LedgerTotals) -> dict[str, Value]:
-    # A fill that is reversed on the chain leaves the statistics, but a counter that falls would look to
-    # Prometheus like one that began anew: these count every order that was ever in the state.
+    # A fill that is reversed on the chain is removed from the statistics, but a counter that decreases would
+    # look like a reset to Prometheus: these count every order that has ever had the state.
     reached = totals.reached
     matched = float(reached[OrderState.MATCHED])
     return {

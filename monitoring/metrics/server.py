@@ -1,4 +1,4 @@
-"""A WSGI server of few threads: connections are bounded in number and in time, whatever a client does."""
+"""A WSGI server with few threads: connections are limited in number and duration."""
 
 import io
 import sys
@@ -14,48 +14,51 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from loguru import logger
 
 MOST_CONNECTIONS = 16
-"""Connections that are served at the same time, one thread each; one more is closed at once."""
+"""Maximum number of simultaneous connections, one thread each; further ones are closed at once."""
 LIFETIME_S = 5.0
-"""Longest life of a connection. A scrape takes some milliseconds, and every response ends its connection."""
+"""Maximum duration of a connection.
+
+A scrape takes some milliseconds, and every response ends its connection.
+"""
 LOOK_EVERY_S = 0.1
-"""How often the server looks for connections that are too old, and for its own end."""
+"""Interval of the checks for expired connections and for the server's own end."""
 ACCEPT_PAUSE_S = 0.1
-"""Pause after a connection that could not be accepted: without descriptors the next one cannot be either."""
+"""Pause after a connection that could not be accepted: without descriptors the next one would fail too."""
 LOG_EVERY_S = 60.0
-"""Least time between two log records about requests that failed here."""
+"""Minimum time between two log records about failed requests."""
 
 type StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 type Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 
 class BoundedServer(ThreadingMixIn, WSGIServer):
-    """Serves a WSGI application on a thread of its own.
+    """Serves a WSGI application in its own thread.
 
     Parameters
     ----------
     host : str
     port : int
-        0 takes a free one; `server_port` is the one that was taken.
+        0 takes any free port; `server_port` is the port in use.
     application : callable
         A WSGI application.
 
     Raises
     ------
     OSError
-        If the port cannot be listened on.
+        If it cannot listen on the port.
     """
 
     daemon_threads = True
-    # Two bots must not share a port: half of the scrapes would be the other's.
+    # Two bots must not share a port: half of the scrapes would read the other bot.
     allow_reuse_port = False
-    # Connections wait here until they are served or closed: a burst must not delay a scrape by a lost SYN.
+    # Queue of connections: a burst must not delay a scrape by a lost SYN.
     request_queue_size = 64
 
     def __init__(self, host: str, port: int, application: Application) -> None:
         self.refused = 0
         """Connections closed because too many were open."""
         self.failed = 0
-        """Requests that failed on this side."""
+        """Requests that failed in the server."""
         self._open: dict[socket, float] = {}
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -66,11 +69,11 @@ class BoundedServer(ThreadingMixIn, WSGIServer):
         self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start to answer."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening; a response under way may still be sent."""
+        """Stop listening; a response in progress may still be sent."""
         self._closing.set()
         if self._thread.is_alive():
             self.shutdown()
@@ -79,13 +82,13 @@ class BoundedServer(ThreadingMixIn, WSGIServer):
 
     @property
     def connections(self) -> int:
-        """Connections that are open now."""
+        """Number of open connections."""
         return len(self._open)
 
     def _respond(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
         try:
             return self._application(environ, start)
-        except Exception as error:  # noqa: BLE001 - the client gets the failure, not the operator's screen
+        except Exception as error:  # noqa: BLE001 - the error is sent to the client, not to the terminal
             self._note(error)
             return respond(start, "500 Internal Server Error", "text/plain", b"this request failed\n")
 
@@ -93,14 +96,14 @@ class BoundedServer(ThreadingMixIn, WSGIServer):
         while not self._closing.is_set():
             try:
                 self.serve_forever(poll_interval=LOOK_EVERY_S)
-            except Exception as error:  # noqa: BLE001 - one failed round must not end the metrics
+            except Exception as error:  # noqa: BLE001 - one failed cycle must not end the server
                 self._note(error)
                 self._closing.wait(ACCEPT_PAUSE_S)
 
     # --- socketserver's hooks, called on the server's thread ---------------------------------------
 
     def server_bind(self) -> None:
-        # HTTPServer's own asks the DNS for the name of this machine, and the start would wait for it.
+        # HTTPServer's version looks up the name of this machine in the DNS, which would delay the start.
         TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
         self.setup_environ()
@@ -126,7 +129,7 @@ class BoundedServer(ThreadingMixIn, WSGIServer):
         super().process_request(request, client_address)
 
     def service_actions(self) -> None:
-        """Cut the connections that are too old; their threads then end by themselves."""
+        """Close expired connections; their threads then end."""
         oldest = time.monotonic() - LIFETIME_S
         with self._lock:
             old = [request for request, began in self._open.items() if began < oldest]
@@ -134,13 +137,14 @@ class BoundedServer(ThreadingMixIn, WSGIServer):
             _cut(request)
 
     def shutdown_request(self, request: Any) -> None:
-        """End a connection, on whichever thread; the last call for each."""
+        """End a connection, in any thread; the last call for each."""
         with self._lock:
             self._open.pop(request, None)
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Called while an exception of a connection is handled; a client that leaves is no failure."""
+        """Called while an exception of a connection is handled; a client that disconnects is not a
+        failure."""
         error = sys.exception()
         if isinstance(error, Exception) and not isinstance(error, (ConnectionError, TimeoutError)):
             self._note(error)
@@ -159,7 +163,7 @@ def _cut(connection: socket) -> None:
 
 
 def respond(start: StartResponse, status: str, kind: str, body: bytes) -> list[bytes]:
-    """A whole response with its length, for a WSGI application to return."""
+    """A complete response with its length, for a WSGI application to return."""
     start(status, [("Content-Type", kind), ("Content-Length", str(len(body)))])
     return [body]
 
@@ -168,8 +172,8 @@ class _Handler(WSGIRequestHandler):
     timeout = LIFETIME_S
 
     def log_message(self, format: str, *args: object) -> None:
-        """A scrape every few seconds is no news."""
+        """Scrapes are not logged."""
 
     def get_stderr(self) -> TextIO:
-        """Where wsgiref prints the traceback of a request: not on the operator's screen."""
+        """Stream for the tracebacks of wsgiref, which must not appear on the terminal."""
         return io.StringIO()

@@ -1,17 +1,17 @@
-"""The numbers that come from the pulse: how the worker is now. Pure."""
+"""Metric values and health from the worker status. Pure."""
 
 from events import WorkerStatus
 from models import Frozen
 from monitoring.metrics.catalogue import MODES, Value
 
 NO_QUOTE_S = 60.0
-"""A running market is quoted several times a second; a minute of nothing is a fault (spec)."""
+"""A running market is quoted several times a second; a minute without a quote is an error."""
 STUCK_S = 10.0
-"""A worker beats once a second; ten missed beats are no pause of the machine's."""
+"""A worker sends a heartbeat once a second; ten missing ones are not a pause of the machine."""
 
 
 class Health(Frozen, frozen=True):
-    """What /health says; `reasons` is empty if all is well."""
+    """Content of /health; `reasons` is empty if the bot is healthy."""
 
     status: str
     reasons: tuple[str, ...]
@@ -26,15 +26,15 @@ class Health(Frozen, frozen=True):
 
 
 def health(worker_status: WorkerStatus | None, now_ns: int, market_ns: int | None = None) -> Health:
-    """Whether the bot lives and may trade; a reason for each thing that keeps it from it.
+    """Whether the bot runs and may trade, with a reason for each problem.
 
-    `market_ns` is when a market was last known to be running. One always is at the venue, so a bot that
-    knows of none gets no quotes inside a market either.
+    `market_ns` is when a market was last running. There always is one at the venue, so a bot without one
+    receives no quotes inside a market either.
     """
     if worker_status is None:
         return Health(status="starting", reasons=("the worker has not sent a heartbeat yet",))
     age = beat_age_s(worker_status, now_ns)
-    # What the pulse says grows old with it: a stuck loop hears no quotes either.
+    # The values are as old as the status: a blocked loop receives no quotes either.
     quote_age = None if worker_status.quote_age_s is None else worker_status.quote_age_s + age
     reasons = []
     if age > STUCK_S:

@@ -1,4 +1,4 @@
-"""The HTML report: one file that explains a book's results, without scripts and without the network."""
+"""The HTML report: one file with a profile's results, without scripts and without network access."""
 
 from monitoring.report.page import Report, render, write
 

@@ -1,4 +1,4 @@
-"""Calibration: of the trades given a chance of about x, how many won."""
+"""Calibration: share of trades won, by their implied probability."""
 
 from collections.abc import Iterable
 from statistics import fmean
@@ -11,9 +11,9 @@ BINS = 10
 
 
 class CalibrationBin(Frozen, frozen=True):
-    """Trades whose chance lies in one tenth: mean chance, share won with its 95 % Wilson interval.
+    """Trades whose probability is in one tenth: mean probability, share won with its 95 % Wilson interval.
 
-    The interval counts the distinct markets, as everywhere.
+    The interval is over distinct markets.
     """
 
     n: int
@@ -25,26 +25,26 @@ class CalibrationBin(Frozen, frozen=True):
 
 
 def by_price(trades: Iterable[TradeRow]) -> list[CalibrationBin]:
-    """What was paid for a share, as the chance that it wins."""
+    """Bins by the price paid, as the implied probability of a win."""
     return _bins((float(trade.price), trade) for trade in trades)
 
 
 def by_model(trades: Iterable[TradeRow]) -> list[CalibrationBin]:
-    """The modelled fair probability of the side bought, where there was one."""
+    """Bins by the modelled fair probability of the side bought, if there was one."""
     return _bins((trade.fair, trade) for trade in trades if trade.fair is not None)
 
 
 def _bins(chances: Iterable[tuple[float, TradeRow]]) -> list[CalibrationBin]:
     grouped: dict[int, list[tuple[float, TradeRow]]] = {}
     for chance, trade in chances:
-        # A market that no outcome won says nothing about a chance.
+        # A market without a winner is no evidence about a probability.
         if trade.winner is not None:
             grouped.setdefault(_number(chance), []).append((chance, trade))
     return [_bin(grouped[number]) for number in sorted(grouped)]
 
 
 def _number(chance: float) -> int:
-    # To a hundredth of a cent: what was paid at 0.60 comes out of a rounded cost as 0.5999999.
+    # To a hundredth of a cent: a price of 0.60 can result from a rounded cost as 0.5999999.
     return min(int(round(chance, 4) * BINS), BINS - 1)
 
 

@@ -1,14 +1,14 @@
-"""Building HTML so that nothing unescaped can slip in: text is escaped unless `tag` made it."""
+"""Builds HTML with automatic escaping: all text is escaped unless `tag` created it."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
 
 NARROW = 7
-"""A table with fewer columns keeps its numbers together instead of filling the page."""
+"""Tables with fewer columns do not fill the page width."""
 
 
 class Markup(str):
-    """HTML that may stand as it is. Only `tag` and `join` make it; everything else is escaped."""
+    """HTML that is inserted unchanged. Only `tag` and `join` create it; everything else is escaped."""
 
     __slots__ = ()
 
@@ -16,8 +16,8 @@ class Markup(str):
 def tag(name: str, /, *children: str, **attributes: str | float | None) -> Markup:
     """An element. Children that are not `Markup` are escaped, attribute values always.
 
-    Attribute names are written in Python's way: ``class_`` is ``class``, ``stroke_width`` is
-    ``stroke-width``. None leaves an attribute out.
+    Attribute names are Python identifiers: ``class_`` is ``class``, ``stroke_width`` is ``stroke-width``.
+    None omits an attribute.
     """
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
@@ -33,14 +33,14 @@ _VOID = frozenset({"meta", "link", "br"})
 
 
 def join(parts: Iterable[str]) -> Markup:
-    """Children one after the other, each escaped unless it is `Markup`."""
+    """Concatenate children, each escaped unless it is `Markup`."""
     return Markup("".join(part if isinstance(part, Markup) else escape(part) for part in parts))
 
 
 def table(
     headings: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str, text: Iterable[int] = (0,)
 ) -> Markup:
-    """A table that scrolls sideways when the screen is narrow; columns in `words` are left-aligned."""
+    """A table that scrolls horizontally on a narrow screen; columns in `words` are left-aligned."""
     left = frozenset(text)
 
     def cells(kind: str, row: Sequence[str], **attributes: str) -> Markup:

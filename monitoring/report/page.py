@@ -1,4 +1,4 @@
-"""The page: the sections in order, in one file that asks nobody for anything."""
+"""The page: the sections in order, in one file without external resources."""
 
 import os
 from collections.abc import Sequence
@@ -26,22 +26,22 @@ from monitoring.report.sections import (
 from monitoring.report.style import STYLE
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
-"""The browser itself refuses scripts and requests, whatever a market's name may contain."""
+"""The browser refuses scripts and requests, whatever a market's name contains."""
 
 
 class Report(Frozen, frozen=True):
-    """What a report shows.
+    """Content of a report.
 
     Attributes
     ----------
     title, period : str
-        Whose trades, and from when to when.
+        The profile, and the period.
     generated : datetime
-        When the ledger was read, aware.
+        When the ledger was read, timezone-aware.
     account : Sequence[tuple[str, str]]
-        (name, text) lines on cash and unfinished business.
+        (name, text) lines about cash and pending items.
     positions, weights : Sequence[Position], Sequence[WeightRow]
-        What waits for its verdict, and every change of a signal's weight, oldest first.
+        Unsettled trades, and every change of a signal's weight, oldest first.
     """
 
     title: str
@@ -62,10 +62,10 @@ def render(report: Report) -> str:
         tag("meta", charset="utf-8"),
         tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        # Without it a browser asks the server for one.
+        # Without it a browser requests an icon from the server.
         tag("link", rel="icon", href="data:,"),
         tag("title", report.title),
-        # A style sheet is not HTML: escaped quotes would break it, and nothing foreign is in it.
+        # A style sheet is not HTML: escaped quotes would break it, and it contains no external text.
         tag("style", Markup(STYLE)),
     )
     body = tag(
@@ -93,7 +93,7 @@ def render(report: Report) -> str:
 
 
 def write(report: Report, path: Path) -> None:
-    """Write the report to `path`, whole or not at all.
+    """Write the report to `path` atomically.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The plots as inline SVG: drawn from numbers alone, styled by the page, each with title and description."""
+"""Plots as inline SVG: styled by the page, each with title and description."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ from monitoring.report.scales import Scale, padded, ticks, time_ticks
 WIDTH = 720
 LEFT, RIGHT, TOP, BOTTOM = 76, 28, 12, 44
 COLUMNS = 600
-"""Of an equity curve: more points than pixels show nothing more."""
+"""Columns of an equity curve: more points than pixels are not visible."""
 NS = 1e9
 
 
 class Interval(Frozen, frozen=True):
-    """A row of an interval plot: an estimate with its interval, and the value that chance would give."""
+    """A row of an interval plot: an estimate with its interval, and the value expected by chance."""
 
     label: str
     low: float
@@ -52,7 +52,7 @@ def equity_plot(curve: Sequence[EquityPoint], fall: Drawdown) -> Markup:
     path = f"M{x(times[0])},{y(values[0])}"
     path += "".join(
         f"H{x(time)}V{y(value)}" for time, value in zip(times[1:], values[1:], strict=True)
-    )  # a step: equity stays until the next settlement
+    )  # a step: equity is constant until the next settlement
     parts.append(tag("path", class_="curve", d=path))
     parts.append(tag("circle", class_="dot", cx=x(times[-1]), cy=y(values[-1]), r=4))
     described = (
@@ -63,7 +63,7 @@ def equity_plot(curve: Sequence[EquityPoint], fall: Drawdown) -> Markup:
 
 
 def thinned(curve: Sequence[EquityPoint], columns: int = COLUMNS) -> list[EquityPoint]:
-    """At most four points a column of time: its first, lowest, highest and last, so no extreme is lost."""
+    """At most four points per column: its first, lowest, highest and last, so that no extreme is lost."""
     if len(curve) <= 4 * columns:
         return list(curve)
     first, span = curve[0].ts_ns, max(1, curve[-1].ts_ns - curve[0].ts_ns)
@@ -78,7 +78,8 @@ def thinned(curve: Sequence[EquityPoint], columns: int = COLUMNS) -> list[Equity
 
 
 def calibration_plot(name: str, title: str, bins: Sequence[CalibrationBin]) -> Markup:
-    """Share won against the chance given, with intervals; on the diagonal the chances were right."""
+    """Share won against the implied probability, with intervals; calibrated probabilities are on the
+    diagonal."""
     height = 420
     x = Scale(low=0, high=1, start=LEFT, stop=WIDTH - RIGHT)
     y = Scale(low=0, high=1, start=height - BOTTOM, stop=TOP)
@@ -111,14 +112,14 @@ def calibration_plot(name: str, title: str, bins: Sequence[CalibrationBin]) -> M
 def interval_plot(
     name: str, title: str, described: str, rows: Sequence[Interval], form: str, *, bounds: tuple[float, float]
 ) -> Markup:
-    """One line a row: the estimate, its interval, and a mark where chance would put it.
+    """One row per estimate: its interval, and a mark at the value expected by chance.
 
     Parameters
     ----------
     form : str
         Format of the values, such as ``+.0%``.
     bounds : tuple[float, float]
-        Values never go beyond these, so the axis does not either.
+        Limits of the values, and so of the axis.
     """
     label_width, row_height = 170, 34
     height = TOP + row_height * len(rows) + BOTTOM
@@ -162,7 +163,7 @@ def _time_axis(x: Scale, height: int) -> list[Markup]:
     marks = time_ticks(x.low, x.high)
     parts = [_text((LEFT + WIDTH - RIGHT) / 2, height - 6, "UTC", "middle")]
     for moment, label in marks:
-        # Half of the longest label; nearer to an edge it would be cut.
+        # Half of the longest label; closer to an edge it would be cut.
         place = min(max(x(moment), LEFT + 10), WIDTH - RIGHT - 36)
         parts.append(_line("grid", x(moment), height - BOTTOM, x(moment), height - BOTTOM + 5))
         parts.append(_text(place, height - BOTTOM + 19, label, "middle"))

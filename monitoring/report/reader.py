@@ -1,4 +1,4 @@
-"""The questions that only results ask of the ledger: how far each market came, and who voted for what."""
+"""Ledger queries for the results: the progress of each market, and the votes."""
 
 import zlib
 from decimal import Decimal
@@ -12,16 +12,16 @@ from monitoring.performance_tracker import SourceVote
 
 
 class _Votes(Frozen, frozen=True):
-    """The part of a decision's evidence that is looked at; the rest is skipped, which is most of it."""
+    """The required part of a decision's evidence; the rest is not decoded."""
 
     votes: tuple[Vote, ...] = ()
 
 
 class ReportReader(LedgerReader):
-    """A ledger's reading side with the questions of the report. Raises as `LedgerReader` does."""
+    """A ledger reader with the queries of the report. Raises like `LedgerReader`."""
 
     def market_progress(self, since_ns: int = 0) -> list[MarketProgress]:
-        """One trail for each market and session in which something was decided, ordered or watched."""
+        """The progress of each market and session with a decision, an order or an observation."""
         found: dict[tuple[str, str], _Steps] = {}
         with self.snapshot():
             self._add_decisions(found, since_ns)
@@ -41,7 +41,7 @@ class ReportReader(LedgerReader):
             steps.latest[reason] = last
 
     def _add_unquoted(self, found: dict[tuple[str, str], "_Steps"], since_ns: int) -> None:
-        """Markets that were watched to their verdict and gave nothing to decide on."""
+        """Markets that were observed until their settlement without a price to decide on."""
         for session, slug in queries.rows(
             self._connection,
             "SELECT session, slug FROM settlements s WHERE settled_ns >= ? AND NOT EXISTS"
@@ -68,9 +68,9 @@ class ReportReader(LedgerReader):
                 steps.add_fill(FillStatus(status), won)
 
     def votes(self, since_ns: int = 0) -> list[SourceVote]:
-        """Every vote for a side in a settled market: of the decision that was filled, else of the last.
+        """Every directional vote in a settled market: of the decision that was filled, otherwise of the last.
 
-        Neutral votes and abstentions take no side and are left out.
+        Neutral votes and abstentions are not included.
         """
         with self.snapshot():
             found = queries.rows(
@@ -91,7 +91,7 @@ class ReportReader(LedgerReader):
 
 
 class _Steps:
-    """A `MarketProgress` in the making."""
+    """Builds a `MarketProgress`."""
 
     def __init__(self) -> None:
         self.decisions: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""From data to the plane of a plot: linear scales, and ticks where a person expects them."""
+"""Linear scales of a plot, and round tick values."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ TIME_STEPS = (
     *(1, 2, 5, 10, 30, MINUTE, 2 * MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE),
     *(HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 14 * DAY, 30 * DAY, 90 * DAY, 365 * DAY),
 )
-"""Seconds between two ticks of a time axis."""
+"""Possible distances of the ticks of a time axis, seconds."""
 
 
 class Scale(Frozen, frozen=True):
@@ -45,14 +45,14 @@ def ticks(low: float, high: float, about: int = 6) -> list[float]:
 
 
 def padded(values: Sequence[float], share: float = 0.08, least: float = 0.01) -> tuple[float, float]:
-    """The range of the values with some room around, never empty."""
+    """The range of the values with a margin, never empty."""
     low, high = min(values), max(values)
     margin = max((high - low) * share, least)
     return low - margin, high + margin
 
 
 def time_ticks(low: float, high: float, most: int = 6) -> list[tuple[float, str]]:
-    """(seconds since the epoch, label) of at most `most` round UTC times between two moments."""
+    """(seconds since the epoch, label) of at most `most` round UTC times between two times."""
     step = next((step for step in TIME_STEPS if (high - low) / step < most), TIME_STEPS[-1])
     form = "%H:%M:%S" if step < MINUTE else "%d %b %H:%M" if step < DAY else "%d %b %Y"
     first = ceil(low / step) * step

@@ -1,4 +1,5 @@
-"""The parts of the report, each a question: how much, how sure, at what price, by whom, and what was left."""
+"""The sections of the report: results, open positions, equity, calibration, groups, sources, funnel,
+trades."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -21,13 +22,13 @@ from monitoring.report.text_lines import (
 from monitoring.statistics import Statistics
 
 NEWEST = 1000
-"""Trades listed one by one; the ledger has all of them."""
+"""Number of trades listed individually; the ledger has all of them."""
 NONE_SETTLED = "No settled trade yet."
 DASH = "–"
 
 
 def result_section(found: Performance, account: Lines) -> Markup:
-    """The statistics, the performance and the account, in words."""
+    """The statistics, the performance and the account, as text."""
     *lines, (_, conclusion) = statistics_lines(found.total)
     every = [*lines, *performance_lines(found), *account]
     return _section(
@@ -40,7 +41,7 @@ def result_section(found: Performance, account: Lines) -> Markup:
 
 
 def open_section(positions: Sequence[Position], now: datetime) -> Markup:
-    """What waits for its verdict, at the market's own chance: no result; nothing if nothing waits."""
+    """Unsettled trades, valued at the market's implied probability; empty without any."""
     if not positions:
         return join(())
     rows = [
@@ -95,7 +96,7 @@ def equity_section(found: Performance) -> Markup:
 
 
 def calibration_section(trades: Sequence[TradeRow]) -> Markup:
-    """Were the chances right: those that the market sold, and those that the model gave."""
+    """Calibration of the prices paid and of the modelled probabilities."""
     paid, modelled = by_price(trades), by_model(trades)
     if not paid:
         return _section("Calibration", _empty(NONE_SETTLED))
@@ -200,12 +201,13 @@ def _statistics_cells(numbers: Statistics) -> tuple[str, ...]:
 
 
 def _short(conclusion: str) -> str:
-    """A verdict's first words: the sentence in full stands once, at the top."""
+    """The first part of a conclusion: the complete sentence is at the top of the page."""
     return conclusion.split(":", 1)[0].lower()
 
 
 def source_section(sources: Sequence[SourceResult]) -> Markup:
-    """The votes of each signal source against the market's price, and the trades it backed or opposed."""
+    """The votes of each signal source against the market's price, and the trades in their direction and
+    against."""
     if not sources:
         return _section("By signal", _empty("No directional vote in a settled market yet."))
     votes = [
@@ -258,7 +260,7 @@ def source_section(sources: Sequence[SourceResult]) -> Markup:
 
 
 def weights_section(weights: Sequence[WeightRow]) -> Markup:
-    """Every step that learning moved a signal's weight by, newest first; nothing while it has moved none."""
+    """Every change of a signal's weight, newest first; empty without any."""
     if not weights:
         return join(())
     rows = [
@@ -288,7 +290,7 @@ def weights_section(weights: Sequence[WeightRow]) -> Markup:
 
 
 def funnel_section(found: Funnel) -> Markup:
-    """How far the markets came, and every named refusal with its count."""
+    """Markets by stage reached, and every refusal reason with its count."""
     seen = found.stages[0].markets
     if not seen:
         return _section("Funnel", _empty("No market seen yet."))
@@ -334,7 +336,7 @@ def _counted(counts: dict[str, int]) -> list[tuple[str, str]]:
 
 
 def trades_section(trades: Sequence[TradeRow]) -> Markup:
-    """The newest trades one by one, newest first."""
+    """The newest trades, newest first."""
     if not trades:
         return _section("Trades", _empty("No trade yet."))
     newest = list(reversed(trades[-NEWEST:]))

@@ -1,4 +1,4 @@
-"""The report's style sheet: light and dark by the reader's setting, narrow screens, and paper."""
+"""The style sheet of the report: light and dark mode, narrow screens, and print."""
 
 STYLE = """
 :root { color-scheme: light dark; --page: #fbfbfa; --ink: #1c1d1f; --soft: #5b5f66; --edge: #d9dbdf;

@@ -1,17 +1,17 @@
-"""Results in words: the lines that the table view and the HTML report share, so that they cannot differ."""
+"""Results as text lines, shared by the table view and the HTML report."""
 
 from monitoring.funnel import Funnel
 from monitoring.performance_tracker import Performance, Sharpe, SourceResult
 from monitoring.statistics import Statistics
 
 NOT_CHANCE = 1.959964
-"""Standard errors beyond which zero is outside the 95 % interval."""
+"""Standard errors from which zero is outside the 95 % interval."""
 
 Lines = list[tuple[str, str]]
 
 
 def statistics_lines(numbers: Statistics) -> Lines:
-    """(name, text) of each statistic; a win rate never without n, interval and break-even."""
+    """(name, text) of each statistic; a win rate always with n, interval and break-even."""
     lines = [("Trades", counts(numbers))]
     if numbers.win_rate is not None:
         lines += [
@@ -45,7 +45,7 @@ def statistics_lines(numbers: Statistics) -> Lines:
 
 
 def counts(numbers: Statistics) -> str:
-    """How many trades, won, lost, pending, and in how many distinct markets."""
+    """Number of trades, won, lost, pending, and of distinct markets."""
     text = f"{numbers.n} settled ({numbers.wins} won, {numbers.losses} lost), {numbers.pending} pending"
     if numbers.markets < numbers.n:
         text += f"; only {numbers.markets} distinct markets, and repeats are not independent evidence"
@@ -53,7 +53,7 @@ def counts(numbers: Statistics) -> str:
 
 
 def performance_lines(found: Performance) -> Lines:
-    """Equity, drawdown, profit factor and Sharpe; empty while nothing is settled."""
+    """Equity, drawdown, profit factor and Sharpe; empty without settled trades."""
     if not found.total.n:
         return []
     return [
@@ -95,7 +95,7 @@ def _sharpe(sharpe: Sharpe | None) -> str:
 
 
 def source_line(found: SourceResult) -> str:
-    """A signal source's votes against what the market's price gave them."""
+    """A signal source's accuracy against the market's price."""
     return (
         f"right {found.accuracy:.1%} (n = {found.n} votes in {found.markets} markets, 95 % interval"
         f" {found.low:.1%} to {found.high:.1%}); the market's price gave {found.expected:.1%}."
@@ -104,7 +104,7 @@ def source_line(found: SourceResult) -> str:
 
 
 def funnel_rows(found: Funnel) -> list[tuple[str, int, str]]:
-    """(stage, markets, what stopped the others on the way to it)."""
+    """(stage, markets, reasons that stopped the others before it)."""
     rows = []
     for count in found.stages:
         stops = (f"{readable_name(name)} {n}" for name, n in count.stopped.items() if n)
@@ -113,19 +113,19 @@ def funnel_rows(found: Funnel) -> list[tuple[str, int, str]]:
 
 
 def decisions_line(found: Funnel) -> str:
-    """Every decision and order by how it ended, those that happened."""
+    """Decisions and orders by result, without zeros."""
     decisions = ", ".join(f"{readable_name(name)} {n}" for name, n in found.decisions.items() if n)
     orders = ", ".join(f"{readable_name(name)} {n}" for name, n in found.orders.items() if n)
     return f"decisions: {decisions or 'none'}; orders: {orders or 'none'}"
 
 
 def readable_name(name: str) -> str:
-    """A stage's or reason's name as words."""
+    """A stage's or reason's name with spaces."""
     return name.replace("_", " ")
 
 
 def duration(seconds: float) -> str:
-    """A span in the two units that matter."""
+    """Format a duration with its two largest units."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(int(seconds), 60)

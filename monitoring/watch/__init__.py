@@ -1,4 +1,4 @@
-"""The terminal view of a running bot: `view_paper_trades.py --watch`. It only reads, and may come and go."""
+"""The terminal view of a running bot: `view_paper_trades.py --watch`. Read-only."""
 
 import signal
 import sys
@@ -17,20 +17,20 @@ REFRESH_S = 0.5
 
 
 def watch(state_dir: Path, profile: str | None, console: Console) -> None:
-    """Show a book until q or Ctrl-C; in a pipe, show it once.
+    """Show a profile until q or Ctrl-C; in a pipe, show it once.
 
     Parameters
     ----------
     state_dir : Path
-        Where the books lie.
+        Parent folder of the profiles.
     profile : str or None
-        Which one; None: always the one that beat last.
+        The profile; None: always the one with the newest heartbeat.
     """
     reader = SnapshotReader(state_dir, profile)
     if not console.is_terminal:
         console.print(screen(reader.read(time.time_ns()), console.width, 1_000))
         return
-    # Ctrl-C would otherwise end the process where it stands, and leave the terminal as it is drawn.
+    # Ctrl-C would otherwise end the process without restoring the terminal.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with _keys() as pressed, Live(console=console, screen=True, auto_refresh=False) as live:
@@ -45,7 +45,7 @@ def watch(state_dir: Path, profile: str | None, console: Console) -> None:
 
 @contextmanager
 def _keys() -> Iterator[Callable[[float], str]]:
-    """A function that waits so many seconds for a key; it only waits where keys cannot be read one by one."""
+    """A function that waits for a key for a number of seconds; without single-key input it only waits."""
     if not sys.stdin.isatty() or sys.platform == "win32":
         yield lambda seconds: time.sleep(seconds) or ""
         return

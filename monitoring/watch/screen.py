@@ -1,4 +1,4 @@
-"""The terminal view, drawn: one look in, one screen out. Pure; fits itself to the lines there are."""
+"""Renders the terminal view of a snapshot. Pure; fits itself to the available lines."""
 
 from datetime import UTC, datetime
 
@@ -14,14 +14,14 @@ from monitoring.statistics import Statistics
 from monitoring.watch.snapshot import LedgerSnapshot, WatchSnapshot
 
 SILENT_AFTER_S = 5.0
-"""Without a beat for so long, nobody lives there: a worker beats once a second."""
+"""Time without a heartbeat after which no worker is assumed to run: one is sent per second."""
 LEAST_DECISIONS = 3
 STYLES = {TradeOutcome.WIN: "green", TradeOutcome.LOSS: "red", TradeOutcome.PENDING: "yellow"}
 HEALTHY, WARNING, DEAD = "bold green", "bold yellow", "bold red"
 
 
 def screen(snapshot: WatchSnapshot, width: int, height: int) -> RenderableType:
-    """Everything that fits into `width` × `height`; the list of decisions takes what is left."""
+    """The view in `width` × `height`; the list of decisions gets the remaining lines."""
     above: list[RenderableType] = [_header(snapshot)]
     if snapshot.worker_status is not None:
         above += [_market(snapshot.worker_status, width), *_world(snapshot.worker_status)]
@@ -107,7 +107,7 @@ def _countdown(worker_status: WorkerStatus) -> str:
 
 
 def _world(worker_status: WorkerStatus) -> list[RenderableType]:
-    """Age of the quote, spot against strike, ages of the feeds: as far as there are any."""
+    """Age of the quote, spot against strike, ages of the feeds, if there are any."""
     line = Text(style="dim")
     if worker_status.slug is not None and worker_status.quote_age_s is not None:
         tradable = "" if worker_status.tradable else ", not tradable"
@@ -217,5 +217,5 @@ def _start(slug: str) -> str:
 
 
 def _lines(part: RenderableType, width: int) -> int:
-    """Lines that a part takes."""
+    """Number of lines of a part."""
     return len(Console(width=width).render_lines(part, pad=False))

@@ -1,4 +1,4 @@
-"""What the terminal view knows at one instant: the pulse of the worker, and what the ledger says."""
+"""The data of the terminal view at one instant: the worker status and the ledger's records."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,19 +14,22 @@ from monitoring.statistics import Statistics, statistics
 from monitoring.status_file import STATUS_FILE, read_worker_status
 
 RECENT = 40
-"""Decisions that are kept for the screen; how many fit it decides itself."""
+"""Number of decisions stored for the view, which shows as many as fit."""
 LEDGER_EVERY_NS = 2_000_000_000
-"""The ledger is asked less often than the pulse: its sums are made anew each time."""
+"""The ledger is read less often than the status: its sums are recomputed each time."""
 
 
 class LedgerSnapshot(Frozen, frozen=True):
-    """What the ledger says. `recent` is newest first, `votes` are the last decision's, `today` a UTC day."""
+    """Values from the ledger.
+
+    `recent` is newest first, `votes` are the last decision's, `today` is a UTC day.
+    """
 
     recent: tuple[DecisionRow, ...]
     orders: Mapping[int, IntentRow]
-    """By decision, the order that it led to."""
+    """The order of each decision, by decision id."""
     trades: Mapping[int, TradeRow]
-    """By decision, the trade that came of it."""
+    """The trade of each decision, by decision id."""
     votes: tuple[Vote, ...]
     positions: tuple[Position, ...]
     today: Statistics
@@ -35,7 +38,10 @@ class LedgerSnapshot(Frozen, frozen=True):
 
 
 class WatchSnapshot(Frozen, frozen=True):
-    """One look. `worker_status` and `record` are None while there are none; `trouble`: why it is not read."""
+    """One snapshot.
+
+    `worker_status` and `record` are None without data; `trouble`: why they cannot be read.
+    """
 
     now_ns: int
     profile: str | None
@@ -46,20 +52,20 @@ class WatchSnapshot(Frozen, frozen=True):
 
     @property
     def silence_s(self) -> float | None:
-        """Seconds since the last beat."""
+        """Seconds since the last heartbeat."""
         return (
             None if self.worker_status is None else max(0.0, (self.now_ns - self.worker_status.ts_ns) / 1e9)
         )
 
 
 class SnapshotReader:
-    """Looks at a book again and again.
+    """Reads snapshots of a profile.
 
     Parameters
     ----------
     state_dir : Path
     profile : str or None
-        None: the one that beat last, whichever that is at the time.
+        None: the one with the newest heartbeat at the time.
     """
 
     def __init__(self, state_dir: Path, profile: str | None) -> None:
@@ -71,7 +77,7 @@ class SnapshotReader:
         self._trouble: str | None = None
 
     def read(self, now_ns: int) -> WatchSnapshot:
-        """Everything, as of now."""
+        """The snapshot of now."""
         profile = self._wanted or _latest_profile(self._state_dir)
         if profile is None:
             return WatchSnapshot(now_ns=now_ns, profile=None, state_dir=self._state_dir)
@@ -86,7 +92,7 @@ class SnapshotReader:
         )
 
     def _read(self, profile: str, now_ns: int) -> None:
-        """Ask the ledger, if it is time."""
+        """Read the ledger, if it is due."""
         if profile == self._read_profile and now_ns - self._read_ns < LEDGER_EVERY_NS:
             return
         self._read_profile, self._read_ns = profile, now_ns
