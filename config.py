@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -186,6 +187,13 @@ class Settings(BaseModel):
     )
     redis_port: Annotated[int, Field(ge=1, le=65_535)] = _s(6379, "Redis port")
     redis_db: Annotated[int, Field(ge=0, le=1_000_000)] = _s(2, "Redis database")
+    redis_username: str = _s("", "Redis user, where the server has users")
+    redis_password: SecretStr = _s(SecretStr(""), "Redis password")
+    redis_tls: bool = _s(False, "encrypt the connection to Redis (a private CA: SSL_CERT_FILE)")
+    redis_url: SecretStr = _s(
+        SecretStr(""),
+        "redis[s]://[user:password@]host[:port][/db], in the place of the other REDIS_* settings",
+    )
 
     # Live trading (only with --live)
     polymarket_pk: SecretStr = _s(SecretStr(""), "private key of the signing wallet, 0x and 64 hex digits")
@@ -257,6 +265,20 @@ class Settings(BaseModel):
     def _in_project(cls, path: Path) -> Path:
         """Resolve a relative path against the project's folder, independent of the working directory."""
         return ROOT / path.expanduser()
+
+    @field_validator("redis_url", mode="after")
+    @classmethod
+    def _readable(cls, url: SecretStr) -> SecretStr:
+        text = url.get_secret_value()
+        if text and not text.startswith(("redis://", "rediss://")):
+            raise ValueError("it starts neither with redis:// nor with rediss://")
+        parts = urlsplit(text)
+        if text and not parts.hostname:
+            raise ValueError("it names no host")
+        if parts.path.strip("/") and not parts.path.strip("/").isdecimal():
+            raise ValueError("what follows the host is no database number")
+        _ = parts.port  # raises ValueError if it is no port
+        return url
 
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":
@@ -335,6 +357,28 @@ class Settings(BaseModel):
             if not holds:
                 raise ValueError(f"{key} is {value}, allowed: {allowed}")
         return self
+
+    @property
+    def redis(self) -> dict[str, Any]:
+        """Host, port, db, username, password and tls of the configured Redis."""
+        if not (url := self.redis_url.get_secret_value()):
+            return {
+                "host": self.redis_host,
+                "port": self.redis_port,
+                "db": self.redis_db,
+                "username": self.redis_username,
+                "password": self.redis_password.get_secret_value(),
+                "tls": self.redis_tls,
+            }
+        parts = urlsplit(url)
+        return {
+            "host": parts.hostname,
+            "port": parts.port or 6379,
+            "db": int(parts.path.strip("/") or self.redis_db),
+            "username": unquote(parts.username or ""),
+            "password": unquote(parts.password or ""),
+            "tls": parts.scheme == "rediss",
+        }
 
     @property
     def interval_seconds(self) -> int:

@@ -25,7 +25,7 @@ from control.last_mode_switch import LAST_SWITCH_FILE, LastModeSwitch, LastModeS
 from control.locks import holder, state_lock
 from control.mode_file import FileModeStore
 from control.mode_gate import decide_mode
-from control.mode_store import UNSET, Endpoint, ModeReading, ModeStore
+from control.mode_store import UNSET, ConfiguredRedis, ModeReading, ModeStore, RedisModeStore
 from control.mode_switch import SwitchResult, candidate_stores, switch_to_live, switch_to_simulation
 from control.running import choose_store, running_store
 from errors import BotError, ConfigError, Fatal, Temporary
@@ -124,8 +124,8 @@ def _prompt(question: str) -> str:
 # --- the mode ------------------------------------------------------------------------------------
 
 
-def _configured(settings: Settings) -> Endpoint:
-    return Endpoint(settings.redis_host, settings.redis_port, settings.redis_db)
+def _configured(settings: Settings) -> ConfiguredRedis:
+    return ConfiguredRedis(**settings.redis)
 
 
 def _switch(settings: Settings, mode: Mode, sure: bool, console: Console) -> int:
@@ -171,8 +171,8 @@ def _status(settings: Settings, console: Console) -> int:
 
     who = holder(state_lock(state_dir))
     row("bot", f"{who} runs on {state_dir}" if who else f"none runs on {state_dir}")
-    running = running_store(state_dir)
-    asked = choose_store(_configured(settings), state_dir).store if running is None else running
+    running = running_store(state_dir, _configured(settings))
+    asked = running or _next_store(_configured(settings), state_dir)
     by = " (for the next bot)" if running is None else " (used by the running bot)"
     for store in candidate_stores(_configured(settings), state_dir):
         reading = _reading(store, running)
@@ -194,6 +194,14 @@ def _status(settings: Settings, console: Console) -> int:
         row("HALTED", f"{file.path.parent.name}: {file.standing()}", "red")
     console.print(table)
     return 0
+
+
+def _next_store(configured: ConfiguredRedis, state_dir: Path) -> ModeStore:
+    """The store of the next bot; a Redis that refuses stops its start."""
+    try:
+        return choose_store(configured, state_dir).store
+    except ConfigError:
+        return RedisModeStore(configured)
 
 
 def _reading(store: ModeStore, running: ModeStore | None) -> ModeReading:

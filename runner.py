@@ -21,7 +21,7 @@ from common.process_exit import exit_process
 from config import ROOT, Settings, load_settings, open_to_others
 from control.arming import arm, require_doctor
 from control.locks import hold_state, hold_wallet
-from control.mode_store import Endpoint
+from control.mode_store import ConfiguredRedis
 from control.running import FoundStore, choose_store, find_store, running_store
 from errors import Fatal
 from execution.ledger import Venue
@@ -191,14 +191,14 @@ def _doctor(flags: Flags, settings: Settings, console: Console, stack: ExitStack
     return 1 if report.failures else 0
 
 
-def _known_store(configured: Endpoint, state_dir: Path) -> FoundStore:
+def _known_store(configured: ConfiguredRedis, state_dir: Path) -> FoundStore:
     """The mode store of the bot that runs on a state folder, otherwise the one that a start would use."""
-    running = running_store(state_dir)
+    running = running_store(state_dir, configured)
     return choose_store(configured, state_dir) if running is None else FoundStore(running, str(running))
 
 
-def _configured(settings: Settings) -> Endpoint:
-    return Endpoint(settings.redis_host, settings.redis_port, settings.redis_db)
+def _configured(settings: Settings) -> ConfiguredRedis:
+    return ConfiguredRedis(**settings.redis)
 
 
 def _require_polymarket(settings: Settings) -> None:

@@ -3,6 +3,8 @@
 It is a key in Redis, or a file in the state folder (`control.mode_file`), with the same values and rules.
 """
 
+import socket
+import ssl
 from abc import ABC, abstractmethod
 from enum import StrEnum
 from typing import Any, Literal
@@ -36,6 +38,28 @@ class Endpoint(Frozen, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}/{self.db}"
+
+
+class ConfiguredRedis(Endpoint, frozen=True):
+    """The Redis of the settings, with what it takes to log in. Never written to a file."""
+
+    username: str = ""
+    password: str = ""
+    tls: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}/{self.db}"
+
+    def __repr__(self) -> str:
+        return f"ConfiguredRedis({self})"
+
+    def __rich_repr__(self) -> list[tuple[str, str]]:
+        return [("address", str(self))]
+
+    @property
+    def address(self) -> Endpoint:
+        """Where it is, without the login."""
+        return Endpoint(self.host, self.port, self.db)
 
 
 MODE_FILE = "file"
@@ -115,21 +139,62 @@ class RedisModeStore(ModeStore):
     Parameters
     ----------
     endpoint : Endpoint
+        With the login, if it is a `ConfiguredRedis`.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
+        known = isinstance(endpoint, ConfiguredRedis)
+        self._login = endpoint if known else ConfiguredRedis(endpoint.host, endpoint.port, endpoint.db)
 
     def __str__(self) -> str:
         return f"Redis at {self.endpoint}"
 
     @property
     def location(self) -> Endpoint:
-        return self.endpoint
+        return self.endpoint.address if isinstance(self.endpoint, ConfiguredRedis) else self.endpoint
 
     @property
     def name(self) -> str:
         return str(self.endpoint)
+
+    def refusal(self) -> str | None:
+        """Why a server that is there does not let the mode be read; None if it does, or is not there.
+
+        Whoever accepts a connection and then closes it, refuses a login or fails at TLS is there.
+        """
+        try:
+            self._ask(None)
+        except redis.ResponseError as error:
+            return _error_text(error)
+        except (redis.AuthenticationError, redis.BusyLoadingError) as error:
+            return _error_text(error)
+        except Exception as error:  # noqa: BLE001  with a hostile server the client may raise any exception
+            tls = self._speaks_tls()
+            if tls is True and not self._login.tls:
+                return "it wants TLS"
+            if tls is False and self._login.tls:
+                return "it gives no TLS answer"
+            return _error_text(error) if tls and "SSL" in str(error) else None
+        return None
+
+    def _speaks_tls(self) -> bool | None:
+        """Whether TLS is spoken there; None if nothing listens."""
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        try:
+            plain = socket.create_connection((self.endpoint.host, self.endpoint.port), TIMEOUT_S)
+        except OSError:
+            return None
+        with plain:
+            try:
+                context.wrap_socket(plain).close()
+            except ssl.SSLError as error:
+                # A certificate that is asked of the client is asked for in TLS.
+                return "CERTIFICATE" in (error.reason or "")
+            except OSError:
+                return False
+        return True
 
     def read(self) -> ModeReading:
         try:
@@ -158,6 +223,9 @@ class RedisModeStore(ModeStore):
             host=self.endpoint.host,
             port=self.endpoint.port,
             db=self.endpoint.db,
+            username=self._login.username or None,
+            password=self._login.password or None,
+            ssl=self._login.tls,
             socket_timeout=TIMEOUT_S,
             socket_connect_timeout=TIMEOUT_S,
             retry=Retry(NoBackoff(), 0),

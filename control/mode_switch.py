@@ -24,7 +24,7 @@ def candidate_stores(configured: Endpoint, state_dir: Path) -> list[ModeStore]:
     These are the running bot's store, the Redis of the settings, and the mode file, which the next bot uses
     if that Redis does not answer.
     """
-    known = [running_store(state_dir), RedisModeStore(configured), FileModeStore(state_dir)]
+    known = [running_store(state_dir, configured), RedisModeStore(configured), FileModeStore(state_dir)]
     return list({store.name: store for store in known if store is not None}.values())
 
 
@@ -46,9 +46,9 @@ def switch_to_simulation(configured: Endpoint, state_dir: Path) -> SwitchResult:
         failed.append(str(error))
     unnoted = bool(failed)
     written = _put(Mode.SIMULATION, configured, state_dir, failed)
-    reached = _reached(written, state_dir)
+    reached = _reached(written, configured, state_dir)
     # Without a bot it is not known which store the next one reads: each of them must be written.
-    if unnoted and (not reached or (len(failed) > 1 and running_store(state_dir) is None)):
+    if unnoted and (not reached or (len(failed) > 1 and running_store(state_dir, configured) is None)):
         raise Temporary("; ".join(failed))
     if not unnoted:
         memory.save(LastModeSwitch(Mode.SIMULATION, reached))
@@ -65,7 +65,7 @@ def switch_to_live(configured: Endpoint, state_dir: Path) -> SwitchResult:
     """
     failed: list[str] = []
     written = _put(Mode.LIVE, configured, state_dir, failed)
-    reached = _reached(written, state_dir)
+    reached = _reached(written, configured, state_dir)
     if not reached:
         raise Temporary("; ".join(failed))
     LastModeSwitchFile(state_dir / LAST_SWITCH_FILE).save(LastModeSwitch(Mode.LIVE, reached))
@@ -83,10 +83,10 @@ def _put(mode: Mode, configured: Endpoint, state_dir: Path, failed: list[str]) -
     return written
 
 
-def _reached(written: list[ModeStore], state_dir: Path) -> str:
+def _reached(written: list[ModeStore], configured: Endpoint, state_dir: Path) -> str:
     """Name of the store that determines the mode: the running bot's, otherwise the first that was written."""
     names = [store.name for store in written]
-    running = running_store(state_dir)
+    running = running_store(state_dir, configured)
     if running is not None:
         return running.name if running.name in names else ""
     return names[0] if names else ""

@@ -9,8 +9,8 @@ import msgspec
 from common.atomic_file import write_atomically
 from control.locks import holder, state_lock
 from control.mode_file import FileModeStore
-from control.mode_store import Endpoint, Location, ModeStore, RedisModeStore
-from errors import Fatal, Temporary
+from control.mode_store import ConfiguredRedis, Endpoint, Location, ModeStore, RedisModeStore
+from errors import ConfigError, Fatal, Temporary
 from models import Frozen
 
 WHEREABOUTS = "mode_store.json"
@@ -24,16 +24,31 @@ class FoundStore(Frozen, frozen=True):
     description: str
 
 
-def open_store(location: Location, state_dir: Path) -> ModeStore:
-    """Open the mode store at a location that another process stored."""
-    return RedisModeStore(location) if isinstance(location, Endpoint) else FileModeStore(state_dir)
+def open_store(location: Location, state_dir: Path, configured: ConfiguredRedis | None = None) -> ModeStore:
+    """Open the mode store at a location that another process stored, with the login of the settings."""
+    if not isinstance(location, Endpoint):
+        return FileModeStore(state_dir)
+    known = configured is not None and configured.address == location
+    return RedisModeStore(configured if known and configured is not None else location)
 
 
 def choose_store(configured: Endpoint, state_dir: Path) -> FoundStore:
-    """The store that a start would use now: the configured Redis if it answers, otherwise the file."""
+    """The store that a start would use now: the configured Redis if there is one, otherwise the file.
+
+    Raises
+    ------
+    ConfigError
+        If there is one and it refuses: a switch in it would not be obeyed.
+    """
     store = RedisModeStore(configured)
     if store.answers():
         return FoundStore(store, str(store))
+    if (why := store.refusal()) is not None:
+        raise ConfigError(
+            f"Redis at {configured} answers and refuses: {why}",
+            "Set REDIS_USERNAME, REDIS_PASSWORD and REDIS_TLS, or REDIS_URL; or name another REDIS_PORT to"
+            " use the mode file",
+        )
     file = FileModeStore(state_dir)
     return FoundStore(file, f"{file} (no answer from Redis at {configured})")
 
@@ -48,7 +63,7 @@ def find_store(configured: Endpoint, state_dir: Path) -> Iterator[FoundStore]:
     Raises
     ------
     Fatal
-        If the state folder cannot be written.
+        If the state folder cannot be written, or the configured Redis refuses.
     """
     found = choose_store(configured, state_dir)
     if isinstance(found.store, FileModeStore):
@@ -66,7 +81,7 @@ def find_store(configured: Endpoint, state_dir: Path) -> Iterator[FoundStore]:
         file.unlink(missing_ok=True)
 
 
-def running_store(state_dir: Path) -> ModeStore | None:
+def running_store(state_dir: Path, configured: Endpoint | None = None) -> ModeStore | None:
     """The store of the bot that runs on this state folder; None if none runs, or it has none yet."""
     if holder(state_lock(state_dir)) is None:
         return None  # a killed bot leaves its location behind; another process may use that port now
@@ -74,4 +89,4 @@ def running_store(state_dir: Path) -> ModeStore | None:
         location = msgspec.json.decode((state_dir / WHEREABOUTS).read_bytes(), type=Location)
     except (OSError, msgspec.DecodeError):
         return None
-    return open_store(location, state_dir)
+    return open_store(location, state_dir, configured if isinstance(configured, ConfiguredRedis) else None)

@@ -16,6 +16,7 @@ from config import Settings, load_settings
 from control.halt_file import HALT_FILE, HaltFile
 from control.last_mode_switch import LAST_SWITCH_FILE
 from control.mode_gate import ModeController
+from control.mode_store import ConfiguredRedis
 from control.running import open_store
 from errors import BotError, ConfigError, Fatal, Temporary
 from execution.ledger import LedgerLocked
@@ -88,7 +89,11 @@ def main() -> int:
 
 
 def _order_gate(settings: Settings, plan: WorkerPlan) -> OrderGate:
-    store = None if plan.store is None else open_store(plan.store, settings.state_dir)
+    store = (
+        None
+        if plan.store is None
+        else open_store(plan.store, settings.state_dir, ConfiguredRedis(**settings.redis))
+    )
     controller = ModeController(store, plan.armed, plan.armed, settings.state_dir / LAST_SWITCH_FILE)
     return OrderGate(controller, HaltFile(plan.folder(settings.state_dir) / HALT_FILE), plan.live_path)
 
