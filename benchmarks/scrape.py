@@ -1,10 +1,11 @@
-"""How long a scrape of /metrics takes as the history grows, and what the numbers behind it cost.
+"""Measures how long a scrape of /metrics takes as the ledger's history grows.
 
     python benchmarks/scrape.py [--decisions 1000 10000 100000]
 
-Columns: the one read of the ledger at the start, seconds; a scrape while nothing happens and one while orders
-are decided, filled and settled, median / slowest in milliseconds, asked by another process, as Prometheus is
-one; and the time that the node's loop spends on one event, median / slowest in milliseconds.
+Columns: the single reading of the ledger at the start, in seconds; a scrape while nothing happens and a
+scrape while orders are decided, filled and settled, median / slowest in milliseconds, requested by another
+process as Prometheus does; and the time that the node's event loop spends on one event, median / slowest in
+milliseconds.
 """
 
 import argparse
@@ -34,7 +35,7 @@ from monitoring.grafana_exporter import ExporterParams, GrafanaMetricsExporter
 
 SCRAPES = 100
 EVENT_PAUSE_S = 0.01
-"""Between two events while scrapes are timed: a hundred a second, many times what a bot has."""
+"""Between two events while scrapes are timed: 100 per second, far more than a bot produces."""
 COLUMNS = ("decisions", "ledger MB", "series", "read, s", "scrape, ms", "scrape meanwhile", "event, ms")
 
 
@@ -78,7 +79,7 @@ def spread(times: list[float]) -> str:
 def trade_and_scrape(
     client: Executor, exporter: GrafanaMetricsExporter, url: str
 ) -> tuple[list[float], list[float]]:
-    """Seconds of each event, and of each scrape meanwhile."""
+    """Duration of each event and of each scrape during them, in seconds."""
     handled: list[float] = []
     ended = threading.Event()
 
@@ -101,7 +102,7 @@ def trade_and_scrape(
 
 
 def events() -> Iterator[Event]:
-    """Markets that are decided, bought and settled, without end."""
+    """Markets that are decided, bought and settled; an infinite iterator."""
     number = 10**6
     while True:
         number += 1
@@ -116,12 +117,12 @@ def events() -> Iterator[Event]:
 
 
 def scrapes(url: str, count: int = SCRAPES) -> list[float]:
-    """Seconds of each."""
+    """Duration of each scrape in seconds."""
     return [scrape(url)[1] for _ in range(count)]
 
 
 def scrape(url: str) -> tuple[bytes, float]:
-    """The page, and the seconds until all of it was there."""
+    """The page, and the seconds until it was received completely."""
     began = time.perf_counter()
     with urllib.request.urlopen(url) as answer:
         page = answer.read()

@@ -1,13 +1,13 @@
-"""A thousand seeded decisions on moving books, through the patched adapter and through the stock one.
+"""Sends a thousand seeded orders on moving books through the patched adapter and through the stock adapter.
 
     python benchmarks/thousand_orders.py [--orders 1000] [--seed 7] [--skip-stock]
 
-Each decision saw a book that may have moved since: asks too low or just right, caps tight or generous, levels
-that somebody has just thinned out, one-sided books late in the market, the 0.001 tick beyond 0.96. The venue,
-its books and its answers are the practice venue's; what is compared is what each adapter makes of them.
+Each decision saw a book that may have moved since: limits too low or exactly right, tight or generous limits,
+levels that another trader has just consumed, one-sided books late in the market, the 0.001 tick above 0.96.
+The venue, its books and its answers are the practice venue's; the two adapters' handling of them is compared.
 
-Exit code 1 if the patched adapter broke a promise: nothing stuck, nothing above its cap or the ceiling, no
-share and no millionth of a dollar that the venue has and the ledger has not.
+Exit code 1 if the patched adapter broke a guarantee: no stuck order, no trade above the order's limit or the
+price ceiling, and no difference in shares or in millionths of a dollar between venue and ledger.
 """
 
 import argparse
@@ -61,14 +61,14 @@ from runtime.worker.order_gate import OrderGate
 WORLD = ("--source", "synthetic", "--speed", "6", "--start-at", "300", "--redeem", "manual", "--seed")
 CEILING = Decimal("1.00")
 AT_ONCE = 4
-"""Orders under way at the same time, each in a book of its own."""
+"""Orders in flight at the same time, each in a book of its own."""
 STUCK_AFTER_S = 20.0
 FIRST_SECOND, LAST_SECOND = 30, 880
 FILLED, NO_FILL, REFUSED = "filled", "no fill", "refused before it was sent"
 
 
 class PlannedOrder(Frozen, frozen=True):
-    """What a decision wants; the ask that it saw may be gone."""
+    """What a decision wants; the ask that it saw may be gone when the order arrives."""
 
     market: Market
     outcome: Outcome
@@ -77,7 +77,7 @@ class PlannedOrder(Frozen, frozen=True):
 
 
 class BenchmarkCounts:
-    """What became of the orders, counted from the venue's side and from ours."""
+    """Outcomes of the orders, counted from the venue's records and from the bot's."""
 
     def __init__(self) -> None:
         self.ends: Counter[str] = Counter()
@@ -91,7 +91,7 @@ class BenchmarkCounts:
 
 
 class OrderBenchmark(Rig):
-    """Fires wishes at a venue whose books move."""
+    """Sends planned orders to a venue whose books move."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         super().__init__(folder, (*WORLD, str(seed)))
@@ -99,7 +99,7 @@ class OrderBenchmark(Rig):
         self.start_cash = Decimal(0)
 
     async def plan_order(self) -> PlannedOrder:
-        """The next decision: a side of the running market, an ask as it was seen, a cap above it."""
+        """The next decision: a side of the running market, an ask as it was seen, a limit above it."""
         while True:
             tracked = self.board.running(self.venue.clock.market_s())
             second = 0 if tracked is None else tracked.market.second(self.venue.clock.market_s())
@@ -130,7 +130,7 @@ class OrderBenchmark(Rig):
             self.stranger.post(self.venue.url, order)  # refused off the cent grid: then nobody thins it out
 
     def venue_side(self) -> tuple[Decimal, dict[str, list[dict[str, str]]]]:
-        """Spent so far, and the trades by order."""
+        """pUSD spent so far, and the trades by order."""
         account = self.account()
         by_order: dict[str, list[dict[str, str]]] = {}
         for trade in account["trades"]:
@@ -138,7 +138,7 @@ class OrderBenchmark(Rig):
         return self.start_cash - Decimal(account["balance"]), by_order
 
     async def send_orders(self, orders: int, tally: BenchmarkCounts, tick: Callable[[], None]) -> None:
-        """Fire so many wishes, a few at a time, and wait for the last."""
+        """Send this number of orders, a few at a time, and wait for the last one."""
         self.start_cash = Decimal(self.account()["balance"])
         slots = asyncio.Semaphore(AT_ONCE)
 
@@ -163,13 +163,13 @@ class OrderBenchmark(Rig):
         raise NotImplementedError
 
     def check_limits(self, trades: list[dict[str, str]], cap: Decimal, tally: BenchmarkCounts) -> None:
-        """Hold one order's trades against its cap and the ceiling."""
+        """Check one order's trades against its limit and the price ceiling."""
         tally.above_cap += any(Decimal(trade["price"]) > cap for trade in trades)
         tally.above_ceiling += sum(Decimal(trade["usd"]) for trade in trades) > CEILING
 
 
 class PatchedAdapterRun(OrderBenchmark):
-    """Through the bot's own engine, ledger and adapter; each order in a session of its own."""
+    """Orders through the bot's engine, ledger and adapter; each order in a session of its own."""
 
     async def __aenter__(self) -> "PatchedAdapterRun":
         await super().__aenter__()
@@ -218,7 +218,7 @@ class PatchedAdapterRun(OrderBenchmark):
             events.append,
             time.time_ns,
         )
-        # A market of its own for each order: the ledger lets none be bought twice.
+        # A market of its own for each order: the ledger accepts one purchase per market.
         own = msgspec.structs.replace(planned.market, slug=f"{planned.market.slug}-{number}")
         self._real = planned.market
         engine.attach(self.execution_client)
@@ -285,10 +285,10 @@ class PatchedAdapterRun(OrderBenchmark):
 
 
 class StockAdapterRun(OrderBenchmark):
-    """The same decisions through the adapter as it comes, with the official client as it comes."""
+    """The same orders through the unpatched adapter with the unpatched official client."""
 
     data_provider: Any = None
-    """The instruments' provider: shared with the data client, as the stock factories do."""
+    """The instrument provider, shared with the data client as in the stock factories."""
 
     def build(self) -> TradingNode:
         client = ClobClient(
@@ -384,19 +384,19 @@ class StockAdapterRun(OrderBenchmark):
         tally.difference = spent - ours
 
     async def order_signed(self, client_order_id: str, order_id: str) -> None:
-        """The stock adapter tells nobody."""
+        """Not called by the stock adapter."""
 
     def refusal_before_sending(self, client_order_id: str) -> str | None:
-        """Nor asks anybody."""
+        """Not called by the stock adapter."""
 
     def order_withheld(self, client_order_id: str, reason: str) -> None:
-        """Nor of that."""
+        """Not called by the stock adapter."""
 
     def attach(self, client: Any) -> None:
-        """Nor is it told anything."""
+        """Not called by the stock adapter."""
 
     def trade(self, trade: dict[str, Any]) -> bool:
-        """Nor of trades."""
+        """Not called by the stock adapter."""
         return True
 
 
@@ -413,7 +413,7 @@ def _decision(market: Market, planned: PlannedOrder) -> Decision:
 
 
 async def _poll(condition: Callable[[], bool], seconds: float) -> None:
-    """Wait for something of Nautilus', which has no event of its own, at most so long."""
+    """Poll a condition of Nautilus that has no event, for a limited time."""
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
@@ -429,9 +429,9 @@ async def _run(name: str, orders: int, seed: int, ticks: Any) -> BenchmarkCounts
 
 
 def submit_all(name: str, orders: int, seed: int, ticks: Any) -> BenchmarkCounts:
-    """Fire so many orders through one adapter, in a process of its own: Nautilus logs once a process."""
+    """Send this number of orders through one adapter, in its own process: Nautilus logs once per process."""
     logging.disable(logging.ERROR)
-    # What the stock adapter logs of its failures goes past Python's streams.
+    # The stock adapter's log of failures does not go through Python's streams.
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
@@ -439,7 +439,7 @@ def submit_all(name: str, orders: int, seed: int, ticks: Any) -> BenchmarkCounts
 
 
 def table(columns: dict[str, BenchmarkCounts]) -> Table:
-    """The two side by side."""
+    """Both results side by side."""
     rows: list[tuple[str, Callable[[BenchmarkCounts], object]]] = [
         ("orders", lambda t: sum(t.ends.values())),
         ("filled at or below the cap", lambda t: t.ends[FILLED] - t.above_cap),
@@ -459,7 +459,7 @@ def table(columns: dict[str, BenchmarkCounts]) -> Table:
 
 
 def guarantees_held(tally: BenchmarkCounts) -> bool:
-    """What the patched adapter promises of any number of orders."""
+    """Whether the guarantees of the patched adapter held for all orders."""
     broken = (tally.stuck, tally.above_cap, tally.above_ceiling, tally.lost_shares)
     return not any(broken) and abs(tally.difference) <= Decimal("0.000001")
 

@@ -1,1 +1,1 @@
-"""Watching the bot with Prometheus and Grafana: dashboard as code, alerts, compose file, import script."""
+"""Monitoring with Prometheus and Grafana: dashboard as code, alert rules, compose file, import script."""

@@ -1,4 +1,4 @@
-"""Grafana's HTTP API, as far as the import needs it; every refusal is told in words that say what to do."""
+"""Client for the part of Grafana's HTTP API that the import needs; each error names what to do about it."""
 
 import json
 from collections.abc import Mapping
@@ -13,19 +13,19 @@ from errors import ConfigError, Fatal
 TIMEOUT_S = 10.0
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 SHOWN = 160
-"""Characters of a foreign text that are repeated to the operator."""
+"""Characters of Grafana's error text that are repeated to the operator."""
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """A service account's token, or a user's name and password. Never shown, not even by mistake."""
+    """A service account's token, or a user's name and password. The repr shows neither."""
 
     token: str = field(default="", repr=False)
     user: str = ""
     password: str = field(default="", repr=False)
 
     def check(self) -> Self:
-        """Itself, if it is one way to sign in and whole.
+        """Return itself if it is complete and names exactly one way to sign in.
 
         Raises
         ------
@@ -51,7 +51,7 @@ class Credentials:
 
 @dataclass(frozen=True)
 class ApiAnswer:
-    """What Grafana said, and with which status; `body` is the JSON, always an object or a list."""
+    """Grafana's answer and its status; `body` is the JSON, always an object or a list."""
 
     status: int
     body: Any
@@ -68,19 +68,19 @@ class ApiAnswer:
 
 
 class Grafana:
-    """One Grafana, asked as one user. A context manager.
+    """A client for one Grafana and one user. A context manager.
 
     Parameters
     ----------
     url : str
-        Its address, with the path it is served under, if any.
+        Its address, including the path it is served under, if any.
     credentials : Credentials
     timeout_s : float
 
     Raises
     ------
     ConfigError
-        If the address or the credentials cannot be right.
+        If the address or the credentials are invalid.
     """
 
     def __init__(self, url: str, credentials: Credentials, timeout_s: float = TIMEOUT_S) -> None:
@@ -100,7 +100,7 @@ class Grafana:
             headers={"Accept": "application/json", **by_token},
             auth=None if credentials.token else (credentials.user, credentials.password),
             timeout=timeout_s,
-            trust_env=parts.hostname not in LOOPBACK,  # no proxy for what is on this machine
+            trust_env=parts.hostname not in LOOPBACK,  # no proxy for an address on this machine
         )
 
     def __enter__(self) -> Self:
@@ -110,13 +110,13 @@ class Grafana:
         self._client.close()
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> ApiAnswer:
-        """Ask for `path`, which begins with /api.
+        """Send a request for `path`, which begins with /api.
 
         Raises
         ------
         Fatal
-            If nobody answers, if it is not Grafana that answers, if it does not know us (401), or if it is
-            out of order (5xx). Every other status is the caller's to understand.
+            If there is no answer, if the answer is not Grafana's, if the credentials are rejected (401), or
+            on a server error (5xx). The caller handles every other status.
         """
         try:
             response = self._client.request(method, self.url + path, json=body)

@@ -23,7 +23,7 @@ GRID = 24
 
 
 def build(content: Sequence[Row] | None = None) -> dict[str, Any]:
-    """The dashboard as Grafana reads it."""
+    """The dashboard as a JSON object that Grafana accepts."""
     board = (
         Dashboard(TITLE)
         .uid(UID)
@@ -58,12 +58,12 @@ def build(content: Sequence[Row] | None = None) -> dict[str, Any]:
 
 
 def text() -> str:
-    """The committed file's content."""
+    """The content of the committed file."""
     return json.dumps(build(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def may_be_empty() -> dict[str, str]:
-    """By panel title: why a healthy run may have nothing to show there."""
+    """By panel title: why the panel may be empty in a healthy run."""
     return {
         str(shown.panel.build().title): shown.empty
         for row in rows()
@@ -74,8 +74,8 @@ def may_be_empty() -> dict[str, str]:
 
 
 def _without_nulls(found: dict[str, Any]) -> dict[str, Any]:
-    # The encoder writes what is not set as null in some places, which its own decoder does not take; the
-    # lowest step of thresholds is null on purpose.
+    # The encoder writes unset values as null in some places, which its own decoder rejects; the lowest step
+    # of thresholds is null on purpose.
     return {key: value for key, value in found.items() if value is not None or "color" in found}
 
 

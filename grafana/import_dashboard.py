@@ -1,7 +1,7 @@
-"""Puts the data source and the dashboard into a running Grafana; run it again after every update.
+"""Imports the data source and the dashboard into a running Grafana; run it again after every update.
 
-What is there already and the same is left alone. A dashboard that somebody edited in Grafana is not replaced
-unless --overwrite says so; Grafana keeps every earlier version.
+An existing identical data source or dashboard is left unchanged. A dashboard that was edited in Grafana is
+replaced only with --overwrite; Grafana stores every earlier version.
 """
 
 if __name__ == "__main__":
@@ -31,12 +31,12 @@ DASHBOARD = Path(__file__).resolve().parent / "dashboards" / "btc-15m.json"
 SOURCE_UID = "btc-15m-prometheus"
 SOURCE_NAME = "Prometheus (bot)"
 MARK = "imported by import_dashboard.py, content "
-"""How a version that this script saved is told from one that a person saved."""
+"""Marks a version saved by this script; a version without it was saved by a person."""
 OK, NOT_FOUND, FORBIDDEN, CONFLICT, OUTDATED = 200, 404, 403, 409, 412
 
 
 def parse(arguments: Sequence[str] | None, environ: Mapping[str, str]) -> argparse.Namespace:
-    """The command line over the environment; bad usage exits with 2."""
+    """Parse the command line, which overrides the environment; invalid usage exits with 2."""
     parser = argparse.ArgumentParser(
         prog="python grafana/import_dashboard.py",
         description="Imports the bot's data source and dashboard into a running Grafana.",
@@ -76,7 +76,7 @@ def parse(arguments: Sequence[str] | None, environ: Mapping[str, str]) -> argpar
 
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
-    """Import; 0 done, 1 it could not be done, 2 bad usage."""
+    """Import the dashboard; returns 0 on success, 1 on failure, 2 on invalid usage."""
     given = parse(arguments, environ)
     credentials = Credentials(given.token or "", given.user or "", given.password or "")
     try:
@@ -95,12 +95,12 @@ def print_line(text: str) -> None:
 
 
 def load() -> dict[str, Any]:
-    """The dashboard in the repository.
+    """The committed dashboard.
 
     Raises
     ------
     Fatal
-        If it is not there.
+        If the file is missing.
     """
     try:
         return json.loads(DASHBOARD.read_bytes())
@@ -114,12 +114,12 @@ def load() -> dict[str, Any]:
 
 
 def put_source(grafana: Grafana, prometheus: str) -> str:
-    """Create the data source, or make the one that we created before point to `prometheus`; what was done.
+    """Create the data source, or point the existing one to `prometheus`; returns a description of the change.
 
     Raises
     ------
     Fatal
-        If Grafana refuses.
+        If Grafana refuses the request.
     """
     wanted = {
         "name": SOURCE_NAME,
@@ -146,7 +146,7 @@ def _create_source(grafana: Grafana, wanted: dict[str, Any]) -> str:
     if made.status != CONFLICT:
         _expect(made, "may not create data sources")
         return f"data source {wanted['name']}: created ({wanted['url']})"
-    # Somebody has one of this name; if it is a Prometheus, the dashboard can use it as well as ours.
+    # A data source of this name exists; if it is a Prometheus, the dashboard can use it.
     there = grafana.ask("GET", f"/api/datasources/name/{quote(wanted['name'])}")
     _expect(there, "may not read data sources")
     if there.body.get("type") != "prometheus":
@@ -161,12 +161,12 @@ def _create_source(grafana: Grafana, wanted: dict[str, Any]) -> str:
 
 
 def put_dashboard(grafana: Grafana, dashboard: dict[str, Any], folder: str, *, overwrite: bool) -> str:
-    """Create the dashboard, or replace the version that this script imported before; what was done.
+    """Create the dashboard, or replace a version imported earlier; returns a description of the change.
 
     Raises
     ------
     Fatal
-        If Grafana refuses, or if somebody edited it meanwhile and `overwrite` is not given.
+        If Grafana refuses, or if a person has edited the dashboard and `overwrite` is not given.
     """
     mark = MARK + fingerprint(dashboard)
     found = grafana.ask("GET", f"/api/dashboards/uid/{dashboard['uid']}")
@@ -201,15 +201,15 @@ def put_dashboard(grafana: Grafana, dashboard: dict[str, Any], folder: str, *, o
 
 
 def fingerprint(dashboard: Mapping[str, Any]) -> str:
-    """The same for the same content, whatever Grafana makes of it when it stores it."""
+    """A hash of the content that does not depend on the fields that Grafana adds when it stores it."""
     return hashlib.sha256(json.dumps(dashboard, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _last_message(grafana: Grafana, uid: str) -> str:
     answer = grafana.ask("GET", f"/api/dashboards/uid/{uid}/versions?limit=1")
     if answer.status != OK:
-        return ""  # who may not read the history is treated as if a person had edited
-    # Older Grafanas answer with the list itself.
+        return ""  # without access to the history, the dashboard counts as edited by a person
+    # Older versions of Grafana answer with the list itself.
     versions = answer.body if isinstance(answer.body, list) else answer.body.get("versions") or []
     return str(versions[0].get("message", "")) if versions else ""
 
@@ -229,12 +229,12 @@ def _outdated(answer: ApiAnswer) -> Fatal:
 
 
 def _expect(answer: ApiAnswer, may_not: str) -> None:
-    """Take a 200.
+    """Require status 200.
 
     Raises
     ------
     Fatal
-        For everything else, by its status.
+        For any other status, with a message by status.
     """
     if answer.status == OK:
         return

@@ -1,7 +1,7 @@
-"""How a panel looks: the few kinds that the dashboard uses, with units, colours and words for no data.
+"""Panel styles of the dashboard: panel types, units, colours and texts for missing values.
 
-Every number that is shown by itself is asked for as it is now (an instant query): when the bot is gone, such
-a panel says so, instead of showing the last value that was ever seen.
+Single values use instant queries: when the bot has stopped, such a panel shows that there is no value instead of
+the last value that was scraped.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,15 +30,15 @@ GREEN, YELLOW, ORANGE, RED, BLUE, PURPLE = "green", "yellow", "orange", "red", "
 GREY, PLAIN = "#7b8087", "text"
 
 Steps = Sequence[tuple[float | None, str]]
-"""From which value on which colour; the first begins at None."""
+"""Colour steps: a colour and the value from which it applies; the first begins at None."""
 ValueTexts = Mapping[float, tuple[str, str]]
-"""The word and the colour that stand for a value."""
+"""Text and colour shown in place of a value."""
 type Builder = stat.Panel | bargauge.Panel | timeseries.Panel
 
 
 @dataclass(frozen=True)
 class Query:
-    """One PromQL expression, and how its series are named."""
+    """One PromQL expression, and the name of its series."""
 
     expr: str
     legend: str = ""
@@ -46,10 +46,10 @@ class Query:
 
 @dataclass(frozen=True)
 class PanelStyle:
-    """What a value looks like.
+    """Display format of a value.
 
-    `unit` is Grafana's name of it. `missing` stands where there is nothing to show, `undefined` where the
-    bot says that there is no such value now.
+    `unit` is Grafana's name of the unit. `missing` is shown where there is no value, `undefined` where the bot
+    reports that the value is undefined at present.
     """
 
     unit: str = "short"
@@ -63,14 +63,14 @@ class PanelStyle:
     colours: Mapping[str, str] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     places: Mapping[str, float] = field(default_factory=dict)
-    """Colours, units and decimals of single series, by their names."""
+    """Colours, units and decimals of individual series, by series name."""
     right: str = ""
-    """The series that is measured on the right-hand axis, from 0."""
+    """The series that uses the right-hand axis, which starts at 0."""
 
 
 @dataclass(frozen=True)
 class PlacedPanel:
-    """A panel and its width of 24; `empty` says why a healthy run may have nothing for it, if it may."""
+    """A panel and its width (of 24 columns); `empty` explains why it may be empty in a healthy run, if it may."""
 
     panel: Builder
     width: int
@@ -88,7 +88,7 @@ def number(
     name: bool = False,
     empty: str = "",
 ) -> PlacedPanel:
-    """One or several values as large figures; `tile` colours the ground, `name` shows the series' name."""
+    """One or several values as large figures; `tile` colours the background, `name` shows the series' name."""
     panel = (
         stat.Panel()
         .graph_mode(kinds.BigValueGraphMode.NONE)
@@ -134,7 +134,7 @@ def lines(
     limits: bool = False,
     empty: str = "",
 ) -> PlacedPanel:
-    """Values over time; `stacked` as bars upon each other, `limits` draws the steps of the look as lines."""
+    """Values over time; `stacked` draws stacked bars, `limits` draws the style's steps as lines."""
     alone = isinstance(queries, Query) and "{{" not in queries.legend
     panel = (
         timeseries.Panel()

@@ -1,4 +1,4 @@
-"""What a person sees before and after a run: what is about to happen, and what became of it."""
+"""Texts shown to the operator before and after a run: the banner, the arming question and the results."""
 
 import signal
 import sys
@@ -20,7 +20,7 @@ from view_paper_trades import load, show
 
 
 def start_banner(session: Session, profile: TradingProfile, store: str) -> Panel:
-    """What this run is about to do; `store` says where the mode is kept."""
+    """The banner of a run; `store` describes where the mode is stored."""
     settings, flags = session.settings, session.flags
     minutes = settings.interval_seconds / profile.clock.speed / 60
     window = f"in market seconds {settings.trade_window_start:g}–{settings.trade_window_end:g} of 900"
@@ -66,7 +66,7 @@ def _venue(profile: TradingProfile) -> str:
 
 
 def terminal_prompt(console: Console) -> Callable[[str], str] | None:
-    """Asks the person at the terminal; None if nobody can type here. Ctrl-C is an answer: no."""
+    """Prompt for input at the terminal; None without a terminal. Ctrl-C counts as the answer no."""
     if sys.stdin is None or not sys.stdin.isatty():
         return None
 
@@ -81,7 +81,7 @@ def terminal_prompt(console: Console) -> Callable[[str], str] | None:
 
 
 def money_at_risk(session: Session, address: str, money: Decimal) -> Table:
-    """What is at stake, shown before the operator arms."""
+    """The money at stake, shown before the operator arms."""
     settings = session.settings
     rows = Table.grid(padding=(0, 2))
     practice = " of practice money" if session.flags.rehearsal else ""
@@ -99,7 +99,7 @@ def money_at_risk(session: Session, address: str, money: Decimal) -> Table:
 
 
 def show_results(session: Session, console: Console) -> int:
-    """Show the books that were traded in, and say whether their cash is the venue's."""
+    """Print the results of the profiles that traded, and whether their cash equals the venue's."""
     shown = 0
     for profile in session.profiles:
         path = ledger_path(session.settings.state_dir, profile.name)

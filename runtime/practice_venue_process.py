@@ -1,4 +1,4 @@
-"""The practice venue as its own process, so that the worker can die and come back to the same account."""
+"""Runs the practice venue in its own process, so that the account survives a restart of the worker."""
 
 import json
 import os
@@ -20,7 +20,7 @@ START_LIMIT_S = 20.0
 STOP_LIMIT_S = 2.0
 POLL_S = 0.02
 SAME_CLOCK_S = 0.5
-"""Most market seconds between two readings of one venue's clock."""
+"""Maximum difference of two readings of one venue's clock, market seconds."""
 SECRETS = {name.upper() for name, field in Settings.model_fields.items() if field.annotation is SecretStr}
 
 
@@ -32,12 +32,12 @@ class PracticeVenueProcess:
     arguments : sequence of str
         Its command line.
     log : Path
-        Gets what it writes to standard error.
+        The file that its standard error is written to.
 
     Raises
     ------
     Fatal
-        If it does not come up; the last line of its log is in the message.
+        If it does not start; the message contains the last line of its log.
     """
 
     def __init__(self, arguments: Sequence[str], log: Path) -> None:
@@ -62,7 +62,7 @@ class PracticeVenueProcess:
         return self._process.poll()
 
     def start(self, *more: str) -> None:
-        """Start it, with more arguments if any are given; `is_ready` tells when it can be used."""
+        """Start it, with further arguments if given; `is_ready` returns whether it can be used."""
         with self._log.open("a") as sink:
             self._log_begin = sink.tell()
             self._process = subprocess.Popen(
@@ -80,7 +80,7 @@ class PracticeVenueProcess:
         self._started = time.monotonic()
 
     def is_ready(self) -> bool:
-        """Whether its first line is there; `ready` is that line then. Does not wait."""
+        """Whether its first line has been read; `ready` is that line then. Does not wait."""
         if not self._line.endswith(b"\n") and self._process.stdout is not None:
             self._line += self._process.stdout.readline() or b""
             if self._line.endswith(b"\n"):
@@ -97,12 +97,12 @@ class PracticeVenueProcess:
         return None
 
     def begin_stop(self) -> None:
-        """Ask it to stop in good order, by closing its standard input; returns at once."""
+        """Request an orderly stop by closing its standard input; returns at once."""
         if self._process.stdin is not None:
             self._process.stdin.close()
 
     def stop(self, seconds: float = STOP_LIMIT_S) -> None:
-        """Stop it in good order within some seconds, and otherwise kill it."""
+        """Stop it within the given time, and otherwise kill it."""
         self.begin_stop()
         try:
             self._process.wait(max(0.0, seconds))
@@ -114,17 +114,17 @@ class PracticeVenueProcess:
 
 
 class VenueState(Enum):
-    """What a worker that trades on a practice venue has to do about it."""
+    """What the state of a practice venue means for its worker."""
 
     READY = "ready"
     AWAY = "away"
-    """It is being started again; a worker reconnects by itself, a new one waits."""
+    """It is being restarted; a worker reconnects by itself, a new one waits."""
     MOVED = "moved"
-    """It runs again at another address or market time: the worker's plan is out of date."""
+    """It runs at another address or market time: the worker's plan is out of date."""
 
 
 class VenueSupervisor:
-    """Starts a practice venue again that has ended, at the same address and on the same clock.
+    """Restarts a practice venue that has ended, at the same address and on the same clock.
 
     Parameters
     ----------
@@ -141,14 +141,14 @@ class VenueSupervisor:
         self._known = venue.ready
 
     def supervise(self, now: float, show: Callable[[str], None]) -> VenueState:
-        """Look at it, and do what is due. Does not wait.
+        """Check the venue and start it again when due. Does not wait.
 
         Parameters
         ----------
         now : float
             Monotonic seconds.
-        say : Callable[[str], None]
-            Called with what happened.
+        show : Callable[[str], None]
+            Called with a message for the operator.
 
         Raises
         ------
@@ -202,5 +202,5 @@ class VenueSupervisor:
 
 
 def environment_without_secrets() -> dict[str, str]:
-    """The environment of a process that has no use for the operator's keys."""
+    """The environment for a process that does not need the operator's keys."""
     return {name: value for name, value in os.environ.items() if name.upper() not in SECRETS}

@@ -1,4 +1,4 @@
-"""What follows the end of a child process: when it starts again, and when the run ends.
+"""Decides what follows the end of a child process: when it is restarted, and when the run ends.
 
 Pure: no clock, no process.
 """
@@ -16,26 +16,26 @@ CRASH_WINDOW_S = 600.0
 FIRST_DELAY_S = 1.0
 MAX_CRASH_DELAY_S = 60.0
 MAX_OUTAGE_DELAY_S = 15.0
-"""Longest pause between two starts while a service is away. With the time that a start takes, the bot decides
-again within 30 s of the end of the outage."""
+"""Longest pause between two starts while a service does not answer. Including the time that a start takes,
+the bot decides again within 30 s of the end of the outage."""
 
 
 class Restart(Frozen, frozen=True):
-    """Start it again after a pause. `message` is what the operator is shown; empty for a planned restart."""
+    """Start it again after a pause. `message` is shown to the operator; empty for a planned restart."""
 
     delay_s: float = 0.0
     message: str = ""
 
 
 class CrashLimit:
-    """Counts the crashes of one process and of those that took its place.
+    """Counts the crashes of one process and of its successors.
 
     Parameters
     ----------
     name : str
-        What crashes, with its article.
+        Name of the process, with its article.
     log : str
-        Where the cause is found, as a sentence.
+        A sentence that names the log with the cause.
     """
 
     def __init__(self, name: str, log: str) -> None:
@@ -44,7 +44,7 @@ class CrashLimit:
         self._crashes: deque[float] = deque()
 
     def crashed(self, now: float, how: str) -> float:
-        """Seconds to wait before the next start, growing from crash to crash.
+        """Seconds to wait before the next start, increasing with each crash.
 
         Parameters
         ----------
@@ -69,21 +69,21 @@ class CrashLimit:
 
 
 class Outage:
-    """Counts the starts in a row that failed because a service did not answer. There is no limit."""
+    """Counts consecutive starts that failed because a service did not answer. There is no limit."""
 
     def __init__(self) -> None:
         self.failed_starts = 0
         self._since = 0.0
 
     def failed(self, now: float) -> float:
-        """Seconds to wait before the next start, growing from start to start."""
+        """Seconds to wait before the next start, increasing with each start."""
         if self.failed_starts == 0:
             self._since = now
         self.failed_starts += 1
         return _delay(self.failed_starts, MAX_OUTAGE_DELAY_S)
 
     def extent(self, now: float) -> str:
-        """How often in a row and for how long, for a message; empty after the first failed start."""
+        """Number of failed starts and duration, for a message; empty after the first failed start."""
         if self.failed_starts < 2:
             return ""
         return f" ({self.failed_starts} times in a row, for {(now - self._since) / 60:.1f} minutes)"
@@ -101,7 +101,7 @@ class WorkerRestarts:
 
     @property
     def failed_starts(self) -> int:
-        """Workers in a row whose strategy could not start because a service did not answer."""
+        """Consecutive workers whose strategy could not start because a service did not answer."""
         return self._outage.failed_starts
 
     def ended(self, code: int, now: float, *, hung: bool = False) -> Restart | int:
@@ -119,7 +119,7 @@ class WorkerRestarts:
         Raises
         ------
         Fatal
-            If workers crashed too often. An outage of the venue is no crash, however long it lasts.
+            If workers crashed too often. An outage of the venue does not count as a crash.
         """
         if code == ExitCode.UNAVAILABLE:
             delay = self._outage.failed(now)
@@ -129,7 +129,7 @@ class WorkerRestarts:
         if code in (ExitCode.DONE, ExitCode.MISCONFIGURED):
             return code
         if code == ExitCode.FATAL:
-            return 1  # it printed the reason, and another start would change nothing
+            return 1  # it printed the reason, and another start would fail in the same way
         if code == ExitCode.RESTART:
             return Restart()
         how = "without a heartbeat" if hung else ended_how(code)

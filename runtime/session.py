@@ -1,7 +1,7 @@
-"""What one start of the bot consists of: its lanes (whose books, whose orders, which files) and their venues.
+"""Defines one run of the bot: its trading profiles with their ledgers and practice venues.
 
-A lane is a way of trading: the paper lane every run has, and the live lane of a run with --live. Both are the
-same code; they differ in the venue that the orders go to. Which lane the next worker takes is the mode's.
+Every run has the paper profile, and a run with --live has the live profile as well. Both use the same code;
+they differ in the venue that orders are sent to. The mode determines the profile of the next worker.
 """
 
 import time
@@ -28,13 +28,13 @@ from runtime.practice_venue_process import STOP_LIMIT_S, PracticeVenueProcess, V
 from runtime.worker.plan import LiveWallet, WorkerPlan
 
 TEST_SPEED = 15.0
-"""Market seconds a second in test mode: a whole 15-minute market every minute."""
+"""Market seconds per second in test mode: a whole 15-minute market every minute."""
 TEST_START_AT = 600
 """Market second at which a test run begins: 12 s before its first decision window."""
 
 
 class Flags(Frozen, frozen=True):
-    """The command line."""
+    """The command-line flags."""
 
     test_mode: bool = False
     live: bool = False
@@ -49,16 +49,16 @@ class Flags(Frozen, frozen=True):
 
     @property
     def replay(self) -> bool:
-        """Whether the markets are a practice venue's own."""
+        """Whether the markets are generated or replayed by a practice venue."""
         return self.venue is not Venue.POLYMARKET
 
     @property
     def rehearsal(self) -> bool:
-        """The live path on practice money."""
+        """Whether the live path runs with practice money."""
         return self.live and self.replay
 
     def check(self, settings: Settings) -> None:
-        """Refuse what makes no sense together.
+        """Check the flags for contradictions.
 
         Raises
         ------
@@ -90,19 +90,19 @@ def practice_urls(url: str) -> VenueUrls:
 
 
 def polymarket_urls(settings: Settings) -> VenueUrls:
-    """The addresses of the real venue, as the settings have them."""
+    """The addresses of the real venue, from the settings."""
     return VenueUrls(
         clob=settings.clob_url, gamma=settings.gamma_url, data_api=settings.data_api_url, ws=settings.ws_url
     )
 
 
 def feed_urls(settings: Settings) -> FeedUrls:
-    """The addresses of the external services, as the settings have them."""
+    """The addresses of the external services, from the settings."""
     return FeedUrls(**{name: getattr(settings, f"{name}_url") for name in FeedUrls.__struct_fields__})
 
 
 def close_files(settings: Settings) -> None:
-    """Take the access of other users from state and logs of earlier runs."""
+    """Remove other users' access to the state and logs of earlier runs."""
     profiles = {
         profile_name(live_path=live_path, venue=venue) for live_path in (False, True) for venue in Venue
     }
@@ -114,13 +114,13 @@ def close_files(settings: Settings) -> None:
 
 
 class TradingProfile:
-    """One way of trading; its practice venue, if it has one, starts when it is first needed.
+    """A trading profile: ledger, venue and clock; its practice venue starts when it is first needed.
 
     Parameters
     ----------
     flags, settings
     live_path : bool
-        The lane of --live.
+        Whether it is the profile of --live.
     """
 
     def __init__(self, flags: Flags, settings: Settings, live_path: bool) -> None:
@@ -131,25 +131,25 @@ class TradingProfile:
         self.name = profile_name(live_path=live_path, venue=flags.venue)
         self.settled_before = 0
         self.used = False
-        """Whether a worker of this run traded in it."""
+        """Whether a worker of this run has used it."""
         self._process: PracticeVenueProcess | None = None
         self._venue_supervisor: VenueSupervisor | None = None
 
     @property
     def needs_venue(self) -> bool:
-        """Orders of every lane but the real live one go to a practice venue of our own."""
+        """Whether orders go to a practice venue: in every profile except the one with real money."""
         return self.mode is not Mode.LIVE
 
     @property
     def process(self) -> PracticeVenueProcess | None:
-        """The practice venue, running; None in the lane of real orders."""
+        """The running practice venue; None in the profile with real money."""
         if self._process is None and self.needs_venue:
             self._process = PracticeVenueProcess(self._arguments(), self.settings.log_dir / "venue.log")
             self._venue_supervisor = VenueSupervisor(self._process)
         return self._process
 
     def supervise_venue(self, now: float, show: Callable[[str], None]) -> VenueState:
-        """Start the practice venue again if it has ended; see `VenueKeeper.keep`."""
+        """Restart the practice venue if it has ended; see `VenueSupervisor.supervise`."""
         return (
             VenueState.READY
             if self._venue_supervisor is None
@@ -157,17 +157,17 @@ class TradingProfile:
         )
 
     def begin_stop(self) -> None:
-        """Ask the practice venue to stop; returns at once."""
+        """Request the stop of the practice venue; returns at once."""
         if self._process is not None:
             self._process.begin_stop()
 
     def stop(self, seconds: float) -> None:
-        """Stop the practice venue within some seconds."""
+        """Stop the practice venue within the given time."""
         if self._process is not None:
             self._process.stop(seconds)
 
     def begin(self) -> None:
-        """Bring the book's ledger up to date, and count from what it has.
+        """Migrate the profile's ledger, and store the number of markets settled so far.
 
         Raises
         ------
@@ -177,30 +177,30 @@ class TradingProfile:
         self.settled_before = self.settled()
 
     def settled(self) -> int:
-        """Settled markets in this lane's book."""
+        """Number of settled markets in this profile's ledger."""
         path = ledger_path(self.settings.state_dir, self.name)
         if not path.exists():
             return 0
-        # Completes a ledger whose worker was killed while it created it, and brings an old one up to date.
+        # Completes a ledger whose worker was killed while creating it, and migrates an old one.
         Ledger(path).close()
         with LedgerReader(path) as reader:
             return reader.settled_markets()
 
     @property
     def urls(self) -> VenueUrls:
-        """Where orders go."""
+        """The addresses that orders are sent to."""
         return practice_urls(self.process.url) if self.process else polymarket_urls(self.settings)
 
     @property
     def geoblock_url(self) -> str:
-        """Who tells whether orders are taken from here."""
+        """The service that reports whether orders are accepted from this location."""
         if not self.flags.replay or self.process is None:
             return self.settings.geoblock_url
         return f"{self.process.url}/api/geoblock"
 
     @property
     def market_urls(self) -> VenueUrls:
-        """Where books come from: the real venue also for its paper orders."""
+        """The addresses that books come from: the real venue also for its paper orders."""
         return self.urls if self.flags.replay else polymarket_urls(self.settings)
 
     @property
@@ -218,7 +218,7 @@ class TradingProfile:
 
     @property
     def note(self) -> str:
-        """What was recorded when, or how it was generated, in a few words."""
+        """A short description of the recording or of the generated markets."""
         if self.process is None:
             return "Polymarket"
         source: Mapping[str, Any] = self.process.ready["source"]
@@ -241,7 +241,7 @@ class TradingProfile:
         arguments = ["--source", flags.venue.value, "--speed", str(speed), "--state", str(state)]
         for name, value in (("--start-at", start_at), ("--seed", flags.seed), ("--first", flags.first)):
             arguments += [] if value is None else [name, str(value)]
-        # As at the real venue, winners of the live path are not paid by the resolution itself.
+        # As at the real venue, a resolution alone does not pay winners in the live profile.
         return [*arguments, "--redeem", "manual"] if self.live_path else arguments
 
     def _shadow_arguments(self) -> list[str]:
@@ -260,13 +260,13 @@ class TradingProfile:
 
 
 class Session:
-    """The lanes of one start, and the plan of each worker.
+    """The trading profiles of one run; creates the plan of each worker.
 
     Parameters
     ----------
     flags, settings
     store : ModeStore or None
-        Says which lane the mode asks for, here and in the workers.
+        Determines the profile, here and in the workers.
     """
 
     def __init__(self, flags: Flags, settings: Settings, store: ModeStore | None) -> None:
@@ -290,12 +290,12 @@ class Session:
         return self.wallet is not None
 
     def arm(self, wallet: LiveWallet) -> None:
-        """From now on the mode may be live, with this wallet. The caller holds its lock."""
+        """Allow the live mode with this wallet from now on. The caller holds its lock."""
         self.wallet = wallet
         self._mode_controller = self._new_controller()
 
     def begin(self) -> None:
-        """Make the books ready, before the first worker."""
+        """Prepare the profiles' ledgers before the first worker."""
         for profile in self.profiles:
             profile.begin()
 
@@ -304,17 +304,17 @@ class Session:
         return [self.paper] if self.live is None else [self.live, self.paper]
 
     def mode_decision(self) -> ModeDecision:
-        """What the mode allows now."""
+        """The mode decision at this instant."""
         return self._mode_controller.mode_decision()
 
     def profile(self) -> TradingProfile:
-        """The lane that the mode asks for now."""
+        """The profile of the current mode."""
         if self.live is not None and self.mode_decision().mode is Mode.LIVE:
             return self.live
         return self.paper
 
     def supervise_venues(self, now: float, show: Callable[[str], None]) -> VenueState:
-        """Start practice venues again that have ended; returns how that of the current worker is.
+        """Restart practice venues that have ended; returns the state of the current worker's venue.
 
         Raises
         ------
@@ -325,12 +325,12 @@ class Session:
         return VenueState.READY if self._current is None else states[self._current]
 
     def begin_stop(self) -> None:
-        """Ask the practice venues to stop; returns at once."""
+        """Request the stop of the practice venues; returns at once."""
         for profile in self.profiles:
             profile.begin_stop()
 
     def stop(self, seconds: float = STOP_LIMIT_S) -> None:
-        """Stop the practice venues side by side, within some seconds."""
+        """Stop the practice venues in parallel, within the given time."""
         self.begin_stop()
         deadline = time.monotonic() + seconds
         for profile in self.profiles:
@@ -359,7 +359,7 @@ class Session:
             feeds=profile.feeds,
             every_minute=self.flags.test_mode and not self.flags.replay,
             metrics=not self.flags.no_grafana,
-            # The first worker only: a restart must not forget again.
+            # The first worker only: a restart must not reset the weights again.
             reset_learning=self.flags.reset_learning and first,
             restarted=not first,
             failed_starts=failed_starts,
@@ -368,7 +368,7 @@ class Session:
         return msgspec.json.encode(plan).decode()
 
     def _start_venue(self, profile: TradingProfile, first: bool) -> None:
-        """Start a lane's practice venue; only the first start of a run ends the run if it fails."""
+        """Start a profile's practice venue; only the first start of a run ends the run if it fails."""
         try:
             _ = profile.process
         except Fatal as error:

@@ -1,4 +1,4 @@
-"""Keeps a worker running: restarts it, watches its heartbeat and its practice venues, stops all in time."""
+"""Runs workers: restarts them, checks their heartbeat and practice venues, and stops everything in time."""
 
 import os
 import signal
@@ -18,51 +18,51 @@ from runtime.restart_policy import WorkerRestarts
 
 WORKER = (sys.executable, "-m", "runtime.worker")
 STOP_LIMIT_S = 4.0
-"""How long worker and practice venues may take to stop before they are killed: the exit may take 5 s."""
+"""Time that worker and practice venues have to stop before they are killed: the whole exit may take 5 s."""
 ALONE_S = 1.5
-"""How long a stopping worker keeps its practice venue, to learn what became of an order on its way."""
+"""Time that a practice venue stays up for a stopping worker, which may be waiting for an order's answer."""
 POLL_S = 0.1
 INHERITS = os.name == "posix"
-"""Whether a child process can inherit a pipe beside its standard streams; without one it is not watched."""
+"""Whether a child process can inherit another pipe than its standard streams; without it, no heartbeat."""
 PAUSED_S = 1.0
-"""A poll that took longer than this says that this process itself was stopped, or the machine asleep."""
+"""A poll that took longer than this means that this process itself was stopped, or the machine asleep."""
 
 
 class SupervisedSession(Protocol):
-    """What one start of the bot consists of, as far as its supervisor is concerned."""
+    """The part of a run that its supervisor uses."""
 
     def plan(self, failed_starts: int) -> str:
-        """The line of JSON that the next worker is started with.
+        """The next worker's plan as one line of JSON.
 
-        `failed_starts` is the number of workers in a row before it whose strategy could not start.
+        `failed_starts` is the number of consecutive earlier workers whose strategy could not start.
 
         Raises
         ------
         Temporary
-            If what it trades on cannot be started now; this is tried again.
+            If the practice venue cannot be started at present; the call is repeated.
         Fatal
-            If it makes no sense to try again.
+            If repeating the call cannot help.
         """
         ...
 
     def supervise_venues(self, now: float, show: Callable[[str], None]) -> VenueState:
-        """Start practice venues again that have ended; called several times a second, does not wait."""
+        """Restart practice venues that have ended; called several times per second, does not wait."""
         ...
 
     def begin_stop(self) -> None:
-        """Ask the practice venues to stop; returns at once."""
+        """Request the stop of the practice venues; returns at once."""
         ...
 
     def stop(self, seconds: float) -> None:
-        """Stop the practice venues within some seconds."""
+        """Stop the practice venues within the given time."""
         ...
 
 
 class Silence:
-    """Counts the seconds since a worker's last heartbeat, as far as this process was running itself.
+    """Counts the seconds since a worker's last heartbeat during which this process was running itself.
 
-    Time in which this process was stopped or the machine slept does not count, and no clock that can jump is
-    used.
+    Time in which this process was stopped or the machine slept does not count, and the clock used is
+    monotonic.
     """
 
     def __init__(self, now: float) -> None:
@@ -70,19 +70,22 @@ class Silence:
         self._polled = now
 
     def polled(self, now: float, *, received: bool) -> None:
-        """One poll: whether a heartbeat has arrived since the last one. `now` in monotonic seconds."""
+        """Record one poll and whether a heartbeat has arrived since the last one.
+
+        `now` in monotonic seconds.
+        """
         passed, self._polled = now - self._polled, now
         self.seconds = 0.0 if received else self.seconds + min(passed, PAUSED_S)
 
 
 class WorkerProcess:
-    """A running worker, and the pipe that its heartbeats come through."""
+    """A running worker, and the pipe for its heartbeats."""
 
     def __init__(self, command: Sequence[str], plan: Callable[[], str]) -> None:
         self._beats, sending = os.pipe()
         os.set_blocking(self._beats, False)
         try:
-            # In a session of its own, so that Ctrl-C reaches it through the supervisor only, and once.
+            # In a session of its own, so that Ctrl-C reaches it only through the supervisor, and once.
             self._process = subprocess.Popen(
                 [*command, str(sending)] if INHERITS else [*command],
                 cwd=ROOT,
@@ -97,7 +100,7 @@ class WorkerProcess:
         self._silence = Silence(time.monotonic())
 
     def _send(self, plan: Callable[[], str]) -> None:
-        """Give the worker its plan, which is made while the worker starts."""
+        """Send the worker its plan, which is created while the worker starts."""
         pipe = self._process.stdin
         if pipe is None:
             return
@@ -105,14 +108,14 @@ class WorkerProcess:
             pipe.write(plan() + "\n")
             pipe.flush()
         except BrokenPipeError:
-            pass  # it ended before it read its plan; its exit code says why
+            pass  # it ended before it read its plan; its exit code gives the reason
         except BaseException:
             self.kill()
             self.close()
             raise
 
     def wait(self, seconds: float) -> int | None:
-        """Wait a moment for its end; its exit code, None while it runs."""
+        """Wait for its end for a limited time; returns its exit code, None while it runs."""
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -145,16 +148,16 @@ class WorkerProcess:
 
 
 class Supervisor:
-    """Runs workers one after the other until one is done, or the operator stops them.
+    """Runs one worker after another until one has finished or the operator stops them.
 
     Parameters
     ----------
     session : SupervisedSession
-        Makes the plans, and has the practice venues.
-    say : Callable[[str], None]
-        Shows the operator what happens.
+        Creates the plans and manages the practice venues.
+    show : Callable[[str], None]
+        Shows a message to the operator.
     command : sequence of str
-        What starts a worker.
+        Command that starts a worker.
     heartbeat_s : float
         Longest silence of a worker; its event loop sends a heartbeat each second.
     """
@@ -181,7 +184,7 @@ class Supervisor:
         Raises
         ------
         Fatal
-            If worker or practice venue crashed too often, or a plan cannot be made.
+            If worker or practice venue crashed too often, or a plan cannot be created.
         """
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
@@ -191,7 +194,7 @@ class Supervisor:
             self._session.begin_stop()
 
     def stop_venues(self) -> None:
-        """Wait until the practice venues have stopped; at the limit of the whole stop they are killed."""
+        """Wait until the practice venues have stopped; kill them at the time limit of the whole stop."""
         begun = time.monotonic() if self._stop_begun is None else self._stop_begun
         self._session.stop(begun + STOP_LIMIT_S - time.monotonic())
 

@@ -1,13 +1,13 @@
-"""Makes ``venue/data`` of raw recordings: ``python -m tools.convert_recordings SOURCE_FOLDER [TARGET]``.
+"""Converts raw recordings into ``venue/data``: ``python -m tools.convert_recordings SOURCE_FOLDER [TARGET]``.
 
-The source folder holds markets.parquet and books.parquet of the Python package ``resolvedkit``: one row a
-snapshot and side, prices and sizes as floats, best first, the Down rows mirroring the Up rows. What is kept
-is one sequence of Up books a market, from the last snapshot before the start to `TAIL_SECONDS` after the end.
+The source folder holds markets.parquet and books.parquet of the Python package ``resolvedkit``: one row per
+snapshot and side, prices and sizes as floats, best first, the Down rows mirroring the Up rows. The result is
+one sequence of Up books per market, from the last snapshot before the start to `TAIL_SECONDS` after the end.
 
-- A moment recorded for one side only is used all the same: a lone Down row is mirrored.
+- A moment recorded for one side only is used as well: a single Down row is mirrored.
 - A crossed snapshot (best bid not below best ask; the recorder saw the two sides at different moments) is
-  dropped, so that the book before it stands until the next one.
-- A snapshot equal to the one before it carries nothing and is dropped.
+  dropped, so that the book before it remains valid until the next one.
+- A snapshot equal to the one before it is dropped.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from venue.order_book import VenueBook
 from venue.sources.recorded import CENTI_SHARE, DATA, Catalog, Recording
 
 TAIL_SECONDS = 90
-"""Books are shown until the resolution, which comes at most this many market seconds after the end."""
+"""Books are replayed until the resolution, which comes at most this many market seconds after the end."""
 
 ATTRIBUTION = (
     "Order books of settled Polymarket 15-minute Bitcoin markets, from the sample data of the Python package "
@@ -57,7 +57,7 @@ def up_book(row: dict[str, Any]) -> VenueBook:
 
 
 def snapshots(rows: list[dict[str, Any]], start_ms: int, end_ms: int) -> list[tuple[int, VenueBook]]:
-    """The market's Up books as (milliseconds since the start, book), repaired as the module says."""
+    """The market's Up books as (milliseconds since its start, book), cleaned as described in the module."""
     chosen: dict[int, dict[str, Any]] = {}
     for row in rows:
         if row["side"] == "UP" or row["ts"] not in chosen:
@@ -99,7 +99,7 @@ def _recording(market: dict[str, Any], books: list[tuple[int, VenueBook]]) -> Re
 
 
 def convert(source: Path, target: Path) -> Catalog:
-    """Write catalog.json and books.parquet (one row group a market) and return the catalog."""
+    """Write catalog.json and books.parquet (one row group per market) and return the catalog."""
     markets = sorted(parquet.read_table(source / "markets.parquet").to_pylist(), key=lambda m: m["start_ts"])
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in parquet.read_table(source / "books.parquet").to_pylist():
@@ -128,7 +128,7 @@ def _iso(milliseconds: int) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Command line; exit code 0 on success, 2 if the source folder is not one."""
+    """Command line; exit code 0 on success, 2 if the source folder is invalid."""
     parser = argparse.ArgumentParser(
         prog="python -m tools.convert_recordings", description="Convert raw recordings."
     )

@@ -1,4 +1,4 @@
-"""``python -m tools.metrics_page`` prints docs/metrics.md, the list of every metric there is."""
+"""``python -m tools.metrics_page`` prints docs/metrics.md, the list of all metrics."""
 
 import sys
 from decimal import Decimal
@@ -39,7 +39,7 @@ def document() -> str:
             weights={},
         )
     )
-    # With a pulse in which something is named, so that its labels show.
+    # A status with all optional parts, so that their labels appear.
     feed = FeedStatus(source="a feed", age_s=0.0, failures=0, up=True)
     exporter.heartbeat(
         WorkerStatus(

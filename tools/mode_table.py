@@ -1,6 +1,6 @@
-"""The table of docs/live-safety.md: every start, mode store and last word, with what the code makes of them.
+"""The table of docs/live-safety.md: the mode for every kind of start, mode store content and last switch.
 
-`python -m tools.mode_table` prints it; a test holds the page against it.
+`python -m tools.mode_table` prints it; a test compares the page with it.
 """
 
 import sys
@@ -35,9 +35,9 @@ HEAD = ("started", "the store holds", "last switch", "orders", "reason shown by 
 
 
 class StartCase(Frozen, frozen=True):
-    """A way to start: what the doctor finds, the setting LIVE_TRADING_CONFIRM, and what is typed.
+    """A kind of start: the doctor's failures, the setting LIVE_TRADING_CONFIRM, and the typed answer.
 
-    `typed` is None when nobody can type.
+    `typed` is None without a terminal.
     """
 
     description: str
@@ -63,7 +63,7 @@ Row = tuple[str, ...]
 
 
 def table() -> str:
-    """All combinations in Markdown, those that come to the same in one row."""
+    """All combinations as Markdown; combinations with the same result share a row."""
     rows = [row for starts, cases in _grouped(STARTS, _cases) for row in _rows(starts, cases)]
     lines = [HEAD, ("---",) * len(HEAD), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
@@ -81,7 +81,7 @@ def _rows(starts: list[StartCase], cases: "Cases") -> Iterator[Row]:
 
 Outcome = tuple[str, str]
 Cases = dict[str, dict[str, Outcome]] | str
-"""By reading and last word; or why it does not start."""
+"""Outcome by reading and last switch; or why the bot does not start."""
 
 
 def _cases(start: StartCase) -> Cases:
@@ -121,7 +121,7 @@ def _orders(mode_decision: ModeDecision) -> str:
 def _grouped[Key, Value](
     keys: tuple[Key, ...] | dict[Key, Value], outcome: Callable[[Key], Value]
 ) -> list[tuple[list[Key], Value]]:
-    """The keys by what comes of them, both in their order."""
+    """Group the keys by their outcome; both in their original order."""
     groups: list[tuple[list[Key], Value]] = []
     for key in keys:
         value = outcome(key)

@@ -1,7 +1,7 @@
-"""What the dashboard shows, row by row, in the order in which somebody asks who did not write the bot.
+"""The rows of the dashboard, in the order in which a new reader needs them.
 
-Is it healthy? What is going on now? What did it do, and why did it not trade? What is that worth? Then, for
-whoever looks for a cause: signals, latencies, feeds, the process.
+Health, current market, decisions and the reasons against trading, results; then the details: signals,
+latencies, feeds, the process.
 """
 
 from grafana.rows.decisions import decisions

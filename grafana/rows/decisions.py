@@ -1,4 +1,4 @@
-"""What was decided, and by which named reason it did not trade."""
+"""Decisions, and the named reasons for not trading."""
 
 from grafana.panels import BLUE, GREEN, GREY, ORANGE, RED, PanelStyle, Query, bars, lines, number
 from grafana.rows.grid import NOT_DECIDED, Line

@@ -1,4 +1,4 @@
-"""What the rows are made of, and the words that several of them use."""
+"""Rows and lines of panels, and the texts that several of them use."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ NO_FEEDS = "recorded markets have no external feeds"
 
 @dataclass(frozen=True)
 class Line:
-    """Panels side by side, of one height in units of the grid."""
+    """Panels side by side, with one height in grid units."""
 
     height: int
     panels: tuple[PlacedPanel, ...]
@@ -22,7 +22,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Row:
-    """A heading, and what stands below it."""
+    """A heading, and the panels below it."""
 
     title: str
     lines: tuple[Line, ...]

@@ -1,4 +1,4 @@
-"""Is it healthy: one glance says whether somebody has to act."""
+"""Health: whether the operator has to act."""
 
 from grafana.panels import BLUE, GREEN, GREY, ORANGE, PLAIN, PURPLE, RED, YELLOW, PanelStyle, Query, number
 from grafana.rows.grid import JOB, Line

@@ -1,4 +1,4 @@
-"""Latencies, external feeds and the process, for whoever looks for a cause."""
+"""Latencies, external feeds and the process, for finding the cause of a problem."""
 
 from grafana.panels import (
     BLUE,

@@ -1,4 +1,4 @@
-"""The running market: where it stands, and whether the bot sees it."""
+"""The running market: its state, and whether the bot receives its data."""
 
 from grafana.panels import BLUE, GREEN, GREY, PLAIN, RED, YELLOW, PanelStyle, Query, bars, lines, number
 from grafana.rows.grid import Line

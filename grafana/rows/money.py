@@ -1,4 +1,4 @@
-"""What came of it in money, never a win rate without its sample, interval and break-even."""
+"""Results in money; a win rate is always shown with its sample size, interval and break-even."""
 
 from grafana.panels import (
     BLUE,

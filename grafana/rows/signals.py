@@ -1,4 +1,4 @@
-"""The six processors: whether they spoke, agreed, and how much they count."""
+"""The six processors: whether they gave a signal, whether they agree, and their weights."""
 
 from grafana.panels import BLUE, GREEN, GREY, PURPLE, RED, PanelStyle, Query, bars, lines
 from grafana.rows.grid import NOT_DECIDED, Line

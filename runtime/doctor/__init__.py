@@ -1,4 +1,4 @@
-"""What a run needs, looked at before it starts: one finding a check, and what to do about it."""
+"""Preflight checks: one finding per check, with what to do about it."""
 
 from runtime.doctor.finding import Finding, Status
 from runtime.doctor.findings_table import show_findings

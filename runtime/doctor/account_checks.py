@@ -1,4 +1,4 @@
-"""The account that would trade: keys, which wallet sees the money, whether it may and can pay an order."""
+"""Checks of the trading account: keys, the wallet with the money, permissions and funds for an order."""
 
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
@@ -14,13 +14,13 @@ from runtime.doctor.finding import Finding, fail, ok, warn
 from runtime.worker.plan import LiveWallet
 
 HIGHEST_FEE_RATE = Decimal("0.07")
-"""pUSD of fee for each pUSD of a stake, at the lowest price there is."""
+"""Fee in pUSD per pUSD of stake at the lowest possible price."""
 KINDS = {0: "own wallet", 1: "e-mail login", 2: "browser wallet", 3: "deposit wallet"}
 AREA = "account"
 
 
 class ConfiguredWallet(Frozen, frozen=True):
-    """How the settings name the wallet that holds the money. `funder` may be empty, `kind` None."""
+    """The wallet as named in the settings. `funder` may be empty, `kind` None."""
 
     signer: str
     funder: str
@@ -28,23 +28,23 @@ class ConfiguredWallet(Frozen, frozen=True):
 
     @property
     def own(self) -> bool:
-        """Whether the money is to lie at the key's own address."""
+        """Whether the money is expected at the key's own address."""
         return not self.funder or self.funder.lower() == self.signer.lower()
 
 
 def choose_wallet(wanted: ConfiguredWallet, funded: dict[int, Decimal]) -> LiveWallet:
-    """The wallet that orders are made for: the configured one, else the one that has the money.
+    """The wallet that orders are made for: the configured one, otherwise the one that has the money.
 
     Parameters
     ----------
     funded : dict
-        The balance that each signature type sees. The venue derives a wallet from key and type, and of the
-        wrong type it truthfully says that there is nothing.
+        Balance by signature type. The venue derives a wallet from key and type; for the wrong type it
+        correctly reports a balance of 0.
 
     Raises
     ------
     ConfigError
-        If key, POLYMARKET_FUNDER and POLYMARKET_SIGNATURE_TYPE do not go together, or leave a choice.
+        If key, POLYMARKET_FUNDER and POLYMARKET_SIGNATURE_TYPE contradict each other or are ambiguous.
     """
     kind = wanted.kind
     if kind is None:
@@ -93,9 +93,9 @@ def _funded_text(funded: dict[int, Decimal]) -> str:
 
 
 class AccountCheck:
-    """Asks the venue as the account that would trade.
+    """Queries the venue with the account that would trade.
 
-    After `run`, `wallet` and `balance` tell which wallet that is and what it has, if that was found out.
+    After `run`, `wallet` and `balance` hold that wallet and its balance, if they could be determined.
 
     Parameters
     ----------
@@ -103,11 +103,12 @@ class AccountCheck:
     key : str
         The signing key.
     operators : bool
-        Whether it is the operator's own, with everything the settings say about it; else a practice wallet.
+        Whether the key is the operator's own, with the settings that belong to it; otherwise a practice
+        wallet.
     live_path : bool
-        Whether it is to trade in a live lane, or one that rehearses it.
+        Whether it is to trade in the live profile, or in a rehearsal of it.
     own_orders : Callable[[Sequence[str]], set[str]]
-        Those of some order ids that the bot's own ledger has.
+        Returns the given order ids that the bot's own ledger contains.
     """
 
     def __init__(
@@ -135,7 +136,7 @@ class AccountCheck:
         Raises
         ------
         Fatal
-            If the venue gives no API key, or the settings contradict themselves.
+            If the venue issues no API key, or the settings contradict each other.
         """
         try:
             yield from self._ask()
@@ -147,7 +148,7 @@ class AccountCheck:
         given = self._settings.api_key_parts if self._operators else ("", "", "")
         client.credentials(given)
         origin = "the settings" if all(given) else "derived from the key"
-        closed_only = client.closed_only()  # answered to nobody but whom the API key proves
+        closed_only = client.closed_only()  # answered only to the owner of the API key
         yield ok("credentials", f"the venue accepts the API key of {client.address} ({origin})")
         if closed_only:
             yield fail(
@@ -205,7 +206,7 @@ class AccountCheck:
         return fail("wallet", f"another bot ({who}) trades with {wallet.funder}", "Stop it first")
 
     def _others(self, client: PolymarketClient) -> Finding:
-        """No other program or person trades with the wallet: the bot's own orders never rest at the venue."""
+        """Check that nothing else trades with the wallet: the bot's own orders never rest at the venue."""
         resting = client.open_orders()
         own = self._own_orders(resting)
         foreign = [order_id for order_id in resting if order_id not in own]
@@ -220,7 +221,7 @@ class AccountCheck:
         )
 
     def _redemption(self, client: PolymarketClient, wallet: LiveWallet) -> Iterator[Finding]:
-        """Who turns won shares into money, of which some may wait already."""
+        """How won shares are redeemed, and whether some wait for redemption already."""
         won = [position for position in client.redeemable(self._urls.data_api) if position.won]
         waiting = (
             f"${sum(position.amount for position in won):g} of winning positions pending"

@@ -1,4 +1,4 @@
-"""The files of a run: settings, folders that take them, the ledger, a halt that stands."""
+"""Checks of the files of a run: settings, writable folders, the ledger, an active halt."""
 
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ ENV = ROOT / ".env"
 
 
 def env_file(live: bool, path: Path = ENV) -> Iterator[Finding]:
-    """Nobody else reads the file that may hold the keys."""
+    """Check that other users cannot read the file that may hold the keys."""
     if not path.is_file():
         yield ok(".env", "not found: defaults and the environment are used")
     elif not open_to_others(path):
@@ -30,7 +30,7 @@ def env_file(live: bool, path: Path = ENV) -> Iterator[Finding]:
 
 
 def changed(settings: Settings) -> Iterator[Finding]:
-    """What is not at its default, without a secret."""
+    """The settings that differ from their defaults, without secrets."""
     shown = []
     for name, field in Settings.model_fields.items():
         value, default = getattr(settings, name), field.get_default()
@@ -42,7 +42,7 @@ def changed(settings: Settings) -> Iterator[Finding]:
 
 
 def _shown(value: object) -> str:
-    """A value as it may be on a screen: of a secret that there is one, of an address where it leads."""
+    """A value for display: a secret only as set or not set, an address only by its host."""
     if isinstance(value, SecretStr):
         return "(set)"
     text = str(value)
@@ -50,13 +50,13 @@ def _shown(value: object) -> str:
 
 
 def host_of(url: str) -> str:
-    """Scheme, host and port of an address: its path may carry a provider's key."""
+    """Scheme, host and port of an address: its path may contain a provider's key."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def notifications(settings: Settings) -> Iterator[Finding]:
-    """The addresses that notifications go to can be understood; nothing is sent."""
+    """Check that the notification addresses are valid; nothing is sent."""
     urls = settings.notify_url.get_secret_value()
     wrong = check_urls(urls)
     if wrong is not None:
@@ -68,7 +68,7 @@ def notifications(settings: Settings) -> Iterator[Finding]:
 
 
 def folders(settings: Settings) -> Iterator[Finding]:
-    """Everything that is written has a folder that takes it."""
+    """Check that every folder that the bot writes to is writable."""
     wanted = {
         "STATE_DIR": settings.state_dir,
         "LOG_DIR": settings.log_dir,
@@ -85,7 +85,7 @@ def folders(settings: Settings) -> Iterator[Finding]:
 
 
 def _refuses(folder: Path) -> str | None:
-    """Why a folder takes no file; None if it does."""
+    """Why a folder is not writable; None if it is."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -96,7 +96,7 @@ def _refuses(folder: Path) -> str | None:
 
 
 def ledger(settings: Settings, profile: str) -> Iterator[Finding]:
-    """The book's ledger is whole, and this program's.
+    """Check that the profile's ledger is intact and belongs to this version of the program.
 
     Raises
     ------
@@ -118,7 +118,7 @@ def ledger(settings: Settings, profile: str) -> Iterator[Finding]:
 
 
 def halts(settings: Settings, profile: str) -> Iterator[Finding]:
-    """No halt stands. One does not keep a run from starting: what is open has to be settled."""
+    """Report an active halt. It does not prevent a start: open orders have to be settled."""
     why = HaltFile(settings.state_dir / profile / HALT_FILE).standing()
     if why is None:
         yield ok("halt", f"none for {profile}")
@@ -129,12 +129,12 @@ def halts(settings: Settings, profile: str) -> Iterator[Finding]:
 
 
 def state_folder(settings: Settings, refused: Fatal | None) -> Iterator[Finding]:
-    """The state folder is this bot's alone; `refused` is what came of locking it.
+    """Check that no other bot uses the state folder; `refused` is the error of locking it.
 
     Raises
     ------
     Fatal
-        If it is not.
+        If another bot uses it.
     """
     if refused is not None:
         raise refused

@@ -1,4 +1,4 @@
-"""What one check found."""
+"""The result of one preflight check."""
 
 from collections.abc import Callable, Iterable
 from enum import StrEnum
@@ -8,7 +8,7 @@ from models import Frozen
 
 
 class Status(StrEnum):
-    """A run may start with warnings, and not with a failure."""
+    """A run may start with warnings, but not with a failure."""
 
     OK = "ok"
     WARN = "warn"
@@ -16,7 +16,7 @@ class Status(StrEnum):
 
 
 class Finding(Frozen, frozen=True):
-    """One line of the doctor's: `todo` says what the operator does about it, empty if nothing."""
+    """One line of the doctor's output: `todo` is what the operator should do, empty if nothing."""
 
     area: str
     status: Status
@@ -25,7 +25,7 @@ class Finding(Frozen, frozen=True):
 
 
 Check = Callable[[], Iterable[Finding]]
-"""Looks at one thing. It may wait for somebody else, a few seconds at most."""
+"""One check. It may wait for a service for a few seconds."""
 
 
 def ok(area: str, what: str) -> Finding:
@@ -41,18 +41,18 @@ def fail(area: str, what: str, todo: str) -> Finding:
 
 
 def finding_of_error(area: str, error: Fatal) -> Finding:
-    """The words of an error that would have ended the run."""
+    """The finding for an error that would have ended the run."""
     return fail(area, Exception.__str__(error), error.next_step)
 
 
 def run_check(area: str, check: Check) -> list[Finding]:
-    """The findings of a check, whatever becomes of it."""
+    """Run a check and return its findings; an exception becomes a finding."""
     found: list[Finding] = []
     try:
         found.extend(check())
     except Fatal as error:
         found.append(finding_of_error(area, error))
     except Exception as error:  # noqa: BLE001  one broken check must not hide what the others found
-        # The type only: the text of an error nobody thought of may hold anything, a key among it.
+        # The type only: the text of an unexpected error may contain anything, including a key.
         found.append(fail(area, f"the check itself failed with {type(error).__name__}", "Report this"))
     return found

@@ -1,4 +1,4 @@
-"""The findings as a person reads them."""
+"""Prints the findings for a person."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from runtime.doctor.finding import Finding, Status
 
 STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red"}
 PIPED_COLUMNS = 10_000
-"""One line a check, however long, where no terminal folds it."""
+"""One line per check, of any length, where the output is not a terminal."""
 
 
 def show_findings(findings: Sequence[Finding], console: Console) -> None:
-    """One line a check, then what they come to."""
+    """Print one line per check, then a summary."""
     if console.is_terminal:
         console.print(_table(findings))
     else:

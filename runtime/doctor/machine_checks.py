@@ -1,4 +1,4 @@
-"""Python, the libraries and the patches on them, the disk, the port, and who may type."""
+"""Checks of Python, the libraries and their patches, the disk, the port, and whether arming is possible."""
 
 import platform
 import re
@@ -17,13 +17,13 @@ from runtime.doctor.finding import Finding, fail, ok, warn
 OLDEST, NEWEST = (3, 12), (3, 14)
 LOCK = ROOT / "requirements.lock"
 LITTLE_BYTES = 1_000_000_000
-"""Below this there is room for some weeks of ledger and logs."""
+"""Below this the space for ledger and logs lasts for some weeks only."""
 NO_BYTES = 100_000_000
-"""Below this a day's ledger and logs may not fit, and a full disk halts trading."""
+"""Below this one day's ledger and logs may not fit, and a full disk halts trading."""
 
 
 def python_check() -> Iterator[Finding]:
-    """The interpreter."""
+    """Check the interpreter's version."""
     found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     if OLDEST <= sys.version_info[:2] <= NEWEST:
         yield ok("Python", found)
@@ -32,14 +32,14 @@ def python_check() -> Iterator[Finding]:
 
 
 def libraries_check(lock: Path = LOCK) -> Iterator[Finding]:
-    """Every library that is installed is the locked one."""
+    """Check that every installed library has the locked version."""
     other = []
     locked = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", lock.read_text(encoding="utf-8"), re.MULTILINE)
     for name, wanted in locked:
         try:
             found = version(name)
         except PackageNotFoundError:
-            continue  # one of another platform, or missing: then the import has said so long before
+            continue  # for another platform, or missing: then importing it has failed long before
         if found != wanted:
             other.append(f"{name} {found} instead of {wanted}")
     both = ", ".join(f"{name} {found}" for name, found in VERSIONS.items())
@@ -55,19 +55,19 @@ def libraries_check(lock: Path = LOCK) -> Iterator[Finding]:
 
 
 def patches_check() -> Iterator[Finding]:
-    """The adapter is the one that the patches were written for.
+    """Check that the adapter has the version that the patches were written for.
 
     Raises
     ------
     Fatal
-        If it is not.
+        If it has another version.
     """
     patches.verify()
     yield ok("patches", "the installed Polymarket adapter is the version the patches are for")
 
 
 def disk_check(folder: Path) -> Iterator[Finding]:
-    """Room for ledger and logs."""
+    """Check the free space for ledger and logs."""
     free = shutil.disk_usage(_existing(folder)).free
     text, todo = f"{free / 1e9:.1f} GB free for {folder}", "Free some space: a full disk halts trading"
     if free < NO_BYTES:
@@ -77,7 +77,7 @@ def disk_check(folder: Path) -> Iterator[Finding]:
 
 
 def port_check(settings: Settings, wanted: bool) -> Iterator[Finding]:
-    """The metrics can be listened to."""
+    """Check that the metrics port is free."""
     where = f"{settings.grafana_host}:{settings.grafana_port or 'any port'}"
     if not wanted:
         yield ok("metrics", "off (--no-grafana)")
@@ -93,7 +93,7 @@ def port_check(settings: Settings, wanted: bool) -> Iterator[Finding]:
 
 
 def arming_check(settings: Settings, interactive: bool) -> Iterator[Finding]:
-    """Somebody can arm: a person who types, or the setting."""
+    """Check that live trading can be armed: by a person at a terminal, or by the setting."""
     if settings.live_trading_confirm == "yes":
         yield ok("arming", "LIVE_TRADING_CONFIRM=yes: no confirmation at the start")
     elif interactive:

@@ -1,4 +1,4 @@
-"""The mode store: whether it can be read, and what it would let this run do."""
+"""Checks of the mode store: whether it can be read, and which mode this run would start in."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from runtime.doctor.finding import Finding, fail, ok, warn
 
 
 def mode_store(found: FoundStore, memory: Path, live: bool) -> Iterator[Finding]:
-    """Where the mode is kept, and which one a live run would start in."""
+    """Report where the mode is stored, and the mode that a live run would start in."""
     reading = found.store.read()
     if reading.value is ModeValue.LOST:
         text = f"{found.description}: {reading.detail}"

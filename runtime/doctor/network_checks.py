@@ -1,4 +1,4 @@
-"""The venue as anybody can see it: order API, clock, catalogue, books; and the external feeds."""
+"""Checks of the venue's public services (order API, clock, catalogue, books) and of the external feeds."""
 
 import asyncio
 import secrets
@@ -27,24 +27,24 @@ from runtime.doctor.finding import Finding, fail, ok, warn
 from runtime.worker.settings_mapping import market_calendar
 
 MOST_MARKETS = 100
-"""Markets on a page of the catalogue."""
+"""Markets per page of the catalogue."""
 TIMEOUT_S = 5.0
 FEED_TIMEOUT_S = 3.0
 ORDER_VERSION = 2
-"""What the installed client signs."""
+"""Version of the orders that the installed client signs."""
 SKEW_WARN_S = 2.0
-"""A clock this wrong belongs to a machine that nobody keeps in time; it will go on."""
+"""A clock with this error is not synchronised, and its error will grow."""
 SKEW_FAIL_S = 20.0
-"""Signed requests carry the time, and the venue takes none that is half a minute old."""
+"""Signed requests carry the time, and the venue rejects those that are 30 s old."""
 SMALLEST_USD = Decimal("1.00")
-"""The venue's least marketable buy."""
+"""The venue's minimum for a marketable buy order, pUSD."""
 UNREACHABLE = "Check the network, or run without it: python runner.py --test-mode"
 VOTERS = {"coinbase": PRICE_DIVERGENCE, "deribit": DERIBIT_PCR, "fear_greed": SENTIMENT_ANALYSIS}
 
 
 def order_api(url: str) -> Iterator[Finding]:
-    """It answers, takes the orders that this bot signs, and agrees about the time."""
-    # A key of the moment: these questions need none.
+    """Check that it answers, accepts orders of the version that this bot signs, and has the same time."""
+    # A temporary key: these requests need no account.
     venue = PolymarketClient(url, secrets.token_hex(32))
     try:
         version, skew = venue.clob_version(), venue.clock_skew_s()
@@ -65,7 +65,7 @@ def order_api(url: str) -> Iterator[Finding]:
 
 
 def geoblock_check(url: str) -> Iterator[Finding]:
-    """Orders are taken from where this machine is."""
+    """Check that orders are accepted from this machine's location."""
     try:
         answer = geoblock(url)
     except Temporary as error:
@@ -80,7 +80,7 @@ def geoblock_check(url: str) -> Iterator[Finding]:
 
 
 class CatalogueEndpoints(Frozen, frozen=True):
-    """Where a lane's markets come from, and how their time runs."""
+    """Where a profile's markets come from, and their clock."""
 
     gamma: str
     ws: str
@@ -88,7 +88,7 @@ class CatalogueEndpoints(Frozen, frozen=True):
 
 
 def markets(settings: Settings, where: CatalogueEndpoints) -> Iterator[Finding]:
-    """The running and the next market are there, of a kind this bot understands, and have a book."""
+    """Check that the running and the next market exist, are supported, and have a book."""
     now, calendar = where.clock.market_time(time.time_ns()), market_calendar(settings)
     slugs = calendar.upcoming(now)[:2]
     try:
@@ -115,7 +115,7 @@ def markets(settings: Settings, where: CatalogueEndpoints) -> Iterator[Finding]:
 
 
 def _listed(gamma_url: str, slugs: list[str]) -> dict[str, dict[str, Any]]:
-    """The catalogue's open markets of these names."""
+    """The catalogue's open markets with these slugs."""
     if not slugs:
         return {}
     asked = {"slug": slugs, "limit": str(MOST_MARKETS)}
@@ -125,7 +125,7 @@ def _listed(gamma_url: str, slugs: list[str]) -> dict[str, dict[str, Any]]:
 
 
 def _terms(settings: Settings, market: Market, gamma: dict[str, Any]) -> Iterator[Finding]:
-    """What trading in the next market will cost and demand."""
+    """Report fee, tick and minimum order of the next market."""
     size = settings.position_size_usd
     yield ok(
         "market",
@@ -138,7 +138,7 @@ def _terms(settings: Settings, market: Market, gamma: dict[str, Any]) -> Iterato
 
 
 def _stream(url: str, wanted: list[Market]) -> Iterator[Finding]:
-    """The market stream sends the running market's book, or the next one's: one may be resolved by now."""
+    """Check that the market stream sends the book of the running or the next market (one may be resolved)."""
     tokens = [token for market in wanted for token in (market.up_token, market.down_token)]
     try:
         with connect(f"{url}market", open_timeout=TIMEOUT_S, close_timeout=1.0) as socket:
@@ -155,7 +155,7 @@ def _stream(url: str, wanted: list[Market]) -> Iterator[Finding]:
 
 
 def feeds(settings: Settings, urls: FeedUrls | None) -> Iterator[Finding]:
-    """The external sources that processors vote by; who is silent does not vote."""
+    """Check the external sources that processors use; a processor without its source does not vote."""
     if urls is None:
         yield ok("feeds", "none: recorded markets have no external feeds")
         return
@@ -180,4 +180,4 @@ async def _absent(settings: Settings, urls: FeedUrls) -> dict[str, str]:
         return (await adapter.refresh(FEED_TIMEOUT_S)).absent
     finally:
         await adapter.aclose()
-        reset_data_adapter()  # the sources are one a process, and these belong to a loop that ends here
+        reset_data_adapter()  # the sources exist once per process, and these belong to a loop that ends here

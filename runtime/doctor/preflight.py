@@ -1,4 +1,4 @@
-"""Everything that one run needs, looked at: what is near at once, what is far all together."""
+"""Runs all preflight checks of one run: local checks one by one, remote checks in parallel."""
 
 import logging
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ BLOCKED = "not started, because the state folder cannot be locked"
 
 
 class PreflightReport(Frozen, frozen=True):
-    """All findings, and the wallet that would trade with its free pUSD, as far as they were found out."""
+    """All findings, and the wallet that would trade with its free pUSD, if they could be determined."""
 
     findings: tuple[Finding, ...]
     wallet: LiveWallet | None
@@ -36,20 +36,20 @@ class PreflightReport(Frozen, frozen=True):
 def run_preflight(
     session: Session, store: FoundStore, *, interactive: bool, refused: Fatal | None = None
 ) -> PreflightReport:
-    """Look at everything that this run needs; never raises for what it finds.
+    """Check everything that this run needs; a failed check is a finding, never an exception.
 
     Parameters
     ----------
-    run : Session
-        Not begun. The practice venue of the lane it asks for is started, and stays for the run.
+    session : Session
+        Not begun. The practice venue of its profile is started, and continues for the run.
     store : FoundStore
-        The mode store, as it was found.
+        The mode store that was found.
     interactive : bool
-        Whether somebody can type LIVE.
+        Whether a person can type LIVE.
     refused : Fatal, optional
-        What came of locking the state folder, if it could not be: the practice venue is left alone then.
+        The error of locking the state folder, if that failed: then no practice venue is started.
     """
-    # What goes wrong is a finding; the libraries would also write it on the screen.
+    # Errors become findings; the libraries would also write them to the screen.
     logging.basicConfig(handlers=[logging.NullHandler()])
     profile = session.live or session.paper
     found = [
@@ -61,7 +61,7 @@ def run_preflight(
     found += [] if started is None else [started]
     up = started is None or started.status is Status.OK
     account = _account(session, profile, found) if up else None
-    # What a practice venue that does not run would have to answer is not asked for.
+    # Checks that need a practice venue are omitted if it does not run.
     far = _remote_checks(session, profile) if up or not session.flags.replay else []
     if account is not None:
         far.append(("account", account.run))
@@ -74,7 +74,7 @@ def run_preflight(
 def _local_checks(
     session: Session, profile: TradingProfile, store: FoundStore, interactive: bool, refused: Fatal | None
 ) -> list[tuple[str, Check]]:
-    """What this machine has."""
+    """Checks of this machine."""
     settings, live = session.settings, profile.live_path
     checks: list[tuple[str, Check]] = [
         ("Python", machine_checks.python_check),
@@ -97,7 +97,7 @@ def _local_checks(
 
 
 def _start(profile: TradingProfile, refused: Fatal | None) -> Finding | None:
-    """Start the lane's practice venue; None if it has none."""
+    """Start the profile's practice venue; None if it has none or if it started."""
     if not profile.needs_venue:
         return None
     if refused is not None:
@@ -110,7 +110,7 @@ def _start(profile: TradingProfile, refused: Fatal | None) -> Finding | None:
 
 
 def _account(session: Session, profile: TradingProfile, found: list[Finding]) -> AccountCheck | None:
-    """The account to ask the venue about; without a key there is none, and a finding."""
+    """The check of the account at the venue; None, and a finding, without a key."""
     settings = session.settings
     real = profile.mode is Mode.LIVE
     try:
@@ -138,7 +138,7 @@ def _own_orders(ledger: Path, order_ids: Sequence[str]) -> set[str]:
 
 
 def _remote_checks(session: Session, profile: TradingProfile) -> list[tuple[str, Check]]:
-    """What others have to answer."""
+    """Checks that need answers from the network."""
     settings, sources = session.settings, profile.feeds
     books = network_checks.CatalogueEndpoints(
         profile.market_urls.gamma, profile.market_urls.ws, profile.clock

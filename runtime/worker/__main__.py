@@ -33,7 +33,7 @@ SPARE_DESCRIPTORS = 32
 
 
 def _stop_with_parent() -> None:
-    """Stop when standard input ends: the supervisor is gone."""
+    """Stop the process when standard input ends: the supervisor is gone."""
 
     def wait() -> None:
         while sys.stdin.buffer.readline():
@@ -44,7 +44,7 @@ def _stop_with_parent() -> None:
 
 
 def _exit_of(error: BotError | OSError) -> ExitCode:
-    """What the supervisor does about a worker that cannot be built."""
+    """The exit code for a worker that cannot be built; it determines what the supervisor does next."""
     if isinstance(error, Temporary | LedgerLocked) or _out_of_descriptors():
         return ExitCode.UNAVAILABLE
     if isinstance(error, ConfigError):
@@ -53,10 +53,10 @@ def _exit_of(error: BotError | OSError) -> ExitCode:
 
 
 def _out_of_descriptors() -> bool:
-    """Whether hardly a file can be opened, so that an error about one says nothing about that file."""
+    """Whether almost no file can be opened, so that an error about one file is not specific to that file."""
     opened: list[int] = []
     try:
-        # What failed has closed what it had opened before it failed.
+        # The failed step has closed what it had opened.
         opened.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(SPARE_DESCRIPTORS))
     except OSError as error:
         return error.errno in (errno.EMFILE, errno.ENFILE)
@@ -67,7 +67,7 @@ def _out_of_descriptors() -> bool:
 
 
 def main() -> int:
-    """Read the plan from standard input, and trade; the exit code is an `ExitCode`."""
+    """Read the plan from standard input and run the worker; the exit code is an `ExitCode`."""
     os.environ["NO_PROXY"] = "127.0.0.1,localhost"
     replace_unencodable(sys.stdout)
     heartbeat = Heartbeat(int(sys.argv[1]) if sys.argv[1:] else None)

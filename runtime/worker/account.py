@@ -1,4 +1,4 @@
-"""The account that a worker trades with: a practice wallet made for its book, or the operator's own."""
+"""Opens the account that a worker trades with: a practice wallet of its profile, or the operator's own."""
 
 import re
 from pathlib import Path
@@ -15,12 +15,12 @@ DIGITS = re.compile("(0x)?[0-9a-fA-F]{64}")
 
 
 def practice_key(profile_folder: Path) -> str:
-    """The key of a book's practice wallet, made at the first call.
+    """The key of a profile's practice wallet, created at the first call.
 
     Raises
     ------
     Fatal
-        If the file with it is damaged, or cannot be written.
+        If the file is damaged, or cannot be written.
     """
     path = profile_folder / "venue" / "wallet.json"
     try:
@@ -38,7 +38,7 @@ def operator_key(settings: Settings) -> str:
     Raises
     ------
     ConfigError
-        If there is none, or it is not one; its text is never repeated.
+        If it is missing or invalid; the message never contains its text.
     """
     key = settings.polymarket_pk.get_secret_value()
     if not key:
@@ -60,9 +60,9 @@ def open_account(settings: Settings, plan: WorkerPlan) -> tuple[PolymarketClient
     Raises
     ------
     ConfigError
-        If orders are to be real and the settings have not the key that was armed.
+        If orders are to be real and the settings no longer contain the key that was armed.
     Fatal
-        If the venue gives no API key.
+        If the venue issues no API key.
     """
     if plan.wallet is None:
         key = practice_key(plan.folder(settings.state_dir))
@@ -84,7 +84,7 @@ def open_account(settings: Settings, plan: WorkerPlan) -> tuple[PolymarketClient
 
 
 def _require_armed(signer: str, wallet: LiveWallet) -> None:
-    """The settings are read again by each worker, and the operator may have changed them meanwhile."""
+    """Compare with the armed wallet: each worker reads the settings again, and they may have changed."""
     if signer != wallet.signer:
         raise ConfigError(
             f"POLYMARKET_PK is the key of {signer} now, this run was armed for {wallet.signer}",

@@ -1,4 +1,4 @@
-"""Builds a worker: opens the account, the ledger and the feeds, and connects all parts. Nothing runs yet."""
+"""Builds a worker: opens the account, the ledger and the feeds, and connects all parts. Starts nothing."""
 
 import asyncio
 import time
@@ -48,9 +48,9 @@ from runtime.worker.worker import Worker, WorkerParts
 from runtime.worker.worker_status import StatusReporter
 
 UNLIMITED_USD = Decimal(1_000_000)
-"""The limit of an order that closes a settled position: it costs nothing."""
+"""Limit of an order that closes a settled position, which costs nothing."""
 GIVE_UP_AFTER = 600.0
-"""Market seconds after which an order of a settled market that has no trade is taken as never matched."""
+"""Market seconds after which an order without trades, in a settled market, is taken as never matched."""
 
 
 def build(
@@ -78,7 +78,7 @@ def build(
     thread = LedgerThread(control.ledger_failed)
     ledger, reader = _open_ledger(settings, plan, account, thread)
     events = EventSink(observers, thread, reader, None if plan.live_path else settings.paper_trades_file)
-    # The strategy, the engine and the worker use each other; none calls another before the node runs.
+    # The strategy, the engine and the worker refer to each other; none calls another before the node runs.
     engine = get_execution_engine(
         ledger,
         reader,
@@ -193,9 +193,9 @@ def build(
 def _open_ledger(
     settings: Settings, plan: WorkerPlan, account: PolymarketClient, thread: LedgerThread
 ) -> tuple[Ledger, LedgerReader]:
-    """The profile's ledger with a run under way, opened on the thread that it is used on."""
+    """The profile's ledger with a run in progress, opened on the thread that uses it."""
     cash, path = account.balance(), ledger_path(settings.state_dir, plan.profile)
-    # A practice account can start over, and may then be shown the same recorded market again.
+    # A practice account can start over, and may then receive the same recorded market again.
     session = "" if plan.venue is Venue.POLYMARKET else account.address
 
     def opened() -> tuple[Ledger, LedgerReader]:
@@ -216,7 +216,7 @@ def _open_ledger(
 def _remember_markets(
     board: MarketBoard, plan: WorkerPlan, reader: LedgerReader, thread: LedgerThread
 ) -> None:
-    """Give the board the ids under which the ledger knows the markets that the catalogue still lists."""
+    """Give the board the ids that the ledger has for markets that the catalogue still lists."""
     first = board.calendar.running_start(plan.clock.market_time(time.time_ns()))
     for market in asyncio.run(thread.call(reader.markets_since, first)):
         board.remember(market)
@@ -236,9 +236,9 @@ def _build_feeds(settings: Settings, plan: WorkerPlan, wallet: Wallet) -> Unifie
     """The external feeds; None where the venue's markets have none."""
     if plan.feeds is None:
         return None
-    # The real relay knows real wallets only; a practice one knows its own.
+    # The real relay accepts real wallets only; a practice relay accepts its own.
     known = plan.mode is Mode.LIVE or plan.venue is Venue.SYNTHETIC
-    # Practice worlds have no news, and the key is sent to the news site only.
+    # Practice markets have no news, and the key is sent to the news site only.
     news_key = settings.cryptopanic_api_key.get_secret_value() if plan.venue is Venue.POLYMARKET else ""
     return get_data_adapter(
         FeedSettings(

@@ -1,4 +1,4 @@
-"""Completes a frozen context with the newest external values and asks the strategy brain."""
+"""Adds the newest external values to a frozen context and passes it to the strategy brain."""
 
 import asyncio
 
@@ -16,12 +16,12 @@ NO_FEEDS = dict.fromkeys(
 
 
 class DecisionService:
-    """Decides on a loop of its own, so that pooled connections outlive a decision.
+    """Decides on an event loop of its own, so that pooled connections survive between decisions.
 
     Parameters
     ----------
     params : BrainParams
-        Everything but the weights, which learning may change.
+        All parameters except the weights, which learning may change.
     feeds : UnifiedDataAdapter or None
         External values; None where the venue's markets have none.
     loop : DecisionLoop

@@ -1,4 +1,4 @@
-"""Delivers the domain events of a worker to its observers and keeps the trade export up to date."""
+"""Delivers the domain events of a worker to its observers and updates the trade export."""
 
 from pathlib import Path
 
@@ -17,9 +17,9 @@ class EventSink:
     ----------
     observers : ObserverGroup
     thread, reader
-        The ledger's thread and its reading side.
+        The ledger's thread and its reader.
     export : Path or None
-        Where the paper trades are exported; None for a profile that has no export.
+        Path of the paper trade export; None for a profile without an export.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class EventSink:
         self._path = export
 
     def publish(self, event: Event) -> None:
-        """Deliver an event; a fill that came or went is exported."""
+        """Deliver an event; a new, changed or reversed fill is exported."""
         self._observers.handle(event)
         if isinstance(event, Filled) or (
             isinstance(event, OrderMoved) and event.state is OrderState.REVERSED
@@ -39,14 +39,14 @@ class EventSink:
             self._thread.post(self.export)
 
     async def catch_up(self) -> None:
-        """Export what an earlier process may have left out: it died between the ledger and the export."""
+        """Export what an earlier process may have missed if it ended between the ledger and the export."""
         if await self._thread.call(self._reader.traded_slugs):
             self._thread.post(self.export)
 
     def export(self) -> None:
-        """Write the export anew; called on the ledger's thread."""
+        """Rewrite the export; called on the ledger's thread."""
         if self._path is None:
             return
-        # A trade that was not written is written by the next export: the ledger has it.
+        # A trade that could not be written now is written by the next export: the ledger contains it.
         trades = paper_trades(self._reader)
         self._observers.isolation.call("paper trades", export_paper_trades, trades, self._path)

@@ -1,16 +1,16 @@
-"""Sends heartbeats to the supervisor, through a pipe that the worker inherits."""
+"""Sends heartbeats to the supervisor through an inherited pipe."""
 
 import os
 from contextlib import suppress
 
 
 class Heartbeat:
-    """One byte a beat.
+    """Sends one byte per heartbeat.
 
     Parameters
     ----------
     descriptor : int or None
-        The pipe's writing end; None if no supervisor listens.
+        The writing end of the pipe; None without a supervisor.
     """
 
     def __init__(self, descriptor: int | None) -> None:
@@ -19,7 +19,7 @@ class Heartbeat:
             os.set_blocking(descriptor, False)
 
     def heartbeat(self) -> None:
-        """Send one; never waits. A full pipe holds enough beats, and a closed one has no reader."""
+        """Send one; never waits. A full pipe holds enough heartbeats, and a closed one has no reader."""
         if self._descriptor is not None:
             with suppress(OSError):
                 os.write(self._descriptor, b".")

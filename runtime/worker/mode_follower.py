@@ -1,4 +1,4 @@
-"""Follows the mode store and the halts while a worker runs. Orders ask both by themselves."""
+"""Polls the mode store and the halts while a worker runs; orders check both themselves."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,7 +17,7 @@ POLL_SECONDS = 1.0
 
 
 class ModeFollower:
-    """Records and announces each change of what this run may do with orders.
+    """Records and announces each change of the permissions of this run.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class ModeFollower:
         return not self._plan.live_path or self.decision.allows_orders
 
     def switched_to(self, slug: str) -> str | None:
-        """The mode that an operator has chosen in a market before `slug`; None if this worker's stands."""
+        """The mode that an operator selected in a market before `slug`; None if it is this worker's."""
         if self._switched_in is None or (slug and slug == self._switched_in):
             return None
         return str(self.decision.mode)

@@ -1,4 +1,4 @@
-"""Who watches a worker besides the screen, as the settings and the plan have it."""
+"""Creates the observers of a worker besides the console, according to the settings and the plan."""
 
 from config import VERSION, Settings
 from execution.ledger import ledger_path
@@ -10,16 +10,16 @@ from runtime.worker.observers import Observer
 from runtime.worker.plan import WorkerPlan
 
 LAST_SUMMARY_FILE = "last_summary.txt"
-"""In the book's folder: the last UTC day that was summed up in a notification."""
+"""In the profile's folder: the last UTC day for which a daily summary was sent."""
 
 
 def build_observers(settings: Settings, plan: WorkerPlan) -> list[Observer]:
-    """The watchers of one worker, not yet started.
+    """The observers of one worker, not yet started.
 
     Raises
     ------
     ConfigError
-        If one of them cannot be made as the settings say.
+        If the settings of an observer are invalid.
     """
     folder = plan.folder(settings.state_dir)
     found: list[Observer] = [StatusFile(folder / STATUS_FILE)]

@@ -1,4 +1,4 @@
-"""Delivers each event to the console and the other observers; no failure of one reaches trading."""
+"""Delivers each event to the console and the other observers; an observer's failure does not affect trading."""
 
 import time
 from collections import Counter
@@ -16,33 +16,33 @@ from monitoring.console import ConsoleReporter
 from runtime.worker.plan import WorkerPlan
 
 LOG_EVERY_S = 60.0
-"""Least time between two log records about the failures of one observer."""
+"""Minimum time between two log records about the failures of one observer."""
 
 
 class Observer(Protocol):
-    """An observer of a worker. Every call comes on the node's loop and has to return at once."""
+    """An observer of a worker. Every call is made on the node's loop and has to return at once."""
 
     def start(self) -> str | None:
-        """Begin to observe; returns what the operator should know of it, if anything."""
+        """Start observing; returns a message for the operator, if any."""
         ...
 
     def handle(self, event: Event) -> None:
-        """Something happened."""
+        """Process an event."""
         ...
 
     def heartbeat(self, worker_status: WorkerStatus) -> None:
-        """How the worker is; once a second."""
+        """Process the state of the worker; called once per second."""
         ...
 
     def close(self) -> None:
-        """The worker ends; called after the node's loop has ended, and may take a moment."""
+        """Close; called after the node's loop has ended, and may take a moment."""
         ...
 
 
 class ObserverIsolation:
-    """Calls observers and keeps their exceptions away from the caller.
+    """Calls observers and does not pass their exceptions to the caller.
 
-    Each failure is counted by observer; the first one, and then at most one a minute, is logged with its
+    Each failure is counted by observer; the first one, and then at most one per minute, is logged with its
     traceback and the count so far.
 
     Parameters
@@ -53,15 +53,15 @@ class ObserverIsolation:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.failures: Counter[str] = Counter()
-        """Failed calls by the observer's name."""
+        """Number of failed calls by the observer's name."""
         self._clock = clock
         self._logged_s: dict[str, float] = {}
 
     def call[T](self, name: str, method: Callable[..., T], *args: Any) -> T | None:
-        """`method(*args)` of the observer `name`; None if it raises an Exception of whatever type."""
+        """`method(*args)` of the observer `name`; None if it raises an Exception of any type."""
         try:
             return method(*args)
-        except Exception as error:  # noqa: BLE001 - whatever fails in an observer, trading goes on
+        except Exception as error:  # noqa: BLE001 - an observer's failure must not stop trading
             self._note(name, error)
             return None
 
@@ -85,7 +85,7 @@ class ObserverGroup:
     console : rich.console.Console
     observers : sequence of Observer
     isolation : ObserverIsolation, optional
-        Where failures are counted.
+        Counts the failures.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class ObserverGroup:
         self._call(self.reporter, self.reporter.print_message, text)
 
     def close(self) -> None:
-        """Close every observer, whichever of them fails."""
+        """Close every observer, even if another one fails."""
         for observer in (self.reporter, *self._observers):
             self._call(observer, observer.close)
 
@@ -124,7 +124,7 @@ class ObserverGroup:
             self._call(observer, observer.handle, event)
 
     def heartbeat(self, worker_status: WorkerStatus) -> None:
-        """Deliver a pulse to every observer but the console, which draws its own line."""
+        """Deliver a heartbeat to every observer but the console, which draws its own line."""
         for observer in self._observers:
             self._call(observer, observer.heartbeat, worker_status)
 

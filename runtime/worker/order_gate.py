@@ -1,4 +1,4 @@
-"""The two things outside the engine that stop an order: the mode, and a halt that outlives the process."""
+"""Checks the two conditions outside the engine that block orders: the mode, and a halt stored on disk."""
 
 import msgspec
 from loguru import logger
@@ -10,23 +10,23 @@ from errors import Temporary
 from execution.ledger import Mode
 
 BEFORE_SENDING_S = 1.5
-"""Longest time of the last check before an order: one slow reading of the mode store, and the files."""
+"""Time limit of the last check before an order: one slow reading of the mode store, and the files."""
 
 
 class OrderGate:
-    """Asks the mode store and the halt file at the instant of a decision. Blocking; used from threads.
+    """Reads the mode store and the halt file at the time of a decision. Blocking; used from threads.
 
-    A worker on the live path that was switched to simulation stays there: a switch back to live is the next
-    worker's, from the next market on.
+    A worker on the live path that was switched to simulation stays in simulation: a switch back to live
+    applies to the next worker, from the next market on.
 
     Parameters
     ----------
     controller : ModeController
-        Tells the mode this run may act in.
+        Determines the mode of this run.
     halts : HaltFile
-        The book's.
+        The halt file of the profile.
     live_path : bool
-        Whether this worker's orders are live ones (or their rehearsal). Paper orders need nobody's leave.
+        Whether this worker's orders are live ones (or a rehearsal of them). Paper orders need no permission.
     """
 
     def __init__(self, controller: ModeController, halts: HaltFile, live_path: bool) -> None:
@@ -37,7 +37,7 @@ class OrderGate:
         self._unwritten: str | None = None
 
     def mode_decision(self) -> ModeDecision:
-        """What the mode store says now."""
+        """The mode decision for the present content of the mode store."""
         mode_decision = self._mode_controller.mode_decision()
         if not self._live_path:
             return mode_decision
@@ -72,22 +72,22 @@ class OrderGate:
             return bounded(self._refusal_or_halt, BEFORE_SENDING_S, "before-sending")
         except TimeoutError:
             return f"mode and halt could not be read within {BEFORE_SENDING_S:g} s"
-        except Exception as error:  # noqa: BLE001  no doubt of any kind may send an order
+        except Exception as error:  # noqa: BLE001  any unexpected error refuses the order
             return f"mode and halt could not be read: {type(error).__name__}: {error}"
 
     def _refusal_or_halt(self) -> str | None:
-        # The halt last: a reading of the mode may wait for a server.
+        # The halt last: reading the mode may wait for a server.
         return self.refusal() or self.standing()
 
     def halt(self, why: str) -> None:
-        """Halt, beyond this process if the disk takes it."""
+        """Halt, and store the halt on disk if possible."""
         try:
             self._halts.raise_(why)
         except Temporary as error:
-            # The halt stands for this process; the next one will meet the same full or read-only disk.
+            # The halt applies to this process; the next one will find the same full or read-only disk.
             self._unwritten = why
             logger.error(f"{error}; the halt holds for this process only: {why}")
 
     def standing(self) -> str | None:
-        """The halt that stands, and since when; None if there is none."""
+        """The active halt with its time; None if there is none."""
         return self._halts.standing() or self._unwritten

@@ -1,4 +1,4 @@
-"""What the supervisor tells a worker, and what the worker's exit code tells the supervisor."""
+"""The plan that the supervisor sends to a worker, and the exit codes that a worker returns."""
 
 from pathlib import Path
 
@@ -11,9 +11,9 @@ from models import Frozen
 
 
 class LiveWallet(Frozen, frozen=True):
-    """The operator's account, without its keys: those the worker reads from the settings itself.
+    """The operator's account without its keys, which the worker reads from the settings.
 
-    `signer` is the address of the key, `funder` the one that holds the money.
+    `signer` is the address of the key, `funder` the address that holds the money.
     """
 
     signer: str
@@ -22,27 +22,27 @@ class LiveWallet(Frozen, frozen=True):
 
 
 class WorkerPlan(Frozen, frozen=True):
-    """Everything that is decided for a worker before it starts. `markets` 0 means: until told to stop."""
+    """Everything that is decided for a worker before it starts. `markets` 0 means: until it is stopped."""
 
     mode: Mode
-    """What the orders move: real money only if LIVE."""
+    """Whether the orders use real money: only if LIVE."""
     venue: Venue
     profile: str
     market_urls: VenueUrls
     """Where books and the catalogue come from."""
     urls: VenueUrls
-    """Where orders go."""
+    """Where orders are sent."""
     clock: MarketClock
     note: str
     markets: int
     live_path: bool = False
-    """Whether each order needs the mode store's leave: live, or the rehearsal of it on practice money."""
+    """Whether each order needs the mode store's permission: live, or its rehearsal with practice money."""
     armed: bool = False
     """Whether this run was started with --live and armed, so that it may be switched to live."""
     wallet: LiveWallet | None = None
-    """None: a practice wallet made for the book."""
+    """None: a practice wallet of the profile."""
     store: Location | None = None
-    """The mode store; None if there is none, and then nothing is live."""
+    """The mode store; None if there is none, and then no order is live."""
     feeds: FeedUrls | None = None
     """Where the external feeds are; None when the venue's markets have none."""
     every_minute: bool = False
@@ -50,12 +50,12 @@ class WorkerPlan(Frozen, frozen=True):
     metrics: bool = True
     reset_learning: bool = False
     restarted: bool = False
-    """Whether an earlier worker of the same run came before."""
+    """Whether this run had an earlier worker."""
     failed_starts: int = 0
-    """Workers in a row before this one whose strategy could not start."""
+    """Number of consecutive earlier workers whose strategy could not start."""
     done: int = 0
     """Markets that earlier workers of the same run have settled."""
 
     def folder(self, state_dir: Path) -> Path:
-        """Where this book's files lie."""
+        """The folder with the profile's files."""
         return state_dir / self.profile

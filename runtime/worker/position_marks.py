@@ -1,4 +1,4 @@
-"""Marks open positions at what the market thinks of them, sparingly: never a result, only a view of one."""
+"""Marks open positions to the market price at intervals, for display; a mark is never a result."""
 
 import time
 from collections.abc import Callable
@@ -9,16 +9,16 @@ from execution.ledger_thread import LedgerThread
 from models import Market
 
 EVERY_S = 15.0
-"""Between two marks of one position, on the machine's clock."""
+"""Time between two marks of one position, on the machine's clock."""
 
 
 class PositionMarker:
-    """Keeps the Up token's price in the ledger while a position in its market is open.
+    """Stores the Up token's price in the ledger while a position in its market is open.
 
     Parameters
     ----------
     ledger, thread
-        The record, and the thread that it is used on.
+        The ledger, and the thread that uses it.
     holds : Callable[[str], bool]
         Whether an order in a market exists or may exist.
     """
@@ -32,7 +32,7 @@ class PositionMarker:
         self._last: tuple[float, Decimal] | None = None
 
     def update(self, market: Market | None, second: float, p: Decimal | None) -> None:
-        """Look at the running market; marks it at once when a position appears, then now and then."""
+        """Mark a position in the running market: at once when it appears, then every `EVERY_S`."""
         if market is None or p is None or not self._has_open_order(market.slug):
             return
         if market.slug != self._slug:
@@ -42,7 +42,7 @@ class PositionMarker:
             self._write()
 
     def close_market(self, slug: str) -> None:
-        """The market is over: its last price is what its position stands at until the verdict."""
+        """Store the last price of a market that is over, as its mark until the official result."""
         if slug == self._slug and self._last is not None:
             self._write()
 

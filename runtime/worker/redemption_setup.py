@@ -1,4 +1,4 @@
-"""Who redeems what a worker of the live lane has won, and how patiently."""
+"""Selects the redeemer of a live worker's winnings, and its waiting times."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ def make_redemption(
     bookkeeper: SettlementBookkeeper,
     publish: Callable[[Event], None],
 ) -> Redemption:
-    """The redemption of a worker, not running yet."""
+    """The redemption of a worker, not started."""
 
     def undisturbed() -> bool:
         return engine.cash_is_certain
@@ -44,7 +44,7 @@ def make_redemption(
 
 
 def choose_redeemer(settings: Settings, plan: WorkerPlan, wallet: Wallet) -> Redeemer | str:
-    """Who redeems: the practice venue its own, the official client real money; or why nobody can."""
+    """The redeemer: the practice venue's, or the official client's for real money; or why there is none."""
     if plan.mode is not Mode.LIVE:
         return PracticeRedeemer(plan.urls.clob, wallet.funder)
     keys = RedemptionKeys(
@@ -66,7 +66,7 @@ def choose_redeemer(settings: Settings, plan: WorkerPlan, wallet: Wallet) -> Red
 
 
 def redemption_timing(plan: WorkerPlan) -> RedemptionTiming:
-    """On a fast practice clock markets are short, and so is all waiting for them."""
+    """Waiting times: on a fast practice clock markets are short, and so are the waits."""
     usual, wall = RedemptionTiming(), plan.clock.wall_seconds
     return RedemptionTiming(
         interval_s=min(usual.interval_s, max(0.5, wall(usual.interval_s))),

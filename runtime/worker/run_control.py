@@ -1,4 +1,4 @@
-"""How a run ends: its exit code, the message that announces it, and the request to Nautilus to shut down."""
+"""Ends a run: its exit code, the message that announces it, and the request to Nautilus to shut down."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from runtime.worker.observers import ObserverGroup
 
 
 class RunControl:
-    """Stops the worker, once, and keeps what the supervisor has to know.
+    """Stops the worker once, and stores the result for the supervisor.
 
     Parameters
     ----------
@@ -30,11 +30,11 @@ class RunControl:
         self._halt: Callable[[str], None] = lambda why: None
 
     def connect(self, shutdown: Callable[[str], None], halt: Callable[[str], None]) -> None:
-        """Name what ends the node and what halts trading; both exist only once the node is built."""
+        """Set the functions that end the node and halt trading; both exist only once the node is built."""
         self._shutdown, self._halt = shutdown, halt
 
     def stop(self, code: ExitCode, why: str) -> None:
-        """End the node from any thread; the first reason counts."""
+        """End the node, from any thread; the first reason counts."""
         if self.exit_code is ExitCode.DONE:
             self.exit_code = code
         logger.info(f"stopping: {why}")
@@ -50,9 +50,9 @@ class RunControl:
         self._observers.handle(Stopped(why=why, restarts=True, failed=announce))
 
     def ledger_failed(self, error: BaseException) -> None:
-        """Halt and end the worker: what cannot be written down must not be traded.
+        """Halt and end the worker: without a ledger no order may be sent.
 
-        A lock of another program, on which a stopping worker gives up, halts nothing: it passes by itself.
+        A database lock held by another program, on which a stopping worker gives up, does not halt trading.
         """
         logger.opt(exception=error).error("the ledger failed")
         if not isinstance(error, LedgerLocked):
@@ -60,6 +60,6 @@ class RunControl:
         self.stop(ExitCode.CRASHED, f"the ledger failed: {error}")
 
     def internal_error(self, task: str, error: BaseException) -> None:
-        """Halt after an error that no part expected; the worker goes on to settle what it holds."""
+        """Halt after an unexpected error; the worker continues to settle its positions."""
         logger.opt(exception=error).error(f"{task} failed")
         self._halt(f"internal error: {error!r}; details are in the log")

@@ -1,4 +1,4 @@
-"""When a worker decides, and what it may risk: the settings in the words of the rooms that use them."""
+"""Converts the settings into the parameters of strategy, calendar and risk limits."""
 
 import msgspec
 
@@ -14,7 +14,7 @@ MINUTE_NS = 60 * 1_000_000_000
 
 
 def decision_settings(settings: Settings, plan: WorkerPlan) -> tuple[BrainParams, DecisionSchedule]:
-    """Once in each market's window; or, to look at the running market, once a minute of all of it."""
+    """Decide once in each market's window; or, in test mode, every minute of the running market."""
     params = settings.brain_params()
     if not plan.every_minute:
         return params, DecisionSchedule()
@@ -35,7 +35,7 @@ def market_calendar(settings: Settings) -> SlugCalendar:
 
 
 def risk_limits(settings: Settings) -> RiskLimits:
-    """What may be risked."""
+    """The risk limits."""
     return RiskLimits(
         max_position_size=settings.max_position_size,
         max_total_exposure=settings.max_total_exposure,

@@ -1,4 +1,4 @@
-"""What follows when a market's official result is known, late, or cannot be booked."""
+"""Handles a market's official result: recorded, late, or impossible to record."""
 
 from collections.abc import Callable
 
@@ -19,22 +19,22 @@ from runtime.worker.run_control import RunControl
 from runtime.worker.weight_learning import WeightLearning
 
 CERTAIN_CASH_LIMIT_S = 3.0
-"""Longest wait for look-ups before a cash check is left to the next market."""
+"""Longest wait for look-ups before a cash check is postponed to the next market."""
 
 
 class SettlementFlow:
-    """Books results and everything that depends on them.
+    """Records results and updates everything that depends on them.
 
     Parameters
     ----------
     bookkeeper, engine, ledger, thread, events, control, learning
-        The parts that a result concerns.
+        The parts that a result affects.
     redemption : Redemption or None
-        None on paper, where the practice venue pays winners out.
+        None for paper trading, where the practice venue pays winners out.
     close_position : Callable[[str, Settlement], None]
         Closes Nautilus' position in a market at its result.
     stop_after : int
-        Settled markets after which the run ends; 0 for never.
+        Settled markets after which the run ends; 0 for no limit.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class SettlementFlow:
         self._observed.add(slug)
 
     async def settle(self, market: Market, settlement: Settlement) -> None:
-        """Book the official result of a market."""
+        """Record the official result of a market."""
         result = await self._bookkeeper.settle(market, settlement)
         self._engine.market_settled(market.slug)
         self._close_position(market.slug, settlement)
@@ -85,7 +85,7 @@ class SettlementFlow:
                 self._control.stop(ExitCode.DONE, f"{self._control.settled} markets are settled")
 
     async def late(self, market: Market, resolution: ResolutionStatus) -> None:
-        """Keep why a market that is over has no result; halt if waiting will not bring one."""
+        """Record why a finished market has no result; halt if waiting cannot produce one."""
         await self._thread.call(self._ledger.record_delay, market.slug, resolution.why)
         self._events.publish(SettlementLate(market=market, why=resolution.why))
         if resolution.grave and self._engine.has_open_order(market.slug):
@@ -93,7 +93,7 @@ class SettlementFlow:
             self._engine.halt(f"{market.slug} cannot be settled: {resolution.why}; {how}")
 
     def failed(self, error: BaseException) -> None:
-        """A result could not be booked."""
+        """Halt after an error while recording a result."""
         if isinstance(error, Fatal):
             self._control.ledger_failed(error)
         else:
@@ -102,10 +102,10 @@ class SettlementFlow:
     async def check_cash(self) -> None:
         """Compare the ledger's cash with the venue's; a difference halts trading, unless it is a payout."""
         await self._engine.drain()
-        # An order that was just taken over is looked up twice before its fills are known to be whole.
+        # An order that was just taken over is looked up twice before its fills are complete.
         if not await self._engine.await_certain_cash(CERTAIN_CASH_LIMIT_S):
             return
-        # A fill that was found after its market's result has its payout only now.
+        # A fill that was found after its market's result is paid out only now.
         await self._bookkeeper.record_old_payouts()
         try:
             comparison = await self._bookkeeper.check_cash()

@@ -18,14 +18,14 @@ BEAT_S = 1.0
 LOOK_S = 0.05
 NEXT_STEP = "details are in logs/nautilus"
 LONGEST_REASON = 200
-"""Characters; a library's error may quote a whole request."""
+"""Characters of a library's error that are shown; it may quote a whole request."""
 
 
 class StartLimit:
-    """Ends a start that leads nowhere.
+    """Ends a start that cannot succeed.
 
-    NautilusTrader does not end when a client cannot connect: without this limit the process would live on for
-    ever without a strategy. Before the event loop runs, a thread ends the process at the limit; afterwards
+    NautilusTrader does not end when a client cannot connect: without this limit the process would run forever
+    without a strategy. Before the event loop runs, a thread ends the process at the limit; afterwards
     `run_node` does, as soon as a client has failed to connect.
     """
 
@@ -44,14 +44,14 @@ class StartLimit:
         return not self.started and (bool(self._failures) or time.monotonic() > self._deadline)
 
     def loop_runs(self) -> None:
-        """From now on the event loop looks at `failed`."""
+        """Record that the event loop runs: from now on it checks `failed`."""
         self._timer.cancel()
 
     def strategy_started(self) -> None:
         self.started = True
 
     def connect_failed(self, client: str, error: Exception) -> None:
-        """A client did not connect; NautilusTrader does not try again."""
+        """Record that a client did not connect; NautilusTrader does not try again."""
         self._failures.setdefault(one_line(str(error) or type(error).__name__, LONGEST_REASON), []).append(
             client
         )
@@ -62,7 +62,7 @@ class StartLimit:
         Parameters
         ----------
         connected : dict
-            Which of the node's clients are connected, by name.
+            Whether each of the node's clients is connected, by name.
         """
         if self._failures:
             return "the strategy cannot start, no connection for " + "; ".join(
@@ -75,7 +75,8 @@ class StartLimit:
     def _end_process(self) -> None:
         sys.stderr.write(f"error: the worker was not ready within {self.seconds:g} s; {NEXT_STEP}\n")
         sys.stderr.flush()
-        # The main thread waits in a call that does not return. Nothing was sent, and the ledger survives it.
+        # The main thread is blocked in a call that does not return. No order was sent, and the ledger is
+        # safe.
         os._exit(ExitCode.UNAVAILABLE)
 
 
@@ -95,7 +96,7 @@ async def _run(node: TradingNode, limit: StartLimit, heartbeat: Heartbeat) -> st
         why = limit.why(_connected(node)) if limit.failed else None
         if why is not None:
             await asyncio.wait({asyncio.create_task(node.stop_async())}, timeout=STOP_LIMIT_S)
-        # A node that is stopped while it connects would go on waiting for its clients.
+        # A node that is stopped while it connects would continue to wait for its clients.
         running.cancel()
         await asyncio.wait({running}, timeout=STOP_LIMIT_S)
         return why

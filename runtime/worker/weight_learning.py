@@ -1,4 +1,4 @@
-"""Lets the settled markets of the ledger speak to the weights that the next decision uses."""
+"""Updates the weights for the next decision from the settled markets in the ledger."""
 
 import asyncio
 from pathlib import Path
@@ -15,21 +15,21 @@ from feedback import LearningEngine, LearningParams, evidence_of, get_learning_e
 
 LEARNING_STATE = "learning_state.json"
 UNCHANGED = 1e-9
-"""Weights that differ by less are the same one."""
+"""Weights whose difference is smaller are equal."""
 
 
 class WeightLearning:
-    """The learning engine of one book, and the fusion engine that obeys it.
+    """The learning engine of one profile, connected to its fusion engine.
 
     Parameters
     ----------
     settings : Settings
     folder : Path
-        The book's; `learning_state.json` lies there.
+        The profile's folder, with `learning_state.json`.
     reset : bool
-        Go back to the configured weights first; the old state is kept beside the new one.
+        Return to the configured weights first; the old state is stored beside the new one.
     ledger, reader, thread
-        The record, its reading side and the thread both are used on.
+        The ledger, its reader and the thread that uses both.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class WeightLearning:
         self._log_notice()
 
     async def learn(self) -> None:
-        """Look at what is settled; change the weights if it is time."""
+        """Process newly settled markets; change the weights when due."""
         async with self._lock:
             try:
                 adjustment = await asyncio.to_thread(lambda: self._engine.learn(evidence_of(self._reader)))
@@ -67,12 +67,13 @@ class WeightLearning:
                 get_fusion_engine().set_weight(name, weight)
 
     def _record(self) -> None:
-        """Bring the ledger up to the learning state: a process may have died between the two."""
+        """Write the learning state's steps to the ledger: a process may have ended between the two writes."""
         known = {(row.markets, row.source, row.after) for row in self._reader.weights()}
         for adjustment in self._engine.state.history:
             if not {(adjustment.markets, name, new) for name, new in adjustment.new.items()} <= known:
                 self._ledger.record_weights(adjustment.markets, adjustment.old, adjustment.new)
-        # What no adjustment tells is a step too: a reset, other configured weights, learning switched off.
+        # A change without an adjustment is a step too: a reset, other configured weights, learning switched
+        # off.
         last = {row.source: row.after for row in self._reader.weights()}
         now = self._engine.weights
         if last and any(abs(last.get(name, weight) - weight) > UNCHANGED for name, weight in now.items()):

@@ -1,4 +1,4 @@
-"""Runs what `assembly.build` has put together: one node, one strategy, one ledger, one account."""
+"""Runs what `assembly.build` has connected: one node, one strategy, one ledger, one account."""
 
 import asyncio
 import time
@@ -41,14 +41,14 @@ from runtime.worker.worker_status import StatusReporter, spot_text
 REFRESH_SECONDS = 0.25
 STATUS_SECONDS = 1.0
 RESOLUTION_LATE_AFTER = 300.0
-"""Market seconds after the end from which a missing result is reported; the slowest seen took 162."""
+"""Market seconds after the end from which a missing result is reported; the slowest measured took 162."""
 ALERT_AFTER_STARTS = 3
-"""Failed starts in a row after which a notification is sent."""
+"""Consecutive failed starts after which a notification is sent."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerParts:
-    """What a worker consists of. `assembly.build` makes all of it and opens all I/O."""
+    """The parts of a worker. `assembly.build` creates all of them and opens all I/O."""
 
     settings: Settings
     plan: WorkerPlan
@@ -76,7 +76,7 @@ class WorkerParts:
 
 
 class Worker:
-    """Trades until it is stopped; opens nothing but the poller of results, in `prepare`."""
+    """Trades until it is stopped; opens only the result poller itself, in `prepare`."""
 
     def __init__(self, parts: WorkerParts) -> None:
         self._parts = parts
@@ -86,7 +86,7 @@ class Worker:
         self._background: set[asyncio.Task[None]] = set()
 
     def run(self) -> ExitCode:
-        """Run the node; returns what the supervisor has to know."""
+        """Run the node; returns the exit code for the supervisor."""
         parts = self._parts
         parts.observers.start()
         try:
@@ -112,10 +112,10 @@ class Worker:
         parts.thread.post(parts.ledger.close)
         parts.thread.close()
 
-    # --- what the strategy awaits at its start and end -------------------------------------------
+    # --- awaited by the strategy at its start and end ---------------------------------------------
 
     async def prepare(self) -> None:
-        """Take over what an earlier process left, before the first tick is looked at."""
+        """Take over the state of an earlier process before the first tick is processed."""
         parts, plan = self._parts, self._parts.plan
         parts.start.strategy_started()
         self._outcomes = self._make_poller()
@@ -139,7 +139,7 @@ class Worker:
             self._spawn(parts.redemption.run())
 
     async def close(self) -> None:
-        """Release what `prepare` opened."""
+        """Close what `prepare` opened."""
         for task in list(self._background):
             task.cancel()
         if self._outcomes is not None:
@@ -151,7 +151,8 @@ class Worker:
         parts, clock = self._parts, self._parts.plan.clock
         self._http = httpx.AsyncClient()
         return OutcomePoller(
-            # The venue that holds the account: a result that it does not have is not paid for either.
+            # Results come from the venue that holds the account: it does not pay for a result that it does
+            # not have.
             ResolutionSource(self._http, parts.plan.urls.gamma, parts.plan.urls.clob),
             parts.settlement.settle,
             parts.settlement.late,
@@ -162,10 +163,10 @@ class Worker:
             clock.wall_seconds(RESOLUTION_LATE_AFTER),
         )
 
-    # --- what the strategy reports ---------------------------------------------------------------
+    # --- reported by the strategy -----------------------------------------------------------------
 
     def market_closed(self, market: Market, observed: bool) -> None:
-        """Wait for the result of a market that is over if its window was observed or it was bought."""
+        """Wait for the result of a finished market if its window was observed or it has an order."""
         self._parts.marker.close_market(market.slug)
         # A worker that starts inside a window may buy as well.
         if (observed or self._parts.engine.has_open_order(market.slug)) and self._outcomes is not None:
@@ -173,10 +174,10 @@ class Worker:
             self._outcomes.add(market)
 
     def market_refused(self, slug: str, why: str) -> None:
-        """A market of the catalogue is not traded."""
+        """Report a market of the catalogue that is not traded."""
         self._parts.events.publish(MarketRefused(slug=slug, why=why))
 
-    # --- in the background -----------------------------------------------------------------------
+    # --- background tasks -------------------------------------------------------------------------
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -194,7 +195,7 @@ class Worker:
             await asyncio.sleep(STATUS_SECONDS)
 
     async def _check_clock(self) -> None:
-        """Draw the waiting line, mark positions, and end the worker when a fresh one has to start."""
+        """Draw the waiting line, mark positions, and end the worker when a restart is due."""
         parts = self._parts
         while True:
             tracked, second, p = parts.strategy.now()

@@ -1,4 +1,4 @@
-"""The state of a worker, once a second: for the metrics, the health check and the terminal view."""
+"""Collects the state of a worker once per second, for the metrics, the health check and the terminal."""
 
 import asyncio
 import time
@@ -19,11 +19,11 @@ from runtime.worker.mode_follower import ModeFollower
 from runtime.worker.plan import WorkerPlan
 
 SKEW_SECONDS = 60.0
-"""Between two measurements of the clock."""
+"""Time between two measurements of the clock."""
 
 
 def feed_statuses(health: Mapping[str, SourceHealth]) -> tuple[FeedStatus, ...]:
-    """The sources that were asked at least once."""
+    """The sources that were queried at least once."""
     return tuple(
         FeedStatus(source=name, age_s=one.last_success_age_s, failures=one.failures, up=one.up)
         for name, one in health.items()
@@ -32,12 +32,12 @@ def feed_statuses(health: Mapping[str, SourceHealth]) -> tuple[FeedStatus, ...]:
 
 
 def feed_reconnects(health: Mapping[str, SourceHealth]) -> dict[str, int]:
-    """How often each stream among the sources had to be opened again."""
+    """Number of reconnections of each stream among the sources."""
     return {name: one.reconnects for name, one in health.items() if one.state is not None}
 
 
 def spot_text(externals: Externals | None) -> str:
-    """Spot against strike, in a few words; empty without feeds."""
+    """Spot price relative to the strike, as a short text; empty without feeds."""
     if externals is None or externals.spot is None:
         return ""
     strike = (
@@ -60,7 +60,7 @@ class StatusReporter:
     mode : ModeFollower
     feeds : UnifiedDataAdapter or None
     account : PolymarketClient
-        Asked for the venue's time.
+        Queried for the venue's time.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class StatusReporter:
         self._skew_s: float | None = None
 
     def reconnected(self, stream: str) -> None:
-        """Count a stream of the node that was opened again."""
+        """Count a reconnection of one of the node's streams."""
         self._reconnects[stream] += 1
 
     async def measure_skew(self) -> None:
@@ -99,7 +99,7 @@ class StatusReporter:
             await asyncio.sleep(SKEW_SECONDS)
 
     def status(self, outcomes: OutcomePoller | None) -> WorkerStatus:
-        """The state of now; `outcomes` is None before the first result is waited for."""
+        """The present state; `outcomes` is None before the first result is waited for."""
         tracked, second, p = self._strategy.now()
         health = self._feeds.health() if self._feeds is not None else {}
         return WorkerStatus(

@@ -1,5 +1,5 @@
-"""A picture of the dashboard without Grafana: its JSON read, Prometheus asked, panels drawn in its manner.
+"""Renders the dashboard without Grafana: reads its JSON, queries Prometheus, draws similar panels.
 
-It knows what the dashboard uses (stat, bar gauge, time series; units, thresholds, mappings, overrides) and
-stops at anything else. In Grafana's manner, not by Grafana.
+Supports what the dashboard uses (stat, bar gauge, time series; units, thresholds, mappings, overrides) and
+raises an error for anything else.
 """

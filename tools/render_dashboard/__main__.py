@@ -1,4 +1,4 @@
-"""`python -m tools.render_dashboard --minutes M --out FILE`: the committed dashboard as a picture."""
+"""`python -m tools.render_dashboard --minutes M --out FILE`: renders the committed dashboard as a picture."""
 
 import argparse
 import json
@@ -21,12 +21,12 @@ TIMEOUT_S = 60
 
 
 def render(prometheus: str, span: Span, out: Path, width: int) -> None:
-    """Draw the dashboard over a span of time into a PNG.
+    """Draw the dashboard for a time range into a PNG file.
 
     Raises
     ------
     Fatal
-        If Prometheus or the browser cannot do it.
+        If Prometheus or the browser fails.
     """
     board = json.loads(FILE.read_bytes())
     source = Prometheus(prometheus, span)
@@ -49,7 +49,7 @@ def _photograph(html: Path, out: Path, width: int, tall: int) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Render; 0 done, 1 it could not be done, 2 bad usage."""
+    """Render; returns 0 on success, 1 on failure, 2 on invalid usage."""
     parser = argparse.ArgumentParser(prog="python -m tools.render_dashboard", description=__doc__)
     parser.add_argument("--prometheus", default="http://127.0.0.1:9090", metavar="URL")
     parser.add_argument("--minutes", type=float, default=60.0, help="length of the time range (%(default)g)")

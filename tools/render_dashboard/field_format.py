@@ -1,4 +1,4 @@
-"""What a panel's field configuration says about one series: text, colour, unit, limits."""
+"""Evaluates a panel's field configuration for one series: text, colour, unit, limits."""
 
 import math
 from collections.abc import Mapping
@@ -20,18 +20,18 @@ CLASSIC = (
     *("#73BF69", "#F2CC0C", "#8AB8FF", "#FF780A", "#F2495C", "#5794F2", "#B877D9", "#37872D", "#FADE2A"),
     *("#447EBC", "#C15C17", "#890F02", "#0A437C", "#6D1F62", "#584477"),
 )
-"""Colours of series that have none of their own, in Grafana's order."""
+"""Default colours of series, in Grafana's order."""
 PER_MINUTE, PER_HOUR, PER_DAY = 60, 3600, 86400
 
 
 def hue(name: str) -> str:
-    """The colour that a name stands for in the dark theme; a colour stands for itself."""
+    """The colour for a name in the dark theme; a colour code is returned unchanged."""
     return HUES.get(name, name)
 
 
 @dataclass(frozen=True)
 class PanelField:
-    """The configuration that holds for one series."""
+    """The configuration that applies to one series."""
 
     settings: Mapping[str, Any]
 
@@ -48,14 +48,14 @@ class PanelField:
         return self.settings.get(key)
 
     def colour(self, value: float) -> str:
-        """By mapping, else fixed, else by threshold."""
+        """The colour by mapping, else fixed, else by threshold."""
         mapped = self._mapped(value)
         if mapped is not None:
             return hue(mapped["color"])
         return self.own_colour or self._threshold(value)
 
     def text(self, value: float) -> str:
-        """The value in words or with its unit."""
+        """The value as a mapped text or with its unit."""
         mapped = self._mapped(value)
         if mapped is not None:
             return str(mapped["text"])
@@ -88,12 +88,12 @@ def field_of(panel: Mapping[str, Any], name: str) -> PanelField:
 
 
 def formatted(value: float, unit: str, decimals: float | None) -> str:
-    """A number as Grafana writes it.
+    """Format a number as Grafana does.
 
     Raises
     ------
     Fatal
-        If the unit is one that the dashboard did not use so far.
+        If the unit is not supported.
     """
     if math.isnan(value):
         return "NaN"

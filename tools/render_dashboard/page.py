@@ -1,4 +1,4 @@
-"""The dashboard as one HTML page in Grafana's dark colours."""
+"""Renders the dashboard as one HTML page in Grafana's dark colours."""
 
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
@@ -13,7 +13,7 @@ from tools.render_dashboard.series import Series, Span
 COLUMNS, CELL_PX, GAP_PX, TITLE_PX = 24, 30, 8, 30
 HEADER_PX = 52
 LETTER = 0.72
-"""Width of a letter, of its height; capitals are wide."""
+"""Width of a letter relative to its height; capitals are wider."""
 STYLE = Path(__file__).with_name("style.css").read_text()
 
 type Drawing = Callable[[Mapping[str, Any], Sequence[Series], Span, float, float], str]
@@ -30,7 +30,7 @@ def page(board: Mapping[str, Any], data: Mapping[int, Sequence[Series]], span: S
 
 
 def height(board: Mapping[str, Any]) -> int:
-    """Of the page in pixels."""
+    """Height of the page in pixels."""
     lowest = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in board["panels"])
     return HEADER_PX + lowest * (CELL_PX + GAP_PX) + GAP_PX
 

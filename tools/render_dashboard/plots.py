@@ -12,17 +12,17 @@ from tools.render_dashboard.field_format import CLASSIC, PanelField, field_of, h
 from tools.render_dashboard.series import Series, Span
 
 TICK_PX = 38
-"""Height that a grid line needs."""
+"""Minimum height per grid line."""
 LABEL_PX = 110
-"""Width that a label of time needs."""
+"""Minimum width per time label."""
 TIME_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 BAR_STEPS = 60
-"""Bars side by side at most."""
+"""Maximum number of bars side by side."""
 
 
 @dataclass(frozen=True)
 class ChartScale:
-    """Values from low to high on pixels from bottom up to top."""
+    """Maps values from low to high to pixels from bottom to top."""
 
     low: float
     high: float
@@ -36,7 +36,7 @@ class ChartScale:
 
 @dataclass(frozen=True)
 class Frame:
-    """Where the plot stands in its panel."""
+    """Position of the plot in its panel."""
 
     left: float
     right: float
@@ -51,7 +51,7 @@ class Frame:
 
 
 def plot(panel: Mapping[str, Any], series: Sequence[Series], span: Span, width: float, height: float) -> str:
-    """A time series panel's picture with its axes; the legend is not in it."""
+    """A time series panel as SVG with its axes, without its legend."""
     fields = [field_of(panel, one.name) for one in series]
     margin = 58 if any(field.right for field in fields) else 10
     frame = Frame(66, width - margin, 8, height - 22, span)
@@ -135,7 +135,7 @@ def _times(frame: Frame) -> Iterator[str]:
     while time <= span.end:
         x = frame.x(time)
         yield f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{frame.top}" y2="{frame.bottom}"/>'
-        # The last label must not run into the edge.
+        # The last label must not overlap the edge.
         anchor = "end" if frame.right - x < LABEL_PX / 4 else "middle"
         label = f"{datetime.fromtimestamp(time, UTC):{pattern}}"
         yield f'<text x="{x:.1f}" y="{frame.bottom + 16}" text-anchor="{anchor}">{label}</text>'

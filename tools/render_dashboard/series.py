@@ -1,4 +1,4 @@
-"""What Prometheus answers to a panel's queries, as named series."""
+"""Queries Prometheus for a panel's series."""
 
 import math
 import re
@@ -11,7 +11,7 @@ import httpx
 from errors import Fatal
 
 POINTS = 300
-"""Points in a line: about one for every two pixels of a wide panel."""
+"""Points per line: about one for every two pixels of a wide panel."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Span:
-    """From when until when, in seconds since the epoch."""
+    """A time range, in seconds since the epoch."""
 
     start: float
     end: float
@@ -45,7 +45,7 @@ class Span:
 
 
 class Prometheus:
-    """A Prometheus that is asked over one span."""
+    """A Prometheus server, queried for one time range."""
 
     def __init__(self, url: str, span: Span) -> None:
         self._client = httpx.Client(base_url=url, timeout=10, trust_env=False)
@@ -57,7 +57,7 @@ class Prometheus:
         Raises
         ------
         Fatal
-            If Prometheus cannot be asked, or refuses a query.
+            If Prometheus cannot be reached, or rejects a query.
         """
         return [series for target in panel["targets"] for series in self._ask(target)]
 
