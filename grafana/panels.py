@@ -1,7 +1,7 @@
 """Panel styles of the dashboard: panel types, units, colours and texts for missing values.
 
-Single values use instant queries: when the bot has stopped, such a panel shows that there is no value instead of
-the last value that was scraped.
+Single values use instant queries: when the bot has stopped, such a panel shows that there is no value instead
+of the last value that was scraped.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,8 +48,8 @@ class Query:
 class PanelStyle:
     """Display format of a value.
 
-    `unit` is Grafana's name of the unit. `missing` is shown where there is no value, `undefined` where the bot
-    reports that the value is undefined at present.
+    `unit` is Grafana's name of the unit. `missing` is shown where there is no value, `undefined` where the
+    bot reports that the value is undefined at present.
     """
 
     unit: str = "short"
@@ -70,7 +70,7 @@ class PanelStyle:
 
 @dataclass(frozen=True)
 class PlacedPanel:
-    """A panel and its width (of 24 columns); `empty` explains why it may be empty in a healthy run, if it may."""
+    """A panel and its width (of 24 columns); `empty` explains why it may be empty in a healthy run."""
 
     panel: Builder
     width: int
@@ -88,7 +88,7 @@ def number(
     name: bool = False,
     empty: str = "",
 ) -> PlacedPanel:
-    """One or several values as large figures; `tile` colours the background, `name` shows the series' name."""
+    """One or several values as large figures; `tile` colours the background, `name` shows the series."""
     panel = (
         stat.Panel()
         .graph_mode(kinds.BigValueGraphMode.NONE)

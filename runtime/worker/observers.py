@@ -1,4 +1,4 @@
-"""Delivers each event to the console and the other observers; an observer's failure does not affect trading."""
+"""Delivers each event to the console and the other observers; their failures do not affect trading."""
 
 import time
 from collections import Counter
