@@ -37,6 +37,7 @@ FINGERPRINTS: dict[Callable[..., Any], str] = {
     PolymarketExecutionClient._submit_market_order: "df1a891a0130",
     PolymarketExecutionClient._wait_for_ack_order: "9f61aed3e4ca",
     PolymarketExecutionClient._wait_for_ack_trade: "2a7168f3774d",
+    PolymarketExecutionClient._handle_ws_message: "dd417a5b389b",
     PolymarketExecutionClient._handle_ws_order_msg: "ff116ad28ad9",
     PolymarketExecutionClient._handle_ws_trade_msg: "1e79ac33c401",
     PolymarketExecutionClient._handle_user_trade_in_ws_trade_msg: "357dc392ded4",

@@ -13,7 +13,6 @@ grids, set the tick; other prices are refused.
 """
 
 import asyncio
-import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
@@ -39,6 +38,15 @@ from nautilus_trader.model.instruments import BinaryOption
 from common.bounded_http import parse_json
 from common.plain_text import one_line
 from errors import Refused, Temporary
+from patches.message_values import (
+    CONDITION_ID,
+    TIME,
+    TOKEN_ID,
+    form_fault,
+    price_fault,
+    size_fault,
+    tick_fault,
+)
 from patches.price_grid import finer_tick, off_grid
 from patches.refused_messages import RefusedMessages
 
@@ -50,13 +58,6 @@ LONGEST_RESYNC_PAUSE_S = 60.0
 SNAPSHOT_WAIT_S = 1.0
 """Seconds after a change of the tick until its book is requested; the venue usually sends it."""
 
-NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{0,18})?|\.[0-9]{1,18}")
-MILLISECONDS = re.compile(r"[0-9]{1,15}")
-CONDITION_ID = re.compile(r"0x[0-9a-fA-F]{1,64}")
-TOKEN_ID = re.compile(r"[0-9]{1,78}")
-LARGEST_SIZE = Decimal(10**12)
-"""Shares; more than any book has, and a thirtieth of the maximum of Nautilus' quantities."""
-FINEST_TICK = Decimal("0.000001")
 BOOK_EVENTS = ("book", "price_change", "tick_size_change")
 """Events that change a book; all others can be missed without effect."""
 
@@ -74,20 +75,18 @@ MESSAGE_TYPE = list[BookSnapshot] | Message
 def fault_of(message: Message) -> str | None:
     """Which value of a market message is invalid; None if all are valid."""
     fault = (
-        _misformed("market", message.market, CONDITION_ID)
-        or _misformed("timestamp", message.timestamp, MILLISECONDS)
-        or next(filter(None, (_misformed("asset_id", token, TOKEN_ID) for token in tokens_of(message))), None)
+        form_fault("market", message.market, CONDITION_ID)
+        or form_fault("timestamp", message.timestamp, TIME)
+        or next(filter(None, (form_fault("asset_id", token, TOKEN_ID) for token in tokens_of(message))), None)
     )
     if fault is not None:
         return fault
     if isinstance(message, PolymarketTickSizeChange):
-        return _tick_fault("new_tick_size", message.new_tick_size)
+        return tick_fault("new_tick_size", message.new_tick_size)
     if isinstance(message, BookSnapshot) and message.tick_size is not None:
-        fault = _tick_fault("tick_size", _tick_text(message.tick_size))
+        fault = tick_fault("tick_size", _tick_text(message.tick_size))
     rows = rows_of(message)
-    return fault or next(
-        filter(None, (_price_fault(row.price) or _size_fault(row.size) for row in rows)), None
-    )
+    return fault or next(filter(None, (price_fault(row.price) or size_fault(row.size) for row in rows)), None)
 
 
 def rows_of(message: Message) -> list[Any]:
@@ -142,25 +141,6 @@ def tokens_named(raw: bytes) -> set[str] | None:
             return None
         named |= found
     return named
-
-
-def _misformed(name: str, text: str, form: re.Pattern[str]) -> str | None:
-    return None if form.fullmatch(text) else f"{name} {one_line(text, 40)!r}"
-
-
-def _price_fault(text: str) -> str | None:
-    right = NUMBER.fullmatch(text) is not None and Decimal(text) <= 1
-    return None if right else f"price {one_line(text, 40)!r}"
-
-
-def _size_fault(text: str) -> str | None:
-    right = NUMBER.fullmatch(text) is not None and Decimal(text) < LARGEST_SIZE
-    return None if right else f"size {one_line(text, 40)!r}"
-
-
-def _tick_fault(name: str, text: str) -> str | None:
-    right = NUMBER.fullmatch(text) is not None and FINEST_TICK <= Decimal(text) < 1
-    return None if right else f"{name} {one_line(text, 40)!r}"
 
 
 def _shown_tick(message: Message, prices: list[Decimal], known: Decimal) -> Decimal | None:
@@ -242,7 +222,12 @@ class CheckedDataClient(PolymarketDataClient):
             self._handle_checked(message, raw)
 
     def _handle_checked(self, message: Message, raw: bytes) -> None:
-        fault = fault_of(message) or self._follow_grid(message)
+        fault = fault_of(message)
+        if fault is None and (strange := self._strange_ids(message)):
+            # No book is known under these ids, so none misses a change.
+            self._refused.add(f"no market is loaded as {', '.join(sorted(strange))}", raw)
+            return
+        fault = fault or self._follow_grid(message)
         if fault is None:
             try:
                 self._handle_ws_message(best_last(message))
@@ -258,6 +243,15 @@ class CheckedDataClient(PolymarketDataClient):
         super()._handle_book_snapshot(instrument, ws_message)
         if instrument.id not in self._pending_snapshot_after_tick_change:
             self._outdated.pop(instrument.id, None)
+
+    def _strange_ids(self, message: Message) -> set[str]:
+        """The pairs of condition and token id of which no instrument is loaded.
+
+        The stock client writes an error to the terminal for each of them. They come with every message of a
+        market whose condition id in the catalogue is not its own.
+        """
+        ids = {get_polymarket_instrument_id(message.market, token) for token in tokens_of(message)}
+        return {str(i.symbol) for i in ids if self._cache.instrument(i) is None}
 
     # --- price grid ------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ import msgspec
 from nautilus_trader.adapters.polymarket.common.enums import PolymarketTradeStatus
 from nautilus_trader.adapters.polymarket.common.symbol import get_polymarket_token_id
 from nautilus_trader.adapters.polymarket.execution import PolymarketExecutionClient
-from nautilus_trader.adapters.polymarket.schemas.user import PolymarketUserTrade
+from nautilus_trader.adapters.polymarket.schemas.user import PolymarketUserOrder, PolymarketUserTrade
 from nautilus_trader.adapters.polymarket.websocket.client import PolymarketWebSocketChannel
 from nautilus_trader.execution.messages import SubmitOrder
 from nautilus_trader.model.currencies import pUSD
@@ -44,7 +44,7 @@ from execution.outcomes import OutcomeKind, PostOutcome, classify
 from execution.polymarket_client import NO_ANSWER
 from execution.venue_answers import status_of
 from patches.signing import sign_market_buy
-from patches.user_feed import ALL_MARKETS, AccountWebSocketClient
+from patches.user_feed import ALL_MARKETS, AccountWebSocketClient, order_fault, trade_fault
 
 POST_ANSWER_LIMIT_S = 35.0
 """Longest wait of a trade message for the POST's answer, whose duration `execution.clob_http` limits."""
@@ -278,7 +278,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         for trade in trades:
             try:
                 self._handle_ws_trade_msg(_as_user_trade(trade), wait_for_ack=False)
-            except Temporary as error:
+            except (Refused, Temporary) as error:
                 self._log.warning(f"look-up of {found[1]!r}: {error}")
 
     def _own(self, client_order_id: str) -> tuple[Order, VenueOrderId] | None:
@@ -311,8 +311,33 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         if answered is not None:
             await asyncio.wait_for(answered.wait(), POST_ANSWER_LIMIT_S)
 
+    def _handle_ws_message(self, raw: bytes) -> None:
+        """One message of the user stream.
+
+        The stock client catches whatever is raised here and logs it with a traceback on the screen; instead,
+        `AccountWebSocketClient` counts it.
+
+        Raises
+        ------
+        Exception
+            If the message cannot be read or used.
+        """
+        message = self._decoder_user_msg.decode(raw)
+        if isinstance(message, PolymarketUserOrder):
+            self._handle_ws_order_msg(message, wait_for_ack=True)
+        else:
+            self._handle_ws_trade_msg(message, wait_for_ack=True)
+
+    def _handle_ws_order_msg(self, msg: PolymarketUserOrder, wait_for_ack: bool) -> None:
+        if (fault := order_fault(msg)) is not None:
+            raise Refused(f"an order's message has {fault}")
+        super()._handle_ws_order_msg(msg, wait_for_ack)
+
     def _handle_ws_trade_msg(self, msg: PolymarketUserTrade, wait_for_ack: bool) -> None:
+        # Asked first: of what it cannot read it looks for the same trade in the venue's list.
         readable = self._journal.trade(msg.to_dict())
+        if (fault := trade_fault(msg)) is not None:
+            raise Refused(f"a trade's message has {fault}")
         if readable and msg.status not in (PolymarketTradeStatus.RETRYING, FAILED):
             super()._handle_ws_trade_msg(msg, wait_for_ack)
 

@@ -4,18 +4,28 @@ The stock client names each market it subscribes to, opens the stream at the fir
 the fills of a market that was not named in time are lost. Without `markets` the venue sends the account's
 events of all markets.
 
-A frame that cannot be read is counted, and logged once a minute. No fill is lost: orders are looked up until
-their trades are final.
+A message that cannot be read or has an invalid value is counted, and logged once a minute. No fill is lost:
+orders are looked up until their trades are final.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 from nautilus_trader.adapters.polymarket.common.credentials import PolymarketWebSocketAuth
+from nautilus_trader.adapters.polymarket.schemas.user import PolymarketUserOrder, PolymarketUserTrade
 from nautilus_trader.adapters.polymarket.websocket.client import PolymarketWebSocketClient
-from nautilus_trader.adapters.polymarket.websocket.types import USER_WS_MESSAGE
 
+from common.plain_text import one_line
+from patches.message_values import (
+    CONDITION_ID,
+    ORDER_ID,
+    TIME,
+    TOKEN_ID,
+    TRADE_ID,
+    form_fault,
+    price_fault,
+    size_fault,
+)
 from patches.refused_messages import RefusedMessages
 
 ALL_MARKETS = "*"
@@ -31,11 +41,47 @@ class QuietAuth(PolymarketWebSocketAuth, frozen=True):
         return "QuietAuth(***)"
 
 
+def order_fault(message: PolymarketUserOrder) -> str | None:
+    """Which value of an order's message is invalid; None if all are valid."""
+    return (
+        form_fault("id", message.id, ORDER_ID)
+        or form_fault("market", message.market, CONDITION_ID)
+        or form_fault("asset_id", message.asset_id, TOKEN_ID)
+        or form_fault("timestamp", message.timestamp, TIME)
+        or form_fault("expiration", message.expiration or "0", TIME)
+        or price_fault(message.price)
+        or size_fault(message.original_size)
+        or size_fault(message.size_matched)
+    )
+
+
+def trade_fault(message: PolymarketUserTrade) -> str | None:
+    """Which value of a trade's message is invalid; None if all are valid."""
+    fault = (
+        form_fault("id", message.id, TRADE_ID)
+        or form_fault("taker_order_id", message.taker_order_id, ORDER_ID)
+        or form_fault("market", message.market, CONDITION_ID)
+        or form_fault("asset_id", message.asset_id, TOKEN_ID)
+        or form_fault("match_time", message.match_time, TIME)
+        or price_fault(message.price)
+        or size_fault(message.size)
+    )
+    legs = (
+        form_fault("order_id", leg.order_id, ORDER_ID)
+        or form_fault("asset_id", leg.asset_id, TOKEN_ID)
+        or price_fault(leg.price)
+        or size_fault(leg.matched_amount)
+        for leg in message.maker_orders
+    )
+    return fault or next(filter(None, legs), None)
+
+
 class AccountWebSocketClient(PolymarketWebSocketClient):
+    """The account's one connection; `handler` may raise what it likes for a message that it cannot use."""
+
     def __init__(self, *args: Any, handler: Callable[[bytes], None], **kwargs: Any) -> None:
         self._refused = RefusedMessages("user stream")
-        self._decoder = msgspec.json.Decoder(USER_WS_MESSAGE)
-        self._handle_readable = handler
+        self._handle_message = handler
         super().__init__(*args, handler=self._handle_frame, **kwargs)
 
     def _create_subscribe_user_channel_msg(self, markets: list[str]) -> dict[str, Any]:
@@ -44,14 +90,12 @@ class AccountWebSocketClient(PolymarketWebSocketClient):
         return message
 
     def _handle_frame(self, raw: bytes) -> None:
-        """Process readable frames only: the stock handler prints a traceback for all others."""
         try:
-            self._decoder.decode(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            self._refused.add(error, raw)
-            return
-        self._refused.log_if_due()
-        self._handle_readable(raw)
+            self._handle_message(raw)
+        except Exception as error:  # noqa: BLE001  one bad message must not end the stream
+            self._refused.add(f"{type(error).__name__}: {one_line(error)}", raw)
+        else:
+            self._refused.log_if_due()
 
     async def disconnect(self) -> None:
         self._refused.log()

@@ -1,6 +1,7 @@
 """A market message that cannot be right moves no book; the change it hid is fetched, no screen shows it."""
 
 import asyncio
+import json
 import time
 from decimal import Decimal
 
@@ -179,3 +180,24 @@ async def test_an_empty_snapshot_empties_a_book_that_missed_a_change(feed):
     await feed.until(lambda: feed.shown(SIDE) == {"bids": {}, "asks": {}})
     client._refuse("a change was missed", b"", {token})
     await feed.whole()
+
+
+async def test_messages_under_ids_of_no_loaded_market(rig, feed):
+    """A known token under another condition id, in each kind of message: counted, nothing else."""
+    await feed.whole()
+    token, before = rig.market.token(SIDE), feed.refused()
+    level = {"price": "0.5", "size": "1"}
+    change = {**level, "asset_id": token, "side": "BUY", "hash": "x", "best_bid": "", "best_ask": ""}
+    for event in (
+        {"event_type": "book", "asset_id": token, "bids": [level], "asks": []},
+        {"event_type": "price_change", "price_changes": [change]},
+        {"event_type": "last_trade_price", "asset_id": token, "fee_rate_bps": "0", "side": "BUY", **level},
+        {"event_type": "tick_size_change", "asset_id": token, "old_tick_size": "1", "new_tick_size": "0.1"},
+    ):
+        frame = {**event, "market": "0x" + "ab" * 32, "timestamp": "1703875200000"}
+        feed.client._handle_raw_ws_message(json.dumps(frame).encode())
+    assert feed.refused() == before + 4
+    assert not feed.client._outdated
+    await feed.whole()
+    shown = feed.capfd.readouterr()
+    assert "[ERROR]" not in shown.out + shown.err
