@@ -30,7 +30,7 @@ from control.mode_switch import SwitchResult, candidate_stores, switch_to_live, 
 from control.running import choose_store, running_store
 from errors import BotError, ConfigError, Fatal, Temporary
 from execution.ledger import LIVE_PROFILE, Mode
-from monitoring.terminal import replace_unencodable
+from monitoring.terminal import PlainConsole, print_error, replace_unencodable
 
 COMMAND_MODES = {
     "sim": Mode.SIMULATION,
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     create_private_files()
     replace_unencodable(sys.stdout)
     given = parse(arguments)
-    console = Console(soft_wrap=True, highlight=False)
+    console = PlainConsole(soft_wrap=True, highlight=False)
     try:
         settings = load_settings()
         command = given.command or _menu(console)
@@ -101,9 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 1
     except BotError as error:
-        Console(stderr=True, soft_wrap=True).print(
-            f"error: {error}", style="red", markup=False, highlight=False
-        )
+        print_error(error)
         return error.exit_code if isinstance(error, Fatal) else 1
 
 

@@ -25,7 +25,7 @@ from control.mode_store import ConfiguredRedis
 from control.running import FoundStore, choose_store, find_store, running_store
 from errors import Fatal
 from execution.ledger import Venue
-from monitoring.terminal import TolerantConsole, replace_unencodable
+from monitoring.terminal import TolerantConsole, print_error, replace_unencodable
 from runtime.operator_dialog import money_at_risk, show_results, start_banner, terminal_prompt
 from runtime.session import TEST_START_AT, Flags, Session, close_files
 from runtime.supervisor import Supervisor
@@ -103,9 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with ExitStack() as stack:
             return (_doctor if flags.doctor else _run)(flags, settings, console, stack)
     except Fatal as error:
-        Console(stderr=True, soft_wrap=True).print(
-            f"error: {error}", style="red", markup=False, highlight=False
-        )
+        print_error(error)
         return error.exit_code
 
 
@@ -137,7 +135,7 @@ def _run(flags: Flags, settings: Settings, console: Console, stack: ExitStack) -
     console.print(start_banner(session, session.profile(), store.description))
     supervisor = Supervisor(
         session,
-        lambda text: console.print(text, style="yellow", highlight=False),
+        lambda text: console.print(text, style="yellow", markup=False, highlight=False),
         heartbeat_s=settings.worker_heartbeat_seconds,
     )
     try:

@@ -52,7 +52,7 @@ from monitoring.report.text_lines import (
     statistics_lines,
 )
 from monitoring.statistics import Statistics
-from monitoring.terminal import replace_unencodable
+from monitoring.terminal import PlainConsole, print_error, replace_unencodable
 
 WIDE = 112
 """Terminal width from which the slug of a market fits into the table."""
@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             options.state = load_settings().state_dir
         except Fatal as error:
-            print(error, file=sys.stderr)
+            print_error(error)
             return error.exit_code
     if options.live and options.venue not in (None, "polymarket"):
         profile = profile_name(live_path=True, venue=Venue(options.venue.removeprefix("rehearsal-")))
@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Imported here, because the table does not need it.
         from monitoring.watch import watch
 
-        watch(options.state, LIVE_PROFILE if options.live else options.venue, Console(highlight=False))
+        watch(options.state, LIVE_PROFILE if options.live else options.venue, PlainConsole(highlight=False))
         return 0
     try:
         profile = LIVE_PROFILE if options.live else options.venue or newest_profile(options.state)
@@ -127,9 +127,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.html is not None:
             write_html(results, options.html)
     except Fatal as error:
-        print(error, file=sys.stderr)
+        print_error(error)
         return error.exit_code
-    console = Console(highlight=False, markup=False)
+    console = PlainConsole(highlight=False, markup=False)
     if options.json:
         console.print(as_json(results), soft_wrap=True)
     elif options.html is not None:

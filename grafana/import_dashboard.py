@@ -85,13 +85,18 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
                 print_line(put_source(grafana, given.prometheus))
             print_line(put_dashboard(grafana, load(), given.folder, overwrite=given.overwrite))
     except Fatal as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {printable(str(error))}\n")
         return error.exit_code
     return 0
 
 
 def print_line(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(f"{printable(text)}\n")
+
+
+def printable(text: str) -> str:
+    """The text with a replacement character for each of Grafana's that could control the terminal."""
+    return "".join(each if each.isprintable() or each == "\n" else "\ufffd" for each in text)
 
 
 def load() -> dict[str, Any]:

@@ -28,6 +28,7 @@ from common.constants import (
     SPIKE_DETECTION,
     TICK_VELOCITY,
 )
+from common.plain_text import without_controls
 from events import (
     Decided,
     Event,
@@ -262,6 +263,7 @@ def log_to_file(folder: Path) -> Iterator[None]:
     file = RotatingFileHandler(
         folder / "bot.log", maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8"
     )
+    file.setFormatter(_PlainFormatter())
     listener = QueueListener(records, file)
     listener.start()
     logger.remove()
@@ -276,6 +278,13 @@ def log_to_file(folder: Path) -> Iterator[None]:
         yield
     finally:
         listener.stop()
+
+
+class _PlainFormatter(logging.Formatter):
+    """A record as loguru formats it, tracebacks included, without control characters but its line ends."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_controls(super().format(record))
 
 
 class _ToLoguru(logging.Handler):

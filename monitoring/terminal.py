@@ -1,14 +1,38 @@
-"""Console output that does not raise if it cannot be encoded or its reader is gone."""
+"""Console output that neither controls the terminal nor raises if it cannot be encoded or its reader is gone.
+
+Texts of the venue and of other services are escaped where they are received. Control characters that remain are
+replaced here.
+"""
 
 import io
 import os
 import sys
+from codecs import getincrementaldecoder
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from common.plain_text import without_controls
+
+RELAYED_BYTES = 65536
 
 
-class TolerantConsole(Console):
+class PlainConsole(Console):
+    """A console without control sequences other than rich's own styles and cursor moves."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of `renderable` without the control characters of its texts."""
+        for segment in super().render(renderable, options):
+            if segment.control is None:
+                yield Segment(without_controls(segment.text), segment.style)
+            else:
+                yield segment
+
+
+class TolerantConsole(PlainConsole):
     """A console for the standard output that survives a closed pipe.
 
     When the reader of a pipe ends, such as `tee` in ``python runner.py | tee log``, rich's own console raises
@@ -31,3 +55,22 @@ def replace_unencodable(stream: TextIO | None) -> None:
     """
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="replace")
+
+
+def print_error(text: object) -> None:
+    """Print a red line to the standard error."""
+    console = PlainConsole(stderr=True, soft_wrap=True)
+    console.print(f"error: {text}", style="red", markup=False, highlight=False)
+
+
+def relay_plain(source: int, sink: int) -> None:
+    """Copy text from one descriptor to another until it ends, without its control characters.
+
+    Once nobody reads the other side of `sink`, the rest is discarded.
+    """
+    decoder = getincrementaldecoder("utf-8")("replace")
+    while chunk := os.read(source, RELAYED_BYTES):
+        rest = memoryview(without_controls(decoder.decode(chunk)).encode())
+        with suppress(OSError):
+            while rest:
+                rest = rest[os.write(sink, rest) :]

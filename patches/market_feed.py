@@ -136,10 +136,10 @@ def tokens_named(raw: bytes) -> set[str] | None:
             continue
         changes = message.get("price_changes")
         rows = [message, *(changes if isinstance(changes, list) else [])]
-        found = {row["asset_id"] for row in rows if isinstance(row, dict) and "asset_id" in row}
+        found = [row["asset_id"] for row in rows if isinstance(row, dict) and "asset_id" in row]
         if not found or not all(isinstance(token, str) for token in found):
             return None
-        named |= found
+        named.update(found)
     return named
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -13,6 +14,7 @@ from typing import Protocol
 from common.constants import ExitCode
 from config import ROOT
 from errors import Temporary
+from monitoring.terminal import relay_plain
 from runtime.practice_venue_process import VenueState
 from runtime.restart_policy import WorkerRestarts
 
@@ -21,6 +23,9 @@ STOP_LIMIT_S = 4.0
 """Time that worker and practice venues have to stop before they are killed: the whole exit may take 5 s."""
 ALONE_S = 1.5
 """Time that a practice venue stays up for a stopping worker, which may be waiting for an order's answer."""
+LAST_MESSAGES_S = 1.0
+"""Maximum wait for the last messages of a worker that has ended."""
+STANDARD_ERROR = 2
 POLL_S = 0.1
 INHERITS = os.name == "posix"
 """Whether a child process can inherit another pipe than its standard streams; without it, no heartbeat."""
@@ -79,7 +84,10 @@ class Silence:
 
 
 class WorkerProcess:
-    """A running worker, and the pipe for its heartbeats."""
+    """A running worker, and the pipes for its heartbeats and its standard error.
+
+    Its standard error is filtered, because NautilusTrader writes texts of the venue to it unchanged.
+    """
 
     def __init__(self, command: Sequence[str], plan: Callable[[], str]) -> None:
         self._beats, sending = os.pipe()
@@ -90,12 +98,15 @@ class WorkerProcess:
                 [*command, str(sending)] if INHERITS else [*command],
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 encoding="utf-8",
                 start_new_session=True,
                 pass_fds=(sending,) if INHERITS else (),
             )
         finally:
             os.close(sending)
+        self._relay = threading.Thread(target=self._relay_messages, name="worker-messages", daemon=True)
+        self._relay.start()
         self._send(plan)
         self._silence = Silence(time.monotonic())
 
@@ -113,6 +124,10 @@ class WorkerProcess:
             self.kill()
             self.close()
             raise
+
+    def _relay_messages(self) -> None:
+        if self._process.stderr is not None:
+            relay_plain(self._process.stderr.fileno(), STANDARD_ERROR)
 
     def wait(self, seconds: float) -> int | None:
         """Wait for its end for a limited time; returns its exit code, None while it runs."""
@@ -141,6 +156,9 @@ class WorkerProcess:
     def close(self) -> None:
         """Wait for its end and close the pipes."""
         self._process.wait()
+        self._relay.join(LAST_MESSAGES_S)
+        if self._process.stderr is not None and not self._relay.is_alive():
+            self._process.stderr.close()
         os.close(self._beats)
         if self._process.stdin is not None:
             with suppress(BrokenPipeError):

@@ -14,6 +14,7 @@ from aiohttp import web
 from venue.arguments import options_of, read_arguments, upstream_of
 from venue.external.services import base_urls
 from venue.ledger import VenueLedgerInUse
+from venue.plain_log import PlainFormatter
 from venue.private_files import UMASK
 from venue.sources.choice import SourceMismatch, chosen_source
 from venue.sources.shadow.upstream import UpstreamUnreachable
@@ -106,10 +107,9 @@ def _ready(venue: PracticeVenue, runner: web.AppRunner) -> dict[str, object]:
 def main(arguments: list[str] | None = None) -> int:
     """Run it: 0 after a clean stop, 2 if it could not start as asked."""
     parser, given = read_arguments(arguments)
-    level = logging.INFO if given.verbose else logging.WARNING
-    logging.basicConfig(
-        level=level, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s"
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PlainFormatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO if given.verbose else logging.WARNING, handlers=[handler])
     try:
         source = chosen_source(given.source, given.seed, given.state, upstream_of(given))
         venue = PracticeVenue(source, options_of(given))

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from common.plain_text import without_controls
+
 NARROW = 7
 """Tables with fewer columns do not fill the page width."""
 
@@ -20,7 +22,7 @@ def tag(name: str, /, *children: str, **attributes: str | float | None) -> Marku
     None omits an attribute.
     """
     written = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
+        f' {key.rstrip("_").replace("_", "-")}="{_plain(str(value))}"'
         for key, value in attributes.items()
         if value is not None
     )
@@ -34,7 +36,12 @@ _VOID = frozenset({"meta", "link", "br"})
 
 def join(parts: Iterable[str]) -> Markup:
     """Concatenate children, each escaped unless it is `Markup`."""
-    return Markup("".join(part if isinstance(part, Markup) else escape(part) for part in parts))
+    return Markup("".join(part if isinstance(part, Markup) else _plain(part) for part in parts))
+
+
+def _plain(text: str) -> str:
+    """Text as HTML: escaped, and without control characters, which are invalid in HTML."""
+    return escape(without_controls(text))
 
 
 def table(

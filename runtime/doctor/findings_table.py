@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from monitoring.terminal import PlainConsole
 from runtime.doctor.finding import Finding, Status
 
 STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red"}
@@ -19,7 +20,7 @@ def show_findings(findings: Sequence[Finding], console: Console) -> None:
     if console.is_terminal:
         console.print(_table(findings))
     else:
-        _print_lines(findings, Console(file=console.file, width=PIPED_COLUMNS))
+        _print_lines(findings, PlainConsole(file=console.file, width=PIPED_COLUMNS))
     count = Counter(finding.status for finding in findings)
     worst = next((status for status in reversed(Status) if count[status]), Status.OK)
     console.print(

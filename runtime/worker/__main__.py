@@ -21,7 +21,7 @@ from control.running import open_store
 from errors import BotError, ConfigError, Fatal, Temporary
 from execution.ledger import LedgerLocked
 from monitoring.console import log_to_file
-from monitoring.terminal import TolerantConsole, replace_unencodable
+from monitoring.terminal import TolerantConsole, print_error, replace_unencodable
 from runtime.worker.assembly import build
 from runtime.worker.heartbeat import Heartbeat
 from runtime.worker.order_gate import OrderGate
@@ -82,7 +82,7 @@ def main() -> int:
             patches.verify()
             worker = build(settings, plan, _order_gate(settings, plan), TolerantConsole(), start, heartbeat)
         except (BotError, OSError) as error:
-            print(f"error: {error}", file=sys.stderr)
+            print_error(error)
             return _exit_of(error)
         _stop_with_parent()
         return worker.run()

@@ -197,6 +197,7 @@ def test_a_folder_that_is_not_there(run):
         (302, "text/html", "", {"Location": "/login"}, "redirects to /login"),
         (404, "application/json", '{"message": "Not found"}', {}, "did not find the resource (404"),
         (418, "application/json", "{}", {}, "Grafana refuses (418: status 418)"),
+        (500, "application/json", r'{"message": "\u001b[2J\u202e"}', {}, "(500: \ufffd[2J\ufffd)"),
     ],
 )
 def test_answers_that_are_none(stub, run, status, kind, body, headers, fragment):

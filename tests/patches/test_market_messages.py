@@ -136,6 +136,7 @@ def test_the_books_that_a_message_concerns() -> None:
         (json.dumps(TRADE | {"price": 7}), set()),
         (json.dumps(CHANGES | {"price_changes": "?"}), None),
         (json.dumps(BOOK | {"asset_id": 7}), None),
+        (json.dumps(BOOK | {"asset_id": ["11"]}), None),
         ("[" * 100_000 + "]" * 100_000, None),
         ("\x1b[2J", None),
         ("[1, 2]", None),

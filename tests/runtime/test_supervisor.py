@@ -122,6 +122,21 @@ def test_a_worker_without_a_heartbeat_is_replaced(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.usefixtures("_hasty")
+def test_what_a_worker_writes_to_its_standard_error(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It is on the screen before the supervisor's own line about the end, without control characters."""
+    command = worker(tmp_path, r"print('text\x1b[2J', file=sys.stderr); sys.exit(69 if count == 1 else 0)")
+    shown: list[str] = []
+
+    def show(text: str) -> None:
+        shown.append(capfd.readouterr().err)
+
+    assert Supervisor(FakeSession(), show, command).run() == 0
+    assert shown == ["text\ufffd[2J\n"]
+
+
 def test_a_venue_that_moved_ends_its_worker_in_good_order(tmp_path: Path) -> None:
     """When the practice venue runs elsewhere, the worker gets SIGTERM and the next one another plan."""
     session = FakeSession()
