@@ -11,6 +11,8 @@ from decimal import Decimal
 
 MICRO = 1_000_000
 MILL = 1_000
+LARGEST_EXPONENT = 17
+"""Of an amount in micro units, in scientific notation: the database takes integers below 9.2 × 10¹⁸."""
 CENT_MILLS = 10
 """A tick of 0.01 in mills."""
 
@@ -21,13 +23,15 @@ def micro(text: str | int | float | Decimal) -> int:
     Raises
     ------
     ValueError
-        If the text is not a finite number or is finer than a micro unit.
+        If the text is not a finite number, is finer than a micro unit, or too large for the database.
     """
     try:
         scaled = Decimal(str(text)) * MICRO
     except ArithmeticError as error:
         raise ValueError(f"not an amount: {text!r}") from error
-    if not scaled.is_finite() or scaled != scaled.to_integral_value():
+    if not scaled.is_finite() or scaled.adjusted() > LARGEST_EXPONENT:
+        raise ValueError(f"not an amount: {text!r}")
+    if scaled != scaled.to_integral_value():
         raise ValueError(f"not an amount of at most six decimals: {text!r}")
     return int(scaled)
 

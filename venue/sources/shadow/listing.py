@@ -1,5 +1,6 @@
 """Reads what the upstream says of a market: its terms, or why it is left alone, and its outcome."""
 
+import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -12,6 +13,8 @@ from venue.sources.shadow.upstream import UpstreamVenue
 
 TICKS = {"0.01": CENT_MILLS, "0.001": 1}
 """Price grids in mills whose rounding rules are known."""
+CONDITION_ID = re.compile(r"0x[0-9a-fA-F]{1,64}")
+TOKEN_ID = re.compile(r"[0-9]{1,78}")
 
 
 class UnsupportedMarket(Exception):
@@ -71,7 +74,7 @@ def listed(row: dict[str, Any], upstream: UpstreamVenue, start: int) -> ListedMa
         minimum = micro(known.orderMinSize)
     except ValueError as error:
         raise UnsupportedMarket(f"it is malformed: {error}") from error
-    _check(known, upstream.slug(start), names)
+    _check(known, upstream.slug(start), tokens)
     return ListedMarket(
         VenueMarket(
             start=start,
@@ -123,6 +126,8 @@ def gamma_outcome(row: dict[str, Any]) -> int | None:
     except (ValueError, InvalidOperation):
         return None
     up, down = prices.get(UP), prices.get(DOWN)
+    if up is None or down is None or not (up.is_finite() and down.is_finite()):
+        return None
     if {up, down} == {Decimal(0), Decimal(1)}:
         return MICRO if up == 1 else 0
     split = up == down == HALF and row.get("umaResolutionStatus") == "resolved"
@@ -140,11 +145,14 @@ def clob_outcome(row: dict[str, Any]) -> int | None:
     return MICRO if won[0] == UP else 0
 
 
-def _check(known: _Market, slug: str, names: list[str]) -> None:
+def _check(known: _Market, slug: str, tokens: dict[str, str]) -> None:
+    names = list(tokens)
     wrong = {
         f"its slug is {known.slug}": known.slug != slug,
         f"its outcomes are {names}, not Up and Down": sorted(names) != [DOWN, UP],
         f"it is of protocol version {known.version}, only v1 is supported": known.version != "v1",
+        f"its condition id is {known.conditionId:.100}": CONDITION_ID.fullmatch(known.conditionId) is None,
+        f"its token ids are {known.clobTokenIds:.300}": not all(map(TOKEN_ID.fullmatch, tokens.values())),
         "it is a negRisk market": known.negRisk is True,
         "it has no order book": known.enableOrderBook is False,
     }

@@ -187,7 +187,7 @@ class ShadowSource:
         except UpstreamUnreachable as error:
             log.warning("new markets cannot be listed: %s", error)
             return
-        by_slug = {row.get("slug"): row for row in rows}
+        by_slug = {slug: row for row in rows if isinstance(slug := row.get("slug"), str)}
         for start in missing:
             self._requested_s[start] = now
             row = by_slug.get(self._upstream.slug(start))
@@ -201,6 +201,9 @@ class ShadowSource:
             self._refuse(self._upstream.slug(start), str(error))
             return
         market = found.market
+        if (why := self._contradiction(market)) is not None:
+            self._refuse(market.slug, why)
+            return
         if self.catalogue.at(start) is None:
             self._new.append(market)
         self._ledger.add_market(market)
@@ -208,6 +211,16 @@ class ShadowSource:
         mirror = BookMirror(market, found.tick)
         self._mirrors[start] = self._by_condition[market.condition_id] = mirror
         await self._stream.subscribe(market.tokens)
+
+    def _contradiction(self, market: VenueMarket) -> str | None:
+        """How a market's ids contradict what is known of it or of another one; None if they do not."""
+        ids = (market.condition_id, *market.tokens)
+        known = self.catalogue.at(market.start)
+        if known is not None and (known.condition_id, *known.tokens) != ids:
+            return "its condition and token ids are not those that it had before"
+        owners = (self.catalogue.by_condition(ids[0]), *map(self.catalogue.by_token, ids))
+        others = [each.slug for each in owners if each is not None and each.start != market.start]
+        return f"an id of it is one of {others[0]}, too" if others else None
 
     def _refuse(self, slug: str, reason: str) -> None:
         """A market that is not understood is not listed: for whoever orders in it it does not exist."""

@@ -22,6 +22,8 @@ CLOSING = aiohttp.ClientWSTimeout(ws_close=1.0)  # pyright: ignore[reportCallIss
 """How long a connection that is given up may take to say goodbye."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds before connecting again, doubled each time; half of it is random."""
+LARGEST_MESSAGE = 8_000_000
+"""Bytes; a whole book has some 20 kB. A larger message ends the connection."""
 PROVEN_SECONDS = 60.0
 """A connection that lived so long starts the pauses from the beginning."""
 
@@ -118,7 +120,9 @@ class UpstreamStream:
 
     async def _connection(self) -> None:
         async with asyncio.timeout(CONNECT_SECONDS):
-            socket = await self._session().ws_connect(self._url, max_msg_size=0, timeout=CLOSING)
+            socket = await self._session().ws_connect(
+                self._url, max_msg_size=LARGEST_MESSAGE, timeout=CLOSING
+            )
         async with socket:
             # Whoever subscribes from here on tells the socket too: nothing comes between this and the list.
             self._socket = socket
@@ -145,8 +149,8 @@ class UpstreamStream:
         """Pass a frame's events on; the upstream's own complaints are texts."""
         try:
             content = msgspec.json.decode(text)
-        except msgspec.DecodeError:
-            log.warning("the upstream's market stream sent %.100r", text)
+        except (msgspec.DecodeError, RecursionError):
+            log.warning("the upstream's market stream sent %r", text[:100])
             return
         for event in content if isinstance(content, list) else [content]:
             if isinstance(event, dict):

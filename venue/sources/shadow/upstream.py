@@ -1,14 +1,19 @@
 """The venue that is mirrored: where it is, and what is asked of it over HTTP."""
 
 import ipaddress
+import logging
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 
+log = logging.getLogger("venue.shadow")
+
 TIMEOUT = 5.0
 """Seconds for one request; an order waits for no more than this."""
+LARGEST_ANSWER = 8_000_000
+"""Most bytes of an answer; the largest needed, the markets of one question, have some 100 kB."""
 
 
 class UpstreamVenue(msgspec.Struct, frozen=True):
@@ -29,6 +34,10 @@ class UpstreamUnreachable(Exception):
     """The upstream did not answer, or not with what was asked."""
 
 
+class UnreadableAnswer(UpstreamUnreachable):
+    """The upstream answered something that is too large or no JSON."""
+
+
 class UpstreamReader:
     """Reads the upstream's public HTTP routes."""
 
@@ -43,7 +52,11 @@ class UpstreamReader:
             # Proxies of the environment are for the world outside, never for loopback.
             outside = not all(map(_loopback, (self._upstream.gamma, self._upstream.clob, self._upstream.ws)))
             self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=TIMEOUT), trust_env=outside
+                timeout=aiohttp.ClientTimeout(total=TIMEOUT),
+                trust_env=outside,
+                # A compressed answer would be inflated before its size is known.
+                headers={"Accept-Encoding": "identity"},
+                auto_decompress=False,
             )
         return self._session
 
@@ -54,13 +67,22 @@ class UpstreamReader:
     async def gamma_markets(self, slugs: list[str], *, closed: bool) -> list[dict[str, Any]]:
         """What Gamma knows of markets by slug: those still open, or those closed.
 
+        If one market makes the answer unreadable, each is asked for alone, and that one is left out.
+
         Raises
         ------
         UpstreamUnreachable
         """
         query = [("slug", slug) for slug in slugs] + ([("closed", "true")] if closed else [])
         url = f"{self._upstream.gamma}/markets"
-        found = await self._json(url, query)
+        try:
+            found = await self._json(url, query)
+        except UnreadableAnswer as error:
+            if len(slugs) < 2:
+                log.warning("%s is left out: %s", ", ".join(slugs), error)
+                return []
+            alone = [await self.gamma_markets([slug], closed=closed) for slug in slugs]
+            return [market for markets in alone for market in markets]
         if not isinstance(found, list):
             raise UpstreamUnreachable(f"{url} did not answer with a list")
         return [market for market in found if isinstance(market, dict)]
@@ -102,12 +124,19 @@ class UpstreamReader:
     async def _json(self, url: str, query: list[tuple[str, str]]) -> Any:
         try:
             async with self.session.get(url, params=query) as answer:
-                body = await answer.read()
                 if answer.status != 200:
                     raise UpstreamUnreachable(f"{url} answered {answer.status}")
-                return msgspec.json.decode(body)
+                body = bytearray()
+                async for part in answer.content.iter_any():
+                    body += part
+                    if len(body) > LARGEST_ANSWER:
+                        raise UnreadableAnswer(f"{url} answered more than {LARGEST_ANSWER} bytes")
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise UpstreamUnreachable(f"{url} cannot be read ({type(error).__name__})") from error
+        try:
+            return msgspec.json.decode(body)
+        except (ValueError, RecursionError) as error:
+            raise UnreadableAnswer(f"{url} cannot be read ({type(error).__name__})") from error
 
 
 def _loopback(url: str) -> bool:
