@@ -4,6 +4,7 @@ The stock provider requests a hard-coded host, once per slug, follows pages with
 markets if one is malformed, and never removes an instrument.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from nautilus_trader.adapters.polymarket.common.symbol import get_polymarket_ins
 from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentProvider
 from nautilus_trader.model.identifiers import InstrumentId
 
-from common.bounded_http import BoundedHttp
+from common.bounded_http import AnswerTooLarge, BoundedHttp
 from common.plain_text import escaped_json, one_line
 from errors import Temporary
 
@@ -27,6 +28,14 @@ UNUSABLE = (AttributeError, LookupError, TypeError, ValueError, ArithmeticError,
 
 Admit = Callable[[Sequence[Any], Sequence[str]], Mapping[str, Mapping[str, Any]]]
 Report = Callable[[str, str], None]
+
+
+class UnreadableAnswer(Temporary):
+    """The catalogue answered, but what it said cannot be read."""
+
+
+def _unusable(error: Exception) -> str:
+    return f"the catalogue gave no usable answer: {type(error).__name__}: {one_line(error)}"
 
 
 class SlugProvider(PolymarketInstrumentProvider):
@@ -87,6 +96,28 @@ class SlugProvider(PolymarketInstrumentProvider):
             del self._instruments[instrument_id]
 
     async def _ask(self, slugs: list[str]) -> list[Any]:
+        """The rows of these markets; one market that makes the answer unreadable is left out.
+
+        Raises
+        ------
+        Temporary
+            If the catalogue gives no answer, or none that can be read, neither for all nor for any alone.
+        """
+        try:
+            return await self._request(slugs)
+        except UnreadableAnswer as error:
+            alone = await asyncio.gather(
+                *(self._request([slug]) for slug in slugs if len(slugs) > 1), return_exceptions=True
+            )
+            answers = {slug: rows for slug, rows in zip(slugs, alone, strict=False) if isinstance(rows, list)}
+            if not answers:
+                raise error
+        for slug in slugs:
+            if slug not in answers:
+                self._report(slug, "the catalogue's answer about it cannot be used")
+        return [row for rows in answers.values() for row in rows]
+
+    async def _request(self, slugs: list[str]) -> list[Any]:
         try:
             answer = await self._catalogue.request_async(
                 "GET", "/markets/keyset", params={"slug": slugs, "limit": str(PAGE)}
@@ -96,10 +127,10 @@ class SlugProvider(PolymarketInstrumentProvider):
                     f"the catalogue answered HTTP {answer.status_code}: {one_line(answer.text, 120)}"
                 )
             return list(answer.json()["markets"])
-        except (httpx.HTTPError, httpx.InvalidURL, KeyError, TypeError, ValueError) as error:
-            raise Temporary(
-                f"the catalogue gave no usable answer: {type(error).__name__}: {one_line(error)}"
-            ) from None
+        except (AnswerTooLarge, KeyError, TypeError, ValueError) as error:
+            raise UnreadableAnswer(_unusable(error)) from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Temporary(_unusable(error)) from None
 
     def _log_differences(self, slugs: list[str], listed: list[Any]) -> None:
         names = {str(row.get("slug")) if isinstance(row, dict) else repr(row)[:40] for row in listed}

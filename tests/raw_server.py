@@ -18,6 +18,7 @@ class RawServer:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.requests: list[bytes] = []
         """The first bytes of each request."""
+        self.request_of: dict[socket.socket, bytes] = {}
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self.ended = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -42,7 +43,8 @@ class RawServer:
     def _answer(self, connection: socket.socket) -> None:
         with connection:
             try:
-                self.requests.append(connection.recv(65536))
+                self.request_of[connection] = connection.recv(65536)
+                self.requests.append(self.request_of[connection])
                 self._serve(connection)
             except OSError:
                 self.ended.set()

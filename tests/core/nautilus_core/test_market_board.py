@@ -1,5 +1,7 @@
 """One bad market of the catalogue is refused by name; the others are loaded and traded."""
 
+import json
+import socket
 import sys
 import time
 from pathlib import Path
@@ -313,6 +315,33 @@ async def test_an_answer_that_cannot_be_used_is_temporary(how: str, monkeypatch:
             await catalogue.load()
         assert time.monotonic() - began < 8
         assert str(caught.value).isprintable()
+
+
+MAKES_IT_UNREADABLE = {
+    "nested": b"[" * 100_000 + b"]" * 100_000,
+    "huge": b'"' + b"x" * 9_000_000 + b'"',
+    "no number": b"1e400",
+}
+
+
+@pytest.mark.parametrize("how", MAKES_IT_UNREADABLE)
+async def test_one_market_that_makes_the_answer_unreadable_is_left_out(how: str) -> None:
+    """All markets are asked for at once, then each alone: four are loaded, and the fifth is named once."""
+
+    def serve(connection: socket.socket) -> None:
+        asked = [n for n in range(5) if slug(n).encode() in server.request_of[connection]]
+        rows = [json.dumps(row(n)).encode() for n in asked]
+        if 2 in asked:
+            whole = rows[asked.index(2)]
+            rows[asked.index(2)] = b'{"extra": ' + MAKES_IT_UNREADABLE[how] + b"," + whole[1:]
+        answer(b'{"markets":[' + b",".join(rows) + b"]}")(connection)
+
+    with RawServer(serve) as server:
+        catalogue = Catalogue(server.url)
+        for _ in range(2):
+            assert await catalogue.load() == [slug(0), slug(1), slug(3), slug(4)]
+        assert len(server.requests) == 12
+        assert catalogue.refused == [(slug(2), "the catalogue's answer about it cannot be used")]
 
 
 async def test_an_error_of_the_catalogue_is_temporary(canned: CannedServer) -> None:
