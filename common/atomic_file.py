@@ -34,7 +34,7 @@ def write_atomically(path: Path, content: bytes, *, shared: bool = False, privat
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp" if shared else f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(draft, "wb", opener=_open_private if private else None) as file:
+        with open(draft, "wb", opener=open_private if private else None) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -46,10 +46,14 @@ def write_atomically(path: Path, content: bytes, *, shared: bool = False, privat
         raise Temporary(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _open_private(path: str, flags: int) -> int:
+def open_private(path: str, flags: int) -> int:
+    """Open a file that only its owner can read and write; the `opener` of `open`.
+
+    An existing file loses the access of other users. Written by root, it gets the owner of its folder.
+    """
     descriptor = os.open(path, flags, 0o600)
     if os.name == "posix":
-        os.fchmod(descriptor, 0o600)  # the temporary file may already exist
+        os.fchmod(descriptor, 0o600)
         give_to_owner_of_folder(Path(path))
     return descriptor
 

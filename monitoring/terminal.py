@@ -1,7 +1,7 @@
 """Console output that neither controls the terminal nor raises if it cannot be encoded or its reader is gone.
 
-Texts of the venue and of other services are escaped where they are received. Control characters that remain are
-replaced here.
+Texts of the venue and of other services are escaped where they are received; control characters that remain
+are replaced here.
 """
 
 import io

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from common.atomic_file import open_private
 from config import ROOT, Settings
 from errors import Fatal
 from runtime.restart_policy import CrashLimit, Outage, ended_how
@@ -63,7 +64,7 @@ class PracticeVenueProcess:
 
     def start(self, *more: str) -> None:
         """Start it, with further arguments if given; `is_ready` returns whether it can be used."""
-        with self._log.open("a") as sink:
+        with open(self._log, "a", opener=open_private) as sink:
             self._log_begin = sink.tell()
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "venue", *self._arguments, *more, "--exit-with-stdin"],

@@ -1,8 +1,14 @@
 """Which users of the machine can read the bot's files."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import kills
 import pytest
+from bot_process import ROOT, BotProcess
+from ledger_comparison import rows
 
 from common.atomic_file import close_to_other_users
 
@@ -47,3 +53,64 @@ def test_no_folder_yet(tmp_path):
     """Before the first start there is nothing to close, and nothing is made."""
     close_to_other_users(tmp_path / "state", ["live"])
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("live", [False, True], ids=["paper", "rehearsal"])
+def test_every_file_is_private_from_its_first_byte(live, tmp_path):
+    """No process of the bot and no command writes a file or makes a folder before its umask is 077.
+
+    The parent's umask would let every user read. A venue.log that an earlier version left open is closed when
+    it is opened, also by `--doctor`.
+    """
+    report, logs = tmp_path / "umasks", tmp_path / "logs"
+    report.touch()
+    logs.mkdir()
+    (logs / "venue.log").write_text("of an earlier version\n")
+    (logs / "venue.log").chmod(0o644)
+    profile = "rehearsal-synthetic" if live else "synthetic"
+    ledger = tmp_path / "state" / profile / "ledger.sqlite"
+    settings = {
+        **kills.BUYS,
+        "PYTHONPATH": str(Path(__file__).parent / "umask_recorder"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "UMASK_REPORT": str(report),
+        "PAPER_TRADES_FILE": str(tmp_path / "paper_trades.json"),
+        "STATE_DIR": str(tmp_path / "state"),
+    }
+    flags = (*kills.FLAGS, "--live") if live else kills.FLAGS
+    before = os.umask(0)
+    try:
+        with BotProcess(tmp_path, *flags, "--doctor", settings=settings) as doctor:
+            doctor.wait(60)
+        assert mode(logs / "venue.log") == "0o600"
+        with BotProcess(tmp_path, *flags, *kills.FIRST_START, settings=settings) as bot:
+            bot.until(lambda: rows(ledger, "SELECT 1 FROM fills"), "a fill", kills.START_S)
+            bot.interrupt()
+        page = tmp_path / "page" / "report.html"
+        for command in (
+            ["redis_control.py", "halt", "by a test"],
+            ["redis_control.py", "resume"],
+            ["redis_control.py", "sim"],
+            ["view_paper_trades.py", "--venue", profile, "--html", str(page)],
+        ):
+            page.parent.mkdir(exist_ok=True)
+            subprocess.run(
+                [sys.executable, str(ROOT / command[0]), *command[1:]],
+                env={**os.environ, **settings},
+                stdout=subprocess.DEVNULL,
+                check=True,
+            )
+    finally:
+        os.umask(before)
+    # Libraries probe the system's temporary folder while they are imported, with files of mode 0600.
+    written = [line.split(" ", 1) for line in report.read_text().splitlines() if str(tmp_path) in line]
+    assert [path for umask, path in written if umask != "0077"] == []
+    names = {Path(path).name for _, path in written}
+    assert {"venue.log", "bot.log", "wallet.json", "nautilus", "pulse.tmp", "state"} <= names
+    for place in ("state", "logs"):
+        found = [*(tmp_path / place).rglob("*")]
+        assert {mode(path) for path in found if path.is_file()} == {"0o600"}
+        assert {mode(path) for path in found if path.is_dir()} == {"0o700"}
+    assert {mode(path) for path in (page, *tmp_path.glob("paper_trades.json"))} == {"0o600"}
