@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 import httpx
+from loguru import logger
 from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.constants import INITIAL_CURSOR
 from py_clob_client_v2.exceptions import PolyApiException
@@ -73,6 +74,14 @@ class BoundedClobClient(ClobClient):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._list = threading.local()
+
+    def get_balance_allowance(self, params: Any = None) -> Any:
+        """Balance and allowance, of which the venue keeps a copy that it renews only when asked to."""
+        try:
+            self.update_balance_allowance(params)
+        except PolyApiException as error:
+            logger.warning(f"the venue did not renew its copy of the balance: {one_line(repr(error))}")
+        return super().get_balance_allowance(params)
 
     def _get(self, endpoint: str, headers: Any = None, params: dict[str, Any] | None = None) -> Any:
         cursor = (params or {}).get("next_cursor")

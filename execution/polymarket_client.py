@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, cast
 import httpx
 import msgspec
 from eth_account import Account
+from loguru import logger
 from py_clob_client_v2.clob_types import ApiCreds, AssetType, BalanceAllowanceParams, TradeParams
 from py_clob_client_v2.config import get_contract_config
 from py_clob_client_v2.exceptions import PolyApiException
@@ -31,6 +32,10 @@ ORDER_SPENDERS = (str(get_contract_config(POLYGON_CHAIN_ID).exchange_v2),)
 POSITIONS_PAGE = 100
 MAX_POSITIONS_PAGES = 50
 """Maximum pages of a list of positions."""
+KEY_PAUSE_S = 10.0
+"""Seconds between two attempts to obtain the API key."""
+PASSING = (401, 403)
+"""Refusals of an API key that may pass: it is not active yet, or the protection in front refuses."""
 LATER = (408, 425, 429)
 """Statuses of temporary refusals."""
 NO_ANSWER = (PolyApiException, AttributeError, KeyError, TypeError, ValueError, ArithmeticError)
@@ -123,40 +128,91 @@ class PolymarketClient:
         self._client = BoundedClobClient(
             clob_url, chain_id=POLYGON_CHAIN_ID, key=private_key, signature_type=signature_type, funder=funder
         )
+        self._given = False
         self.address: str = self._client.get_address()
         self.funder: str = funder or self.address
 
-    def credentials(self, given: tuple[str, str, str] = ("", "", "")) -> ApiCreds:
+    def credentials(
+        self,
+        given: tuple[str, str, str] = ("", "", ""),
+        *,
+        patience_s: float = 0.0,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> ApiCreds:
         """The API key of this wallet: the given one, or one that is created at the first call and derived
         afterwards.
+
+        Parameters
+        ----------
+        given : tuple of str
+            Key, secret and passphrase; empty to have them derived.
+        patience_s : float
+            Seconds to wait for a venue that refuses the key for now: a new one becomes active after minutes,
+            and the protection in front of the venue may refuse for a while.
+        sleep : Callable[[float], None]
+            Waits.
 
         Raises
         ------
         Fatal
             If the venue refuses.
         Temporary
-            If the venue does not answer.
+            If the venue does not answer, or refuses in a way that may pass.
         """
-        try:
-            creds = ApiCreds(*given) if all(given) else self._existing_key() or self._client.create_api_key()
-        except NO_ANSWER as error:
-            if _refused(error):
-                raise Fatal(
-                    f"no API key could be obtained for {self.address}: {one_line(error)}",
-                    "Check the wallet's key",
-                ) from None
-            why = one_line(repr(error))
-            raise Temporary(f"no API key could be obtained for {self.address}: {why}") from None
-        self._client.set_api_creds(creds)
-        return creds
+        self._given = all(given)
+        waited = 0.0
+        while True:
+            try:
+                creds = ApiCreds(*given) if self._given else self._derive_or_create()
+                self._client.set_api_creds(creds)
+                if patience_s and not self._given:
+                    self._client.get_closed_only_mode()
+                return creds
+            except NO_ANSWER as error:
+                refusal = error
+            if waited >= patience_s or not _may_pass(refusal):
+                raise self._no_key(refusal, waited) from None
+            if not waited:
+                logger.warning(
+                    f"the venue refuses the API key for now, waiting for up to {patience_s:.0f} s: "
+                    f"{one_line(repr(refusal))}"
+                )
+            sleep(KEY_PAUSE_S)
+            waited += KEY_PAUSE_S
 
-    def _existing_key(self) -> ApiCreds | None:
+    def _derive_or_create(self) -> ApiCreds:
+        """Derive the key, or create the first one.
+
+        Creating a key that exists is refused with a text that explains nothing: what deriving it was refused
+        with is the cause then.
+        """
         try:
             return self._client.derive_api_key()
         except PolyApiException as error:
             if not _refused(error):
                 raise
-            return None
+            first = error
+        if _may_pass(first):
+            # The key may exist: nothing is created while the venue does not say so.
+            raise first
+        try:
+            return self._client.create_api_key()
+        except PolyApiException as error:
+            raise first if _refused(error) else error from None
+
+    def _no_key(self, error: Exception, waited_s: float) -> Fatal | Temporary:
+        """The error for the caller; a refusal that may pass is final once it was waited for."""
+        why = f"no API key could be obtained for {self.address}: {one_line(repr(error))}"
+        status = error.status_code if isinstance(error, PolyApiException) else None
+        if not _refused(error):
+            return Temporary(why)
+        if status == 403:
+            todo = "Check whether the venue accepts this machine's address, and try again later"
+        elif status == 401:
+            todo = "Check POLYMARKET_PK and the clock; a new key needs some minutes until it is accepted"
+        else:
+            todo = "Check the wallet's key"
+        return Temporary(f"{why}. {todo}") if _may_pass(error) and not waited_s else Fatal(why, todo)
 
     # --- the venue -------------------------------------------------------------------------------
 
@@ -195,7 +251,7 @@ class PolymarketClient:
         Temporary
             If the venue does not answer.
         """
-        with _describe_errors(f"the trading permission of {self.address}"):
+        with _describe_errors(f"the trading permission of {self.address}", given=self._given):
             answer: Any = self._client.get_closed_only_mode()
             if not isinstance(answer["closed_only"], bool):
                 raise TypeError(f"closed_only is {answer['closed_only']!r}")
@@ -225,7 +281,7 @@ class PolymarketClient:
             If the venue does not answer.
         """
         kind = self._signature_type if signature_type is None else signature_type
-        with _describe_errors(f"the balance of {self.address} as signature type {kind}"):
+        with _describe_errors(f"the balance of {self.address} as signature type {kind}", given=self._given):
             return _funds(self._as(kind).get_balance_allowance(_COLLATERAL))
 
     def funded_types(self) -> dict[int, Decimal]:
@@ -262,7 +318,7 @@ class PolymarketClient:
         """
         found: list[Redeemable] = []
         asked: dict[str, Any] = {"user": self.funder, "status": "REDEEMABLE", "limit": POSITIONS_PAGE}
-        with _describe_errors(f"the positions of {self.funder}"):
+        with _describe_errors(f"the positions of {self.funder}", given=self._given):
             for _ in range(MAX_POSITIONS_PAGES):
                 page: _Positions = _get(f"{data_api_url}/v2/positions", asked, _Positions)
                 found += [_redeemable(row) for row in page.data if row.redeemable]
@@ -279,7 +335,7 @@ class PolymarketClient:
         Temporary
             If the venue does not answer.
         """
-        with _describe_errors(f"the trades of {condition_id}"):
+        with _describe_errors(f"the trades of {condition_id}", given=self._given):
             return list(self._client.get_trades(TradeParams(market=condition_id)))
 
     def open_orders(self) -> list[str]:
@@ -290,7 +346,7 @@ class PolymarketClient:
         Temporary
             If the venue does not answer.
         """
-        with _describe_errors(f"the open orders of {self.funder}"):
+        with _describe_errors(f"the open orders of {self.funder}", given=self._given):
             return [
                 str(order["id"])
                 for order in self._client.get_open_orders()
@@ -307,7 +363,7 @@ class PolymarketClient:
         Temporary
             If the venue does not answer.
         """
-        with _describe_errors(f"order {order_id}"):
+        with _describe_errors(f"order {order_id}", given=self._given):
             order = self._order(order_id)
             if order is None:
                 return False
@@ -376,6 +432,12 @@ def _get(url: str, asked: dict[str, Any] | None = None, kind: Any = Any) -> Any:
     return value
 
 
+def _may_pass(error: Exception) -> bool:
+    """Whether a refusal of the API key may not be repeated in some minutes."""
+    status = error.status_code if isinstance(error, PolyApiException) else None
+    return status is not None and (status in PASSING or status in LATER or status >= 500)
+
+
 def _refused(error: Exception) -> bool:
     """Whether the venue rejected a valid request."""
     status = error.status_code if isinstance(error, PolyApiException) else None
@@ -383,14 +445,21 @@ def _refused(error: Exception) -> bool:
 
 
 @contextmanager
-def _describe_errors(what: str) -> Iterator[None]:
-    """Convert every failure to read `what` to Temporary, with the next step if it is known."""
+def _describe_errors(what: str, *, given: bool = False) -> Iterator[None]:
+    """Convert every failure to read `what` to Temporary, with the next step if it is known.
+
+    `given` tells whether the API key is one of the settings.
+    """
     try:
         yield
     except (*NO_ANSWER, httpx.HTTPError, httpx.InvalidURL, msgspec.MsgspecError, RecursionError) as error:
         hint = ""
         if isinstance(error, PolyApiException) and error.status_code == 401:
-            hint = ". Unset POLYMARKET_API_KEY, _API_SECRET and _PASSPHRASE to derive them"
+            hint = (
+                ". Unset POLYMARKET_API_KEY, _API_SECRET and _PASSPHRASE to derive them"
+                if given
+                else ". Check the clock; a new API key needs some minutes until it is accepted"
+            )
         raise Temporary(f"{what} could not be read from the venue: {one_line(repr(error))}{hint}") from None
 
 

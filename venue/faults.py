@@ -125,6 +125,14 @@ CATALOG: dict[str, FaultSpec] = {
     ),
     "gamma_forgets": FaultSpec("Gamma: resolved markets are not found while armed"),
     "clob_contradicts": FaultSpec("GET /markets/{condition_id}: the winner is the other one while armed"),
+    "stale_balance": FaultSpec(
+        "GET /balance-allowance: balance and allowances are 0 until /balance-allowance/update is asked for"
+    ),
+    "future_refused": FaultSpec(
+        "POLY_TIMESTAMP: a request from this many `seconds` ahead of the venue's clock is refused with 401, "
+        "while old ones are taken",
+        {"seconds": 1},
+    ),
     "clock_skew": FaultSpec("GET /time is wrong by `seconds` while armed", {"seconds": 30}),
     # answers, frames and values that a client must bound or refuse
     "drip_answer": FaultSpec(
@@ -189,6 +197,8 @@ STANDING = EXTERNAL | {
     "geoblocked",
     "market_feed_stall",
     "tick_size_change_lost",
+    "stale_balance",
+    "future_refused",
     "clock_skew",
     "resolution_never",
     "gamma_value",

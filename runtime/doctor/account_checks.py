@@ -9,6 +9,7 @@ from core.nautilus_core.data_engine.venue_urls import VenueUrls
 from errors import ConfigError, Temporary
 from execution.polymarket_client import PolymarketClient
 from execution.settlement.redeemers import ChainUrls, RedemptionKeys, official_redeemer
+from execution.wallets import wallets_of
 from models import Frozen
 from runtime.doctor.finding import Finding, fail, ok, warn
 from runtime.worker.plan import LiveWallet
@@ -17,6 +18,8 @@ HIGHEST_FEE_RATE = Decimal("0.07")
 """Fee in pUSD per pUSD of stake at the lowest possible price."""
 KINDS = {0: "own wallet", 1: "e-mail login", 2: "browser wallet", 3: "deposit wallet"}
 AREA = "account"
+KEY_PATIENCE_S = 150.0
+"""Seconds that a new API key may need until the venue accepts it; two minutes were reported."""
 
 
 class ConfiguredWallet(Frozen, frozen=True):
@@ -51,11 +54,34 @@ def choose_wallet(wanted: ConfiguredWallet, funded: dict[int, Decimal]) -> LiveW
         kind = _kind_with_money(wanted, funded)
     if (kind == 0) is not wanted.own:
         raise _wallet_mismatch(wanted, kind)
+    if not wanted.own and not _is_wallet(wanted, kind):
+        raise _foreign_funder(wanted, kind)
     return LiveWallet(wanted.signer, wanted.funder or wanted.signer, kind)
+
+
+def _is_wallet(wanted: ConfiguredWallet, kind: int) -> bool:
+    """Whether POLYMARKET_FUNDER is the address that the venue derives from the key and a signature type."""
+    return wanted.funder.lower() in (address.lower() for address in wallets_of(wanted.signer)[kind])
+
+
+def _foreign_funder(wanted: ConfiguredWallet, kind: int) -> ConfigError:
+    own = " or ".join(wallets_of(wanted.signer)[kind])
+    others = [other for other in KINDS if _is_wallet(wanted, other)]
+    if others:
+        todo = f"Set POLYMARKET_SIGNATURE_TYPE to {others[0]}, or POLYMARKET_FUNDER to {own}"
+    else:
+        todo = f"Set POLYMARKET_FUNDER to {own} if your Polymarket profile shows it, or check POLYMARKET_PK"
+    return ConfigError(
+        f"the money of signature type {kind} ({KINDS[kind]}) lies at {own}, and POLYMARKET_FUNDER is"
+        f" {wanted.funder}",
+        todo,
+    )
 
 
 def _kind_with_money(wanted: ConfiguredWallet, funded: dict[int, Decimal]) -> int:
     possible = [kind for kind, balance in funded.items() if balance > 0 and (kind == 0) is wanted.own]
+    if len(possible) > 1:
+        possible = [kind for kind in possible if _is_wallet(wanted, kind)] or possible
     if len(possible) == 1:
         return possible[0]
     if possible:
@@ -82,7 +108,8 @@ def _wallet_mismatch(wanted: ConfiguredWallet, kind: int, seen: str = "") -> Con
     what = seen or f"signature type {kind} is a {KINDS[kind]}"
     return ConfigError(
         f"{what}, which is not the key's own address, and POLYMARKET_FUNDER is not set",
-        "Set POLYMARKET_FUNDER to the address shown in your Polymarket profile",
+        "Set POLYMARKET_FUNDER to the address shown in your Polymarket profile, "
+        + " or ".join(wallets_of(wanted.signer)[kind]),
     )
 
 
@@ -146,7 +173,7 @@ class AccountCheck:
     def _ask(self) -> Iterator[Finding]:
         client = PolymarketClient(self._urls.clob, self._key)
         given = self._settings.api_key_parts if self._operators else ("", "", "")
-        client.credentials(given)
+        client.credentials(given, patience_s=KEY_PATIENCE_S)
         origin = "the settings" if all(given) else "derived from the key"
         closed_only = client.closed_only()  # answered only to the owner of the API key
         yield ok("credentials", f"the venue accepts the API key of {client.address} ({origin})")

@@ -85,7 +85,9 @@ def test_a_key_is_created_where_there_is_none_to_derive(canned: CannedServer) ->
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        ((401, {"error": "Invalid L1 Request headers"}), Fatal),
+        ((400, {"error": "Invalid payload"}), Fatal),
+        ((401, {"error": "Invalid L1 Request headers"}), Temporary),
+        ((403, b"<html>Sorry, you have been blocked"), Temporary),
         ((503, {"error": "trading is disabled"}), Temporary),
         ((429, {"error": "Too Many Requests"}), Temporary),
         ((200, b"<html>"), Temporary),
@@ -99,6 +101,71 @@ def test_no_key_is_fatal_only_if_the_venue_refuses(
     canned.default = answer
     with pytest.raises(error, match="no API key could be obtained for 0x"):
         PolymarketClient(canned.url, TEST_KEY).credentials()
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "todo"),
+    [
+        (403, b"<html>Sorry, you have been blocked", "accepts this machine's address"),
+        (401, {"error": "Unauthorized/Invalid api key"}, "a new key needs some minutes"),
+        (400, {"error": "Could not derive api key!"}, "Check the wallet's key"),
+    ],
+)
+def test_the_first_cause_is_reported(canned: CannedServer, status: int, answer: Any, todo: str) -> None:
+    """Creating a key that exists is always refused: what deriving it was refused with is the cause."""
+    canned.answers["GET", "/auth/derive-api-key"] = (status, answer)
+    canned.answers["POST", "/auth/api-key"] = (400, {"error": "Could not create api key"})
+    with pytest.raises((Fatal, Temporary)) as caught:
+        PolymarketClient(canned.url, TEST_KEY).credentials()
+    assert f"status_code={status}" in str(caught.value)
+    assert "Could not create" not in str(caught.value)
+    assert todo in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["/auth/derive-api-key", "/auth/ban-status/closed-only"])
+@pytest.mark.parametrize("status", [401, 403, 503])
+def test_a_key_that_is_not_active_yet_is_waited_for(canned: CannedServer, path: str, status: int) -> None:
+    """A refusal that passes is waited for, and for no longer than the patience; then it is final."""
+    good = {"/auth/derive-api-key": KNOWN_KEY, "/auth/ban-status/closed-only": {"closed_only": False}}
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            canned.answers["GET", path] = (200, good[path])
+
+    for name, answer in good.items():
+        canned.answers["GET", name] = (200, answer)
+    canned.answers["GET", path] = (status, {"error": "not yet"})
+    made = PolymarketClient(canned.url, TEST_KEY).credentials(patience_s=150.0, sleep=sleep)
+    assert (made.api_key, waits) == ("known", [10.0, 10.0, 10.0])
+    assert canned.paths("POST") == []
+    canned.answers["GET", path] = (status, {"error": "not yet"})
+    endless: list[float] = []
+    with pytest.raises(Fatal if status < 500 else Temporary, match="not yet"):
+        PolymarketClient(canned.url, TEST_KEY).credentials(patience_s=150.0, sleep=endless.append)
+    assert sum(endless) == 150.0
+
+
+def test_a_refusal_without_a_key_in_the_settings_names_no_setting(canned: CannedServer) -> None:
+    """What is not set need not be unset."""
+    canned.answers["GET", "/auth/derive-api-key"] = (200, KNOWN_KEY)
+    client = PolymarketClient(canned.url, TEST_KEY)
+    client.credentials()
+    canned.default = (401, {"error": "Unauthorized/Invalid api key"})
+    with pytest.raises(Temporary, match="a new API key needs some minutes") as caught:
+        client.closed_only()
+    assert "Unset" not in str(caught.value)
+
+
+def test_the_venues_copy_of_the_balance_is_renewed_before_it_is_believed(
+    manual_venue: VenueProcess, client: PolymarketClient
+) -> None:
+    """A deposit shows only once the venue is asked to look: the first question does that."""
+    for ask in (client.balance, client.funds, lambda: client.funded_types()[0]):
+        manual_venue.fault("stale_balance", None)
+        answer = ask()
+        assert getattr(answer, "balance", answer) == 1000
 
 
 def test_the_error_of_an_unknown_api_key_has_the_next_step(manual_venue: VenueProcess) -> None:

@@ -34,6 +34,7 @@ from core.nautilus_core.instruments.market_clock import MarketClock
 from errors import ConfigError, Fatal
 from execution.ledger import ledger_path
 from execution.ledger.schema import APPLICATION_ID
+from execution.wallets import wallets_of
 from runtime.doctor import file_checks, machine_checks, mode_checks, network_checks
 from runtime.doctor.account_checks import AccountCheck, ConfiguredWallet, choose_wallet
 from runtime.doctor.finding import Finding, Status, run_check
@@ -43,7 +44,8 @@ from runtime.worker.plan import LiveWallet
 
 TEST_KEY = "0x" + "11" * 32  # a test key, never holds money
 OWN = Account.from_key(TEST_KEY).address
-SAFE = "0x" + "ab" * 20
+STRANGE = "0x" + "ab" * 20
+PROXY, SAFE, DEPOSIT = (wallets_of(OWN)[kind][0] for kind in (1, 2, 3))
 
 
 def statuses(found) -> list[tuple[str, str]]:
@@ -88,9 +90,11 @@ def settings(tmp_path):
         (OWN.lower(), None, {0: 5, 2: 9}, (OWN.lower(), 0)),
         ("", None, {0: 5, 1: 5, 2: 5, 3: 5}, (OWN, 0)),
         (SAFE, None, {2: 5}, (SAFE, 2)),
-        (SAFE, None, {0: 5, 3: 5}, (SAFE, 3)),
-        (SAFE, 1, {1: 5, 2: 7}, (SAFE, 1)),
-        (SAFE, 1, {}, (SAFE, 1)),
+        (DEPOSIT.lower(), None, {0: 5, 3: 5}, (DEPOSIT.lower(), 3)),
+        (wallets_of(OWN)[3][1], 3, {3: 5}, (wallets_of(OWN)[3][1], 3)),
+        (PROXY, 1, {1: 5, 2: 7}, (PROXY, 1)),
+        (PROXY, 1, {}, (PROXY, 1)),
+        (SAFE, None, {1: 5, 2: 6}, (SAFE, 2)),
         ("", 0, {}, (OWN, 0)),
     ],
 )
@@ -107,8 +111,16 @@ def test_the_wallet_is_the_one_with_the_money(funder, kind, funded, chosen):
         ("", None, {2: 5}, r"signature type 2 \(browser wallet\): \$5.* Set POLYMARKET_FUNDER"),
         ("", 3, {3: 5}, "signature type 3 is a deposit wallet.* Set POLYMARKET_FUNDER"),
         (SAFE, None, {0: 5}, r"signature type 0 \(own wallet\): \$5.* Unset POLYMARKET_FUNDER"),
-        (SAFE, 0, {0: 5}, "POLYMARKET_FUNDER is 0xabab.* Unset POLYMARKET_FUNDER"),
-        (SAFE, None, {1: 5, 2: 6}, "ambiguous.* Set POLYMARKET_SIGNATURE_TYPE to 1 or 2"),
+        (STRANGE, 0, {0: 5}, "POLYMARKET_FUNDER is 0xabab.* Unset POLYMARKET_FUNDER"),
+        (STRANGE, None, {1: 5, 2: 6}, "ambiguous.* Set POLYMARKET_SIGNATURE_TYPE to 1 or 2"),
+        (
+            STRANGE,
+            3,
+            {3: 5},
+            f"lies at {DEPOSIT} or 0x.*POLYMARKET_FUNDER is 0xabab.*Set POLYMARKET_FUNDER to",
+        ),
+        (STRANGE, None, {2: 5}, rf"signature type 2 \(browser wallet\) lies at {SAFE}, and .* is 0xabab"),
+        (SAFE, 3, {3: 5}, f"lies at {DEPOSIT}.*Set POLYMARKET_SIGNATURE_TYPE to 2, or POLYMARKET_FUNDER to"),
     ],
 )
 def test_a_wallet_that_cannot_be_determined_is_refused(funder, kind, funded, fragment):
@@ -401,7 +413,7 @@ def test_an_account_that_may_trade(faultless, key):
         ({"balance": "0"}, {}, "account", "no wallet of the key"),
         (
             {"signature_type": 3},
-            {"polymarket_signature_type": 2, "polymarket_funder": SAFE},
+            {"polymarket_signature_type": 2, "polymarket_funder": "its safe"},
             "signature type",
             "no funds, but there are funds with signature type 3 (deposit wallet): $1000",
         ),
@@ -417,6 +429,8 @@ def test_an_account_that_may_trade(faultless, key):
 def test_an_account_that_may_not_trade(account, given, area, fragment, faultless, key):
     """Each thing that is wrong with an account is one failure in its own words."""
     put(faultless, key, **account)
+    if given.get("polymarket_funder") == "its safe":
+        given = {**given, "polymarket_funder": wallets_of(Account.from_key(key).address)[2][0]}
     failures = [finding for finding in account_of(faultless, key, **given) if finding.status is Status.FAIL]
     assert area in {finding.area for finding in failures}
     assert any(fragment in finding.what for finding in failures)
@@ -426,10 +440,11 @@ def test_an_account_that_may_not_trade(account, given, area, fragment, faultless
 def test_money_in_another_kind_of_wallet_is_found(faultless, key):
     """Unset, the type is found out; orders are then made for the funder."""
     put(faultless, key, signature_type=2)
-    settings = Settings(polymarket_pk=SecretStr(key), polymarket_funder=SAFE)
+    safe = wallets_of(Account.from_key(key).address)[2][0]
+    settings = Settings(polymarket_pk=SecretStr(key), polymarket_funder=safe)
     check = AccountCheck(settings, practice_urls(faultless.url), key, operators=True, live_path=True)
     found = run_check("account", check.run)
-    assert check.wallet == LiveWallet(Account.from_key(key).address, SAFE, 2)
+    assert check.wallet == LiveWallet(Account.from_key(key).address, safe, 2)
     assert check.balance == 1000
     (redemption,) = [finding for finding in found if finding.area == "redemption"]
     assert redemption.status is Status.WARN

@@ -349,3 +349,31 @@ def test_gamma_and_the_clock_may_be_wrong(practice_venue: VenueProcess) -> None:
     assert practice_venue.get("/time") == pytest.approx(time.time() - 120, abs=3)
     practice_venue.clear_faults()
     assert practice_venue.get("/time") == pytest.approx(time.time(), abs=3)
+
+
+def test_a_venue_that_refuses_the_future_takes_the_past(practice_venue: VenueProcess, trader: Trader) -> None:
+    """A request stamped some seconds ahead gets 401, one as far behind its answer; cleared, both do."""
+    path = "/auth/ban-status/closed-only"
+
+    def status(ahead: float) -> int:
+        headers = trader.headers("GET", path, at=time.time() + ahead)
+        return HTTP.get(practice_venue.url + path, headers=headers).status_code
+
+    practice_venue.fault("future_refused", None)
+    assert [status(ahead) for ahead in (-5, 0, 5)] == [200, 200, 401]
+    practice_venue.clear_faults()
+    assert status(5) == 200
+
+
+def test_a_stale_balance_is_renewed_by_the_update(practice_venue: VenueProcess, trader: Trader) -> None:
+    """Until `/balance-allowance/update` the wallet looks empty and without an allowance."""
+    path = "/balance-allowance"
+
+    def shown() -> set[str]:
+        answer = trader.send(practice_venue.url, "GET", path).json()
+        return {answer["balance"], *answer["allowances"].values()}
+
+    practice_venue.fault("stale_balance", None)
+    assert shown() == {"0"}
+    assert trader.send(practice_venue.url, "GET", f"{path}/update").status_code == 200
+    assert len(shown()) == 3

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from aiohttp import web
 
 from venue import payloads, position_accounting
-from venue.auth import check_l1, new_key
+from venue.auth import BAD_L1, check_l1, new_key
 from venue.records import VenueOrder, VenueTrade
 from venue.refusal import VenueRefusal
 from venue.signing import EXCHANGE, EXCHANGE_V3, NEG_RISK_EXCHANGE
-from venue.wire.common import authenticate, json_answer, json_body, paged, venue_of
+from venue.wire.common import authenticate, json_answer, json_body, paged, refuse_future, venue_of
 
 routes = web.RouteTableDef()
 
@@ -22,6 +22,7 @@ CANCEL_LIMIT = 1000
 @routes.post("/auth/api-key")
 async def create_key(request: web.Request) -> web.Response:
     venue = venue_of(request)
+    refuse_future(request, BAD_L1)
     address, nonce = check_l1(request.headers, venue.clock.wall_s())
     if venue.ledger.key_of(address, nonce) is not None:
         raise VenueRefusal(400, "Could not create api key")
@@ -31,6 +32,7 @@ async def create_key(request: web.Request) -> web.Response:
 @routes.get("/auth/derive-api-key")
 async def derive_key(request: web.Request) -> web.Response:
     venue = venue_of(request)
+    refuse_future(request, BAD_L1)
     address, nonce = check_l1(request.headers, venue.clock.wall_s())
     known = venue.ledger.key_of(address, nonce)
     return _made_key(request, address, nonce) if known is None else json_answer(known.wire())
@@ -180,6 +182,8 @@ async def balance_allowance(request: web.Request) -> web.Response:
         balance = 0 if position is None else position.shares
     if not position_accounting.seen_by(venue.ledger, key.address, _signature_type(request)):
         balance, allowance = 0, 0
+    if venue.faults.armed("stale_balance") is not None:
+        balance, allowance = 0, 0
     # The neg-risk exchange and V3 take no order of these markets; nobody has given them an allowance here.
     allowances = dict.fromkeys((NEG_RISK_EXCHANGE, EXCHANGE_V3), "0") | {EXCHANGE: str(allowance)}
     return json_answer({"balance": str(balance), "allowances": allowances})
@@ -195,4 +199,5 @@ def _signature_type(request: web.Request) -> int:
 @routes.get("/balance-allowance/update")
 async def update_balance_allowance(request: web.Request) -> web.Response:
     await authenticate(request)
+    venue_of(request).faults.clear("stale_balance")
     return json_answer("")

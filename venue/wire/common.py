@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from venue.auth import ApiKey, check_l2
+from venue.auth import UNAUTHORIZED, ApiKey, check_l2
 from venue.refusal import VenueRefusal
 from venue.venue import LogEntry, PracticeVenue
 
@@ -58,7 +58,23 @@ async def authenticate(request: web.Request) -> ApiKey:
     key = venue.ledger.key(request.headers.get("POLY_API_KEY", ""))
     body = (await request.read()).decode(errors="replace")
     now = venue.clock.wall_s()
+    refuse_future(request, UNAUTHORIZED)
     return check_l2(request.headers, key, request.method, request.path, body, now)
+
+
+def refuse_future(request: web.Request, refusal: VenueRefusal) -> None:
+    """The fault of a venue that takes old time stamps and none of its future.
+
+    Raises
+    ------
+    VenueRefusal
+    """
+    venue = venue_of(request)
+    armed = venue.faults.armed("future_refused")
+    stamp = request.headers.get("POLY_TIMESTAMP", "")
+    if armed is not None and stamp.isdecimal() and int(stamp) > venue.clock.wall_s() + armed["seconds"]:
+        venue.faults.consume("future_refused")
+        raise refusal
 
 
 def page[T](items: list[T], cursor: str | None, limit: int = PAGE) -> tuple[list[T], str]:
