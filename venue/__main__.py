@@ -1,4 +1,4 @@
-"""``python -m venue``: run a practice venue on loopback until told to stop."""
+"""``python -m venue``: run a practice venue on loopback until it is stopped."""
 
 import asyncio
 import errno
@@ -22,11 +22,11 @@ from venue.venue import PracticeVenue
 from venue.wire.app import make_app
 
 HOST = "127.0.0.1"
-"""The only address it ever listens on: whoever reaches it can set balances."""
+"""The only address that it listens on: every client that reaches it can set balances."""
 
 SHUTDOWN_SECONDS = 0.5
 REBIND_SECONDS = 5.0
-"""How long a venue that goes on for another one waits for its port."""
+"""Time that a resumed venue waits for its port, wall seconds."""
 REBIND_PAUSE = 0.1
 
 
@@ -57,9 +57,10 @@ async def _run(venue: PracticeVenue, port: int, *, exit_with_stdin: bool) -> Non
 
 
 async def _listen(runner: web.AppRunner, port: int, patience: float) -> None:
-    """Open the port; one that is taken is tried again for so many seconds.
+    """Open the port; if it is taken, retry for the given number of seconds.
 
-    While no venue listened, a client that tried the port may have been connected to itself for a moment.
+    While no venue listened, a client that tried the port may have been connected to itself (TCP
+    self-connect).
 
     Raises
     ------
@@ -105,7 +106,7 @@ def _ready(venue: PracticeVenue, runner: web.AppRunner) -> dict[str, object]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run it: 0 after a clean stop, 2 if it could not start as asked."""
+    """Run the venue; returns 0 after a clean stop, 2 if it could not be started with these options."""
     parser, given = read_arguments(arguments)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(PlainFormatter("%(asctime)s %(name)s %(levelname)s %(message)s"))

@@ -1,6 +1,6 @@
-"""Money, shares and prices as integers, so that nothing is ever lost in a float.
+"""Money, shares and prices as integers, so that no amount is rounded by a float.
 
-Units used all over the venue:
+Units used throughout the venue:
 
 - *micro*: one millionth of a pUSD or of a share, the six decimals of the tokens on chain;
 - *mill*: one thousandth of a pUSD, the finest price step of the venue (tick 0.001);
@@ -47,14 +47,14 @@ def decimal_text(amount: int, unit: int = MICRO) -> str:
 
 
 def price_text(mills: int) -> str:
-    """A price as the venue prints it: at least two decimals, three only where they are needed."""
+    """A price as the venue prints it: at least two decimals, three only where needed."""
     if mills % CENT_MILLS:
         return f"{mills // MILL}.{mills % MILL:03d}"
     return f"{mills // MILL}.{mills % MILL // CENT_MILLS:02d}"
 
 
 def buy_cost(shares: int, price: int) -> int:
-    """What `shares` (micro) cost at `price` (mills), in micro pUSD, rounded down as on chain.
+    """The cost of `shares` (micro) at `price` (mills) in micro pUSD, rounded down as on chain.
 
     Source: observed fills, e.g. 5.28846 shares at 0.52 for 2.749999 pUSD.
     """

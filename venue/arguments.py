@@ -1,4 +1,4 @@
-"""The command line of ``python -m venue``: every option checked, those of one source refused with another."""
+"""The command line of ``python -m venue``: parses and checks the options, also against the chosen source."""
 
 import argparse
 from pathlib import Path
@@ -14,12 +14,12 @@ INTERVALS = {"5m": 300, "15m": 900, "4h": 14_400}
 """Lengths of the up/down markets in seconds, by the name in their slugs."""
 SPEED = 15.0
 SCRIPTED = ("speed", "start_at", "first", "real_time", "hold_clock")
-"""Options that move a script; a mirror runs when its upstream does."""
+"""Options of scripted markets; a mirror follows its upstream instead."""
 MIRRORED = ("upstream_gamma", "upstream_clob", "upstream_ws", "asset", "timeframe")
 
 
 def read_arguments(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
-    """The options given, and the parser that turns what is wrong with them into an exit with code 2."""
+    """The options, and the parser, with which later errors end the process with exit code 2."""
     parser = _parser()
     given = parser.parse_args(arguments)
     wrong = _misplaced(given)
@@ -29,7 +29,7 @@ def read_arguments(arguments: list[str] | None) -> tuple[argparse.ArgumentParser
 
 
 def options_of(given: argparse.Namespace) -> VenueOptions:
-    """How the venue is run."""
+    """The venue options of a command line."""
     real_time = given.source == SHADOW or bool(given.real_time)
     return VenueOptions(
         speed=1.0 if real_time else given.speed or SPEED,
@@ -46,7 +46,7 @@ def options_of(given: argparse.Namespace) -> VenueOptions:
 
 
 def upstream_of(given: argparse.Namespace) -> UpstreamVenue | None:
-    """The venue to mirror; None for a source of its own markets."""
+    """The venue to mirror; None for a source with markets of its own."""
     if given.source != SHADOW:
         return None
     timeframe = given.timeframe or "15m"
@@ -124,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _misplaced(given: argparse.Namespace) -> str | None:
-    """What is wrong with an option beside this source."""
+    """Why an option does not apply to this source; None if all do."""
     if given.source != SYNTHETIC and (given.seed is not None or given.external_lag):
         option = "--external-lag" if given.external_lag else "--seed"
         return f"{option}: not for {given.source} markets; use it with --source {SYNTHETIC}"

@@ -1,4 +1,4 @@
-"""Who is calling: L1 (a wallet's signature) to make keys, L2 (an HMAC with a key's secret) for the rest."""
+"""Authentication: L1 (a wallet's signature) to create keys, L2 (an HMAC with a key's secret) for the rest."""
 
 import base64
 import binascii
@@ -14,14 +14,14 @@ from venue.refusal import VenueRefusal
 from venue.signing import auth_signer, checksum
 
 FRESHNESS_SECONDS = 60
-"""How far a header's timestamp may be from the venue's clock."""
+"""Maximum difference of a header's timestamp from the venue's clock."""
 
 UNAUTHORIZED = VenueRefusal(401, "Unauthorized/Invalid api key")
 BAD_L1 = VenueRefusal(401, "Invalid L1 Request headers")
 
 
 class ApiKey(msgspec.Struct, frozen=True):
-    """An account's API key. `address` is the account: the checksum address of the wallet that made it."""
+    """An account's API key. `address` is the account: the checksum address of the wallet that created it."""
 
     key: str
     secret: str
@@ -30,7 +30,7 @@ class ApiKey(msgspec.Struct, frozen=True):
     nonce: int
 
     def wire(self) -> dict[str, str]:
-        """The key as the venue answers with it."""
+        """The key as JSON in the venue's answers."""
         return {"apiKey": self.key, "secret": self.secret, "passphrase": self.passphrase}
 
 
@@ -62,7 +62,7 @@ def hmac_signature(secret: str, timestamp: str, method: str, path: str, body: st
 
 
 def check_l1(headers: Mapping[str, str], now_s: float) -> tuple[str, int]:
-    """The wallet address and nonce that the L1 headers prove.
+    """The wallet address and nonce proved by the L1 headers.
 
     Raises
     ------
@@ -86,12 +86,12 @@ def check_l1(headers: Mapping[str, str], now_s: float) -> tuple[str, int]:
 def check_l2(
     headers: Mapping[str, str], key: ApiKey | None, method: str, path: str, body: str, now_s: float
 ) -> ApiKey:
-    """The key that the L2 headers prove, given the key they name (None if the venue knows no such key).
+    """The key proved by the L2 headers; `key` is the key named in them (None if it is unknown).
 
     Raises
     ------
     VenueRefusal
-        401 if anything about them is wrong; the venue does not say what.
+        401 if anything about them is wrong; the venue does not report what.
     """
     try:
         timestamp = headers["POLY_TIMESTAMP"]

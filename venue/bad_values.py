@@ -1,4 +1,4 @@
-"""Values and frames that a client must refuse, put into messages where a fault asks for them."""
+"""Invalid values and frames that a client must reject, put into messages by armed faults."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ Event = dict[str, Any]
 
 
 def damaged(faults: Faults, fault: str, event: Event) -> Event:
-    """The event with the bad value of a fault, which is used up; the event itself if none strikes it."""
+    """The event with the invalid value of an armed fault, which is consumed; otherwise the event itself."""
     armed = faults.armed(fault)
     if armed is None or armed["event"] not in ("", event["event_type"]):
         return event
@@ -29,7 +29,7 @@ def value_of(parameters: dict[str, Any]) -> str | msgspec.Raw:
 
 
 def with_value(content: Any, field: str, value: str | msgspec.Raw) -> Any:
-    """JSON content with a field's value replaced wherever it occurs; the content itself if it does not."""
+    """JSON content with a field's value replaced wherever it occurs; unchanged if it does not occur."""
     if isinstance(content, dict):
         new = {k: value if k == field else with_value(v, field, value) for k, v in content.items()}
         return new if any(new[key] is not content[key] for key in new) else content
@@ -40,7 +40,7 @@ def with_value(content: Any, field: str, value: str | msgspec.Raw) -> Any:
 
 
 def nested(depth: int) -> str:
-    """JSON arrays so many levels deep."""
+    """JSON arrays nested to the given depth."""
     return "[" * depth + "]" * depth
 
 

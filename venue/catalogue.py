@@ -1,4 +1,4 @@
-"""The markets that a venue knows, by every name they have; which of them are still without an outcome."""
+"""The markets of a venue by slug, condition and token, and which of them have no outcome yet."""
 
 from collections.abc import Iterator
 
@@ -31,7 +31,7 @@ class Catalogue:
         self._open[market.start] = market
 
     def close(self, start: int) -> None:
-        """A market has its outcome."""
+        """Mark a market as resolved."""
         self._open.pop(start, None)
 
     def unresolved(self) -> list[VenueMarket]:

@@ -1,4 +1,4 @@
-"""Two times: the machine's own, which stamps everything, and market time, which drives the schedule."""
+"""Two times: the machine's time, used for all timestamps, and market time, which drives the schedule."""
 
 import math
 import time
@@ -10,11 +10,11 @@ import msgspec
 SECOND = 1_000_000_000
 INTERVAL_NS = 900 * SECOND
 MOST_SEGMENTS = 10_000
-"""Changes of pace that a clock remembers, for the stamps of what happened before the last one."""
+"""Speed changes that a clock stores, for the timestamps of events before the last one."""
 
 
 class ClockState(msgspec.Struct, frozen=True):
-    """What a clock needs to go on in another process: a pair of readings, its pace, whether it is held."""
+    """State for continuing a clock in another process: two readings, its speed, whether it is held."""
 
     wall_ns: int
     market_ns: int
@@ -23,7 +23,7 @@ class ClockState(msgspec.Struct, frozen=True):
 
 
 class _Segment(msgspec.Struct, frozen=True):
-    """From `wall_ns` on market time is `market_ns` plus `rate` times the wall time that has passed."""
+    """From `wall_ns` on, market time is `market_ns` plus `rate` times the elapsed wall time."""
 
     wall_ns: int
     market_ns: int
@@ -34,18 +34,18 @@ class _Segment(msgspec.Struct, frozen=True):
 
 
 class VenueClock:
-    """Market time, which runs at a speed, can be held and stepped forward, and never goes back.
+    """Market time, which runs at a given speed, can be held and stepped forward, and never goes back.
 
     Parameters
     ----------
     wall_ns, market_ns : int
         The anchor: two readings of one moment, in nanoseconds since the epoch.
     speed : float
-        Market seconds a wall second while the clock is not held.
+        Market seconds per wall second while the clock is not held.
     now_ns : callable
         The machine's clock.
     held : bool
-        Whether market time stands still until `run`.
+        Whether market time stands still until `run` is called.
     """
 
     def __init__(
@@ -84,9 +84,9 @@ class VenueClock:
         return self.market_ns() / SECOND
 
     def wall_at(self, market_ns: int) -> int | None:
-        """Machine time in nanoseconds at which market time first came to a value; None if it never will.
+        """Machine time in nanoseconds at which market time first reaches a value; None if it never will.
 
-        What was stepped over came at the moment of the step. The future is that of the present pace.
+        Values skipped by a step have the time of the step. Future values assume the present speed.
         """
         following: int | None = None
         for segment in reversed(self._segments):
@@ -116,19 +116,19 @@ class VenueClock:
     # --- setting -----------------------------------------------------------------------------
 
     def hold(self) -> None:
-        """Let market time stand still from now on."""
+        """Stop market time."""
         self._change(held=True)
 
     def run(self) -> None:
-        """Let market time run on from where it stands."""
+        """Let market time continue from its present value."""
         self._change(held=False)
 
     def set_speed(self, speed: float) -> None:
-        """Change the pace from now on; a held clock stays held."""
+        """Change the speed from now on; a held clock stays held."""
         self._change(speed=speed)
 
     def step_to(self, market_ns: int) -> None:
-        """Move market time forward to a value; one that has passed changes nothing."""
+        """Move market time forward to a value; a value in the past changes nothing."""
         self._change(market_ns=max(market_ns, self.market_ns()))
 
     def _market_at(self, wall_ns: int) -> int:
@@ -151,7 +151,7 @@ class VenueClock:
 
 
 def real_time(now_ns: Callable[[], int] = time.time_ns) -> VenueClock:
-    """A clock whose market time is the machine's own."""
+    """A clock whose market time is the machine's time."""
     wall = now_ns()
     return VenueClock(wall, wall, 1.0, now_ns)
 
@@ -164,10 +164,10 @@ def anchored(
     *,
     held: bool = False,
 ) -> VenueClock:
-    """A clock for a fresh venue, or one that goes on from where a stopped venue's market time was.
+    """A clock for a new venue, or one that continues from the market time of a stopped venue.
 
-    Fresh: market time starts at the next market start at or after the machine's time. Stopped before: where
-    it stopped, but not before the machine's time. `start_at` moves it to that second (0 to 899) of the next
+    New: market time starts at the next market start at or after the machine's time. Stopped before: where it
+    stopped, but not before the machine's time. `start_at` moves it to that second (0 to 899) of the next
     market.
     """
     wall = now_ns()
@@ -180,7 +180,7 @@ def anchored(
 
 
 def resumed(state: ClockState, now_ns: Callable[[], int] = time.time_ns) -> VenueClock:
-    """The clock of a venue that is gone, as if that venue had never ended: time that passed counts."""
+    """The clock of an ended venue as if it had never ended: the time since then counts."""
     return VenueClock(state.wall_ns, state.market_ns, state.speed, now_ns, held=state.held)
 
 

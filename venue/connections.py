@@ -1,4 +1,4 @@
-"""One WebSocket client: messages leave through a bounded queue, so that a slow reader harms nobody else."""
+"""One WebSocket client with a bounded queue of messages, so that a slow client does not delay others."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 log = logging.getLogger("venue.ws")
 
 QUEUE_LIMIT = 5_000
-"""Messages that may wait for one client before it is disconnected as too slow."""
+"""Messages that may be queued for one client before it is disconnected as too slow."""
 
 
 class Connection:
@@ -23,7 +23,7 @@ class Connection:
         self._overflowed = False
 
     def send(self, message: Any) -> None:
-        """Queue a message: text as it is, anything else as JSON."""
+        """Queue a message: text unchanged, anything else as JSON."""
         if self._overflowed:
             return
         text = message if isinstance(message, str) else msgspec.json.encode(message).decode()
@@ -34,14 +34,14 @@ class Connection:
             log.warning("a client is disconnected because it reads too slowly")
 
     async def write(self) -> None:
-        """Send what is queued until the socket closes or the queue overflows."""
+        """Send the queued messages until the socket closes or the queue overflows."""
         while not self._socket.closed:
             await self._socket.send_str(await self._queue.get())
             if self._overflowed:
                 await self.close(WSCloseCode.TRY_AGAIN_LATER)
 
     async def close(self, code: int = WSCloseCode.GOING_AWAY) -> None:
-        """Close from the venue's side."""
+        """Close the connection from the venue's side."""
         await self._socket.close(code=code)
 
 
@@ -53,9 +53,9 @@ async def serve(
     *,
     heartbeat: float | None = None,
 ) -> web.WebSocketResponse:
-    """Run one client's connection: text PING is answered with PONG, other texts are decoded and passed on.
+    """Serve one client's connection: text PING is answered with PONG, other texts are decoded and passed on.
 
-    `heartbeat` is the pause between protocol pings in wall seconds; without one the venue sends none.
+    `heartbeat` is the interval of protocol pings in wall seconds; without it the venue sends none.
     """
     socket = web.WebSocketResponse(compress=False, heartbeat=heartbeat)
     await socket.prepare(request)
@@ -76,6 +76,6 @@ async def serve(
     finally:
         closed(connection)
         writer.cancel()
-        # The writer may have ended with the reset that ended the reader; that is no news.
+        # The writer may have ended by the same reset as the reader.
         await asyncio.gather(writer, return_exceptions=True)
     return socket

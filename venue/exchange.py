@@ -1,4 +1,4 @@
-"""The markets as they stand at this moment: phases, ticks, books with what accounts added and took."""
+"""The present state of the markets: phases, ticks, and books with the accounts' orders and trades applied."""
 
 from collections import defaultdict
 
@@ -18,7 +18,7 @@ NO_BOOK = VenueRefusal(404, "No orderbook exists for the requested token id")
 
 
 class Exchange:
-    """Reads the source at the clock's time and lays the accounts' own doings over it."""
+    """Reads the source at the clock's time and applies the accounts' orders and trades to its books."""
 
     def __init__(self, clock: VenueClock, source: MarketSource, ledger: VenueLedger) -> None:
         self.clock = clock
@@ -45,17 +45,17 @@ class Exchange:
         return market.start in self.resolutions
 
     def up_pays(self, market: VenueMarket) -> int | None:
-        """What an Up share pays, in micro pUSD, and a Down share the rest; None before the resolution."""
+        """Payout of an Up share in micro pUSD (a Down share gets the rest); None before the resolution."""
         resolution = self.resolutions.get(market.start)
         return None if resolution is None else resolution[0]
 
     def up_won(self, market: VenueMarket) -> bool | None:
-        """Which outcome won outright; None before the resolution, and where both are paid in part."""
+        """Whether Up won outright; None before the resolution, and where both outcomes are paid in part."""
         up_pays = self.up_pays(market)
         return up_pays == MICRO if up_pays in (0, MICRO) else None
 
     def close(self, market: VenueMarket, up_pays: int, at: int) -> None:
-        """A market has its outcome: keep that, and drop what only a trading market needs."""
+        """Store a market's outcome, and drop the state that only a trading market needs."""
         self.resolutions[market.start] = (up_pays, at)
         self.schedule.close(market.start)
         self._taken.pop(market.start, None)
@@ -67,19 +67,19 @@ class Exchange:
         return self.source.tick(market)
 
     def source_book(self, market: VenueMarket) -> VenueBook:
-        """The Up token's book at the source, empty while nobody knows it."""
+        """The source's book of the Up token, empty while it is unknown."""
         return self.source.book(market) or VenueBook()
 
     async def confirm(self, market: VenueMarket) -> bool:
-        """Make certain that the source's book is that of this moment; False if that cannot be done."""
+        """Ensure that the source's book is current; False if that is impossible."""
         return self.source.certain(market) or await self.source.confirm(market)
 
     def left(self, market: VenueMarket) -> VenueBook:
-        """The source's book without what accounts took from it (Up view)."""
+        """The source's book without the liquidity that accounts consumed (Up view)."""
         return self._taken[market.start].left_of(self.source_book(market))
 
     def visible(self, market: VenueMarket) -> VenueBook:
-        """What everybody sees: the book that is left, with accounts' resting orders (Up view)."""
+        """The published book: the remaining source book with accounts' resting orders (Up view)."""
         resting = self.ledger.open_orders(start=market.start)
         if not resting:
             return self.left(market)
@@ -109,7 +109,7 @@ class Exchange:
         Raises
         ------
         VenueRefusal
-            404 if the token is unknown, its market resolved, or its book cannot be known.
+            404 if the token is unknown, its market resolved, or its book cannot be determined.
         """
         market = self.trading(token)
         if not await self.confirm(market):
@@ -118,16 +118,16 @@ class Exchange:
 
     @staticmethod
     def seen_from(market: VenueMarket, token: str, book: VenueBook) -> VenueBook:
-        """An Up view turned to the token's own view, or back."""
+        """Convert an Up view to the token's own view, or back."""
         return book if token == market.up_token else book.mirrored()
 
     def facing(self, market: VenueMarket, source: VenueBook, token: str, side: Side) -> Levels:
-        """What is left of a source book that an order of the token and side would take, best first."""
+        """The remaining source levels that an order of the token and side would take, best first."""
         book = self.seen_from(market, token, self._taken[market.start].left_of(source))
         return book.asks if side == "BUY" else book.bids
 
     def resting_against(self, market: VenueMarket, token: str, side: Side, address: str) -> list[Offer]:
-        """Other accounts' resting orders that an order would take, oldest first. Nobody meets their own."""
+        """Other accounts' resting orders that an order would match, oldest first."""
         opposite = "SELL" if side == "BUY" else "BUY"
         found: list[Offer] = []
         for order in self.ledger.open_orders(start=market.start):
@@ -139,7 +139,7 @@ class Exchange:
     def consume(
         self, market: VenueMarket, source: VenueBook, token: str, side: Side, price: int, shares: int
     ) -> None:
-        """Remove what an order of the side took from a level of a source book, until the source renews it."""
+        """Remove consumed shares from a level of a source book, until the source renews the level."""
         up = token == market.up_token
         level_price = price if up else MILL - price
         level_side = "SELL" if (side == "BUY") == up else "BUY"
@@ -149,12 +149,12 @@ class Exchange:
     # --- prices ------------------------------------------------------------------------------
 
     def traded(self, token: str, other_token: str, price: int) -> None:
-        """Remember the last trade's price for both tokens."""
+        """Store the last trade's price for both tokens."""
         self._last_price[token] = price
         self._last_price[other_token] = MILL - price
 
     def last_price(self, token: str) -> int | None:
-        """The last trade's price in mills; recordings hold no trades, so only accounts' own count."""
+        """Price of accounts' last trade in mills; recordings contain no trades."""
         return self._last_price.get(token)
 
 

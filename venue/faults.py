@@ -1,7 +1,7 @@
-"""Everything that can go wrong at a venue, by name, so that it can be made to go wrong.
+"""The catalogue of faults that a test can inject into the venue.
 
-A fault is armed with a count and strikes that many times, or until it is cleared if the count is null. The
-code that can suffer a fault asks `Faults.take` for it at that point and at no other.
+A fault is armed with a count and applies that many times, or until it is cleared if the count is null. The
+code that a fault affects calls `Faults.consume` for it at that point only.
 """
 
 from fnmatch import fnmatchcase
@@ -13,7 +13,7 @@ from venue.external.services import named
 
 
 class FaultSpec(msgspec.Struct, frozen=True):
-    """What a fault does, and the parameters it takes with their defaults."""
+    """The effect of a fault, and its parameters with their defaults."""
 
     does: str
     defaults: dict[str, Any] = {}
@@ -34,13 +34,13 @@ UNAVAILABLE = {
     "post_only": POST_ONLY,
     "overloaded": {"error": "service unavailable"},
 }
-"""Bodies of the three kinds of 503 seen at the venue, and of one that says nothing."""
+"""Bodies of the three kinds of 503 seen at the venue, and of one without information."""
 
 CONTROL = "\x1b[2J\x1b[31m\x1b]0;title\x07\r\x9b5n\u202e"
 """Control sequences for a terminal: clear, colour, window title, carriage return, C1 query, reversed text."""
 
 FOREIGN_IDS = ("condition", "tokens", "both", "previous")
-"""Which ids `gamma_foreign_ids` replaces; `previous`: both, by those of the market before."""
+"""The ids that `gamma_foreign_ids` replaces; `previous`: both, by those of the previous market."""
 FEEDS = ("market", "user")
 LOST = ("event", "book", "both")
 
@@ -50,7 +50,7 @@ CHOICES: dict[tuple[str, str], tuple[str, ...]] = {
     ("stray_frame", "feed"): FEEDS,
     ("tick_size_change_lost", "lost"): LOST,
 }
-"""Parameters that take one of a few names."""
+"""Parameters with a fixed set of values."""
 
 CATALOG: dict[str, FaultSpec] = {
     # POST /order, before the order exists
@@ -134,7 +134,7 @@ CATALOG: dict[str, FaultSpec] = {
         {"seconds": 1},
     ),
     "clock_skew": FaultSpec("GET /time is wrong by `seconds` while armed", {"seconds": 30}),
-    # answers, frames and values that a client must bound or refuse
+    # answers, frames and values that a client must limit or reject
     "drip_answer": FaultSpec(
         "answers to `path` are sent one byte every `seconds`; the request is carried out first",
         {"path": "/order", "seconds": 1.0},
@@ -173,7 +173,7 @@ CATALOG: dict[str, FaultSpec] = {
         f"armed: {', '.join(FOREIGN_IDS)}",
         {"slug": "", "ids": "condition"},
     ),
-    # external services: `service` is a name, several with commas in between, or all
+    # external services: `service` is a name, several separated by commas, or all
     "external_down": FaultSpec("external: connections are dropped, open streams closed", {"service": "all"}),
     "external_slow": FaultSpec(
         "external: answers and streams come `seconds` later", {"service": "all", "seconds": 2.0}
@@ -191,7 +191,7 @@ CATALOG: dict[str, FaultSpec] = {
 EXTERNAL = frozenset(name for name in CATALOG if name.startswith("external_"))
 
 TWISTED = ("resolution_disputed", "gamma_forgets", "clob_contradicts")
-"""What the venue may say of a market that is over, other than who won."""
+"""Answers about a finished market other than its winner."""
 
 STANDING = EXTERNAL | {
     "geoblocked",
@@ -205,11 +205,11 @@ STANDING = EXTERNAL | {
     "gamma_foreign_ids",
     *TWISTED,
 }
-"""Faults that are a state rather than an event: armed without a count they last until cleared."""
+"""Faults that are a state, not an event: armed without a count they last until cleared."""
 
 
 class ArmedFault(msgspec.Struct):
-    """A fault that will strike `left` more times; None: until cleared."""
+    """A fault that applies `left` more times; None: until cleared."""
 
     name: str
     left: int | None
@@ -218,22 +218,22 @@ class ArmedFault(msgspec.Struct):
 
 
 class UnknownFault(ValueError):
-    """The name or a parameter is not in the catalog."""
+    """The name or a parameter does not exist in the catalogue."""
 
 
 class Faults:
-    """The faults that are armed now."""
+    """The faults that are armed at present."""
 
     def __init__(self) -> None:
         self._armed: dict[str, ArmedFault] = {}
 
     def arm(self, name: str, count: int | None, parameters: dict[str, Any]) -> ArmedFault:
-        """Arm a fault, replacing an earlier one of the name.
+        """Arm a fault, replacing an earlier one with this name.
 
         Raises
         ------
         UnknownFault
-            If there is no such fault, it has no such parameter, or the value is of another type.
+            If there is no such fault, it has no such parameter, or the value has another type.
         """
         spec = CATALOG.get(name)
         if spec is None:
@@ -263,12 +263,12 @@ class Faults:
             self._armed.pop(name, None)
 
     def armed(self, name: str) -> dict[str, Any] | None:
-        """The parameters of a fault if it is armed, without using it up."""
+        """The parameters of a fault if it is armed, without consuming it."""
         fault = self._armed.get(name)
         return None if fault is None else fault.parameters
 
     def consume(self, name: str) -> dict[str, Any] | None:
-        """Let a fault strike if it is armed: its parameters, or None."""
+        """Consume a fault if it is armed: its parameters, or None."""
         fault = self._armed.get(name)
         if fault is None:
             return None
@@ -280,7 +280,7 @@ class Faults:
         return fault.parameters
 
     def consume_for(self, name: str, path: str) -> dict[str, Any] | None:
-        """Use a fault up if its parameter `path`, which may hold the wildcards * and ?, matches a path."""
+        """Consume a fault if its parameter `path` (wildcards: * and ?) matches a path."""
         armed = self.armed(name)
         return self.consume(name) if armed is not None and fnmatchcase(path, armed["path"]) else None
 

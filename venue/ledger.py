@@ -1,7 +1,7 @@
-"""Everything the venue must not forget, in one SQLite database: the only place where money changes hands.
+"""The venue's persistent state in one SQLite database, including all balances.
 
-With a folder, the database is on disk (WAL, synchronous FULL) and held exclusively: a second venue cannot
-open it, and one that was killed leaves every committed change behind. Without a folder it lives in memory.
+With a folder, the database is on disk (WAL, synchronous FULL) and locked exclusively: a second venue cannot
+open it, and a killed venue loses no committed change. Without a folder it is in memory.
 """
 
 import sqlite3
@@ -63,27 +63,27 @@ CREATE TABLE IF NOT EXISTS market (start INTEGER PRIMARY KEY, terms TEXT NOT NUL
 
 
 class VenueLedgerInUse(Exception):
-    """Another venue holds the folder's database."""
+    """Another venue uses the folder's database."""
 
 
 class VenueLedger:
-    """The database, spoken to in the venue's nouns.
+    """The database, in terms of accounts, orders, trades and positions.
 
     Parameters
     ----------
     folder : Path, optional
-        Where to keep it; in memory if absent.
+        Folder of the database; in memory if absent.
 
     Raises
     ------
     VenueLedgerInUse
-        If another process holds the folder.
+        If another process uses the folder.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         if folder is not None:
             private_folder(folder, FILE)
-            # SQLite gives its log beside it the same mode.
+            # SQLite gives the write-ahead log the same mode.
             private_file(folder / FILE)
         path = ":memory:" if folder is None else str(folder / FILE)
         self._db = sqlite3.connect(path, isolation_level=None, timeout=0)
@@ -101,12 +101,12 @@ class VenueLedger:
             raise VenueLedgerInUse(str(error)) from error
 
     def close(self) -> None:
-        """Write what is pending and let go of the file."""
+        """Write pending changes and close the file."""
         self._db.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All changes inside happen together or not at all; nested use joins the outer one."""
+        """All changes inside are applied together or not at all; nested use joins the outer transaction."""
         if self._db.in_transaction:
             yield
             return
@@ -121,7 +121,7 @@ class VenueLedger:
     # --- the venue's own state ---------------------------------------------------------------
 
     def meta(self, key: str) -> int | None:
-        """An integer that the venue remembers about itself."""
+        """A stored integer about the venue itself."""
         text = self.text(key)
         return None if text is None else int(text)
 
@@ -129,7 +129,7 @@ class VenueLedger:
         self.set_text(key, str(value))
 
     def text(self, key: str) -> str | None:
-        """A text that the venue remembers about itself."""
+        """A stored text about the venue itself."""
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else row["value"]
 
@@ -137,7 +137,7 @@ class VenueLedger:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
     def markets(self) -> list[VenueMarket]:
-        """Markets that another venue once told of, oldest first."""
+        """Markets read from an upstream venue, oldest first."""
         rows = self._db.execute("SELECT terms FROM market ORDER BY start")
         return [msgspec.json.decode(row["terms"], type=VenueMarket) for row in rows]
 
@@ -169,7 +169,7 @@ class VenueLedger:
         self._insert("account", account)
 
     def set_funds(self, address: str, *, balance: int | None, allowance: int | None) -> None:
-        """Overwrite an account's balance or allowance; None leaves it as it is."""
+        """Overwrite an account's balance or allowance; None leaves it unchanged."""
         self._db.execute(
             "UPDATE account SET balance = coalesce(?, balance), allowance = coalesce(?, allowance) "
             "WHERE address = ?",
@@ -177,7 +177,7 @@ class VenueLedger:
         )
 
     def standing(self, address: str) -> AccountStanding:
-        """What is particular about an account; nothing, unless a test said otherwise."""
+        """Special properties of an account; the defaults unless a test set them."""
         row = self._db.execute("SELECT * FROM standing WHERE address = ?", (address,)).fetchone()
         return (
             AccountStanding(address)
@@ -189,7 +189,7 @@ class VenueLedger:
         self._insert("standing", standing, "INSERT OR REPLACE")
 
     def pay(self, address: str, amount: int, fee: int = 0) -> None:
-        """Add to an account's balance (negative: take), and take and count a fee.
+        """Add to an account's balance (negative: subtract), and subtract and count a fee.
 
         Raises
         ------
@@ -230,7 +230,7 @@ class VenueLedger:
         return self._one(VenueOrder, 'SELECT * FROM "order" WHERE id = ?', order_id)
 
     def put_order(self, order: VenueOrder) -> None:
-        """Insert an order or replace what is known of it."""
+        """Insert or replace an order."""
         self._insert('"order"', order, "INSERT OR REPLACE")
 
     def open_orders(self, *, start: int | None = None, address: str | None = None) -> list[VenueOrder]:
@@ -291,7 +291,7 @@ class VenueLedger:
     def payouts_of(self, address: str) -> list[VenuePayout]:
         return self._all(VenuePayout, "SELECT * FROM payout WHERE address = ? ORDER BY paid_ns", address)
 
-    # --- rows and nouns ----------------------------------------------------------------------
+    # --- rows to objects ---------------------------------------------------------------------
 
     def _insert(self, table: str, record: msgspec.Struct, verb: str = "INSERT") -> None:
         values = [

@@ -1,4 +1,4 @@
-"""What becomes of a trade after the match: MATCHED, MINED, CONFIRMED on the user feed, or a fault instead."""
+"""Processing of a trade after the match: MATCHED, MINED, CONFIRMED on the user feed, or a fault instead."""
 
 import asyncio
 import hashlib
@@ -18,7 +18,7 @@ from venue.user_feed import UserFeed
 log = logging.getLogger("venue.lifecycle")
 
 MATCHED_AFTER = 0.02
-"""Wall seconds from the match to its event: the answer to POST /order is on its way by then."""
+"""Wall seconds from the match to its event: the answer to POST /order has been sent by then."""
 MINED_AFTER = 0.3
 CONFIRMED_AFTER = 0.6
 
@@ -29,7 +29,7 @@ def transaction_hash(trade_id: str) -> str:
 
 
 class _TradePlan(msgspec.Struct, frozen=True):
-    """How a trade's life goes: when MATCHED is told (wall seconds), how often, and what follows."""
+    """The course of a trade: the delay of MATCHED (wall seconds), how often it is sent, and what follows."""
 
     publish_after: float
     publications: int
@@ -38,7 +38,7 @@ class _TradePlan(msgspec.Struct, frozen=True):
 
 
 class TradeLifecycle:
-    """Moves trades on, in wall time, and tells their accounts."""
+    """Advances trades in wall time, and publishes their events to their accounts."""
 
     def __init__(self, ledger: VenueLedger, clock: VenueClock, feed: UserFeed, faults: Faults) -> None:
         self._ledger = ledger
@@ -48,13 +48,13 @@ class TradeLifecycle:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Run something in the background until it ends or the venue stops."""
+        """Run a coroutine in the background until it ends or the venue stops."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
 
     def follow(self, trade: VenueTrade) -> None:
-        """Take a fresh trade through its life. Which faults strike it is decided now."""
+        """Start the processing of a new trade. The faults that apply to it are determined now."""
         if self._faults.consume("out_of_order_trade") is not None:
             self.spawn(self._backwards(trade))
             return
@@ -67,12 +67,12 @@ class TradeLifecycle:
         self.spawn(self._live(trade, script))
 
     def resume(self) -> None:
-        """Go on with trades that a stopped venue left unfinished."""
+        """Continue trades that a stopped venue left unfinished."""
         for trade in self._ledger.unfinished_trades():
             self.spawn(self._settle(trade, MINED_AFTER))
 
     async def stop(self) -> None:
-        """Abandon what is in flight; a restarted venue resumes it."""
+        """Cancel unfinished processing; a restarted venue resumes it."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

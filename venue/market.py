@@ -1,4 +1,4 @@
-"""What a market is: its place in time, its names, and the terms that it trades on."""
+"""A market: its time, its names, and its trading terms."""
 
 from decimal import Decimal
 
@@ -14,15 +14,15 @@ UP, DOWN = "Up", "Down"
 FEE_RATE = Decimal("0.07")
 """Crypto markets' taker fee rate."""
 MINIMUM_SHARES = 5 * MICRO
-"""The least size of an order that may rest."""
+"""Minimum size of an order that may rest."""
 RESOLUTION_SOURCE = "https://data.chain.link/streams/btc-usd-twap-60s-streams"
 
 
 class VenueMarket(msgspec.Struct, frozen=True):
-    """A market. `start` in market seconds since the epoch, the key by which a venue knows it.
+    """A market. `start` in market seconds since the epoch, its key in the venue.
 
-    `minimum_shares` in micro shares. `index` and `resolution_delay` are those of a scripted market: its
-    place in the script, and the market seconds from its end to its resolution.
+    `minimum_shares` in micro shares. `index` and `resolution_delay` belong to a scripted market: its position
+    in the script, and the market seconds from its end to its resolution.
     """
 
     start: int

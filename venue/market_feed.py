@@ -1,4 +1,4 @@
-"""`/ws/market`: books of the subscribed tokens, then every change, mirrored for both tokens of a market."""
+"""`/ws/market`: books of the subscribed tokens, then every change, for both tokens of a market."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ from venue.records import VenueTrade
 log = logging.getLogger("venue.market_feed")
 
 BOOK_INSTEAD = 30
-"""From this many changed levels on, whole books are sent instead of the changes."""
+"""Number of changed levels from which whole books are sent instead of the changes."""
 SHORTEST_WAIT = 0.01
 LONGEST_WAIT = 0.25
 
@@ -36,14 +36,14 @@ class _Subscriber(msgspec.Struct):
 
 
 class _Published(msgspec.Struct):
-    """What subscribers of a market were last told (Up view)."""
+    """The book last sent to a market's subscribers (Up view)."""
 
     book: VenueBook
     tick: int
 
 
 class MarketFeed:
-    """Publishes the exchange's books to whoever subscribed."""
+    """Publishes the exchange's books to subscribers."""
 
     def __init__(self, exchange: Exchange, faults: Faults) -> None:
         self._exchange = exchange
@@ -52,7 +52,7 @@ class MarketFeed:
         self._published: dict[int, _Published] = {}
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
-        """The route."""
+        """Serve the route."""
         return await serve(request, self._opened, self._received, self._closed)
 
     def next_wait(self, markets: list[VenueMarket]) -> float:
@@ -63,13 +63,13 @@ class MarketFeed:
         return min(LONGEST_WAIT, max(SHORTEST_WAIT, wait))
 
     def subscribed(self) -> list[VenueMarket]:
-        """Markets that somebody subscribed to and that still have a book."""
+        """Markets with a subscription and a book."""
         tokens = {token for subscriber in self._subscribers.values() for token in subscriber.tokens}
         markets = {m.start: m for m in map(self._exchange.schedule.by_token, tokens) if m is not None}
         return [m for m in markets.values() if not self._exchange.resolved(m)]
 
     def refresh(self, market: VenueMarket) -> None:
-        """Tell subscribers what changed in a market's book since they were last told."""
+        """Send the changes of a market's book since the last publication to its subscribers."""
         published = self._published.get(market.start)
         if published is None or self._faults.armed("market_feed_stall") is not None:
             return
@@ -106,7 +106,7 @@ class MarketFeed:
         self._send(market, {trade.token: event})
 
     def resolved(self, market: VenueMarket, up_won: bool | None) -> None:
-        """Publish a resolution to those who asked for the custom events; without a winner there is none."""
+        """Publish a resolution to subscribers of the custom events; without a winner there is none."""
         if up_won is None:
             self._published.pop(market.start, None)
             return
@@ -125,7 +125,7 @@ class MarketFeed:
         self._published.pop(market.start, None)
 
     def listed(self, market: VenueMarket) -> None:
-        """Publish a new market to those who asked for the custom events, whatever they subscribed to."""
+        """Publish a new market to subscribers of the custom events, whatever their tokens."""
         event = {
             "event_type": "new_market",
             "id": str(market.start),
@@ -149,7 +149,7 @@ class MarketFeed:
             connection.send(event)
 
     def send_stray(self) -> None:
-        """Let the fault of a stray frame strike, if anybody is subscribed."""
+        """Apply the fault of a stray frame, if there is a subscriber."""
         connections = [connection for connection, s in self._subscribers.items() if s.tokens]
         send_stray(self._faults, "market", connections)
 
@@ -181,7 +181,7 @@ class MarketFeed:
             if market is None or self._exchange.resolved(market):
                 continue
             if market.start in self._published:
-                # Others may be behind: bring them up to date, so that one state serves all.
+                # Other subscribers may have an older state: update them, so that one state applies to all.
                 self.refresh(market)
             else:
                 self._published[market.start] = _Published(
@@ -192,14 +192,14 @@ class MarketFeed:
         connection.send([damaged(self._faults, "market_feed_value", book) for book in books])
 
     def _send(self, market: VenueMarket, events: dict[str, dict[str, Any]], *, custom: bool = False) -> None:
-        """Send each token's event to its subscribers; an event shared by both tokens goes out once."""
+        """Send each token's event to its subscribers; an event shared by both tokens is sent once."""
         deliveries: list[tuple[Connection, dict[str, Any]]] = []
         for connection, subscriber in self._subscribers.items():
             if custom and not subscriber.custom:
                 continue
             wanted = {id(event): event for token, event in events.items() if token in subscriber.tokens}
             deliveries.extend((connection, event) for event in wanted.values())
-        # A fault strikes an event once, whoever receives it, and only an event that is received.
+        # A fault applies once per event, for all its receivers, and only to an event with a receiver.
         received = {id(event): event for _, event in deliveries}
         sent = {key: damaged(self._faults, "market_feed_value", event) for key, event in received.items()}
         for connection, event in deliveries:

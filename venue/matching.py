@@ -1,7 +1,7 @@
-"""The matching rules, pure: an order against the levels it faces, all seen from the order's own token.
+"""The matching rules, pure: an order against the opposite levels, all in the order's own token.
 
-A BUY is a budget: it spends its maker amount at its own price or better, so a better price gives more shares.
-A SELL gives shares until they are gone.
+A BUY is a budget: it spends its maker amount at its own price or better, so a better price buys more shares.
+A SELL sells shares until none are left.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from venue.rules import OrderTerms, Side
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """Liquidity at a price (mills): the source's own, or an account's resting order named by its id."""
+    """Liquidity at a price (mills): the source's, or an account's resting order with its id."""
 
     price: int
     size: int
@@ -22,7 +22,7 @@ class Offer(msgspec.Struct, frozen=True):
 
 
 class LevelFill(msgspec.Struct, frozen=True):
-    """A trade at one price: `usd` is what changes hands for `shares`, without fees (micro units)."""
+    """A trade at one price: `usd` is paid for `shares`, without fees (micro units)."""
 
     price: int
     shares: int
@@ -31,7 +31,7 @@ class LevelFill(msgspec.Struct, frozen=True):
 
 
 class Match(msgspec.Struct, frozen=True):
-    """What an order gets. `left` is what remains of its maker amount; `complete` if nothing useful does."""
+    """An order's fills. `left` is the rest of its maker amount; `complete` if no usable rest remains."""
 
     fills: tuple[LevelFill, ...]
     left: int
@@ -47,14 +47,14 @@ class Match(msgspec.Struct, frozen=True):
 
 
 def offers(levels: Levels, resting: Iterable[Offer], side: Side) -> list[Offer]:
-    """Everything an order of `side` can take, best first; at one price the source's liquidity came first."""
+    """The liquidity that an order of `side` can take, best first; at one price the source's comes first."""
     everything = [Offer(price, size) for price, size in levels]
     everything.extend(resting)
     return sorted(everything, key=lambda offer: offer.price if side == "BUY" else -offer.price)
 
 
 def match(terms: OrderTerms, available: Iterable[Offer]) -> Match:
-    """What the order takes of what is offered, best first, within its own price."""
+    """Match the order with the available liquidity, best first, within its own price."""
     left = terms.maker_amount
     fills: list[LevelFill] = []
     complete = False
@@ -64,7 +64,7 @@ def match(terms: OrderTerms, available: Iterable[Offer]) -> Match:
         wanted = left * MILL // offer.price if terms.side == "BUY" else left
         shares = min(wanted, offer.size)
         usd = buy_cost(shares, offer.price)
-        # Less than a micro pUSD is dust: nobody can pay or receive it.
+        # Less than a micro pUSD cannot be paid or received.
         if usd > 0:
             fills.append(LevelFill(offer.price, shares, usd, offer.order_id))
             left -= usd if terms.side == "BUY" else shares
@@ -75,15 +75,15 @@ def match(terms: OrderTerms, available: Iterable[Offer]) -> Match:
 
 
 def resting_shares(side: Side, price: int, left: int) -> int:
-    """Shares that a resting order still shows, given what is left of its maker amount."""
+    """Remaining shares of a resting order, given the rest of its maker amount."""
     return left * MILL // price if side == "BUY" else left
 
 
 def meet(side: Side, price: int, left: int, facing: Levels) -> list[LevelFill]:
-    """Fills of a resting order, at its own price, when the source's book comes to it.
+    """Fills of a resting order, at its own price, when the source's book reaches it.
 
-    `facing` is the opposite side of the order's own token, best first. A returned fill names the *source's*
-    level by its price; what is paid is computed at the resting order's price.
+    `facing` is the opposite side of the order's own token, best first. A returned fill names the price of the
+    *source's* level; the amount is computed at the resting order's price.
     """
     shares_left = resting_shares(side, price, left)
     fills: list[LevelFill] = []

@@ -1,6 +1,6 @@
-"""One order book seen from the Up token, its mirror for the Down token, and what accounts took out of it.
+"""One order book of the Up token, its mirror for the Down token, and the liquidity consumed by accounts.
 
-A binary market has one pool of liquidity: a bid for Up at p is the same thing as an ask for Down at 1 − p.
+A binary market has one pool of liquidity: a bid for Up at p is equivalent to an ask for Down at 1 − p.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ class VenueBook(msgspec.Struct, frozen=True):
     asks: Side = ()
 
     def mirrored(self) -> "VenueBook":
-        """The same liquidity as the other token of the market sees it."""
+        """The same liquidity in terms of the other token of the market."""
         return VenueBook(
             bids=tuple((MILL - price, size) for price, size in self.asks),
             asks=tuple((MILL - price, size) for price, size in self.bids),
@@ -39,7 +39,7 @@ class VenueBook(msgspec.Struct, frozen=True):
 
     @property
     def crossed(self) -> bool:
-        """True if the best bid is not below the best ask, which no venue shows."""
+        """True if the best bid is not below the best ask, which no venue publishes."""
         return bool(self.bids and self.asks) and self.bids[0][0] >= self.asks[0][0]
 
     @property
@@ -49,7 +49,7 @@ class VenueBook(msgspec.Struct, frozen=True):
 
     @property
     def mid_text(self) -> str | None:
-        """The mid price as a decimal, or the only side there is; None for an empty book."""
+        """The mid price as a decimal, or the price of the only side; None for an empty book."""
         prices = [p for p in (self.best_bid, self.best_ask) if p is not None]
         if not prices:
             return None
@@ -81,20 +81,20 @@ def changes_between(old: VenueBook, new: VenueBook) -> list[BookChange]:
 class ConsumedLiquidity:
     """Liquidity that accounts consumed from the source's book.
 
-    A consumed level stays consumed until the source reports another size for it: only then did somebody
-    at the source really place new orders there.
+    A consumed level stays consumed until the source reports another size for it: only then were new orders
+    placed there at the source.
     """
 
     def __init__(self) -> None:
         self._taken: dict[tuple[str, int], tuple[int, int]] = {}
 
     def record(self, side: str, price: int, source_size: int, shares: int) -> None:
-        """Record that `shares` were taken from a level that the source shows with `source_size`."""
+        """Record that `shares` were taken from a level that has `source_size` at the source."""
         known, already = self._taken.get((side, price), (source_size, 0))
         self._taken[side, price] = (source_size, (already if known == source_size else 0) + shares)
 
     def left_of(self, book: VenueBook) -> VenueBook:
-        """The book without what was taken from it, forgetting levels that the source renewed."""
+        """The book without the consumed liquidity; drops levels that the source has renewed."""
         if not self._taken:
             return book
         return VenueBook(bids=self._left("BUY", book.bids), asks=self._left("SELL", book.asks))

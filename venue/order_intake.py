@@ -1,7 +1,7 @@
-"""The order desk: an order is checked against the rules, waits the taker delay and meets the book.
+"""Accepts orders: an order is checked against the rules, waits the taker delay and is matched with the book.
 
-`accept` and `execute` are two steps because the order exists for its sender from the first one on, while its
-result may be told in other ways than by the answer.
+`accept` and `execute` are two steps because the order exists for its sender after the first one, while its
+result may be reported in other ways than by the answer.
 """
 
 import asyncio
@@ -29,11 +29,11 @@ from venue.user_feed import UserFeed
 TAKER_DELAY = 0.15
 """Wall seconds that a marketable order waits (changelog of 2026-09-04: 150 ms on crypto)."""
 GTD_EARLY_SECONDS = 60
-"""A GTD order dies this much before its expiration."""
+"""A GTD order ends this many seconds before its expiration."""
 
 
 class AcceptedOrder(msgspec.Struct, frozen=True):
-    """An order that passed every rule, not matched yet."""
+    """An order that passed every rule and is not yet matched."""
 
     terms: OrderTerms
     market: VenueMarket
@@ -42,7 +42,7 @@ class AcceptedOrder(msgspec.Struct, frozen=True):
 
 
 class OrderResult(msgspec.Struct, frozen=True):
-    """What became of an order at the desk."""
+    """The result of an order."""
 
     order: VenueOrder
     trades: tuple[VenueTrade, ...]
@@ -79,7 +79,7 @@ class OrderIntake:
         Raises
         ------
         VenueRefusal
-            With the text of the first rule that it breaks.
+            With the text of the first rule that is broken.
         """
         terms = rules.parse(payload)
         rules.check_sender(terms, key.key, key.address)
@@ -126,7 +126,7 @@ class OrderIntake:
         return AcceptedOrder(terms, market, order, waits=terms.takes or crosses)
 
     def _check_wallet(self, wallet: str, address: str) -> None:
-        """A wallet serves one account; somebody else's own address serves nobody but them."""
+        """Check that the wallet belongs to no other account: a wallet serves one account only."""
         bound = self._ledger.wallet_owner(wallet)
         foreign = wallet != address and self._ledger.account(wallet) is not None
         if foreign or bound not in (None, address):
@@ -155,13 +155,13 @@ class OrderIntake:
     # --- matching ----------------------------------------------------------------------------
 
     async def execute(self, accepted: AcceptedOrder) -> OrderResult:
-        """Wait the taker delay if the order takes, then match it with the book of that moment.
+        """Wait the taker delay if the order takes liquidity, then match it with the book of that moment.
 
         Raises
         ------
         VenueRefusal
-            If it is killed without a fill, can no longer be paid, or meets a book that cannot be known. The
-            order then exists, canceled.
+            If it is killed without a fill, can no longer be paid, or its book cannot be determined. The order
+            then exists, canceled.
         """
         try:
             if accepted.waits:
@@ -213,7 +213,7 @@ class OrderIntake:
         if terms.post_only and result.fills:
             raise VenueRefusal(400, rules.POST_ONLY_CROSSES)
         fees = sum(taker_fee(fill.shares, fill.price, accepted.market.fee_rate) for fill in result.fills)
-        # Money may have gone elsewhere during the delay, and a better price may cost a higher fee.
+        # The balance may have changed during the delay, and a better price may cost a higher fee.
         spent = result.usd if terms.takes else terms.usd
         amount = spent + fees if terms.side == "BUY" else terms.shares
         self._check_funds(terms, order.address, amount)
@@ -242,7 +242,7 @@ class OrderIntake:
     # --- resting orders ----------------------------------------------------------------------
 
     def meet_source(self, market: VenueMarket) -> None:
-        """Fill resting orders that the source's book has come to, and drop those that expired."""
+        """Fill resting orders that the source's book has reached, and remove expired ones."""
         now_s = self._exchange.clock.wall_s()
         for order in self._ledger.open_orders(start=market.start):
             if order.kind == "GTD" and now_s >= order.expiration - GTD_EARLY_SECONDS:
@@ -270,7 +270,7 @@ class OrderIntake:
             self.cancel(order, CANCELED_NOT_ENOUGH)
 
     def cancel(self, order: VenueOrder, status: str = CANCELED) -> None:
-        """Take a resting order off the book and tell its account."""
+        """Remove a resting order from the book and publish that to its account."""
         canceled = msgspec.structs.replace(order, status=status)
         self._ledger.put_order(canceled)
         self._trade_booker.publish_order(canceled, "CANCELLATION", status)
@@ -279,13 +279,13 @@ class OrderIntake:
             self._markets.refresh(market)
 
     def publish_cancellation(self, order: VenueOrder) -> None:
-        """Tell an account of an order that was killed after it had been answered."""
+        """Publish to an account that an order was killed after it had been answered."""
         self._trade_booker.publish_order(
             msgspec.structs.replace(order, status=CANCELED), "CANCELLATION", CANCELED
         )
 
     def cancel_ids(self, address: str, order_ids: list[str]) -> dict[str, object]:
-        """Cancel an account's orders by id; the venue's answer says which and why not."""
+        """Cancel an account's orders by id; the answer contains the ids and the reasons of failures."""
         canceled: list[str] = []
         refused: dict[str, str] = {}
         for order_id in order_ids:
@@ -301,5 +301,5 @@ class OrderIntake:
 
 
 def _no_orderbook(token: str) -> VenueRefusal:
-    """What the venue says to an order for a market that it has no book of."""
+    """The venue's refusal of an order for a market without a book."""
     return VenueRefusal(400, f"the orderbook {token} does not exist")

@@ -18,7 +18,7 @@ def milliseconds(ns: int) -> str:
 
 
 def open_order(order: VenueOrder, trade_ids: list[str]) -> Wire:
-    """An order as `/data/order` and `/data/orders` show it."""
+    """An order in the format of `/data/order` and `/data/orders`."""
     return {
         "id": order.id,
         "status": order.status,
@@ -52,9 +52,9 @@ def order_event(order: VenueOrder, kind: str, trade_ids: list[str], now_ns: int,
 
 
 def trade(record: VenueTrade) -> Wire:
-    """A trade as `/data/trades` shows it to one of its accounts.
+    """A trade in the format of `/data/trades` for one of its accounts.
 
-    The outer fields describe the taker's order; a maker finds its own part in `maker_orders`.
+    The outer fields describe the taker's order; a maker's own part is in `maker_orders`.
     """
     own = {
         "order_id": record.order_id,
@@ -100,7 +100,7 @@ def trade(record: VenueTrade) -> Wire:
 
 
 def trade_event(record: VenueTrade, status: str, now_ns: int) -> Wire:
-    """A trade's step on the user feed. The hash is known once the trade is mined."""
+    """A trade's state change on the user feed. The hash is present once the trade is mined."""
     known = status == "MINED" or status in FINAL_TRADE
     return {
         **trade(record),

@@ -1,4 +1,4 @@
-"""How a trade changes an account's position: pure arithmetic, and its application to the ledger."""
+"""Changes an account's position by a trade: pure arithmetic, and its application to the ledger."""
 
 import msgspec
 
@@ -18,7 +18,7 @@ def bought(position: VenuePosition, shares: int, usd: int) -> VenuePosition:
 
 
 def sold(position: VenuePosition, shares: int, usd: int) -> VenuePosition:
-    """The position after giving `shares` away for `usd`: cost leaves in proportion, the rest is realised.
+    """The position after selling `shares` for `usd`: the cost decreases in proportion, the rest is realised.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def held(ledger: VenueLedger, trade: VenueTrade) -> VenuePosition:
 
 
 def book(ledger: VenueLedger, trade: VenueTrade) -> None:
-    """Record a trade and move its money and shares, together."""
+    """Record a trade and transfer its money and shares in one transaction."""
     with ledger.transaction():
         position = held(ledger, trade)
         if trade.side == "BUY":
@@ -64,7 +64,7 @@ def book(ledger: VenueLedger, trade: VenueTrade) -> None:
 
 
 def reserved(ledger: VenueLedger, address: str, side: Side, token: str) -> int:
-    """What the account's resting orders have promised: pUSD for BUY, the token's shares for SELL (micro)."""
+    """Reserved by the account's resting orders: pUSD for BUY, the token's shares for SELL (micro)."""
     return sum(
         order.left
         for order in ledger.open_orders(address=address)
@@ -78,7 +78,7 @@ def seen_by(ledger: VenueLedger, address: str, signature_type: int) -> bool:
 
 
 def available(ledger: VenueLedger, address: str, side: Side, token: str) -> int:
-    """What an account can still give away in an order of that side: pUSD or the token's shares (micro)."""
+    """Available to an account for an order of that side: pUSD, or the token's shares (micro)."""
     if side == "BUY":
         account = ledger.account(address)
         held_amount = 0 if account is None else account.balance
@@ -89,7 +89,7 @@ def available(ledger: VenueLedger, address: str, side: Side, token: str) -> int:
 
 
 def uncovered(ledger: VenueLedger, address: str) -> list[VenueOrder]:
-    """Resting orders that the account's money or shares no longer cover, the youngest first to go."""
+    """Resting orders that the account's money or shares no longer cover, newest first."""
     left: dict[str, int] = {}
     found: list[VenueOrder] = []
     for order in ledger.open_orders(address=address):
@@ -105,7 +105,7 @@ def uncovered(ledger: VenueLedger, address: str) -> list[VenueOrder]:
 
 
 def reversible(ledger: VenueLedger, trade: VenueTrade) -> bool:
-    """True if the account still has, unpromised, what a failed trade would have to give back."""
+    """True if the account still has, unreserved, what a failed trade would have to return."""
     if trade.side == "BUY":
         return available(ledger, trade.address, "SELL", trade.token) >= trade.shares
     return available(ledger, trade.address, "BUY", trade.token) + trade.fee >= trade.usd

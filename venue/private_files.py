@@ -1,23 +1,24 @@
-"""Files and folders that only their owner can read: keys and accounts are in them."""
+"""Creates files and folders that only their owner can read: they contain keys and accounts."""
 
 import os
 from pathlib import Path
 
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 UMASK = 0o077
-"""For a process all of whose new files are private."""
+"""Umask of a process whose new files are all private."""
 
 
 def private_folder(folder: Path, marker: str) -> None:
-    """Make a folder that only its owner can enter.
+    """Create a folder that only its owner can enter.
 
-    An existing one is closed to others if it is the program's own: it is empty, or has the file `marker`. A
-    folder with other things in it keeps its mode; the program's files in it are private by themselves.
+    An existing folder is closed to other users if it belongs to the program: it is empty, or contains the
+    file `marker`. A folder with other content keeps its mode; the program's files in it are private
+    themselves.
 
     Raises
     ------
     OSError
-        If it cannot be made.
+        If it cannot be created.
     """
     try:
         folder.mkdir(mode=FOLDER_MODE, parents=True)
@@ -28,12 +29,12 @@ def private_folder(folder: Path, marker: str) -> None:
 
 
 def private_file(path: Path) -> None:
-    """Make a file, or an existing one, readable and writable for its owner only.
+    """Make a new or existing file readable and writable for its owner only.
 
     Raises
     ------
     OSError
-        If it cannot be made.
+        If it cannot be created.
     """
     os.close(os.open(path, os.O_CREAT | os.O_WRONLY, FILE_MODE))
     path.chmod(FILE_MODE)

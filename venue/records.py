@@ -1,4 +1,4 @@
-"""What the ledger remembers: accounts, orders, trades, positions. Amounts in micro units, prices in mills."""
+"""Records of the ledger: accounts, orders, trades, positions. Amounts in micro units, prices in mills."""
 
 from typing import Literal
 
@@ -18,7 +18,7 @@ FINAL_TRADE = ("CONFIRMED", "FAILED")
 
 
 class VenueAccount(msgspec.Struct, frozen=True):
-    """A wallet's money at the venue. `allowance` bounds what one order may give away."""
+    """A wallet's money at the venue. `allowance` is the maximum that one order may spend."""
 
     address: str
     balance: int
@@ -28,9 +28,9 @@ class VenueAccount(msgspec.Struct, frozen=True):
 
 
 class AccountStanding(msgspec.Struct, frozen=True):
-    """What is particular about an account.
+    """Special properties of an account.
 
-    `money_in` is the signature type of the one wallet that its money and shares are in; None: whichever it
+    `money_in` is the signature type of the only wallet with its money and shares; None: any wallet that it
     trades through. `closed_only` accounts may not buy.
     """
 
@@ -40,7 +40,7 @@ class AccountStanding(msgspec.Struct, frozen=True):
 
 
 class VenueOrder(msgspec.Struct, frozen=True):
-    """An order that passed every check. `left` is what remains of the maker amount while it rests."""
+    """An order that passed every check. `left` is the rest of the maker amount while it rests."""
 
     id: str
     address: str
@@ -68,7 +68,7 @@ class VenueOrder(msgspec.Struct, frozen=True):
 
     @property
     def open_shares(self) -> int:
-        """Shares that it still offers or seeks at its price."""
+        """Shares that it still offers or wants at its price."""
         return resting_shares(self.side, self.price, self.left) if self.status == LIVE else 0
 
 
@@ -84,7 +84,7 @@ class Counterparty(msgspec.Struct, frozen=True):
 
 
 class VenueTrade(msgspec.Struct, frozen=True):
-    """One account's side of a match at one price. The same id may exist for the other account."""
+    """One account's side of a match at one price. The other account's trade may have the same id."""
 
     id: str
     address: str
@@ -109,12 +109,12 @@ class VenueTrade(msgspec.Struct, frozen=True):
 
     @property
     def other_price(self) -> int:
-        """The same price as the other order's token has it."""
+        """The price in terms of the other order's token."""
         return self.price if self.other.token == self.token else MILL - self.price
 
 
 class VenuePosition(msgspec.Struct, frozen=True):
-    """Shares of one token held. `cost`: what they cost without fees; `bought`: shares ever bought."""
+    """Shares of one token held. `cost`: their cost without fees; `bought`: shares ever bought."""
 
     address: str
     token: str
@@ -127,7 +127,7 @@ class VenuePosition(msgspec.Struct, frozen=True):
 
 
 class VenuePayout(msgspec.Struct, frozen=True):
-    """A redemption: what a position was worth at the resolution, in micro pUSD."""
+    """A redemption: the value of a position at the resolution, in micro pUSD."""
 
     address: str
     token: str

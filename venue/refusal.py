@@ -1,4 +1,4 @@
-"""What the venue says no with: a status and the venue's own words."""
+"""A refusal by the venue: a status and the venue's own text."""
 
 
 class VenueRefusal(Exception):
@@ -11,7 +11,7 @@ class VenueRefusal(Exception):
     text : str
         The venue's error text, verbatim.
     order_id : str, optional
-        Sent along as `orderID` where the venue does.
+        Included as `orderID` where the venue does so.
     """
 
     def __init__(self, status: int, text: str, order_id: str | None = None) -> None:

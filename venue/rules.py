@@ -1,6 +1,6 @@
 """The venue's rules for an order, as pure functions that raise `VenueRefusal` with the venue's own texts.
 
-Sources: the venue's error-code page and order documentation, and texts seen live (README.md says which).
+Sources: the venue's error-code page and order documentation, and texts observed live (see README.md).
 """
 
 from decimal import Decimal
@@ -17,7 +17,7 @@ MINIMUM_BUY = 1 * MICRO
 """A BUY that takes liquidity must be worth at least 1 pUSD."""
 
 GTD_LEAD_SECONDS = 180
-"""A GTD order must expire at least this much later; it dies 60 seconds before its expiration."""
+"""A GTD order must expire at least this much later; it ends 60 seconds before its expiration."""
 
 SHARE_STEP = 10_000
 """Two decimals, in micro units."""
@@ -61,7 +61,7 @@ class OrderTerms(msgspec.Struct, frozen=True):
 
     @property
     def takes(self) -> bool:
-        """True for the kinds that never rest."""
+        """True for the order types that never rest."""
         return self.kind in ("FAK", "FOK")
 
     @property
@@ -137,16 +137,17 @@ def check_sender(terms: OrderTerms, key: str, address: str) -> None:
 
 
 def check_expiration(terms: OrderTerms, now_s: float) -> None:
-    """Only GTD orders expire, and not too soon."""
+    """Check that only a GTD order has an expiration, and that it is late enough."""
     valid = terms.expiration >= now_s + GTD_LEAD_SECONDS if terms.kind == "GTD" else terms.expiration == 0
     if not valid:
         raise VenueRefusal(400, "invalid expiration")
 
 
 def check_price(terms: OrderTerms, tick: int) -> int:
-    """The order's price in mills, which must lie on the grid of `tick` mills, between tick and 1 − tick.
+    """The order's price in mills, which must be on the grid of `tick` mills, between tick and 1 − tick.
 
-    Clients round amounts to four decimals, so a price counts as on the grid if rounding explains the rest.
+    Clients round amounts to four decimals, so a price counts as on the grid if rounding explains the
+    difference.
     """
     usd, shares = terms.usd, terms.shares
     price = round(usd * MILL / shares / tick) * tick
@@ -163,7 +164,7 @@ def check_price(terms: OrderTerms, tick: int) -> int:
 
 
 def check_precision(terms: OrderTerms) -> None:
-    """Orders that take: maker two decimals, taker four. Orders that rest: a size of two decimals."""
+    """Taking orders: maker two decimals, taker four. Resting orders: a size with two decimals."""
     if not terms.takes:
         if terms.shares % SHARE_STEP:
             raise VenueRefusal(400, f"order {terms.id} is invalid. Maximum lot size is 2")
@@ -178,7 +179,7 @@ def check_precision(terms: OrderTerms) -> None:
 
 
 def check_minimum(terms: OrderTerms, *, marketable: bool, minimum_shares: int = MINIMUM_SHARES) -> None:
-    """A BUY that takes is worth at least 1 pUSD; one that may rest has the market's least size."""
+    """A taking BUY is worth at least 1 pUSD; an order that may rest has the market's minimum size."""
     if terms.side == "BUY" and (terms.takes or marketable) and terms.usd < MINIMUM_BUY:
         amount = decimal_text(terms.usd)
         raise VenueRefusal(400, f"invalid amount for a marketable BUY order (${amount}), min size: $1")
@@ -188,7 +189,7 @@ def check_minimum(terms: OrderTerms, *, marketable: bool, minimum_shares: int = 
 
 
 def needed(terms: OrderTerms, price: int, *, marketable: bool, fee_rate: Decimal = FEE_RATE) -> int:
-    """What the order can use up: pUSD with the fee at its own price for a BUY, shares for a SELL (micro)."""
+    """Maximum spending (micro): pUSD including the fee at its own price for a BUY, shares for a SELL."""
     if terms.side == "SELL":
         return terms.shares
     fee = taker_fee(terms.shares, price, fee_rate) if terms.takes or marketable else 0
@@ -196,7 +197,7 @@ def needed(terms: OrderTerms, price: int, *, marketable: bool, fee_rate: Decimal
 
 
 def check_funds(amount: int, available: int, allowance: int) -> None:
-    """Balance and allowance must cover the amount (micro units of what the order gives away)."""
+    """Check that balance and allowance cover the amount (micro units of the spent asset)."""
     if available < amount:
         text = f"the balance is not enough -> balance: {available}, order amount: {amount}"
         raise VenueRefusal(400, f"{NOT_ENOUGH}: {text}")

@@ -1,4 +1,4 @@
-"""Which scripted markets exist when: one every 900 seconds of market time."""
+"""The schedule of scripted markets: one every 900 seconds of market time."""
 
 import hashlib
 from datetime import UTC, datetime, timedelta
@@ -11,10 +11,10 @@ AHEAD = 8
 
 
 class Schedule(Catalogue):
-    """A catalogue that fills itself; its first start lies on the 900-second grid of market time."""
+    """A catalogue that lists markets by time; its first start is on the 900-second grid of market time."""
 
     def list_until(self, market_s: float) -> list[VenueMarket]:
-        """List what is due at a market time; returns what was not listed before, oldest first."""
+        """List the markets due at a market time; returns the newly listed ones, oldest first."""
         last = int(market_s) // INTERVAL * INTERVAL + AHEAD * INTERVAL
         start = max(self._by_start, default=self.first_start - INTERVAL) + INTERVAL
         new = [make_market(s, (s - self.first_start) // INTERVAL) for s in range(start, last + 1, INTERVAL)]
@@ -24,7 +24,7 @@ class Schedule(Catalogue):
 
 
 def make_market(start: int, index: int) -> VenueMarket:
-    """The market that starts then; its ids follow from its slug alone."""
+    """The market with this start; its ids are derived from its slug alone."""
     slug = f"btc-updown-15m-{start}"
     return VenueMarket(
         start=start,

@@ -1,4 +1,4 @@
-"""Ends of markets: the outcome is published with the venue's lag, resting orders die, winners are paid."""
+"""Ends markets: the outcome is published with the venue's delay, resting orders end, winners are paid."""
 
 import logging
 from typing import Literal
@@ -20,12 +20,12 @@ Redeem = Literal["auto", "manual"]
 
 
 class VenueSettlement:
-    """Resolves what is due.
+    """Resolves the markets that are due.
 
     Parameters
     ----------
     redeem : str
-        auto: positions of a resolved market are paid out and gone at once. manual: they stay, redeemable,
+        auto: positions of a resolved market are paid out and removed at once. manual: they stay, redeemable,
         until `redeem` is called for their account.
     """
 
@@ -47,7 +47,7 @@ class VenueSettlement:
         self._delayed: dict[int, float] = {}
 
     def resolve_due(self) -> list[VenueMarket]:
-        """Resolve every market whose time has come; returns them, oldest first."""
+        """Resolve every market that is due; returns them, oldest first."""
         resolved: list[VenueMarket] = []
         for market in self._exchange.schedule.unresolved():
             if self._exchange.accepting(market):
@@ -59,7 +59,7 @@ class VenueSettlement:
         return resolved
 
     def due(self) -> list[float]:
-        """Market times at which scripted markets without an outcome get theirs, some of them past."""
+        """Market times at which scripted markets without an outcome are resolved; some may be in the past."""
         return [
             max(market.end + market.resolution_delay, self._delayed.get(market.start, 0.0))
             for market in self._exchange.schedule.unresolved()
@@ -78,7 +78,7 @@ class VenueSettlement:
         return paid
 
     def _outcome(self, market: VenueMarket) -> int | None:
-        """What an Up share pays, in micro pUSD, once the source says so and no fault holds it back."""
+        """Payout of an Up share in micro pUSD, once the source has it and no fault delays it."""
         now = self._exchange.clock.market_s()
         if now < self._delayed.get(market.start, 0.0) or self._faults.armed("resolution_never") is not None:
             return None
@@ -110,7 +110,7 @@ class VenueSettlement:
         log.info("%s resolved %s", market.slug, shown)
 
     def _pay(self, position: VenuePosition, market: VenueMarket, up_pays: int) -> VenuePayout:
-        """An Up share is worth what it pays, a Down share the rest of 1 pUSD; both tokens are burned."""
+        """Pay an Up share its value and a Down share the rest of 1 pUSD; both tokens are burned."""
         share = up_pays if position.token == market.up_token else MICRO - up_pays
         amount = position.shares * share // MICRO
         payout = VenuePayout(

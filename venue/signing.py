@@ -1,6 +1,6 @@
-"""What a client's signature proves: EIP-712 order hashes and who signed them.
+"""Verifies a client's signatures: EIP-712 order hashes and their signers.
 
-Every field of the signed structures fills one 32-byte word, so they are encoded here directly. The layouts
+Every field of the signed structures occupies one 32-byte word, so they are encoded here directly. The layouts
 are those of the venue's exchange contract V2 and of its client library (domain version "2", Polygon).
 """
 
@@ -91,12 +91,12 @@ def struct_hash(order: WireOrder) -> bytes:
 
 
 def order_id(order: WireOrder) -> str:
-    """The order's id: its EIP-712 digest, which the client can compute before it sends anything."""
+    """The order's id: its EIP-712 digest, which the client can compute before it sends the order."""
     return "0x" + keccak(b"\x19\x01" + _DOMAIN_SEPARATOR + struct_hash(order)).hex()
 
 
 def order_signer(order: WireOrder) -> str | None:
-    """Checksum address of the key that signed the order; None if the signature proves nothing."""
+    """Checksum address of the key that signed the order; None if the signature is invalid."""
     try:
         signature = bytes.fromhex(order.signature.removeprefix("0x"))
         body = struct_hash(order)
@@ -108,7 +108,7 @@ def order_signer(order: WireOrder) -> str | None:
 
 
 def _nested_signer(order: WireOrder, contents: bytes, signature: bytes) -> str | None:
-    """Who signed inside the ERC-7739 wrapper: signature ‖ domain ‖ contents hash ‖ contents type ‖ length."""
+    """The signer inside the ERC-7739 wrapper: signature ‖ domain ‖ contents hash ‖ contents type ‖ length."""
     type_text = _ORDER_TYPE.encode()
     wrapper = _DOMAIN_SEPARATOR + contents + type_text + len(type_text).to_bytes(2, "big")
     if signature[65:] != wrapper:
@@ -126,7 +126,7 @@ def _nested_signer(order: WireOrder, contents: bytes, signature: bytes) -> str |
 
 
 def auth_signer(address: str, timestamp: str, nonce: int, signature: str) -> str | None:
-    """Checksum address of the key that signed the L1 headers; None if the signature proves nothing."""
+    """Checksum address of the key that signed the L1 headers; None if the signature is invalid."""
     try:
         message = encode_typed_data(
             domain_data={"name": "ClobAuthDomain", "version": "1", "chainId": CHAIN_ID},
@@ -151,7 +151,7 @@ def auth_signer(address: str, timestamp: str, nonce: int, signature: str) -> str
 
 
 def checksum(address: str) -> str:
-    """The address in its canonical spelling; ValueError if it is none."""
+    """The address in its canonical spelling; ValueError if it is invalid."""
     return to_checksum_address(address)
 
 

@@ -1,4 +1,4 @@
-"""The venue's clock over its life: how it begins, how it is kept on disk, what a request may change of it."""
+"""The venue's clock at its start, on disk, and in requests that change it."""
 
 import time
 from collections.abc import Callable
@@ -11,17 +11,17 @@ from venue.clock import SECOND, ClockState, VenueClock, anchored, real_time, res
 from venue.ledger import VenueLedger
 
 LEASE_SECONDS = 0.5
-"""Wall seconds between two writings of the clock."""
+"""Wall seconds between two writes of the clock."""
 SLOWEST, FASTEST = 0.01, 10_000.0
-"""Market seconds a wall second."""
+"""Market seconds per wall second."""
 LONGEST_STEP = 7 * 86_400
-"""Market seconds that one request may step: every market on the way is played."""
+"""Maximum step of one request in market seconds: every market in it is played."""
 _STATE = "clock"
 _STOPPED_AT = "market_ns"
 
 
 class ClockOptions(Protocol):
-    """What the clock needs of the venue's options; they are described there."""
+    """The venue options of the clock; see `VenueOptions`."""
 
     @property
     def speed(self) -> float: ...
@@ -38,11 +38,11 @@ class ClockOptions(Protocol):
 
 
 class ClockRefused(ValueError):
-    """A request asks for something that this clock cannot do."""
+    """A request that this clock cannot carry out."""
 
 
 class ClockRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """What to change of the clock. `advance` in market seconds, `to` in market seconds since the epoch."""
+    """A change of the clock. `advance` in market seconds, `to` in market seconds since the epoch."""
 
     held: bool | None = None
     speed: float | None = None
@@ -53,10 +53,10 @@ class ClockRequest(msgspec.Struct, forbid_unknown_fields=True):
 def opening_clock(
     ledger: VenueLedger, options: ClockOptions, now_ns: Callable[[], int] = time.time_ns
 ) -> VenueClock:
-    """The clock that a venue begins with.
+    """The clock at a venue's start.
 
-    Market time is the machine's if the options say so; that of the venue that ended, as if it had never
-    ended, if they say `resume` and the folder knows it; else it begins anew, after what has passed.
+    With `real_time`, market time is the machine's. With `resume`, it is that of the ended venue as if it had
+    never ended, if the folder contains it. Otherwise it begins anew, after the time that has passed.
     """
     if options.real_time:
         return real_time(now_ns)
@@ -69,8 +69,8 @@ def opening_clock(
 def save_clock(ledger: VenueLedger, clock: VenueClock, *, ahead_seconds: float = 0.0) -> None:
     """Write the clock to disk.
 
-    `ahead_seconds` (wall) is how long the venue may run before it is written again: one that is killed must
-    not go back in market time when it begins anew.
+    `ahead_seconds` (wall) is how long the venue may run before the next write: a killed venue must not go
+    back in market time when it begins anew.
     """
     state = clock.state()
     ahead = 0 if state.held else int(ahead_seconds * state.speed * SECOND)
@@ -85,7 +85,7 @@ def target_ns(wanted: ClockRequest, clock: VenueClock) -> int | None:
     Raises
     ------
     ClockRefused
-        If the request is empty, contradicts itself, or asks for a pace or a step out of bounds.
+        If the request is empty, contradicts itself, or contains a speed or a step out of bounds.
     """
     if wanted == ClockRequest():
         raise ClockRefused("name at least one of held, speed, advance and to")

@@ -1,4 +1,4 @@
-"""Turns fills into trades: money and shares move, orders are updated, accounts and feeds are told."""
+"""Turns fills into trades: transfers money and shares, updates orders, and publishes events."""
 
 import uuid
 
@@ -22,13 +22,13 @@ HOUSE = Counterparty(
     outcome="",
     side="SELL",
 )
-"""The recorded market's own orders: one counterparty, whose orders nobody can see."""
+"""The recorded market's own orders: one counterparty, whose orders are invisible."""
 
 
 class TradeBooker:
-    """Books what the desk matched.
+    """Records matched fills.
 
-    Every method that books must run in one ledger transaction with the change of the order that caused it.
+    Every recording method must run in one ledger transaction with the change of the order that caused it.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class TradeBooker:
         self._users = users
 
     def taker(self, order: VenueOrder, market: VenueMarket, fill: LevelFill) -> VenueTrade:
-        """Book one fill of an order that took it, and the maker's side if an account's order was met."""
+        """Record one fill of a taking order, and the maker's side if it matched an account's order."""
         trade_id = str(uuid.uuid4())
         fee = taker_fee(fill.shares, fill.price, market.fee_rate)
         maker = None if fill.order_id is None else self._ledger.order(fill.order_id)
@@ -54,7 +54,7 @@ class TradeBooker:
         return trade
 
     def maker(self, maker: VenueOrder, trade_id: str, shares: int, usd: int, other: Counterparty) -> None:
-        """Book a fill of a resting order at its own price; makers pay no fee."""
+        """Record a fill of a resting order at its own price; makers pay no fee."""
         trade = self._trade(trade_id, maker, "MAKER", maker.price, shares, usd, 0, other)
         position_accounting.book(self._ledger, trade)
         left = maker.left - (usd if maker.side == "BUY" else shares)
@@ -64,7 +64,7 @@ class TradeBooker:
             matched_shares=maker.matched_shares + shares,
             matched_usd=maker.matched_usd + usd,
         )
-        # A remainder too small to buy a micro share's worth is nothing that anybody can take.
+        # A remainder below the price of one micro share cannot be filled.
         if buy_cost(updated.open_shares, maker.price) == 0:
             updated = msgspec.structs.replace(updated, status=MATCHED)
         self._ledger.put_order(updated)
@@ -117,7 +117,7 @@ class TradeBooker:
         )
 
     def publish_order(self, order: VenueOrder, kind: str, status: str) -> None:
-        """Tell an order's account what happened to it."""
+        """Publish an order's change to its account."""
         event = payloads.order_event(
             order, kind, self._ledger.trade_ids(order.id), self._exchange.clock.wall_ns(), status
         )
@@ -125,7 +125,7 @@ class TradeBooker:
 
 
 def _counterparty(order: VenueOrder) -> Counterparty:
-    """An order as the other side of its trade sees it."""
+    """An order as the counterparty of its trade."""
     return Counterparty(
         order_id=order.id,
         wallet=order.wallet,

@@ -1,4 +1,4 @@
-"""`/ws/user`: an account's own order and trade events, to connections that prove they are the account's."""
+"""`/ws/user`: an account's own order and trade events, for authenticated connections."""
 
 import hmac
 from typing import Any
@@ -32,7 +32,7 @@ class _Subscriber(msgspec.Struct):
 
 
 class UserFeed:
-    """Who listens, and for what."""
+    """The subscribers and their markets."""
 
     def __init__(self, ledger: VenueLedger, faults: Faults) -> None:
         self._ledger = ledger
@@ -40,13 +40,13 @@ class UserFeed:
         self._subscribers: dict[Connection, _Subscriber] = {}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """The route."""
+        """Serve the route."""
         if self._faults.consume("user_feed_refused") is not None:
             return web.Response(status=503, text="service unavailable")
         return await serve(request, self._opened, self._received, self._closed)
 
     def publish(self, address: str, condition_id: str, event: dict[str, Any]) -> None:
-        """Send an event to the account's connections that want its market."""
+        """Send an event to the account's connections that subscribed to its market."""
         if self._faults.consume("user_feed_silent") is not None:
             return
         connections = [
@@ -61,7 +61,7 @@ class UserFeed:
             connection.send(event)
 
     def send_stray(self) -> None:
-        """Let the fault of a stray frame strike, if anybody is subscribed."""
+        """Apply the fault of a stray frame, if there is a subscriber."""
         connections = [connection for connection, s in self._subscribers.items() if s.address is not None]
         send_stray(self._faults, "user", connections)
 

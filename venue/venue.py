@@ -1,4 +1,4 @@
-"""A whole venue: its state, its parts wired together, and the loops that move it on."""
+"""A practice venue: its state, the connections of its parts, and the loops that advance it."""
 
 import asyncio
 import math
@@ -33,18 +33,17 @@ UNLIMITED = 2**62
 """An account's allowance unless a test sets another."""
 LOG_LENGTH = 2_000
 LEAST_STEP_NS = 1_000
-"""Progress of a step from one event to the next, although a float of seconds is not exact to a nanosecond."""
+"""Minimum progress of a step from one event to the next: a float of seconds is not exact to a nanosecond."""
 
 
 class VenueOptions(msgspec.Struct, frozen=True):
-    """How a venue is run.
+    """Options of a venue.
 
     `balance` in micro pUSD; `start_at` a second of the next market, 0 to 899; `taker_delay` in wall seconds;
-    `first` is the source's market, counted from 0, that a venue without a past begins with; `external_lag`
-    makes the external price streams as late as the real ones. With `real_time` market time is the
-    machine's, whatever `speed` and `start_at` are. With `hold` market time stands still at first. With
-    `resume` the clock of the state folder goes on as if the venue had never ended, and is used instead of
-    `speed`, `start_at` and `hold`.
+    `first` is the source's market, counted from 0, with which a new venue begins; `external_lag` gives the
+    external price streams the delay of the real ones. With `real_time` market time is the machine's, whatever
+    `speed` and `start_at` are. With `hold` market time stands still at first. With `resume` the clock of the
+    state folder continues as if the venue had never ended, and replaces `speed`, `start_at` and `hold`.
     """
 
     speed: float = 15.0
@@ -70,12 +69,12 @@ class LogEntry(msgspec.Struct, frozen=True):
 
 
 class PracticeVenue:
-    """Everything behind the wire.
+    """The venue without its HTTP routes.
 
     Parameters
     ----------
     source : MarketScript or UpstreamVenue
-        What its markets come from: a script to play, or another venue to mirror.
+        Origin of its markets: a script to play, or another venue to mirror.
     options : VenueOptions
         A mirroring venue has to run in real time.
     now_ns : callable
@@ -131,11 +130,11 @@ class PracticeVenue:
         return account
 
     def owner_of(self, wallet: str) -> str:
-        """The account behind an address, which may be a wallet that the account trades through."""
+        """The account of an address, which may be a wallet that the account trades through."""
         return self.ledger.wallet_owner(wallet) or wallet
 
     async def start(self) -> None:
-        """Settle what ended while the venue was away, then keep moving.
+        """Settle markets that ended while the venue was stopped, then run.
 
         Raises
         ------
@@ -143,7 +142,7 @@ class PracticeVenue:
             If the venue mirrors another one, which does not answer.
         """
         await self.source.start()
-        # At once, so that whoever resumes a killed venue has the clock that its clients know.
+        # At once, so that a venue resumed after a kill has the clock that its clients have seen.
         save_clock(self.ledger, self.clock, ahead_seconds=2 * LEASE_SECONDS)
         self.settlement.resolve_due()
         self.lifecycle.resume()
@@ -152,7 +151,7 @@ class PracticeVenue:
         ]
 
     async def stop(self) -> None:
-        """Stop moving and close the sockets; requests may still be answered until `close`."""
+        """Stop the loops and close the sockets; requests may still be answered until `close`."""
         for task in self._loops:
             task.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
@@ -163,7 +162,7 @@ class PracticeVenue:
             await self.external.close_all()
 
     def close(self) -> None:
-        """Write the clock down and let go of the state folder."""
+        """Write the clock to disk and close the state folder."""
         save_clock(self.ledger, self.clock)
         self.ledger.close()
 
@@ -173,7 +172,7 @@ class PracticeVenue:
         return self.source.catalogue
 
     def step(self) -> None:
-        """Bring everything to the present: listings, resting orders, feeds, resolutions."""
+        """Process everything due: listings, resting orders, feeds, resolutions."""
         for market in self.source.listed():
             self.markets.listed(market)
         for market in self._with_resting_orders():
@@ -187,8 +186,8 @@ class PracticeVenue:
     async def change_clock(self, wanted: ClockRequest) -> None:
         """Hold or run the clock, change its speed, or step it; returns when the venue has caught up.
 
-        A step plays every book change, market end and resolution on its way at its own market time, so that
-        its length makes no difference to what happens. Wall time, with which orders match, stands meanwhile.
+        A step plays every book change, market end and resolution in it at its own market time, so that its
+        length does not affect the results. Wall time, in which orders match, stands still meanwhile.
 
         Raises
         ------
@@ -214,20 +213,20 @@ class PracticeVenue:
         while (due := self._next_event()) < target / SECOND:
             self.clock.step_to(max(math.ceil(due * SECOND), self.clock.market_ns() + LEAST_STEP_NS))
             self.step()
-            # Clients are sent what they subscribed to on the way, not everything at the end.
+            # Clients receive their subscribed messages during the step, not all of them at its end.
             await asyncio.sleep(0)
         self.clock.step_to(target)
         self.step()
 
     def _next_event(self) -> float:
-        """Market time of the next thing that happens by itself: a listing, a book change, an outcome."""
+        """Market time of the next scheduled event: a listing, a book change, an outcome."""
         now = self.clock.market_s()
         due = [(int(now) // INTERVAL + 1) * INTERVAL, *self.settlement.due()]
         due += [t for t in map(self.source.next_change, self._moving()) if t is not None]
         return min(t for t in due if t > now)
 
     async def failed(self) -> None:
-        """Wait until one of the loops ends by an error, and raise it."""
+        """Wait until one of the loops ends with an error, and raise it."""
         await asyncio.gather(*self._loops)
 
     async def _pump(self) -> None:
@@ -236,7 +235,7 @@ class PracticeVenue:
             await self.source.wait(self.markets.next_wait(self._moving()))
 
     def _moving(self) -> list[VenueMarket]:
-        """Markets whose book changes concern somebody."""
+        """Markets whose book changes are needed by a subscriber or an order."""
         return [*self.markets.subscribed(), *self._with_resting_orders()]
 
     def _with_resting_orders(self) -> list[VenueMarket]:

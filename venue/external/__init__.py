@@ -1,5 +1,5 @@
-"""The outside world of a synthetic venue, on loopback: exchanges, option and mood data, price streams.
+"""External services of a synthetic venue, on loopback: exchanges, options, sentiment index, price streams.
 
-Each module speaks one service's own protocol; what they say comes from one price path, so that no service
-contradicts another or the markets.
+Each module implements one service's own protocol; all values come from one price path, so that the services
+are consistent with each other and with the markets.
 """

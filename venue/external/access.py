@@ -1,4 +1,4 @@
-"""The door of every external service: whether the venue has it, and the faults that keep clients out."""
+"""Access to the external services: whether the venue has them, and the faults that block clients."""
 
 import asyncio
 import functools
@@ -24,7 +24,7 @@ Handler = Callable[[web.Request, Feeds], Awaitable[web.StreamResponse]]
 
 
 def feeds_of(request: web.Request) -> Feeds:
-    """The external world of the request's venue.
+    """The external services of the request's venue.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def feeds_of(request: web.Request) -> Feeds:
 
 
 def service(name: str) -> Callable[[Handler], Callable[[web.Request], Awaitable[web.StreamResponse]]]:
-    """Make a handler a route of a service, behind its faults."""
+    """Decorate a handler as a route of a service, with the service's faults."""
 
     def guard(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         @functools.wraps(handler)
@@ -58,7 +58,7 @@ def service(name: str) -> Callable[[Handler], Callable[[web.Request], Awaitable[
 
 
 async def _refused(request: web.Request, feeds: Feeds, name: str) -> web.Response | None:
-    """What a fault answers instead of the service; None lets the request through."""
+    """A fault's answer instead of the service's; None passes the request on."""
     if _strikes(feeds, "external_down", name) is not None:
         if request.transport is not None:
             request.transport.abort()

@@ -18,9 +18,9 @@ routes = web.RouteTableDef()
 SYMBOL = "BTCUSDT"
 AGG_TRADE, BOOK_TICKER = "btcusdt@aggTrade", "btcusdt@bookTicker"
 TRADES, MOST_TRADES = 500, 1000
-"""Aggregated trades given if no limit is, and at most."""
+"""Number of aggregated trades by default, and at most."""
 FILLS = 8
-"""Single trades in an aggregated one."""
+"""Single trades in an aggregated trade."""
 BAD_SYMBOL = {"code": -1121, "msg": "Invalid symbol."}
 
 
@@ -30,7 +30,7 @@ def price_text(amount: int) -> str:
 
 
 def quote(feeds: Feeds, second: int) -> tuple[str, str, str, str]:
-    """Bid, bid size, ask, ask size: the price lies between a cent's two ends."""
+    """Bid, bid size, ask, ask size: the price lies within a one-cent spread."""
     low = feeds.tether(second) // CENT
     rng = draws(feeds.seed, "binance/quote", second)
     bid_size, ask_size = (f"{rng.lognormvariate(0.5, 1):.5f}000" for _ in range(2))
@@ -38,7 +38,7 @@ def quote(feeds: Feeds, second: int) -> tuple[str, str, str, str]:
 
 
 def trade(feeds: Feeds, second: int) -> dict[str, Any]:
-    """The aggregated trade of a second, of which there is one, numbered by it. `m`: the taker sold."""
+    """The aggregated trade of a second; there is one per second, numbered by it. `m`: the taker sold."""
     price = feeds.tether(second)
     return {
         "a": second,
@@ -74,7 +74,7 @@ async def ticker_price(request: web.Request, feeds: Feeds) -> web.Response:
 @routes.get(PATHS["binance"] + "/api/v3/aggTrades")
 @service("binance")
 async def agg_trades(request: web.Request, feeds: Feeds) -> web.Response:
-    """The last trades, oldest first, or those from the number `fromId` on."""
+    """The last trades, oldest first, or the trades from number `fromId` on."""
     if request.query.get("symbol") != SYMBOL:
         return json_answer(BAD_SYMBOL, 400)
     limit, first = request.query.get("limit", str(TRADES)), request.query.get("fromId", "0")
@@ -99,7 +99,7 @@ class _Message(msgspec.Struct):
 
 
 class BinanceSession(StreamSession):
-    """Streams named in the address or by SUBSCRIBE; `combined` wraps each event with its stream's name."""
+    """Streams named in the URL or by SUBSCRIBE; `combined` wraps each event with its stream's name."""
 
     service = "binance_stream"
     heartbeat = 20.0

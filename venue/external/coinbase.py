@@ -19,7 +19,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def cents(price: int) -> int:
-    """A price of 1e-8 USD in cents, to the nearest."""
+    """A price of 1e-8 USD in cents, rounded to the nearest."""
     return (price + CENT // 2) // CENT
 
 
@@ -48,7 +48,7 @@ async def ticker(request: web.Request, feeds: Feeds) -> web.Response:
     rng = draws(feeds.seed, "coinbase", moment.second)
     return json_answer(
         {
-            # The last trade took one side of a one-cent spread.
+            # The last trade was on one side of a one-cent spread.
             "ask": dollars(price + 1),
             "bid": dollars(price),
             "volume": decimal_text(rng.randrange(7 * 10**11, 8 * 10**11), UNIT),

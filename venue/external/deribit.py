@@ -1,4 +1,4 @@
-"""Deribit's option chain, whose put/call ratio is drawn anew every day of market time."""
+"""Deribit's option chain, whose put/call ratio is drawn again for every day of market time."""
 
 import math
 from collections.abc import Iterator
@@ -22,17 +22,17 @@ DAILIES, WEEKLIES, MONTHLIES, QUARTERLIES = 4, 4, 3, 4
 STRIKES = 15
 
 RATIOS = ((0.35, 1.30, 1.80), (0.70, 0.40, 0.64), (1.0, 0.78, 1.10))
-"""(cumulative share of days, least, greatest ratio): crowded puts, crowded calls, neither."""
+"""(cumulative share of days, lowest, highest ratio): many puts, many calls, neither."""
 EXPIRY_SPREAD = 0.03
-"""Every expiry has the day's ratio, but for this much."""
+"""Maximum relative difference of an expiry's ratio from the day's ratio."""
 CALLS_LOW, CALLS_HIGH = 2_000.0, 8_000.0
-"""Contracts of calls open in an expiry."""
+"""Open interest in calls of an expiry, contracts."""
 
 YEAR_SECONDS = 365 * DAY
 IV, SMILE = 0.42, 0.9
-"""Implied volatility at the money, and how fast it grows with the squared log distance from it."""
+"""Implied volatility at the money, and its growth with the squared log distance from it."""
 NO_BID_BELOW = 0.0003
-"""An option worth less, in BTC, has no bid: null, as on the exchange."""
+"""An option with a lower value, in BTC, has no bid: null, as on the exchange."""
 
 _NORMAL = NormalDist()
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
@@ -62,7 +62,7 @@ def expiries(now: datetime) -> list[datetime]:
 @routes.get(PATHS["deribit"] + "/api/v2/public/get_book_summary_by_currency")
 @service("deribit")
 async def book_summary(request: web.Request, feeds: Feeds) -> web.Response:
-    """The chain; other currencies and kinds have no instruments here."""
+    """The option chain; other currencies and kinds have no instruments here."""
     out = feeds.answered_ns("deribit") // 1000
     envelope: dict[str, Any] = {
         "jsonrpc": "2.0",
@@ -82,7 +82,7 @@ async def book_summary(request: web.Request, feeds: Feeds) -> web.Response:
 def _chain(feeds: Feeds, now_us: int) -> Iterator[dict[str, Any]]:
     now = feeds.now("deribit").second
     spot = feeds.spot(now) / UNIT
-    # Strikes stand all day where the day's first price put them.
+    # Strikes are fixed for the day by the day's first price.
     centre = feeds.spot(now // DAY * DAY) / UNIT
     ratio = put_call_ratio(feeds.seed, feeds.day(now))
     for expiry in expiries(datetime.fromtimestamp(now_us / 1e6, UTC)):
@@ -109,7 +109,7 @@ def _chain(feeds: Feeds, now_us: int) -> Iterator[dict[str, Any]]:
 
 
 def _strikes(centre: float, years: float) -> list[int]:
-    """Round strikes around a price, further apart the more time there is."""
+    """Round strikes around a price, further apart for later expiries."""
     width = centre * IV * math.sqrt(years) * 3 / STRIKES
     step = next((s for s in (500, 1_000, 2_000, 5_000) if s >= width), 10_000)
     middle = round(centre / step)
@@ -118,7 +118,7 @@ def _strikes(centre: float, years: float) -> list[int]:
 
 
 def _prices(kind: str, strike: int, spot: float, years: float) -> dict[str, Any]:
-    """Quotes in BTC around the Black-Scholes value without interest, and what else has nothing to say."""
+    """Quotes in BTC around the Black-Scholes value at zero interest, and the other fields of the summary."""
     distance = math.log(spot / strike)
     volatility = IV + SMILE * distance**2
     deviation = volatility * math.sqrt(years)

@@ -14,9 +14,9 @@ from venue.wire.common import json_answer
 routes = web.RouteTableDef()
 
 HISTORY = 365
-"""Days that a limit of 0, "all", gives."""
+"""Days returned for a limit of 0, which means all."""
 MEMORY, REMEMBERED = 0.85, 30
-"""Share of a day's mood that is left on the next, and the days over which moods are summed."""
+"""Fraction of a day's sentiment that carries over to the next day, and the number of days summed."""
 MIDDLE, SWING = 50.0, 24.0
 """Mean and standard deviation of the index over the days."""
 LOWEST, HIGHEST = 5, 95
@@ -26,7 +26,7 @@ CLASSES = ((25, "Extreme Fear"), (45, "Fear"), (56, "Neutral"), (76, "Greed"), (
 
 
 def value_of(seed: int, day: int) -> int:
-    """A day's index: moods of the last days, fading, around the middle."""
+    """A day's index: exponentially weighted random sentiment of the last days, around the mean."""
     moods = (MEMORY**ago * draws(seed, "mood", day - ago).gauss(0, 1) for ago in range(REMEMBERED))
     swing = SWING * math.sqrt(1 - MEMORY**2) * sum(moods)
     return min(HIGHEST, max(LOWEST, round(MIDDLE + swing)))
@@ -39,7 +39,7 @@ def class_of(value: int) -> str:
 @routes.get(PATHS["fear_greed"] + "/fng/")
 @service("fear_greed")
 async def index(request: web.Request, feeds: Feeds) -> web.Response:
-    """Newest first; only the newest says for how long it stands."""
+    """Newest first; only the newest has the time until the next update."""
     asked = request.query.get("limit", "1")
     if not asked.isdecimal():
         raise VenueRefusal(400, "limit is not a number")

@@ -1,7 +1,7 @@
-"""What the external services know at this moment: the source's prices, dated in both times.
+"""The present data of the external services: the source's prices, dated in both times.
 
-A price belongs to a second of market time. Its stamp is the machine's time at which that second came, so
-that a client which carries market time on from the venue's clock finds every price where it belongs.
+A price belongs to a second of market time. Its timestamp is the machine's time of that second, so that a
+client that derives market time from the venue's clock assigns every price to its second.
 """
 
 import asyncio
@@ -21,31 +21,31 @@ from venue.sources.base import PriceSource
 DAY = 86_400
 
 LAGS = {"rtds": 1.8, "polybolt": 1.8}
-"""Seconds by which the real relays of the settlement price are behind: 1.5 to 2.1 were measured."""
+"""Delay of the real relays of the settlement price in seconds; 1.5 to 2.1 were measured."""
 
 MESSAGES_A_SECOND = 20
-"""Most observations a stream sends in a second of machine time."""
+"""Maximum number of observations that a stream sends per second of machine time."""
 
 BACKLOG = 120
-"""Market seconds a stream catches up after a standstill of the machine or a step; it skips what is older."""
+"""Market seconds that a stream catches up after a pause of the machine or a step; it skips older ones."""
 LONGEST_WAIT = 0.25
-"""Wall seconds after which a waiting stream looks at the clock and its faults again."""
+"""Wall seconds after which a waiting stream checks the clock and its faults again."""
 
 USDT_BASIS = 33
-"""Binance's price in USDT lies 3.3 hundredths of a percent below the dollar price, in units of 1e-5."""
+"""Discount of Binance's USDT price to the dollar price in units of 1e-5 (0.033 %)."""
 _BASIS_SCALE = 100_000
 _MS = 1_000_000
 
 
 class FeedTime(msgspec.Struct, frozen=True):
-    """A second of market time, and when it came by the machine's clock (nanoseconds since the epoch)."""
+    """A second of market time, and the machine's time of its beginning (nanoseconds since the epoch)."""
 
     second: int
     wall_ns: int
 
     @property
     def wall_ms(self) -> int:
-        """Rounded up: a stamp must not lie before the second that it dates."""
+        """Milliseconds, rounded up: a timestamp must not precede the second that it dates."""
         return -(-self.wall_ns // _MS)
 
     @property
@@ -60,16 +60,16 @@ class Closable(Protocol):
 
 
 class Feeds:
-    """The price path on the venue's clock, as the services see it.
+    """The price path on the venue's clock, as published by the services.
 
     Parameters
     ----------
     clock, schedule, source
-        The venue's own.
+        The venue's.
     faults : Faults
-        `external_…` faults change what a service knows and when.
+        `external_…` faults change the data and delay of a service.
     lagging : bool
-        Whether services are as late as the real ones (`LAGS`).
+        Whether services have the delay of the real ones (`LAGS`).
     """
 
     def __init__(
@@ -94,16 +94,16 @@ class Feeds:
 
     @property
     def step(self) -> int:
-        """Market seconds from one observation of a stream to the next."""
+        """Market seconds between two observations of a stream."""
         return _step(self._clock.speed)
 
     def moment(self, second: int) -> FeedTime:
-        """A second of market time with its stamp."""
+        """A second of market time with its timestamp."""
         came = self._clock.wall_at(second * SECOND)
         return FeedTime(second, self.wall_ns() if came is None else came)
 
     def now(self, service: str) -> FeedTime:
-        """The newest second that a service knows of."""
+        """The newest second for which a service has data."""
         behind = self._lags.get(service, 0.0) + self.staleness(service) * self._clock.speed
         return self.moment(math.floor(self._clock.market_s() - behind))
 
@@ -112,11 +112,11 @@ class Feeds:
         return self._clock.wall_ns()
 
     def answered_ns(self, service: str) -> int:
-        """The machine's time as a service believes it: an answer's own stamp."""
+        """The timestamp of an answer: the machine's time, shifted by the service's faults."""
         return self.wall_ns() - int(self.staleness(service) * SECOND)
 
     def stamp_ms(self, service: str) -> int:
-        """The same in milliseconds, rounded up as the stamps of observations are."""
+        """The same in milliseconds, rounded up like the timestamps of observations."""
         return -(-self.answered_ns(service) // _MS)
 
     def day(self, second: int) -> int:
@@ -130,7 +130,7 @@ class Feeds:
     # --- prices, in units of 1e-8 USD --------------------------------------------------------
 
     def spot(self, second: int) -> int:
-        """The dollar price."""
+        """The price in USD."""
         return self._source.spot(*self._place(second))
 
     def mean(self, second: int, window: int) -> int:
@@ -152,20 +152,21 @@ class Feeds:
         return parameters if parameters is not None and service in named(parameters["service"]) else None
 
     def staleness(self, service: str) -> float:
-        """Machine seconds by which a fault makes everything that a service says old."""
+        """Machine seconds by which a fault makes all data of a service old."""
         stale = self.fault("external_stale", service)
         return 0.0 if stale is None else stale["seconds"]
 
     # --- streams -----------------------------------------------------------------------------
 
     async def seconds(self, service: str) -> AsyncIterator[int]:
-        """The seconds a stream tells of, each when its time has come; ends when the service goes down.
+        """The seconds that a stream publishes, each at its time; ends when the service goes down.
 
-        They are multiples of `step`, market boundaries among them. Nothing comes while the service is stale.
+        They are multiples of `step`, including market boundaries. None are published while the service is
+        stale.
         """
         last = self.latest(service)
         while True:
-            # The pace may change while a stream waits, so it looks again, and at its faults too.
+            # The speed may change while a stream waits, so it checks again, including its faults.
             due = (last // self.step + 1) * self.step
             await asyncio.sleep(min(LONGEST_WAIT, max(0.0, self._wait(due, service))))
             if self.fault("external_down", service) is not None:
@@ -182,18 +183,18 @@ class Feeds:
         await asyncio.gather(*(session.close() for session in list(self.sessions)))
 
     def latest(self, service: str) -> int:
-        """The last second that a stream has told of."""
+        """The last second that a stream has published."""
         return self.now(service).second // self.step * self.step
 
     def _wait(self, second: int, service: str) -> float:
         slow = self.fault("external_slow", service)
         patience = 0.0 if slow is None else slow["seconds"]
-        # A millisecond later, because stamps are rounded up: nothing arrives before its own stamp.
+        # One millisecond later, because timestamps are rounded up: nothing arrives before its own timestamp.
         return self._clock.wall_until(second + self._lags.get(service, 0.0)) + patience + 0.001
 
 
 def _step(speed: float) -> int:
-    """The least divisor of a market's length that keeps a stream at `MESSAGES_A_SECOND` or below."""
+    """The smallest divisor of a market's length with at most `MESSAGES_A_SECOND` messages per second."""
     return next(
         (s for s in range(1, INTERVAL) if INTERVAL % s == 0 and speed / s <= MESSAGES_A_SECOND), INTERVAL
     )

@@ -1,4 +1,4 @@
-"""PolyBolt, the authenticated relay of prices: an API key of the venue first, then channels with filters."""
+"""PolyBolt, the authenticated relay of prices: first an API key of the venue, then channels with filters."""
 
 import hmac
 from collections import deque
@@ -22,7 +22,7 @@ BAD_AUTH, POLICY = 4001, 4008
 """Close codes."""
 MOST_SUBSCRIPTIONS = 64
 MOST_FRAMES = 20
-"""Frames that a client may send in a second."""
+"""Frames that a client may send per second."""
 SECOND_NS = 10**9
 
 SYMBOL, PROVIDER = "btcusd", "chainlink"
@@ -127,7 +127,7 @@ class PolyBoltSession(StreamSession):
         self.send({**frame, "payload": payload})
 
     def _observation(self, stream: Stream, second: int) -> dict[str, Any]:
-        """A price, exact as a decimal text."""
+        """A price as an exact decimal text."""
         window = stream[1]
         price = self.feeds.spot(second) if window is None else self.feeds.mean(second, window)
         exact = decimal_text(price, UNIT)
@@ -142,7 +142,7 @@ class PolyBoltSession(StreamSession):
 
 
 def _streams(wanted: _Wanted) -> list[Stream]:
-    """The streams that a subscription means; none for other symbols, providers and channels."""
+    """The streams of a subscription; none for other symbols, providers and channels."""
     chosen = wanted.filter
     if chosen.symbol not in (None, SYMBOL) or chosen.source != PROVIDER:
         return []

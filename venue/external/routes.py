@@ -1,4 +1,4 @@
-"""All routes of the external services, and what a venue without them answers there."""
+"""All routes of the external services, and the answers of a venue without them."""
 
 from aiohttp import web
 
@@ -14,7 +14,7 @@ async def _unknown(request: web.Request) -> web.StreamResponse:
 
 
 def add_routes(app: web.Application) -> None:
-    """Add them to a venue's application."""
+    """Add the routes to a venue's application."""
     for module in (coinbase, deribit, fear_greed, binance, solana, rtds, polybolt):
         app.add_routes(module.routes)
     app.router.add_route("*", PREFIX + "/{tail:.*}", _unknown)

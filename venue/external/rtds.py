@@ -1,4 +1,4 @@
-"""RTDS, the public relay of prices: topics to subscribe to, a snapshot for each, then updates."""
+"""RTDS, the public relay of prices: subscriptions to topics, each with a snapshot and then updates."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ SYMBOLS = {
     "crypto_prices_twap_thirty": CHAINLINK,
     "crypto_prices_twap_sixty": CHAINLINK,
 }
-"""The one symbol that each topic has here."""
+"""The only symbol of each topic here."""
 WINDOWS = {"crypto_prices_twap_thirty": 30, "crypto_prices_twap_sixty": 60}
 E18 = 10**18 // UNIT
 
@@ -38,7 +38,7 @@ class _Message(msgspec.Struct):
 
 
 def wants(filters: str, symbol: str) -> bool:
-    """Whether a filter lets a symbol through: {"symbol": …} as a JSON text, a list with commas, or none."""
+    """Whether a filter includes a symbol: {"symbol": …} as a JSON text, a list with commas, or no filter."""
     if not filters.strip():
         return True
     if filters.lstrip().startswith("{"):
@@ -55,7 +55,7 @@ class RtdsSession(StreamSession):
     def __init__(self, feeds: Feeds) -> None:
         super().__init__(feeds)
         self._published: dict[str, int] = {}
-        """The last second told of each subscribed topic."""
+        """The last second published for each subscribed topic."""
 
     async def received(self, content: Any) -> None:
         message = msgspec.convert(content, _Message)
@@ -88,7 +88,7 @@ class RtdsSession(StreamSession):
         self.send({"topic": topic, "type": kind, "timestamp": stamp, "payload": payload})
 
     def _observation(self, topic: str, second: int) -> dict[str, Any]:
-        """A price: the exact value in units of 1e-18 USD, but as a decimal where it is Binance's."""
+        """A price: the exact value in units of 1e-18 USD, or a decimal for Binance."""
         observation: dict[str, Any] = {
             "symbol": SYMBOLS[topic],
             "timestamp": self.feeds.moment(second).wall_ms,

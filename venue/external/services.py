@@ -1,4 +1,4 @@
-"""The names of the external services, and where each is found below a venue's own address."""
+"""The names of the external services, and their paths below a venue's own address."""
 
 PREFIX = "/external"
 
@@ -13,7 +13,7 @@ PATHS = {
     "rtds": f"{PREFIX}/rtds",
     "polybolt": f"{PREFIX}/polybolt/ws",
 }
-"""Put such a path where a client has the real service's address; the rest of its requests stays as it is."""
+"""A client uses such a path in place of the real service's address; its requests are otherwise unchanged."""
 
 SOCKETS = frozenset({"binance_stream", "rtds", "polybolt"})
 """Services that are WebSockets."""
@@ -22,18 +22,18 @@ ALL = "all"
 
 
 def base_urls(venue_url: str) -> dict[str, str]:
-    """Every service's base address at a venue, by name."""
+    """The base address of every service at a venue, by name."""
     socket_url = venue_url.replace("http", "ws", 1)
     return {name: (socket_url if name in SOCKETS else venue_url) + path for name, path in PATHS.items()}
 
 
 def named(text: str) -> frozenset[str]:
-    """The services that a text names: one, several with commas in between, or "all".
+    """The services named in a text: one, several separated by commas, or "all".
 
     Raises
     ------
     ValueError
-        If one of them does not exist.
+        If a service does not exist.
     """
     if text == ALL:
         return frozenset(PATHS)

@@ -1,4 +1,4 @@
-"""One client's connection to a price stream: what it sent is heard, and every second is told."""
+"""One client's connection to a price stream: reads its messages and sends every second's price."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ from venue.external.feeds import Feeds
 log = logging.getLogger("venue.external")
 
 SNAPSHOT_SECONDS = 120
-"""Market seconds of the past that a subscription is answered with."""
+"""Market seconds of the past in the answer to a subscription."""
 
 
 class StreamSession(ABC):
@@ -53,14 +53,14 @@ class StreamSession(ABC):
 
     @abstractmethod
     async def received(self, content: Any) -> None:
-        """Take a decoded message; a msgspec.ValidationError says that it is not understood."""
+        """Process a decoded message; raises msgspec.ValidationError if it is invalid."""
 
     @abstractmethod
     def observed(self, second: int) -> None:
-        """A second of market time has come: tell the client what it subscribed to."""
+        """Send the data of a second of market time to the client, according to its subscriptions."""
 
     def past(self) -> range:
-        """The seconds of a snapshot, oldest first; the next one observed follows the last of them."""
+        """The seconds of a snapshot, oldest first; the next observation follows the last of them."""
         last = self.feeds.latest(self.service)
         return range(last - SNAPSHOT_SECONDS + self.feeds.step, last + 1, self.feeds.step)
 

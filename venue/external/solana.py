@@ -22,10 +22,10 @@ ACCOUNT_BYTES = 3_312
 
 SLOT_MS = 400
 FIRST_SLOT, FIRST_SLOT_MS = 300_000_000, 1_731_000_000_000
-"""Where slots are counted from (milliseconds since the epoch)."""
+"""Origin of the slot numbers (milliseconds since the epoch)."""
 SAMPLE_SECONDS = 60
 SAMPLES = 720
-"""Most performance samples given at once."""
+"""Maximum number of performance samples per answer."""
 
 PUBLISHERS = 4
 MINIMUM_PUBLISHERS = 3
@@ -33,7 +33,7 @@ CONFIDENCE = 20_000
 """The confidence interval is the price divided by this: half a basis point."""
 EMA_SECONDS = 300
 
-# The oracle's price account, version 2, field by field; sizes and order are the program's.
+# The oracle's price account, version 2, field by field, with the sizes and order of the on-chain program.
 _HEADER = struct.Struct("<IIIIIiIIQQ")  # magic … exponent, publishers, quoters, last slot, valid slot
 _EMA = struct.Struct("<qqqqqq")
 _MIDDLE = struct.Struct("<qBBHI32s32s")  # timestamp, minimum publishers, padding, product key, next key
@@ -63,12 +63,12 @@ def slot_at(wall_ms: int) -> int:
 
 
 def block_time(slot: int) -> int:
-    """When a slot was, in seconds since the epoch."""
+    """Time of a slot, in seconds since the epoch."""
     return (FIRST_SLOT_MS + (slot - FIRST_SLOT) * SLOT_MS) // 1000
 
 
 def price_account(feeds: Feeds, moment: FeedTime) -> bytes:
-    """The bytes of the price account as published at a moment."""
+    """The bytes of the price account as published at a given time."""
     price, before = feeds.spot(moment.second), feeds.spot(moment.second - 1)
     slow = feeds.mean(moment.second, EMA_SECONDS)
     slot = slot_at(moment.wall_ns // 1_000_000)
@@ -80,7 +80,7 @@ def price_account(feeds: Feeds, moment: FeedTime) -> bytes:
         _MIDDLE.pack(moment.wall_s, MINIMUM_PUBLISHERS, 0, 0, 0, b"\x11" * 32, bytes(32)),
         _PREVIOUS.pack(slot - 1, before, before // CONFIDENCE, moment.wall_s),
         info,
-        # Each publisher's key, its share in the aggregate, and its latest word.
+        # Each publisher's key, its share in the aggregate, and its latest quote.
         *(bytes([n + 1]) * 32 + info + info for n in range(PUBLISHERS)),
     ]
     return b"".join(parts).ljust(ACCOUNT_BYTES, b"\x00")
@@ -90,7 +90,7 @@ def price_account(feeds: Feeds, moment: FeedTime) -> bytes:
 @routes.post(PATHS["solana"] + "/")
 @service("solana")
 async def rpc(request: web.Request, feeds: Feeds) -> web.Response:
-    """One call or a batch."""
+    """Answer one call or a batch."""
     try:
         content = msgspec.json.decode(await request.read())
     except msgspec.DecodeError:
@@ -133,7 +133,7 @@ def _block_time(feeds: Feeds, params: list[Any]) -> int:
 
 
 def _samples(feeds: Feeds, params: list[Any]) -> list[dict[str, int]]:
-    """Newest first, one a minute."""
+    """Newest first, one per minute."""
     wanted = params[0] if params else SAMPLES
     if not isinstance(wanted, int) or not 0 < wanted <= SAMPLES:
         raise _Bad(-32602, f"Invalid limit; max {SAMPLES}")
@@ -159,7 +159,7 @@ def _account(feeds: Feeds, params: list[Any]) -> dict[str, Any]:
         raise _Bad(-32602, "Invalid params: an account is needed")
     if options.get("encoding") != "base64":
         raise _Bad(-32602, "Encoded binary (base 58) data should be less than 128 bytes, please use Base64")
-    # The chain goes on while the oracle is stale: its price then is many slots old.
+    # The chain continues while the oracle is stale: its price is then many slots old.
     context = {"apiVersion": "2.1.0", "slot": slot_at(feeds.wall_ns() // 1_000_000)}
     if params[0] != PYTH_ACCOUNT:
         return {"context": context, "value": None}

@@ -1,1 +1,1 @@
-"""Where a venue's books and outcomes come from. Each source is one module that implements `base.Source`."""
+"""Sources of a venue's books and outcomes. Each source is one module that implements `base.MarketSource`."""

@@ -1,4 +1,4 @@
-"""Which source a venue runs on; a state folder stays with what it began with."""
+"""Selects a venue's source; a state folder keeps the source that it was created with."""
 
 from pathlib import Path
 
@@ -13,30 +13,30 @@ NAMES = (RECORDED, SYNTHETIC, SHADOW)
 
 
 class SourceMismatch(ValueError):
-    """A state folder was begun otherwise: its open markets would change their outcome, or never have one."""
+    """A state folder has another source: its open markets would change their outcome, or never have one."""
 
 
 def chosen_source(
     name: str, seed: int | None, state: Path | None, upstream: UpstreamVenue | None = None
 ) -> MarketScript | UpstreamVenue:
-    """The source that was asked for.
+    """The requested source.
 
     Parameters
     ----------
     name : str
         One of `NAMES`.
     seed : int, optional
-        Of synthetic markets; by default the folder's own, or `DEFAULT_SEED` for a new one.
+        Seed of synthetic markets; by default the folder's own, or `DEFAULT_SEED` for a new folder.
     state : Path, optional
-        The venue's folder, which remembers source, seed, and which markets are mirrored.
+        The venue's folder, which stores source, seed, and the kind of mirrored markets.
     upstream : UpstreamVenue, optional
-        Of the shadow source.
+        The upstream of the shadow source.
 
     Raises
     ------
     SourceMismatch
-        If the folder was begun with another source, seed, asset or timeframe.
-    ledger.InUse, OSError
+            If the folder was created with another source, seed, asset or timeframe.
+        VenueLedgerInUse, OSError
         If the folder cannot be used.
     """
     if state is not None:
@@ -57,7 +57,7 @@ def chosen_source(
 def _keep_source(ledger: VenueLedger, name: str) -> None:
     began = ledger.text("source")
     if began is None and ledger.meta("first_start") is not None:
-        # A folder of the time when it did not say so: only generated markets have a seed.
+        # A folder from a version that did not store the source: only generated markets have a seed.
         began = RECORDED if ledger.meta("seed") is None else SYNTHETIC
     if began not in (None, name):
         raise SourceMismatch(f"it was started with --source {began}")

@@ -1,16 +1,16 @@
-"""What the synthetic market makers believe, and the books they quote from it.
+"""The synthetic market makers: their estimate of P(Up), and the books that they quote from it.
 
-Belief: P(Up) = Φ(z) with z = ln(M/K) / (σ √τₑ), where K is the sixty-second mean at the start, and with τ
-seconds left M is the spot price and τₑ = τ − 40, or, inside the last minute, M weighs the elapsed part of
-the final average with the spot price and τₑ = τ³/10800 (an average's variance; see the settlement rule).
-Makers see the price `LAG_SECONDS` late, misjudge σ, and are slowly off by a little: that is the noise of
-the mid around the fair price.
+Estimate: P(Up) = Φ(z) with z = ln(M/K) / (σ √τₑ), where K is the sixty-second mean at the start, and with τ
+seconds left M is the spot price and τₑ = τ − 40, or, inside the last minute, M is the weighted mean of the
+elapsed part of the final average and the spot price and τₑ = τ³/10800 (an average's variance; see the
+settlement rule). Makers receive the price `LAG_SECONDS` late, estimate σ with an error, and have a slowly
+varying error in z: these produce the noise of the mid around the fair price.
 
-Figures and where they come from (17,126 recorded markets up to May 2026; 4,450 in a published study; the 18
+Parameters and their sources (17,126 recorded markets up to May 2026; 4,450 in a published study; the 18
 bundled ones, which are of the averaging era): spread one tick 91.9 % of the time; 60 to 110 shares in the
 median at the touch; share of one-sided books 8.7 % at 690 s, 21.2 % at 780 s, 38.2 % at 840 s, and in the
-averaging era practically all of the last thirty seconds; about 20 levels a side with the weight some ticks
-behind the touch.
+averaging era practically all of the last thirty seconds; about 20 levels per side with the largest sizes some
+ticks behind the touch.
 """
 
 import hashlib
@@ -28,14 +28,14 @@ from venue.sources.price_path import JUMP_VARIANCE, WINDOW, PricePath, draws
 
 LAG_SECONDS = (1, 2, 3)
 SIGMA_ERROR = 0.10
-"""Standard deviation of the log of believed over true σ, one draw a market."""
+"""Standard deviation of the log of estimated over true σ, one draw per market."""
 NOISE, NOISE_SECONDS = 0.15, 45.0
-"""Standard deviation of the slow error in z, and the time over which it is forgotten."""
+"""Standard deviation of the slow error in z, and its decay time."""
 
 FINE_ABOVE, FINE_BELOW = 0.96, 0.04
 """Beyond these prices the venue's tick becomes 0.001, for the rest of the market."""
 SUREST = 0.9985
-"""Believed probabilities are quoted at most so sure while both sides stand: the ask cannot exceed 0.999."""
+"""Maximum estimated probability while both sides are quoted: the ask cannot exceed 0.999."""
 
 SPREADS = ((0.919, 1), (0.980, 2), (1.0, 3))
 """(cumulative share, spread in cents)"""
@@ -43,9 +43,9 @@ FINE_SPREADS = ((0.35, 1), (0.55, 2), (0.75, 5), (1.0, 8))
 """The same in mills beyond the fine prices."""
 
 ONE_SIDED = ((300, 0.0), (690, 0.087), (780, 0.212), (840, 0.382), (870, 0.90), (890, 0.97), (900, 1.0))
-"""(second, share of markets whose favourite is no longer offered); straight lines in between."""
+"""(second, share of markets whose favourite is no longer offered); linear in between."""
 SURE_ENOUGH = 0.97
-"""Nobody stops selling a favourite that is less likely than this."""
+"""A favourite with a lower probability is always offered."""
 
 LEVELS = 20
 MEDIAN_SHARES = (
@@ -76,26 +76,26 @@ TOUCH_SPREAD, DEEP_SPREAD = 1.3, 0.8
 SMALLEST = MICRO
 CENTI_SHARE = MICRO // 100
 SHORTEST_LIFE, LONGEST_LIFE = 3, 9
-"""Seconds that a level keeps its size."""
+"""Number of seconds for which a level keeps its size."""
 
 _NORMAL = NormalDist()
 _SURE_ENOUGH_Z = _NORMAL.inv_cdf(SURE_ENOUGH)
 
 
 class ProbabilityEstimate(msgspec.Struct, frozen=True):
-    """A moment as the makers see it: P(Up), and whether the favourite is still offered."""
+    """The makers' state at one second: P(Up), and whether the favourite is still offered."""
 
     up: float
     offered: bool
 
 
 def variance_seconds(left: int) -> float:
-    """τₑ: seconds of spot variance that the final average still carries with `left` seconds to go."""
+    """τₑ: seconds of spot variance in the final average with `left` seconds to go."""
     return left - 2 * WINDOW / 3 if left >= WINDOW else left**3 / (3 * WINDOW**2)
 
 
 def one_sided_share(second: int) -> float:
-    """The share of markets whose favourite nobody offers at a second."""
+    """The share of markets whose favourite is not offered at a second."""
     place = bisect_right([at for at, _ in ONE_SIDED], second)
     if place == 0:
         return 0.0
@@ -106,9 +106,9 @@ def one_sided_share(second: int) -> float:
 
 
 class MarketMakers:
-    """The makers of one market: beliefs for its seconds 0 to 900, and a book at any of them.
+    """The makers of one market: estimates for its seconds 0 to 900, and a book at any of them.
 
-    At second 0 nothing is known yet: that is the book shown before the start as well.
+    At second 0 there is no information yet: that book is also shown before the start.
     """
 
     def __init__(self, path: PricePath, index: int) -> None:
@@ -131,7 +131,7 @@ class MarketMakers:
         return VenueBook(bids, ()) if belief.up > 0.5 else VenueBook((), asks)
 
     def _touch(self, belief: ProbabilityEstimate, second: int, tick: int) -> tuple[int, int]:
-        """Best bid and ask in mills, the believed price between them."""
+        """Best bid and ask in mills, with the estimated price between them."""
         width = self._uniform("spread", second // 3)
         table = SPREADS if tick == CENT_MILLS else FINE_SPREADS
         spread = next(ticks for share, ticks in table if width <= share)
@@ -151,7 +151,7 @@ class MarketMakers:
         return max(SMALLEST, round(shares * 100) * CENTI_SHARE)
 
     def _uniform(self, *what: object) -> float:
-        """A number inside (0, 1) that belongs to this market and to `what`."""
+        """A uniform number inside (0, 1), determined by this market and `what`."""
         digest = hashlib.blake2b(repr(what).encode(), digest_size=6, key=self._key).digest()
         return (int.from_bytes(digest) + 0.5) / 2**48
 
@@ -197,11 +197,11 @@ def _estimates(path: PricePath, index: int) -> tuple[ProbabilityEstimate, ...]:
 
 
 def _is_offered(z: float, carried: float, second: int) -> bool:
-    """False for the surest `one_sided_share` of all markets at a second.
+    """False for the `one_sided_share` of all markets with the highest certainty at a second.
 
-    Before anything is known the final average is normal around the strike with the variance of 880
-    seconds: 840 in full, a third of the last 60, and a third of the 60 before the start, which the
-    strike averages. Of it all but `carried` has been seen, which is how sure a z is compared to others.
+    A priori the final average is normal around the strike with the variance of 880 seconds: 840 in full, a
+    third of the last 60, and a third of the 60 before the start, which the strike averages. All of it except
+    `carried` has been observed, which determines how certain a z is relative to others.
     """
     if abs(z) < _SURE_ENOUGH_Z:
         return True

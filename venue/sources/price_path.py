@@ -1,15 +1,15 @@
-"""The bitcoin price of a synthetic world, one price a second, forever, out of a seed alone.
+"""The bitcoin price of a synthetic venue: one price per second, unlimited in time, derived from a seed.
 
-Every price is a function of (seed, market index, second of the market) and of nothing else, so that a
-restarted venue, and a test, read the same path. No price needs the ones before it:
+Every price is a function of (seed, market index, second of the market) only, so that a restarted venue, and a
+test, read the same path. No price needs the prices before it:
 
-- *Anchors* stand `BLOCK` markets apart, each a normal draw of its own around the base price.
+- *Anchors* are placed every `BLOCK` markets, each an independent normal draw around the base price.
 - Every market draws its volatility, its diffusion over its 900 seconds and its jumps. Between two anchors
-  these moves are summed, and what is missing to the next anchor is spread over the block's markets in
+  these moves are summed, and the difference to the next anchor is distributed over the block's markets in
   proportion to their variance. A Brownian bridge whose end is normal with the bridge's own variance is a
-  Brownian motion, so within a block nobody can tell the path from a random walk; over weeks it stays near
-  its base instead of wandering off.
-- Inside a market a second bridge, of its own draws, leads from its first price to its last.
+  Brownian motion, so within a block the path is indistinguishable from a random walk; over weeks it stays
+  near its base.
+- Inside a market a second bridge, with draws of its own, connects its first price to its last.
 
 Prices are integers in units of 1e-8 USD (`UNIT` to the dollar).
 """
@@ -31,26 +31,26 @@ BLOCK = 96
 """Markets between two anchors: one day of them."""
 
 SIGMA_LOW, SIGMA_HIGH = 4e-5, 1e-4
-"""Bounds of a market's volatility per √second, log-uniform between them: 22 to 56 % a year."""
+"""Bounds of a market's volatility per √second, log-uniform between them: 22 to 56 % per year."""
 _MEAN_SQUARE_SIGMA = (SIGMA_HIGH**2 - SIGMA_LOW**2) / (2 * math.log(SIGMA_HIGH / SIGMA_LOW))
 
 JUMPS_PER_SECOND = 1 / 3600
 JUMP_SIGMAS = 12.0
-"""Standard deviation of a jump in units of the market's σ: as much as 2.4 minutes of diffusion."""
+"""Standard deviation of a jump in units of the market's σ: equal to 2.4 minutes of diffusion."""
 JUMP_VARIANCE = JUMPS_PER_SECOND * JUMP_SIGMAS**2
-"""What jumps add to the variance of a second, as a share of σ²."""
+"""Contribution of jumps to the variance of a second, as a fraction of σ²."""
 
 BASE_LOW, BASE_HIGH = 60_000.0, 120_000.0
-"""USD between which a seed's base price lies."""
+"""Range of a seed's base price, USD."""
 
 
 def draws(seed: int, purpose: str, index: int) -> random.Random:
-    """The random numbers of one purpose and index; Python promises the same ones in every version."""
+    """The random numbers of one purpose and index; Python guarantees the same numbers in every version."""
     return random.Random(f"synthetic/{seed}/{purpose}/{index}")
 
 
 class PriceMove(msgspec.Struct, frozen=True):
-    """What a market draws for itself: `diffusion` is the log move of its 900 seconds without jumps.
+    """A market's own draws: `diffusion` is the log move of its 900 seconds without jumps.
 
     `jumps` are (second, log size) with seconds 1 to 900.
     """
@@ -87,7 +87,7 @@ class PricePath:
         return self._prices(index + further)[within]
 
     def mean(self, index: int, second: int, window: int = WINDOW) -> int:
-        """The mean of the last `window` one-second prices, the one at `second` included, rounded down."""
+        """The mean of the last `window` one-second prices, including the one at `second`, rounded down."""
         return sum(self.spot(index, s) for s in range(second - window + 1, second + 1)) // window
 
     def up_wins(self, index: int) -> bool:
@@ -107,7 +107,7 @@ class PricePath:
         missing = end - begin - sum(move.total for move in moves)
         variance = sum(move.sigma**2 for move in moves)
         steps = (move.total + missing * move.sigma**2 / variance for move in moves)
-        # The sum ends at the next anchor but for rounding; the next block begins exactly there.
+        # The sum equals the next anchor except for rounding; the next block begins exactly there.
         return _Block(moves, (*list(accumulate(steps, initial=begin))[:-1], end))
 
     def _anchor(self, number: int) -> float:

@@ -1,4 +1,4 @@
-"""Real settled markets, replayed: the recordings bundled in ``venue/data``."""
+"""Replays real settled markets: the recordings bundled in ``venue/data``."""
 
 from bisect import bisect_right
 from functools import lru_cache
@@ -17,7 +17,7 @@ CENTI_SHARE = MICRO // 100
 
 
 class Recording(msgspec.Struct, frozen=True):
-    """A market as it really went. `tick_change_ms` is when the first price off the cent grid was seen."""
+    """A recorded market. `tick_change_ms` is the time of the first price off the cent grid."""
 
     slug: str
     question: str
@@ -29,7 +29,7 @@ class Recording(msgspec.Struct, frozen=True):
 
 
 class Catalog(msgspec.Struct, frozen=True):
-    """What is bundled, and on whose terms."""
+    """The bundled recordings and their licence."""
 
     attribution: str
     licence: str
@@ -46,18 +46,18 @@ class RecordedBooks(msgspec.Struct, frozen=True):
     books: list[VenueBook]
 
     def position(self, offset: float) -> int:
-        """Index of the book standing at `offset`: the last one seen, or the first before any was."""
-        # Rounded, not cut: 5.993 s times 1000 is a hair below the 5993 ms that it came from.
+        """Index of the book valid at `offset`: the last one before it, or the first one."""
+        # Rounded, not truncated: 5.993 s times 1000 is slightly below the 5993 ms that it came from.
         return max(0, bisect_right(self.times, round(offset * 1000)) - 1)
 
 
 class RecordedSource:
-    """Replays the recordings in their order, over and over.
+    """Replays the recordings in their order, repeatedly.
 
     Parameters
     ----------
     folder : Path
-        A folder as `tools.convert_recordings` writes it: catalog.json and books.parquet, one row group each.
+        A folder written by `tools.convert_recordings`: catalog.json and books.parquet, one row group each.
     """
 
     name = "recorded"

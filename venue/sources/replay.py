@@ -1,4 +1,4 @@
-"""Plays a script on the venue's clock: a market every 900 market seconds, whose future is known."""
+"""Plays a script on the venue's clock: one predetermined market every 900 market seconds."""
 
 import asyncio
 from typing import Any
@@ -67,7 +67,7 @@ class ScriptedSource:
         return MICRO if self.script.up_wins(market.index) else 0
 
     def certain(self, market: VenueMarket) -> bool:
-        """A script is always sure of itself."""
+        """Always true: the books of a script are known."""
         del market
         return True
 
@@ -75,13 +75,13 @@ class ScriptedSource:
         return self.certain(market)
 
     async def start(self) -> None:
-        """Nothing to prepare: the script is complete."""
+        """Do nothing: the script is complete."""
 
     async def stop(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
     async def run(self) -> None:
-        """Nothing to keep up with: the script is complete."""
+        """Do nothing: the script is complete."""
 
     async def wait(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

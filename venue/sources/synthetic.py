@@ -1,4 +1,4 @@
-"""Generated markets: a price path out of a seed, makers' books around it, outcomes by the settlement rule."""
+"""Generated markets: a seeded price path, makers' books around it, outcomes by the settlement rule."""
 
 import math
 from functools import cache, lru_cache
@@ -10,16 +10,16 @@ from venue.sources.market_makers import MarketMakers
 from venue.sources.price_path import WINDOW, PricePath
 
 DEFAULT_SEED = 57
-"""On the first day of this world both daily voices, mood and options, have an opinion, and opposite ones."""
+"""Seed whose first day gives both daily signals (sentiment, options) a direction, and opposite ones."""
 
 
 class SyntheticSource:
-    """Markets without end, the same ones for the same seed.
+    """An unlimited sequence of markets, the same for the same seed.
 
     Parameters
     ----------
     seed : int
-        Names the world: prices, books, outcomes and everything the external services say follow from it.
+        Determines prices, books, outcomes and all data of the external services.
     """
 
     name = "synthetic"
@@ -28,7 +28,7 @@ class SyntheticSource:
         self.seed = seed
         self._path = PricePath(seed)
         self._makers = lru_cache(maxsize=128)(self._make_makers)
-        # Asked for every market of a listing, also for those whose makers are long forgotten.
+        # Needed for every market of a listing, also for those whose makers are no longer cached.
         self._tick_change = cache(self._find_tick_change)
         self._book = lru_cache(maxsize=256)(self._make_book)
 

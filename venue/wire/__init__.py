@@ -1,1 +1,1 @@
-"""The HTTP routes. Handlers translate; what they translate to lives in the rest of the package."""
+"""The HTTP routes. Handlers only translate; the logic is in the rest of the package."""

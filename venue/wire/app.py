@@ -1,4 +1,4 @@
-"""All routes on one port: CLOB at the root, Gamma and Data API below it, the sockets, the control surface."""
+"""All routes on one port: CLOB at the root, Gamma and Data API below it, the sockets, the control routes."""
 
 from aiohttp import web
 

@@ -1,4 +1,4 @@
-"""Answers that a client has to bound by itself: dripping, deeply nested, huge. The request is carried out."""
+"""Faulty answers that a client has to limit: slow, deeply nested, huge. The request is carried out."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,7 +15,7 @@ MEGABYTE = 1_000_000
 async def broken_answers(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Replace or slow down an answer that a fault of the requested path strikes."""
+    """Replace or slow down an answer according to an armed fault of the requested path."""
     answer = await handler(request)
     cut = request.transport is None or request.transport.is_closing()
     if cut or not isinstance(answer, web.Response) or request.path.startswith("/practice"):
@@ -54,7 +54,7 @@ async def _sent(
             await head.write(part)
         await head.write_eof()
     except ConnectionError:
-        # A client that bounds its requests closes the connection: that is what the fault is for.
+        # A client that limits its requests closes the connection; the fault tests that.
         pass
     return head
 
@@ -66,7 +66,7 @@ async def _dripping(body: bytes, seconds: float) -> AsyncIterator[bytes]:
 
 
 async def _filling(megabytes: int) -> AsyncIterator[bytes]:
-    """A JSON object with one long text, some bytes over the given size."""
+    """A JSON object with one long text, slightly larger than the given size."""
     yield b'{"text":"'
     for _ in range(megabytes):
         yield b"x" * MEGABYTE

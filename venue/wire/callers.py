@@ -1,7 +1,8 @@
-"""Who may ask: programs of this machine. A web page of another site may not, under whatever host name.
+"""Admits requests of programs on this machine only, not of other sites' web pages, whatever the host name.
 
-The venue listens on loopback only, but a browser on this machine carries requests of any site there: directly
-(they have that site's Origin), or under a host name of the site that resolves to loopback (DNS rebinding).
+The venue listens on loopback only, but a browser on this machine can send requests of any site to it:
+directly (with that site's Origin), or under a host name of the site that resolves to loopback (DNS
+rebinding).
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,7 +18,7 @@ SAME_SITE = ("same-origin", "none")
 
 
 def refused_because(headers: Mapping[str, str]) -> str | None:
-    """Why the sender of these headers may not ask; None if it may."""
+    """Why a request with these headers is refused; None if it is admitted."""
     host = headers.get("Host", "")
     if _name(f"http://{host}") not in LOOPBACK:
         return f"Host {host!r} is not a loopback name; use one of {', '.join(LOOPBACK)}"
@@ -31,7 +32,7 @@ def refused_because(headers: Mapping[str, str]) -> str | None:
 
 
 def _name(address: str) -> str | None:
-    """The host name in an address; None if it is none."""
+    """The host name in an address; None if there is none."""
     try:
         return URL(address).host
     except ValueError:
@@ -42,6 +43,6 @@ def _name(address: str) -> str | None:
 async def local_callers(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Answer 403 to other sites, on every route and before anything is carried out."""
+    """Answer 403 to other sites, on every route and before the request is processed."""
     reason = refused_because(request.headers)
     return await handler(request) if reason is None else json_answer({"error": reason}, 403)

@@ -169,7 +169,7 @@ def _wanted(trade: VenueTrade, request: web.Request) -> bool:
 
 @routes.get("/balance-allowance")
 async def balance_allowance(request: web.Request) -> web.Response:
-    """pUSD or a token's shares, in micro units, of the wallet that the signature type names."""
+    """pUSD or a token's shares, in micro units, of the wallet of the signature type."""
     key = await authenticate(request)
     venue = venue_of(request)
     account = venue.open_account(key.address)

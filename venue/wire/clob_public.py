@@ -35,7 +35,7 @@ async def version(_: web.Request) -> web.Response:
 
 @routes.get("/api/geoblock")
 async def geoblock(request: web.Request) -> web.Response:
-    """As on the venue's web site, which is another host there: whether orders are taken from the caller."""
+    """Whether orders are accepted from the caller's location; on the real venue a route of its web site."""
     armed = venue_of(request).faults.armed("geoblocked")
     place = {"country": "IE", "region": "L"} if armed is None else armed
     return json_answer({"blocked": armed is not None, "ip": request.remote, **place})
@@ -132,7 +132,7 @@ async def neg_risk(request: web.Request) -> web.Response:
 
 @routes.get("/fee-rate")
 async def fee_rate(request: web.Request) -> web.Response:
-    """The legacy cap in basis points, not the fee: that is in Gamma's feeSchedule and in `fd`."""
+    """The legacy cap in basis points, not the fee, which is in Gamma's feeSchedule and in `fd`."""
     _by_token(request)
     return json_answer({"base_fee": 1000})
 
@@ -151,7 +151,7 @@ async def _book(request: web.Request) -> tuple[VenueMarket, VenueBook]:
 
 
 def _by_token(request: web.Request) -> VenueMarket:
-    """The market of the asked token, for terms that hold whatever its book is."""
+    """The market of the requested token, for terms that are independent of its book."""
     return venue_of(request).exchange.trading(_token(request))
 
 

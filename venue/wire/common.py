@@ -1,4 +1,4 @@
-"""What all routes share: the venue behind them, JSON, authentication, paging, the request log."""
+"""Shared by all routes: access to the venue, JSON, authentication, paging, the request log."""
 
 import base64
 import logging
@@ -21,7 +21,7 @@ PAGE = 100
 
 
 def venue_of(request: web.Request) -> PracticeVenue:
-    """The venue that the request is for."""
+    """The venue of a request."""
     return request.app[VENUE]
 
 
@@ -47,7 +47,7 @@ async def json_body(request: web.Request) -> Any:
 
 
 async def authenticate(request: web.Request) -> ApiKey:
-    """The API key that the request's L2 headers prove.
+    """The API key proved by the request's L2 headers.
 
     Raises
     ------
@@ -78,12 +78,12 @@ def refuse_future(request: web.Request, refusal: VenueRefusal) -> None:
 
 
 def page[T](items: list[T], cursor: str | None, limit: int = PAGE) -> tuple[list[T], str]:
-    """One page of a list and the cursor of the next; cursors are base64 of the position.
+    """One page of a list and the cursor of the next; a cursor is the base64 of a position.
 
     Raises
     ------
     VenueRefusal
-        400 if the cursor is not one of ours.
+        400 if the cursor is invalid.
     """
     if cursor == END:
         return [], END
@@ -106,9 +106,9 @@ def paged(items: list[Any], request: web.Request) -> web.Response:
 async def errors_and_log(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Turn refusals into the venue's JSON, and remember every request for the venue itself.
+    """Convert refusals to the venue's JSON, and log every request.
 
-    The control surface and the external services are not part of it; the latter are asked every second.
+    The control routes and the external services are not logged; the latter are requested every second.
     """
     status = 0
     try:

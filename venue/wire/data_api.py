@@ -1,4 +1,4 @@
-"""The Data API under /data-api: anybody's positions and trades, by wallet address."""
+"""The Data API under /data-api: positions and trades of any wallet address."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ async def trades(request: web.Request) -> web.Response:
 
 @routes.get("/data-api/v2/positions")
 async def positions_v2(request: web.Request) -> web.Response:
-    """What a wallet holds, as version 2 words it: a lost position is REDEEMABLE too, until it is burned."""
+    """A wallet's positions in version 2's terms: a lost position is REDEEMABLE too, until it is burned."""
     venue, wallet = venue_of(request), _user(request)
     status = request.query.get("status")
     if status not in (None, *STATUSES):
@@ -130,7 +130,7 @@ def _position(venue: PracticeVenue, wallet: str, position: VenuePosition) -> dic
 
 
 def _position_v2(venue: PracticeVenue, wallet: str, position: VenuePosition) -> dict[str, Any]:
-    """Version 1's figures under version 2's names."""
+    """Version 1's values under version 2's names."""
     v1 = _position(venue, wallet, position)
     entry, unrealized, realized = v1["initialValue"], v1["cashPnl"], v1["realizedPnl"]
     total_cost = round(v1["totalBought"] * v1["avgPrice"], 6)

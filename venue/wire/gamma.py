@@ -35,7 +35,7 @@ def _failing(handler: _Handler) -> _Handler:
 @routes.get("/gamma/markets")
 @_failing
 async def markets(request: web.Request) -> web.Response:
-    """An array; without `closed=true` finished markets are left out, also when asked for by slug."""
+    """An array; without `closed=true` finished markets are omitted, also when requested by slug."""
     venue = venue_of(request)
     found = _chosen(request, closed_default=False)
     first = _number(request, "offset", 0)
@@ -65,7 +65,7 @@ async def market_by_slug(request: web.Request) -> web.Response:
 @routes.get("/gamma/events")
 @_failing
 async def events(request: web.Request) -> web.Response:
-    """An array; finished events are left out only if `closed` says so."""
+    """An array; finished events are omitted only if `closed` requires it."""
     venue = venue_of(request)
     found = _chosen(request, closed_default=None)
     first = _number(request, "offset", 0)
@@ -90,7 +90,7 @@ def _event(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
 
 
 def _damaged(venue: PracticeVenue, market: VenueMarket, body: dict[str, Any]) -> dict[str, Any]:
-    """The body with what faults put in the place of the market's own values."""
+    """The body with values replaced by armed faults."""
     foreign = venue.faults.armed("gamma_foreign_ids")
     if foreign is not None and market.slug == (foreign["slug"] or _next_slug(venue)):
         for field, value in _foreign_ids(venue, market, foreign["ids"]).items():
@@ -110,7 +110,7 @@ def _next_slug(venue: PracticeVenue) -> str:
 
 
 def _foreign_ids(venue: PracticeVenue, market: VenueMarket, kind: str) -> dict[str, str]:
-    """Fields of a market with the ids of the market before it, or with ids that no market has."""
+    """Fields of a market with the ids of the previous market, or with ids that do not exist."""
     previous = venue.schedule.at(market.start - market.interval)
     if kind == "previous" and previous is not None:
         condition, tokens = previous.condition_id, list(previous.tokens)
@@ -134,7 +134,7 @@ def _by_slug(request: web.Request) -> VenueMarket:
 
 
 def _chosen(request: web.Request, *, closed_default: bool | None) -> list[VenueMarket]:
-    """Markets that the query's slug, condition_ids, clob_token_ids and closed leave."""
+    """Markets selected by the query's slug, condition_ids, clob_token_ids and closed."""
     venue, query = venue_of(request), request.query
     closed = {"true": True, "false": False}.get(query.get("closed", "").lower(), closed_default)
     schedule = venue.schedule

@@ -1,4 +1,4 @@
-"""A market as Gamma and the CLOB describe it."""
+"""A market in the JSON formats of Gamma and the CLOB."""
 
 import json
 from datetime import UTC, datetime
@@ -11,15 +11,15 @@ from venue.sources.price_path import UNIT, WINDOW
 from venue.venue import PracticeVenue
 
 STALE_SECONDS = 60
-"""Gamma's best bid and ask are old on the real venue; here by this many market seconds."""
+"""Delay of Gamma's best bid and ask, market seconds; they are delayed on the real venue as well."""
 STRIKE_AFTER = 60
-"""Market seconds from the start until Gamma tells the strike, as on the real venue: about a minute."""
+"""Market seconds from the start until Gamma publishes the strike: about a minute on the real venue."""
 ACCEPTS_BEFORE = 23 * 3600 + 52 * 60
-"""A market is listed about a day ahead: seconds from accepting orders to the start, as in a live sample."""
+"""Seconds from accepting orders to the start, as in a live sample: markets are listed about a day ahead."""
 
 
 def iso(seconds: float) -> str:
-    """Market time as Gamma writes dates."""
+    """Market time in Gamma's date format."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -33,7 +33,7 @@ def tick_number(venue: PracticeVenue, market: VenueMarket) -> float:
 
 
 def outcome_prices(venue: PracticeVenue, market: VenueMarket) -> tuple[str, str]:
-    """The two tokens' prices: what their shares pay after the resolution, the book's mid before."""
+    """The two tokens' prices: the payouts of their shares after the resolution, the book's mid before."""
     up_pays = venue.exchange.up_pays(market)
     if up_pays is not None:
         return decimal_text(up_pays), decimal_text(MICRO - up_pays)
@@ -45,7 +45,7 @@ def outcome_prices(venue: PracticeVenue, market: VenueMarket) -> tuple[str, str]
 
 
 def gamma_event(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
-    """The event around a market, without its markets."""
+    """The event of a market, without its markets."""
     closed = venue.exchange.resolved(market)
     series = f"{market.asset}-up-or-down-{market.timeframe}"
     return {
@@ -72,7 +72,7 @@ def gamma_event(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
 
 
 def _settlement_prices(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
-    """Strike, some time after the start, and final price, with the outcome; none if the source has none."""
+    """Strike (some time after the start) and final price (with the outcome); none if the source has none."""
     feeds = venue.external
     if feeds is None or venue.exchange.offset(market) < STRIKE_AFTER:
         return {}
@@ -83,7 +83,7 @@ def _settlement_prices(venue: PracticeVenue, market: VenueMarket) -> dict[str, A
 
 
 def gamma_market(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
-    """A market as Gamma shows it; lists inside it are JSON strings, as on the real venue."""
+    """A market in Gamma's format; lists inside it are JSON strings, as on the real venue."""
     exchange = venue.exchange
     resolution = exchange.resolutions.get(market.start)
     body: dict[str, Any] = {
@@ -93,7 +93,7 @@ def gamma_market(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
         "questionID": market.question_id,
         "slug": market.slug,
         "description": venue.source.describe(market),
-        # Not Polymarket's: lets statistics see that a recording was shown before.
+        # Not part of Polymarket's format: lets statistics detect that a recording was shown before.
         "practiceOrigin": venue.source.origin(market),
         "resolutionSource": market.resolution_source,
         "version": "v1",
@@ -189,7 +189,7 @@ def clob_tokens(venue: PracticeVenue, market: VenueMarket) -> list[dict[str, Any
 
 
 def clob_market(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
-    """A market as `/markets/{condition_id}` shows it."""
+    """A market in the format of `/markets/{condition_id}`."""
     closed = venue.exchange.resolved(market)
     return {
         "enable_order_book": True,
@@ -225,7 +225,7 @@ def clob_market(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
 
 
 def clob_info(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
-    """The compact form of `/clob-markets/{condition_id}`; `fd` carries the real fee."""
+    """The compact format of `/clob-markets/{condition_id}`; `fd` contains the real fee."""
     return {
         "c": market.condition_id,
         "t": [{"t": market.up_token, "o": UP}, {"t": market.down_token, "o": DOWN}],

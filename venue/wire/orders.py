@@ -1,4 +1,4 @@
-"""POST /order and POST /orders, with every way in which the answer can go wrong."""
+"""POST /order and POST /orders, with all faults of their answers."""
 
 import asyncio
 from typing import Any
@@ -31,7 +31,7 @@ HTML_403 = (
 
 @routes.post("/order")
 async def post_order(request: web.Request) -> web.StreamResponse:
-    """One order. Faults strike before it exists, or instead of the answer."""
+    """One order. Faults apply before it exists, or replace the answer."""
     venue = venue_of(request)
     if venue.faults.consume("drop_before_read") is not None:
         return _dropped(request)
@@ -52,7 +52,7 @@ async def post_order(request: web.Request) -> web.StreamResponse:
 
 @routes.post("/orders")
 async def post_orders(request: web.Request) -> web.StreamResponse:
-    """A batch: every leg has its own answer, and a rejected one looks successful but for its message."""
+    """A batch: every order has its own answer, and a rejected one differs only by its message."""
     venue = venue_of(request)
     key = await authenticate(request)
     content = _decoded(await request.read())
@@ -71,7 +71,7 @@ async def post_orders(request: web.Request) -> web.StreamResponse:
 
 
 def result_answer(result: OrderResult) -> dict[str, Any]:
-    """What the venue answers to an order that it took."""
+    """The venue's answer to an order that it executed."""
     order = result.order
     if not result.trades:
         return payloads.answer(order.id, "live")
@@ -89,7 +89,7 @@ def _decoded(body: bytes) -> Any:
 
 
 def _refused(faults: Faults) -> web.Response | None:
-    """The answer of a fault that strikes before the order exists."""
+    """The answer of a fault that applies before the order exists."""
     if faults.consume("geoblocked") is not None:
         return json_answer({"error": GEOBLOCKED}, 403)
     if faults.consume("rate_limit_429") is not None:
@@ -105,7 +105,7 @@ def _refused(faults: Faults) -> web.Response | None:
 
 
 def _failed(faults: Faults, *, executed: bool) -> web.Response | None:
-    """Answers that may strike before an order exists, or after it was executed."""
+    """Answers of faults that may apply before an order exists, or after it was executed."""
     for name in ("too_early_425", "error_500", "refused_4xx", "unavailable_503"):
         armed = faults.armed(name)
         if armed is None or armed["executed"] is not executed:
@@ -120,7 +120,7 @@ def _failed(faults: Faults, *, executed: bool) -> web.Response | None:
 
 
 async def _answered(request: web.Request, venue: PracticeVenue, result: OrderResult) -> web.StreamResponse:
-    """The answer to an executed order, or what a fault makes of it."""
+    """The answer to an executed order, changed by armed faults."""
     faults = venue.faults
     failed = _failed(faults, executed=True)
     if failed is not None:
@@ -133,7 +133,7 @@ async def _answered(request: web.Request, venue: PracticeVenue, result: OrderRes
         return _dropped(request)
     early = faults.armed("trade_before_response")
     if early is not None:
-        # The lifecycle looks at the same fault when it tells the trade; it is used up only then.
+        # The lifecycle checks the same fault when it publishes the trade, and consumes it then.
         await asyncio.sleep(early["seconds"])
         faults.consume("trade_before_response")
     if faults.consume("live_fak") is not None:
@@ -142,7 +142,7 @@ async def _answered(request: web.Request, venue: PracticeVenue, result: OrderRes
 
 
 async def _later(venue: PracticeVenue, accepted: AcceptedOrder, seconds: float) -> None:
-    """Execute an order whose sender was told `delayed`; a kill is told on the user feed."""
+    """Execute an order that was answered with `delayed`; a kill is published on the user feed."""
     await asyncio.sleep(seconds)
     try:
         await venue.order_intake.execute(accepted)
@@ -151,7 +151,7 @@ async def _later(venue: PracticeVenue, accepted: AcceptedOrder, seconds: float) 
 
 
 def _dropped(request: web.Request) -> web.Response:
-    """Cut the connection without an answer."""
+    """Close the connection without an answer."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=500)

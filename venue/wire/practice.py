@@ -1,4 +1,4 @@
-"""The control surface under /practice: no part of Polymarket's protocol, and never needed to trade."""
+"""The control routes under /practice: not part of Polymarket's protocol, and not needed to trade."""
 
 from typing import Any, Literal
 
@@ -57,7 +57,7 @@ async def clock(request: web.Request) -> web.Response:
 async def set_clock(request: web.Request) -> web.Response:
     """Change market time: {"held": true, "speed": 15, "advance": 60} or {"to": 1800000900}; all optional.
 
-    The answer is the clock, once everything that a step brings has happened.
+    The answer is the clock, once all events of a step have happened.
     """
     venue = venue_of(request)
     wanted: ClockRequest = await _body(request, ClockRequest)
@@ -159,9 +159,10 @@ async def account(request: web.Request) -> web.Response:
 
 @routes.post("/practice/accounts")
 async def set_account(request: web.Request) -> web.Response:
-    """Open an account if it is new, and set its balance or allowance (decimal strings), or its standing.
+    """Open an account if it is new, and set its balance or allowance (decimal strings), or its properties.
 
-    `signature_type` puts all it has into the wallet of that type alone; null: into whichever it uses.
+    `signature_type` puts all its money into the wallet of that type only; null: into whichever wallet it
+    uses.
     """
     venue = venue_of(request)
     wanted: _SetAccount = await _body(request, _SetAccount)
@@ -188,7 +189,7 @@ async def set_account(request: web.Request) -> web.Response:
 
 @routes.post("/practice/redeem")
 async def redeem(request: web.Request) -> web.Response:
-    """Pay out an account's positions in resolved markets, in one of them if it is named."""
+    """Pay out an account's positions in resolved markets, or in the named one."""
     venue = venue_of(request)
     wanted: _Redeem = await _body(request, _Redeem)
     paid = venue.settlement.redeem(venue.owner_of(_address(wanted.address)), wanted.condition_id)

@@ -1,1 +1,1 @@
-"""Another venue's markets in its own books: mirrored live, traded on paper here, settled by its outcomes."""
+"""Another venue's markets: books mirrored live, orders traded on paper here, settled by its outcomes."""

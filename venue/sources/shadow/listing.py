@@ -1,4 +1,4 @@
-"""Reads what the upstream says of a market: its terms, or why it is left alone, and its outcome."""
+"""Parses the upstream's description of a market: its terms, or why it is skipped, and its outcome."""
 
 import re
 from decimal import Decimal, InvalidOperation
@@ -12,13 +12,13 @@ from venue.sources.shadow.starts import next_start
 from venue.sources.shadow.upstream import UpstreamVenue
 
 TICKS = {"0.01": CENT_MILLS, "0.001": 1}
-"""Price grids in mills whose rounding rules are known."""
+"""Supported price grids in mills."""
 CONDITION_ID = re.compile(r"0x[0-9a-fA-F]{1,64}")
 TOKEN_ID = re.compile(r"[0-9]{1,78}")
 
 
 class UnsupportedMarket(Exception):
-    """Something about a market is not what this venue's rules are made for."""
+    """A property of a market is not supported by this venue's rules."""
 
 
 HALF = Decimal("0.5")
@@ -53,19 +53,19 @@ class _Market(msgspec.Struct):
 
 
 class ListedMarket(msgspec.Struct, frozen=True):
-    """A market with the price grid that it has at the moment of the reading, in mills."""
+    """A market with its present price grid in mills."""
 
     market: VenueMarket
     tick: int
 
 
 def listed(row: dict[str, Any], upstream: UpstreamVenue, start: int) -> ListedMarket:
-    """The market that a Gamma object describes; Up and Down are told apart by their labels.
+    """The market of a Gamma object; Up and Down are identified by their labels.
 
     Raises
     ------
     UnsupportedMarket
-        With the field and the value that stand in the way.
+        With the unsupported field and its value.
     """
     try:
         known = msgspec.convert(row, _Market)
@@ -113,9 +113,9 @@ def tick_of(value: object) -> int:
 
 
 def gamma_outcome(row: dict[str, Any]) -> int | None:
-    """What an Up share pays, in micro pUSD, as a Gamma object says it.
+    """Payout of an Up share in micro pUSD according to a Gamma object.
 
-    It is closed, and one price is exactly 1 and the other 0; or both are 0.5 and it says that it is resolved.
+    It is closed, and one price is exactly 1 and the other 0; or both are 0.5 and it is marked as resolved.
     """
     if row.get("closed") is not True:
         return None
@@ -135,7 +135,7 @@ def gamma_outcome(row: dict[str, Any]) -> int | None:
 
 
 def clob_outcome(row: dict[str, Any]) -> int | None:
-    """What an Up share pays, in micro pUSD, as the order API says it: exactly one token is the winner."""
+    """Payout of an Up share in micro pUSD according to the order API: exactly one token is the winner."""
     tokens = row.get("tokens")
     if not isinstance(tokens, list):
         return None

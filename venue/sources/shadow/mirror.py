@@ -1,4 +1,4 @@
-"""One market's book as the upstream tells it, and whether it can be believed. Pure: it is told and asked."""
+"""One market's book from the upstream's messages, and whether it is certain. Pure: no I/O, no clock."""
 
 import logging
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from venue.sources.shadow.listing import UnsupportedMarket, tick_of
 log = logging.getLogger("venue.shadow")
 
 STALE_NS = 3 * SECOND
-"""A running market's book changes several times a second; after this much silence it is asked for instead."""
+"""A running market's book changes several times per second; after this silence it is requested instead."""
 
 
 class _Level(msgspec.Struct):
@@ -50,8 +50,8 @@ class _Tick(msgspec.Struct):
 class BookMirror:
     """The book of a market's Up token; the Down token's is its mirror image.
 
-    It is in doubt until the present connection has told a whole book, after a change that does not fit,
-    and after `STALE_NS` without a word about the market.
+    It is uncertain until the present connection has sent a whole book, after a change that does not fit, and
+    after `STALE_NS` without a message about the market.
     """
 
     def __init__(self, market: VenueMarket, tick: int) -> None:
@@ -61,40 +61,40 @@ class BookMirror:
         self._bids: dict[int, int] = {}
         self._asks: dict[int, int] = {}
         self.streamed = False
-        """Whether the present connection has told a whole book."""
+        """Whether the present connection has sent a whole book."""
         self._broken = ""
         self.updated_ns = 0
         self._stamp_ms = 0
 
-    # --- can it be believed? -----------------------------------------------------------------
+    # --- certainty ---------------------------------------------------------------------------
 
     def certain(self, now_ns: int) -> bool:
-        """Whether the book is the upstream's of this moment."""
+        """Whether the book is the upstream's current book."""
         return self.doubt(now_ns) == ""
 
     def doubt(self, now_ns: int) -> str:
-        """Why the book may be another one; empty if it is certain."""
+        """Why the book may differ from the upstream's; empty if it is certain."""
         if not self.streamed:
             return "not received from the stream yet"
         return self._broken or ("the stream is silent" if self.silent(now_ns) else "")
 
     def silent(self, now_ns: int) -> bool:
-        """Whether the stream has not mentioned the market for a while; a clock that was set back counts."""
+        """Whether the stream has sent no message about the market for a while, or the clock was set back."""
         return not 0 <= now_ns - self.updated_ns <= STALE_NS
 
     @property
     def broken(self) -> bool:
-        """Whether a change did not fit the book, so that the stream alone cannot mend it."""
+        """Whether a change did not fit the book, so that the stream alone cannot repair it."""
         return bool(self._broken)
 
     def disconnected(self) -> None:
-        """The connection that told the book is gone."""
+        """Record that the connection of the book is gone."""
         self.streamed = False
 
-    # --- what the upstream says --------------------------------------------------------------
+    # --- messages of the upstream ------------------------------------------------------------
 
     def read(self, row: dict[str, Any]) -> bool:
-        """Take a book that was asked for; whether it differs from what was known.
+        """Use a requested book; returns whether it differs from the present one.
 
         Raises
         ------
@@ -105,7 +105,7 @@ class BookMirror:
         return self.book != before
 
     def handle_event(self, event: dict[str, Any], now_ns: int) -> None:
-        """Take an event of the stream about the market."""
+        """Process an event of the stream about the market."""
         self.updated_ns = now_ns
         try:
             self._apply(event)
@@ -120,7 +120,7 @@ class BookMirror:
             self._change(msgspec.convert(event, _Changes))
         elif kind == "tick_size_change":
             self.tick = tick_of(msgspec.convert(event, _Tick).new_tick_size)
-            # Levels off the new grid are about to go; the whole book follows.
+            # Levels off the new grid will be removed; the whole book follows.
             self._broken = "its tick size changed"
         elif kind == "book" and event.get("asset_id") == self.market.up_token:
             self._replace(event)
@@ -140,7 +140,7 @@ class BookMirror:
         self._show()
 
     def _change(self, quoted: _Changes) -> None:
-        # What was under way when the whole book was told is in it already.
+        # Changes sent before the whole book are already contained in it.
         if self.book is None or int(quoted.timestamp) < self._stamp_ms:
             return
         own = [change for change in quoted.price_changes if change.asset_id == self.market.up_token]
@@ -156,7 +156,7 @@ class BookMirror:
             self._break("its best prices differ from the stream's: a change is missing")
 
     def _fits(self, last: _Change) -> bool:
-        """Whether the best prices after a change are those that came with it."""
+        """Whether the best prices after a change are those that were sent with it."""
         assert self.book is not None
         pairs = ((last.best_bid, self.book.best_bid), (last.best_ask, self.book.best_ask))
         return all(quoted is None or _best(quoted) == known for quoted, known in pairs)
@@ -191,7 +191,7 @@ def _mills(text: str) -> int:
     Raises
     ------
     ValueError
-        If it is no price between 0 and 1 on the finest grid.
+        If it is not a price between 0 and 1 on the finest grid.
     """
     price, rest = divmod(micro(text), MILL)
     if rest or not 0 < price < MILL:
@@ -200,6 +200,6 @@ def _mills(text: str) -> int:
 
 
 def _best(text: str) -> int | None:
-    """A best price as it comes with a change; empty, 0 or 1 where that side of the book is empty."""
+    """The best price sent with a change; empty, 0 or 1 where that side of the book is empty."""
     price = micro(text or "0") // MILL
     return price if 0 < price < MILL else None

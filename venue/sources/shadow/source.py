@@ -19,21 +19,21 @@ from venue.sources.shadow.upstream import UpstreamReader, UpstreamUnreachable, U
 log = logging.getLogger("venue.shadow")
 
 AHEAD = 4
-"""Markets that are mirrored before they start: the next one is subscribed long before the running ends."""
+"""Number of markets mirrored before they start: the next one is subscribed long before the running ends."""
 LOOK_SECONDS = 3.0
-"""Between two looks at what is due; Gamma is asked no more often than this."""
+"""Time between two checks of what is due; requests to Gamma are not more frequent."""
 FAR_SECONDS = 60.0
-"""Between two questions for markets that are neither running nor next."""
+"""Time between two requests for markets that are neither running nor next."""
 PATIENCE = 20
-"""An outcome is asked for again after this fraction of the time it has been missing..."""
+"""An outcome is requested again after this fraction of the time it has been missing..."""
 RAREST_SECONDS = 60.0
-"""...but at least so often."""
+"""...but at least at this interval."""
 BATCH = 20
-"""Markets in one question to Gamma."""
+"""Markets per request to Gamma."""
 QUIET_NS = 10 * SECOND
-"""A running market's book is compared after so much silence: who is quiet, the market or the stream?"""
+"""After this silence a running market's book is requested, to detect a stream that omits changes."""
 KEPT_SECONDS = 900
-"""An ended market stays subscribed so long, for the event of its resolution."""
+"""Time for which an ended market stays subscribed, for the event of its resolution."""
 SHORTEST_WAIT = 0.01
 
 
@@ -43,11 +43,11 @@ class ShadowSource:
     Parameters
     ----------
     upstream : UpstreamVenue
-        Where it is, and which markets.
+        Its addresses, and which of its markets.
     clock : VenueClock
-        The venue's, which runs at the machine's pace.
+        The venue's clock, which runs at the machine's speed.
     ledger : VenueLedger
-        Remembers the markets, so that they can be settled whenever their outcome is seen.
+        Stores the markets, so that they can be settled whenever their outcome is published.
     """
 
     def __init__(self, upstream: UpstreamVenue, clock: VenueClock, ledger: VenueLedger) -> None:
@@ -71,7 +71,7 @@ class ShadowSource:
         for market in known:
             self.catalogue.add(market)
 
-    # --- what the server asks ----------------------------------------------------------------
+    # --- called by the server ----------------------------------------------------------------
 
     def info(self) -> dict[str, Any]:
         upstream, now = self._upstream, self._clock.wall_ns()
@@ -101,7 +101,7 @@ class ShadowSource:
         return None if mirror is None else mirror.book
 
     def book_before(self, market: VenueMarket, seconds: int) -> VenueBook | None:
-        """The present one: what was is not kept."""
+        """The present book: earlier books are not stored."""
         del seconds
         return self.book(market)
 
@@ -109,7 +109,7 @@ class ShadowSource:
         return self._mirrors[market.start].tick if market.start in self._mirrors else 1
 
     def next_change(self, market: VenueMarket) -> float | None:
-        """Nobody can know."""
+        """None: unpredictable."""
         del market
         return None
 
@@ -121,7 +121,7 @@ class ShadowSource:
         return mirror is not None and mirror.certain(self._clock.wall_ns())
 
     async def confirm(self, market: VenueMarket) -> bool:
-        """Read the book from `/book` if the mirror is in doubt; False if that fails too."""
+        """Read the book from `/book` if the mirror is uncertain; False if that fails too."""
         mirror = self._mirrors.get(market.start)
         if mirror is None:
             return False
@@ -130,7 +130,7 @@ class ShadowSource:
     # --- running -----------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """See that the upstream is there, list its markets, and learn what was settled meanwhile.
+        """Check that the upstream answers, list its markets, and read the outcomes published meanwhile.
 
         Raises
         ------
@@ -168,7 +168,7 @@ class ShadowSource:
     # --- markets -----------------------------------------------------------------------------
 
     async def look_for_markets(self) -> None:
-        """List the running and the coming markets that are not mirrored yet, and let the old ones go."""
+        """List the running and the coming markets that are not mirrored yet, and drop old ones."""
         now, running = self._clock.market_s(), self._running_start()
         for mirror in list(self._mirrors.values()):
             market = mirror.market
@@ -223,7 +223,7 @@ class ShadowSource:
         return f"an id of it is one of {others[0]}, too" if others else None
 
     def _refuse(self, slug: str, reason: str) -> None:
-        """A market that is not understood is not listed: for whoever orders in it it does not exist."""
+        """Skip an unsupported market: it is not listed, so orders for it are refused."""
         if self._reasons.get(slug) != reason:
             self._reasons[slug] = reason
             log.warning("%s is not tradable here: %s", slug, reason)
@@ -254,7 +254,7 @@ class ShadowSource:
             mirror.disconnected()
 
     async def look_at_doubts(self) -> None:
-        """Mend books that a change did not fit, and see whether a silent stream hides changes."""
+        """Repair books that a change did not fit, and check whether a silent stream omits changes."""
         now_ns, now = self._clock.wall_ns(), self._clock.market_s()
         for mirror in list(self._mirrors.values()):
             market = mirror.market
@@ -281,7 +281,7 @@ class ShadowSource:
     # --- outcomes ----------------------------------------------------------------------------
 
     async def look_for_outcomes(self) -> None:
-        """Ask for the official outcomes of ended markets, those that ended lately more often."""
+        """Request the official outcomes of ended markets, recently ended ones more often."""
         now = self._clock.market_s()
         ended = [
             market
@@ -296,7 +296,7 @@ class ShadowSource:
                 self._requested_s[market.start] = now
                 self._record_outcome(market, outcomes.get(market.slug), "catalogue")
                 if market.start not in self._outcomes:
-                    # Gamma forgets short markets after a while; the order API keeps them.
+                    # Gamma removes short markets after a while; the order API keeps them.
                     self._record_outcome(market, await self._clob_outcome(market), "order API")
 
     async def _gamma_outcomes(self, markets: list[VenueMarket]) -> dict[str, int | None]:
@@ -328,6 +328,6 @@ class ShadowSource:
             self._changed.set()
 
     def _due(self, start: int, pause: float) -> bool:
-        """Whether a question about a market may be asked again."""
+        """Whether the request for a market is due again."""
         asked = self._requested_s.get(start)
         return asked is None or self._clock.market_s() - asked >= pause

@@ -1,4 +1,4 @@
-"""When an upstream's markets start: at multiples of their length on the clock of New York."""
+"""The starts of an upstream's markets: multiples of their length on the clock of New York."""
 
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -18,7 +18,7 @@ def running_start(market_s: float, interval: int) -> int:
 
 
 def next_start(start: int, interval: int) -> int:
-    """Start of the market after the one that starts then; an hour earlier or later when the clocks change."""
+    """Start of the following market; an hour earlier or later when the clocks change."""
     if interval <= HOUR:
         return start + interval
     local = datetime.fromtimestamp(start, ZONE).replace(tzinfo=None)

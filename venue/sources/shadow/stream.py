@@ -1,4 +1,4 @@
-"""The upstream's market stream: one connection, kept alive, opened again when it is lost."""
+"""The upstream's market stream: one connection with keep-alive, reopened when it is lost."""
 
 import asyncio
 import logging
@@ -14,33 +14,33 @@ from venue.sources.shadow.upstream import UpstreamUnreachable
 log = logging.getLogger("venue.shadow")
 
 PING_SECONDS = 10.0
-"""Between two text PINGs, as the upstream asks for."""
+"""Interval of text PINGs, as required by the upstream."""
 DEAD_SECONDS = 25.0
-"""A connection on which not even a PONG came for so long is lost."""
+"""A connection without any message (including PONG) for so long is lost."""
 CONNECT_SECONDS = 10.0
 CLOSING = aiohttp.ClientWSTimeout(ws_close=1.0)  # pyright: ignore[reportCallIssue]
-"""How long a connection that is given up may take to say goodbye."""
+"""Time that an abandoned connection may take to close."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds before connecting again, doubled each time; half of it is random."""
 LARGEST_MESSAGE = 8_000_000
 """Bytes; a whole book has some 20 kB. A larger message ends the connection."""
 PROVEN_SECONDS = 60.0
-"""A connection that lived so long starts the pauses from the beginning."""
+"""A connection that lasted this long resets the pauses."""
 
 
 class UpstreamStream:
-    """Subscribes to tokens and hands over every event.
+    """Subscribes to tokens and passes every event on.
 
     Parameters
     ----------
     session : callable
-        The pool of connections.
+        Returns the pool of connections.
     url : str
         Of the market channel.
     on_event : callable
-        Told each event.
+        Called with each event.
     lost : callable
-        Told when the connection is gone.
+        Called when the connection is lost.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class UpstreamStream:
         self._failures = 0
 
     async def check(self) -> None:
-        """Connect once, and let go again.
+        """Connect once, and close the connection.
 
         Raises
         ------
@@ -77,7 +77,7 @@ class UpstreamStream:
             ) from error
 
     async def subscribe(self, tokens: Iterable[str]) -> None:
-        """Ask for tokens, now and on every later connection."""
+        """Subscribe to tokens, now and on every later connection."""
         new = [token for token in tokens if token not in self._tokens]
         self._tokens.update(dict.fromkeys(new))
         if new:
@@ -85,13 +85,13 @@ class UpstreamStream:
             await self._send({"operation": "subscribe", "assets_ids": new})
 
     async def unsubscribe(self, tokens: Iterable[str]) -> None:
-        """Ask for tokens no longer."""
+        """Unsubscribe from tokens."""
         gone = [token for token in tokens if self._tokens.pop(token, "") is None]
         if gone:
             await self._send({"operation": "unsubscribe", "assets_ids": gone})
 
     def reconnect(self, why: str) -> None:
-        """Give the connection up for a new one."""
+        """Close the connection and open a new one."""
         if self._patience is not None:
             log.warning("the upstream's market stream is closed: %s", why)
             self._lost()
@@ -124,7 +124,7 @@ class UpstreamStream:
                 self._url, max_msg_size=LARGEST_MESSAGE, timeout=CLOSING
             )
         async with socket:
-            # Whoever subscribes from here on tells the socket too: nothing comes between this and the list.
+            # From here on `subscribe` also sends to the socket: no token is missed between this and the list.
             self._socket = socket
             first = {"type": "market", "assets_ids": list(self._tokens), "custom_feature_enabled": True}
             await socket.send_str(msgspec.json.encode(first).decode())
@@ -146,7 +146,7 @@ class UpstreamStream:
                     self._deliver(frame.data)
 
     def _deliver(self, text: str) -> None:
-        """Pass a frame's events on; the upstream's own complaints are texts."""
+        """Pass a frame's events on; error messages of the upstream are plain texts."""
         try:
             content = msgspec.json.decode(text)
         except (msgspec.DecodeError, RecursionError):
@@ -163,7 +163,7 @@ class UpstreamStream:
         try:
             await socket.send_str(msgspec.json.encode(message).decode())
         except (aiohttp.ClientError, OSError) as error:
-            # The reader notices the same end, and the next connection asks for everything.
+            # The reader notices the same end, and the next connection subscribes to everything.
             log.info("the upstream's market stream ended while subscribing: %s", error)
 
 

@@ -1,4 +1,4 @@
-"""The venue that is mirrored: where it is, and what is asked of it over HTTP."""
+"""The mirrored venue: its addresses, and HTTP requests to it."""
 
 import ipaddress
 import logging
@@ -11,9 +11,9 @@ import msgspec
 log = logging.getLogger("venue.shadow")
 
 TIMEOUT = 5.0
-"""Seconds for one request; an order waits for no more than this."""
+"""Seconds for one request; an order waits no longer than this."""
 LARGEST_ANSWER = 8_000_000
-"""Most bytes of an answer; the largest needed, the markets of one question, have some 100 kB."""
+"""Maximum size of an answer in bytes; the largest needed, the markets of one request, has about 100 kB."""
 
 
 class UpstreamVenue(msgspec.Struct, frozen=True):
@@ -31,11 +31,11 @@ class UpstreamVenue(msgspec.Struct, frozen=True):
 
 
 class UpstreamUnreachable(Exception):
-    """The upstream did not answer, or not with what was asked."""
+    """The upstream did not answer, or the answer is not usable."""
 
 
 class UnreadableAnswer(UpstreamUnreachable):
-    """The upstream answered something that is too large or no JSON."""
+    """The upstream's answer is too large or not JSON."""
 
 
 class UpstreamReader:
@@ -47,14 +47,14 @@ class UpstreamReader:
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """The pool of connections, made when it is first needed."""
+        """The pool of connections, created when it is first needed."""
         if self._session is None:
-            # Proxies of the environment are for the world outside, never for loopback.
+            # Proxies of the environment apply to the internet, never to loopback.
             outside = not all(map(_loopback, (self._upstream.gamma, self._upstream.clob, self._upstream.ws)))
             self._session = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=TIMEOUT),
                 trust_env=outside,
-                # A compressed answer would be inflated before its size is known.
+                # The size of a compressed answer is unknown until it is decompressed.
                 headers={"Accept-Encoding": "identity"},
                 auto_decompress=False,
             )
@@ -65,9 +65,9 @@ class UpstreamReader:
             await self._session.close()
 
     async def gamma_markets(self, slugs: list[str], *, closed: bool) -> list[dict[str, Any]]:
-        """What Gamma knows of markets by slug: those still open, or those closed.
+        """Gamma's markets by slug: those still open, or those closed.
 
-        If one market makes the answer unreadable, each is asked for alone, and that one is left out.
+        If one market makes the answer unreadable, each is requested separately, and that one is omitted.
 
         Raises
         ------
@@ -106,7 +106,7 @@ class UpstreamReader:
         return await self._object(f"{self._upstream.clob}/book", [("token_id", token)])
 
     async def check(self) -> None:
-        """Ask both services something small.
+        """Send a small request to both services.
 
         Raises
         ------
