@@ -64,6 +64,9 @@ class Settings(BaseModel):
     )
     market_type: Literal["updown"] = _s("updown", "market type, as in the slug")
     market_timeframe: Literal["5m", "15m", "4h"] = _s("15m", "length of one market")
+    market_interval_seconds: Annotated[int, Field(ge=1)] | None = _s(
+        None, "length of one market, seconds, in older settings; must agree with MARKET_TIMEFRAME"
+    )
 
     # Decision
     trade_window_start: MarketSecond = _s(780.0, "start of the decision window, market second")
@@ -284,6 +287,12 @@ class Settings(BaseModel):
     def _consistent(self) -> "Settings":
         weights = sum(self.weights.values())
         checks = [
+            (
+                self.market_interval_seconds in (None, self.interval_seconds),
+                "MARKET_INTERVAL_SECONDS",
+                self.market_interval_seconds,
+                f"{self.interval_seconds}, as MARKET_TIMEFRAME is {self.market_timeframe}",
+            ),
             (weights <= 1 + 1e-9, "WEIGHT_*", weights, "a sum of at most 1"),
             (
                 self.fusion_min_weight <= weights + 1e-9,

@@ -28,6 +28,7 @@ def test_defaults_need_nothing(tmp_path):
         ("ORDER_MAX_ATTEMPTS", "many", "ORDER_MAX_ATTEMPTS is 'many'"),
         ("TRADER_ID", "nodash", "TRADER_ID is 'nodash'"),
         ("FUSION_MIN_WEIGHT", "-0.1", "FUSION_MIN_WEIGHT is '-0.1'"),
+        ("MARKET_INTERVAL_SECONDS", "300", "SECONDS is 300, allowed: 900, as MARKET_TIMEFRAME is 15m"),
     ],
 )
 def test_a_bad_value_is_named(key, value, fragment, tmp_path):
@@ -43,6 +44,16 @@ def test_a_minimum_weight_that_no_vote_can_reach_is_named(tmp_path):
     assert load_settings(weights | {"FUSION_MIN_WEIGHT": "0.85"}, tmp_path / ".env").fusion_min_weight == 0.85
     with pytest.raises(ConfigError, match=r"FUSION_MIN_WEIGHT is 0.86, allowed: .*weights \(0.85\)"):
         load_settings(weights | {"FUSION_MIN_WEIGHT": "0.86"}, tmp_path / ".env")
+
+
+def test_the_interval_of_older_settings_has_to_agree(tmp_path):
+    """MARKET_INTERVAL_SECONDS decides nothing: it is accepted where it says what MARKET_TIMEFRAME says."""
+    env = tmp_path / ".env"
+    for timeframe, seconds in (("5m", 300), ("15m", 900), ("4h", 14_400)):
+        given = {"MARKET_TIMEFRAME": timeframe, "MARKET_INTERVAL_SECONDS": str(seconds)}
+        assert load_settings(given, env).interval_seconds == seconds
+    with pytest.raises(ConfigError, match="is 900, allowed: 14400, as MARKET_TIMEFRAME is 4h"):
+        load_settings({"MARKET_TIMEFRAME": "4h", "MARKET_INTERVAL_SECONDS": "900"}, env)
 
 
 def test_an_unknown_key_in_env_file_stops_the_start(tmp_path):

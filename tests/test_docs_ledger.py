@@ -10,7 +10,7 @@ import pytest
 from ledger_builders import buy, decision, intend, market, open_ledger, refusal, send, settlement
 
 from execution.ledger import FillStatus, LedgerReader, Mode
-from models import OrderState, Outcome, Split
+from models import OrderState, Outcome, Rule, Split, Strike
 
 PAGE = (Path(__file__).parent.parent / "docs" / "ledger.md").read_text(encoding="utf-8")
 QUERIES = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
@@ -34,6 +34,10 @@ def book(tmp_path_factory):
         halves = Split(up=Decimal("0.5"), down=Decimal("0.5"))
         ledger.record_settlement(msgspec.structs.replace(settlement(10), outcome=None, split=halves))
         ledger.record_redemption(market(1).slug, Decimal("1.1"))
+        ledger.record_strike(market(1).slug, Strike(Decimal("65000.5"), Rule.TWAP60, "coinbase_mean60"), None)
+        ledger.record_strike(
+            market(1).slug, Strike(Decimal("65001"), Rule.TWAP60, "chainlink_twap60/rtds"), 1
+        )
         ledger.record_decision(refusal(5))
         ledger.record_decision(decision(9, reason="disagreement"))
         ledger.record_settlement(settlement(9))

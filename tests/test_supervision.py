@@ -132,7 +132,8 @@ def test_too_few_file_descriptors(live, tmp_path):
 @both
 def test_an_outage_at_the_planned_restart(live, tmp_path):
     """The catalogue is away when a fresh worker takes over: it is tried again until the outage ends."""
-    restarting = {**SETTINGS, "RESTART_AFTER_MINUTES": "0.01"}
+    # Nothing is bought: with a position the restart would wait for its result.
+    restarting = {**SETTINGS, "RESTART_AFTER_MINUTES": "0.01", "FUSION_MIN_WEIGHT": "1"}
     with BotProcess(tmp_path, *arguments(live), settings=restarting) as bot:
         url = venue_url(bot)
         first = worker_of(bot)

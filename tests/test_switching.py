@@ -155,7 +155,7 @@ def test_a_bot_without_live_refuses_with_its_reason(
         asked = control(bot, redis, "status").split(where)[0].splitlines()[-1]
         assert ("Redis at" if with_redis else "simulation_mode") in asked
         eventually(bot, lambda: "worker" in bot.children(), "a worker", 20)
-        bot.wait_for("(BUY|skip)", 60)
+        bot.wait_for("(BUY|skip)", 120)
         control(bot, redis, "sim")
         bot.wait_for("^MODE SIMULATION: started without --live", 20)
         control(bot, redis, "live", "--yes")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from common.singleton import Singleton
 from core.ingestion.adapters.checked_sources import CheckedSources, same_clock
+from core.ingestion.adapters.feed_memory import FeedMemory
 from core.ingestion.adapters.unified_adapter import UnifiedDataAdapter
 from core.ingestion.feed_urls import FeedUrls
 from core.ingestion.managers.rate_limiter import RateLimiter
@@ -116,6 +117,7 @@ def build_data_adapter(
     now_ns: Callable[[], int] = time.time_ns,
     market_time: Callable[[int], float] = same_clock,
     running: Callable[[float], tuple[int, int]] | None = None,
+    memory: FeedMemory | None = None,
 ) -> UnifiedDataAdapter:
     """Create the adapter and its sources; `running` as in `UnifiedDataAdapter`.
 
@@ -149,6 +151,7 @@ def build_data_adapter(
         unavailable=unavailable,
         now_ns=now_ns,
         market_time=market_time,
+        interval=settings.interval,
     )
     return UnifiedDataAdapter(
         interval=settings.interval,
@@ -157,6 +160,7 @@ def build_data_adapter(
         now_ns=now_ns,
         market_time=market_time,
         running=running,
+        memory=memory,
     )
 
 

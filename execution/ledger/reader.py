@@ -21,11 +21,12 @@ from execution.ledger.rows import (
     Position,
     RiskFigures,
     RunRow,
+    StrikeRow,
     TradeRow,
     WeightRow,
 )
 from execution.order_records import StoredOrder
-from models import Decision, Market, Settlement
+from models import Decision, Market, Rule, Settlement, Strike
 
 
 class LedgerReader:
@@ -179,6 +180,22 @@ class LedgerReader:
             slugs = self.pending_settlements(session)
             return [queries.market(self._connection, self._session(session), slug) for slug in slugs]
 
+    def decided_markets(self, start: int, session: str | None = None) -> list[Market]:
+        """Markets without a verdict that start at a market time or later and have a decision with a vote."""
+        with self.snapshot():
+            session = self._session(session)
+            found = queries.rows(
+                self._connection,
+                "SELECT slug FROM markets m WHERE session = ? AND start >= ? AND EXISTS"
+                " (SELECT 1 FROM decisions d WHERE d.session = m.session AND d.slug = m.slug"
+                " AND d.score IS NOT NULL)"
+                " AND NOT EXISTS"
+                " (SELECT 1 FROM settlements s WHERE s.session = m.session AND s.slug = m.slug)"
+                " ORDER BY start",
+                (session, start),
+            )
+            return [queries.market(self._connection, session, slug) for (slug,) in found]
+
     def markets_since(self, start: int, session: str | None = None) -> list[Market]:
         """The markets that start at or after a market time, in seconds."""
         with self.snapshot():
@@ -188,6 +205,22 @@ class LedgerReader:
                 (self._session(session), start),
             )
             return [queries.market(self._connection, self._session(session), slug) for (slug,) in found]
+
+    def strikes(self, slug: str, session: str | None = None) -> list[StrikeRow]:
+        """The strikes of a market in the order in which they became known."""
+        with self.snapshot():
+            found = queries.rows(
+                self._connection,
+                "SELECT rule, price, source, source_ns FROM strikes"
+                " WHERE session = ? AND slug = ? ORDER BY id",
+                (self._session(session), slug),
+            )
+        return [
+            StrikeRow(
+                strike=Strike(price=Decimal(price), rule=Rule(rule), source=source), source_ns=source_ns
+            )
+            for rule, price, source, source_ns in found
+        ]
 
     def settled_markets(self) -> int:
         """Number of settled markets in the whole ledger."""

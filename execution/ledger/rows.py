@@ -3,7 +3,7 @@
 from decimal import Decimal
 from enum import StrEnum
 
-from models import Frozen, OrderIntent, OrderState, Outcome, Reason, Rule, TradeOutcome
+from models import Frozen, OrderIntent, OrderState, Outcome, Reason, Rule, Strike, TradeOutcome
 
 
 class Mode(StrEnum):
@@ -194,6 +194,13 @@ class WeightRow(Frozen, frozen=True):
     source: str
     before: float
     after: float
+
+
+class StrikeRow(Frozen, frozen=True):
+    """A market's strike; `source_ns` is the time of the venue's observation, None for our own prices'."""
+
+    strike: Strike
+    source_ns: int | None
 
 
 class CashFlow(Frozen, frozen=True):

@@ -312,5 +312,21 @@ ALTER TABLE settlements_with_payouts RENAME TO settlements;
 {_append_only("settlements")}
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
+_SIXTH = f"""
+CREATE TABLE strikes (
+    id INTEGER PRIMARY KEY,
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    session TEXT NOT NULL,
+    slug TEXT NOT NULL,
+    ts_ns INTEGER NOT NULL,
+    rule TEXT NOT NULL CHECK (rule IN ('spot', 'twap30', 'twap60')),
+    {_amount("price")} CHECK (CAST(price AS REAL) > 0),
+    source TEXT NOT NULL,
+    source_ns INTEGER
+) STRICT;
+CREATE INDEX strikes_by_market ON strikes (session, slug);
+{_append_only("strikes")}
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)
 """The file's ``PRAGMA user_version`` is the number of steps applied to it."""

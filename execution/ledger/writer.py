@@ -20,7 +20,7 @@ from execution.ledger.rows import CashCheck, Mode, Venue
 from execution.ledger.writer_lock import WriterLock
 from execution.order_records import DecisionEntry, Entry, FillEntry, OrderEntry, StateEntry
 from execution.order_transitions import DEAD, FORWARD, NEXT
-from models import Decision, Fill, FillStatus, Market, OrderState, Outcome, Settlement
+from models import Decision, Fill, FillStatus, Market, OrderState, Outcome, Settlement, Strike
 
 
 class Ledger:
@@ -227,6 +227,25 @@ class Ledger:
         )
         assert cursor.lastrowid is not None
         return cursor.lastrowid
+
+    def record_strike(self, slug: str, strike: Strike, source_ns: int | None) -> None:
+        """Keep the strike of a market, for this process and later ones.
+
+        Parameters
+        ----------
+        source_ns : int or None
+            Time of the venue's observation; None for a strike from our own prices.
+        """
+        values = (
+            *(self._run, self._session, slug, self._clock_ns()),
+            *(strike.rule, money(strike.price), strike.source, source_ns),
+        )
+        with self._write() as db:
+            db.execute(
+                "INSERT INTO strikes (run_id, session, slug, ts_ns, rule, price, source, source_ns)"
+                f" VALUES ({queries.placeholders(values)})",
+                values,
+            )
 
     # --- orders ----------------------------------------------------------------------------------
 

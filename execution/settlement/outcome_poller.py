@@ -122,9 +122,9 @@ class OutcomePoller:
         return max((age for age in map(self._age_s, self.waiting) if age > 0), default=None)
 
     @property
-    def expecting(self) -> bool:
-        """Whether an outcome is expected soon: a market is waiting that is not late."""
-        return any(self._age_s(slug) <= self._late_after_s for slug in self.waiting)
+    def expected(self) -> list[str]:
+        """Slugs of markets whose outcome is to be expected soon: they wait and are not late."""
+        return [slug for slug in self.waiting if self._age_s(slug) <= self._late_after_s]
 
     async def close(self) -> None:
         """Stop polling; the next start polls the unsettled markets again."""

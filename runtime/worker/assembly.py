@@ -11,16 +11,14 @@ from rich.console import Console
 from bot import IntegratedBTCStrategy, StrategyPorts
 from config import Settings
 from core.ingestion.adapters.unified_adapter import UnifiedDataAdapter
-from core.ingestion.factory import FeedSettings, get_data_adapter
 from core.nautilus_core.data_engine.node import NodePlan, Wallet, build_node
 from core.nautilus_core.instruments.market_board import MarketBoard
 from core.nautilus_core.instruments.refresh_times import RefreshTimes
 from core.nautilus_core.providers.decision_loop import DecisionLoop
 from core.nautilus_core.providers.feed_actor import FeedActor
 from core.strategy_brain.strategies.market_view import MarketView
-from data_sources.chainlink import PolyBoltCredentials
 from execution.execution_engine import ExecutionEngine, OrderRules, get_execution_engine
-from execution.ledger import LedgerReader, Mode, Venue, ledger_path
+from execution.ledger import LedgerReader, Venue, ledger_path
 from execution.ledger.writer import Ledger
 from execution.ledger_thread import LedgerThread
 from execution.polymarket_client import PolymarketClient
@@ -31,6 +29,7 @@ from patches.client_factories import client_factories
 from runtime.worker.account import open_account
 from runtime.worker.decision_service import DecisionService
 from runtime.worker.event_sink import EventSink
+from runtime.worker.feed_setup import build_feeds, feed_memory
 from runtime.worker.heartbeat import Heartbeat
 from runtime.worker.mode_follower import ModeFollower
 from runtime.worker.observer_setup import build_observers
@@ -76,7 +75,9 @@ def build(
     observers = ObserverGroup(settings, plan, console, build_observers(settings, plan))
     control = RunControl(observers, plan.done)
     thread = LedgerThread(control.ledger_failed)
-    ledger, reader = _open_ledger(settings, plan, account, thread)
+    # A practice account can start over, and may then be shown the same recorded market again.
+    session = "" if plan.venue is Venue.POLYMARKET else account.address
+    ledger, reader = _open_ledger(settings, plan, account, session, thread)
     events = EventSink(observers, thread, reader, None if plan.live_path else settings.paper_trades_file)
     # The strategy, the engine and the worker refer to each other; none calls another before the node runs.
     engine = get_execution_engine(
@@ -98,7 +99,8 @@ def build(
     )
     _remember_markets(board, plan, reader, thread)
     decision_loop = DecisionLoop()
-    feeds = _build_feeds(settings, plan, wallet)
+    memory = feed_memory(settings, plan, session, ledger, reader, thread)
+    feeds = build_feeds(settings, plan, wallet, memory)
 
     def limit_notional(instrument_id: InstrumentId, usd: Decimal | None) -> None:
         node.kernel.risk_engine.set_max_notional_per_order(instrument_id, usd or UNLIMITED_USD)
@@ -191,12 +193,10 @@ def build(
 
 
 def _open_ledger(
-    settings: Settings, plan: WorkerPlan, account: PolymarketClient, thread: LedgerThread
+    settings: Settings, plan: WorkerPlan, account: PolymarketClient, session: str, thread: LedgerThread
 ) -> tuple[Ledger, LedgerReader]:
     """The profile's ledger with a run in progress, opened on the thread that uses it."""
     cash, path = account.balance(), ledger_path(settings.state_dir, plan.profile)
-    # A practice account can start over, and may then receive the same recorded market again.
-    session = "" if plan.venue is Venue.POLYMARKET else account.address
 
     def opened() -> tuple[Ledger, LedgerReader]:
         ledger = Ledger(path)
@@ -229,32 +229,6 @@ def _new_view(settings: Settings, market: Market) -> MarketView:
         tick_buffer=settings.tick_buffer_size,
         quote_stability_required=settings.quote_stability_required,
         min_spread=settings.quote_min_spread,
-    )
-
-
-def _build_feeds(settings: Settings, plan: WorkerPlan, wallet: Wallet) -> UnifiedDataAdapter | None:
-    """The external feeds; None where the venue's markets have none."""
-    if plan.feeds is None:
-        return None
-    # The real relay accepts real wallets only; a practice relay accepts its own.
-    known = plan.mode is Mode.LIVE or plan.venue is Venue.SYNTHETIC
-    # Practice markets have no news, and the key is sent to the news site only.
-    news_key = settings.cryptopanic_api_key.get_secret_value() if plan.venue is Venue.POLYMARKET else ""
-    return get_data_adapter(
-        FeedSettings(
-            asset=settings.market_asset,
-            interval=settings.interval_seconds,
-            urls=plan.feeds,
-            cryptopanic_key=news_key,
-            polybolt=PolyBoltCredentials(wallet.api_key, wallet.api_secret, wallet.passphrase)
-            if known
-            else None,
-            deribit_max_dte=settings.deribit_max_dte,
-            deribit_cache_s=settings.deribit_cache_seconds,
-        ),
-        now_ns=time.time_ns,
-        market_time=plan.clock.market_time,
-        running=market_calendar(settings).running,
     )
 
 

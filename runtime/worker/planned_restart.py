@@ -2,8 +2,12 @@
 
 from models import Frozen
 
-RESTART_MARGIN = 60.0
-"""Market seconds before the trade window within which a worker does not restart."""
+RESTART_WITHIN = 60.0
+"""Market seconds after a boundary within which a worker may be replaced: the next one observes almost the
+whole market."""
+LONGEST_WAIT_MARKETS = 4
+"""Markets that a fresh start is put off for results; then the next worker waits for them. The results of
+five-minute markets come later than `RESTART_WITHIN`."""
 
 
 class RestartState(Frozen, frozen=True):
@@ -13,13 +17,13 @@ class RestartState(Frozen, frozen=True):
     ----------
     second : float
         Market second of the running market; 0 between markets.
-    window_start : float
-        Market second at which the trade window opens.
+    market_s : float
+        Length of a market, wall seconds.
     in_flight : bool
         Whether an order is waiting for its answer.
     settling : bool
-        Whether an official result is expected soon. A market that the venue does not settle in time is also
-        settled by a later worker.
+        Whether the official result of a market that was bought is expected soon. The next worker waits for a
+        late one as well, and for those of markets that were only decided upon.
     switched_to : str or None
         The mode that this run has been switched to in an earlier market; None without a switch.
     live_path : bool
@@ -29,7 +33,7 @@ class RestartState(Frozen, frozen=True):
     """
 
     second: float
-    window_start: float
+    market_s: float
     in_flight: bool
     settling: bool
     switched_to: str | None
@@ -39,11 +43,12 @@ class RestartState(Frozen, frozen=True):
 
 
 def restart_reason(state: RestartState) -> str | None:
-    """Why a fresh worker has to start now, between two markets; None if it does not."""
-    if state.in_flight or state.second >= state.window_start - RESTART_MARGIN:
+    """Why a fresh worker has to start now, between two markets; None if it has not."""
+    if state.in_flight or not 0 <= state.second < RESTART_WITHIN:
         return None
     if state.switched_to is not None and not (state.live_path and state.settling):
         return f"the mode is now {state.switched_to}"
-    if state.age_s > state.restart_after_s and not state.settling:
+    overdue_s = state.age_s - state.restart_after_s
+    if overdue_s > (LONGEST_WAIT_MARKETS * state.market_s if state.settling else 0.0):
         return f"planned restart after {state.restart_after_s / 60:g} minutes"
     return None

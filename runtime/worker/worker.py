@@ -41,7 +41,10 @@ from runtime.worker.worker_status import StatusReporter, spot_text
 REFRESH_SECONDS = 0.25
 STATUS_SECONDS = 1.0
 RESOLUTION_LATE_AFTER = 300.0
-"""Market seconds after the end from which a missing result is reported; the slowest measured took 162."""
+"""Market seconds after the end from which a missing result is reported; the slowest seen took 162."""
+DECIDED_SINCE = 3600.0
+"""Market seconds since its start within which a market that was only decided upon is still settled: learning
+needs its result, money does not."""
 ALERT_AFTER_STARTS = 3
 """Consecutive failed starts after which a notification is sent."""
 
@@ -126,9 +129,11 @@ class Worker:
         await parts.events.catch_up()
         await parts.bookkeeper.record_old_payouts()
         await parts.learning.learn()
-        for market in await parts.thread.call(parts.reader.pending_markets):
+        for market in await self._unsettled():
             parts.engine.register_market(market)
             self._outcomes.add(market)
+            if plan.restarted:
+                parts.settlement.count(market.slug)
         await parts.engine.resume()
         self._spawn(parts.engine.follow_orders(parts.account))
         self._spawn(parts.mode.run())
@@ -137,6 +142,14 @@ class Worker:
         self._spawn(self._check_clock())
         if parts.redemption is not None:
             self._spawn(parts.redemption.run())
+
+    async def _unsettled(self) -> list[Market]:
+        """Markets without a result: bought ones, and those of the last hour that were decided upon."""
+        parts = self._parts
+        since = int(parts.plan.clock.market_time(time.time_ns()) - DECIDED_SINCE)
+        bought = await parts.thread.call(parts.reader.pending_markets)
+        decided = await parts.thread.call(parts.reader.decided_markets, since)
+        return list({market.slug: market for market in (*bought, *decided)}.values())
 
     async def close(self) -> None:
         """Close what `prepare` opened."""
@@ -213,9 +226,9 @@ class Worker:
         parts = self._parts
         return RestartState(
             second=second,
-            window_start=parts.settings.trade_window_start,
+            market_s=parts.plan.clock.wall_seconds(parts.settings.interval_seconds),
             in_flight=parts.engine.in_flight,
-            settling=self._outcomes is not None and self._outcomes.expecting,
+            settling=any(map(parts.engine.has_open_order, self._outcomes.expected if self._outcomes else ())),
             switched_to=parts.mode.switched_to(market.slug if market else ""),
             live_path=parts.plan.live_path,
             age_s=time.monotonic() - self._started_s,

@@ -28,6 +28,8 @@ from errors import Fatal
 from execution.ledger import FillStatus, LedgerReader, Venue, ledger_path, profile_name
 from models import OrderState, Outcome, Reason, Rule, Strike
 
+CHAINLINK = Strike(price=Decimal("65000.123456789"), rule=Rule.TWAP60, source="chainlink_twap60/rtds")
+OWN = Strike(price=Decimal("64999.5"), rule=Rule.TWAP60, source="coinbase_mean60")
 MIDNIGHT_NS = NOON_NS - 12 * 3600 * 10**9
 
 
@@ -413,3 +415,41 @@ def test_sum_of_pnl_is_change_of_cash(trades):
 def test_time_of_the_fixture():
     """The fixtures' noon is the noon their names say."""
     assert datetime.fromtimestamp(NOON_NS // 10**9, UTC).isoformat() == "2026-09-28T12:00:00+00:00"
+
+
+def test_strikes_come_back_as_they_were(ledger, reader):
+    """Chainlink's with its time and our own without one, in their order, and of that market only."""
+    ledger.record_strike(market(1).slug, OWN, None)
+    ledger.record_strike(market(1).slug, CHAINLINK, 1_790_597_700_000_000_000)
+    ledger.record_strike(market(2).slug, OWN, None)
+
+    assert [(row.strike, row.source_ns) for row in reader.strikes(market(1).slug)] == [
+        (OWN, None),
+        (CHAINLINK, 1_790_597_700_000_000_000),
+    ]
+    assert reader.strikes(market(3).slug) == []
+
+
+def test_a_strike_belongs_to_its_account(ledger, reader, path):
+    """A practice account that starts over has the slugs of the one before, and not its strikes."""
+    ledger.record_strike(market(1).slug, OWN, None)
+    ledger.close()
+    with open_ledger(path, session="0xnew") as later:
+        assert reader.strikes(market(1).slug) == []
+        later.record_strike(market(1).slug, CHAINLINK, 7)
+        assert [row.strike for row in reader.strikes(market(1).slug)] == [CHAINLINK]
+
+
+def test_decided_markets_wait_for_their_result(ledger, reader):
+    """A market with a vote and without a result, from the wanted start on; bought or not."""
+    ledger.record_decision(decision(1, reason=Reason.DISAGREEMENT))
+    ledger.record_decision(decision(2, reason=Reason.DISAGREEMENT))
+    buy(ledger, 3)
+    ledger.record_decision(decision(4, reason=Reason.DISAGREEMENT))
+    ledger.record_settlement(settlement(4))
+    unvoted = msgspec.structs.replace(decision(5, reason=Reason.STALE_DATA), fused=None, votes=())
+    ledger.record_decision(unvoted)
+    ledger.record_market(market(6))
+
+    assert reader.decided_markets(market(2).start) == [market(2), market(3)]
+    assert reader.decided_markets(market(4).start) == []

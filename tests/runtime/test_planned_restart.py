@@ -1,4 +1,4 @@
-"""When a worker makes place for a fresh one: between markets, nothing in flight, nothing unsettled."""
+"""When a worker makes place for a fresh one: right after a boundary, nothing in flight, nothing unsettled."""
 
 import msgspec
 import pytest
@@ -6,8 +6,8 @@ import pytest
 from runtime.worker.planned_restart import RestartState, restart_reason
 
 OLD = RestartState(
-    second=100.0,
-    window_start=780.0,
+    second=10.0,
+    market_s=900.0,
     in_flight=False,
     settling=False,
     switched_to=None,
@@ -35,15 +35,18 @@ def test_a_mode_switch_makes_place():
         {"age_s": 5400.0},
         {"in_flight": True},
         {"settling": True},
-        {"second": 720.0},
+        {"second": 60.0},
+        {"second": 719.0},
+        {"second": 899.9},
         {"switched_to": "simulation", "in_flight": True},
-        {"switched_to": "simulation", "second": 720.0},
+        {"switched_to": "simulation", "second": 60.0},
+        {"settling": True, "age_s": 5400.0 + 4 * 900},
         {"switched_to": "simulation", "live_path": True, "settling": True},
     ],
     ids=str,
 )
 def test_a_worker_stays(changes):
-    """Too young, an order in flight, a result to come, or a window that opens within 60 market seconds."""
+    """Too young, an order in flight, a result to come, or more than a minute into the market."""
     assert restart_reason(msgspec.structs.replace(OLD, **changes)) is None
 
 
@@ -51,3 +54,17 @@ def test_a_paper_worker_leaves_a_switch_to_live_at_once():
     """A paper position is settled by the next worker as well: only the live path stays to settle."""
     state = msgspec.structs.replace(OLD, age_s=1.0, settling=True, switched_to="live")
     assert restart_reason(state) == "the mode is now live"
+
+
+@pytest.mark.parametrize("second", [0.0, 59.9])
+def test_only_the_first_minute_of_a_market_is_given_up(second):
+    """From the boundary on, for sixty market seconds: spot path and price history are whole in the window."""
+    assert restart_reason(msgspec.structs.replace(OLD, second=second)) is not None
+
+
+def test_results_that_come_too_late_do_not_put_a_restart_off_for_ever():
+    """Where each result comes after the first minute, as in five-minute markets, the next worker waits."""
+    late = msgspec.structs.replace(OLD, settling=True, market_s=300.0, age_s=5400.0 + 4 * 300 + 1)
+    assert restart_reason(late) == "planned restart after 90 minutes"
+    assert restart_reason(msgspec.structs.replace(late, second=60.0)) is None
+    assert restart_reason(msgspec.structs.replace(late, in_flight=True)) is None

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from core.ingestion.adapters.consensus import Consensus, consensus_of
 from core.ingestion.adapters.health import SourceHealth, SourceHealthTracker
-from core.ingestion.adapters.spot_path import SpotPath
+from core.ingestion.adapters.spot_path import SpotPath, path_seconds
 from core.ingestion.validators.data_validator import MAX_INDEX_AGE_S, DataValidator
 from data_sources.binance import BinanceSource
 from data_sources.chainlink import ChainlinkSource
@@ -26,8 +26,6 @@ MAX_AGE_S: Mapping[str, float] = {SPOT: 30.0, OPTIONS: 600.0, MOOD: MAX_INDEX_AG
 listed. An exchange's last trade may be some seconds old in a quiet market, a cached option chain five
 minutes;
 for the sentiment see the validator."""
-PATH_S = 960.0
-"""Length of the stored path in market seconds: a 15-minute market and the minute before it."""
 
 
 def same_clock(now_ns: int) -> float:
@@ -50,6 +48,8 @@ class CheckedSources:
         The machine's clock in nanoseconds.
     market_time : callable
         Seconds of market time at a machine time in nanoseconds.
+    interval : int
+        Length of a market in seconds of market time.
 
     Attributes
     ----------
@@ -70,6 +70,7 @@ class CheckedSources:
         unavailable: Mapping[str, str] | None = None,
         now_ns: Callable[[], int] = time.time_ns,
         market_time: Callable[[int], float] = same_clock,
+        interval: int = 900,
     ) -> None:
         self.coinbase = coinbase
         self.deribit = deribit
@@ -78,7 +79,7 @@ class CheckedSources:
         self.binance = binance
         self.solana = solana
         self.validator = validator
-        self.path = SpotPath(PATH_S)
+        self.path = SpotPath(path_seconds(interval))
         self.counts = SourceHealthTracker(now_ns)
         self._unavailable = dict(unavailable or {})
         self._now_ns = now_ns

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 from models import SCALE_SECONDS, Tick
@@ -18,6 +18,16 @@ def until_next_second(now_ns: int, market_time: Callable[[int], float]) -> float
     now_s = market_time(now_ns)
     speed = market_time(now_ns + 1_000_000_000) - now_s
     return (math.floor(now_s) + 1 - now_s) / speed if speed > 0 else 1.0
+
+
+def path_seconds(interval: int) -> float:
+    """Seconds of market time of which the spot path is kept, for markets of a length in seconds.
+
+    A market of up to 15 minutes and the minute before it, over which a strike is averaged. Of a longer market
+    a third, from which the volatility is estimated, and a minute; it may last an hour longer when the clocks
+    change.
+    """
+    return interval + 60.0 if interval <= 900 else max(900.0, (interval + 3600) / 3) + 60.0
 
 
 class SpotPath:
@@ -40,6 +50,20 @@ class SpotPath:
         self._points.append((market_s, price))
         while self._points[0][0] < market_s - self._keep_s:
             self._points.popleft()
+
+    def restore(self, points: Iterable[tuple[float, Decimal]]) -> None:
+        """Take up an earlier process' points, oldest first; those after the first own one are ignored."""
+        first_s = self._points[0][0] if self._points else math.inf
+        earlier = [point for point in points if point[0] < first_s]
+        own, self._points = self._points, deque()
+        for at_s, price in earlier:
+            self.add(at_s, price)
+        self._points.extend(own)
+
+    @property
+    def points(self) -> tuple[tuple[float, Decimal], ...]:
+        """(second of market time, price in USD), oldest first."""
+        return tuple(self._points)
 
     def mean(self, end_s: float, window_s: float) -> Decimal | None:
         """Time-weighted mean of the `window_s` seconds before `end_s`, linear between points.

@@ -28,6 +28,17 @@ _EARLY_S = 0.001
 _REMEMBERED = 4
 
 
+class KnownStrike(Frozen, frozen=True):
+    """A strike with the start of its market in seconds of market time.
+
+    `source_ns` is the time of Chainlink's observation; None for a strike from our own prices.
+    """
+
+    start: int
+    strike: Strike
+    source_ns: int | None = None
+
+
 class _Published(Frozen, frozen=True):
     """A price of Chainlink at a market's start: its relay and its time."""
 
@@ -87,6 +98,30 @@ class Strikes:
         )
         while len(self._markets) > _REMEMBERED:
             del self._markets[min(self._markets)]
+
+    def restore(self, known: KnownStrike) -> None:
+        """Take over a strike that an earlier process knew."""
+        market, rule = self._markets.get(known.start, _Market()), known.strike.rule
+        published, own = market.published, market.own
+        if known.source_ns is None:
+            own = {**own, rule: known.strike}
+        else:
+            observed = _Published(
+                price=known.strike.price, source=known.strike.source, source_ns=known.source_ns
+            )
+            published = _earliest(published, {rule: observed})
+        self._markets[known.start] = _Market(published=published, own=own)
+
+    def known(self, start: int, rule: Rule) -> tuple[KnownStrike, ...]:
+        """What is known of a market's strike by a rule: our own, Chainlink's, or both."""
+        market = self._markets.get(start, _Market())
+        found = []
+        if (own := market.own.get(rule)) is not None:
+            found.append(KnownStrike(start=start, strike=own))
+        if (published := market.published.get(rule)) is not None:
+            strike = Strike(price=published.price, rule=rule, source=published.source)
+            found.append(KnownStrike(start=start, strike=strike, source_ns=published.source_ns))
+        return tuple(found)
 
     def is_open(self, start: int, now_ns: int) -> bool:
         """Whether an observation of the boundary may still arrive."""

@@ -18,9 +18,10 @@ from core.ingestion.adapters.checked_sources import (
     same_clock,
 )
 from core.ingestion.adapters.consensus import Consensus
+from core.ingestion.adapters.feed_memory import FeedMemory
 from core.ingestion.adapters.health import SourceHealth
-from core.ingestion.adapters.spot_path import until_next_second
-from core.ingestion.adapters.strikes import Strikes
+from core.ingestion.adapters.spot_path import path_seconds, until_next_second
+from core.ingestion.adapters.strikes import KnownStrike, Strikes
 from core.ingestion.managers.websocket_manager import Backoff, StreamState, WebSocketManager
 from data_sources.types import PriceKind
 from errors import Refused, Temporary
@@ -41,6 +42,8 @@ SHORTEST_PAUSE_S = 0.25
 """Minimum pause between spot samples, also on an accelerated clock: four per second, half of Coinbase's
 limit."""
 LONGEST_PAUSE_S = 10.0
+SAVE_EVERY_S = 10.0
+"""Between two writings of the spot path: what a crash costs of it."""
 
 
 class Externals(Frozen, frozen=True):
@@ -82,6 +85,8 @@ class UnifiedDataAdapter:
         Coroutine function taking seconds.
     running : Callable[[float], tuple[int, int]], optional
         Start and length of the market that runs at a market time; multiples of the interval if absent.
+    memory : FeedMemory, optional
+        What is kept beyond this process; by default nothing.
     """
 
     def __init__(
@@ -94,13 +99,19 @@ class UnifiedDataAdapter:
         market_time: Callable[[int], float] = same_clock,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         running: Callable[[float], tuple[int, int]] | None = None,
+        memory: FeedMemory | None = None,
     ) -> None:
         self.sources = sources
         self._running = running or (lambda at: (int(at // interval) * interval, interval))
+        self._memory = memory or FeedMemory()
+        self._interval = interval
         self._now_ns = now_ns
         self._market_time = market_time
         self._sleep = sleep
         self._strikes = Strikes(market_time, SPOT)
+        self._reported: set[KnownStrike] = set(self._memory.strikes)
+        for known in self._memory.strikes:
+            self._strikes.restore(known)
         self._tasks: set[asyncio.Task[None]] = set()
         streams = [
             *(sources.chainlink.streams if sources.chainlink else ()),
@@ -109,8 +120,11 @@ class UnifiedDataAdapter:
         self.managers = tuple(WebSocketManager(stream, backoff=backoff, sleep=sleep) for stream in streams)
 
     async def start(self) -> None:
-        """Start to refresh all sources in the background."""
+        """Restore the path of an earlier process and start to refresh all sources in the background."""
         sources = self.sources
+        if self._memory.path_file is not None:
+            await self._load_path()
+            self._spawn("spot path", self._keep_path())
         for manager in self.managers:
             manager.start()
         self._spawn(SPOT, self._sample_spot())
@@ -126,7 +140,9 @@ class UnifiedDataAdapter:
             self._keep(PYTH, PYTH_EVERY_S, lambda: sources.cross_check_spot(PYTH, solana.spot))
 
     async def aclose(self) -> None:
-        """Stop all background tasks and close the sources."""
+        """Save the spot path, stop all background tasks and close the sources."""
+        # First of all: the loop may be stopped before the rest is done.
+        await self._save_path()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -212,7 +228,32 @@ class UnifiedDataAdapter:
 
     def _find_strike(self, start: int, rule: Rule) -> Strike | str:
         self._note_strike(start)
+        known = self._strikes.known(start, rule)
+        for strike in known:
+            if strike not in self._reported:
+                self._memory.on_strike(strike)
+        self._reported = {each for each in self._reported if each.start >= start} | set(known)
         return self._strikes.find(start, rule)
+
+    async def _load_path(self) -> None:
+        now_s = self._market_time(self._now_ns())
+        since_s = now_s - path_seconds(self._interval)
+        file = self._memory.path_file
+        assert file is not None
+        self.sources.path.restore(await asyncio.to_thread(file.load, since_s, now_s))
+
+    async def _keep_path(self) -> None:
+        while True:
+            await self._sleep(SAVE_EVERY_S)
+            await self._save_path()
+
+    async def _save_path(self) -> None:
+        if self._memory.path_file is None or not self.sources.path.points:
+            return
+        try:
+            await asyncio.to_thread(self._memory.path_file.save, self.sources.path.points)
+        except Temporary as error:
+            _log.warning("the spot path is not kept: %s", error)
 
     def _note_strike(self, start: int) -> None:
         chainlink = self.sources.chainlink

@@ -227,7 +227,7 @@ async def test_a_market_that_is_never_resolved_is_waited_for(venue, over):
         await watched.until(lambda: len(watched.late) == 2)
         assert watched.poller.waiting == [over.slug]
         assert watched.poller.longest_s == 1000.0
-        assert not watched.poller.expecting
+        assert watched.poller.expected == []
         assert not watched.settled
         venue.clear_faults()
         await watched.until(lambda: watched.settled)
@@ -246,7 +246,7 @@ async def test_a_resolution_in_time_is_not_reported_late(venue, over):
         began = time.time_ns()
         await watched.until(lambda: sum(e["wall_ns"] > began for e in venue.get("/practice/log")) > 6)
         assert watched.late == []
-        assert watched.poller.expecting
+        assert watched.poller.expected
         await watched.poller.close()
 
 

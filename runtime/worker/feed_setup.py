@@ -1,0 +1,74 @@
+"""Builds the external feeds of a worker, with what earlier workers knew of the running market."""
+
+import asyncio
+import time
+
+from config import Settings
+from core.ingestion.adapters.feed_memory import FeedMemory, SpotPathFile
+from core.ingestion.adapters.strikes import KnownStrike
+from core.ingestion.adapters.unified_adapter import UnifiedDataAdapter
+from core.ingestion.factory import FeedSettings, get_data_adapter
+from core.nautilus_core.data_engine.node import Wallet
+from data_sources.chainlink import PolyBoltCredentials
+from execution.ledger import LedgerReader, Mode, Venue
+from execution.ledger.writer import Ledger
+from execution.ledger_thread import LedgerThread
+from runtime.worker.plan import WorkerPlan
+from runtime.worker.settings_mapping import market_calendar
+
+SPOT_PATH_FILE = "spot_path.json"
+"""In the state folder, or in the profile's for a practice account."""
+
+
+def feed_memory(
+    settings: Settings,
+    plan: WorkerPlan,
+    session: str,
+    ledger: Ledger,
+    reader: LedgerReader,
+    thread: LedgerThread,
+) -> FeedMemory:
+    """The spot path and the running market's strike, as an earlier worker left them."""
+    calendar = market_calendar(settings)
+    start = calendar.running_start(plan.clock.market_time(time.time_ns()))
+    rows = asyncio.run(thread.call(reader.strikes, calendar.slug(start)))
+
+    def on_strike(known: KnownStrike) -> None:
+        thread.post(ledger.record_strike, calendar.slug(known.start), known.strike, known.source_ns)
+
+    # Real prices are the same for paper and live; those of a practice account are its own.
+    folder = plan.folder(settings.state_dir) if session else settings.state_dir
+    return FeedMemory(
+        path_file=SpotPathFile(folder / SPOT_PATH_FILE, world=f"{settings.market_asset} {session}".strip()),
+        strikes=[KnownStrike(start=start, strike=row.strike, source_ns=row.source_ns) for row in rows],
+        on_strike=on_strike,
+    )
+
+
+def build_feeds(
+    settings: Settings, plan: WorkerPlan, wallet: Wallet, memory: FeedMemory
+) -> UnifiedDataAdapter | None:
+    """The external feeds; None where the venue's markets have none."""
+    if plan.feeds is None:
+        return None
+    # The real relay knows real wallets only; a practice one knows its own.
+    known = plan.mode is Mode.LIVE or plan.venue is Venue.SYNTHETIC
+    # Practice worlds have no news, and the key is sent to the news site only.
+    news_key = settings.cryptopanic_api_key.get_secret_value() if plan.venue is Venue.POLYMARKET else ""
+    return get_data_adapter(
+        FeedSettings(
+            asset=settings.market_asset,
+            interval=settings.interval_seconds,
+            urls=plan.feeds,
+            cryptopanic_key=news_key,
+            polybolt=PolyBoltCredentials(wallet.api_key, wallet.api_secret, wallet.passphrase)
+            if known
+            else None,
+            deribit_max_dte=settings.deribit_max_dte,
+            deribit_cache_s=settings.deribit_cache_seconds,
+        ),
+        now_ns=time.time_ns,
+        market_time=plan.clock.market_time,
+        running=market_calendar(settings).running,
+        memory=memory,
+    )
