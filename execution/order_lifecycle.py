@@ -99,7 +99,6 @@ class TrackedOrder:
     __slots__ = (
         "decision",
         "detail",
-        "due_ns",
         "intent",
         "listed_late",
         "listed_shares",
@@ -131,7 +130,6 @@ class TrackedOrder:
         self.listed_late = False
         """Whether the list of trades was read so late that it must be complete."""
         self.settled = False
-        self.due_ns: int | None = None
         self.looking_up = False
         self.pauses = 0
         self.unreadable = 0
@@ -170,7 +168,8 @@ class OrderLifecycle:
         self._orders: dict[str, TrackedOrder] = {}
         self._by_order_id: dict[str, TrackedOrder] = {}
         self._by_market: dict[str, list[TrackedOrder]] = {}
-        self._due: dict[str, None] = {}
+        self._due: dict[str, int] = {}
+        """When an order is looked up next, nanoseconds by intent id; without those whose end is known."""
         self._refused_in_a_row = 0
         self.stopping = False
         """Whether no new order is sent."""
@@ -224,7 +223,7 @@ class OrderLifecycle:
 
     def may_order(self, slug: str, now_ns: int) -> bool:
         """Whether the earlier orders in this market allow another one now."""
-        orders = self._by_market.get(slug, ())
+        orders = self._by_market.get(slug)
         if self.stopping or self.has_open_order(slug):
             return False
         if not orders:
@@ -272,8 +271,7 @@ class OrderLifecycle:
     @property
     def next_look_up_ns(self) -> int | None:
         """When the next look-up is due; None while none is."""
-        due = (self._orders[intent_id].due_ns for intent_id in self._due)
-        return min((at for at in due if at is not None), default=None)
+        return min(self._due.values(), default=None)
 
     # --- a decision ------------------------------------------------------------------------------
 
@@ -432,9 +430,9 @@ class OrderLifecycle:
 
     def _on_time(self, _: TimeReached, now_ns: int) -> list[Command]:
         commands: list[Command] = []
-        for intent_id in self._due:
+        for intent_id, due_ns in self._due.items():
             order = self._orders[intent_id]
-            if order.looking_up or order.due_ns is None or order.due_ns > now_ns or order.order_id is None:
+            if order.looking_up or due_ns > now_ns or order.order_id is None:
                 continue
             order.looking_up = True
             fate = order.state is OrderState.UNKNOWN
@@ -504,14 +502,13 @@ class OrderLifecycle:
 
     def _look_up_at(self, order: TrackedOrder, at_ns: int) -> None:
         """Schedule a look-up, unless an earlier one is due."""
-        if order.order_id is not None and (order.due_ns is None or at_ns < order.due_ns):
-            order.due_ns = at_ns
-            self._due[order.intent.intent_id] = None
+        intent_id = order.intent.intent_id
+        self._due[intent_id] = min(at_ns, self._due.get(intent_id, at_ns))
 
     def _after_look_up(self, order: TrackedOrder, now_ns: int) -> None:
         pause = LOOK_UP_PAUSES_NS[min(order.pauses, len(LOOK_UP_PAUSES_NS) - 1)]
         order.pauses += 1
-        order.due_ns = now_ns + pause
+        self._due[order.intent.intent_id] = now_ns + pause
         self._reschedule(order, now_ns)
 
     def _reschedule(self, order: TrackedOrder, now_ns: int) -> None:
@@ -521,11 +518,10 @@ class OrderLifecycle:
         # reached.
         if order.state in DEAD or order.final:
             self._end_look_ups(order)
-        elif order.filled and order.due_ns is not None:
-            order.due_ns = max(order.due_ns, now_ns + FILLED_PAUSE_NS)
+        elif order.filled and (due_ns := self._due.get(order.intent.intent_id)) is not None:
+            self._due[order.intent.intent_id] = max(due_ns, now_ns + FILLED_PAUSE_NS)
 
     def _end_look_ups(self, order: TrackedOrder) -> None:
-        order.due_ns = None
         self._due.pop(order.intent.intent_id, None)
 
     # --- other inputs --------------------------------------------------------------------------------

@@ -707,6 +707,18 @@ def test_two_look_ups_that_agree_give_the_total(machine):
     assert machine.look_up(trade(), at=40) == []
 
 
+def test_one_look_up_never_agrees_with_none(machine):
+    """Whatever the first list sums up to, also one share; shares are Decimal, those of no trade too."""
+    machine.unknown()
+    assert machine.look_up(trade(shares="1"), unreadable="price 7")[-1] != SetTotal("i1", Decimal(1))
+    for at in (1, 2):
+        assert machine.lifecycle.order_of("0xi1").total is None
+        machine.look_up(trade(shares="1"), at=at)
+    assert machine.lifecycle.order_of("0xi1").total == 1
+    machine.send(2, "i2")
+    assert type(machine.lifecycle.order_of("0xi2").standing) is Decimal
+
+
 def test_two_look_ups_that_differ_give_none(machine):
     """A list that grew is looked at once more, and the agreed sum of both trades is the total."""
     machine.unknown()
@@ -887,9 +899,13 @@ def test_what_a_new_process_makes_of_an_order(machine, state, becomes, reason, d
 
 def test_a_new_process_changes_several_orders_in_one_transaction(machine):
     """The rows of all of them are written before the first event."""
-    commands = machine.lifecycle.restore([stored(SENT), stored(SENT, "i2", "0xi2", 2)], NOW)
-    assert [entry.intent_id for entry in commands[0].rows] == ["i1", "i2"]
-    assert [command.event.intent.intent_id for command in commands[1:]] == ["i1", "i2"]
+    states = (SENT, INTENT, SENT, INTENT)
+    old = [
+        stored(state, f"i{n}", None if state is INTENT else f"0xi{n}", n) for n, state in enumerate(states)
+    ]
+    commands = machine.lifecycle.restore(old, NOW)
+    assert [entry.intent_id for entry in commands[0].rows] == ["i0", "i1", "i2", "i3"]
+    assert [command.event.intent.intent_id for command in commands[1:]] == ["i0", "i1", "i2", "i3"]
 
 
 def test_a_new_process_knows_the_trades_that_are_booked(machine):
