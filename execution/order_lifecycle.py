@@ -354,7 +354,7 @@ class OrderLifecycle:
 
     def _entry(self, order: TrackedOrder) -> list[Command]:
         """Write the decision and its order in one transaction, then publish both."""
-        assert order.decision is not None, "an order's row is written once"
+        assert order.decision is not None  # the row of an order is written once
         decision, order.decision = order.decision, None
         return [
             Write((OrderEntry(decision, order.intent, order.order_id, order.state, order.detail),)),

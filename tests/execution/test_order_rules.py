@@ -33,6 +33,7 @@ from execution.order_messages import (
     WriteFailed,
 )
 from execution.order_records import DecisionEntry, FillEntry, OrderEntry, StateEntry, StoredOrder
+from execution.order_transitions import NEXT
 from execution.outcomes import OutcomeKind, PostOutcome
 from models import Fill, FillStatus, OrderState, Outcome, Reason
 
@@ -411,6 +412,22 @@ def test_what_ends_a_row_of_refusals(machine, between):
     assert deny(machine, 6)[0] == HALT
 
 
+# --- states ------------------------------------------------------------------------------------------
+
+
+def test_which_state_may_follow_another():
+    """The table that the ledger enforces, written down a second time."""
+    assert {state.value: {following.value for following in states} for state, states in NEXT.items()} == {
+        "intent": {"no_fill", "refused"},
+        "sent": {"matched", "no_fill", "refused", "unknown", "reversed"},
+        "unknown": {"matched", "no_fill", "refused", "reversed"},
+        "matched": {"reversed"},
+        "no_fill": {"matched"},
+        "refused": {"matched"},
+        "reversed": set(),
+    }
+
+
 # --- trades -----------------------------------------------------------------------------------------
 
 
@@ -707,16 +724,32 @@ def test_two_look_ups_that_agree_give_the_total(machine):
     assert machine.look_up(trade(), at=40) == []
 
 
-def test_one_look_up_never_agrees_with_none(machine):
-    """Whatever the first list sums up to, also one share; shares are Decimal, those of no trade too."""
+@pytest.mark.parametrize("shares", ["0.5", "1"])
+@pytest.mark.parametrize("before", [None, "unreadable"])
+def test_one_look_up_never_agrees_with_none(machine, shares, before):
+    """Whatever the first list sums up to: the second one with the same sum gives the total."""
     machine.unknown()
-    assert machine.look_up(trade(shares="1"), unreadable="price 7")[-1] != SetTotal("i1", Decimal(1))
-    for at in (1, 2):
-        assert machine.lifecycle.order_of("0xi1").total is None
-        machine.look_up(trade(shares="1"), at=at)
-    assert machine.lifecycle.order_of("0xi1").total == 1
-    machine.send(2, "i2")
-    assert type(machine.lifecycle.order_of("0xi2").standing) is Decimal
+    if before is not None:
+        machine.look_up(trade(shares=shares), unreadable="price 7")
+    machine.look_up(trade(shares=shares), at=1)
+    assert machine.lifecycle.order_of("0xi1").total is None
+    assert machine.look_up(trade(shares=shares), at=2) == [SetTotal("i1", Decimal(shares))]
+
+
+def test_an_answer_that_comes_after_the_total_leaves_it(machine):
+    """A late answer other than a match gives no amounts, and takes none away."""
+    machine.unknown()
+    machine.look_up(trade())
+    machine.look_up(trade(), at=1)
+    assert machine.answer(OutcomeKind.NO_FILL, at=2) == []
+    assert machine.lifecycle.uncertain == []
+
+
+def test_shares_are_decimal_even_of_no_trade(machine):
+    """The sum of nothing is a Decimal too."""
+    machine.send()
+    assert type(machine.lifecycle.order_of("0xi1").standing) is Decimal
+    assert type(TradeReported("0xi1", "t", FillStatus.MATCHED, ()).shares) is Decimal
 
 
 def test_two_look_ups_that_differ_give_none(machine):
@@ -805,13 +838,15 @@ def test_a_fill_that_is_not_on_the_disk_has_not_happened(machine):
     """Trading halts, and the trade is looked up and booked again half a second later."""
     machine.send()
     machine.answer(OutcomeKind.MATCHED, taking="1.1")
-    (written, _) = machine.feed(trade(), 1)
+    named = trade(trade_id="t#1")  # a trade id of the venue may contain what separates the legs
+    (written, _) = machine.feed(named, 1)
     assert machine.due == 31.0
     assert machine.feed(WriteFailed(written.rows, "disk full"), 1) == [
         Halt("a fill could not be recorded: disk full")
     ]
     assert machine.due == 1.5
-    assert machine.feed(trade(), 2) == [written, Publish(Filled(fill=fill(), status=FillStatus.MATCHED))]
+    again = Publish(Filled(fill=fill(trade_id="t#1"), status=FillStatus.MATCHED))
+    assert machine.feed(named, 2) == [written, again]
 
 
 def test_rows_without_an_order_or_a_fill_are_only_lost(machine):
@@ -854,8 +889,9 @@ def test_stopping_twice_writes_once(machine):
     """Two orders without an answer are one transaction; without any nothing is written."""
     machine.send(1, "i1")
     machine.send(2, "i2")
-    (written, *_) = machine.feed(StopRequested())
+    (written, *events) = machine.feed(StopRequested())
     assert [entry.intent_id for entry in written.rows] == ["i1", "i2"]
+    assert [command.event.intent.intent_id for command in events] == ["i1", "i2"]
     assert machine.feed(StopRequested()) == []
 
 
