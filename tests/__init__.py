@@ -1,4 +1,4 @@
-"""Tests, and the programs beside them: `python -m tests.kills`.
+"""Tests, and the programs beside them: `python -m tests.kills`, `python -m tests.mutants`.
 
 A package with this file, so that `tests` is this folder and not what a dependency installs under the name.
 """

@@ -4,13 +4,20 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 # Nothing is asserted on a clock: how long an example takes to draw or to run says how busy the machine is.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+# A mutation run asks each mutant the same questions, and does not search for the simplest one that finds it.
+settings.register_profile(
+    "mutants",
+    settings.get_profile("unhurried"),
+    derandomize=True,
+    phases=(Phase.explicit, Phase.generate),
+)
 
 
 @pytest.hookimpl(optionalhook=True)
