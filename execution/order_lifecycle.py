@@ -336,6 +336,10 @@ class OrderLifecycle:
         self._by_order_id[signed.order_id] = order
         if self.stopping:
             return self._end_unsent(order, OrderState.NO_FILL, "the bot is stopping: no new order")
+        others = self._by_market[order.intent.slug]
+        if any(other is not order and other.state not in DEAD for other in others):
+            traded = "an earlier order of this market was traded meanwhile"
+            return self._end_unsent(order, OrderState.NO_FILL, traded)
         order.state = OrderState.SENT
         signed_event = Publish(OrderSigned(intent=order.intent, order_id=signed.order_id))
         return [*self._entry(order), signed_event, Post(order.intent.intent_id)]

@@ -38,7 +38,6 @@ from models import (
     Outcome,
     Settlement,
     Split,
-    TradeOutcome,
     fill_cost,
     share_payout,
 )
@@ -175,7 +174,8 @@ class LedgerTotals:
     reached : Counter[OrderState]
         Orders that have had a state; these counts never decrease.
     won, lost : int
-        Orders that were matched, in settled markets, by whether their side won. They never decrease: a fill
+        Orders that were matched, in settled markets, by whether their side paid more than the other; at one
+        half a share an order is lost, since it buys the dearer side. They never decrease: a fill
         that is reversed later is removed from the tracker, but not from these.
     ends : Counter[str | None]
         Markets by stop reason, see `funnel.end_of`.
@@ -400,12 +400,10 @@ class LedgerTotals:
     def _count_result(self, order: Order, market: MarketSteps) -> None:
         if OrderState.MATCHED not in order.reached or not market.is_settled:
             return
-        trade = self.tracker.get(order.intent_id)
-        # Without a winner only the trade shows whether its payout exceeded its cost.
-        if not order.counted and (trade is not None or market.split is None):
+        if not order.counted:
             order.counted = True
-            won = trade is not None and trade.outcome is TradeOutcome.WIN
-            if won if market.split is not None else order.side is market.winner:
+            # By the settlement alone: a fill that fails later must not change what is counted.
+            if market.pays(order.side) > market.pays(order.side.other):
                 self.won += 1
             else:
                 self.lost += 1

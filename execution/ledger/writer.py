@@ -257,7 +257,7 @@ class Ledger:
         Raises
         ------
         Refused
-            If an order's market already has one that is not dead: it would be bought twice.
+            If an order is not dead and its market already has another such one: it would be bought twice.
         """
         decision_id = None
         with self._write() as db:
@@ -277,7 +277,7 @@ class Ledger:
     def _put_order(self, db: sqlite3.Connection, entry: OrderEntry) -> int:
         intent = entry.intent
         living = order_states.living_intent(db, self._session, intent.slug)
-        if living is not None:
+        if living is not None and entry.state not in DEAD:
             raise Refused(f"{intent.slug} already has intent {living[0]} in state {living[1]}")
         decision_id = self._put_decision(db, entry.decision)
         values = (

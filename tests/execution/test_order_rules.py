@@ -547,6 +547,17 @@ def test_a_trade_of_an_order_called_dead_counts_and_halts(machine, kind, state):
     assert machine.due == 2.0
 
 
+def test_an_order_is_not_sent_beside_an_earlier_one_that_was_traded_after_all(machine):
+    """Between the decision and the signature of the second order the first one, called dead, is traded."""
+    machine.send()
+    machine.feed(OrderWithheld("i1", "halted"))
+    machine.decide(intent_id="i2", at=2)
+    machine.feed(TradeReported("0xi1", "t", FillStatus.MATCHED, (fill(),)), 2)
+    commands = machine.feed(SignatureReady("i2", "0xi2"), 2)
+    assert machine.lifecycle.states == {"i1": MATCHED, "i2": NO_FILL}
+    assert not [command for command in commands if isinstance(command, Post)]
+
+
 def test_a_failed_trade_of_a_dead_order_changes_nothing_about_it(machine):
     """It bought nothing and is called dead: the fill is booked as failed, and that is all."""
     machine.send()
