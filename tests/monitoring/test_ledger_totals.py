@@ -135,6 +135,9 @@ class Account:
         getattr(self, what)(number, how)
 
     def buy(self, number, side):
+        """As the strategy does: a market that is settled is over, and nothing is decided in it."""
+        if market(number).slug in self.settled_slugs():
+            return
         intent_id = f"i{self.now_ns - NOON_NS}"
         made = decision(number, outcome=side, now_ns=self.now_ns)
         before = set(self.lifecycle.states)
