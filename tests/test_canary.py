@@ -189,7 +189,7 @@ def test_no_key_leaves_the_env_file_in_a_run(keys, tmp_path):
         assert bot.wait(100) == 0, bot.output
     seen |= {"screen": bot.output.encode(), "doctor": doctor.output.encode()}
     assert b"# HELP trading_" in seen["metrics"]
-    assert "so that they are derived" in doctor.output  # it sent the made up API key, and was refused
+    assert "to derive them" in doctor.output  # it sent the made up API key, and was refused
     assert leaks(keys, {**written(tmp_path), **seen}) == []
 
 

@@ -163,7 +163,8 @@ def test_without_a_terminal_live_cannot_be_confirmed(tmp_path: Path) -> None:
     with BotProcess(tmp_path, *REHEARSAL) as bot:
         assert bot.wait(30) == 1
     assert (
-        "nobody is here to type LIVE. Start it in a terminal, or set LIVE_TRADING_CONFIRM=yes" in bot.output
+        "there is no terminal to type LIVE in. Start it in a terminal, or set LIVE_TRADING_CONFIRM=yes"
+        in bot.output
     )
     assert "SIMULATION" not in bot.output
 

@@ -43,7 +43,7 @@ class Watched:
         assert self.notified() <= self.caused
 
     def notified(self) -> set[str]:
-        return set(self.hook.notified)
+        return set(self.hook.received)
 
     def arm(self, name: str, count: int | None = None, **parameters: object) -> None:
         """Make something go wrong at the practice venue."""
@@ -98,7 +98,7 @@ def watched(tmp_path):
             # A target that was not asked yet is an absent one; that is no news about this bot.
             until(lambda: prometheus.query('up{job="btc-15m-bot"} == 1'), "the bot is seen alive")
             until(lambda: "BotUnreachable" not in prometheus.firing(), "it is not called unreachable")
-            hook.notified.pop("BotUnreachable", None)
+            hook.received.pop("BotUnreachable", None)
             yield found
 
 
