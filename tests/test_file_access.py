@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+import httpx
 import kills
 import pytest
 from bot_process import ROOT, BotProcess
@@ -114,3 +116,78 @@ def test_every_file_is_private_from_its_first_byte(live, tmp_path):
         assert {mode(path) for path in found if path.is_file()} == {"0o600"}
         assert {mode(path) for path in found if path.is_dir()} == {"0o700"}
     assert {mode(path) for path in (page, *tmp_path.glob("paper_trades.json"))} == {"0o600"}
+
+
+INTRUDER = """
+import os, sys
+from pathlib import Path
+
+state, profile = Path(sys.argv[1]), sys.argv[2]
+# Not by the parent: this interpreter may be one that only root can start.
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+for name, attempt in {
+    "list": lambda: os.listdir(state),
+    "read": lambda: (state / profile / "ledger.sqlite").read_bytes(),
+    "key": lambda: (state / profile / "venue" / "wallet.json").read_bytes(),
+    "mode": lambda: (state / "mode_store" / "simulation_mode").write_text("0"),
+    "halt": lambda: (state / profile / "HALTED").write_text(""),
+    "create": lambda: (state / "x").touch(),
+}.items():
+    try:
+        attempt()
+        print(name)
+    except PermissionError:
+        pass
+"""
+"""What another user of the machine would do; prints what succeeds."""
+
+
+def listening_ports(pid: int) -> list[int]:
+    """The TCP ports that a process listens on."""
+    inodes = {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
+    found = []
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in inodes:
+                found.append(int(fields[1].rpartition(":")[2], 16))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="needs to become another user")
+@pytest.mark.parametrize("live", [False, True], ids=["paper", "rehearsal"])
+def test_another_user_cannot_switch_or_read_a_running_bot(live):
+    """No file can be read or written, and the only open port, the practice venue's, refuses web pages."""
+    profile = "rehearsal-synthetic" if live else "synthetic"
+    flags = (*kills.FLAGS, "--live") if live else kills.FLAGS
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        state = folder / "state"
+        with BotProcess(folder, *flags, settings=kills.BUYS) as bot:
+            url = kills.venue_url(bot)
+            bot.until(lambda: (state / profile / "pulse.json").exists(), "a heartbeat", kills.START_S)
+            done = subprocess.run(
+                [sys.executable, "-I", "-c", INTRUDER, str(state), profile],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            assert done.stdout == ""
+            children = bot.children()
+            ports = {pid: listening_ports(pid) for pid in (bot.process.pid, *children.values())}
+            assert ports == {
+                bot.process.pid: [],
+                children["worker"]: [],
+                children["venue"]: [int(url.rpartition(":")[2])],
+            }
+            account = {"address": "0x" + "ab" * 20, "balance": "1000000"}
+            for header in ({"Origin": "http://a.example"}, {"Host": "a.example"}):
+                answer = httpx.post(f"{url}/practice/accounts", json=account, headers=header, trust_env=False)
+                assert answer.status_code == 403
+            bot.interrupt()
+        assert bot.process.returncode == 0
