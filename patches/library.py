@@ -32,6 +32,7 @@ FINGERPRINTS: dict[Callable[..., Any], str] = {
     ExchangeOrderBuilderV2.build_order_typed_data: "00951fd60eb5",
     ExchangeOrderBuilderV2.build_order_signature: "dd39c80640ea",
     PolymarketExecutionClient._connect: "853f330d8e2d",
+    PolymarketExecutionClient._update_account_state: "3f3fa249cb82",
     PolymarketExecutionClient._maintain_active_market: "0354fc61c6d7",
     PolymarketExecutionClient._submit_order: "d4aaf576b20d",
     PolymarketExecutionClient._submit_market_order: "df1a891a0130",

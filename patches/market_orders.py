@@ -23,6 +23,7 @@ from decimal import Decimal
 from typing import Any, Protocol, cast
 
 import msgspec
+from nautilus_trader.adapters.polymarket.common.conversion import pusd_from_units
 from nautilus_trader.adapters.polymarket.common.enums import PolymarketTradeStatus
 from nautilus_trader.adapters.polymarket.common.symbol import get_polymarket_token_id
 from nautilus_trader.adapters.polymarket.execution import PolymarketExecutionClient
@@ -33,11 +34,12 @@ from nautilus_trader.model.currencies import pUSD
 from nautilus_trader.model.enums import LiquiditySide, OrderSide, OrderStatus, TimeInForce
 from nautilus_trader.model.identifiers import ClientOrderId, TradeId, VenueOrderId
 from nautilus_trader.model.instruments import BinaryOption
-from nautilus_trader.model.objects import Money, Price, Quantity
+from nautilus_trader.model.objects import AccountBalance, Money, Price, Quantity
 from nautilus_trader.model.orders import Order
-from py_clob_client_v2.clob_types import OrderType
+from py_clob_client_v2.clob_types import AssetType, BalanceAllowanceParams, OrderType
 from py_clob_client_v2.exceptions import PolyApiException
 
+from common.plain_text import one_line
 from errors import Refused, Temporary
 from execution.amounts import MarketBuy, amount_of, market_buy
 from execution.outcomes import OutcomeKind, PostOutcome, classify
@@ -49,6 +51,8 @@ from patches.user_feed import ALL_MARKETS, AccountWebSocketClient, order_fault, 
 POST_ANSWER_LIMIT_S = 35.0
 """Longest wait of a trade message for the POST's answer, whose duration `execution.clob_http` limits."""
 FAILED = PolymarketTradeStatus.FAILED
+LARGEST_BALANCE = 10**18
+"""In millionths of a pUSD; NautilusTrader's maximum is about ten times as much."""
 
 
 class OrderJournal(Protocol):
@@ -122,7 +126,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         await self._instrument_provider.initialize()
         self._ws_client.add_subscription(ALL_MARKETS)
         await self._ws_client.connect()
-        await self._update_account_state()
+        await self._read_account()
         await self._await_account_registered()
         self._account_task = self.create_task(self._keep_account())
 
@@ -135,10 +139,45 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         """Read the balance periodically, so that payouts are included without a trade."""
         while True:
             await asyncio.sleep(self._account_seconds)
-            try:
-                await self._update_account_state()
-            except NO_ANSWER as error:
-                self._log.warning(f"the balance is not updated: {error!r}")
+            await self._update_account_state()
+
+    async def _update_account_state(self) -> None:
+        """Read the balance; without a usable answer it stays as it is.
+
+        The stock client starts this as a task after a trade, and prints a traceback if it raises.
+        """
+        try:
+            await self._read_account()
+        except NO_ANSWER as error:
+            self._log.warning(f"the balance is not updated: {one_line(repr(error))}")
+
+    async def _read_account(self) -> None:
+        """Read the balance.
+
+        Raises
+        ------
+        PolyApiException
+            If the venue does not answer.
+        AttributeError, KeyError, TypeError, ValueError
+            If the answer is no balance. NautilusTrader ends the whole process at an amount above its maximum.
+        """
+        answer: Any = await asyncio.to_thread(
+            self._http_client.get_balance_allowance,
+            BalanceAllowanceParams(
+                cast(AssetType, AssetType.COLLATERAL), signature_type=self._config.signature_type
+            ),
+        )
+        units = int(answer["balance"])
+        if not 0 <= units < LARGEST_BALANCE:
+            raise ValueError(f"balance {one_line(units, 40)}")
+        self._collateral_balance_pusd = units / 1_000_000
+        total = pusd_from_units(units)
+        self.generate_account_state(
+            balances=[AccountBalance(total=total, locked=Money(0, pUSD), free=total)],
+            margins=[],
+            reported=True,
+            ts_event=self._clock.timestamp_ns(),
+        )
 
     async def _maintain_active_market(self, instrument_id: Any) -> None:
         """Nothing to do: the one subscription covers all markets."""
