@@ -1,6 +1,6 @@
 """Tests, and the programs beside them: `python -m tests.kills`, `python -m tests.mutants`.
 
-A package with this file, so that `tests` is this folder and not what a dependency installs under the name.
+A package with this file, so that `tests` is this folder and not a package of that name of a dependency.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Runs the bot as a person does: the runner as a process, its screen read line by line."""
+"""Runs the bot as a user does: the runner as a process, its screen read line by line."""
 
 import os
 import re
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def shifted_clock(ahead: str) -> dict[str, str]:
     """The environment of a process whose clock is ahead.
 
-    `faketime` itself stays in between as a process that passes no signal on: the bot would outlive its test.
+    The library is preloaded directly, because the program `faketime` passes no signal on to its child.
     """
     listed = subprocess.check_output(["faketime", "-f", ahead, "env"], text=True)
     found = dict(line.partition("=")[::2] for line in listed.splitlines())
@@ -32,17 +32,17 @@ class BotProcess:
     Parameters
     ----------
     folder : Path
-        Gets state, logs and exports.
+        Folder for state, logs and exports.
     arguments : tuple of str
         Command-line arguments.
     settings : dict, optional
-        Environment variables on top.
+        Additional environment variables.
     root : Path
         The checkout to run.
     stdin : int
-        Where the bot reads what is typed.
+        Standard input of the bot.
     clock : str, optional
-        What the bot's clock is ahead by, as `faketime -f` takes it.
+        How far the bot's clock is ahead, in the format of `faketime -f`.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class BotProcess:
         return self.process.wait(max(0.1, deadline - time.monotonic()))
 
     def interrupt(self, number: signal.Signals = signal.SIGINT) -> float:
-        """Press Ctrl-C; returns the seconds it took to end."""
+        """Send Ctrl-C; returns the seconds until the process ended."""
         began = time.monotonic()
         self.process.send_signal(number)
         self.wait(30)
@@ -149,6 +149,6 @@ class BotProcess:
                 self.process.wait()
         if self.process.stdout is not None:
             self.process.stdout.close()
-        # Wallet locks lie in the user's own folder; a practice wallet is not used again.
+        # Wallet locks are in the user's own folder; a practice wallet is not used again.
         for wallet in re.findall(r"^wallet +(0x\w{40}) with .* of practice money", self.output, re.MULTILINE):
             wallet_lock(wallet).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""A loopback HTTP server that gives prepared answers and remembers what it was asked."""
+"""A loopback HTTP server that gives prepared answers and records its requests."""
 
 import json
 import threading
@@ -7,11 +7,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 Answer = tuple[int, Any]
-"""Status and body: bytes as they are, anything else as JSON."""
+"""Status and body: bytes unchanged, anything else as JSON."""
 
 
 class CannedServer:
-    """Answers by method and path without query; `default` answers what was not prepared.
+    """Answers by method and path without query; `default` is the answer to all other requests.
 
     A prepared answer may be a function of the request's body.
     """
@@ -25,7 +25,7 @@ class CannedServer:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def paths(self, method: str = "GET") -> list[str]:
-        """What was asked with a method, without the queries."""
+        """The paths requested with a method, without their queries."""
         return [path.partition("?")[0] for verb, path, _ in self.asked if verb == method]
 
     def __enter__(self) -> Self:

@@ -1,6 +1,6 @@
-"""`./bot check`: everything that CI runs, in the order of speed, each step named with its time.
+"""`./bot check`: all steps of CI, fastest first, each with its name and time.
 
-`./bot check STEP ...` runs only the steps named.
+`./bot check STEP ...` runs only the named steps.
 """
 
 import subprocess
@@ -26,7 +26,7 @@ STEPS: dict[str, list[str]] = {
         f" && {sys.executable} -m tools.order_lifecycle_table | diff docs/order-lifecycle.md -",
     ],
     "tests": ["env", "EXAMPLES=all", sys.executable, "-m", "pytest", "-n", "2", "-q"],
-    # They wait for processes most of the time: three at a time keep two cores busy.
+    # They mostly wait for processes: three at a time use two cores fully.
     "slow-tests": [
         *(sys.executable, "-m", "pytest", "-n", "3", "--dist", "worksteal", "-q", "-m", "slow"),
         "--durations=40",

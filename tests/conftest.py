@@ -1,4 +1,4 @@
-"""Lets every test import the builders beside this file, whichever import mode pytest runs in."""
+"""Lets every test import the builders beside this file, in every import mode of pytest."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-# Nothing is asserted on a clock: how long an example takes to draw or to run says how busy the machine is.
+# No assertion depends on the duration of an example, which depends on the load of the machine.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 # A mutation run asks each mutant the same questions, and does not search for the simplest one that finds it.

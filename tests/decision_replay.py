@@ -1,4 +1,4 @@
-"""Decisions as rows of JSON, and the same decisions taken again from them."""
+"""Encodes decisions as rows of JSON, and repeats them from these rows."""
 
 import msgspec
 
@@ -9,20 +9,20 @@ _DECODER = msgspec.json.Decoder(Decision)
 
 
 def encode(decision: Decision) -> bytes:
-    """The decision with all its evidence as JSON; Decimals as strings, so that nothing is rounded."""
+    """The decision with all its inputs as JSON; Decimals as strings, so that nothing is rounded."""
     return msgspec.json.encode(decision)
 
 
 def decode(row: bytes) -> Decision:
-    """The decision that `encode` wrote. Raises msgspec.DecodeError if the row is none."""
+    """The decision that `encode` wrote. Raises msgspec.DecodeError for other rows."""
     return _DECODER.decode(row)
 
 
 def replay(row: bytes) -> Decision:
     """Decide again from the row's context and parameters alone, with the six processors.
 
-    Equal to the row for every decision that `decide` took. A row whose reason came from a step outside
-    the brain (mode, tradability, risk) shows what the brain itself would have said.
+    Equal to the row for every decision made by `decide`. For a row whose reason came from a step outside the
+    brain (mode, tradability, risk), the result is the brain's own decision.
 
     Raises
     ------

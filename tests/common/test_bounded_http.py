@@ -1,4 +1,4 @@
-"""Requests against servers that never end, in time or in size; all of them on loopback sockets."""
+"""Bounded requests against servers with endless or huge answers, on loopback sockets."""
 
 import asyncio
 import gzip
@@ -30,7 +30,7 @@ def serve() -> Iterator[Callable[[Serve], RawServer]]:
 
 @pytest.mark.parametrize("what", ENDLESS)
 def test_an_answer_without_end_costs_the_bound_and_no_more(what: str, serve) -> None:
-    """Whatever part drips, a blocking request fails in time, and its connection is closed."""
+    """Whichever part is slow, a blocking request fails in time, and its connection is closed."""
     server = serve(ENDLESS[what])
     began = time.monotonic()
     with pytest.raises(httpx.HTTPError, match=r"no complete answer within 0.4 s|illegal"):
@@ -41,7 +41,7 @@ def test_an_answer_without_end_costs_the_bound_and_no_more(what: str, serve) -> 
 
 
 async def test_an_async_request_is_bounded_alike(serve) -> None:
-    """The same bound holds for an asynchronous client whose own timeouts never strike."""
+    """The same bound holds for an asynchronous client whose own timeouts are never reached."""
     server = serve(ENDLESS["the body"])
     async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
         with pytest.raises(httpx.ReadTimeout, match=r"no complete answer within 0.4 s"):
@@ -49,7 +49,7 @@ async def test_an_async_request_is_bounded_alike(serve) -> None:
 
 
 def test_a_dripping_answer_does_not_delay_another_request(serve) -> None:
-    """Two threads share the loop; the quick answer arrives while the slow one still drips."""
+    """Two threads share the loop; the fast answer arrives while the slow one is still incomplete."""
     slow, quick = serve(ENDLESS["the body"]), serve(answer(b'{"a": 1}'))
     failed: list[BaseException] = []
 
@@ -89,7 +89,7 @@ BOMB = gzip.compress(b"0" * 50_000_000, mtime=0)
 def test_a_body_that_is_too_large_or_broken_is_an_error(
     body: bytes, headers: tuple[bytes, ...], error: type[Exception], text: str, serve
 ) -> None:
-    """The bound holds for the bytes sent and for what they decompress to; damage is an error too."""
+    """The bound applies to the bytes sent and to their decompressed size; damage is an error too."""
     with pytest.raises(error, match=text):
         BoundedHttp(serve(answer(body, *headers)).url, total_s=20, max_bytes=1000).get("/")
 
@@ -110,7 +110,7 @@ def test_an_endless_stream_is_cut_off_at_the_bound(serve) -> None:
 
 
 def test_what_is_within_the_bounds_arrives(serve) -> None:
-    """Plain and compressed bodies of exactly the largest size, status and headers come through."""
+    """Plain and compressed bodies of exactly the maximum size, status and headers are received."""
     largest = json.dumps("x" * 998).encode()
     for body, headers in ((largest, ()), (gzip.compress(largest), (b"Content-Encoding: gzip",))):
         answered = BoundedHttp(serve(answer(body, *headers)).url, total_s=20, max_bytes=1000).get("/a?b=c")
@@ -143,12 +143,12 @@ def test_a_server_that_is_not_there_is_an_error() -> None:
     ],
 )
 def test_json_that_cannot_be_used_is_a_value_error(text: str | bytes) -> None:
-    """Depth, numbers that are not finite, and what is no JSON at all fail in one way."""
+    """Depth, non-finite numbers and invalid JSON fail in one way."""
     with pytest.raises(ValueError):
         parse_json(text)
 
 
 def test_usual_json_is_read() -> None:
-    """Sixty levels are accepted, and values are what the standard decoder makes of them."""
+    """Sixty levels are accepted, and values are equal to the standard decoder's."""
     text = "[" * 60 + '{"a": [1, 2.5, null, true, "x"]}' + "]" * 60
     assert parse_json(text) == json.loads(text)

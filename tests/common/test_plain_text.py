@@ -1,4 +1,4 @@
-"""What is shown of foreign text: no character of it can control a terminal, and its length is bounded."""
+"""Display of foreign text: no character of it can control a terminal, and its length is bounded."""
 
 import unicodedata
 
@@ -25,13 +25,13 @@ ATTACK = "\x1b[2J\x1b]0;title\x07\r\x9b5n\u202eevil"
     ],
 )
 def test_a_foreign_value_becomes_one_printable_line(text: object, shown: str) -> None:
-    """Controls become their escapes, white space single spaces, and everything else stays."""
+    """Controls become their escapes, white space single spaces, and everything else is unchanged."""
     assert one_line(text) == shown
 
 
 @given(st.text(st.characters(), max_size=60))
 def test_no_character_of_a_control_category_remains(text: str) -> None:
-    """By the Unicode categories of Python's own tables, nothing but text and plain spaces is left."""
+    """By Python's Unicode categories, only text and plain spaces are left."""
     assert not {unicodedata.category(c) for c in one_line(text)} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
     kept = without_controls(text)
     assert not {unicodedata.category(c) for c in kept if c not in "\n\t"} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -40,7 +40,7 @@ def test_no_character_of_a_control_category_remains(text: str) -> None:
 
 
 def test_the_line_is_bounded_however_long_the_text() -> None:
-    """Megabytes of escapes become at most as many characters as asked for, with an ellipsis at the end."""
+    """Megabytes of escapes become at most the requested number of characters, with an ellipsis at the end."""
     assert one_line("\x1b" * 5_000_000, 20) == "\\x1b\\x1b\\x1b\\x1b\\x1b…"[:19] + "…"
     assert one_line("a" * 20, 20) == "a" * 20
     assert one_line("a" * 21, 20) == "a" * 19 + "…"
@@ -55,5 +55,5 @@ def test_a_value_that_cannot_be_written_is_named() -> None:
 
 
 def test_composed_text_keeps_its_lines() -> None:
-    """Line feeds and tabs stay; each other control is one replacement character."""
+    """Line feeds and tabs stay; every other control becomes one replacement character."""
     assert without_controls("a\n\tb\x1b[31m\x9bc\r\u202e") == "a\n\tb\ufffd[31m\ufffdc\ufffd\ufffd"

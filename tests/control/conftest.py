@@ -19,7 +19,7 @@ def shared_redis(tmp_path_factory):
 
 @pytest.fixture
 def redis_server(shared_redis):
-    """Running and empty."""
+    """A running, empty Redis."""
     with shared_redis.client() as client:
         client.flushall()
     return shared_redis
@@ -27,7 +27,7 @@ def redis_server(shared_redis):
 
 @pytest.fixture
 def own_redis(tmp_path):
-    """One that the test may freeze and kill."""
+    """A Redis that the test may freeze and kill."""
     server = RedisServer(tmp_path)
     yield server
     server.thaw()

@@ -1,4 +1,4 @@
-"""Real Redis servers on free ports, a relay that can be cut, and servers that only pretend to be one."""
+"""Real Redis servers on free ports, a relay that can be cut, and servers that only imitate Redis."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """A Redis of the test's own, without persistence: what it holds dies with it."""
+    """A Redis of the test's own, without persistence: its data are lost when it ends."""
 
     def __init__(self, folder, *options: str, port: int | None = None) -> None:
         self.endpoint = Endpoint("127.0.0.1", port or free_port())
@@ -48,7 +48,7 @@ class RedisServer:
         return redis.Redis(port=self.endpoint.port, protocol=2)
 
     def set(self, value: str | bytes | None) -> None:
-        """What `redis-cli` would do: set the key, or delete it."""
+        """Set or delete the key, as `redis-cli` would."""
         with self.client() as client:
             client.delete(KEY)
             if value is not None:
@@ -66,7 +66,7 @@ class RedisServer:
 
 
 class Pretender:
-    """A server on loopback that treats each connection as `behave` does; closed by the context."""
+    """A server on loopback that handles each connection with `behave`; closed by the context."""
 
     def __init__(self, behave: Callable[[socket.socket], None]) -> None:
         self._behave = behave
@@ -133,7 +133,7 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 
 
 def handshake(connection: socket.socket) -> bytes:
-    """Answer OK to everything until the mode is asked for; returns the question."""
+    """Answer OK to everything until the mode is requested; returns the request."""
     while data := connection.recv(65536):
         if KEY.encode() in data:
             return data

@@ -1,4 +1,4 @@
-"""The halt that a person lifts, and the word that a person types."""
+"""The halt and its removal by a person, and the typed confirmation that arms live trading."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from errors import Fatal, Temporary
 
 
 def test_a_halt_keeps_its_first_reason_until_it_is_lifted(tmp_path):
-    """Why and since when stay as they were first said; lifting returns them and leaves nothing."""
+    """The first reason and time are kept; removing the halt returns them and leaves no file."""
     file = HaltFile(tmp_path / "live" / "HALTED")
     assert file.standing() is None
     file.raise_("three refusals")
@@ -23,7 +23,7 @@ def test_a_halt_keeps_its_first_reason_until_it_is_lifted(tmp_path):
     "content", [b"", b"stop!", b"\xff\xfe\x00", b"[]", b"1", b'"x"', b"{}", b'{"why": "x"}', b"null"]
 )
 def test_whatever_is_in_it_a_file_halts(content, tmp_path):
-    """A file made by hand, or damaged, is a halt with some words, never none."""
+    """A file made by hand, or damaged, is a halt with a reason text, never no halt."""
     file = HaltFile(tmp_path / "HALTED")
     file.path.write_bytes(content)
     assert file.standing()
@@ -31,7 +31,7 @@ def test_whatever_is_in_it_a_file_halts(content, tmp_path):
 
 
 def test_what_cannot_be_read_or_removed_is_a_halt_too(tmp_path):
-    """A folder of that name halts; it says that it cannot be removed, instead of pretending."""
+    """A folder of that name is a halt; removing it reports an error."""
     file = HaltFile(tmp_path / "HALTED")
     file.path.mkdir()
     assert "cannot be read" in file.standing()
@@ -55,7 +55,7 @@ def test_what_cannot_be_read_or_removed_is_a_halt_too(tmp_path):
     ],
 )
 def test_only_live_typed_or_the_setting_arms(confirm, typed, armed):
-    """LIVE typed as it is, or LIVE_TRADING_CONFIRM=yes; all else ends the start and names what was typed."""
+    """LIVE typed exactly, or LIVE_TRADING_CONFIRM=yes; all else ends the start and names what was typed."""
 
     def answer(prompt):
         assert "LIVE" in prompt

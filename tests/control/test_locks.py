@@ -1,4 +1,4 @@
-"""One bot a state folder and one a wallet, between real processes."""
+"""One bot per state folder and one per wallet, between real processes."""
 
 import os
 import secrets
@@ -15,7 +15,7 @@ from errors import Fatal
 
 ROOT = Path(__file__).resolve().parents[2]
 WALLET, OTHER_WALLET = (f"0x{secrets.token_hex(18)}aBcD" for _ in range(2))
-"""New in each test process, because the locks of wallets are the machine's."""
+"""New in each test process, because wallet locks are shared by the whole machine."""
 HOLD = """
 import sys
 from pathlib import Path
@@ -36,7 +36,7 @@ def _no_lock_stays():
 
 @contextmanager
 def another_bot(state_dir, wallet=WALLET):
-    """A process that holds both locks, started with another environment, as by a service."""
+    """A process that holds both locks, started with another environment, like a service."""
     elsewhere = {"HOME": str(state_dir / "home"), "XDG_STATE_HOME": str(state_dir / "home")}
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(state_dir), wallet],
@@ -58,7 +58,7 @@ def test_a_second_bot_is_refused_and_a_killed_one_leaves_nothing_locked(tmp_path
         with pytest.raises(Fatal, match=rf"another bot \(process {process.pid}\) runs on .*STATE_DIR"):
             hold_state(state).__enter__()
         assert holder(state_lock(state)) == f"process {process.pid}"
-        # The same wallet from another folder, however its address is written.
+        # The same wallet from another folder, in every spelling of its address.
         with (
             hold_state(elsewhere),
             pytest.raises(Fatal, match=rf"process {process.pid}\) runs with the wallet"),
@@ -83,7 +83,7 @@ def test_the_same_folder_by_another_name_is_the_same_folder(tmp_path):
 
 
 def test_a_folder_that_cannot_be_locked_is_named(tmp_path):
-    """A state folder that is a file ends the start with the path and what to do, not with a traceback."""
+    """A state folder that is a file ends the start with the path and what to do, without a traceback."""
     (tmp_path / "state").write_text("")
     with pytest.raises(Fatal, match=r"running.lock cannot be locked: .*STATE_DIR"):
         hold_state(tmp_path / "state").__enter__()
@@ -94,7 +94,7 @@ def test_a_folder_that_cannot_be_locked_is_named(tmp_path):
 
 
 def test_looking_does_not_hold(tmp_path):
-    """Asking who holds a lock that nobody holds does not keep a starting bot away."""
+    """Checking who holds a free lock does not block a starting bot."""
     with hold_state(tmp_path):
         pass
     assert holder(state_lock(tmp_path)) is None
@@ -116,7 +116,7 @@ def test_locks_are_readable_by_their_owner_only(tmp_path):
 
 
 def test_a_user_without_a_home_has_one_lock_folder(monkeypatch):
-    """A user id that the user database lacks locks in a folder named after it, not after the environment."""
+    """A user id missing in the user database locks in a folder named after it, not after the environment."""
 
     def unknown(number):
         raise KeyError(number)

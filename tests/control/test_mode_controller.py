@@ -1,4 +1,4 @@
-"""When a live order is possible: every sequence of words, losses and restarts against a real Redis."""
+"""When a live order is possible: every sequence of switches, outages and restarts against a real Redis."""
 
 import os
 import shutil
@@ -34,7 +34,7 @@ def controller(server, folder, *, flag=True, armed=True):
 
 
 def block(folder) -> Path:
-    """Let the memory file refuse every write, for root too; returns what has to go to end it."""
+    """Make every write of the memory file fail, also for root; returns the path to remove to end it."""
     draft = folder / f".{LAST_SWITCH_FILE}.{os.getpid()}.tmp"
     draft.mkdir()
     return draft
@@ -56,7 +56,7 @@ def test_a_switch_to_simulation_outlives_the_stores_data(redis_server, tmp_path)
 
 
 def test_the_start_writes_nothing_into_the_store(redis_server, tmp_path):
-    """Whatever a bot is started with, it leaves the store's word as it found it."""
+    """Whatever a bot is started with, it leaves the store's value unchanged."""
     with redis_server.client() as client:
         for value in (None, "1", "0", "garbage"):
             redis_server.set(value)
@@ -68,7 +68,8 @@ def test_the_start_writes_nothing_into_the_store(redis_server, tmp_path):
 
 @pytest.mark.parametrize(("flag", "armed"), [(False, False), (False, True), (True, False)])
 def test_a_process_that_may_not_be_live_refuses_with_its_reason(flag, armed, redis_server, tmp_path):
-    """A process without --live, or not armed, trades on paper whatever is written, and names the refusal."""
+    """A process without --live, or not armed, trades on paper whatever the store contains, and gives the
+    reason."""
     redis_server.set("0")
     mode_decision = controller(redis_server, tmp_path, flag=flag, armed=armed).mode_decision()
     assert mode_decision.mode is Mode.SIMULATION
@@ -79,14 +80,14 @@ def test_a_process_that_may_not_be_live_refuses_with_its_reason(flag, armed, red
 
 
 def test_without_a_store_nothing_is_live(tmp_path):
-    """A bot that found no mode store and could start none trades on paper."""
+    """A bot without a mode store trades on paper."""
     mode_decision = ModeController(None, True, True, tmp_path / LAST_SWITCH_FILE).mode_decision()
     assert mode_decision.mode is Mode.SIMULATION
     assert "no mode store" in mode_decision.why
 
 
 def test_who_cannot_note_a_switch_is_not_live(redis_server, tmp_path):
-    """In a folder that takes no file live is refused, because a later switch could not be remembered."""
+    """In a folder that is not writable live is refused, because a later switch could not be stored."""
     blocked = block(tmp_path)
     mode_decision = controller(redis_server, tmp_path).mode_decision()
     assert mode_decision.mode is Mode.SIMULATION
@@ -96,7 +97,7 @@ def test_who_cannot_note_a_switch_is_not_live(redis_server, tmp_path):
 
 
 def test_a_switch_that_cannot_be_noted_holds_in_the_process(redis_server, tmp_path):
-    """On a full disk a switch holds at once, also when the store loses it, and is noted onoted later."""
+    """On a full disk a switch holds at once, also when the store loses it, and is stored later."""
     running = controller(redis_server, tmp_path)
     assert running.mode_decision().mode is Mode.LIVE
     blocked = block(tmp_path)
@@ -114,7 +115,7 @@ def test_a_switch_that_cannot_be_noted_holds_in_the_process(redis_server, tmp_pa
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b'"live"', b'{"mode":"LIVE"}', b"\xff" * 100])
 def test_a_damaged_memory_is_simulation(content, redis_server, tmp_path):
-    """A last word that cannot be read was not live."""
+    """An unreadable last switch counts as simulation."""
     (tmp_path / LAST_SWITCH_FILE).write_bytes(content)
     for value in (None, "0"):
         redis_server.set(value)
@@ -136,7 +137,8 @@ def test_a_store_that_was_away_does_not_undo_a_switch(redis_server, tmp_path):
 
 
 def test_a_switch_between_reading_and_noting_is_not_written_over(redis_server, tmp_path):
-    """Going live, the note is checked against the store once more: a switch in between wins, also later."""
+    """Going live, the store is read again before the note is written: a switch in between wins, also
+    later."""
     redis_server.set("1")
     running = controller(redis_server, tmp_path)
     running.mode_decision()
@@ -179,7 +181,7 @@ class Days(RuleBasedStateMachine):
         self.running = ExitStack()
 
     def open(self):
-        """A Redis behind a relay that can be cut; `place` is what the settings name."""
+        """A Redis behind a relay that can be cut; `place` is the Redis of the settings."""
         self.relay = Relay(self.server.endpoint)
         self.place: Endpoint = self.relay.endpoint
         self.store = RedisModeStore(self.place)
@@ -212,7 +214,7 @@ class Days(RuleBasedStateMachine):
 
     @rule(value=VALUES)
     def another_process_writes(self, value):
-        if not self.away:  # what the bot cannot see nobody can hold it to
+        if not self.away:  # the bot cannot follow what it cannot read
             self.put(value)
             self.value = value
 
@@ -269,7 +271,7 @@ class Days(RuleBasedStateMachine):
     @rule()
     def a_restart(self):
         self._start()
-        if self.blocked:  # what could not be noted is gone with the process, and keeps the next from live
+        if self.blocked:  # what could not be stored is lost with the process, and keeps the next from live
             self.last_switch, self.stranded = self.noted, self.noted_stranded
 
     @invariant()
@@ -348,7 +350,7 @@ class FileDays(Days):
     "examples", [15, pytest.param(300, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
 )
 def test_a_live_order_needs_the_flag_the_arming_and_live_in_the_store(days, examples, redis_server):
-    """Live orders need --live, the arming, and a store that answers and whose last word is not simulation."""
+    """Live orders need --live, the arming, and a store that answers and was not last set to simulation."""
     days.server = redis_server
     run_state_machine_as_test(
         days,

@@ -68,14 +68,15 @@ def test_only_a_plain_0_is_live(value, expected, store):
 
 
 def test_what_is_written_is_private_and_whole(store, tmp_path):
-    """The file has mode 0600 in a folder of mode 0700, exactly one character, and leaves no draft."""
+    """The file has mode 0600 in a folder of mode 0700, exactly one character, and leaves no temporary
+    file."""
     umask = os.umask(0)
     try:
         for mode, content in ((Mode.SIMULATION, b"1"), (Mode.LIVE, b"0"), (Mode.SIMULATION, b"1")):
             store.write(mode)
             assert (tmp_path / "state" / "mode_store" / "simulation_mode").read_bytes() == content
         switch_to_simulation(Endpoint("127.0.0.1", free_port()), tmp_path / "state")
-        # A draft that a killed process left behind, open to others.
+        # A temporary file of a killed process, readable by others.
         (store.folder / f".simulation_mode.{os.getpid()}.tmp").touch(0o666)
         store.write(Mode.SIMULATION)
     finally:
@@ -88,7 +89,7 @@ def test_what_is_written_is_private_and_whole(store, tmp_path):
 @pytest.mark.parametrize("value", [b"0", b"1", None])
 @pytest.mark.parametrize("exposed", ["file", "group", "folder", "state folder"])
 def test_what_others_can_write_is_never_live(exposed, value, store):
-    """`0` and a missing file count only where no other user could have put or removed them; `1` always."""
+    """`0` and a missing file count only if no other user could have created or removed them; `1` always."""
     if value is not None:
         store.path.write_bytes(value)
         store.path.chmod(0o600)
@@ -112,7 +113,7 @@ def test_what_others_can_write_is_never_live(exposed, value, store):
 
 
 def test_a_start_does_not_make_an_open_file_trusted(store):
-    """The start closes to others what earlier versions left open, but not the mode file."""
+    """The start removes other users' access to files of earlier versions, but not to the mode file."""
     store.write(Mode.LIVE)
     store.path.chmod(0o666)
     state_dir = store.folder.parent
@@ -126,7 +127,7 @@ def test_a_start_does_not_make_an_open_file_trusted(store):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 @pytest.mark.parametrize("foreign", ["file", "folder"])
 def test_what_belongs_to_another_user_is_never_live(foreign, store):
-    """A file or a folder of another user is not trusted, whatever its mode."""
+    """A file or a folder of another user never means live, whatever its mode."""
     store.write(Mode.LIVE)
     assert armed(store).mode_decision().mode is Mode.LIVE
     os.chown(store.path if foreign == "file" else store.folder, OTHER_USER, OTHER_USER)
@@ -154,7 +155,7 @@ def test_a_switch_by_root_reaches_the_bot_of_another_user(tmp_path):
 
 
 def test_a_pipe_or_a_folder_of_that_name_is_simulation(store):
-    """What is no regular file holds no order up, and is not live."""
+    """Anything but a regular file does not block the reader, and is not live."""
     os.mkfifo(store.path, 0o600)
     assert store.read().value is ModeValue.GARBAGE
     store.path.unlink()
@@ -163,7 +164,7 @@ def test_a_pipe_or_a_folder_of_that_name_is_simulation(store):
 
 
 def test_a_link_is_not_followed(store, tmp_path):
-    """A symbolic link to a `0` elsewhere opens no position."""
+    """A symbolic link to a `0` elsewhere does not allow orders."""
     (tmp_path / "elsewhere").write_bytes(b"0")
     store.path.symlink_to(tmp_path / "elsewhere")
     mode_decision = armed(store).mode_decision()
@@ -171,7 +172,7 @@ def test_a_link_is_not_followed(store, tmp_path):
 
 
 def test_a_folder_that_is_gone_is_a_lost_store(store):
-    """Removed under a live bot the store is lost: no new position until it is back, or a switch makes it."""
+    """Removed under a live bot the store is lost: no new position until it is back or a switch creates it."""
     store.write(Mode.LIVE)
     controller = armed(store)
     assert controller.mode_decision().allows_orders
@@ -197,7 +198,7 @@ def test_a_disk_that_hangs_is_a_lost_store_in_time(store, monkeypatch):
 
 
 def test_a_folder_that_cannot_be_made_is_one_error(tmp_path):
-    """Where the state folder is a file, the start ends with the path and what to do, and a switch says so."""
+    """Where the state folder is a file, the start ends with the path and what to do, and so does a switch."""
     (tmp_path / "state").write_text("")
     store = FileModeStore(tmp_path / "state")
     with pytest.raises(Fatal, match=r"mode_store of the mode file cannot be made.*STATE_DIR"):
@@ -221,7 +222,7 @@ while True:
 
 
 def test_a_reader_never_sees_half_a_switch(store):
-    """While another process switches to and fro as fast as it can, each reading is one of the two values."""
+    """While another process switches back and forth without pause, each reading is one of the two values."""
     with subprocess.Popen(
         [sys.executable, "-c", WRITER, str(store.folder.parent)],
         cwd=ROOT,

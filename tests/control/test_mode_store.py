@@ -1,4 +1,4 @@
-"""The mode store against real Redis servers, and against everything that only looks like one."""
+"""The mode store against real Redis servers, and against servers that only resemble one."""
 
 import socket
 import time
@@ -14,7 +14,7 @@ from errors import Temporary
 from execution.ledger import Mode
 
 SLACK_S = 1.5
-"""For a busy machine, on top of the bound that the store promises."""
+"""Added to the store's guaranteed time limit, for a busy machine."""
 
 
 def armed(endpoint, tmp_path):
@@ -47,7 +47,7 @@ def test_only_a_plain_0_is_live(value, expected, redis_server, tmp_path):
 
 @pytest.mark.parametrize("kind", ["list", "hash", "set", "stream", "huge"])
 def test_a_key_of_another_kind_is_simulation(kind, redis_server, tmp_path):
-    """A list, a hash, a set, a stream and a value of 64 MB are somebody's word, and not live."""
+    """A list, a hash, a set, a stream and a value of 64 MB are values, and not live."""
     with redis_server.client() as client:
         match kind:
             case "list":
@@ -67,7 +67,7 @@ def test_a_key_of_another_kind_is_simulation(kind, redis_server, tmp_path):
 
 
 def test_a_written_mode_is_kept_in_the_configured_database(redis_server):
-    """What is written is read again, by the operator's own tools too, and only in its database."""
+    """What is written is read again, also by the operator's own tools, and only in its database."""
     store = RedisModeStore(Endpoint("127.0.0.1", redis_server.endpoint.port, 2))
     store.write(Mode.SIMULATION)
     assert store.read().value is ModeValue.SIMULATION
@@ -78,7 +78,7 @@ def test_a_written_mode_is_kept_in_the_configured_database(redis_server):
     assert store.read().value is ModeValue.LIVE
 
 
-# --- servers that are none -----------------------------------------------------------------------
+# --- servers that are not Redis ------------------------------------------------------------------
 
 
 def _drip(connection, head=b"", each=b"O"):
@@ -89,7 +89,7 @@ def _drip(connection, head=b"", each=b"O"):
 
 
 def _hold(connection):
-    """Say nothing until the other side goes."""
+    """Send nothing until the other side closes."""
     while connection.recv(65536):
         pass
 
@@ -103,7 +103,7 @@ def _after_handshake(then):
 
 
 def _answers(*answers):
-    """After the handshake, one answer to each question, the last for ever."""
+    """After the handshake, one answer to each request, the last one repeatedly."""
 
     def then(connection):
         for answer in answers:
@@ -142,7 +142,7 @@ HOSTILE = {
 
 
 def test_what_is_no_redis_never_leads_to_a_live_order(tmp_path):
-    """Whatever a server sends instead of an answer, an armed bot may not order, and knows so in time."""
+    """Whatever a server sends instead of an answer, an armed bot may not order, and this is known in time."""
 
     def ask(name):
         (tmp_path / name).mkdir()
@@ -152,7 +152,7 @@ def test_what_is_no_redis_never_leads_to_a_live_order(tmp_path):
             mode_decision = controller.mode_decision()
             return time.monotonic() - began, mode_decision
 
-    with ThreadPoolExecutor(len(HOSTILE)) as pool:  # at once, because most of them waste time
+    with ThreadPoolExecutor(len(HOSTILE)) as pool:  # in parallel, because most of them only wait
         answers = dict(zip(HOSTILE, pool.map(ask, HOSTILE), strict=True))
     for name, (seconds, mode_decision) in answers.items():
         assert not (mode_decision.mode is Mode.LIVE and mode_decision.allows_orders), (name, mode_decision)
@@ -160,7 +160,7 @@ def test_what_is_no_redis_never_leads_to_a_live_order(tmp_path):
 
 
 def test_an_unreachable_store_is_lost(tmp_path):
-    """A refused connection and a name that does not resolve are a lost store, with the place in the words."""
+    """A refused connection and a name that does not resolve are a lost store; the message has the address."""
     for endpoint in (Endpoint("127.0.0.1", free_port()), Endpoint("no-such-host.invalid", 6379)):
         reading = RedisModeStore(endpoint).read()
         assert reading.value is ModeValue.LOST
@@ -170,7 +170,7 @@ def test_an_unreachable_store_is_lost(tmp_path):
 
 
 def test_a_name_server_that_hangs_is_bounded_too(monkeypatch):
-    """A look-up of the host that never ends does not hold an order up longer than the bound."""
+    """A look-up of the host that never ends does not delay an order longer than the bound."""
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: time.sleep(BOUND_S + 2) or [])
     began = time.monotonic()
     assert RedisModeStore(Endpoint("redis.example", 6379)).read().value is ModeValue.LOST
@@ -178,7 +178,7 @@ def test_a_name_server_that_hangs_is_bounded_too(monkeypatch):
 
 
 def test_a_password_that_is_asked_for_is_no_answer(tmp_path):
-    """A Redis that wants authentication is lost, and says why."""
+    """A Redis that requires authentication is lost, and the reason is given."""
     server = RedisServer(tmp_path, "--requirepass", "a test's own")
     try:
         reading = RedisModeStore(server.endpoint).read()
@@ -189,7 +189,7 @@ def test_a_password_that_is_asked_for_is_no_answer(tmp_path):
 
 
 def test_a_frozen_redis_is_lost_in_time_and_is_back_when_it_is(own_redis, tmp_path):
-    """Frozen, it stops new positions within the bound; thawed, trading goes on."""
+    """Frozen, it stops new positions within the bound; thawed, trading continues."""
     own_redis.set("0")
     controller = armed(own_redis.endpoint, tmp_path)
     assert controller.mode_decision().allows_orders
@@ -202,7 +202,7 @@ def test_a_frozen_redis_is_lost_in_time_and_is_back_when_it_is(own_redis, tmp_pa
 
 
 def test_a_flapping_redis_is_believed_only_while_it_answers(redis_server, tmp_path):
-    """With every other connection dropped, each answer is either the store's own or no leave to order."""
+    """With every other connection dropped, each answer is either the store's own or a refusal of orders."""
     redis_server.set("0")
     with Relay(redis_server.endpoint) as relay:
         controller = armed(relay.endpoint, tmp_path)
@@ -216,7 +216,7 @@ def test_a_flapping_redis_is_believed_only_while_it_answers(redis_server, tmp_pa
 
 
 def test_a_store_that_confirms_and_keeps_nothing_is_detected(own_redis):
-    """A write is believed when it can be read again: a store that confirms and forgets has not taken it."""
+    """A write counts once it can be read again: a store that confirms and does not keep it is detected."""
     with own_redis.client() as client:
         client.config_set("maxmemory", "1")
         client.config_set("maxmemory-policy", "noeviction")

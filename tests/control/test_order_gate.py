@@ -1,4 +1,4 @@
-"""The gate in the engine: a switch between the decision and the signature withholds the order."""
+"""The gate in the engine: a switch between decision and signature withholds the order."""
 
 import asyncio
 import os
@@ -44,7 +44,7 @@ def make_gate(endpoint, folder, live_path=True):
 
 
 class Bench:
-    """An engine behind a gate, on a ledger of its own."""
+    """An engine behind a gate, with a ledger of its own."""
 
     def __init__(self, folder, gate):
         self.path, self.gate, self.sent = folder / "ledger.sqlite", gate, []
@@ -81,7 +81,7 @@ class Bench:
 
 
 async def test_a_switch_between_decision_and_signature_withholds_the_order(redis_server, tmp_path):
-    """The order that was on its way is not sent, nothing counts as refused, and no other follows."""
+    """The order in progress is not sent, nothing counts as refused, and no other follows."""
     redis_server.set("0")
     async with Bench(tmp_path, make_gate(redis_server.endpoint, tmp_path)) as bench:
         await bench.decide()
@@ -99,7 +99,7 @@ async def test_a_switch_between_decision_and_signature_withholds_the_order(redis
 
 
 async def test_back_to_live_is_the_next_workers(redis_server, tmp_path):
-    """A worker that was switched off orders nothing more, also when live is back: the next worker does."""
+    """A worker that was switched off sends no more orders, also when live is back: the next worker does."""
     gate = make_gate(redis_server.endpoint, tmp_path)
     async with Bench(tmp_path, gate) as bench:
         redis_server.set("1")
@@ -115,7 +115,7 @@ async def test_back_to_live_is_the_next_workers(redis_server, tmp_path):
 
 
 async def test_a_lost_store_opens_nothing_until_it_is_back(redis_server, tmp_path):
-    """While the store is away nothing is decided upon or sent; when it is back the same worker goes on."""
+    """While the store is away nothing is decided or sent; when it is back the same worker continues."""
     redis_server.set("0")
     with Relay(redis_server.endpoint) as relay:
         async with Bench(tmp_path, make_gate(relay.endpoint, tmp_path)) as bench:
@@ -133,7 +133,8 @@ async def test_a_lost_store_opens_nothing_until_it_is_back(redis_server, tmp_pat
 
 
 async def test_paper_orders_need_no_permission(redis_server, tmp_path):
-    """On the paper lane orders go whatever the store says, and the gate still tells what it says."""
+    """In the paper profile orders are sent whatever the store contains, and the gate still returns its
+    mode."""
     redis_server.set("0")
     gate = make_gate(redis_server.endpoint, tmp_path, live_path=False)
     async with Bench(tmp_path, gate) as bench:
@@ -147,7 +148,7 @@ async def test_paper_orders_need_no_permission(redis_server, tmp_path):
 
 
 def test_a_halt_that_cannot_be_written_holds_in_the_process(redis_server, tmp_path):
-    """On a disk that takes nothing a halt still stops this process."""
+    """On a full disk a halt still stops this process."""
     folder = tmp_path / "file"
     folder.write_text("")
     gate = OrderGate(ModeController(None, False, False, tmp_path / "m"), HaltFile(folder / HALT_FILE), False)
@@ -160,7 +161,7 @@ def test_a_halt_that_cannot_be_written_holds_in_the_process(redis_server, tmp_pa
 
 @pytest.fixture(params=["redis", "file"])
 def place(request, redis_server, tmp_path):
-    """A live gate on a store of either kind, with the Redis that the settings name."""
+    """A live gate on a store of either kind, with the Redis of the settings."""
     if request.param == "redis":
         store, configured = RedisModeStore(redis_server.endpoint), redis_server.endpoint
     else:
@@ -172,7 +173,7 @@ def place(request, redis_server, tmp_path):
 
 
 def test_the_last_check_sees_what_was_switched_before_it(place):
-    """After `sim` has returned the very next check refuses; the halt that stands is the other refusal."""
+    """After `sim` has returned the next check refuses; an active halt is the other refusal."""
     gate, configured, state_dir = place
     assert gate.refusal_before_sending() is None
     gate.halt("by hand")
@@ -187,7 +188,7 @@ def test_the_last_check_sees_what_was_switched_before_it(place):
 
 @pytest.mark.parametrize("command", ["sim", "halt"])
 def test_a_command_beside_checks_is_seen_by_all_that_begin_after_it(command, place):
-    """Of the checks that run all the time, none that begins after the command has ended allows an order."""
+    """Of continuously repeated checks, none that begins after the command has ended allows an order."""
     gate, configured, state_dir = place
     allowed, checked, stop = [], [], threading.Event()
 
@@ -229,17 +230,17 @@ def test_on_paper_the_last_check_is_the_halt_alone(redis_server, tmp_path):
 
 
 def test_a_server_that_does_not_answer_is_a_refusal_in_time(tmp_path):
-    """While the mode store hangs the order is refused within the promised 1.5 s."""
+    """While the mode store hangs the order is refused within the guaranteed 1.5 s."""
     with Pretender(lambda connection: connection.recv(65536) and connection.recv(65536)) as silent:
         gate = make_gate(silent.endpoint, tmp_path)
         began = time.monotonic()
         assert "mode store lost" in gate.refusal_before_sending()
-        assert time.monotonic() - began < 1.5 + 1.5  # the promise, and a busy machine
+        assert time.monotonic() - began < 1.5 + 1.5  # the guaranteed time, and a busy machine
 
 
 @pytest.mark.parametrize("name", [LAST_SWITCH_FILE, f"{LIVE_PROFILE}/{HALT_FILE}"])
 async def test_a_file_that_cannot_be_read_in_time_is_a_refusal(name, place):
-    """A state folder that blocks for ever, here by a pipe without a writer, does not hold the order path."""
+    """A state folder that blocks forever, here by a pipe without a writer, does not block the order path."""
     gate, _, state_dir = place
     assert gate.refusal_before_sending() is None
     (state_dir / name).parent.mkdir(exist_ok=True)
@@ -251,12 +252,13 @@ async def test_a_file_that_cannot_be_read_in_time_is_a_refusal(name, place):
         assert refusal == "mode and halt could not be read within 1.5 s"
         assert time.monotonic() - began < 1.5 + 1.5
     finally:
-        # Opened for both, so that it does not wait for the reader, and each reader gets its end.
+        # Opened for both directions, so that opening does not wait for the reader, and each reader gets its
+        # end.
         os.close(os.open(state_dir / name, os.O_RDWR | os.O_NONBLOCK))
 
 
 def test_an_error_of_any_kind_is_a_refusal(place):
-    """What nobody has thought of refuses the order by its name, and is not raised into the order path."""
+    """An unexpected error refuses the order and is named; it is not raised into the order path."""
     gate, _, state_dir = place
     gate._halts = HaltFile(state_dir / "\0")
     assert gate.refusal_before_sending().startswith("mode and halt could not be read: ValueError")

@@ -1,4 +1,4 @@
-"""The operator's commands: what they say, what they leave behind, and their exit codes."""
+"""The operator's commands: their output, their effects, and their exit codes."""
 
 import io
 import os
@@ -20,7 +20,7 @@ from execution.ledger import Mode
 
 
 class Operator:
-    """Somebody at a terminal, with settings of their own."""
+    """A user at a terminal, with settings of their own."""
 
     def __init__(self, folder, monkeypatch, capsys):
         self.state, self._patch, self._capsys = folder / "state", monkeypatch, capsys
@@ -33,7 +33,7 @@ class Operator:
         self._patch.setenv("REDIS_PORT", str(port))
 
     def run(self, *arguments, typed=""):
-        """Runs a command; returns its exit code and the whole screen."""
+        """Run a command; returns its exit code and the whole screen."""
         self._patch.setattr("sys.stdin", io.StringIO(typed))
         try:
             code = redis_control.main(arguments)
@@ -52,7 +52,7 @@ def operator(tmp_path, monkeypatch, capsys, redis_server):
 
 
 def running_bot(stack, operator, endpoint):
-    """What a bot holds and leaves word of while it runs; returns its armed keeper."""
+    """The locks and files of a running bot; returns its armed mode controller."""
     stack.enter_context(hold_state(operator.state))
     found = stack.enter_context(find_store(endpoint, operator.state))
     return ModeController(found.store, True, True, operator.state / LAST_SWITCH_FILE)
@@ -83,7 +83,7 @@ def running_bot(stack, operator, endpoint):
     ],
 )
 def test_each_command(arguments, typed, code, expected, shown, operator, redis_server):
-    """Each word and each line of the menu does what it says, says it, and exits with its code."""
+    """Each command and each line of the menu has its effect, reports it, and exits with its code."""
     got, screen = operator.run(*arguments, typed=typed)
     assert got == code, screen
     assert shown in screen
@@ -91,7 +91,7 @@ def test_each_command(arguments, typed, code, expected, shown, operator, redis_s
 
 
 def test_a_wrong_setting_is_exit_code_2(operator, monkeypatch):
-    """A setting out of range ends with its name, before anything is asked or written."""
+    """A setting out of range ends with its name, before any input or write."""
     monkeypatch.setenv("REDIS_PORT", "70000")
     code, screen = operator.run("sim")
     assert code == 2
@@ -99,7 +99,7 @@ def test_a_wrong_setting_is_exit_code_2(operator, monkeypatch):
 
 
 def test_a_running_bot_obeys_and_the_screen_shows_what_follows(operator, redis_server):
-    """The words about the running bot are true of it, and the next start finds the switch again."""
+    """The statements about the running bot are true, and the next start finds the switch again."""
     with ExitStack() as stack:
         bot = running_bot(stack, operator, redis_server.endpoint)
         assert bot.mode_decision().mode is Mode.LIVE
@@ -117,7 +117,7 @@ def test_a_running_bot_obeys_and_the_screen_shows_what_follows(operator, redis_s
 
 
 def test_an_emergency_switch_works_while_the_store_is_away(operator, redis_server):
-    """`sim` holds also when the store is away, and the older `0` that it comes back with undoes nothing."""
+    """`sim` holds also when the store is away, and the older `0` in it after its return undoes nothing."""
     redis_server.set("0")
     with Relay(redis_server.endpoint) as relay, ExitStack() as stack:
         operator.redis(relay.endpoint.port)
@@ -162,7 +162,7 @@ def test_a_command_ends_after_the_order_that_was_already_past_its_check(
 
 
 def test_the_state_folder_is_read_before_any_store(tmp_path):
-    """A store that takes its time does not delay a switch to simulation: the bot's folder has it already."""
+    """A slow store does not delay a switch to simulation: the bot's folder has it already."""
     memory, seen = LastModeSwitchFile(tmp_path / LAST_SWITCH_FILE), []
     with Pretender(lambda connection: seen.append(memory.load())) as slow:
         switch_to_simulation(slow.endpoint, tmp_path)
@@ -170,7 +170,7 @@ def test_the_state_folder_is_read_before_any_store(tmp_path):
 
 
 def test_a_switch_without_any_bot_is_found_by_the_next(operator, tmp_path):
-    """With neither Redis nor bot a switch goes into the mode file, and reaches the next bot anyway."""
+    """With neither Redis nor bot a switch goes into the mode file, and is read by the next bot."""
     port = free_port()
     operator.redis(port)
     assert "simulation_mode (for the next bot): no mode is set" in operator.run("status")[1]
@@ -195,7 +195,7 @@ def test_a_switch_without_any_bot_is_found_by_the_next(operator, tmp_path):
 
 
 def test_status_shows_a_hostile_value_as_it_is(operator, redis_server):
-    """A value full of markup and control characters is shown, not obeyed, and means simulation."""
+    """A value full of markup and control characters is shown, has no effect, and means simulation."""
     redis_server.set(b"[red]0[/red]\x1b[2J[/nonsense]")
     code, screen = operator.run("status")
     assert code == 0
@@ -204,7 +204,8 @@ def test_status_shows_a_hostile_value_as_it_is(operator, redis_server):
 
 
 def test_halt_and_resume(operator):
-    """A halt reaches each book that there is, real money's always, or the one named; resume lifts it."""
+    """A halt applies to each existing profile, real money's always, or to the named one; resume removes
+    it."""
     recorded = operator.state / "recorded"
     recorded.mkdir(parents=True)
     (recorded / "ledger.sqlite").write_bytes(b"")
@@ -226,7 +227,7 @@ def test_halt_and_resume(operator):
 
 
 def test_a_halt_that_one_book_refuses_still_reaches_the_others(operator):
-    """A folder that takes no file is named with exit code 1, after every other book was halted."""
+    """A folder that is not writable is named with exit code 1, after every other profile was halted."""
     (operator.state / "live" / f".{HALT_FILE}.{os.getpid()}.tmp").mkdir(parents=True)
     book = operator.state / "recorded"
     book.mkdir()

@@ -1,4 +1,4 @@
-"""A Redis with a password, users or TLS: it is used with its login, and stops the start without."""
+"""A Redis with a password, users or TLS: it is used with its login, and ends the start without."""
 
 import subprocess
 
@@ -31,7 +31,7 @@ def with_password(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def with_tls(tmp_path_factory):
-    """A Redis that speaks TLS only, with a certificate of a CA of its own; port and the CA's file."""
+    """A Redis with TLS only, with a certificate of a CA of its own; port and the CA's file."""
     folder = tmp_path_factory.mktemp("tls")
     subprocess.run(
         [
@@ -65,14 +65,14 @@ def with_tls(tmp_path_factory):
 
 
 def test_with_its_password_a_switch_in_it_is_obeyed(with_password, tmp_path):
-    """The bot reads it, redis_control.py reaches it, and no file of the state folder holds the password."""
+    """The bot reads it, redis_control.py writes it, and no file of the state folder contains the password."""
     configured = ConfiguredRedis("127.0.0.1", with_password, 3, password=SECRET)
     with hold_state(tmp_path), find_store(configured, tmp_path) as found:
         assert found.store.name == f"127.0.0.1:{with_password}/3"
         controller = ModeController(found.store, True, True, tmp_path / LAST_SWITCH_FILE)
         switch_to_live(configured, tmp_path)
         assert controller.mode_decision().mode is Mode.LIVE
-        # As another program would: the very Redis, not a store of the bot's own.
+        # Directly in this Redis, as another program would.
         with redis.Redis(port=with_password, db=3, password=SECRET, protocol=2) as client:
             client.set(KEY, "1")
         assert controller.mode_decision().mode is Mode.SIMULATION
@@ -103,7 +103,7 @@ def test_a_user_of_its_own_logs_in(with_password):
     [({}, "Authentication"), ({"password": "wrong"}, "invalid"), ({"tls": True}, "it gives no TLS answer")],
 )
 def test_a_redis_that_refuses_stops_the_start(with_password, tmp_path, login, why):
-    """Without the right login the bot does not go on with a store of its own that nobody switches."""
+    """Without the right login the bot does not fall back to a store of its own that no operator switches."""
     configured = ConfiguredRedis("127.0.0.1", with_password, **login)
     with pytest.raises(ConfigError, match=f"answers and refuses: .*{why}.*REDIS_PASSWORD"):
         choose_store(configured, tmp_path)
@@ -111,7 +111,7 @@ def test_a_redis_that_refuses_stops_the_start(with_password, tmp_path, login, wh
 
 
 def test_a_redis_that_speaks_tls(with_tls, tmp_path, monkeypatch):
-    """REDIS_TLS reaches it if its certificate is trusted; without, or with a strange one, the start stops."""
+    """REDIS_TLS works if its certificate is trusted; without, or with an unknown one, the start ends."""
     port, authority = with_tls
     with pytest.raises(ConfigError, match="it wants TLS"):
         choose_store(ConfiguredRedis("localhost", port), tmp_path)
@@ -126,7 +126,7 @@ def test_a_redis_that_speaks_tls(with_tls, tmp_path, monkeypatch):
 
 
 def test_what_is_no_redis_is_no_redis(tmp_path):
-    """Nobody there, or a server of another kind, is an absent Redis: the mode file is used, as before."""
+    """A closed port, or a server of another kind, is an absent Redis: the mode file is used, as before."""
     absent = ConfiguredRedis("127.0.0.1", free_port(), password="hush")
     assert "no answer from Redis" in choose_store(absent, tmp_path).description
 
@@ -157,7 +157,7 @@ def test_what_is_no_redis_is_no_redis(tmp_path):
     ],
 )
 def test_settings_of_the_login(given, expected, tmp_path):
-    """Single settings, or one URL in their place; a URL without a database leaves that to REDIS_DB."""
+    """Single settings, or one URL in their place; a URL without a database uses REDIS_DB."""
     settings = load_settings(given, tmp_path / "none")
     assert tuple(settings.redis.values()) == expected
     assert "p@s" not in repr(settings)
@@ -174,7 +174,7 @@ def test_a_bad_url_is_named_without_its_password(url, tmp_path):
 
 
 def test_status_shows_a_redis_that_refuses(with_password, tmp_path, monkeypatch, capsys):
-    """The operator's command names it and why, and does not fall back silently."""
+    """The operator's command names it and the reason, and does not fall back silently."""
     monkeypatch.setenv("STATE_DIR", str(tmp_path))
     monkeypatch.setenv("REDIS_HOST", "127.0.0.1")
     monkeypatch.setenv("REDIS_PORT", str(with_password))

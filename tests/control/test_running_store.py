@@ -1,4 +1,4 @@
-"""Which mode store a run uses, and how another process finds it."""
+"""The mode store that a run uses, and how another process finds it."""
 
 import os
 import signal
@@ -40,7 +40,7 @@ with hold_state(state), find_store(Endpoint("127.0.0.1", int(sys.argv[2]), 2), s
 
 @contextmanager
 def bot(state_dir, port):
-    """A process that holds a state folder and its mode store; returns it with the mode it starts in."""
+    """A process that holds a state folder and its mode store; returns it with its start mode."""
     with subprocess.Popen(
         [sys.executable, "-c", BOT, str(state_dir), str(port)],
         cwd=ROOT,
@@ -60,7 +60,7 @@ def now(process) -> str:
 
 
 def test_without_redis_a_switch_reaches_the_running_bot_and_the_next(tmp_path):
-    """Through the file alone: obeyed at the next reading, kept over kill -9, and found by the next bot."""
+    """Through the file alone: in force at the next reading, kept over kill -9, and read by the next bot."""
     port = free_port()
     nowhere = Endpoint("127.0.0.1", port, 2)
     with bot(tmp_path, port) as (process, mode):
@@ -84,7 +84,7 @@ def test_without_redis_a_switch_reaches_the_running_bot_and_the_next(tmp_path):
 
 
 def test_two_folders_have_two_files(tmp_path):
-    """A switch on one state folder is none on another."""
+    """A switch in one state folder has no effect in another."""
     nowhere = Endpoint("127.0.0.1", free_port())
     with find_store(nowhere, tmp_path / "a") as first, find_store(nowhere, tmp_path / "b") as second:
         switch_to_simulation(nowhere, tmp_path / "a")
@@ -93,14 +93,14 @@ def test_two_folders_have_two_files(tmp_path):
 
 
 def test_the_configured_redis_is_taken_if_it_answers(redis_server, tmp_path):
-    """With a Redis where the settings say, the bot reads that one, says so, and makes no file."""
+    """With a Redis at the address of the settings, the bot uses it, reports so, and creates no file."""
     with hold_state(tmp_path), find_store(redis_server.endpoint, tmp_path) as found:
         assert found.store.location == redis_server.endpoint == running_store(tmp_path).location
         assert not (tmp_path / "mode_store").exists()
 
 
 def test_a_redis_that_appears_later_is_for_the_next_bot(tmp_path):
-    """The running bot keeps its file; a switch is put into both, so that the next bot finds it in Redis."""
+    """The running bot keeps its file; a switch is written to both, so that the next bot finds it in Redis."""
     port = free_port()
     with bot(tmp_path, port) as (process, mode):
         assert mode == "live"
@@ -132,8 +132,9 @@ def test_a_switch_without_a_bot_is_in_every_store(redis_server, tmp_path):
 
 
 def test_an_unrecorded_switch_without_a_bot_has_to_reach_every_store(redis_server, tmp_path):
-    """Where `mode.json` takes nothing, `sim` succeeds only if each store that the next bot may use has it."""
-    (tmp_path / f".mode.json.{os.getpid()}.tmp").mkdir()  # no draft can be written
+    """Where `mode.json` is not writable, `sim` succeeds only if each store that the next bot may use has
+    it."""
+    (tmp_path / f".mode.json.{os.getpid()}.tmp").mkdir()  # no temporary file can be written
     assert len(switch_to_simulation(redis_server.endpoint, tmp_path).stores) == 2
     with pytest.raises(Temporary, match=r"mode\.json cannot be written"):
         switch_to_simulation(Endpoint("127.0.0.1", free_port()), tmp_path)
@@ -141,7 +142,7 @@ def test_an_unrecorded_switch_without_a_bot_has_to_reach_every_store(redis_serve
 
 @pytest.mark.parametrize("value", [None, "0"])
 def test_a_switch_of_an_earlier_version_holds(value, tmp_path):
-    """What `mode.json` kept for the Redis that the bot once ran for itself holds in the file's time."""
+    """The switch in `mode.json` for the Redis that the bot once ran for itself holds in the file's time."""
     (tmp_path / "redis").mkdir()
     (tmp_path / "mode_store.json").write_text('{"host":"127.0.0.1","port":41234,"db":2,"own":true}')
     (tmp_path / "mode.json").write_text('{"mode":"simulation","store":"the bot\'s own Redis"}')
@@ -158,7 +159,7 @@ def test_a_switch_of_an_earlier_version_holds(value, tmp_path):
 
 
 def test_a_bot_of_an_earlier_version_is_still_switched(redis_server, tmp_path):
-    """While it runs its location names its own Redis in the older form; a switch reaches that one."""
+    """While it runs its location names its own Redis in the older form; a switch is written to that one."""
     old = {"host": "127.0.0.1", "port": redis_server.endpoint.port, "db": 0, "own": True}
     with hold_state(tmp_path):
         (tmp_path / "mode_store.json").write_bytes(msgspec.json.encode(old))
@@ -168,7 +169,7 @@ def test_a_bot_of_an_earlier_version_is_still_switched(redis_server, tmp_path):
 
 
 def test_a_worker_opens_the_store_of_its_plan(redis_server, tmp_path):
-    """Both kinds of location survive the way to the worker; a plan without one has none."""
+    """Both kinds of location are preserved in the plan; a plan without one has none."""
     field = next(field for field in msgspec.structs.fields(WorkerPlan) if field.name == "store")
     for text, location in (
         (b'"file"', "file"),

@@ -1,4 +1,4 @@
-"""Payloads as the sources send them, and the clock they are read at."""
+"""Payloads in the sources' formats, and the clock at which they are read."""
 
 import base64
 import json
@@ -163,7 +163,7 @@ SOLANA_SAMPLES = rpc(
 )
 
 PYTH_PROGRAM = "FsJ3A3u2vn5cTVofAjvy6y5kwABJAqYWpe4975bi2epH"
-# Field by field in the order of the oracle's struct, so that no offset is written down here.
+# Field by field in the order of the oracle's struct, so that no offset is written here.
 _PYTH_FIELDS = (
     ("<IIIIIiII", ("magic", "version", "type", "size", "price_type", "exponent", "publishers", "quoters")),
     ("<QQ", ("last_slot", "valid_slot")),

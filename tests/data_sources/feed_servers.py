@@ -1,4 +1,4 @@
-"""Real servers on loopback that behave as well or as badly as a test wants."""
+"""Real servers on loopback with configurable behaviour."""
 
 import asyncio
 import socket
@@ -89,7 +89,7 @@ class Host:
         self._handlers[path] = handler
 
     def drip(self, path: str, every_s: float) -> None:
-        """Send one byte at a time, forever: never silent, never done."""
+        """Send one byte at a time, forever."""
 
         async def handler(request: web.Request) -> web.StreamResponse:
             response = web.StreamResponse()
@@ -116,7 +116,7 @@ class Host:
 async def socket_server(
     handler: Callable[[ServerConnection], Awaitable[None]], **options: Any
 ) -> AsyncIterator[str]:
-    """A websocket server; gives its address."""
+    """A websocket server; returns its address."""
     async with serve(handler, "127.0.0.1", 0, **options) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         yield f"ws://127.0.0.1:{port}"
@@ -125,5 +125,5 @@ async def socket_server(
 async def until(condition: Callable[[], object], timeout_s: float = 5.0) -> None:
     """Wait until `condition` holds; a deadline turns a hang into a failure."""
     async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110 - what is waited for sets no event
+        while not condition():  # noqa: ASYNC110 - the condition has no event
             await asyncio.sleep(0.002)

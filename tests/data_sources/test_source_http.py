@@ -1,4 +1,4 @@
-"""Sources against a real server that misbehaves in every way a host can."""
+"""Sources against a real server with every kind of faulty answer."""
 
 import asyncio
 import logging
@@ -25,7 +25,7 @@ CHAIN_PATH = "/api/v2/public/get_book_summary_by_currency"
 
 
 class Clock:
-    """A machine clock that stands where it is put."""
+    """A machine clock that is set by the test."""
 
     def __init__(self, now_ns: int = p.NOW_NS) -> None:
         self.now_ns = now_ns
@@ -81,7 +81,7 @@ async def deribit(host: Host, clock: Clock):
 async def test_each_status_has_its_meaning(
     host: Host, fetcher: HttpFetcher, status: int, error: type[Exception], text: str
 ) -> None:
-    """A status either passes or does not, and the text names source, address and what was said."""
+    """A status is temporary or final, and the text names source, address and the answer."""
     host.answer("/x", HTML, status=status)
     with pytest.raises(error, match=text) as caught:
         await fetcher.get("/x")
@@ -90,7 +90,7 @@ async def test_each_status_has_its_meaning(
 
 
 async def test_slow_answer_is_temporary_in_time(host: Host, fetcher: HttpFetcher) -> None:
-    """A server that takes ten seconds costs the timeout and no more."""
+    """A server that takes ten seconds costs the timeout only."""
     host.answer("/x", b"{}", delay_s=10)
     began = time.monotonic()
     with pytest.raises(Temporary, match=r"no complete answer within 0.3 s"):
@@ -99,14 +99,14 @@ async def test_slow_answer_is_temporary_in_time(host: Host, fetcher: HttpFetcher
 
 
 async def test_dripping_answer_is_temporary_in_time(host: Host, fetcher: HttpFetcher) -> None:
-    """The timeout holds for the whole answer, not for each of its bytes."""
+    """The timeout applies to the whole answer, not to each of its bytes."""
     host.drip("/x", 0.05)
     with pytest.raises(Temporary, match="no complete answer"):
         await fetcher.get("/x")
 
 
 async def test_reset_connection_is_temporary(host: Host, fetcher: HttpFetcher) -> None:
-    """A connection reset before or within the answer passes."""
+    """A connection reset before or within the answer is temporary."""
     host.drop("/x")
     host.drop("/y", b'{"data":')
     with pytest.raises(Temporary):
@@ -116,7 +116,7 @@ async def test_reset_connection_is_temporary(host: Host, fetcher: HttpFetcher) -
 
 
 async def test_a_closed_port_is_temporary(clock: Clock) -> None:
-    """A host that is down passes."""
+    """A host that is down is a temporary error."""
     closed = await Host().start()
     await closed.aclose()
     fetcher = HttpFetcher("test", closed.url, now_ns=clock)
@@ -126,7 +126,7 @@ async def test_a_closed_port_is_temporary(clock: Clock) -> None:
 
 
 async def test_address_that_is_none_is_refused(clock: Clock) -> None:
-    """A misspelt scheme will never work."""
+    """A wrong scheme is a permanent error."""
     fetcher = HttpFetcher("test", "htp://127.0.0.1:1", now_ns=clock)
     with pytest.raises(Refused):
         await fetcher.get("/x")
@@ -141,7 +141,7 @@ async def test_endless_answer_is_cut_off(host: Host, fetcher: HttpFetcher) -> No
 
 
 async def test_retry_after_is_kept(host: Host, fetcher: HttpFetcher, clock: Clock) -> None:
-    """After a 429 the host is left alone for as long as it said, and then asked again."""
+    """After a 429 there is no request for the stated time, and then there is one again."""
     host.answer("/x", b"", status=429, headers={"Retry-After": "7"})
     with pytest.raises(RateLimited) as first:
         await fetcher.get("/x")
@@ -155,7 +155,7 @@ async def test_retry_after_is_kept(host: Host, fetcher: HttpFetcher, clock: Cloc
 
 
 async def test_clock_put_back_does_not_silence_a_host(host: Host, fetcher: HttpFetcher, clock: Clock) -> None:
-    """A pause that a clock change stretched to hours is forgotten."""
+    """A pause extended to hours by a clock change is dropped."""
     host.answer("/x", b"", status=429, headers={"Retry-After": "7"})
     with pytest.raises(RateLimited):
         await fetcher.get("/x")
@@ -178,12 +178,12 @@ async def test_clock_put_back_does_not_silence_a_host(host: Host, fetcher: HttpF
     ],
 )
 def test_retry_after_header_is_read_in_both_forms(value: str | None, seconds: float) -> None:
-    """Seconds, dates, nonsense and nothing."""
+    """Seconds, dates, invalid text and no header."""
     assert retry_after_s(value, p.NOW_NS) == seconds
 
 
 async def test_throttle_comes_before_every_request(host: Host, clock: Clock) -> None:
-    """The limiter is asked once a request, and before it."""
+    """The limiter is called once per request, and before it."""
     turns: list[int] = []
 
     async def throttle() -> None:
@@ -198,7 +198,7 @@ async def test_throttle_comes_before_every_request(host: Host, clock: Clock) -> 
 
 
 async def test_coinbase_spot(host: Host, coinbase: CoinbaseSource) -> None:
-    """The app's price, dated by what a cache says about its age."""
+    """The app's price, dated by the cache's Age header."""
     host.answer(SPOT_PATH, p.COINBASE_SPOT, headers={"Age": "3"})
     spot = await coinbase.spot()
     assert (spot.price, spot.received_ns - spot.source_ns) == (Decimal("68923.67"), 3_000_000_000)
@@ -206,7 +206,7 @@ async def test_coinbase_spot(host: Host, coinbase: CoinbaseSource) -> None:
 
 @pytest.mark.parametrize("bad", [HTML, b"", p.COINBASE_SPOT[:30], b'{"data":{"amount":"NaN"}}'])
 async def test_coinbase_falls_back_to_the_exchange(host: Host, coinbase: CoinbaseSource, bad: bytes) -> None:
-    """HTML, emptiness, truncation and NaN from the app are answered by the exchange."""
+    """After HTML, an empty or truncated answer and NaN from the app the exchange is used."""
     host.answer(SPOT_PATH, bad)
     host.answer(TICKER_PATH, p.COINBASE_TICKER)
     assert (await coinbase.spot()).source_ns == p.NOW_NS - 1_455_222_000
@@ -215,7 +215,7 @@ async def test_coinbase_falls_back_to_the_exchange(host: Host, coinbase: Coinbas
 async def test_coinbase_does_not_ask_a_dead_api_first(
     host: Host, coinbase: CoinbaseSource, clock: Clock
 ) -> None:
-    """For half a minute after a failure the exchange comes first; then the app has another chance."""
+    """For half a minute after a failure the exchange comes first; then the app is tried again."""
     host.answer(SPOT_PATH, b"", status=500)
     host.answer(TICKER_PATH, p.COINBASE_TICKER)
     await coinbase.spot()
@@ -227,7 +227,7 @@ async def test_coinbase_does_not_ask_a_dead_api_first(
 
 
 async def test_coinbase_without_any_answer_names_both_reasons(host: Host, coinbase: CoinbaseSource) -> None:
-    """If nobody answers the error names both; only if both refuse it is a refusal."""
+    """If neither answers the error names both; it is a refusal only if both refuse."""
     host.answer(SPOT_PATH, b"", status=500)
     with pytest.raises(Temporary, match=r"HTTP 500.*; .*HTTP 404"):
         await coinbase.spot()
@@ -241,7 +241,7 @@ async def test_coinbase_without_any_answer_names_both_reasons(host: Host, coinba
     [(CoinbaseSource, "pepe"), (DeribitSource, "doge"), (BinanceSource, "hype"), (SolanaSource, "xrp")],
 )
 def test_asset_a_source_does_not_have_is_refused(build: Callable[[str], object], asset: str) -> None:
-    """An impossible symbol is refused when the source is made, and the text lists the possible ones."""
+    """An unsupported symbol is refused when the source is created, and the text lists the supported ones."""
     with pytest.raises(Refused, match=f"{asset}.*btc"):
         build(asset)
 
@@ -259,7 +259,7 @@ async def test_deribit_asks_for_the_right_currency(host: Host, clock: Clock) -> 
 async def test_deribit_success_is_cached_for_its_time(
     host: Host, deribit: DeribitSource, clock: Clock
 ) -> None:
-    """One request in 300 seconds."""
+    """One request per 300 seconds."""
     host.answer(CHAIN_PATH, p.DERIBIT_CHAIN)
     first = await deribit.put_call()
     clock.advance(299.9)
@@ -270,7 +270,7 @@ async def test_deribit_success_is_cached_for_its_time(
 
 
 async def test_deribit_failure_is_cached_too(host: Host, deribit: DeribitSource, clock: Clock) -> None:
-    """A failing Deribit is asked once in 30 seconds, so that a decision never waits for it twice."""
+    """A failing Deribit is requested once per 30 seconds, so that a decision never waits for it twice."""
     host.answer(CHAIN_PATH, HTML)
     for _ in range(3):
         with pytest.raises(MalformedPayload, match="HTML"):
@@ -285,7 +285,7 @@ async def test_deribit_failure_is_cached_too(host: Host, deribit: DeribitSource,
 async def test_value_is_renewed_ahead_while_the_old_one_serves(
     host: Host, deribit: DeribitSource, clock: Clock
 ) -> None:
-    """Keeping warm replaces a value before it dies; a failure to do so leaves the old one in service."""
+    """Keep-warm replaces a value before it expires; if it fails the old one stays in use."""
     host.answer(CHAIN_PATH, p.DERIBIT_CHAIN)
     first = await deribit.put_call()
     clock.advance(250)
@@ -301,7 +301,7 @@ async def test_value_is_renewed_ahead_while_the_old_one_serves(
 
 
 async def test_many_askers_make_one_request(host: Host, deribit: DeribitSource) -> None:
-    """Whoever asks while a request is under way gets its answer."""
+    """Callers during a request receive its answer."""
     host.answer(CHAIN_PATH, p.DERIBIT_CHAIN)
     answers = await asyncio.gather(*(deribit.put_call() for _ in range(5)))
     assert host.count(CHAIN_PATH) == 1
@@ -309,7 +309,7 @@ async def test_many_askers_make_one_request(host: Host, deribit: DeribitSource) 
 
 
 async def test_cancelled_asker_does_not_stop_the_next(host: Host, deribit: DeribitSource) -> None:
-    """A request given up frees the way for another one."""
+    """A cancelled request does not block another one."""
     host.answer(CHAIN_PATH, p.DERIBIT_CHAIN, delay_s=10)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
@@ -319,7 +319,7 @@ async def test_cancelled_asker_does_not_stop_the_next(host: Host, deribit: Derib
 
 
 async def test_clock_put_back_empties_the_cache(host: Host, deribit: DeribitSource, clock: Clock) -> None:
-    """A value from the future is fetched anew."""
+    """A value from the future is fetched again."""
     host.answer(CHAIN_PATH, p.DERIBIT_CHAIN)
     await deribit.put_call()
     clock.advance(-10)
@@ -328,7 +328,7 @@ async def test_clock_put_back_empties_the_cache(host: Host, deribit: DeribitSour
 
 
 async def test_fear_greed_is_cached_for_the_index_own_lifetime(host: Host, clock: Clock) -> None:
-    """Asked once in the twelve hours that the index says it will live."""
+    """Requested once in the twelve hours of the lifetime that the index states."""
     source = NewsSocialSource(base_url=host.url, now_ns=clock)
     host.answer("/fng/", p.FEAR_GREED)
     assert (await source.sentiment()).source == "fear_greed"
@@ -342,7 +342,7 @@ async def test_fear_greed_is_cached_for_the_index_own_lifetime(host: Host, clock
 
 
 async def test_news_need_a_key(host: Host, clock: Clock) -> None:
-    """Without a key CryptoPanic is never asked."""
+    """Without a key CryptoPanic is never requested."""
     source = NewsSocialSource(base_url=host.url, news_url=host.url, now_ns=clock)
     with pytest.raises(Refused, match="CRYPTOPANIC_API_KEY"):
         await source.news()
@@ -353,7 +353,7 @@ async def test_news_need_a_key(host: Host, clock: Clock) -> None:
 async def test_news_join_the_mood_and_their_failure_does_not_spoil_it(
     host: Host, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With a key the mood is a blend, without an answer the index alone; the key stays out of the log."""
+    """With a key the sentiment is a blend, without an answer the index alone; the key is not in the log."""
     source = NewsSocialSource(base_url=host.url, news_url=host.url, cryptopanic_key="topsecret", now_ns=clock)
     host.answer("/fng/", p.FEAR_GREED)
     with caplog.at_level(logging.INFO):
@@ -378,7 +378,7 @@ async def test_binance_rest(host: Host, clock: Clock) -> None:
 
 
 async def test_binance_in_a_forbidden_country_is_refused(host: Host, clock: Clock) -> None:
-    """451 is a refusal that says so."""
+    """451 is a refusal with that reason."""
     source = BinanceSource(base_url=host.url, now_ns=clock)
     host.answer("/api/v3/ticker/bookTicker", b"restricted location", status=451)
     with pytest.raises(Refused, match=r"not available in this country.*restricted location"):
@@ -387,7 +387,7 @@ async def test_binance_in_a_forbidden_country_is_refused(host: Host, clock: Cloc
 
 
 async def test_binance_stream_is_used_only_while_fresh(host: Host, clock: Clock) -> None:
-    """A streamed quote serves for five seconds, then REST is asked."""
+    """A streamed quote is used for five seconds, then REST is requested."""
     source = BinanceSource(base_url=host.url, now_ns=clock)
     host.answer("/api/v3/ticker/bookTicker", p.BINANCE_BOOK)
     assert source.feed(p.BINANCE_STREAM_BOOK)
@@ -430,7 +430,7 @@ async def test_pyth_spot(host: Host, solana: SolanaSource) -> None:
 async def test_pyth_price_that_must_not_be_used(
     host: Host, solana: SolanaSource, answer: bytes, text: str
 ) -> None:
-    """Old, halted, uncertain, foreign or absent: each is told with its reason."""
+    """Old, halted, uncertain, foreign or absent: each is an error with its reason."""
     host.answer_rpc({"getAccountInfo": answer})
     with pytest.raises(Temporary, match=text):
         await solana.spot()

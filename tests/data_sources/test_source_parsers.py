@@ -53,7 +53,7 @@ PARSERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     ),
 }
 
-# Literals as they may stand in a document: some are no JSON at all, some only overflow what reads them.
+# Literals in a document: some are invalid JSON, some only overflow the reader.
 JUNK = [
     "null", "true", "0", "-1", "1e400", "-0.0", "NaN", "Infinity", "-Infinity", "1e9999999999999999999999",
     "1e999999999999999999", "9" * 30, "9" * 5000,
@@ -92,7 +92,7 @@ def _with_part_replaced(document: bytes, where: int, junk: str) -> bytes:
 
 
 def _spoilt(document: bytes, how: int, where: int, other: int, noise: bytes) -> bytes:
-    """The document, spoilt in one of seven ways."""
+    """The document, damaged in one of seven ways."""
     at = where % (len(document) + 1)
     junk, more_junk = JUNK[where % len(JUNK)], JUNK[other % len(JUNK)]
     key, inner = KEYS[where % len(KEYS)], KEYS[other % len(KEYS)]
@@ -117,7 +117,7 @@ SPOILT = st.tuples(
 
 @pytest.mark.parametrize("name", PARSERS)
 def test_parser_reads_the_real_shape(name: str) -> None:
-    """Every parser accepts the payload its source really sends, so the fuzzing starts from the truth."""
+    """Every parser accepts its source's real payload, so that the fuzzing starts from a valid one."""
     parse, document = PARSERS[name]
     assert parse(document)
 
@@ -125,7 +125,7 @@ def test_parser_reads_the_real_shape(name: str) -> None:
 @settings(max_examples=examples(1000), deadline=None, database=None)
 @given(SPOILT)
 def test_parsers_are_total(how: tuple[int, int, int, bytes]) -> None:
-    """Whatever bytes come, every parser returns or raises Temporary, and nothing else."""
+    """For any bytes, every parser returns or raises Temporary, and nothing else."""
     for name, (parse, document) in PARSERS.items():
         spoilt = _spoilt(document, *how)
         note(f"{name}: {spoilt[:200]!r}")
@@ -136,7 +136,7 @@ def test_parsers_are_total(how: tuple[int, int, int, bytes]) -> None:
 @settings(max_examples=examples(1000), deadline=None, database=None)
 @given(st.binary(max_size=300) | st.integers(0, 300).map(lambda n: p.pyth_account()[:n]))
 def test_pyth_decoder_is_total_on_bytes(data: bytes) -> None:
-    """No account, however short or strange, makes the decoder raise anything but Temporary."""
+    """For any account data the decoder raises nothing but Temporary."""
     with suppress(Temporary):
         _pyth(data)
 

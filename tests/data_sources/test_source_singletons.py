@@ -21,7 +21,7 @@ ALL = [
 
 @pytest.mark.parametrize(("get", "reset"), ALL)
 async def test_source_is_made_once_with_the_first_settings(get, reset) -> None:
-    """The second call gives the same instance, other settings are refused, a reset begins anew."""
+    """The second call returns the same instance, other settings are refused, a reset starts anew."""
     first = get("eth", base_url="http://127.0.0.1:1")
     assert get() is first
     assert get("eth", base_url="http://127.0.0.1:1") is first

@@ -1,4 +1,4 @@
-"""Websocket feeds against real servers: handshakes, authentication, closes, and what is remembered."""
+"""Websocket feeds against real servers: handshakes, authentication, closes, and stored observations."""
 
 import asyncio
 import json
@@ -42,7 +42,7 @@ async def _quiet(connection: ServerConnection) -> None:
     [(451, Refused), (403, Refused), (401, Refused), (404, Refused), (500, Temporary), (429, RateLimited)],
 )
 async def test_refused_handshakes_have_their_meaning(status: int, error: type[Exception]) -> None:
-    """The status of a handshake decides whether coming back makes sense."""
+    """The status of a handshake determines whether another attempt makes sense."""
 
     def reject(connection: ServerConnection, request: Request) -> Response:
         return Response(status, HTTPStatus(status).phrase, Headers({"Retry-After": "9"}), b"")
@@ -54,7 +54,7 @@ async def test_refused_handshakes_have_their_meaning(status: int, error: type[Ex
 
 
 async def test_unreachable_and_impossible_addresses() -> None:
-    """Nobody listening passes; an address that is none does not."""
+    """A closed port is temporary; an invalid address is not."""
     closed = await Host().start()
     await closed.aclose()
     with pytest.raises(Temporary, match="cannot connect"):
@@ -64,7 +64,7 @@ async def test_unreachable_and_impossible_addresses() -> None:
 
 
 async def test_a_server_without_websocket_is_temporary(host: Host) -> None:
-    """A plain web page instead of a handshake passes, and is told."""
+    """A plain web page instead of a handshake is temporary, and named."""
     host.answer("/", b"<html>")
     with pytest.raises(Temporary):
         await open_channel("test", host.url.replace("http", "ws") + "/", timeout_s=1)
@@ -75,7 +75,7 @@ async def test_a_server_without_websocket_is_temporary(host: Host) -> None:
     [(1000, StreamClosed, 0), (4002, StreamClosed, 0), (4003, StreamClosed, 10), (4001, Refused, None)],
 )
 async def test_polybolt_close_codes(code: int, error: type[Exception], spread_s: float | None) -> None:
-    """4001 is final, 4003 asks to come back spread over ten seconds, others just come back."""
+    """4001 is final, 4003 requires a reconnection within ten seconds at random, others reconnect."""
     async with socket_server(_closing(code)) as url:
         stream = PolyBoltStream(url, "btcusd", KEYS, lambda price: None, lambda: p.NOW_NS, 1)
         channel = await stream.connect()
@@ -96,7 +96,7 @@ async def test_polybolt_policy_violation_is_final() -> None:
 
 
 async def test_polybolt_authenticates_then_subscribes_then_takes_the_snapshot() -> None:
-    """The whole conversation: auth, authed, subscribe, snapshot, update."""
+    """The whole exchange: auth, authed, subscribe, snapshot, update."""
     received: list[ChainPrice] = []
     sent: list[dict[str, object]] = []
 
@@ -149,7 +149,7 @@ async def test_polybolt_error_frames(code: str, error: type[Exception]) -> None:
 
 
 async def test_rtds_subscribes_to_both_streams_and_reads_them() -> None:
-    """The filter is JSON within JSON; the pong brings nothing, the prices do."""
+    """The filter is JSON within JSON; the pong gives no observation, the prices do."""
     received: list[ChainPrice] = []
     sent: list[dict[str, object]] = []
 
@@ -199,7 +199,7 @@ async def test_binance_stream_names_its_streams_in_the_address() -> None:
 
 
 async def test_sending_on_a_closed_channel_is_an_error() -> None:
-    """A ping into a closed connection ends the session like a close does."""
+    """A ping on a closed connection ends the session like a close does."""
     async with socket_server(_closing(1001)) as url:
         channel = await open_channel("test", url, timeout_s=1)
         with pytest.raises(StreamClosed):
@@ -237,7 +237,7 @@ def _observation(at_s: float, feed: str = "rtds", price: str = "65000") -> Chain
 
 
 async def test_chainlink_remembers_each_observation_once_and_in_order() -> None:
-    """Snapshots repeat what was heard; late ones take their place."""
+    """Snapshots repeat observations; late ones are inserted in order."""
     source = ChainlinkSource(now_ns=lambda: p.NOW_NS)
     for at_s in (1, 3, 2, 3):
         source.record_price(_observation(at_s))
@@ -248,7 +248,7 @@ async def test_chainlink_remembers_each_observation_once_and_in_order() -> None:
 
 
 async def test_chainlink_memory_is_bounded() -> None:
-    """The oldest observations are forgotten first."""
+    """The oldest observations are dropped first."""
     source = ChainlinkSource(now_ns=lambda: p.NOW_NS)
     for at_s in range(3000):
         source.record_price(_observation(at_s))
@@ -258,7 +258,7 @@ async def test_chainlink_memory_is_bounded() -> None:
 
 
 async def test_chainlink_guard_keeps_observations_out() -> None:
-    """What the guard rejects is not remembered."""
+    """Observations that the guard rejects are not stored."""
     source = ChainlinkSource(now_ns=lambda: p.NOW_NS)
     source.set_filter(lambda price: price.price < 70_000)
     source.record_price(_observation(1, price="71000"))
@@ -266,7 +266,7 @@ async def test_chainlink_guard_keeps_observations_out() -> None:
 
 
 async def test_chainlink_price_goes_stale() -> None:
-    """Nothing heard, or nothing for ten seconds, is Temporary and says how old."""
+    """No observation, or none for ten seconds, is Temporary with its age."""
     now_ns = p.NOW_NS
     source = ChainlinkSource(now_ns=lambda: now_ns)
     with pytest.raises(Temporary, match="no spot price received"):
@@ -279,7 +279,7 @@ async def test_chainlink_price_goes_stale() -> None:
 
 
 async def test_chainlink_uses_the_authenticated_relay_only_with_credentials() -> None:
-    """Without credentials there is the public relay alone, and it can be done without."""
+    """Without credentials there is only the public relay, and it is optional."""
     assert [s.name for s in ChainlinkSource().streams] == ["chainlink_rtds"]
     both = ChainlinkSource(credentials=KEYS).streams
     assert [s.name for s in both] == ["chainlink_polybolt", "chainlink_rtds"]

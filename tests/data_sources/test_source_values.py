@@ -1,4 +1,4 @@
-"""What the parsers make of the real payloads, number by number."""
+"""The parsers' results for the real payloads, number by number."""
 
 from decimal import Decimal
 
@@ -34,13 +34,13 @@ def _put_call(*rows: dict[str, object], now_ns: int = p.NOW_NS, minimum: int = 1
 
 
 def test_coinbase_spot_keeps_every_digit() -> None:
-    """The amount's digits arrive as a Decimal, and a cached answer is as old as the cache says."""
+    """The amount's digits become a Decimal, and a cached answer has the age of the cache's header."""
     spot = parse_spot(p.COINBASE_SPOT, "BTC-USD", p.NOW_NS, held_ns=5)
     assert (spot.price, spot.source_ns, spot.received_ns) == (Decimal("68923.67"), p.NOW_NS - 5, p.NOW_NS)
 
 
 def test_coinbase_spot_of_another_pair_is_malformed() -> None:
-    """A price of something else than was asked for is not taken."""
+    """A price of another pair than requested is rejected."""
     with pytest.raises(MalformedPayload, match="requested ETH-USD, received 'BTC-USD'"):
         parse_spot(p.COINBASE_SPOT, "ETH-USD", p.NOW_NS)
 
@@ -78,7 +78,7 @@ def test_deribit_minimum_holds_for_the_total_of_each_ratio() -> None:
 
 
 def test_deribit_without_calls_is_no_ratio() -> None:
-    """Nothing to divide by is an absent ratio, not a ratio of one."""
+    """A zero divisor is an absent ratio, not a ratio of one."""
     with pytest.raises(Temporary, match="too thin"):
         _put_call(p.option("BTC-23NOV26-68000-P", 300.0))
 
@@ -107,7 +107,7 @@ def test_deribit_days_to_expiry_are_whole_days(days_left_ns: int, near: bool) ->
 
 @pytest.mark.parametrize("name", ["BTC-PERPETUAL", "BTC-25DEC26", "BTC-31FEB26-1-C", "BTC-1XXX26-1-C", ""])
 def test_deribit_other_instruments_are_no_options(name: str) -> None:
-    """Futures, impossible dates and nonsense are not options."""
+    """Futures, impossible dates and invalid names are not options."""
     assert parse_instrument(name) is None
 
 
@@ -126,7 +126,7 @@ def test_deribit_reports_an_error_answer() -> None:
 
 
 def test_fear_greed_expires_when_its_payload_states() -> None:
-    """Score, words, publication time and lifetime come from the payload."""
+    """Score, classification, publication time and lifetime come from the payload."""
     index = parse_fear_greed(p.FEAR_GREED, p.NOW_NS)
     assert (index.sentiment.score, index.sentiment.classification) == (22.0, "Extreme Fear")
     assert index.sentiment.source_ns == p.NOW_NS - DAY_NS // 2
@@ -135,21 +135,21 @@ def test_fear_greed_expires_when_its_payload_states() -> None:
 
 @pytest.mark.parametrize(("stated", "lifetime"), [("0", 60), ("-5", 60), ("999999", 86_400), (None, 43_200)])
 def test_fear_greed_lifetime_is_bounded(stated: str | None, lifetime: float) -> None:
-    """Around its renewal, or unsaid, the lifetime stays between a minute and a day."""
+    """Close to its renewal, or missing, the lifetime stays between a minute and a day."""
     entry = {"value": "50", "value_classification": "Neutral", "timestamp": "1700000000"}
     data = p.body({"data": [entry | {"time_until_update": stated}]})
     assert parse_fear_greed(data, p.NOW_NS).lifetime_s == lifetime
 
 
 def test_news_score_is_the_share_of_positive_votes() -> None:
-    """Twelve of twenty votes are positive; the newest post dates the whole."""
+    """Twelve of twenty votes are positive; the newest post gives the time."""
     news = parse_posts(p.CRYPTOPANIC, p.NOW_NS)
     assert (news.positive, news.negative, news.score) == (12, 8, 60.0)
     assert (p.NOW_NS - news.source_ns) / 6e10 == 20.0
 
 
 def test_news_without_votes_are_no_opinion() -> None:
-    """No votes give no score, and leave the index as it is."""
+    """No votes give no score, and leave the index unchanged."""
     news = parse_posts(p.body({"results": []}), p.NOW_NS)
     index = parse_fear_greed(p.FEAR_GREED, p.NOW_NS).sentiment
     assert news.score is None
@@ -178,7 +178,7 @@ def test_blend_names_its_parts() -> None:
     ],
 )
 def test_classes_are_the_index_own(score: float, name: str) -> None:
-    """The bands' edges are where the index has them."""
+    """The bands' edges are those of the index."""
     assert classify(score) == name
 
 
@@ -192,7 +192,7 @@ def test_binance_quote_from_rest_and_stream_agree() -> None:
 
 
 def test_binance_other_events_are_passed_over() -> None:
-    """An acknowledgement or a trade is no quote; another symbol's quote is a fault."""
+    """An acknowledgement or a trade is no quote; another symbol's quote is an error."""
     assert parse_stream_frame(b'{"result":null,"id":1}', "BTCUSDT", 1) is None
     assert parse_stream_frame(p.BINANCE_STREAM_TRADE, "BTCUSDT", 1) is None
     with pytest.raises(MalformedPayload):
@@ -242,7 +242,7 @@ def test_both_relays_publish_the_same_exact_price(price: Decimal) -> None:
 
 
 def test_exact_value_that_contradicts_the_rounded_one_is_malformed() -> None:
-    """Neither notation makes 1e-18 · 42 agree with 65000.5: then the frame is not believed."""
+    """Neither notation makes 1e-18 · 42 agree with 65000.5: then the frame is rejected."""
     payload = {"symbol": "btc/usd", "value": 65000.5, "full_accuracy_value": "42", "timestamp": p.NOW_MS}
     with pytest.raises(MalformedPayload, match="contradicts"):
         parse_rtds(p.body({"topic": "crypto_prices_twap_sixty", "payload": payload}), "btc/usd", 1)
@@ -259,12 +259,12 @@ def test_rtds_without_rounded_value_is_in_small_units() -> None:
     "frame", [b"PONG", b"", p.rtds_twap(symbol="eth/usd"), p.body({"topic": "comments"})]
 )
 def test_rtds_other_frames_bring_nothing(frame: bytes) -> None:
-    """Pongs, other symbols and other topics are no observations."""
+    """Pongs, other symbols and other topics give no observations."""
     assert parse_rtds(frame, "btc/usd", p.NOW_NS) == ()
 
 
 def test_average_over_another_window_is_malformed() -> None:
-    """A thirty-second mean never passes for the sixty-second one."""
+    """A thirty-second mean is never taken for the sixty-second one."""
     with pytest.raises(MalformedPayload, match="30"):
         parse_rtds(p.rtds_twap().replace(b'"window_s": 60', b'"window_s": 30'), "btc/usd", 1)
 
@@ -276,7 +276,7 @@ def test_polybolt_prices_of_other_providers_are_passed_over() -> None:
 
 
 def test_credentials_do_not_show() -> None:
-    """Printing the credentials gives nothing away."""
+    """Printing the credentials shows none of them."""
     shown = f"{PolyBoltCredentials(api_key='K1', secret='S1', passphrase='P1')}"
     assert "K1" not in shown
     assert "S1" not in shown
@@ -294,6 +294,6 @@ def test_numbers_survive_as_text_exactly(value: Decimal) -> None:
     "value", [True, None, "NaN", "inf", "1e50", "1_0", "", "٣", [], {}, Decimal("NaN"), 10**50]
 )
 def test_numbers_that_are_none_are_refused(value: object) -> None:
-    """Booleans, nulls, NaN, infinities and monsters are no numbers."""
+    """Booleans, nulls, NaN, infinities and overlong numbers are rejected."""
     with pytest.raises(MalformedPayload):
         number("x", "y", value)

@@ -1,6 +1,6 @@
 """Put on PYTHONPATH by tests: in the worker process, a blocking call on an event loop is an error.
 
-Only the worker is watched; the runner has no event loop, and the practice venue is not the product's loop.
+Only the worker is checked; the runner has no event loop, and the practice venue is not part of the product.
 """
 
 import os

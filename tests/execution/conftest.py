@@ -1,4 +1,4 @@
-"""A practice venue whose winners wait to be redeemed, and a server that answers what a test tells it to."""
+"""A practice venue whose winners wait for redemption, and a server with prepared answers."""
 
 import sys
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from process import VenueProcess
 
 @pytest.fixture(scope="session")
 def shared_manual_venue() -> Iterator[VenueProcess]:
-    """One venue whose market time moves only by steps, shared by tests that use wallets of their own."""
+    """One venue whose market time moves only by steps, shared by tests with wallets of their own."""
     with VenueProcess.start("--hold-clock", "--start-at", "60", "--redeem", "manual") as venue:
         yield venue
 
@@ -30,6 +30,6 @@ def manual_venue(shared_manual_venue: VenueProcess) -> Iterator[VenueProcess]:
 
 @pytest.fixture
 def canned() -> Iterator[CannedServer]:
-    """A loopback server that knows no route until it is told."""
+    """A loopback server without routes until a test adds them."""
     with CannedServer() as server:
         yield server

@@ -1,8 +1,8 @@
 """A venue, a ledger and a driver as plain values, to drive the order lifecycle through any interleaving.
 
-The venue is honest: an order that it calls dead never trades, and its list is behind for less than the time
-after which the bot gives an order up. Everything else happens: answers get lost, messages come twice, late,
-malformed or never, the disk refuses, and the process is killed between any two commands.
+The venue's answers are true: an order that it reports as ended never trades, and its list is delayed by less
+than the time after which the bot closes an order. All else may happen: answers get lost, messages come twice,
+late, malformed or never, disk writes fail, and the process is killed between any two commands.
 """
 
 from dataclasses import dataclass, field
@@ -62,7 +62,7 @@ class Killed(Exception):
 
 @dataclass
 class Trade:
-    """One trade at the venue: its last status, and where it is now."""
+    """One trade at the venue: its final status, and its present one."""
 
     fill: Fill
     end: FillStatus
@@ -71,7 +71,7 @@ class Trade:
 
 @dataclass
 class VenueOrder:
-    """What the venue did with an order that was sent. `arrived` is False if the request was lost."""
+    """The venue's handling of an order that was sent. `arrived` is False if the request was lost."""
 
     intent: OrderIntent
     order_id: str
@@ -142,7 +142,7 @@ class Book:
 
 
 class World:
-    """One process after the other on one ledger and one venue, in an order that the random source chooses."""
+    """One process after the other with one ledger and one venue, in an order chosen by the random source."""
 
     def __init__(self, random: Random) -> None:
         self.random = random
@@ -157,7 +157,7 @@ class World:
         self.start()
 
     def start(self) -> None:
-        """A new process on the same ledger and venue."""
+        """Start a new process with the same ledger and venue."""
         self.processes += 1
         self.lifecycle = OrderLifecycle(
             OrderRules(max_attempts=3, retry_pause_ns=SECOND, give_up_after_ns=60 * SECOND)
@@ -183,7 +183,7 @@ class World:
                         self.feed(WriteFailed(rows, "disk full"), may_die=False)
                         if isinstance(rows[0], OrderEntry | DecisionEntry):
                             return
-                        raise Killed  # a worker whose ledger fails ends, and the next one reads what is there
+                        raise Killed  # a worker whose ledger fails ends, and the next one reads its rows
                     try:
                         self.book.write(rows)
                     except Refused as error:
@@ -201,7 +201,7 @@ class World:
                     pass
 
     def post(self, intent_id) -> None:
-        """The gate is asked, then the request is on its way: it arrives or not, is answered or not."""
+        """Check the gate, then send the request: it arrives or not, is answered or not."""
         row = self.book.orders[intent_id]
         intent, state, order_id, _ = row
         assert state is OrderState.SENT, "posted without its row on the disk"
@@ -240,10 +240,10 @@ class World:
             end = FillStatus.FAILED if self.random.random() < 0.1 else FillStatus.CONFIRMED
             order.trades.append(Trade(fill, end))
 
-    # --- what may happen -------------------------------------------------------------------------
+    # --- possible events -------------------------------------------------------------------------
 
     def step(self) -> None:
-        """One thing happens."""
+        """Apply one random event."""
         try:
             self.random.choice(STEPS)(self)
         except Killed:
@@ -280,7 +280,7 @@ class World:
             self.feed(self.answers.pop(self.random.randrange(len(self.answers))))
 
     def stream(self) -> None:
-        """A trade message for any trade there ever was, in any of the statuses that it has had."""
+        """A trade message for any existing trade, with any of the statuses that it has had."""
         if not self.venue:
             return
         order = self.random.choice(list(self.venue.values()))
@@ -347,7 +347,7 @@ class World:
     # --- the end ---------------------------------------------------------------------------------
 
     def come_to_rest(self) -> None:
-        """Nothing fails any more: signatures end, answers come, the chain confirms, look-ups are answered."""
+        """No further failures: signatures end, answers come, the chain confirms, look-ups are answered."""
         for intent in self.signing:
             self.feed(OrderDenied(intent.intent_id, "the test ends"), may_die=False)
         for answered in self.answers:
@@ -370,7 +370,7 @@ class World:
             self.feed(TimeReached(), may_die=False)
 
     def check_end(self) -> None:
-        """The ledger is the venue's: each order ended, each trade booked once with its last status."""
+        """The ledger equals the venue: each order ended, each trade recorded once with its final status."""
         assert self.lifecycle.next_look_up_ns is None, "an order is looked up for ever"
         assert not self.lifecycle.in_flight
         assert not self.lifecycle.uncertain

@@ -1,4 +1,4 @@
-"""Order amounts: what is signed is what the venue accepts and what the budget allows."""
+"""Order amounts: the signed amounts are accepted by the venue and within the budget."""
 
 from decimal import Decimal
 from itertools import count
@@ -18,31 +18,32 @@ CENTS = range(100, 50_001)
 
 
 def held(cents: int, ask: int, cap: int, tick: Decimal) -> None:
-    """Every rule of the venue and of the bot, in integers: no rounding of the check's own."""
+    """Check every rule of the venue and of the bot, in integers, without rounding."""
     exact = Decimal(FINEST)
     amounts = market_buy(Decimal(cents) / 100, ask / exact, cap / exact, tick, RATE)
     maker, taker = amounts.maker, amounts.taker
     assert maker == cents * 10_000  # to the cent, and the whole budget
     assert taker % 100 == 0  # four decimals
-    # The derived price is maker/taker: it reaches the ask, and no price of the grid above the cap.
+    # The derived price is maker/taker: it reaches the ask, and no price of the grid above the limit.
     assert maker * FINEST >= ask * taker
     step = int(tick * FINEST)
     assert maker * FINEST < (cap + step) * taker
     if cap > ask:
-        # Never a hair above the cap, and still the ask if the venue cuts the price down to its grid.
+        # Never above the limit, and still the ask if the venue truncates the price to its grid.
         assert maker * FINEST <= cap * taker
         assert maker * FINEST // taker // step * step >= ask
 
 
 def test_every_price_of_every_grid_and_every_amount():
-    """On every price of every tick, with each amount from $1.00 to $500.00 somewhere, every rule holds."""
+    """On every price of every tick, with each amount from $1.00 to $500.00 at least once, every rule
+    holds."""
     numbers, seen = count(), set()
     for tick in TICKS:
         step = int(tick * FINEST)
         for ask in range(step, FINEST, step):
             for cap in (ask, ask + step, ask + 3 * step):
                 for _ in range(2):
-                    cents = CENTS[next(numbers) * 7919 % len(CENTS)]  # a prime stride meets every amount
+                    cents = CENTS[next(numbers) * 7919 % len(CENTS)]  # a prime stride reaches every amount
                     seen.add(cents)
                     held(cents, ask, min(cap, FINEST - step), tick)
     assert len(seen) == len(CENTS)
@@ -50,7 +51,7 @@ def test_every_price_of_every_grid_and_every_amount():
 
 @pytest.mark.slow
 def test_every_amount_at_every_price_of_the_ordinary_tick():
-    """At tick 0.01 and the bot's slippage, all 49,901 amounts at all 99 prices hold every rule."""
+    """At tick 0.01 and the bot's slippage, all 49,901 amounts at all 99 prices satisfy every rule."""
     for ask in range(100, FINEST, 100):
         for cents in CENTS:
             held(cents, ask, min(ask + 200, FINEST - 100), Decimal("0.01"))
@@ -67,13 +68,13 @@ def orders(draw):
 
 @given(orders())
 def test_amounts_keep_every_rule_of_the_venue(order):
-    """On any tick, price, cap and budget: whole cents, four share decimals, ask reached, cap held."""
+    """On any tick, price, limit and budget: whole cents, four share decimals, ask reached, limit respected."""
     held(*order)
 
 
 @given(orders(), st.lists(st.integers(0, 40), min_size=1, max_size=4))
 def test_an_order_never_costs_more_than_was_set_aside_for_it(order, climbs):
-    """However it fills between ask and cap, cost and fee stay within the budget and the fee set aside."""
+    """At any fill price from ask to limit, cost and fee stay within the budget and the reserved fee."""
     cents, ask, cap, tick = order
     amounts = market_buy(Decimal(cents) / 100, Decimal(ask) / FINEST, Decimal(cap) / FINEST, tick, RATE)
     left, fees = amounts.usd, Decimal(0)
@@ -90,16 +91,16 @@ def test_an_order_never_costs_more_than_was_set_aside_for_it(order, climbs):
 @pytest.mark.parametrize(
     ("usd", "ask", "cap", "tick", "maker", "taker", "fee"),
     [
-        # A price below the cap reaches the ask: 1 / 0.65 = 1.53846…, rounded up; 1.00 × 0.07 × 0.37.
+        # A price below the limit reaches the ask: 1 / 0.65 = 1.53846…, rounded up; 1.00 × 0.07 × 0.37.
         ("1.00", "0.63", "0.65", "0.01", 1_000_000, 1_538_500, "0.02590"),
-        # Only the cap reaches the ask: 1 / 0.63 = 1.58730…, rounded down.
+        # Only the limit reaches the ask: 1 / 0.63 = 1.58730…, rounded down.
         ("1.00", "0.63", "0.63", "0.01", 1_000_000, 1_587_300, "0.02590"),
-        # The budget is cut to cents and the cap to the grid; 1.99 × 0.07 × 0.3695 = 0.05147135.
+        # The budget is truncated to cents and the limit to the grid; 1.99 × 0.07 × 0.3695 = 0.05147135.
         ("1.999", "0.6305", "0.63059", "0.0001", 1_990_000, 3_156_200, "0.05148"),
     ],
 )
 def test_an_order_in_figures(usd, ask, cap, tick, maker, taker, fee):
-    """The two integers that are signed, the fee that is set aside, and what both need in pUSD."""
+    """The two signed integers, the reserved fee, and the pUSD needed for both."""
     amounts = market_buy(Decimal(usd), Decimal(ask), Decimal(cap), Decimal(tick), RATE)
     assert (amounts.maker, amounts.taker, amounts.fee) == (maker, taker, Decimal(fee))
     assert (amounts.usd * 1_000_000, amounts.shares * 1_000_000) == (maker, taker)
@@ -111,7 +112,7 @@ def test_an_order_in_figures(usd, ask, cap, tick, maker, taker, fee):
     [("0.639", "0.01", "0.63"), ("0.63", "0.01", "0.63"), ("0.6390", "0.0025", "0.6375")],
 )
 def test_a_price_is_cut_down_to_the_grid(price, tick, expected):
-    """The next grid price below, and a grid price itself."""
+    """The next grid price below, or a grid price itself."""
     assert on_grid(Decimal(price), Decimal(tick)) == Decimal(expected)
 
 
@@ -120,7 +121,7 @@ def test_a_price_is_cut_down_to_the_grid(price, tick, expected):
     [("1.5", "1.5"), (2, "2"), (0.1, "0.1"), ("0.000001", "0.000001"), ("999999999999.9", "999999999999.9")],
 )
 def test_what_is_an_amount(value, amount):
-    """Text, integers and floats as they are written, above 0 and below a million million."""
+    """Text, integers and floats as written, above 0 and below a million million."""
     assert amount_of(value) == Decimal(amount)
 
 
@@ -128,7 +129,7 @@ def test_what_is_an_amount(value, amount):
     "value", ["", "abc", None, "NaN", "sNaN", "Infinity", "-1", "0", "-0.000001", "1000000000000", "1e400"]
 )
 def test_what_is_no_amount(value):
-    """What is no number, not finite, not above 0, or so large that digits would be lost; it is named."""
+    """Not a number, not finite, not above 0, or so large that digits would be lost; the error names it."""
     with pytest.raises(ValueError, match="is not an amount") as refused:
         amount_of(value)
     assert str(refused.value) == f"{value!r} is not an amount"
@@ -136,7 +137,7 @@ def test_what_is_no_amount(value):
 
 @given(orders(), st.integers(1, 99))
 def test_below_one_dollar_is_refused_before_signing(order, cents):
-    """The venue's $1 minimum is enforced on this side."""
+    """The venue's $1 minimum is checked by the bot."""
     _, ask, cap, tick = order
     with pytest.raises(Refused, match="below the venue's minimum"):
         market_buy(Decimal(cents) / 100, Decimal(ask) / FINEST, Decimal(cap) / FINEST, tick, RATE)
@@ -151,7 +152,7 @@ def test_below_one_dollar_is_refused_before_signing(order, cents):
     ],
 )
 def test_a_useless_cap_is_refused(ask, cap, message):
-    """A cap below the ask or outside the venue's range never becomes an order."""
+    """A limit below the ask or outside the venue's range is refused."""
     with pytest.raises(Refused) as refused:
         market_buy(Decimal(1), Decimal(ask), Decimal(cap), Decimal("0.01"), RATE)
     assert str(refused.value) == message

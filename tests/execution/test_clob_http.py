@@ -1,4 +1,4 @@
-"""Answers of the order API that never end, are too large or cannot be parsed: errors of one request only."""
+"""Endless, oversized or malformed answers of the order API: each is an error of one request only."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -43,7 +43,7 @@ def short_limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def post_order(url: str) -> PostOutcome:
-    """Send a signed order as the adapter does, and classify what comes back."""
+    """Send a signed order as the adapter does, and classify the answer."""
     client = PromptClobClient(
         url, chain_id=137, key=KEY, creds=ApiCreds("key", "c2VjcmV0", "phrase"), signature_type=0
     )
@@ -69,7 +69,7 @@ def test_a_post_without_a_complete_answer_is_unknown_and_sent_once(what: str) ->
 
 @pytest.mark.parametrize("body", [NESTED, HUGE, b"", b"\xff\xfe", b'{"success": NaN}', b"1e999"])
 def test_a_post_answered_with_what_cannot_be_read_is_unknown(body: bytes) -> None:
-    """Nesting, size, encoding and numbers that are not finite never raise and never kill an order."""
+    """Nesting, size, encoding and non-finite numbers never raise, and never mark an order as ended."""
     with RawServer(answer(body)) as server:
         assert post_order(server.url).kind is OutcomeKind.UNKNOWN
         assert len(server.requests) == 1
@@ -77,7 +77,7 @@ def test_a_post_answered_with_what_cannot_be_read_is_unknown(body: bytes) -> Non
 
 @pytest.mark.parametrize("status", [400, 500])
 def test_an_error_text_is_shown_without_its_control_characters(canned: CannedServer, status: int) -> None:
-    """What the venue writes into an error becomes one line of printable text, with a bounded length."""
+    """An error text of the venue becomes one line of printable text, with a bounded length."""
     canned.answers["POST", "/order"] = (status, f'{{"error": {TERMINAL}}}'.encode())
     assert post_order(canned.url).reason == f"HTTP {status}: {SHOWN}"
     canned.answers["POST", "/order"] = (status, NESTED)
@@ -115,7 +115,7 @@ ANSWERS: dict[str, Serve] = {"drip": ENDLESS["the body"], "nested": answer(NESTE
 @pytest.mark.parametrize("how", ANSWERS)
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_every_question_of_the_account_is_temporary(question: str, how: str) -> None:
-    """A dripping, nested or huge answer to any question is an error that passes, within the bound."""
+    """A slow, nested or huge answer to any request is a temporary error, within the bound."""
     with RawServer(ANSWERS[how]) as server:
         client = PolymarketClient(server.url, KEY)
         client.credentials(("key", "c2VjcmV0", "phrase"))
@@ -128,7 +128,7 @@ def test_every_question_of_the_account_is_temporary(question: str, how: str) -> 
 
 @pytest.mark.parametrize("cursor", ["MA==", "abc"])
 def test_a_list_without_end_is_temporary(canned: CannedServer, cursor: str) -> None:
-    """Pages that always name another page are given up."""
+    """Paging stops when every page names another page."""
     canned.default = (200, {"data": [], "next_cursor": cursor, "pagination": {"next_cursor": cursor}})
     client = PolymarketClient(canned.url, KEY)
     client.credentials(("key", "c2VjcmV0", "phrase"))
@@ -139,7 +139,7 @@ def test_a_list_without_end_is_temporary(canned: CannedServer, cursor: str) -> N
 
 
 def test_a_list_of_several_pages_is_read_whole(canned: CannedServer) -> None:
-    """The bound on pages leaves a list that ends as it is."""
+    """The bound on pages does not affect a list that ends."""
     pages = iter([("a", "p2"), ("b", "p3"), ("c", "LTE=")])
 
     def page(_: bytes) -> tuple[int, Any]:
@@ -153,7 +153,7 @@ def test_a_list_of_several_pages_is_read_whole(canned: CannedServer) -> None:
 
 
 def test_an_error_of_a_question_shows_no_control_characters(canned: CannedServer) -> None:
-    """The error of a question repeats the venue's text, without what a terminal obeys."""
+    """The error of a request repeats the venue's text, without control characters."""
     canned.default = (400, f'{{"error": {TERMINAL}}}'.encode())
     client = PolymarketClient(canned.url, KEY)
     client.credentials(("key", "c2VjcmV0", "phrase"))

@@ -1,4 +1,4 @@
-"""The engine's promises about order and money, on a real ledger file, with a venue that answers as told."""
+"""The engine's guarantees about orders and money, with a real ledger file and a venue with prepared answers."""
 
 import asyncio
 import sqlite3
@@ -39,7 +39,7 @@ LIMITS = RiskLimits(
 
 
 class Bench:
-    """An engine on a ledger of its own; `sent` is what it submitted, `events` what it told."""
+    """An engine with a ledger of its own; `sent` are its submitted orders, `events` its published events."""
 
     def __init__(self, path, limits=LIMITS, pause_ns=0):
         self.path = path
@@ -121,7 +121,7 @@ async def test_nothing_is_written_before_the_signature_and_all_of_it_before_the_
 
 
 async def test_an_order_whose_decision_waited_for_the_ledger_is_not_sent(bench, monkeypatch):
-    """While another program locks the file nothing is sent, and afterwards not on books of before."""
+    """While another program locks the file nothing is sent, nor afterwards if the book is too old by then."""
     now_ns = time.time_ns()
     monkeypatch.setattr(bench.engine, "_now_ns", lambda: now_ns)
     await bench.decide()
@@ -142,7 +142,7 @@ async def test_an_order_whose_decision_waited_for_the_ledger_is_not_sent(bench, 
 
 
 async def test_a_halt_after_the_signature_withholds_the_order(bench):
-    """Mode and halt are asked last: a halt that comes while the row waits for the disk is obeyed."""
+    """Mode and halt are checked last: a halt that comes while the row is being written applies."""
     await bench.decide()
     await bench.engine.order_signed(bench.sent[0].intent_id, "0xabc")
     HaltFile(bench.path.parent / HALT_FILE).raise_("by hand")
@@ -154,7 +154,7 @@ async def test_a_halt_after_the_signature_withholds_the_order(bench):
 
 
 async def test_a_market_is_bought_once(bench):
-    """While an order of a market may live, no other is allowed; a decision then buys nothing."""
+    """While an order of a market may exist, no other is allowed; a decision then buys nothing."""
     await bench.decide()
     await bench.engine.order_signed(bench.sent[0].intent_id, "0xa")
     bench.engine.order_answered(bench.sent[0].intent_id, classify(None, "timeout"))
@@ -204,7 +204,7 @@ async def test_a_refused_order_is_not_tried_again(tmp_path):
 
 
 async def test_a_halt_outlives_the_process_until_a_person_lifts_it(tmp_path):
-    """A halt stops the next process too; lifting it lets a running bot go on, and says so."""
+    """A halt also stops the next process; removing it lets a running bot continue, and is published."""
     first = Bench(tmp_path / "ledger.sqlite")
     engine = await first.open()
     engine.halt("the ledger and the venue disagree")
@@ -225,7 +225,7 @@ async def test_a_halt_outlives_the_process_until_a_person_lifts_it(tmp_path):
 
 
 async def test_three_refusals_halt(bench):
-    """Three refused orders in a row stop trading until a person acts, and say why."""
+    """Three refused orders in a row stop trading until a person acts, with the reason."""
     for number in range(3):
         await bench.decide(number)
         bench.engine.order_denied(bench.sent[-1].intent_id, "not enough balance / allowance")
@@ -266,14 +266,14 @@ async def test_a_new_process_takes_up_what_the_old_one_left(tmp_path):
     engine = await second.open()
     assert [order_id for order_id, _ in engine.unknown()] == ["0xabc"]
     assert not engine.may_order(make_market(0).slug)
-    # The second one was never signed: nothing can exist at the venue, and nothing is in the file.
+    # The second one was never signed: it cannot exist at the venue, and it is not in the file.
     assert await second.states(1) == []
     assert engine.may_order(make_market(1).slug)
     await second.close()
 
 
 async def test_an_intent_of_an_older_ledger_was_never_sent(tmp_path):
-    """A ledger of an earlier version may hold an intent without a hash: it ended without an order."""
+    """A ledger of an earlier version may contain an intent without a hash: it ended without an order."""
     first = Bench(tmp_path / "ledger.sqlite")
     await first.open()
     await first.thread.call(intend, first.ledger, 1)
@@ -286,7 +286,7 @@ async def test_an_intent_of_an_older_ledger_was_never_sent(tmp_path):
 
 
 async def test_a_trade_seen_twice_is_one_fill(bench):
-    """The same trade from the stream and from a look-up is booked once, with each maker leg at its price."""
+    """The same trade from the stream and from a look-up is recorded once, with each maker leg at its price."""
     await bench.decide()
     (intent,) = bench.sent
     await bench.engine.order_signed(intent.intent_id, "0xabc")
@@ -312,7 +312,7 @@ async def test_a_trade_seen_twice_is_one_fill(bench):
 
 
 def trade_message(trade_id, status, size="1.0", order_id="0xabc"):
-    """A trade of an order of ours, in the venue's words."""
+    """A trade of one of the bot's orders, in the venue's format."""
     return {
         "id": trade_id,
         "taker_order_id": order_id,
@@ -333,7 +333,7 @@ async def test_a_trade_that_fails_takes_only_itself_back(bench):
         trade_message("t1", "FAILED"),
     ):
         bench.engine.trade(trade)
-    bench.engine.trade(trade_message("t1", "MATCHED"))  # late, and no news
+    bench.engine.trade(trade_message("t1", "MATCHED"))  # late, and no change
     await bench.engine.drain()
     (held,) = await bench.thread.call(bench.reader.trades)
     assert held.shares == Decimal("0.5")
@@ -346,7 +346,7 @@ async def test_a_trade_that_fails_takes_only_itself_back(bench):
 
 
 async def test_a_trade_of_a_dead_order_is_booked_and_halts(bench):
-    """What the venue called a no-fill and traded is a fill, and trading stops until a person acts."""
+    """A trade of an order that the venue reported as not filled is a fill, and trading stops."""
     await bench.decide()
     await bench.engine.order_signed(bench.sent[0].intent_id, "0xabc")
     bench.engine.order_answered(bench.sent[0].intent_id, classify(400, NO_MATCH))
@@ -389,7 +389,7 @@ async def test_a_match_is_looked_up_until_the_chain_status_is_final(recorded, tm
 
 
 async def test_a_late_answer_after_stopping_is_kept(bench):
-    """Stopping makes an unanswered order unknown in memory and on the disk; the answer then moves both on."""
+    """Stopping makes an unanswered order unknown in memory and on disk; a later answer changes both."""
     await bench.decide()
     await bench.engine.order_signed(bench.sent[0].intent_id, "0xabc")
     bench.engine.stop()
@@ -400,7 +400,7 @@ async def test_a_late_answer_after_stopping_is_kept(bench):
 
 
 async def test_a_trade_that_cannot_be_read_is_looked_up(bench):
-    """A malformed trade halts nothing and books nothing: the order is looked up at once."""
+    """A malformed trade neither halts nor records anything: the order is looked up at once."""
     await bench.decide()
     await bench.engine.order_signed(bench.sent[0].intent_id, "0xabc")
     bench.engine.order_answered(bench.sent[0].intent_id, MATCHED)

@@ -1,4 +1,4 @@
-"""A disk that takes no more stops trading before an order, and never loses one after it."""
+"""A full disk stops trading before an order, and never loses an order after it."""
 
 import resource
 import sys
@@ -21,7 +21,7 @@ HASH = "0x" + "1" * 64
 
 @contextmanager
 def full_disk(bench):
-    """No file of this process grows any more: SQLite's next commit fails as on a full disk."""
+    """No file of this process can grow: SQLite's next commit fails as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     grown = bench.path.with_name(f"{bench.path.name}-wal")
     resource.setrlimit(resource.RLIMIT_FSIZE, (grown.stat().st_size, hard))
@@ -40,7 +40,7 @@ async def bench(tmp_path):
 
 
 async def test_no_space_for_a_refusal(bench):
-    """A decision not to buy that cannot be kept is an error of the ledger, not silently lost."""
+    """A decision not to buy that cannot be stored is an error of the ledger, not silently lost."""
     bench.engine.register_market(make_market(0))
     with full_disk(bench), pytest.raises(Fatal, match="ledger cannot be written"):
         await bench.engine.handle_decision(make_refusal(0))
@@ -48,7 +48,7 @@ async def test_no_space_for_a_refusal(bench):
 
 
 async def test_no_space_for_the_order(bench):
-    """The order is signed and its rows cannot be kept: the journal refuses, so that it is not posted."""
+    """The order is signed and its rows cannot be stored: the ledger raises, so that it is not posted."""
     await bench.decide()
     with full_disk(bench), pytest.raises(Fatal, match="ledger cannot be written"):
         await bench.engine.order_signed(bench.sent[0].intent_id, HASH)
@@ -58,7 +58,7 @@ async def test_no_space_for_the_order(bench):
 
 
 async def test_no_space_for_the_fill(tmp_path):
-    """A fill that cannot be kept halts at once, and the next process books it, once, from the venue."""
+    """A fill that cannot be stored halts at once, and the next process records it once, from the venue."""
     bench = Bench(tmp_path / "ledger.sqlite")
     await bench.open()
     await bench.decide()
@@ -94,7 +94,7 @@ async def test_no_space_for_the_fill(tmp_path):
 
 
 async def test_with_space_the_same_goes_through(bench):
-    """The same steps with room lead to an order: it is the disk that stopped it."""
+    """The same steps with free space lead to an order: the disk was the cause."""
     await bench.decide()
     await bench.engine.order_signed(bench.sent[0].intent_id, HASH)
     bench.engine.order_answered(bench.sent[0].intent_id, classify(400, NO_MATCH))

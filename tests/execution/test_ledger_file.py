@@ -1,4 +1,4 @@
-"""The file: one writer, a known version, no damage, and nothing lost when the process is killed."""
+"""The ledger file: one writer, a known version, no damage, and nothing lost when the process is killed."""
 
 import os
 import signal
@@ -45,12 +45,12 @@ def run_sql(path, script):
 
 class TestOneWriter:
     def test_the_error_of_a_second_writer_names_the_holder(self, path):
-        """A second bot on the same folder stops and learns the process id of the first."""
+        """A second bot with the same folder ends with the process id of the first."""
         with Ledger(path), pytest.raises(Fatal, match=rf"being written by process {os.getpid()} since 20"):
             Ledger(path)
 
     def test_lock_of_another_process(self, path):
-        """The lock holds between processes and dies with the one that holds it, even when it is killed."""
+        """The lock holds between processes and ends with its process, also when that is killed."""
         script = (
             "import sys; from pathlib import Path; from execution.ledger.writer import Ledger;"
             "ledger = Ledger(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
@@ -79,7 +79,7 @@ class TestOneWriter:
                 Ledger(path)
 
     def test_folder_that_cannot_be_made(self, tmp_path):
-        """A state folder that is a file is an error in words, with what to do."""
+        """A state folder that is a file is an error with what to do."""
         (tmp_path / "state").write_text("")
         with pytest.raises(Fatal, match="Check that the folder can be written"):
             Ledger(tmp_path / "state" / "live" / "ledger.sqlite")
@@ -111,7 +111,7 @@ INSERT INTO settlements VALUES ('', 'a', 1, 'Up', 'gamma', 9);
 INSERT INTO settlements VALUES ('', 'b', 1, 'Down', 'clob', 10);
 INSERT INTO redemptions VALUES ('', 'a', 1, '1.1', 11);
 """
-"""A win that was paid and a loss, as the third version of the tables has them."""
+"""A win that was paid and a loss, in the third version of the tables."""
 
 
 @contextmanager
@@ -124,7 +124,7 @@ def locked(path):
 
 class TestLockOfAnotherProgram:
     def test_the_writer_waits_for_as_long_as_it_takes(self, path, monkeypatch):
-        """A lock that outlasts the timeout many times over loses no row; it is reported once, and its end."""
+        """A lock that lasts much longer than the timeout loses no row; its beginning and end are reported once."""
         monkeypatch.setattr(connection, "WRITER_PAUSE_S", 0.02)
         messages = []
         sink = logger.add(lambda message: messages.append(message.record["message"]), level="INFO")
@@ -144,7 +144,7 @@ class TestLockOfAnotherProgram:
         assert len(messages) == 2
 
     def test_a_worker_that_stops_gives_up(self, path):
-        """From then on no write waits; the error is a lock's, and the file is as it was."""
+        """From then on no write waits; the error is a lock's, and the file is unchanged."""
         with open_ledger(path) as ledger:
             ledger.stop_waiting()
             with locked(path):
@@ -164,7 +164,7 @@ class TestLockOfAnotherProgram:
 
 class TestOlderFile:
     def test_a_ledger_without_split_results_keeps_every_row(self, path):
-        """The table of results is made anew: rows, references and refusals to change them stay."""
+        """The table of results is rebuilt: rows, references and triggers against changes are kept."""
         third = "\n".join(schema.STEPS[:3])
         run_sql(path, f"{third} {TODAY} PRAGMA application_id = {0x50424C47}; PRAGMA user_version = 3;")
         with Ledger(path) as ledger, LedgerReader(path) as reader:
@@ -193,7 +193,7 @@ class TestOlderFile:
                 db.execute("INSERT INTO redemptions VALUES ('', 'nowhere', 1, '1', 1)")
 
     def test_a_step_that_fails_leaves_the_file_as_it_was(self, path, monkeypatch):
-        """Rows that refer to nothing stop the start; the file still opens with the version before."""
+        """Rows with broken references stop the start; the file still opens with the previous version."""
         third = "\n".join(schema.STEPS[:3])
         lost = "INSERT INTO redemptions VALUES ('', 'nowhere', 1, '1', 1);"
         run_sql(
@@ -207,7 +207,7 @@ class TestOlderFile:
 
 class TestDurability:
     def test_settings_of_the_connection(self, path):
-        """WAL, fsync at every commit, and foreign keys are really on."""
+        """WAL, fsync at every commit, and foreign keys are in effect."""
         with Ledger(path) as ledger:
             values = {
                 name: ledger._connection.execute(f"PRAGMA {name}").fetchone()[0]
@@ -216,7 +216,7 @@ class TestDurability:
         assert values == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
     def test_killed_while_writing(self, path):
-        """Every write that was acknowledged before a kill -9 is there afterwards, and the file is sound."""
+        """Every write acknowledged before a kill -9 is there afterwards, and the file is intact."""
         script = """
 import sys
 from pathlib import Path
@@ -260,7 +260,7 @@ for number in range(1, 100_000):
             buy(ledger, 2)
 
     def test_half_a_verb_is_nothing(self, path):
-        """A verb that fails in its second statement leaves nothing of its first."""
+        """A method that fails in its second statement leaves nothing of its first."""
         with open_ledger(path) as ledger, LedgerReader(path) as reader:
             run_sql(
                 path,
@@ -273,14 +273,14 @@ for number in range(1, 100_000):
 
 class TestVersions:
     def test_new_file_has_taken_all_steps(self, path):
-        """A fresh ledger carries the version and the mark by which it is known."""
+        """A new ledger has the latest version and the application id."""
         Ledger(path).close()
 
         assert pragma(path, "user_version") == len(schema.STEPS)
         assert pragma(path, "application_id") == schema.APPLICATION_ID
 
     def test_newer_file_is_refused(self, path):
-        """Neither writer nor reader touches a file of a later version."""
+        """Neither writer nor reader changes a file of a later version."""
         Ledger(path).close()
         run_sql(path, "PRAGMA user_version = 99")
 
@@ -289,7 +289,7 @@ class TestVersions:
                 opener(path)
 
     def test_older_file_is_brought_up_to_date(self, path, monkeypatch):
-        """A later step runs on an existing file and keeps its rows; before that a reader asks for the bot."""
+        """A later migration runs on an existing file and keeps its rows; a reader refuses the file before it."""
         with open_ledger(path) as ledger:
             buy(ledger)
         monkeypatch.setattr(
@@ -305,7 +305,7 @@ class TestVersions:
             assert len(reader.trades()) == 1
 
     def test_ledger_of_an_earlier_version_opens_with_all_it_has(self, path):
-        """A file written before there was a minimum weight keeps every row, and takes the new ones."""
+        """A file written before there was a minimum weight keeps every row, and accepts new ones."""
         run_sql(path, (ROOT / "tests" / "data" / "ledger_version_3.sql").read_text(encoding="utf-8"))
         kept = "SELECT id, slug, second, outcome, reason, detail, p, score, rule, evidence FROM decisions"
         connection = sqlite3.connect(path)
@@ -341,7 +341,7 @@ class TestVersions:
         assert {("index", "decisions_by_run"), ("index", "decisions_by_reason")} <= set(schemas[0])
 
     def test_failing_step_leaves_the_old_version(self, path, monkeypatch):
-        """A migration that breaks half-way is rolled back as a whole."""
+        """A migration that fails half-way is rolled back as a whole."""
         with open_ledger(path) as ledger:
             buy(ledger)
         broken = "CREATE TABLE later (x INTEGER); INSERT INTO nowhere VALUES (1);"
@@ -360,7 +360,7 @@ class TestVersions:
 class TestDamage:
     @pytest.mark.parametrize("opener", [Ledger, LedgerReader])
     def test_file_that_is_no_database(self, path, opener):
-        """Garbage in place of the ledger is refused with how to go on, and left as it is."""
+        """Garbage in place of the ledger is refused with what to do, and not changed."""
         garbage = b"garbage" * 1000
         path.write_bytes(garbage)
 
@@ -370,7 +370,7 @@ class TestDamage:
         assert path.read_bytes() == garbage
 
     def test_damaged_page(self, path):
-        """A ledger with one page of fills overwritten is found out at the start, not in a trade."""
+        """A ledger with one overwritten page of fills is detected at the start, not during a trade."""
         with open_ledger(path) as ledger:
             buy(ledger)
             root, size = ledger._connection.execute(

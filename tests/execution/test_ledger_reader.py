@@ -1,4 +1,4 @@
-"""What the ledger answers: trades, what is open, what the limits need, and the money to the last digit."""
+"""Queries of the ledger: trades, open positions, values for the limits, and money to the last digit."""
 
 import tempfile
 import zlib
@@ -69,7 +69,7 @@ def test_a_replayed_event_is_the_same_evidence(ledger, reader):
 
 
 def test_which_orders_are_the_bots_own(ledger, reader):
-    """Of some order ids at the venue the ledger names those that it has, however many are asked about."""
+    """Of some order ids at the venue the ledger returns those that it has, however many are given."""
     for number in (1, 2):
         buy(ledger, number)
     many = [f"0xforeign{number}" for number in range(40_000)]
@@ -78,7 +78,7 @@ def test_which_orders_are_the_bots_own(ledger, reader):
 
 
 def test_trade_carries_the_whole_story(ledger, reader):
-    """A trade row joins decision, order, fill, market and verdict."""
+    """A trade row joins decision, order, fill, market and result."""
     buy(ledger, outcome=Outcome.DOWN)
     ledger.record_settlement(settlement(outcome=Outcome.DOWN))
 
@@ -102,7 +102,7 @@ def test_trade_carries_the_whole_story(ledger, reader):
 
 
 def test_trades_since(ledger, reader):
-    """The period counts from the moment the trade was intended, inclusive."""
+    """The period begins with the time of the intent, inclusive."""
     buy(ledger, 1)
     buy(ledger, 2)
 
@@ -110,14 +110,14 @@ def test_trades_since(ledger, reader):
 
 
 def test_decision_comes_back_whole(ledger, reader):
-    """A stored decision equals the one that was made, so that it can be replayed."""
+    """A stored decision equals the original, so that it can be replayed."""
     made = decision(history=100)
 
     assert reader.decision(ledger.record_decision(made)) == made
 
 
 def test_a_decision_of_an_earlier_version_is_read(tmp_path):
-    """Evidence with a field that is gone, such as when a strike was recorded, still gives the decision."""
+    """Evidence with a removed field, such as the time of a strike, still gives the decision."""
     made = decision(1)
     strike = Strike(price=Decimal(65000), rule=Rule.TWAP60, source="chainlink_twap60/rtds")
     made = msgspec.structs.replace(made, context=msgspec.structs.replace(made.context, strike=strike))
@@ -134,13 +134,13 @@ def test_a_decision_of_an_earlier_version_is_read(tmp_path):
 
 
 def test_missing_decision(reader):
-    """Asking for evidence that is not there is an error in words."""
+    """A request for missing evidence is an error with a text."""
     with pytest.raises(Fatal, match="decision 7 is not in the ledger"):
         reader.decision(7)
 
 
 def test_decisions_are_rows_without_their_evidence(ledger, reader):
-    """Decisions come oldest first, those from an instant on if it is named; a refusal has no ask."""
+    """Decisions come oldest first, optionally from an instant on; a refusal has no ask."""
     for number, reason in enumerate((Reason.NO_ASK, Reason.NO_TREND, Reason.NO_ASK), start=1):
         ledger.record_decision(refusal(number, reason))
     ledger.record_decision(decision(4))
@@ -153,7 +153,7 @@ def test_decisions_are_rows_without_their_evidence(ledger, reader):
 
 
 def test_every_reason_and_rule_fits_the_schema(ledger, reader):
-    """A reason or rule added to the models without a migration would stop the bot: this finds it first."""
+    """A reason or rule added to the models without a migration is detected here."""
     for number, reason in enumerate(Reason, start=1):
         ledger.record_decision(refusal(number, reason))
     for number, rule in enumerate(Rule, start=100):
@@ -163,7 +163,7 @@ def test_every_reason_and_rule_fits_the_schema(ledger, reader):
 
 
 def test_every_order_state_fits_the_schema(ledger, reader):
-    """Each state an order can be in can be stored."""
+    """Each state of an order can be stored."""
     buy(ledger, 1)
     buy(ledger, 2)
     ledger.record_fill_status("t2-1", FillStatus.FAILED)
@@ -177,7 +177,7 @@ def test_every_order_state_fits_the_schema(ledger, reader):
 
 
 def test_pending_settlements(ledger, reader):
-    """Bought and possibly bought markets wait for a verdict; untouched and dead ones do not."""
+    """Bought and possibly bought markets wait for a result; markets without orders, or with ended ones, do not."""
     buy(ledger, 3)
     send(ledger, 2)
     ledger.record_state(send(ledger, 4), OrderState.NO_FILL)
@@ -189,7 +189,7 @@ def test_pending_settlements(ledger, reader):
 
 
 def test_open_intents_include_what_a_crash_left(ledger, reader):
-    """An intent without an order id is in the list of what has to be looked into."""
+    """An intent without an order id is in the list of open intents."""
     intend(ledger)
 
     (row,) = reader.open_intents()
@@ -203,10 +203,10 @@ def test_stored_orders_are_what_a_restart_needs(ledger, reader):
     for number in (2, 3, 4, 5, 6):
         buy(ledger, number) if number < 4 else send(ledger, number)
         ledger.record_settlement(settlement(number))
-    ledger.record_fill_status("t2-1", FillStatus.CONFIRMED)  # final: nothing is left to know
-    ledger.record_state("i4-1", OrderState.UNKNOWN)  # settled by a process that did not know its end
-    ledger.record_state("i5-1", OrderState.MATCHED)  # its fill was never booked
-    ledger.record_state("i6-1", OrderState.NO_FILL)  # dead
+    ledger.record_fill_status("t2-1", FillStatus.CONFIRMED)  # final: nothing is left to look up
+    ledger.record_state("i4-1", OrderState.UNKNOWN)  # settled while its end was unknown
+    ledger.record_state("i5-1", OrderState.MATCHED)  # its fill was never recorded
+    ledger.record_state("i6-1", OrderState.NO_FILL)  # ended
     ledger.record_state(send(ledger, 7), OrderState.NO_FILL)  # counts as an attempt while its market runs
 
     stored = {order.intent.intent_id: order for order in reader.stored_orders()}
@@ -218,7 +218,7 @@ def test_stored_orders_are_what_a_restart_needs(ledger, reader):
 
 
 def test_markets_come_back_as_they_were(ledger, reader):
-    """A market that waits for its verdict is the one that was recorded, with its newest tick."""
+    """A market that waits for its result equals the recorded one, with its newest tick."""
     buy(ledger)
     finer = market(tick=Decimal("0.001"))
     ledger.record_market(finer)
@@ -233,7 +233,7 @@ def test_markets_come_back_as_they_were(ledger, reader):
 
 
 def test_balance_and_its_peak(ledger, reader, path):
-    """The balance follows the verdicts in their order; the peak stays after a loss, also in the next run."""
+    """The balance follows the results in their order; the peak stays after a loss, also in the next run."""
     assert reader.balances() == (1000, 1000)
     buy(ledger, 1)
     buy(ledger, 2)
@@ -249,7 +249,7 @@ def test_balance_and_its_peak(ledger, reader, path):
 
 
 class TestPositions:
-    """What waits for its verdict, at what the market thinks of it."""
+    """Positions without a result, at their market price."""
 
     def test_marked_at_the_chance_of_its_side(self, ledger, reader):
         """Up is worth shares × p, Down shares × (1 − p); the newest mark counts."""
@@ -269,7 +269,7 @@ class TestPositions:
         assert up.mark.second == 850.0
 
     def test_a_mark_is_in_no_result(self, ledger, reader):
-        """P&L, cash, balance and limits are the same whatever the market thinks."""
+        """P&L, cash, balance and limits are independent of marks."""
 
         def results():
             return reader.settled_pnl(), reader.cash_flow(), reader.balances(), reader.risk_figures(0)
@@ -281,7 +281,7 @@ class TestPositions:
         assert results() == before
 
     def test_no_price_no_value(self, ledger, reader):
-        """A position that was never marked has no value, rather than a guess."""
+        """A position that was never marked has no value."""
         buy(ledger)
 
         (position,) = reader.positions()
@@ -298,7 +298,7 @@ class TestPositions:
         assert [position.trade.slug for position in reader.positions()] == [market(3).slug]
 
     def test_survives_a_restart(self, ledger, path):
-        """Marks and the reason of a delay are there for the next process."""
+        """Marks and the reason of a delay are available to the next process."""
         buy(ledger)
         ledger.record_mark(market().slug, 899.0, Decimal("0.995"))
         ledger.record_delay(market().slug, "the resolution is disputed")
@@ -319,7 +319,7 @@ class TestPositions:
 
 class TestRiskFigures:
     def test_unknown_order_counts_at_its_worst(self, ledger, reader):
-        """An unknown $1 order costs a dollar and the highest fee there is on a dollar: 7 %."""
+        """An unknown $1 order costs a dollar and the highest possible fee on a dollar: 7 %."""
         ledger.record_state(send(ledger), OrderState.UNKNOWN)
 
         figures = reader.risk_figures(MIDNIGHT_NS)
@@ -327,7 +327,7 @@ class TestRiskFigures:
         assert (figures.unsettled, figures.open_positions) == (Decimal("1.07"), 1)
 
     def test_unsettled_trade_counts_as_lost(self, ledger, reader):
-        """A position without a verdict stands at minus cost and fee."""
+        """A position without a result counts as minus cost and fee."""
         buy(ledger)
 
         figures = reader.risk_figures(MIDNIGHT_NS)
@@ -336,7 +336,7 @@ class TestRiskFigures:
         assert figures.day_pnl == Decimal("-0.99693")
 
     def test_partly_filled_order_in_flight_is_not_counted_twice(self, ledger, reader):
-        """While the venue's answer is out, the order's worst case covers the fills seen so far."""
+        """While the venue's answer is missing, the order's worst case covers the fills seen so far."""
         send(ledger)
         ledger.record_fill(fill(shares="0.5"))
 
@@ -352,7 +352,7 @@ class TestRiskFigures:
         assert reader.risk_figures(MIDNIGHT_NS).realised == Decimal("0.10307")
 
     def test_same_instant(self, ledger, reader):
-        """A match written between two questions of a snapshot is seen by neither."""
+        """A match written between two queries of a snapshot is in neither result."""
         send(ledger)
         with reader.snapshot():
             before = reader.risk_figures(MIDNIGHT_NS)
@@ -365,7 +365,7 @@ class TestRiskFigures:
 
 
 def test_empty_ledger_answers(tmp_path):
-    """A ledger without a run has no trades, no cash and no last anything."""
+    """A ledger without a run has no trades, no cash and no last rows."""
     from execution.ledger.writer import Ledger
 
     path = tmp_path / "ledger.sqlite"
@@ -413,7 +413,7 @@ def test_sum_of_pnl_is_change_of_cash(trades):
 
 
 def test_time_of_the_fixture():
-    """The fixtures' noon is the noon their names say."""
+    """The fixtures' noon is at 12:00 UTC."""
     assert datetime.fromtimestamp(NOON_NS // 10**9, UTC).isoformat() == "2026-09-28T12:00:00+00:00"
 
 

@@ -1,4 +1,4 @@
-"""The verbs: what each keeps, what it refuses, and what it takes for no news."""
+"""The ledger's methods: what each stores, what it refuses, and what it ignores as no change."""
 
 import sqlite3
 from contextlib import closing
@@ -46,7 +46,7 @@ def state_of(reader, number=1):
 
 
 def history(path):
-    """Every state change there is, as (state, detail)."""
+    """All state changes, as (state, detail)."""
     connection = sqlite3.connect(path)
     try:
         return connection.execute("SELECT state, detail FROM order_states ORDER BY id").fetchall()
@@ -81,7 +81,7 @@ class TestOneMarketOnce:
         assert state_of(reader) == [state, OrderState.SENT]
 
     def test_the_file_itself_enforces_it(self, ledger, path):
-        """Even a writer that forgets the rule cannot insert a second living intent."""
+        """The database itself rejects a second active intent, without the check in the code."""
         send(ledger)
         connection = sqlite3.connect(path)
         try:
@@ -93,7 +93,7 @@ class TestOneMarketOnce:
             connection.close()
 
     def test_survives_a_restart(self, ledger, path):
-        """The block holds for the next process that opens the file."""
+        """The block also holds for the next process that opens the file."""
         send(ledger)
         ledger.close()
 
@@ -138,7 +138,7 @@ class TestOrders:
         assert (row.state, row.order_id) == (OrderState.SENT, "0xo1-1")
 
     def test_late_unknown_does_not_undo_a_match(self, ledger, reader):
-        """A timeout that arrives after the match is no news."""
+        """A timeout that arrives after the match changes nothing."""
         intent_id = buy(ledger)
 
         assert not ledger.record_state(intent_id, OrderState.UNKNOWN, "timeout")
@@ -146,7 +146,7 @@ class TestOrders:
         assert state_of(reader) == [OrderState.MATCHED]
 
     def test_unknown_is_resolved(self, ledger, reader):
-        """An unknown order leaves the list of unknown ones when the venue has spoken."""
+        """An unknown order leaves the list of unknown ones when the venue has answered."""
         intent_id = send(ledger)
         ledger.record_state(intent_id, OrderState.UNKNOWN, "HTTP 503")
         assert [row.detail for row in reader.open_intents()] == ["HTTP 503"]
@@ -169,12 +169,12 @@ class TestOrders:
             connection.close()
 
     def test_unknown_intent_id(self, ledger):
-        """News about an order that was never intended stops the bot instead of being lost."""
+        """A state of an order without an intent stops the bot instead of being lost."""
         with pytest.raises(Fatal, match="i9-1 is not in the ledger"):
             ledger.record_state("i9-1", OrderState.MATCHED)
 
     def test_entries_of_one_write_are_all_or_nothing(self, ledger, reader):
-        """When one entry of a transaction cannot be kept, the others are not kept either."""
+        """When one entry of a transaction cannot be stored, the others are not stored either."""
         intent_id = send(ledger)
 
         with pytest.raises(Fatal, match="i9-1 is not in the ledger"):
@@ -211,7 +211,7 @@ class TestFills:
         )
 
     def test_status_moves_only_forward(self, ledger):
-        """Late and repeated status messages change nothing; the venue's last word stays the last."""
+        """Late and repeated status messages change nothing; a final status stays."""
         send(ledger)
         ledger.record_fill(fill())
 
@@ -221,7 +221,7 @@ class TestFills:
         assert not ledger.record_fill_status("t1-1", FillStatus.FAILED)
 
     def test_failed_on_chain_reverses_everything(self, ledger, reader):
-        """A failed fill leaves trades, cash and exposure, the order is REVERSED, the market stays taken."""
+        """A failed fill leaves trades, cash and exposure, the order is REVERSED, the market stays closed."""
         before = reader.cash_flow().cash
         buy(ledger)
         assert reader.cash_flow().cash < before
@@ -247,7 +247,7 @@ class TestFills:
         assert state_of(reader) == [OrderState.MATCHED]
 
     def test_late_fill_revives_a_dead_order(self, ledger, reader):
-        """A fill reported after the order was called dead is money: the market counts as traded."""
+        """A fill reported after the order was recorded as ended is money: the market counts as traded."""
         ledger.record_state(send(ledger), OrderState.NO_FILL)
 
         assert ledger.record_fill(fill())
@@ -256,7 +256,7 @@ class TestFills:
         assert reader.traded_slugs() == {market().slug}
 
     def test_late_fill_beside_a_living_order_is_counted_and_written_down(self, ledger, reader, path):
-        """If the market was bought again meanwhile, both fills count and the history says so."""
+        """If the market was bought again meanwhile, both fills count and the history contains that."""
         ledger.record_state(send(ledger), OrderState.NO_FILL)
         buy_again = send(ledger, attempt=2)
         ledger.record_fill(fill(part=2, attempt=2))
@@ -281,14 +281,14 @@ class TestFills:
         assert reader.trades() == []
 
     def test_fill_status_of_an_unknown_trade(self, ledger):
-        """A status for a trade the ledger never saw is an alarm, not nothing."""
+        """A status for a trade that the ledger does not have is an error, not ignored."""
         with pytest.raises(Fatal, match="t9-9 is not in the ledger"):
             ledger.record_fill_status("t9-9", FillStatus.MINED)
 
 
 class TestSettlement:
     def test_win_and_loss(self, ledger, reader):
-        """A share pays one when its side won and nothing otherwise; P&L counts the fee both ways."""
+        """A share pays one when its side won and nothing otherwise; P&L includes the fee in both cases."""
         buy(ledger, 1)
         buy(ledger, 2, outcome=Outcome.DOWN)
         for number in (1, 2):
@@ -301,7 +301,7 @@ class TestSettlement:
         assert (lost.outcome, lost.payout, lost.pnl) == ("LOSS", Decimal(0), Decimal("-0.99693"))
 
     def test_a_market_without_a_winner(self, ledger, path):
-        """Each share pays its part, rounded down to a millionth; the result comes back as it was booked."""
+        """Each share pays its part, rounded down to a millionth; the result is read as it was recorded."""
         buy(ledger, shares="1.111111", price="0.9", fee="0.00700")
         halves = Split(up=Decimal("0.5"), down=Decimal("0.5"))
         booked = msgspec.structs.replace(settlement(), outcome=None, split=halves, reason="seen")
@@ -321,7 +321,7 @@ class TestSettlement:
             ledger.record_settlement(settlement())
 
     def test_contradiction_stops_the_bot(self, ledger):
-        """A venue that changes its verdict is a matter for a person."""
+        """A venue that changes its result stops the bot until a person has checked it."""
         buy(ledger)
         ledger.record_settlement(settlement())
 
@@ -336,7 +336,7 @@ class TestSettlement:
             ledger.record_market(market(up_token="12", down_token="11"))
 
     def test_tick_may_change(self, ledger):
-        """A finer tick near the end of a market is ordinary."""
+        """A finer tick near the end of a market is allowed."""
         ledger.record_market(market())
         ledger.record_market(market(tick=Decimal("0.001")))
 
@@ -344,13 +344,13 @@ class TestSettlement:
 class TestMarksAndDelays:
     @pytest.mark.parametrize("p", ["1.01", "-0.1", "NaN"])
     def test_no_chance(self, ledger, p):
-        """A price that is no chance is refused."""
+        """A price that is not a probability is refused."""
         ledger.record_market(market())
         with pytest.raises(Fatal, match="cannot be written"):
             ledger.record_mark(market().slug, 800.0, Decimal(p))
 
     def test_a_delay_is_written_when_it_is_news(self, ledger, path):
-        """The same reason again is no news; another one, and the first one after it, are."""
+        """The same reason again is not written; another one, and the first one after it, are."""
         ledger.record_market(market())
         written = [ledger.record_delay(market().slug, why) for why in ("open", "open", "disputed", "open")]
 
@@ -369,7 +369,7 @@ class TestMarksAndDelays:
 
 class TestHalts:
     def test_a_halt_is_one_until_it_is_lifted(self, ledger):
-        """A halt that stands is not written again by the next process; what does not stand is not lifted."""
+        """An active halt is not written again by the next process; what is not active cannot be removed."""
         written = [
             ledger.record_resume("nothing"),
             ledger.record_halt("three refusals"),
@@ -384,7 +384,7 @@ class TestHalts:
 
 class TestCash:
     def test_account_from_stake_to_redemption(self, ledger, reader):
-        """Cash falls by cost and fee, is owed the payout, and gets it with the redemption, once."""
+        """Cash decreases by cost and fee, the payout is owed, and is received with the redemption, once."""
         buy(ledger)
         ledger.record_settlement(settlement())
         assert reader.cash_flow().cash == Decimal("999.00307")
@@ -398,7 +398,7 @@ class TestCash:
         assert reader.cash_flow().claimable == 0
 
     def test_check_keeps_both_and_the_difference(self, ledger, reader):
-        """The comparison with the venue's balance is kept to the last digit."""
+        """The comparison with the venue's balance is stored to the last digit."""
         buy(ledger)
 
         check = ledger.record_cash_check(Decimal("999.00300"))
@@ -407,7 +407,7 @@ class TestCash:
         assert reader.last_cash_check() == check
 
     def test_deposit_between_runs_is_drift(self, ledger, reader, path):
-        """A balance that changed while the bot was away is taken over and shown, not mistaken for P&L."""
+        """A balance that changed while the bot was stopped is recorded as drift, not as P&L."""
         ledger.close()
 
         with open_ledger(path, cash="1250"):
@@ -416,7 +416,7 @@ class TestCash:
 
     @pytest.mark.parametrize("state", [OrderState.UNKNOWN, OrderState.MATCHED])
     def test_no_drift_while_an_order_is_unknown(self, state, ledger, reader, path):
-        """A lower balance because of an unknown order, or an unbooked fill, is not called a withdrawal."""
+        """A lower balance because of an unknown order, or an unrecorded fill, is not a withdrawal."""
         ledger.record_state(send(ledger), state)
         ledger.close()
 
@@ -424,7 +424,7 @@ class TestCash:
             assert reader.cash_flow().drift == 0
 
     def test_no_drift_while_a_position_is_open(self, ledger, reader, path):
-        """A position paid out while the bot was away is not a deposit: its settlement will book it."""
+        """A position paid out while the bot was stopped is not a deposit: its settlement records it."""
         buy(ledger)
         ledger.close()
 
@@ -433,24 +433,24 @@ class TestCash:
 
     @pytest.mark.parametrize("amount", ["NaN", "Infinity"])
     def test_no_amount(self, ledger, amount):
-        """Not-a-number never reaches the file."""
+        """Not-a-number is never written to the file."""
         with pytest.raises(Fatal, match="is not an amount"):
             ledger.record_cash_check(Decimal(amount))
 
 
 class TestRuns:
     def test_nothing_without_a_run(self, path):
-        """A verb outside a run is a mistake that is said."""
+        """A write outside a run is an error with a text."""
         with Ledger(path, clock()) as ledger, pytest.raises(Fatal, match="no run is open"):
             ledger.record_decision(decision())
 
     def test_paper_and_live_never_share_a_file(self, ledger, path):
-        """A file that has seen paper runs refuses a live one."""
+        """A file with paper runs refuses a live one."""
         with pytest.raises(Fatal, match="keeps simulation runs on recorded, not live on polymarket"):
             ledger.open_run(mode=Mode.LIVE, venue=Venue.POLYMARKET, clock_speed=1, starting_cash=Decimal(10))
 
     def test_end_of_a_run(self, ledger, reader):
-        """A run closed in good order has an end; one that crashed has none."""
+        """A run that stopped normally has an end; one that crashed has none."""
         assert reader.last_run().ended_ns is None
 
         ledger.close_run()

@@ -1,4 +1,4 @@
-"""The order lifecycle keeps its guarantees in every interleaving, and from every crash point."""
+"""The order lifecycle satisfies its guarantees in every interleaving, and from every crash point."""
 
 import copy
 from random import Random
@@ -12,7 +12,7 @@ from config import ROOT
 from tools.order_lifecycle_table import table
 
 STEPS = 250
-"""Steps of one run; then its four markets are used up."""
+"""Steps of one run, after which its four markets are used up."""
 
 
 def run(seed: int, steps: int = STEPS) -> World:
@@ -27,14 +27,14 @@ def run(seed: int, steps: int = STEPS) -> World:
 @given(st.integers(0, 2**64))
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_every_interleaving_ends_with_the_venue_in_the_ledger(seed):
-    """Whatever is lost, late, doubled or killed: one live order a market, each trade booked once."""
+    """Whatever is lost, late, doubled or killed: one live order per market, each trade recorded once."""
     run(seed)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_a_million_inputs():
-    """A million inputs of random interleavings keep every guarantee."""
+    """A million inputs of random interleavings satisfy every guarantee."""
     inputs = seed = 0
     while inputs < 1_000_000:
         inputs += run(seed).inputs
@@ -44,7 +44,7 @@ def test_a_million_inputs():
 @given(st.integers(0, 2**64), st.integers(20, 200))
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_prefix_of_the_written_rows_reaches_the_same_end(seed, steps):
-    """A process that starts from the rows written so far reaches the end that the running one reaches."""
+    """A process that starts from the rows written so far reaches the same end as the running one."""
     world = World(Random(seed))
     for _ in range(steps):
         world.step()
@@ -57,5 +57,5 @@ def test_any_prefix_of_the_written_rows_reaches_the_same_end(seed, steps):
 
 
 def test_the_state_table_is_the_code():
-    """docs/order-lifecycle.md shows what the machine does now."""
+    """docs/order-lifecycle.md equals the present state machine."""
     assert (ROOT / "docs/order-lifecycle.md").read_text() == table()

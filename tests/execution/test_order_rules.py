@@ -1,4 +1,4 @@
-"""Each rule of the order lifecycle by an example: one input, all of its commands, times in literals."""
+"""Each rule of the order lifecycle by an example: one input, all of its commands, times as literals."""
 
 from decimal import Decimal
 
@@ -48,7 +48,7 @@ WANTED = msgspec.structs.replace(intent(0, 1, usd="1.00", created_ns=NOW), inten
 
 
 class Machine:
-    """A lifecycle with three attempts a market; `at` is in seconds after NOW."""
+    """A lifecycle with three attempts per market; `at` is in seconds after NOW."""
 
     def __init__(self, **rules) -> None:
         self.lifecycle = OrderLifecycle(OrderRules(**{"max_attempts": 3} | rules))
@@ -60,7 +60,7 @@ class Machine:
         return self.feed(DecisionMade(decision(number), intent_id, **gates), at)
 
     def send(self, number=1, intent_id="i1", at=0.0):
-        """An order whose POST is under way."""
+        """An order whose POST is in progress."""
         self.decide(number, intent_id, at)
         return self.feed(SignatureReady(intent_id, f"0x{intent_id}"), at)
 
@@ -70,7 +70,7 @@ class Machine:
         return self.feed(PostAnswered(intent_id, outcome), at)
 
     def unknown(self, **changes):
-        """An order of which the venue gave no answer."""
+        """An order without an answer of the venue."""
         self.send(**changes)
         self.answer(OutcomeKind.UNKNOWN)
 
@@ -118,7 +118,7 @@ def moved(state, reason):
 
 
 def entry(state, detail="", order_id="0xi1"):
-    """What is written and published once of each order."""
+    """The entry written and published once for each order."""
     return [
         Write((OrderEntry(decision(1), WANTED, order_id, state, detail),)),
         Publish(Decided(decision=decision(1), final=False)),
@@ -134,7 +134,7 @@ def row(state, reason):
 
 
 def test_a_decision_to_buy_is_signed_and_not_written_yet(machine):
-    """The intent has the decision's market, token, amounts and prices; nothing is on the disk."""
+    """The intent has the decision's market, token, amounts and prices; nothing is on disk yet."""
     assert machine.decide() == [Sign(WANTED)]
     assert machine.lifecycle.states == {"i1": INTENT}
     assert machine.lifecycle.in_flight
@@ -146,7 +146,7 @@ def test_a_decision_to_buy_is_signed_and_not_written_yet(machine):
     ("reason", "final"), [(Reason.NO_ASK, False), (Reason.NO_TREND, True), (Reason.NO_EDGE, True)]
 )
 def test_a_decision_not_to_buy_is_written_and_published(machine, reason, final):
-    """It ends the market's decisions unless its reason may be gone with the next tick."""
+    """It ends the market's decisions unless its reason may change with the next tick."""
     made = refusal(1, reason)
     assert machine.feed(DecisionMade(made, "i1")) == [
         Write((DecisionEntry(made),)),
@@ -164,7 +164,7 @@ def test_a_decision_not_to_buy_is_written_and_published(machine, reason, final):
     ],
 )
 def test_a_gate_turns_a_buy_into_a_named_refusal(machine, gates, reason, detail, final):
-    """Mode before halt before risk; the evidence stays that of the decision."""
+    """Mode before halt before risk; the inputs are those of the decision."""
     made = msgspec.structs.replace(decision(1), reason=reason, detail=detail)
     assert machine.decide(**gates) == [
         Write((DecisionEntry(made),)),
@@ -173,7 +173,7 @@ def test_a_gate_turns_a_buy_into_a_named_refusal(machine, gates, reason, detail,
 
 
 def test_halt_and_risk_say_nothing_of_a_decision_not_to_buy(machine):
-    """It keeps its own reason; only the mode's comes before it."""
+    """It has its own reason; only the mode's comes before it."""
     made = refusal(1)
     (written, _) = machine.feed(DecisionMade(made, "i1", halt="halted", risk_refusal="exposure"))
     assert written == Write((DecisionEntry(made),))
@@ -183,7 +183,7 @@ def test_halt_and_risk_say_nothing_of_a_decision_not_to_buy(machine):
 
 @pytest.mark.parametrize("missing", ["ask", "price_cap"])
 def test_a_buy_without_a_price_is_a_defect(machine, missing):
-    """It is no order and no refusal: the caller is told which market."""
+    """It is neither an order nor a refusal: the exception names the market."""
     made = msgspec.structs.replace(decision(1), **{missing: None})
     with pytest.raises(ValueError, match="buys without") as error:
         machine.feed(DecisionMade(made, "i1"))
@@ -204,7 +204,7 @@ def test_attempts_are_a_second_apart(machine):
 
 
 def test_the_pause_counts_from_the_last_attempt(machine):
-    """A third order waits for the second one's second."""
+    """A third order waits until one second after the second one."""
     for number, at in ((1, 0), (2, 5)):
         machine.send(intent_id=f"i{number}", at=at)
         machine.answer(OutcomeKind.NO_FILL, intent_id=f"i{number}", at=at)
@@ -213,7 +213,7 @@ def test_the_pause_counts_from_the_last_attempt(machine):
 
 
 def test_a_market_is_tried_a_limited_number_of_times(machine):
-    """After three orders without a match the fourth is refused, with the setting that says so."""
+    """After three orders without a match the fourth is refused, naming the setting."""
     for number in range(3):
         assert machine.lifecycle.may_order(ONE, NOW + 10 * number * S)
         machine.send(intent_id=f"i{number}", at=10 * number)
@@ -268,7 +268,7 @@ def test_a_signed_order_is_written_before_it_is_posted(machine):
 
 
 def test_a_second_signature_sends_nothing(machine):
-    """Nor does one of an order that nobody decided."""
+    """Nor does one of an order without a decision."""
     machine.send()
     assert machine.feed(SignatureReady("i1", "0xother")) == []
     assert machine.feed(SignatureReady("i9", "0xi9")) == []
@@ -276,7 +276,7 @@ def test_a_second_signature_sends_nothing(machine):
 
 
 def test_an_order_denied_on_this_side_is_written_as_refused(machine):
-    """Decision and order go to the disk together, without a hash; a second denial changes nothing."""
+    """Decision and order are written together, without a hash; a second denial changes nothing."""
     machine.decide()
     assert machine.feed(OrderDenied("i1", "closed")) == [
         *entry(REFUSED, "closed", order_id=None),
@@ -288,7 +288,7 @@ def test_an_order_denied_on_this_side_is_written_as_refused(machine):
 
 
 def test_a_withheld_order_was_never_sent(machine):
-    """Mode or halt refused at the last instant: nothing was bought, and that counts as no refusal."""
+    """Mode or halt refused in the last check: nothing was bought, and it does not count as a refusal."""
     machine.send()
     assert machine.feed(OrderWithheld("i1", "simulation")) == [
         Write((row(NO_FILL, "simulation"),)),
@@ -325,18 +325,18 @@ def test_what_an_answer_changes(machine, kind, state, due):
 
 
 def test_an_answer_that_says_nothing_new_changes_nothing(machine):
-    """A second timeout of an order that is unknown already is no news; a late match is."""
+    """A second timeout of an order that is unknown already changes nothing; a late match does."""
     machine.unknown()
     assert machine.answer(OutcomeKind.UNKNOWN) == []
     assert machine.answer(OutcomeKind.MATCHED, at=7) == [
         Write((row(MATCHED, "the venue's text"),)),
         moved(MATCHED, "the venue's text"),
     ]
-    assert machine.due == 0.0  # the look-up that was due already is not put off
+    assert machine.due == 0.0  # the look-up that was due already is not postponed
 
 
 def test_a_trade_that_came_first_is_better_evidence_than_any_answer(machine):
-    """The answer then only tells the total, with which the look-ups end."""
+    """The answer then only gives the total, with which the look-ups end."""
     machine.send()
     machine.feed(trade(FillStatus.CONFIRMED))
     assert machine.due == 2.0
@@ -350,7 +350,7 @@ def test_a_trade_that_came_first_is_better_evidence_than_any_answer(machine):
     ("booked", "uncertain"), [("1.1", False), ("1.0999", False), ("1.0998", True), ("1.2", False)]
 )
 def test_an_order_is_filled_within_a_ten_thousandth_of_a_share(machine, booked, uncertain):
-    """The venue cuts shares to four decimals: less than that is missing of nothing."""
+    """The venue truncates shares to four decimals: a smaller difference is no missing fill."""
     machine.send()
     machine.answer(OutcomeKind.MATCHED, taking="1.1")
     assert len(machine.lifecycle.uncertain) == 1
@@ -360,7 +360,7 @@ def test_an_order_is_filled_within_a_ten_thousandth_of_a_share(machine, booked, 
 
 
 def test_a_match_without_a_total_is_never_complete_by_itself(machine):
-    """Some answers give no amounts; then the look-ups find the total."""
+    """Some answers have no amounts; then the look-ups determine the total."""
     machine.send()
     machine.answer(OutcomeKind.MATCHED)
     machine.feed(trade(FillStatus.CONFIRMED))
@@ -387,7 +387,7 @@ def test_the_third_refusal_in_a_row_halts(machine):
 
 
 def test_a_refusal_by_the_venue_counts_like_one_on_this_side(machine):
-    """Two denied here and one refused there are three; the halt waits for no disk."""
+    """Two denied by the bot and one refused by the venue are three; the halt waits for no disk write."""
     deny(machine, 2)
     deny(machine, 3)
     machine.send()
@@ -400,7 +400,7 @@ def test_a_refusal_by_the_venue_counts_like_one_on_this_side(machine):
 
 @pytest.mark.parametrize("between", ["another end", "a person"])
 def test_what_ends_a_row_of_refusals(machine, between):
-    """An order that is not refused, and a person who lifts a halt."""
+    """An order that is not refused, or a person who removes a halt."""
     deny(machine, 1)
     deny(machine, 2)
     if between == "a person":
@@ -436,7 +436,7 @@ SEEN = "seen on the user stream or among the trades"
 
 @pytest.mark.parametrize("before", [SENT, UNKNOWN])
 def test_a_trade_of_an_order_without_an_answer_is_a_match(before):
-    """State and fill go to the disk in one transaction; the order is looked up for its other trades."""
+    """State and fill are written in one transaction; the order is looked up for its other trades."""
     machine = Machine()
     machine.send()
     if before is UNKNOWN:
@@ -451,7 +451,7 @@ def test_a_trade_of_an_order_without_an_answer_is_a_match(before):
 
 
 def test_each_leg_of_a_trade_is_a_fill(machine):
-    """A trade with two makers is two rows and two events, and counts with both."""
+    """A trade with two makers is two rows and two events, and both count."""
     machine.send()
     machine.answer(OutcomeKind.MATCHED, taking="1.6")
     legs = (fill("1.1", leg=0), fill("0.5", leg=1))
@@ -474,7 +474,7 @@ FORWARD = {
 @pytest.mark.parametrize("before", list(FillStatus))
 @pytest.mark.parametrize("after", list(FillStatus))
 def test_a_status_only_moves_forward(machine, before, after):
-    """A status is news if it comes later on the way to the chain; nothing follows the last two."""
+    """A status is processed if it is later in the sequence; nothing follows the two final ones."""
     machine.send()
     machine.answer(OutcomeKind.MATCHED, taking="2.2")
     machine.feed(trade(trade_id="other"))
@@ -490,7 +490,7 @@ def test_a_status_only_moves_forward(machine, before, after):
 
 
 def test_a_trade_that_fails_reverses_its_order(machine):
-    """Its fill is taken back, the order closed; it is looked up further, as another trade may appear."""
+    """Its fill is reversed, the order closed; it is looked up further, as another trade may appear."""
     machine.send()
     machine.answer(OutcomeKind.MATCHED, taking="1.1")
     machine.feed(trade())
@@ -505,13 +505,13 @@ def test_a_trade_that_fails_reverses_its_order(machine):
 
 
 def test_a_trade_first_seen_as_failed_bought_nothing(machine):
-    """It is booked as failed and published as no purchase; without a total the order is looked up on."""
+    """It is recorded as failed and published as no purchase; without a total the order is looked up further."""
     machine.send()
     machine.answer(OutcomeKind.MATCHED)
     commands = machine.feed(trade(FillStatus.FAILED))
     assert commands[-1] == Publish(FillMoved(fill=fill(), status=FillStatus.FAILED))
     assert (machine.state, machine.due) == (REVERSED, 2.0)
-    # A second failed trade reverses nothing again.
+    # A second failed trade does not reverse anything again.
     assert machine.feed(trade(FillStatus.FAILED, trade_id="u")) == [
         Write((FillEntry(fill(trade_id="u"), FillStatus.FAILED),)),
         Publish(FillMoved(fill=fill(trade_id="u"), status=FillStatus.FAILED)),
@@ -519,7 +519,7 @@ def test_a_trade_first_seen_as_failed_bought_nothing(machine):
 
 
 def test_one_trade_of_two_that_fails_leaves_the_other(machine):
-    """The order stays matched while one of its trades stands."""
+    """The order stays matched while one of its trades is valid."""
     machine.send()
     machine.answer(OutcomeKind.MATCHED, taking="2.2")
     machine.feed(trade())
@@ -535,7 +535,7 @@ def test_one_trade_of_two_that_fails_leaves_the_other(machine):
     ("kind", "state"), [(OutcomeKind.NO_FILL, "no_fill"), (OutcomeKind.REFUSED, "refused")]
 )
 def test_a_trade_of_an_order_called_dead_counts_and_halts(machine, kind, state):
-    """The venue's trades are believed, and a person has to look at a venue that contradicts itself."""
+    """The venue's trades count, and the halt makes a person check the contradiction."""
     machine.send()
     machine.answer(kind)
     assert machine.feed(trade()) == [
@@ -559,7 +559,7 @@ def test_an_order_is_not_sent_beside_an_earlier_one_that_was_traded_after_all(ma
 
 
 def test_a_failed_trade_of_a_dead_order_changes_nothing_about_it(machine):
-    """It bought nothing and is called dead: the fill is booked as failed, and that is all."""
+    """It bought nothing and is ended already: only the fill is recorded as failed."""
     machine.send()
     machine.answer(OutcomeKind.NO_FILL)
     assert machine.feed(trade(FillStatus.FAILED)) == [
@@ -570,7 +570,7 @@ def test_a_failed_trade_of_a_dead_order_changes_nothing_about_it(machine):
 
 
 def test_a_trade_of_a_reversed_order_stands_again(machine):
-    """Another trade of the same order buys after all; the venue has not contradicted itself."""
+    """Another trade of the same order is a purchase again, without a contradiction of the venue."""
     machine.send()
     machine.answer(OutcomeKind.MATCHED)
     machine.feed(trade(FillStatus.FAILED))
@@ -581,7 +581,7 @@ def test_a_trade_of_a_reversed_order_stands_again(machine):
 
 
 def test_trades_of_other_orders_are_nobody_s(machine):
-    """A trade, a look-up or a message that cannot be read of an order that is not ours has no effect."""
+    """A trade, a look-up or an unreadable message of a foreign order has no effect."""
     machine.send()
     assert machine.feed(trade(intent_id="i9")) == []
     assert machine.feed(TradeUnreadable("0xi9", "price 7")) == []
@@ -591,7 +591,7 @@ def test_trades_of_other_orders_are_nobody_s(machine):
 
 
 def test_a_trade_that_cannot_be_read_is_looked_up_now(machine):
-    """The venue's list is the second witness; one look-up at a time."""
+    """The venue's list is the second source; one look-up at a time."""
     machine.send()
     machine.answer(OutcomeKind.MATCHED, taking="1.1")
     assert machine.feed(TradeUnreadable("0xi1", "price 7"), 1) == []
@@ -606,7 +606,7 @@ def test_a_trade_that_cannot_be_read_is_looked_up_now(machine):
 
 @pytest.mark.parametrize(("kind", "due", "fate"), [("UNKNOWN", 0, True), ("MATCHED", 2, False)])
 def test_a_look_up_is_asked_for_when_it_is_due_and_once(machine, kind, due, fate):
-    """Only of an unknown order is the end asked for; while an answer is out there is no second one."""
+    """Only for an unknown order is its end requested; while an answer is missing there is no second request."""
     machine.send()
     machine.answer(OutcomeKind[kind])
     if due:
@@ -631,7 +631,7 @@ def test_the_pauses_between_two_look_ups_grow(machine, failed):
 
 
 def test_orders_are_looked_up_each_at_its_time(machine):
-    """Two orders have two due times; the next one is the earlier, and only that is asked for."""
+    """Two orders have two due times; the next one is the earlier, and only that order is looked up."""
     machine.send(1, "i1")
     machine.send(2, "i2")
     assert machine.lifecycle.next_look_up_ns is None
@@ -644,7 +644,7 @@ def test_orders_are_looked_up_each_at_its_time(machine):
 
 
 def test_what_only_the_chain_can_change_is_looked_up_seldom(machine):
-    """Once every fill is booked the next look-up is half a minute away, at least."""
+    """Once every fill is recorded the next look-up is at least half a minute later."""
     machine.send()
     machine.answer(OutcomeKind.MATCHED, taking="1.1")
     machine.feed(trade(), 1)
@@ -689,7 +689,7 @@ def test_an_order_without_a_trade_is_given_up_ten_minutes_after_it_was_made(mach
 
 @pytest.mark.parametrize("dead", [True, False])
 def test_a_trade_that_cannot_be_read_is_no_missing_trade(machine, dead):
-    """While the list has a trade of the order that cannot be read, it has not ended without a match."""
+    """While the list has an unreadable trade of the order, the order has not ended without a match."""
     machine.unknown()
     machine.feed(MarketSettled(ONE))
     assert machine.look_up(at=700, dead=dead, unreadable="price 7") == []
@@ -697,14 +697,14 @@ def test_a_trade_that_cannot_be_read_is_no_missing_trade(machine, dead):
 
 
 def test_three_look_ups_that_cannot_be_read_halt_once(machine):
-    """A person has to look at what the venue lists; one halt is enough."""
+    """A person has to check the venue's list; there is one halt only."""
     machine.unknown()
     halts = [machine.look_up(at=number, unreadable="price 7") for number in range(5)]
     assert halts == [[], [], [Halt(f"a trade in {ONE} cannot be read: price 7")], [], []]
 
 
 def test_a_matched_order_is_not_ended_by_an_empty_list(machine):
-    """The list may be behind: a match that was answered stays one, however late it is."""
+    """The list may be delayed: a match that was answered stays a match, however late."""
     machine.send()
     machine.answer(OutcomeKind.MATCHED, taking="1.1")
     machine.feed(MarketSettled(ONE))
@@ -714,7 +714,7 @@ def test_a_matched_order_is_not_ended_by_an_empty_list(machine):
 
 
 def test_an_unknown_order_with_a_booked_trade_is_not_ended_by_an_empty_list():
-    """A process that takes over an unknown order knows its trades from the ledger."""
+    """A process that takes over an unknown order has its trades from the ledger."""
     machine = Machine()
     machine.lifecycle.restore([stored(UNKNOWN, trades=(("t", FillStatus.FAILED, Decimal("1.1")),))], NOW)
     machine.feed(MarketSettled(ONE))
@@ -726,7 +726,7 @@ def test_an_unknown_order_with_a_booked_trade_is_not_ended_by_an_empty_list():
 
 
 def test_two_look_ups_that_agree_give_the_total(machine):
-    """One alone may be behind while an order matches several makers; the second one is believed."""
+    """A single list may be delayed while an order matches several makers; two equal lists count."""
     machine.unknown()
     machine.look_up(trade())
     assert [order.intent for order in machine.lifecycle.uncertain] == [WANTED]
@@ -764,7 +764,7 @@ def test_shares_are_decimal_even_of_no_trade(machine):
 
 
 def test_two_look_ups_that_differ_give_none(machine):
-    """A list that grew is looked at once more, and the agreed sum of both trades is the total."""
+    """A list that grew is requested once more, and the agreed sum of both trades is the total."""
     machine.unknown()
     machine.look_up(trade())
     two = (trade(), trade(shares="0.5", trade_id="u"))
@@ -774,7 +774,7 @@ def test_two_look_ups_that_differ_give_none(machine):
 
 
 def test_a_list_with_a_trade_that_cannot_be_read_agrees_with_nothing(machine):
-    """Neither with the one before it nor with the one after it."""
+    """Neither with the list before it nor with the one after it."""
     machine.unknown()
     machine.look_up(trade())
     machine.look_up(trade(), at=1, unreadable="price 7")
@@ -784,7 +784,7 @@ def test_a_list_with_a_trade_that_cannot_be_read_agrees_with_nothing(machine):
 
 
 def test_a_total_of_which_nothing_stands_is_not_set(machine):
-    """Where every trade failed, the order is closed as unfilled and has no quantity to be told."""
+    """Where every trade failed, the order is closed as unfilled and has no total."""
     machine.unknown()
     failed = trade(FillStatus.FAILED)
     for at in (0, 1, 2):
@@ -792,7 +792,7 @@ def test_a_total_of_which_nothing_stands_is_not_set(machine):
 
 
 def test_a_total_of_look_ups_is_complete_only_when_the_list_cannot_be_behind(machine):
-    """All trades confirmed and both lists agree: the look-ups go on until ten minutes after the order."""
+    """All trades confirmed and both lists agree: the look-ups continue until ten minutes after the order."""
     machine.unknown()
     done = trade(FillStatus.CONFIRMED)
     for at in (0, 1, 600):
@@ -803,7 +803,7 @@ def test_a_total_of_look_ups_is_complete_only_when_the_list_cannot_be_behind(mac
 
 
 def test_a_late_list_with_a_trade_that_cannot_be_read_is_not_complete(machine):
-    """What cannot be read may be what is missing."""
+    """The unreadable trade may be the missing one."""
     machine.unknown()
     done = trade(FillStatus.CONFIRMED)
     for at in (0, 1):
@@ -813,7 +813,7 @@ def test_a_late_list_with_a_trade_that_cannot_be_read_is_not_complete(machine):
 
 
 def test_two_lists_that_agree_on_more_raise_the_total(machine):
-    """The answer told 1.1 and the venue lists 1.6: more was bought than it said."""
+    """The answer contained 1.1 and the venue lists 1.6: the order bought 1.6."""
     machine.send()
     machine.answer(OutcomeKind.MATCHED, taking="1.1")
     two = (trade(FillStatus.CONFIRMED), trade(shares="0.5", trade_id="u"))
@@ -824,7 +824,7 @@ def test_two_lists_that_agree_on_more_raise_the_total(machine):
 
 @pytest.mark.parametrize(("at", "uncertain"), [(20, True), (600, True), (601, False)])
 def test_two_lists_that_agree_on_less_lower_the_total_only_late(machine, at, uncertain):
-    """Soon after the order the list may be behind; ten minutes later it is what happened."""
+    """Soon after the order the list may be delayed; ten minutes later it is complete."""
     machine.send()
     machine.answer(OutcomeKind.MATCHED, taking="1.6")
     done = trade(FillStatus.CONFIRMED)
@@ -833,11 +833,11 @@ def test_two_lists_that_agree_on_less_lower_the_total_only_late(machine, at, unc
     assert bool(machine.lifecycle.uncertain) is uncertain
 
 
-# --- what else happens ---------------------------------------------------------------------------------
+# --- other inputs --------------------------------------------------------------------------------------
 
 
 def test_an_order_that_is_not_on_the_disk_is_not_sent(machine):
-    """Its market gets no other order, and the row of the next decision says why."""
+    """Its market gets no other order, and the row of the next decision gives the reason."""
     (order_row, *_) = machine.send()
     assert machine.feed(WriteFailed(order_row.rows, "disk full")) == []
     assert machine.state is REFUSED
@@ -846,7 +846,7 @@ def test_an_order_that_is_not_on_the_disk_is_not_sent(machine):
 
 
 def test_a_fill_that_is_not_on_the_disk_has_not_happened(machine):
-    """Trading halts, and the trade is looked up and booked again half a second later."""
+    """Trading halts, and the trade is looked up and recorded again half a second later."""
     machine.send()
     machine.answer(OutcomeKind.MATCHED, taking="1.1")
     named = trade(trade_id="t#1")  # a trade id of the venue may contain what separates the legs
@@ -861,7 +861,7 @@ def test_a_fill_that_is_not_on_the_disk_has_not_happened(machine):
 
 
 def test_rows_without_an_order_or_a_fill_are_only_lost(machine):
-    """A decision or a state that could not be written halts nothing; the rows behind it are looked at."""
+    """A decision or a state that could not be written does not halt; the rows after it are checked."""
     machine.send()
     machine.answer(OutcomeKind.MATCHED, taking="1.1")
     machine.feed(trade(), 1)
@@ -929,7 +929,7 @@ def stored(state, intent_id="i1", order_id="0xi1", number=1, **changes):
     ],
 )
 def test_what_a_new_process_makes_of_an_order(machine, state, becomes, reason, due):
-    """What may exist is looked up at once; a change of state is written and published."""
+    """An order that may exist is looked up at once; a change of state is written and published."""
     old = stored(state, order_id=None if state is INTENT else "0xi1")
     commands = machine.lifecycle.restore([old], NOW + 7 * S)
     assert (machine.state, machine.due) == (becomes, due)
@@ -956,7 +956,7 @@ def test_a_new_process_changes_several_orders_in_one_transaction(machine):
 
 
 def test_a_new_process_knows_the_trades_that_are_booked(machine):
-    """A status that is known is no news, a later one is; two look-ups give the total again."""
+    """A recorded status is no change, a later one is; two look-ups determine the total again."""
     booked = (("t", FillStatus.MINED, Decimal("1.1")), ("u", FillStatus.FAILED, Decimal("0.5")))
     machine.lifecycle.restore([stored(MATCHED, trades=booked)], NOW)
     assert machine.feed(trade(FillStatus.MINED)) == []
@@ -968,7 +968,7 @@ def test_a_new_process_knows_the_trades_that_are_booked(machine):
 
 
 def test_a_new_process_knows_which_markets_are_settled(machine):
-    """An order without a trade is given up by its market's result of an earlier process."""
+    """An order without a trade ends by its market's result recorded by an earlier process."""
     machine.lifecycle.restore([stored(UNKNOWN, settled=True)], NOW)
     machine.look_up(at=601)
     assert machine.state is NO_FILL

@@ -1,4 +1,4 @@
-"""The meaning of each answer to POST /order, one row of the outcome table a test."""
+"""The meaning of each answer to POST /order, one row of the outcome table per test."""
 
 from decimal import Decimal
 
@@ -26,7 +26,7 @@ MATCHED = {
 
 
 def test_matched_carries_the_venues_own_figures():
-    """A match reports what the venue took and gave, not what was asked for."""
+    """A match has the amounts of the venue's answer, not those of the order."""
     outcome = classify(200, MATCHED)
     assert outcome.kind is OutcomeKind.MATCHED
     assert (outcome.making, outcome.taking) == (Decimal("1.199999"), Decimal("2.181817"))
@@ -44,7 +44,7 @@ def test_matched_carries_the_venues_own_figures():
     ],
 )
 def test_no_liquidity_in_any_form_is_a_clean_no_fill(status, body):
-    """The venue's several ways of saying that nothing matched all allow another attempt."""
+    """All texts of the venue for an order without a match allow another attempt."""
     assert classify(status, body).kind is OutcomeKind.NO_FILL
 
 
@@ -73,7 +73,7 @@ def test_no_liquidity_in_any_form_is_a_clean_no_fill(status, body):
     ],
 )
 def test_a_refusal_is_final_and_has_its_reason(status, body):
-    """What the venue turned away before matching is refused, in the venue's words."""
+    """An order refused before matching is refused, with the venue's text."""
     outcome = classify(status, body)
     assert outcome.kind is OutcomeKind.REFUSED
     assert outcome.reason
@@ -94,12 +94,12 @@ def test_a_refusal_is_final_and_has_its_reason(status, body):
         (200, {**MATCHED, "status": "delayed", "takingAmount": "", "makingAmount": ""}),
         (200, {**MATCHED, "status": "live", "takingAmount": "", "makingAmount": ""}),
         (200, {**MATCHED, "takingAmount": ""}),
-        # 4xx of a proxy or a time-out: the order may have got through.
+        # 4xx of a proxy or a time-out: the order may have arrived.
         (408, {"error": "Request Timeout"}),
         (409, {"error": "conflict"}),
         (499, ""),
         (400, {"error": "request timeout"}),
-        # A refusal beside an order id or anything else that only an order has.
+        # A refusal with an order id or anything else that only an order has.
         (200, {**FAILED, "orderID": "0x1", "status": "delayed", "errorMsg": DELAYED}),
         (200, {**FAILED, "orderID": "0x1", "errorMsg": "internal error"}),
         (200, {**FAILED, "status": "delayed", "errorMsg": "order delayed"}),
@@ -116,7 +116,7 @@ def test_a_refusal_is_final_and_has_its_reason(status, body):
     ],
 )
 def test_whatever_may_exist_is_unknown(status, body):
-    """An order that may exist is never reported as dead."""
+    """An order that may exist is never reported as ended."""
     assert classify(status, body).kind is OutcomeKind.UNKNOWN
 
 
@@ -131,7 +131,7 @@ JSON = st.recursive(
 
 @given(st.one_of(st.none(), st.integers(100, 599)), JSON)
 def test_any_answer_has_a_meaning(status, body):
-    """No answer whatever makes the reading of answers fail, and only a real match is a match."""
+    """No answer makes the parser fail, and only a real match is a match."""
     outcome = classify(status, body)
     if outcome.kind is OutcomeKind.MATCHED:
         assert status == 200
@@ -150,5 +150,5 @@ def test_any_answer_has_a_meaning(status, body):
     ),
 )
 def test_no_status_and_no_text_makes_a_taken_order_dead(status, text, sign):
-    """Whatever the status code and the text, an answer that shows an order is looked up."""
+    """Whatever the status code and the text, an answer with signs of an order is looked up."""
     assert classify(status, {"success": False, "error": text, **sign}).kind is OutcomeKind.UNKNOWN

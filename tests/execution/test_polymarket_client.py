@@ -1,4 +1,4 @@
-"""The account's client against a practice venue, and against a venue that answers nonsense."""
+"""The account's client against a practice venue, and against a venue with invalid answers."""
 
 import json
 from collections.abc import Callable
@@ -43,7 +43,7 @@ def set_account(venue: VenueProcess, address: str, **fields: Any) -> None:
 
 
 def trader_of(client: PolymarketClient, **fields: Any) -> Trader:
-    """The same wallet as one that signs orders."""
+    """The same wallet as a trader that signs orders."""
     made = client.credentials()
     api = ApiKey(made.api_key, made.api_secret, made.api_passphrase, client.address, 0)
     return Trader(key=client._private_key, api=api, **fields)
@@ -59,7 +59,7 @@ def tokens(venue: VenueProcess) -> list[str]:
 
 
 def test_the_same_wallet_has_the_same_key_again(manual_venue: VenueProcess, client: PolymarketClient) -> None:
-    """The second start derives what the first one was given, and given parts are taken as they are."""
+    """The second start derives the key of the first one, and given parts are used unchanged."""
     first = client.credentials()
     again = PolymarketClient(manual_venue.url, client._private_key)
     assert again.credentials() == first
@@ -69,14 +69,14 @@ def test_the_same_wallet_has_the_same_key_again(manual_venue: VenueProcess, clie
 
 
 def test_a_known_key_is_derived_and_none_is_created(canned: CannedServer) -> None:
-    """A wallet that has a key never makes another."""
+    """A wallet that has a key never creates another."""
     canned.answers["GET", "/auth/derive-api-key"] = (200, KNOWN_KEY)
     assert PolymarketClient(canned.url, TEST_KEY).credentials().api_key == "known"
     assert canned.paths("POST") == []
 
 
 def test_a_key_is_created_where_there_is_none_to_derive(canned: CannedServer) -> None:
-    """The first start ever: the venue refuses to derive, and makes one when asked."""
+    """The first start: the venue refuses to derive, and creates a key on request."""
     canned.answers["GET", "/auth/derive-api-key"] = (400, {"error": "Could not derive api key!"})
     canned.answers["POST", "/auth/api-key"] = (200, MADE_KEY)
     assert PolymarketClient(canned.url, TEST_KEY).credentials().api_key == "made"
@@ -97,7 +97,7 @@ def test_a_key_is_created_where_there_is_none_to_derive(canned: CannedServer) ->
 def test_no_key_is_fatal_only_if_the_venue_refuses(
     canned: CannedServer, answer: Answer, error: type[Exception]
 ) -> None:
-    """A refusal needs the operator, everything else another try."""
+    """A refusal needs the operator, every other error another attempt."""
     canned.default = answer
     with pytest.raises(error, match="no API key could be obtained for 0x"):
         PolymarketClient(canned.url, TEST_KEY).credentials()
@@ -112,7 +112,7 @@ def test_no_key_is_fatal_only_if_the_venue_refuses(
     ],
 )
 def test_the_first_cause_is_reported(canned: CannedServer, status: int, answer: Any, todo: str) -> None:
-    """Creating a key that exists is always refused: what deriving it was refused with is the cause."""
+    """Creating a key that exists is always refused: the cause is the refusal to derive it."""
     canned.answers["GET", "/auth/derive-api-key"] = (status, answer)
     canned.answers["POST", "/auth/api-key"] = (400, {"error": "Could not create api key"})
     with pytest.raises((Fatal, Temporary)) as caught:
@@ -125,7 +125,7 @@ def test_the_first_cause_is_reported(canned: CannedServer, status: int, answer: 
 @pytest.mark.parametrize("path", ["/auth/derive-api-key", "/auth/ban-status/closed-only"])
 @pytest.mark.parametrize("status", [401, 403, 503])
 def test_a_key_that_is_not_active_yet_is_waited_for(canned: CannedServer, path: str, status: int) -> None:
-    """A refusal that passes is waited for, and for no longer than the patience; then it is final."""
+    """A temporary refusal is waited for until the time limit; then it is final."""
     good = {"/auth/derive-api-key": KNOWN_KEY, "/auth/ban-status/closed-only": {"closed_only": False}}
     waits: list[float] = []
 
@@ -148,7 +148,7 @@ def test_a_key_that_is_not_active_yet_is_waited_for(canned: CannedServer, path: 
 
 
 def test_a_refusal_without_a_key_in_the_settings_names_no_setting(canned: CannedServer) -> None:
-    """What is not set need not be unset."""
+    """A setting without a value need not be removed."""
     canned.answers["GET", "/auth/derive-api-key"] = (200, KNOWN_KEY)
     client = PolymarketClient(canned.url, TEST_KEY)
     client.credentials()
@@ -161,7 +161,7 @@ def test_a_refusal_without_a_key_in_the_settings_names_no_setting(canned: Canned
 def test_the_venues_copy_of_the_balance_is_renewed_before_it_is_believed(
     manual_venue: VenueProcess, client: PolymarketClient
 ) -> None:
-    """A deposit shows only once the venue is asked to look: the first question does that."""
+    """A deposit is visible only once the venue is told to update: the first request does that."""
     for ask in (client.balance, client.funds, lambda: client.funded_types()[0]):
         manual_venue.fault("stale_balance", None)
         answer = ask()
@@ -169,20 +169,20 @@ def test_the_venues_copy_of_the_balance_is_renewed_before_it_is_believed(
 
 
 def test_the_error_of_an_unknown_api_key_has_the_next_step(manual_venue: VenueProcess) -> None:
-    """The 401 of a wrong key names the settings that hold it."""
+    """The 401 of a wrong key names the settings with it."""
     wrong = PolymarketClient(manual_venue.url, TEST_KEY)
     wrong.credentials(("00000000-0000-0000-0000-000000000000", "c2VjcmV0", "wrong"))
     with pytest.raises(Temporary, match="Unset POLYMARKET_API_KEY"):
         wrong.funds()
 
 
-# --- money and standing --------------------------------------------------------------------------
+# --- money and permissions -----------------------------------------------------------------------
 
 
 def test_money_is_seen_by_the_type_whose_wallet_has_it(
     manual_venue: VenueProcess, client: PolymarketClient
 ) -> None:
-    """Types 0 to 3 are four wallets of one key: three of them truthfully hold nothing."""
+    """Types 0 to 3 are four wallets of one key: three of them correctly have no money."""
     assert client.funded_types() == dict.fromkeys(range(4), Decimal(1000))
     set_account(manual_venue, client.address, balance="12.345678", allowance="50", signature_type=3)
     assert client.funded_types() == {0: 0, 1: 0, 2: 0, 3: Decimal("12.345678")}
@@ -198,7 +198,7 @@ def test_money_is_seen_by_the_type_whose_wallet_has_it(
 def test_an_order_of_the_wallet_without_money_is_refused(
     manual_venue: VenueProcess, client: PolymarketClient
 ) -> None:
-    """What the balance says by type holds for orders too, with real signatures of both."""
+    """What holds for the balance by type holds for orders too, with real signatures of both."""
     set_account(manual_venue, client.address, signature_type=3)
     own, deposit = trader_of(client), trader_of(client, signature_type=3, funder=Account.create().address)
     refused = own.post(manual_venue.url, own.buy(tokens(manual_venue)[0], 100, 990)).json()
@@ -210,7 +210,7 @@ def test_an_order_of_the_wallet_without_money_is_refused(
 def test_the_allowance_is_that_of_the_contracts_an_order_needs(
     manual_venue: VenueProcess, client: PolymarketClient
 ) -> None:
-    """Contracts that no order of ours uses do not count, in whatever case the venue writes addresses."""
+    """Contracts that no order of the bot uses do not count, in any spelling of their addresses."""
     set_account(manual_venue, client.address, allowance="0")
     funds = client.funds()
     assert (funds.balance, funds.allowance) == (1000, 0)
@@ -222,7 +222,7 @@ def test_the_allowance_is_that_of_the_contracts_an_order_needs(
 
 
 def test_the_older_wording_of_an_allowance_is_read(canned: CannedServer) -> None:
-    """One `allowance` instead of one a spender is the exchange's."""
+    """One `allowance` instead of one per spender is the exchange's."""
     canned.answers["GET", "/balance-allowance"] = (200, {"balance": "1500000", "allowance": "2000000"})
     client = PolymarketClient(canned.url, TEST_KEY)
     client.credentials(("key", "c2VjcmV0", "phrase"))
@@ -232,7 +232,7 @@ def test_the_older_wording_of_an_allowance_is_read(canned: CannedServer) -> None
 def test_closed_only_accounts_are_reported_and_cannot_buy(
     manual_venue: VenueProcess, client: PolymarketClient
 ) -> None:
-    """The question and the refusal of an order agree."""
+    """The reported status and the refusal of an order agree."""
     assert client.closed_only() is False
     set_account(manual_venue, client.address, closed_only=True)
     assert client.closed_only() is True
@@ -247,7 +247,7 @@ def test_closed_only_accounts_are_reported_and_cannot_buy(
 def test_the_geoblock_is_reported_and_stops_orders(
     manual_venue: VenueProcess, client: PolymarketClient
 ) -> None:
-    """Where the venue believes this machine to be, and that it then refuses its orders."""
+    """The location of this machine according to the venue, and its refusal of orders."""
     url = manual_venue.url + "/api/geoblock"
     assert geoblock(url) == Geoblock(blocked=False, country="IE", region="L")
     manual_venue.fault("geoblocked", None, country="DE", region="BE")
@@ -259,7 +259,7 @@ def test_the_geoblock_is_reported_and_stops_orders(
 
 
 def test_an_unknown_region_is_empty(canned: CannedServer) -> None:
-    """Only `blocked` has to be there."""
+    """Only `blocked` is required."""
     canned.default = (200, {"blocked": True, "ip": "203.0.113.42", "country": None})
     assert geoblock(canned.url) == Geoblock(blocked=True, country="", region="")
 
@@ -299,12 +299,12 @@ NONSENSE: list[Answer] = [
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_whatever_is_no_answer_is_temporary(canned: CannedServer, question: str) -> None:
-    """Refused, HTML, null, empty, of wrong types, or nobody there: one kind of error that names the thing."""
+    """Refused, HTML, null, empty, of wrong types, or no server: one kind of error that names the request."""
     client = PolymarketClient(canned.url, TEST_KEY)
     client.credentials(("key", "c2VjcmV0", "phrase"))
     for answer in NONSENSE:
         if question == "trades" and answer[1] == NONSENSE[-1][1]:
-            continue  # a list of objects: what is in a trade is for `fills_of` to refuse
+            continue  # a list of objects: the content of a trade is checked by `fills_of`
         canned.default = answer
         with pytest.raises(Temporary, match="could not be read from the venue"):
             QUESTIONS[question](client, canned.url)
@@ -315,7 +315,7 @@ def test_whatever_is_no_answer_is_temporary(canned: CannedServer, question: str)
 
 
 def test_only_a_dead_order_without_a_match_is_killed(canned: CannedServer) -> None:
-    """An order the venue does not know may still match; one it cannot tell of is asked for again."""
+    """An order that the venue does not have may still match; one without information is requested again."""
     client = PolymarketClient(canned.url, TEST_KEY)
     client.credentials(("key", "c2VjcmV0", "phrase"))
     path = ("GET", "/data/order/0xid")
@@ -340,7 +340,7 @@ def test_only_a_dead_order_without_a_match_is_killed(canned: CannedServer) -> No
 def test_won_and_lost_positions_are_listed_until_redeemed(
     manual_venue: VenueProcess, client: PolymarketClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Winner and loser are there once the market is over, over pages, and gone once redeemed."""
+    """Winner and loser are listed once the market is over, over pages, and gone once redeemed."""
     trader = trader_of(client)
     bought = _both_tokens(manual_venue, trader)
     manual_venue.finish_market()
@@ -366,7 +366,7 @@ def test_won_and_lost_positions_are_listed_until_redeemed(
 
 
 def test_a_position_without_a_name_hides_no_other(canned: CannedServer) -> None:
-    """The venue may not know a market's slug; what is OPEN or not redeemable yet is left out."""
+    """The venue may not have a market's slug; what is OPEN or not redeemable yet is omitted."""
     row = {"condition_id": "0xAB", "current_size": 1.052631, "current_price": 1, "redeemable": True}
     rows = [{**row, "slug": None, "outcome": None}, {**row, "redeemable": False}, {**row, "slug": "x"}]
     pages = {"has_more": False, "next_cursor": None}
@@ -385,14 +385,14 @@ def redeem(venue: VenueProcess, address: str, condition_id: str) -> None:
 
 
 def _both_tokens(venue: VenueProcess, trader: Trader) -> set[Decimal]:
-    """Buy a dollar of each token of one market; the shares of each."""
+    """Buy a dollar of each token of one market; returns the shares of each."""
     answers = [trader.post(venue.url, trader.buy(token, 100, 990)).json() for token in tokens(venue)]
     assert [answer["status"] for answer in answers] == ["matched", "matched"]
     return {Decimal(answer["takingAmount"]) for answer in answers}
 
 
 def test_a_practice_wallet_is_made_once_and_kept_to_its_owner(tmp_path: Path) -> None:
-    """The same key again, in a file that nobody else may read."""
+    """The same key again, in a file that other users cannot read."""
     path = tmp_path / "venue" / "wallet.json"
     key = throwaway_key(path)
     assert throwaway_key(path) == key

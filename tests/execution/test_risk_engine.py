@@ -1,6 +1,6 @@
-"""Each risk limit holds to the last digit, with fees, and the same after a restart.
+"""Each risk limit applies to the last digit, with fees, and the same after a restart.
 
-A limit is the most that is allowed: an order that leads to exactly the limit is sent, one beyond it is not.
+A limit is the maximum: an order that leads to exactly the limit is sent, one beyond it is not.
 """
 
 from decimal import Decimal
@@ -22,7 +22,7 @@ from models import OrderState, Outcome
 MIDNIGHT_NS = NOON_NS - 12 * 3600 * 10**9
 TOMORROW_NS = MIDNIGHT_NS + 24 * 3600 * 10**9
 STAKE = Decimal("1.08")
-"""pUSD of the order that is asked about, its fee included."""
+"""pUSD of the order in question, its fee included."""
 WIDE = {
     "max_position_size": Decimal(1000),
     "max_total_exposure": Decimal(1000),
@@ -30,11 +30,11 @@ WIDE = {
     "max_loss_per_day": Decimal(1000),
     "max_drawdown_pct": Decimal(1),
 }
-"""Limits that nothing reaches, so that each row is about one limit."""
+"""Limits that are not reached, so that each row tests one limit."""
 
 
 def trade_a_day(ledger) -> None:
-    """Leave a past in the ledger; each purchase is 1.1 shares at 0.90 with a fee of $0.00693: $0.99693.
+    """Write a past to the ledger; each purchase is 1.1 shares at 0.90 with a fee of $0.00693: $0.99693.
 
     Yesterday: one market lost. Today: one lost, one won (1.1 − 0.99693 = $0.10307), one open, and an order
     of $1.00 without an answer, which at worst costs its dollar and 7 % of fee.
@@ -52,20 +52,20 @@ def trade_a_day(ledger) -> None:
 
 @pytest.fixture(scope="module", params=["same process", "after a restart"])
 def reader(request, tmp_path_factory):
-    """The ledger of that day, read by the process that wrote it or by one that comes after it."""
+    """The ledger of that day, read by the process that wrote it or by a later one."""
     path = tmp_path_factory.mktemp("risk") / "ledger.sqlite"
     ledger = open_ledger(path, cash="10")
     trade_a_day(ledger)
     if request.param == "after a restart":
         ledger.close()
-        # 10 less four purchases; the payout has not arrived, and the venue has not taken the unknown order.
+        # 10 less four purchases; the payout has not arrived, and the venue has not executed the unknown order.
         ledger = open_ledger(path, cash="6.01228")
     with ledger, LedgerReader(path) as reader:
         yield reader
 
 
 ROWS = {
-    # limit: what the order leads to, the same limit a step above that, and a step below it
+    # limit: the value with the order, the same limit a step above that, and a step below it
     "max_position_size": (
         Decimal("1.00"),  # and 8 % for the fee: 1.08
         Decimal("1.01"),
@@ -102,7 +102,7 @@ def answer(reader, now_ns=NOON_NS, stake=STAKE, **limits) -> str | None:
 @pytest.mark.parametrize("limit", ROWS)
 @pytest.mark.parametrize("reaches", ["below", "at", "above"])
 def test_limit(reader, limit, reaches):
-    """What the order leads to may be below or at a limit, not above it; the message has the figures."""
+    """The value with the order may be below or at a limit, not above it; the message has the figures."""
     exact, higher, lower, message = ROWS[limit]
     allowed = {"below": higher, "at": exact, "above": lower}[reaches]
     assert answer(reader, **{limit: allowed}) == (message if reaches == "above" else None)
@@ -132,18 +132,18 @@ def test_the_first_limit_in_the_documented_order_is_named(reader):
     ],
 )
 def test_the_loss_of_a_day_ends_at_midnight_utc(reader, now_ns, limit, allowed):
-    """What was settled counts until the day ends; what is open counts on the next day too."""
+    """Settled losses count until the day ends; open positions count on the next day too."""
     assert (answer(reader, now_ns, max_loss_per_day=Decimal(limit)) is None) is allowed
 
 
 def test_a_settled_position_is_open_no_more(tmp_path):
-    """A verdict takes a market out of exposure and count, and its P&L into the balance."""
+    """A result removes a market from exposure and count, and adds its P&L to the balance."""
     path = tmp_path / "ledger.sqlite"
     with open_ledger(path, cash="10") as ledger, LedgerReader(path) as reader:
         buy(ledger, 1)
         assert answer(reader, max_positions=1) == "1 positions are open, MAX_POSITIONS is 1"
         assert answer(reader, max_total_exposure=Decimal(2)) is not None
-        assert answer(reader, max_drawdown_pct=Decimal("0.01")) is None  # an open stake stands at cost
+        assert answer(reader, max_drawdown_pct=Decimal("0.01")) is None  # an open stake counts at cost
         ledger.record_settlement(settlement(1, Outcome.DOWN, NOON_NS))
         assert answer(reader, max_positions=1) is None
         assert answer(reader, max_total_exposure=Decimal(2)) is None
@@ -167,7 +167,7 @@ def test_a_drawdown_is_measured_from_the_highest_balance(tmp_path):
 
 @pytest.mark.parametrize(("step", "allowed"), [("0", True), ("0.00001", False)])
 def test_a_new_account_has_nothing_open(step, allowed):
-    """Without a past the first order alone is held against exposure, count and day loss."""
+    """Without a past only the first order is compared with exposure, count and day loss."""
     limit = STAKE - Decimal(step)
     limits = WIDE | {"max_total_exposure": limit, "max_loss_per_day": limit, "max_positions": 1}
     new = RiskState(balance=Decimal(10), peak_balance=Decimal(10))
@@ -175,13 +175,13 @@ def test_a_new_account_has_nothing_open(step, allowed):
 
 
 def test_an_account_that_never_had_money_has_no_drawdown():
-    """A peak of zero is no division by zero; the other limits and the venue's balance still hold."""
+    """A peak of zero is no division by zero; the other limits and the venue's balance still apply."""
     nothing = RiskState(balance=Decimal(0), peak_balance=Decimal(0))
     assert refusal(RiskLimits(**WIDE | {"max_drawdown_pct": Decimal("0.01")}), nothing, STAKE) is None
 
 
 def test_a_peak_of_a_cent_is_a_peak():
-    """However small the account is, half of it lost is a drawdown of 50 %."""
+    """However small the account is, the loss of half of it is a drawdown of 50 %."""
     state = RiskState(balance=Decimal("0.005"), peak_balance=Decimal("0.01"))
     limits = RiskLimits(**WIDE | {"max_drawdown_pct": Decimal("0.49")})
     assert refusal(limits, state, STAKE) == (
@@ -190,7 +190,7 @@ def test_a_peak_of_a_cent_is_a_peak():
 
 
 def test_a_process_has_one_risk_engine():
-    """The first call's limits hold until the engine is reset."""
+    """The first call's limits apply until the engine is reset."""
     try:
         first = get_risk_engine(RiskLimits(**WIDE))
         assert isinstance(first, RiskEngine)

@@ -1,4 +1,4 @@
-"""The venue's words on outcomes and fills: right on real shapes, harmless on everything else."""
+"""Parsing the venue's outcomes and fills: correct for real answers, safe for all others."""
 
 from decimal import Decimal
 
@@ -82,7 +82,7 @@ def test_the_clob_names_the_winner():
 
 
 def test_a_minted_leg_counts_at_its_complement():
-    """A leg of the other token is a fill of ours at one minus its price, with its own fee."""
+    """A leg of the other token is a fill at one minus its price, with its own fee."""
     bought = intent(1)
     legs = [
         {"asset_id": bought.token_id, "matched_amount": "1.0", "price": "0.62"},
@@ -96,7 +96,7 @@ def test_a_minted_leg_counts_at_its_complement():
 
 @pytest.mark.parametrize("text", ["FAILED", "TRADE_STATUS_FAILED"])
 def test_a_status_means_the_same_with_its_prefix(text):
-    """A failed trade is failed in the stream's words and in the list's."""
+    """A failed trade is failed in the stream's notation and in the list's."""
     assert status_of({"status": text}) == "FAILED"
     with pytest.raises(Temporary, match="without a status"):
         status_of({"id": "t1"})
@@ -105,7 +105,7 @@ def test_a_status_means_the_same_with_its_prefix(text):
 @settings(max_examples=examples(1000))
 @given(st.one_of(ODD, broken(RESOLVED)))
 def test_no_outcome_text_raises(text):
-    """Whatever the catalogue or the order API answers is an outcome or none."""
+    """Any answer of the catalogue or the order API is an outcome or none."""
     assert gamma_outcome(text) in (None, *Outcome)
     assert clob_outcome(text) in (None, *Outcome)
 
@@ -113,7 +113,7 @@ def test_no_outcome_text_raises(text):
 @settings(max_examples=examples(1000))
 @given(broken(TRADE))
 def test_a_trade_is_read_or_asked_for_again(trade):
-    """A trade that cannot be read raises the one declared error; one that can has positive amounts."""
+    """An unreadable trade raises the declared error; a readable one has positive amounts."""
     try:
         fills = fills_of(trade, intent(1), "0xabc", market())
     except Temporary:
@@ -124,7 +124,7 @@ def test_a_trade_is_read_or_asked_for_again(trade):
 @settings(max_examples=examples(1000))
 @given(broken(GAMMA))
 def test_a_market_is_understood_or_left_alone(gamma):
-    """A catalogue entry is a market with sane numbers, or refused; nothing else is raised."""
+    """A catalogue entry is a market with valid numbers, or refused; nothing else is raised."""
     calendar = SlugCalendar(asset="btc", kind="updown", timeframe="15m", interval=900)
     try:
         found = market_of(gamma, calendar)

@@ -1,4 +1,4 @@
-"""Settled markets for learning tests: written by hand, or drawn from a world whose truth is known."""
+"""Settled markets for learning tests: written by hand, or drawn from a known distribution."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ PARAMS = LearningParams()
 SECOND = 10**9
 START_NS = 1_790_596_800 * SECOND
 FAVOURITE = (0.62, 0.70, 0.80, 0.88, 0.93, 0.97, 0.985)
-"""Prices of the favourite as they are met between minutes 13 and 14."""
+"""Typical prices of the favourite between minutes 13 and 14."""
 
 
 def settled(number, votes, *, winner=Outcome.UP, p=0.5, traded=True, event=None):
@@ -35,18 +35,18 @@ def settled(number, votes, *, winner=Outcome.UP, p=0.5, traded=True, event=None)
 
 
 def series(count, right, *, source="TickVelocity", p=0.5, start=0):
-    """`count` markets that Up wins, of which the source calls the first `right` correctly."""
+    """`count` markets that Up wins, of which the source predicts the first `right` correctly."""
     return [
         settled(start + i, {source: Outcome.UP if i < right else Outcome.DOWN}, p=p) for i in range(count)
     ]
 
 
 def world(seed, count, informed=None, accuracy=0.7):
-    """Markets whose prices are fair: Up wins with exactly the chance that its price says.
+    """Markets whose prices are fair: Up wins with the probability of its price.
 
-    Each source votes in a way of its own that knows nothing the price does not: by coin, with the
-    favourite, against it, always Up, by coin in every third market only. `informed` instead calls the
-    outcome with the given accuracy, whatever the price.
+    Each source votes by its own rule without information beyond the price: at random, with the favourite,
+    against it, always Up, at random in every third market only. `informed` instead predicts the outcome with
+    the given accuracy, whatever the price.
     """
     random = np.random.default_rng(seed)
     favourite = random.choice(FAVOURITE, size=count)

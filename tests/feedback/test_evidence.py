@@ -1,4 +1,4 @@
-"""What the ledger says about the sources: settled markets only, each event once, the latest vote."""
+"""Evidence from the ledger about the sources: settled markets only, each event once, the latest vote."""
 
 import zlib
 from contextlib import closing
@@ -30,7 +30,7 @@ def signal(source, direction):
 
 
 def voting(given, **directions):
-    """The decision with these votes, one a source; None abstains."""
+    """The decision with these votes, one per source; None abstains."""
     votes = tuple(
         Vote(
             source=source,
@@ -57,7 +57,7 @@ def read(path):
 
 
 def test_a_settled_trade_is_evidence(path):
-    """Event, winner, price and votes come out as they went in, and that it was traded."""
+    """Event, winner, price and votes are returned as written, and that the market was traded."""
     with open_ledger(path) as ledger:
         buy(ledger)
         ledger.record_settlement(settlement(outcome=Outcome.DOWN))
@@ -83,7 +83,7 @@ def test_a_market_without_a_settlement_is_no_evidence(path):
 
 
 def test_a_settled_refusal_is_evidence_without_a_trade(path):
-    """A vote that led to no order counts as well once the market has an official outcome."""
+    """A vote without an order counts as well once the market has an official outcome."""
     with open_ledger(path) as ledger:
         ledger.record_decision(refusal(reason=Reason.DISAGREEMENT))
         ledger.record_settlement(settlement())
@@ -93,7 +93,7 @@ def test_a_settled_refusal_is_evidence_without_a_trade(path):
 
 
 def test_of_several_decisions_the_latest_vote_counts(path):
-    """Retries in one market are one piece of evidence, as of the last time the sources voted."""
+    """Several attempts in one market are one piece of evidence, with the votes of the last decision."""
     with open_ledger(path) as ledger:
         ledger.record_decision(voting(refusal(), TickVelocity=Direction.BEARISH))
         ledger.record_decision(voting(refusal(), TickVelocity=Direction.BULLISH))
@@ -121,7 +121,7 @@ def test_abstentions_and_neutral_votes_are_none(path):
 
 
 def test_a_replayed_market_is_no_new_evidence(path):
-    """The same event in another session counts once, as it was settled first."""
+    """The same event in another session counts once, with its first settlement."""
     slugs = []
     for number, (session, way) in enumerate(
         (("first", Direction.BULLISH), ("second", Direction.BEARISH)), start=1
@@ -164,7 +164,7 @@ def test_damaged_evidence_ends_the_run_by_name(path, monkeypatch):
 
 
 def test_reading_leaves_nothing_open(path):
-    """The evidence is read on a connection of its own, closed afterwards: the reader still works."""
+    """The evidence is read on its own connection, closed afterwards: the reader still works."""
     with open_ledger(path) as ledger:
         buy(ledger)
         ledger.record_settlement(settlement())

@@ -1,4 +1,4 @@
-"""Learning that survives: whole files, crashes, restarts, resets, changed settings, foreign files."""
+"""Persistence of learning: whole files, crashes, restarts, resets, changed settings, foreign files."""
 
 import json
 from itertools import count
@@ -17,7 +17,7 @@ from feedback import LearningEngine, LearningParams, reset_learning, state
 from models import Outcome
 
 INFORMED = series(300, 290)
-"""300 markets of which TickVelocity calls 290 at even odds."""
+"""300 markets of which TickVelocity predicts 290 at even odds."""
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def opened(path, base=BASE, params=PARAMS, start_ns=START_NS):
 
 
 def facts(engine):
-    """What an engine knows, without when it was saved."""
+    """The state of an engine, without the time of saving."""
     return msgspec.structs.replace(engine.state, saved_at="")
 
 
@@ -44,7 +44,7 @@ def backups(path):
 
 
 def test_before_anything_is_learnt_the_configured_weights_hold(path):
-    """No file, no evidence: the configured weights, nothing to say, nothing written."""
+    """No file, no evidence: the configured weights, no message, nothing written."""
     engine = opened(path)
     assert engine.learn([]) is None
     assert engine.weights == BASE
@@ -53,7 +53,7 @@ def test_before_anything_is_learnt_the_configured_weights_hold(path):
 
 
 def test_ten_settled_trades_complete_an_interval(path):
-    """Nothing is learnt at nine, something at ten, nothing new until twenty."""
+    """No change at nine, one at ten, no further one until twenty."""
     engine = opened(path)
     assert engine.learn(INFORMED[:9]) is None
     assert engine.state.markets == 0
@@ -66,7 +66,7 @@ def test_ten_settled_trades_complete_an_interval(path):
 
 
 def test_the_interval_is_a_setting_and_counts_trades(path):
-    """LEARNING_TRIGGER_INTERVAL acts; markets that were not traded are evidence but complete nothing."""
+    """LEARNING_TRIGGER_INTERVAL has effect; markets without trades are evidence but do not complete an interval."""
     markets = [settled(i, {"TickVelocity": Outcome.UP}, traded=i % 4 == 3) for i in range(20)]
     engine = opened(path, params=LearningParams(interval=5))
     engine.learn(markets[:19])
@@ -77,7 +77,7 @@ def test_the_interval_is_a_setting_and_counts_trades(path):
 
 
 def test_an_adjustment_records_what_moved_and_why(path):
-    """The returned step holds old and new weights, counts, time and evidence, and is on file."""
+    """The returned step contains old and new weights, counts, time and evidence, and is in the file."""
     engine = opened(path)
     adjustment = engine.learn(INFORMED)
     assert adjustment is not None
@@ -117,8 +117,8 @@ def test_a_market_given_twice_counts_once(path, tmp_path):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6), cuts=st.lists(st.integers(0, 200), max_size=6), data=st.data())
 def test_any_way_there_gives_the_same_state(tmp_path_factory, seed, cuts, data):
-    """However the evidence arrives, and wherever the process is started anew in between, the state is
-    the one that all evidence at once gives."""
+    """However the evidence arrives, and wherever the process is restarted in between, the state equals the
+    state from all evidence at once."""
     folder = tmp_path_factory.mktemp("ways")
     markets = world(seed, 200, "PriceDivergence", accuracy=0.9)
     at_once = opened(folder / "once.json")
@@ -132,13 +132,13 @@ def test_any_way_there_gives_the_same_state(tmp_path_factory, seed, cuts, data):
 
 
 class Killed(BaseException):
-    """The process ends here, and nothing of it runs any more."""
+    """The process ends here; nothing after it runs."""
 
 
 @pytest.mark.parametrize("moment", ["fsync", "replace"])
 def test_a_crash_while_saving_leaves_the_old_file_and_loses_nothing(path, monkeypatch, moment):
-    """Killed before the draft is on the disk, or between draft and rename, the next start has the old
-    state and arrives at the same new one; the draft left behind is no obstacle."""
+    """Killed before the temporary file is on disk, or between it and the rename, the next start has the old
+    state and reaches the same new one; the temporary file is no obstacle."""
     engine = opened(path)
     engine.learn(INFORMED[:200])
     before = path.read_bytes()
@@ -162,7 +162,7 @@ def test_a_crash_while_saving_leaves_the_old_file_and_loses_nothing(path, monkey
 
 
 def test_a_full_disk_changes_neither_weights_nor_file(path, monkeypatch):
-    """What cannot be saved is not in force; the next call catches up."""
+    """Weights that cannot be saved are not used; the next call saves them."""
     engine = opened(path)
     engine.learn(INFORMED[:200])
     before, content = engine.weights, path.read_bytes()
@@ -181,7 +181,7 @@ def test_a_full_disk_changes_neither_weights_nor_file(path, monkeypatch):
 
 
 def test_the_new_content_is_synced_before_it_takes_the_name(path, monkeypatch):
-    """The draft reaches the disk before the rename, and the folder after it."""
+    """The temporary file is synced before the rename, and the folder after it."""
     steps = []
     monkeypatch.setattr(atomic_file.os, "fsync", lambda _: steps.append("sync"))
     rename = state.Path.replace
@@ -193,7 +193,7 @@ def test_the_new_content_is_synced_before_it_takes_the_name(path, monkeypatch):
 
 
 def test_a_reset_goes_back_and_keeps_the_old_file(path):
-    """Configured weights again, at once and on file; the old file is a dated copy beside it."""
+    """Configured weights again, at once and in the file; the old file is a dated copy beside it."""
     engine = opened(path)
     engine.learn(INFORMED)
     learnt = path.read_bytes()
@@ -206,7 +206,7 @@ def test_a_reset_goes_back_and_keeps_the_old_file(path):
 
 
 def test_after_a_reset_only_later_markets_count(path):
-    """The ledger still holds what was unlearnt; it stays unlearnt, also after a restart."""
+    """The ledger still contains the earlier markets; they do not count, also after a restart."""
     engine = opened(path, start_ns=INFORMED[-1].settled_ns)
     engine.learn(INFORMED)
     engine.reset()
@@ -239,7 +239,7 @@ def test_two_resets_within_a_second_keep_both_files(path):
 
 
 def test_a_reset_without_a_file_has_nothing_to_keep(path):
-    """It still forgets what the ledger holds so far."""
+    """The markets in the ledger so far no longer count."""
     assert reset_learning(path, BASE, PARAMS, lambda: INFORMED[-1].settled_ns) is None
     engine = opened(path)
     assert engine.learn(INFORMED) is None
@@ -247,7 +247,7 @@ def test_a_reset_without_a_file_has_nothing_to_keep(path):
 
 
 def test_a_changed_configured_weight_starts_over_with_a_message(path):
-    """The operator's weights win over the learnt ones; the notice names key, change and backup."""
+    """The operator's weights replace the learnt ones; the message names key, change and backup."""
     opened(path).learn(INFORMED)
     changed = BASE | {"TickVelocity": 0.20}
     engine = opened(path, base=changed, start_ns=INFORMED[-1].settled_ns)
@@ -260,7 +260,7 @@ def test_a_changed_configured_weight_starts_over_with_a_message(path):
 
 
 def test_a_changed_list_of_sources_starts_over(path):
-    """A source more or less is a change like any other."""
+    """An added or removed source is a change like any other."""
     opened(path).learn(INFORMED)
     fewer = {source: weight for source, weight in BASE.items() if source != "DeribitPCR"}
     engine = opened(path, base=fewer)
@@ -269,7 +269,7 @@ def test_a_changed_list_of_sources_starts_over(path):
 
 
 def test_a_changed_rate_recomputes_with_a_message(path, tmp_path):
-    """LEARNING_* may change in between: the weights become those the new settings give throughout."""
+    """After a change of LEARNING_* the weights equal those computed with the new settings throughout."""
     opened(path).learn(INFORMED)
     faster = LearningParams(rate=0.2)
     engine = opened(path, params=faster)
@@ -292,7 +292,7 @@ def test_a_source_switched_off_stays_off(path):
 
 
 def test_votes_of_an_unknown_source_are_left_out(path):
-    """A source of an older version in the ledger is no obstacle."""
+    """A source of an older version in the ledger is ignored."""
     engine = opened(path)
     engine.learn(series(100, 95, source="Astrology"))
     assert engine.weights == BASE
@@ -309,7 +309,7 @@ def test_switched_off_it_touches_nothing(path):
 
 
 def test_switched_on_again_it_goes_on(path):
-    """Off and on again loses nothing: what was settled meanwhile is learnt, too."""
+    """Off and on again loses nothing: markets settled meanwhile count, too."""
     opened(path).learn(INFORMED[:200])
     opened(path, params=LearningParams(enabled=False)).learn(INFORMED)
     engine = opened(path)
@@ -319,7 +319,7 @@ def test_switched_on_again_it_goes_on(path):
 
 
 def test_a_ledger_that_was_exchanged_is_noticed(path):
-    """Weights without their evidence do not stay in force; the old file is kept and it is said."""
+    """Weights without their evidence are not used; the old file is kept and a message reports it."""
     opened(path).learn(INFORMED)
     engine = opened(path)
     assert engine.learn([]) is None
@@ -359,7 +359,7 @@ def spoilt(content, **changes):
     ],
 )
 def test_a_damaged_or_foreign_file_is_refused_by_name(path, spoil, what):
-    """It stops the start, names the file and the way out, and leaves the file as it is; a reset then
+    """It stops the start, names the file and the solution, and leaves the file unchanged; a reset then
     keeps even that as a backup."""
     opened(path).learn(INFORMED)
     path.write_text(spoil(path.read_text()))
@@ -393,7 +393,7 @@ def test_the_history_is_bounded(path, monkeypatch):
 
 
 def test_the_shared_engine_is_one(path):
-    """The factory answers with the same engine, and refuses settings that would not count."""
+    """The factory returns the same engine, and refuses settings that would have no effect."""
     feedback.reset_learning_engine()
     engine = feedback.get_learning_engine(path, BASE, PARAMS)
     assert feedback.get_learning_engine() is engine

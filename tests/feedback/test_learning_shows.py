@@ -1,4 +1,4 @@
-"""Learning where the truth is known: it finds the one source that knows, and leaves noise alone."""
+"""Learning with a known distribution: the informed source gains weight, and noise changes nothing."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ MARKETS = 1000
 @pytest.mark.slow
 def test_the_one_informed_source_ends_highest(tmp_path):
     """Of six sources one is informed, each in turn, also the one that starts lowest: in at least 95 of
-    100 worlds it ends with the highest weight, although it is right less often than the one that
+    100 simulations it ends with the highest weight, although it is right less often than the one that
     follows the favourite."""
     highest = 0
     for seed in SEEDS:
@@ -34,7 +34,7 @@ def test_the_one_informed_source_ends_highest(tmp_path):
 @pytest.mark.slow
 def test_six_sources_of_noise_stay_where_they_are(tmp_path):
     """With six sources of noise no weight is ever further than 0.05 from its start, in at least 95 of
-    100 worlds, at any time on the way; and in at least 95 none is moved at all."""
+    100 simulations, at any time; and in at least 95 none is changed at all."""
     quiet = unmoved = 0
     for seed in SEEDS:
         engine = LearningEngine(tmp_path / f"{seed}.json", BASE, PARAMS)
@@ -51,15 +51,15 @@ def test_six_sources_of_noise_stay_where_they_are(tmp_path):
 
 
 def test_a_source_that_is_wrong_more_often_than_the_price_implies_loses_weight(tmp_path):
-    """A source that calls only 30 % right falls to near its lower bound."""
+    """A source with only 30 % correct predictions falls to near its lower bound."""
     engine = LearningEngine(tmp_path / "state.json", BASE, PARAMS)
     engine.learn(world(7, MARKETS, "OrderBookImbalance", accuracy=0.3))
     assert engine.weights["OrderBookImbalance"] < 0.08
 
 
 def test_the_boundary_holds_at_every_price_and_every_look():
-    """Looking after each of 1500 fair markets, votes with or against the favourite cross the boundary of
-    one source in at most 5 of 100 runs, at each price met in the window, however lopsided."""
+    """Checked after each of 1500 fair markets, votes with or against the favourite cross the boundary of
+    one source in at most 5 of 100 runs, at each price in the window, however asymmetric."""
     random = np.random.default_rng(20260928)
     votes = np.arange(1, 1501)
     for price in (0.5, *FAVOURITE, 0.995):
@@ -70,8 +70,8 @@ def test_the_boundary_holds_at_every_price_and_every_look():
 
 
 def test_two_fixed_standard_errors_would_not_hold():
-    """Fair markets cross two standard errors at some look in a good part of all runs, not in one of
-    twenty: why the boundary is wider."""
+    """Fair markets cross two standard errors at some check in a large part of all runs, not in one of
+    twenty: the reason for a wider boundary."""
     random = np.random.default_rng(20260928)
     votes = np.arange(1, 2001)
     excess = np.abs(np.cumsum((random.random((400, 2000)) < 0.5) - 0.5, axis=1))
@@ -79,7 +79,7 @@ def test_two_fixed_standard_errors_would_not_hold():
 
 
 def test_a_vote_against_the_trade_is_credited_when_it_was_right(tmp_path):
-    """What counts is the outcome, not the side that was bought: the dissenter that was right gains."""
+    """The outcome counts, not the side that was bought: a source that voted against a losing trade gains."""
     markets = [
         settled(
             i,

@@ -1,4 +1,4 @@
-"""The arithmetic of learning: bounds, sum, monotonicity, and silence below the boundary."""
+"""The arithmetic of learning: bounds, sum, monotonicity, and no change below the boundary."""
 
 from math import fsum, sqrt
 
@@ -24,7 +24,7 @@ SOURCES = tuple(BASE)
 
 @st.composite
 def configured(draw):
-    """Weights as an operator may set them: some 0, some outside the learning range, sum at most 1."""
+    """Possible configured weights: some 0, some outside the learning range, sum at most 1."""
     raw = [draw(st.one_of(st.just(0.0), st.floats(0.001, 1))) for _ in SOURCES]
     scale = max(1.0, fsum(raw))
     return {source: weight / scale for source, weight in zip(SOURCES, raw, strict=True)}
@@ -52,7 +52,7 @@ def others(mine):
 
 @given(configured(), st.lists(st.floats(0.001, 3), min_size=6, max_size=6))
 def test_a_projection_keeps_sum_and_bounds(base, wishes):
-    """Whatever is wished for, the projected weights have the configured sum and stay within bounds."""
+    """Whatever the target, the projected weights have the configured sum and stay within bounds."""
     active = {source: weight for source, weight in base.items() if weight > 0}
     projected = project(dict(zip(SOURCES, wishes, strict=True)), active)
     assert fsum(projected.values()) == pytest.approx(fsum(active.values()), abs=1e-12)
@@ -63,21 +63,21 @@ def test_a_projection_keeps_sum_and_bounds(base, wishes):
 
 @given(configured(), st.lists(st.floats(0.001, 3), min_size=6, max_size=6))
 def test_projecting_twice_is_projecting_once(base, wishes):
-    """Weights that keep sum and bounds already are left where they are."""
+    """Weights that satisfy sum and bounds already are unchanged."""
     active = {source: weight for source, weight in base.items() if weight > 0}
     once = project(dict(zip(SOURCES, wishes, strict=True)), active)
     assert project(once, active) == pytest.approx(once, abs=1e-9)
 
 
 def test_what_is_gained_is_given_up_in_proportion():
-    """Sources away from their bounds keep the ratio of what was wished for them."""
+    """Sources away from their bounds keep the ratio of their targets."""
     projected = project({"a": 0.4, "b": 0.2, "c": 0.35}, {"a": 0.4, "b": 0.2, "c": 0.2})
     assert projected["a"] / projected["b"] == pytest.approx(2)
     assert projected["c"] / projected["b"] == pytest.approx(1.75)
 
 
 def test_a_source_at_a_bound_gives_nothing_up():
-    """The others carry what a source at 0.05 cannot give, and what one at 0.50 cannot take."""
+    """The other sources compensate for a source at 0.05 or at 0.50."""
     projected = project({"a": 0.45, "b": 0.05, "c": 0.5}, {"a": 0.45, "b": 0.05, "c": 0.3})
     assert projected["b"] == LOWEST
     assert fsum(projected.values()) == pytest.approx(0.8, abs=1e-15)
@@ -87,7 +87,7 @@ def test_a_source_at_a_bound_gives_nothing_up():
 
 @given(configured(), st.lists(records(), min_size=1, max_size=8), st.floats(0.01, 1))
 def test_every_step_keeps_sum_and_bounds(base, path, rate):
-    """Through any succession of records the sum is the configured one and no weight leaves its range."""
+    """Through any sequence of records the sum is the configured one and no weight leaves its range."""
     params = LearningParams(rate=rate)
     weights = dict(base)
     for tallies in path:
@@ -148,7 +148,7 @@ def test_a_weight_configured_outside_the_range_is_not_moved_further_out():
 
 
 def test_following_the_favourite_is_no_information():
-    """Nine right of ten at a price of 0.90 moves nothing, five hundred times over."""
+    """Nine right of ten at a price of 0.90 change nothing, after five hundred times as well."""
     tallies = {"TickVelocity": record(5000, 4500, 0.9)} | others("TickVelocity")
     weights, evidence = adjusted_weights(BASE, BASE, tallies, PARAMS)
     assert weights == BASE
@@ -157,8 +157,8 @@ def test_following_the_favourite_is_no_information():
 
 
 def test_the_same_rate_above_the_price_is_information():
-    """The 90 % that say nothing at a price of 0.90 move the weight up at a price of 0.80, and the
-    70 % that look good at 0.50 move it down there."""
+    """90 % correct, which changes nothing at a price of 0.90, moves the weight up at a price of 0.80, and
+    70 % correct, which moves it up at 0.50, moves it down there."""
     up = {"TickVelocity": record(5000, 4500, 0.8)} | others("TickVelocity")
     down = {"TickVelocity": record(5000, 3500, 0.8)} | others("TickVelocity")
     assert adjusted_weights(BASE, BASE, up, PARAMS)[0]["TickVelocity"] > BASE["TickVelocity"]
@@ -171,7 +171,7 @@ def test_the_posterior_is_the_beta_binomial_mean():
 
 
 def test_a_handful_of_lucky_votes_supports_nothing():
-    """Ten of ten at even odds, as one source in two hundred does by chance in some run, moves nothing."""
+    """Ten of ten at even odds, which one source in two hundred reaches by chance in some run, change nothing."""
     assert appraise(record(10, 10, 0.5), 6, min_trades=10).supported == 0
 
 
@@ -190,13 +190,13 @@ def test_never_above_what_the_sample_supports(n, data, chance, prior, sources):
 
 
 def test_a_larger_prior_makes_learning_slower():
-    """LEARNING_MIN_TRADES acts: the same votes support less against a heavier prior."""
+    """LEARNING_MIN_TRADES has effect: the same votes support less against a stronger prior."""
     light, heavy = (appraise(record(400, 280, 0.5), 6, min_trades=k).supported for k in (10, 400))
     assert 0 < heavy < light
 
 
 def test_the_rate_is_the_part_of_the_way_that_is_gone():
-    """LEARNING_RATE acts: a rate of 0.1 moves a tenth as far as a rate of 1."""
+    """LEARNING_RATE has effect: a rate of 0.1 moves a tenth as far as a rate of 1."""
     tallies = {"TickVelocity": record(900, 880, 0.5)} | others("TickVelocity")
     slow, _ = adjusted_weights(BASE, BASE, tallies, LearningParams(rate=0.1))
     fast, _ = adjusted_weights(BASE, BASE, tallies, LearningParams(rate=1))
@@ -206,7 +206,7 @@ def test_the_rate_is_the_part_of_the_way_that_is_gone():
 
 
 def test_without_evidence_any_more_the_weights_go_home():
-    """Moved weights return to the configured ones, step by step, when the records support nothing."""
+    """Changed weights return to the configured ones, step by step, when the records support nothing."""
     tallies = {"TickVelocity": record(900, 880, 0.5)} | others("TickVelocity")
     weights, _ = adjusted_weights(BASE, BASE, tallies, LearningParams(rate=1))
     nothing = {source: Tally() for source in SOURCES}

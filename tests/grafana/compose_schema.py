@@ -1,4 +1,4 @@
-"""The part of the Compose specification that docker-compose.yml uses; anything else in it is a mistake."""
+"""A schema of the part of the Compose specification that docker-compose.yml uses, without other keys."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the tests of grafana/ share: free ports."""
+"""Fixtures of the tests of grafana/: free ports."""
 
 import socket
 
@@ -7,6 +7,6 @@ import pytest
 
 @pytest.fixture
 def free_port() -> int:
-    """A port of the loopback on which nobody listens."""
+    """A closed port of the loopback."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])

@@ -1,4 +1,4 @@
-"""What PromQL expressions are in the repository, and which series they ask for."""
+"""The PromQL expressions in the repository, and the series in them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -41,7 +41,7 @@ def selectors(expr: str) -> list[Any]:
     Raises
     ------
     ValueError
-        If it is no PromQL.
+        If it is not PromQL.
     """
     found: list[Any] = []
 
@@ -55,5 +55,5 @@ def selectors(expr: str) -> list[Any]:
 
 
 def metrics(expr: str) -> set[str]:
-    """The names of the metrics that an expression asks for."""
+    """The names of the metrics in an expression."""
     return {selector.name for selector in selectors(expr)}

@@ -1,7 +1,7 @@
-"""A strict stand-in for Grafana's HTTP API: documented paths, bodies and answers, and nothing else.
+"""A strict imitation of Grafana's HTTP API: documented paths, bodies and answers, and nothing else.
 
-It refuses what Grafana would refuse (unknown fields by a schema, versions, names, roles), so that a test that
-passes says something. `break_` makes it answer as a broken server, a proxy or a login page does.
+It refuses what Grafana would refuse (unknown fields by a schema, versions, names, roles), so that a passing test
+is meaningful. `break_` makes it answer as a broken server, a proxy or a login page does.
 """
 
 import base64
@@ -73,10 +73,10 @@ class GrafanaStub:
         self.dashboards: dict[str, dict[str, Any]] = {}
         self.folders = {""}
         self.changes: list[str] = []
-        """What was changed, as method and path."""
+        """The changes, as method and path."""
         self.broken: tuple[int, str, bytes, dict[str, str]] | None = None
         self.meanwhile: Callable[[], None] = lambda: None
-        """What somebody else does right before a dashboard is saved."""
+        """Called right before a dashboard is saved, for a concurrent change."""
         self._versions_as_list = versions_as_list
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
@@ -95,7 +95,7 @@ class GrafanaStub:
         self._thread.join()
 
     def break_(self, status: int, kind: str, body: str, **headers: str) -> None:
-        """Answer everything like this from now on."""
+        """Give this answer to every request from now on."""
         self.broken = (status, kind, body.encode(), headers)
 
     def edit(self, uid: str, user: str = "ann") -> None:
@@ -219,7 +219,7 @@ class GrafanaStub:
 
     def _save(self, entry: dict[str, Any], dashboard: dict[str, Any], message: str, user: str) -> None:
         version = len(entry["versions"]) + 1
-        # Grafana migrates what it stores to its own newest schema, so that it is never what was sent.
+        # Grafana migrates a stored dashboard to its own newest schema, so that it differs from what was sent.
         entry["dashboard"] = {**dashboard, "id": 1, "version": version, "schemaVersion": 99}
         entry["versions"].insert(
             0, {"id": version, "version": version, "createdBy": user, "message": message}

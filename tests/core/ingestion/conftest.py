@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-# The servers and payloads of the sources' own tests serve here too.
+# The servers and payloads of the sources' own tests are used here too.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "data_sources"))
 
 from feed_servers import Host

@@ -1,4 +1,4 @@
-"""The rules that keep a value out, and those that only warn."""
+"""The rules that reject a value, and those that only warn."""
 
 from collections import deque
 from decimal import Decimal
@@ -69,14 +69,14 @@ def _mood(score: float, age_s: float = 0, source: str = "fear_greed") -> Sentime
     ],
 )
 def test_price_bounds_are_the_assets_own(asset: str, price: str, ok: bool) -> None:
-    """A price in the wrong unit or of another asset is an error, at the bounds themselves it is not."""
+    """A price in the wrong unit or of another asset is an error; the bounds themselves are not."""
     assert _validator(asset).check(_spot(price)).ok is ok
 
 
 @settings(max_examples=examples(300), deadline=None, database=None)
 @given(st.decimals(min_value="0.0001", max_value="100000000", places=4))
 def test_nothing_outside_the_bounds_is_ever_admitted(price: Decimal) -> None:
-    """Whatever the past, a price is admitted exactly if it lies within the bounds."""
+    """Whatever the past, a price is admitted exactly if it is within the bounds."""
     validator = _validator()
     for past in ("60000", "70000", "65000"):
         validator.admit(_spot(past))
@@ -85,7 +85,7 @@ def test_nothing_outside_the_bounds_is_ever_admitted(price: Decimal) -> None:
 
 
 def test_quarantine_keeps_value_and_reason_and_counts() -> None:
-    """A bad value is put aside with why and when, counted under its source, and forgotten by the past."""
+    """A bad value is stored with reason and time, counted under its source, and not part of the past."""
     validator = _validator()
     bad = _spot("5")
     result = validator.admit(bad)
@@ -96,7 +96,7 @@ def test_quarantine_keeps_value_and_reason_and_counts() -> None:
 
 
 def test_quarantine_is_bounded_but_its_count_is_not() -> None:
-    """The last hundred are kept, all are counted."""
+    """The last hundred are stored, all are counted."""
     validator = _validator()
     for _ in range(250):
         validator.admit(_spot("5"))
@@ -107,7 +107,7 @@ def test_quarantine_is_bounded_but_its_count_is_not() -> None:
     ("price", "warned"), [("81600", False), ("81601", True), ("54400", False), ("54399", True)]
 )
 def test_jump_of_more_than_a_fifth_is_a_warning(price: str, warned: bool) -> None:
-    """More than 20 % from the last price, up or down, is let in with a warning."""
+    """More than 20 % from the last price, up or down, is admitted with a warning."""
     validator = _validator()
     validator.admit(_spot("68000"))
     result = validator.admit(_spot(price))
@@ -117,7 +117,7 @@ def test_jump_of_more_than_a_fifth_is_a_warning(price: str, warned: bool) -> Non
 
 
 def test_sources_are_compared_with_their_own_past() -> None:
-    """Another source, and another kind of price of the same source, start afresh."""
+    """Another source, and another kind of price of the same source, start without a past."""
     validator = _validator()
     validator.admit(_spot("50000"))
     assert validator.admit(_spot("68000", source="binance")).warnings == ()
@@ -136,7 +136,7 @@ def test_sources_are_compared_with_their_own_past() -> None:
 
 @pytest.mark.parametrize(("age_s", "warned"), [(300, False), (301, True)])
 def test_price_older_than_five_minutes_is_a_warning(age_s: float, warned: bool) -> None:
-    """Age is judged by the source's own time."""
+    """Age is measured by the source's own time."""
     assert bool(_validator().check(_spot(age_s=age_s)).warnings) is warned
 
 
@@ -151,13 +151,13 @@ def test_price_older_than_five_minutes_is_a_warning(age_s: float, warned: bool) 
     ],
 )
 def test_sentiment_age_limits_differ_by_source(source: str, age_s: float, warned: bool) -> None:
-    """A mood is old after an hour, the index that is published once a day after twenty-six."""
+    """A sentiment is old after an hour, the index that is published once a day after twenty-six."""
     assert bool(_validator().check(_mood(50, age_s, source)).warnings) is warned
 
 
 @pytest.mark.parametrize(("score", "ok"), [(0, True), (100, True), (-0.1, False), (100.1, False)])
 def test_mood_is_between_zero_and_a_hundred(score: float, ok: bool) -> None:
-    """Outside of it is an error."""
+    """A value outside of it is an error."""
     assert _validator().check(_mood(score)).ok is ok
 
 
@@ -210,7 +210,7 @@ def test_unusual_return_is_a_warning_after_ten_points() -> None:
 
 
 def test_steady_trend_is_not_unusual() -> None:
-    """A price far from where it began is no anomaly if it got there step by step."""
+    """A price far from its first value is no anomaly if it moved there gradually."""
     validator = _validator()
     steps = [1.0, 3.0, 2.0, 1.5, 2.5]
     price = 68000.0
@@ -220,7 +220,7 @@ def test_steady_trend_is_not_unusual() -> None:
 
 
 def test_price_at_rest_has_no_deviation() -> None:
-    """Where nothing ever moved, nothing can be said about the first move."""
+    """A constant past gives no deviation for the first move."""
     validator = _validator()
     for _ in range(20):
         validator.admit(_spot("68000"))

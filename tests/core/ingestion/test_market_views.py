@@ -29,7 +29,7 @@ def _steady(price: str = "65000", first: int = -70, last: int = 5) -> SpotPath:
 
 
 def test_path_holds_one_price_a_second_in_order() -> None:
-    """A second price within a second, or one from the past, is passed over; old ones are forgotten."""
+    """A second price within a second, or one from the past, is ignored; old ones are dropped."""
     path = _path((0.2, "1"), (0.9, "2"), (1.0, "3"), (0.5, "4"), (2.5, "5"))
     ticks = path.ticks(START, 900)
     assert [tick.second for tick in ticks] == pytest.approx([0.2, 1.0, 2.5], abs=1e-6)
@@ -39,7 +39,8 @@ def test_path_holds_one_price_a_second_in_order() -> None:
 
 
 def test_path_is_in_market_seconds() -> None:
-    """On the 900-second scale a five-minute market's seconds count threefold; before the start below zero."""
+    """On the 900-second scale a five-minute market's seconds count threefold; before the start they are
+    negative."""
     ticks = _path((-1, "1"), (100, "2")).ticks(START, 300)
     assert [t.second for t in ticks] == [-3.0, 300.0]
 
@@ -52,7 +53,7 @@ def test_next_sample_is_due_at_the_next_second_of_market_time(speed: float, seco
 
 
 def test_mean_is_weighted_by_time() -> None:
-    """Half a minute at 100 and half a minute at 200 make 150, however many samples each half had."""
+    """Half a minute at 100 and half a minute at 200 give 150, however many samples each half had."""
     dense = [(at, "100") for at in range(-65, -30)]
     sparse = [(at, "200") for at in range(-30, 1, 10)]
     mean = _path(*dense, *sparse).mean(START, 60)
@@ -66,7 +67,7 @@ def test_mean_is_weighted_by_time() -> None:
     [((-40, -31), True), ((-40, -29), False), ((-75, -59), False), ((-9, 5), True), ((-11, 5), False)],
 )
 def test_mean_needs_a_path_without_long_silence(missing: tuple[int, int], known: bool) -> None:
-    """More than ten seconds of silence, at the beginning, within or at the end, and there is no mean."""
+    """More than ten seconds without a price, at the beginning, within or at the end, and there is no mean."""
     points = [(at, "65000") for at in range(-75, 5) if not missing[0] <= at < missing[1]]
     assert (_path(*points).mean(START, 60) is not None) is known
 
@@ -79,7 +80,7 @@ def test_mean_of_a_path_that_does_not_reach_back_is_unknown() -> None:
 @settings(max_examples=examples(200), deadline=None, database=None)
 @given(st.lists(PRICES, min_size=62, max_size=62), PRICES)
 def test_mean_is_within_the_prices_and_moves_with_them(prices: list[Decimal], shift: Decimal) -> None:
-    """It never leaves the range of its prices, and adding a constant to all adds it to the mean."""
+    """It is within the range of its prices, and adding a constant to all adds it to the mean."""
     path, shifted = SpotPath(960), SpotPath(960)
     for at, price in enumerate(prices):
         path.add(START - 61 + at, price)
@@ -92,7 +93,7 @@ def test_mean_is_within_the_prices_and_moves_with_them(prices: list[Decimal], sh
 
 
 def test_consensus_is_the_median_without_outliers() -> None:
-    """One source that is five percent off is left out, and named."""
+    """One source with a five percent difference is omitted, and named."""
     prices = {"a": Decimal(100), "b": Decimal("100.2"), "c": Decimal(105), "d": Decimal("100.1")}
     together = consensus_of(prices)
     assert together is not None
@@ -101,14 +102,14 @@ def test_consensus_is_the_median_without_outliers() -> None:
 
 
 def test_two_sources_that_contradict_each_other_both_stay() -> None:
-    """It is not known which one is wrong."""
+    """It is unknown which one is wrong."""
     together = consensus_of({"a": Decimal(100), "b": Decimal(110)})
     assert together is not None
     assert (together.median, together.outliers) == (Decimal(105), {})
 
 
 def test_no_source_is_no_consensus() -> None:
-    """Without a source there is nothing to agree on; with one it is right."""
+    """Without a source there is no consensus; a single source is the consensus."""
     assert consensus_of({}) is None
     alone = consensus_of({"a": Decimal(1)})
     assert alone is not None
@@ -118,7 +119,7 @@ def test_no_source_is_no_consensus() -> None:
 @settings(max_examples=examples(300), deadline=None, database=None)
 @given(st.dictionaries(st.text(min_size=1, max_size=3), PRICES, min_size=1, max_size=7))
 def test_consensus_is_total_and_inside_its_sources(prices: dict[str, Decimal]) -> None:
-    """Every source is either agreeing or an outlier, and the median lies among those that agree."""
+    """Every source either agrees or is an outlier, and the median is within those that agree."""
     together = consensus_of(prices)
     assert together is not None
     assert together.sources | together.outliers == prices
@@ -150,7 +151,7 @@ def _strikes() -> Strikes:
 
 
 def test_strike_is_the_first_mean_at_or_after_the_start() -> None:
-    """Not the one before, and not a later one, in whatever order they came."""
+    """Not the one before, and not a later one, in whatever order they arrive."""
     strikes = _strikes()
     published = [
         _published(2, "65002"),
@@ -176,7 +177,7 @@ def test_mean_that_comes_too_late_is_no_strike() -> None:
 
 
 def test_replayed_observation_improves_the_strike() -> None:
-    """A snapshot after a reconnect brings the exact boundary; it replaces a slightly later one."""
+    """A snapshot after a reconnect contains the exact boundary; it replaces a slightly later one."""
     strikes = _strikes()
     strikes.note(START, _now(5), SpotPath(960), [_published(2, "65002")])
     strikes.note(START, _now(60), SpotPath(960), [_published(2, "65002"), _published(0, "65000", "polybolt")])
@@ -187,7 +188,7 @@ def test_replayed_observation_improves_the_strike() -> None:
 
 
 def test_own_mean_is_the_strike_without_chainlink() -> None:
-    """The mean of our own spot over the minute before, and the source says so."""
+    """The mean of our own spot over the minute before, with its source named."""
     strikes = _strikes()
     strikes.note(START, _now(1), _steady(), [])
     strike = strikes.find(START, Rule.TWAP60)
@@ -200,7 +201,7 @@ def test_own_mean_is_the_strike_without_chainlink() -> None:
 
 
 def test_strikes_that_contradict_each_other_are_none() -> None:
-    """Half a percent apart, one of the two is wrong; then none is used."""
+    """With half a percent difference one of the two is wrong; then neither is used."""
     strikes = _strikes()
     strikes.note(START, _now(3), _steady("65000"), [_published(0, "65326")])
     assert strikes.find(START, Rule.TWAP60) == (
@@ -216,7 +217,7 @@ def test_nothing_is_known_before_the_start() -> None:
 
 
 def test_own_mean_is_kept_after_its_path_is_gone() -> None:
-    """A four-hour market is decided long after the path has forgotten its start."""
+    """A four-hour market is decided long after its start has left the path."""
     strikes = _strikes()
     strikes.note(START, _now(1), _steady(), [])
     strikes.note(START, _now(13_000), SpotPath(960), [])
@@ -224,7 +225,7 @@ def test_own_mean_is_kept_after_its_path_is_gone() -> None:
 
 
 def test_only_the_last_markets_are_remembered() -> None:
-    """Memory does not grow with the days."""
+    """Memory does not grow over time."""
     strikes = _strikes()
     for i in range(6):
         strikes.note(START + 900 * i, _now(900 * i + 1), SpotPath(960), [_published(900 * i)])
@@ -237,7 +238,7 @@ def _spots(*points: tuple[float, str]) -> list[ChainPrice]:
 
 
 RISING = [(at, str(65000 + at)) for at in range(-70, 5)]
-"""A price that rises by a dollar a second and is 65,000 at the start."""
+"""A price that rises by one dollar per second and is 65,000 at the start."""
 
 
 @pytest.mark.parametrize(
@@ -266,7 +267,7 @@ def test_each_rule_has_its_own_strike_of_chainlink(rule: Rule, price: str, sourc
     ],
 )
 def test_each_rule_has_a_strike_of_our_own(rule: Rule, price: str, source: str) -> None:
-    """Where Chainlink was not heard our own path gives the same three prices, later ones are not read."""
+    """Without Chainlink our own path gives the same three prices; later ones are not read."""
     strikes = _strikes()
     strikes.note(START, _now(1), _path(*RISING), [])
     strikes.note(START, _now(60), _path((0, "70000"), *((at, "70000") for at in range(1, 60))), [])
@@ -276,7 +277,7 @@ def test_each_rule_has_a_strike_of_our_own(rule: Rule, price: str, source: str) 
 
 
 def test_a_mean_of_chainlink_waits_for_the_end_of_its_window() -> None:
-    """Prices up to two seconds before the start are no whole window; a gap of six seconds is none either."""
+    """Prices up to two seconds before the start are an incomplete window; so is a gap of six seconds."""
     strikes = _strikes()
     strikes.note(START, _now(1), SpotPath(960), [], _spots(*RISING[:69]))
     assert isinstance(strikes.find(START, Rule.TWAP30), str)
@@ -288,7 +289,7 @@ def test_a_mean_of_chainlink_waits_for_the_end_of_its_window() -> None:
 
 @pytest.mark.parametrize("rule", Rule)
 def test_a_strike_by_another_rule_is_no_substitute(rule: Rule) -> None:
-    """What is missing names the rule's own price."""
+    """The reason names the rule's own price."""
     others = {
         Rule.SPOT: (_path(*RISING[:69]), "price"),
         Rule.TWAP30: (_path((1, "65000")), "30-second mean"),
@@ -303,7 +304,7 @@ def test_a_strike_by_another_rule_is_no_substitute(rule: Rule) -> None:
 
 
 def test_first_price_at_or_after_an_instant() -> None:
-    """Not the one before, and none that comes later than asked for."""
+    """Not the one before, and none later than the limit."""
     path = _path((-0.5, "1"), (0.5, "2"), (2, "3"))
     assert path.first(START, 3) == Decimal(2)
     assert path.first(START + 0.5, 3) == Decimal(2)

@@ -1,4 +1,4 @@
-"""The rate limiter in virtual time, where a deadlock is an error and a wait costs nothing."""
+"""The rate limiter in virtual time, where a deadlock is an error and waiting takes no real time."""
 
 import asyncio
 from contextlib import suppress
@@ -25,7 +25,7 @@ CALLERS = st.lists(st.tuples(st.floats(0, 9), st.one_of(st.none(), st.floats(0, 
 def test_all_requests_pass_within_the_limit_and_in_order(
     calls: int, window_s: float, callers: list[tuple[float, float | None]]
 ) -> None:
-    """No caller waits for ever, no window holds too many, first come first served, cancelled or not."""
+    """No caller waits forever, no window exceeds its limit, first come first served, cancelled or not."""
     asked: list[bool] = []
     granted: dict[int, float] = {}
 
@@ -51,7 +51,7 @@ def test_all_requests_pass_within_the_limit_and_in_order(
 
 
 def test_first_calls_are_immediate_and_the_next_waits_for_the_window() -> None:
-    """Three calls in ten seconds: the fourth comes ten seconds after the first."""
+    """Three calls per ten seconds: the fourth follows ten seconds after the first."""
 
     async def scenario() -> list[float]:
         limiter = _limiter(3, 10)
@@ -65,7 +65,7 @@ def test_first_calls_are_immediate_and_the_next_waits_for_the_window() -> None:
 
 
 def test_cancelled_waiter_gives_its_turn_back() -> None:
-    """Who gives up while waiting does not cost the others a window."""
+    """A caller that is cancelled while waiting does not cost the others a window."""
 
     async def scenario() -> float:
         limiter = _limiter(1, 10)
@@ -81,7 +81,7 @@ def test_cancelled_waiter_gives_its_turn_back() -> None:
 
 
 def test_a_cancelled_request_frees_its_place() -> None:
-    """The third in the queue would go at 18 s; when those ahead leave it goes soon after the room at 10 s."""
+    """The third in the queue would pass at 18 s; when those ahead leave it passes soon after 10 s."""
 
     async def scenario() -> float:
         limiter = _limiter(2, 10)
@@ -112,7 +112,7 @@ def test_source_without_limit_is_never_held_up() -> None:
 
 
 def test_sleep_that_ends_early_is_repeated() -> None:
-    """A timer that fires a little too soon does not break the limit."""
+    """A timer that fires slightly too early does not break the limit."""
 
     async def hasty(seconds: float) -> None:
         await asyncio.sleep(seconds * 0.9)
@@ -129,7 +129,7 @@ def test_sleep_that_ends_early_is_repeated() -> None:
 
 
 def test_late_timer_does_not_squeeze_the_next_window() -> None:
-    """A call that was made late counts from when it was made."""
+    """A late call counts from its actual time."""
     naps = iter([3.0, 0.0, 0.0, 0.0])
 
     async def sleepy(seconds: float) -> None:
@@ -151,11 +151,11 @@ def test_late_timer_does_not_squeeze_the_next_window() -> None:
 
 @pytest.mark.parametrize("limit", [RateLimit(calls=0), RateLimit(calls=1, window_s=0)])
 def test_impossible_limits_are_refused(limit: RateLimit) -> None:
-    """A limit that would never let anybody through, or has no window, is a mistake."""
+    """A limit that no call could ever pass, or without a window, is an error."""
     with pytest.raises(ValueError, match="at least one call"):
         RateLimiter({"x": limit})
 
 
 def test_default_limits_allow_the_sampling_rates() -> None:
-    """Four spot samples a second on a fast clock leave half of Coinbase's share to decisions."""
+    """Four spot samples per second on a fast clock leave half of Coinbase's limit to decisions."""
     assert DEFAULT_LIMITS["coinbase"].calls / DEFAULT_LIMITS["coinbase"].window_s >= 8

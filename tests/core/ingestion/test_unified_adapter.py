@@ -1,4 +1,4 @@
-"""The adapter over real sources and real loopback servers, in good and in bad shape."""
+"""The adapter with real sources and real loopback servers, healthy and faulty."""
 
 import asyncio
 import time
@@ -36,7 +36,7 @@ assert START % 900 == 0, "the payloads' clock stands at the start of a market"
 
 
 class Clock:
-    """A clock that runs like the machine's from a chosen moment, or as much faster as wanted."""
+    """A clock with the machine's speed from a chosen moment, or faster."""
 
     def __init__(self, second: float = 0.0, speed: float = 1.0) -> None:
         self._begin_s = START + second
@@ -106,13 +106,13 @@ def _strike(adapter: UnifiedDataAdapter, rule: Rule = Rule.TWAP60) -> Strike | N
 
 
 def _asking() -> list[str]:
-    """Tasks of the adapter that are under way."""
+    """Tasks of the adapter that are running."""
     names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
     return [name for name in names if name.startswith(("UnifiedDataAdapter", "CheckedSources"))]
 
 
 async def test_all_there(host: Host) -> None:
-    """With every source well nothing is absent but the strike, which nobody could know yet."""
+    """With every source healthy only the strike is absent, which is not known yet."""
     _healthy(host)
     async with _adapter(host) as adapter:
         seen = await adapter.refresh()
@@ -126,7 +126,8 @@ async def test_all_there(host: Host) -> None:
 
 
 async def test_slow_source_is_given_up_at_the_deadline_and_leaves_nothing_behind(host: Host) -> None:
-    """A Deribit that takes ten seconds is absent after the deadline, the others are there, no task leaks."""
+    """A Deribit that takes ten seconds is absent after the deadline, the others are present, no task is
+    left."""
     _healthy(host)
     host.answer(CHAIN_PATH, p.DERIBIT_CHAIN, delay_s=10)
     async with _adapter(host) as adapter:
@@ -187,7 +188,7 @@ def _reset(host: Host) -> None:
 
 @pytest.mark.parametrize("spoil", [_rate_limited, _forbidden, _html, _truncated, _empty, _reset])
 async def test_whatever_the_sources_do_it_does_not_raise(host: Host, spoil: Callable[[Host], None]) -> None:
-    """Each way to fail leaves the value absent with its reason, and is counted."""
+    """Each kind of failure leaves the value absent with its reason, and is counted."""
     spoil(host)
     async with _adapter(host) as adapter:
         seen = await adapter.refresh()
@@ -216,7 +217,7 @@ async def test_fault_of_ours_costs_the_value_and_not_the_decision(
 
 
 async def test_implausible_values_are_quarantined_and_absent(host: Host) -> None:
-    """A price of five dollars never reaches anybody, and is kept with its reason."""
+    """A price of five dollars is not passed on, and is stored with its reason."""
     _healthy(host, price="5.00")
     async with _adapter(host) as adapter:
         seen = await adapter.refresh()
@@ -227,7 +228,7 @@ async def test_implausible_values_are_quarantined_and_absent(host: Host) -> None
 
 
 async def test_stale_values_are_absent(host: Host) -> None:
-    """A cached answer of a minute, and an index of two days, are too old."""
+    """A cached answer one minute old, and an index two days old, are too old."""
     _healthy(host)
     host.answer(SPOT_PATH, p.COINBASE_SPOT, headers={"Age": "60"})
     old = str(p.NOW_S - 2 * 86_400).encode()
@@ -240,7 +241,7 @@ async def test_stale_values_are_absent(host: Host) -> None:
 
 
 async def test_source_an_asset_does_not_have_is_absent_with_that_reason(host: Host) -> None:
-    """No options on doge is a reason like any other."""
+    """Missing options of doge are a reason like any other."""
     _healthy(host)
     async with _adapter(host, deribit=False) as adapter:
         seen = await adapter.refresh()
@@ -249,7 +250,7 @@ async def test_source_an_asset_does_not_have_is_absent_with_that_reason(host: Ho
 
 
 async def test_cancelled_refresh_leaves_nothing_behind(host: Host) -> None:
-    """A decision that is called off takes its requests along."""
+    """A cancelled decision cancels its requests."""
     _healthy(host)
     host.answer(CHAIN_PATH, p.DERIBIT_CHAIN, delay_s=10)
     async with _adapter(host) as adapter:
@@ -279,19 +280,20 @@ async def test_spot_that_the_others_outvote_is_absent(host: Host, monkeypatch: p
         together = adapter.consensus()
         assert together is not None
         assert together.outliers == {"coinbase": Decimal("72000.00")}
-        # The first sample may have come before there was anybody to disagree.
+        # The first sample may precede the other sources.
         assert len(seen.spot_path) <= 1
 
 
 @pytest.mark.parametrize("speed", [1, 15])
 async def test_own_strike_from_the_sampled_minute(host: Host, speed: int) -> None:
-    """Sampled through the minute before the start, at the real pace and at a fast one, spot is the strike."""
+    """Sampled through the minute before the start, at the real speed and at a fast one, spot is the
+    strike."""
     _healthy(host)
     clock = Clock(second=-75, speed=speed)
     clock.stands_still = True
 
     async def sleep(seconds: float) -> None:
-        """Only the sampler naps for so short a time; the clock passes with it alone."""
+        """Only the sampler sleeps for so short a time; the clock advances only with it."""
         if seconds > 1:
             await asyncio.Event().wait()
         clock.offset_ns += int(seconds * 1e9)
@@ -324,7 +326,7 @@ def _serve(*frames: bytes) -> Callable[[ServerConnection], object]:
 
 
 async def test_chainlink_strike_is_read_from_the_public_relay(host: Host) -> None:
-    """The mean at the boundary becomes the strike, and the strike names its way."""
+    """The mean at the boundary becomes the strike, and the strike names its source."""
     _healthy(host)
     frames = [p.rtds_twap("68900.5", p.NOW_MS + 1000 * s) for s in (-1, 0, 1)]
     clock = Clock(second=2)
@@ -352,7 +354,7 @@ async def test_chainlink_strike_is_read_from_the_public_relay(host: Host) -> Non
 async def test_the_strike_follows_the_markets_own_rule(
     host: Host, rule: Rule, price: str, source: str
 ) -> None:
-    """From the relay's frames to the fair probability: each rule is measured against its own price."""
+    """From the relay's frames to the fair probability: each rule is compared with its own price."""
     _healthy(host)
     spots = [p.rtds_spot(68900.0 + s, p.NOW_MS + 1000 * s) for s in range(-40, 2)]
     clock = Clock()
@@ -372,7 +374,8 @@ async def test_the_strike_follows_the_markets_own_rule(
 
 
 async def test_strike_can_be_learnt_from_a_snapshot(host: Host) -> None:
-    """Started ninety seconds after the boundary, the authenticated relay's snapshot still tells it."""
+    """Started ninety seconds after the boundary, the strike is read from the authenticated relay's
+    snapshot."""
     _healthy(host)
 
     async def polybolt(connection: ServerConnection) -> None:
@@ -410,7 +413,7 @@ async def test_implausible_strike_is_quarantined(host: Host) -> None:
 
 
 async def test_failed_stream_is_tried_again_at_the_next_market(host: Host) -> None:
-    """A relay that was given up gets a new chance with each market."""
+    """A relay with too many failures is tried again with each market."""
     _healthy(host)
     clock = Clock(second=890)
     patience = Backoff(base_s=0.01, cap_s=0.01, max_attempts=2)
@@ -445,7 +448,7 @@ async def test_sources_are_kept_warm_without_being_asked(host: Host) -> None:
 
 
 async def test_sampling_goes_on_after_failures(host: Host) -> None:
-    """A host that is down for a while costs samples and not the sampling."""
+    """A host that is down for a while costs samples but does not end the sampling."""
     host.answer(SPOT_PATH, b"", status=500)
     async with _adapter(host) as adapter:
         await adapter.start()
@@ -455,7 +458,7 @@ async def test_sampling_goes_on_after_failures(host: Host) -> None:
 
 
 async def test_fault_in_the_background_is_seen(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A keep-warm task that dies of a fault of ours says so in its health."""
+    """A keep-warm task that ends by an internal error is reported in the source's health."""
     _healthy(host)
     async with _adapter(host) as adapter:
 
@@ -475,7 +478,7 @@ def test_same_clock_is_in_seconds() -> None:
 
 
 async def test_factory_builds_the_whole_feed_from_settings(host: Host) -> None:
-    """One call makes every source of the asset, limited and supervised; it is made once."""
+    """One call creates every source of the asset, limited and supervised; it is created once."""
     _healthy(host)
     dead = "ws://127.0.0.1:1"
     urls = FeedUrls(

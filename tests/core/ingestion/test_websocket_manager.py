@@ -1,4 +1,4 @@
-"""The supervisor: against scripted connections in virtual time, and against real flapping servers."""
+"""The supervisor of streams: against scripted connections in virtual time, and real flapping servers."""
 
 import asyncio
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from errors import Refused, Temporary
 
 @dataclass
 class Session:
-    """One scripted connection: how connecting goes, what comes, and how it ends."""
+    """One scripted connection: how connecting goes, what is sent, and how it ends."""
 
     connect: str = "ok"  # ok | fail | hang | refuse | limited
     frames: int = 0
@@ -30,7 +30,7 @@ class Session:
 
 
 class Script:
-    """A Stream that plays sessions one after the other, the last of them for ever."""
+    """A Stream that plays sessions one after the other, the last of them repeatedly."""
 
     name = "scripted"
 
@@ -139,7 +139,7 @@ SESSIONS = st.lists(
 @settings(max_examples=examples(200), deadline=None, database=None)
 @given(SESSIONS, st.floats(0, 0.999))
 def test_it_cannot_spin(sessions: list[Session], jitter: float) -> None:
-    """However a server flaps, there is a pause before every connection, and attempts stay in bounds."""
+    """However a server flaps, there is a pause before every connection, and attempts are bounded."""
     script = Script(*sessions)
     seconds = 3600.0
 
@@ -157,7 +157,7 @@ def test_it_cannot_spin(sessions: list[Session], jitter: float) -> None:
     assert manager.connects == len(script.connected_at)
     assert script.open == 0
     assert script.most_open <= 1
-    # Only sessions with data for `stable_s` renew the budget; there are at most len(sessions) - 1
+    # Only sessions with data for `stable_s` reset the number of attempts; there are at most len(sessions) - 1
     # of them before the last, which repeats.
     last = sessions[-1]
     if last.connect != "ok" or last.frames * last.every_s < BACKOFF.stable_s:
@@ -166,7 +166,7 @@ def test_it_cannot_spin(sessions: list[Session], jitter: float) -> None:
 
 @pytest.mark.parametrize("session", [Session(connect="fail"), Session(), Session(end="error")])
 def test_useless_server_is_given_up_in_the_open(session: Session) -> None:
-    """Failing, cleanly closing, resetting: the pauses double, and after the last attempt it says FAILED."""
+    """Failing, cleanly closing, resetting: the pauses double, and after the last attempt it is FAILED."""
     script = Script(session)
 
     async def scenario() -> WebSocketManager:
@@ -182,7 +182,7 @@ def test_useless_server_is_given_up_in_the_open(session: Session) -> None:
 @settings(max_examples=examples(200), deadline=None, database=None)
 @given(st.integers(0, 10_000), st.floats(0, 0.999999))
 def test_pause_is_between_half_and_all_of_its_ceiling(attempts: int, jitter: float) -> None:
-    """Half of the pause is certain and none exceeds the cap, however many attempts there were."""
+    """Half of the pause is constant and none exceeds the maximum, however many attempts there were."""
     pause = BACKOFF.pause(attempts, jitter)
     ceiling = min(60.0, 2.0 ** min(max(attempts - 1, 0), 10))
     assert 0.5 * ceiling <= pause <= ceiling <= BACKOFF.cap_s
@@ -192,7 +192,7 @@ def test_pause_is_between_half_and_all_of_its_ceiling(attempts: int, jitter: flo
     ("session", "why"), [(Session(connect="refuse"), "451"), (Session(frames=2, end="refuse"), "4001")]
 )
 def test_refusal_is_final(session: Session, why: str) -> None:
-    """A forbidden country or wrong credentials are not tried again."""
+    """A blocked country or wrong credentials are not tried again."""
     script = Script(session)
 
     async def scenario() -> WebSocketManager:
@@ -204,7 +204,7 @@ def test_refusal_is_final(session: Session, why: str) -> None:
 
 
 def test_failed_stream_starts_again_with_a_full_budget() -> None:
-    """Whoever owns the stream may give it another chance."""
+    """The owner of the stream may start it again."""
     script = Script(*[Session(connect="fail")] * 6, Session(frames=10_000))
 
     async def scenario() -> None:
@@ -223,7 +223,7 @@ def test_failed_stream_starts_again_with_a_full_budget() -> None:
 
 
 def test_silence_leads_to_a_new_connection() -> None:
-    """Data that stay away for 20 s end the session, also while the server still answers pings."""
+    """Data that are missing for 20 s end the session, also while the server still answers pings."""
     script = Script(Session(frames=3, end="hang"), Session(frames=10_000), ping_text="PING")
 
     async def scenario() -> WebSocketManager:
@@ -239,7 +239,7 @@ def test_silence_leads_to_a_new_connection() -> None:
 
 
 def test_signs_of_life_are_no_data() -> None:
-    """A stream that only says PONG is as stale as a silent one."""
+    """A stream that only sends PONG is as stale as a silent one."""
 
     class Ponging(Script):
         async def connect(self) -> Line:
@@ -258,7 +258,7 @@ def test_signs_of_life_are_no_data() -> None:
 
 
 def test_pings_are_sent_in_time() -> None:
-    """Every five seconds, and only where the server wants them."""
+    """Every five seconds, and only where the server requires them."""
     with_ping, without = Script(Session(frames=100), ping_text="PING"), Script(Session(frames=100))
 
     async def scenario() -> None:
@@ -276,7 +276,7 @@ def test_pings_are_sent_in_time() -> None:
 
 @pytest.mark.parametrize("script", [Script(Session(connect="hang")), Script(Session(), subscribe="hang")])
 def test_connecting_has_a_deadline(script: Script) -> None:
-    """A handshake or subscription that never ends is given up after ten seconds."""
+    """A handshake or subscription that never ends is aborted after ten seconds."""
 
     async def scenario() -> None:
         manager = await _play(script, 10.5)
@@ -300,7 +300,7 @@ def test_failed_subscription_closes_the_connection() -> None:
 
 
 def test_rate_limit_of_a_handshake_is_kept() -> None:
-    """A 429 that says ninety seconds is not answered after one."""
+    """After a 429 with ninety seconds there is no attempt before that time."""
     script = Script(Session(connect="limited"), Session(frames=1000))
 
     async def scenario() -> None:
@@ -324,7 +324,7 @@ def test_drained_clients_come_back_spread() -> None:
 
 
 def test_unreadable_frames_are_counted_and_passed_over() -> None:
-    """Junk does not end a session, but it is no data either: with nothing else the stream is stale."""
+    """Invalid frames do not end a session, but are no data either: with nothing else the stream is stale."""
 
     class Junk(Script):
         async def connect(self) -> Line:
@@ -344,7 +344,7 @@ def test_unreadable_frames_are_counted_and_passed_over() -> None:
 
 
 def test_fault_of_ours_does_not_leave_a_dead_stream_that_looks_alive() -> None:
-    """An error no source declares ends in FAILED with its name."""
+    """An error that no source declares ends in FAILED with its name."""
 
     class Buggy(Script):
         async def connect(self) -> Line:
@@ -363,7 +363,7 @@ def test_fault_of_ours_does_not_leave_a_dead_stream_that_looks_alive() -> None:
 @settings(max_examples=examples(200), deadline=None, database=None)
 @given(SESSIONS, st.floats(0, 200))
 def test_closing_leaves_nothing_behind(sessions: list[Session], after_s: float) -> None:
-    """Whenever it is closed, no connection stays open and no task runs on."""
+    """Whenever it is closed, no connection stays open and no task continues."""
     script = Script(*sessions)
 
     async def scenario() -> int:
@@ -376,7 +376,7 @@ def test_closing_leaves_nothing_behind(sessions: list[Session], after_s: float) 
 
 
 async def test_real_flapping_server_is_survived() -> None:
-    """A server that drops every connection after two prices keeps delivering, subscribed each time anew."""
+    """A server that drops every connection after two prices keeps delivering, subscribed anew each time."""
     received: list[ChainPrice] = []
     subscribed: list[bytes | str] = []
 
@@ -401,7 +401,7 @@ async def test_real_flapping_server_is_survived() -> None:
 
 
 async def test_real_server_gets_its_pings() -> None:
-    """RTDS wants the text PING; its PONG is not taken for a price."""
+    """RTDS requires the text PING; its PONG is not parsed as a price."""
     sent: list[bytes | str] = []
 
     async def server(connection: ServerConnection) -> None:

@@ -1,4 +1,4 @@
-"""An event loop whose time passes only while everybody waits, and which notices when nobody can go on."""
+"""An event loop whose time advances only while every task waits, and which detects deadlocks."""
 
 import asyncio
 import selectors
@@ -25,7 +25,7 @@ class _VirtualSelector(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """`loop.time()` and with it every asyncio.sleep and timeout run on virtual seconds."""
+    """`loop.time()`, and with it every asyncio.sleep and timeout, run on virtual seconds."""
 
     def __init__(self) -> None:
         self._virtual = _VirtualSelector()
@@ -36,7 +36,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def run[T](work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end in virtual time."""
+    """Run a coroutine to its end in virtual time."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(work)
 

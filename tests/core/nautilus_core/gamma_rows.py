@@ -1,4 +1,4 @@
-"""Rows of the catalogue as it writes them, for markets that follow each other."""
+"""Rows of the catalogue in its own format, for consecutive markets."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ FIRST = 1_790_586_000
 
 
 def row(number: int, **changes: Any) -> dict[str, Any]:
-    """The catalogue's row of the market so many intervals after the first, with ids of its own."""
+    """The catalogue's row of the market `number` intervals after the first, with ids of its own."""
     start = FIRST + 900 * number
     return {
         "slug": f"btc-updown-15m-{start}",

@@ -49,7 +49,7 @@ def test_a_slug_and_its_start_are_the_same_fact(time):
     "slug", ["btc-updown-15m-1790586001", "eth-updown-15m-1790586000", "btc-updown-5m-1790586000", "btc", ""]
 )
 def test_a_foreign_slug_is_refused(slug):
-    """A slug off the grid, of another asset or of another interval is not taken for ours."""
+    """A slug off the grid, of another asset or of another interval is not accepted."""
     with pytest.raises(ValueError, match="is not a"):
         BTC.start_of(slug)
 
@@ -94,7 +94,7 @@ def test_four_hour_markets_follow_each_other_without_a_gap(time):
 
 
 def test_a_market_in_which_the_clocks_change_ends_as_the_catalogue_says():
-    """Its length is the calendar's if the catalogue says the same, and else the market is refused."""
+    """Its length is the calendar's if the catalogue agrees; otherwise the market is refused."""
     start, length = NEW_YORK_STARTS["clocks go back"]
     config = {"twapEnabled": True, "twapLookbackSeconds": 60}
     row = {**GAMMA, "slug": f"btc-updown-4h-{start}", "cryptoMarketConfig": config}
@@ -114,14 +114,14 @@ def test_the_neighbours_of_a_market_are_those_that_it_would_overlap():
 
 @given(st.integers(0, 2**60), st.integers(0, 2**60), st.sampled_from([1.0, 15.0, 60.0]))
 def test_the_clock_maps_both_ways(wall, market, speed):
-    """A market time is reached at the wall instant that the clock says, to a microsecond."""
+    """A market time is reached at the wall instant that the clock computes, to a microsecond."""
     clock = MarketClock(wall_ns=wall, market_ns=market, speed=speed)
     later = market / 1e9 + 600
     assert clock.market_time(clock.wall_time_ns(later)) == pytest.approx(later, abs=1e-5 * speed, rel=1e-12)
 
 
 def test_up_and_down_are_identified_by_their_labels():
-    """Outcomes in the other order give the same tokens to the same sides."""
+    """Outcomes in reverse order give the same tokens to the same sides."""
     flipped = {**GAMMA, "outcomes": '["Down", "Up"]', "clobTokenIds": '["22", "11"]'}
     for gamma in (GAMMA, flipped):
         market = market_of(gamma, BTC)
@@ -155,7 +155,7 @@ def test_up_and_down_are_identified_by_their_labels():
     ],
 )
 def test_what_is_not_understood_is_left_alone(change, text):
-    """A market of another version, rule or shape is refused with the field that says so."""
+    """A market of another version, rule or shape is refused with the field that differs."""
     with pytest.raises(Refused, match=text):
         market_of({**GAMMA, **change}, BTC)
 
@@ -187,7 +187,7 @@ def test_the_fee_rate_of_a_market_that_is_understood(change, rate):
     ],
 )
 def test_a_flag_of_the_venue_suspends_a_market(field, value):
-    """A flag against trading, or one that is no flag, suspends; the usual values and missing ones do not."""
+    """A flag against trading, or an invalid one, suspends; the usual values and missing ones do not."""
     assert suspension_of({**GAMMA, field: value}) == f"the catalogue has {field} {value!r}"
     usual = {
         "active": True,

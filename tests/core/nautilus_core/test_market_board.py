@@ -50,7 +50,7 @@ BAD_VALUES: list[tuple[str, Any, str]] = [
 
 
 class Catalogue:
-    """A board and a provider on a server that lists what a test prepared."""
+    """A board and a provider with a server that lists a test's markets."""
 
     def __init__(self, url: str) -> None:
         self.refused: list[tuple[str, str]] = []
@@ -70,7 +70,7 @@ class Catalogue:
         )
 
     async def load(self) -> list[str]:
-        """Load what is listed, give it to the board, and return the slugs that run by the board."""
+        """Load the listed markets, pass them to the board, and return the slugs that run by the board."""
         await self.provider.load_all_async()
         for instrument in self.provider.get_all().values():
             self.board.add(instrument)
@@ -93,7 +93,7 @@ def listed(canned: CannedServer, *rows: Any) -> None:
 
 
 async def test_good_markets_are_loaded_from_one_request(canned: CannedServer) -> None:
-    """Five markets are ten instruments; a page that names another one is not followed."""
+    """Five markets are ten instruments; a link to another page is not followed."""
     listed(canned, *map(row, range(5)))
     catalogue = Catalogue(canned.url)
     assert await catalogue.load() == ASKED
@@ -106,7 +106,7 @@ async def test_good_markets_are_loaded_from_one_request(canned: CannedServer) ->
 async def test_one_bad_market_is_refused_and_the_others_are_loaded(
     canned: CannedServer, field: str, value: Any, why: str
 ) -> None:
-    """Whatever one row holds, it is named once with the reason, in printable text; four markets remain."""
+    """Whatever one row contains, it is named once with the reason, in printable text; four markets remain."""
     listed(canned, *map(row, (0, 1)), row(2, **{field: value}), *map(row, (3, 4)))
     catalogue = Catalogue(canned.url)
     for _ in range(2):
@@ -118,7 +118,7 @@ async def test_one_bad_market_is_refused_and_the_others_are_loaded(
 
 
 async def test_a_malformed_market_is_loaded_once_it_is_right(canned: CannedServer) -> None:
-    """A refusal for a value holds for that answer only, and takes nothing away that was loaded before."""
+    """A refusal for a value holds for that answer only, and removes nothing that was loaded before."""
     listed(canned, *map(row, (0, 1)), row(2, version="v2"))
     catalogue = Catalogue(canned.url)
     assert await catalogue.load() == [slug(0), slug(1)]
@@ -141,7 +141,7 @@ async def test_a_malformed_market_is_loaded_once_it_is_right(canned: CannedServe
 async def test_the_latest_answer_says_whether_orders_are_taken(
     canned: CannedServer, changes: dict[str, Any], why: str
 ) -> None:
-    """A market is suspended by what an answer says against it, and only until an answer says otherwise."""
+    """A market is suspended by a flag in an answer, and only until another answer differs."""
     catalogue = Catalogue(canned.url)
     for rows, suspension in (([row(1)], None), ([row(1, **changes)], why), ([row(1)], None)):
         listed(canned, row(0), *rows, *map(row, (2, 3, 4)))
@@ -160,7 +160,7 @@ async def test_a_market_that_takes_no_orders_yet_is_watched(canned: CannedServer
 
 
 async def test_fee_rate_and_rule_are_those_of_the_latest_answer(canned: CannedServer) -> None:
-    """A change reaches the running market and whoever keeps its terms; the tick is the streams' own."""
+    """A change reaches the running market and all holders of its terms; the tick comes from the streams."""
     listed(canned, *map(row, range(5)))
     catalogue = Catalogue(canned.url)
     await catalogue.load()
@@ -192,7 +192,7 @@ async def test_fee_rate_and_rule_are_those_of_the_latest_answer(canned: CannedSe
 async def test_a_market_whose_ids_change_is_refused_for_good(
     canned: CannedServer, changes: dict[str, Any], why: str
 ) -> None:
-    """It leaves the board, also if a later answer has the first ids again; the others stay."""
+    """It is removed from the board, also if a later answer has the first ids again; the others stay."""
     listed(canned, *map(row, range(5)))
     catalogue = Catalogue(canned.url)
     await catalogue.load()
@@ -218,7 +218,7 @@ async def test_the_ledger_has_the_ids_from_before_a_restart(canned: CannedServer
 
 
 async def test_two_unknown_markets_with_one_id_are_both_refused(canned: CannedServer) -> None:
-    """Nothing tells which of them is right; of a known and an unknown one only the unknown is refused."""
+    """It is unknown which of them is right; of a known and an unknown one only the unknown is refused."""
     listed(canned, row(0), row(1), row(2, conditionId="0xc1"))
     catalogue = Catalogue(canned.url)
     assert await catalogue.load() == [slug(0)]
@@ -232,7 +232,7 @@ async def test_two_unknown_markets_with_one_id_are_both_refused(canned: CannedSe
 
 
 async def test_a_market_that_the_catalogue_lacks_is_compared_with_what_it_has(canned: CannedServer) -> None:
-    """The catalogue counts its markets from another minute: the report names those it has instead."""
+    """The catalogue's markets start at another minute: the report names those that it has instead."""
     shifted = row(0, slug=f"btc-updown-15m-{FIRST + 300}")
     listed(canned, shifted, *map(row, (1, 2)))
     catalogue = Catalogue(canned.url)
@@ -261,7 +261,7 @@ async def test_a_market_that_the_catalogue_lacks_is_compared_with_what_it_has(ca
     ],
 )
 async def test_rows_that_were_not_asked_for_change_nothing(canned: CannedServer, strange: Any) -> None:
-    """They are left out, and the markets asked for are loaded."""
+    """They are ignored, and the requested markets are loaded."""
     listed(canned, row(0), strange, row(1))
     catalogue = Catalogue(canned.url)
     assert await catalogue.load() == [slug(0), slug(1)]
@@ -279,7 +279,7 @@ def test_a_start_is_written_in_one_way(text: str) -> None:
 
 
 async def test_texts_of_a_market_reach_neither_screen_nor_log_as_they_are(canned: CannedServer) -> None:
-    """Title, origin and all that an instrument holds are free of control characters."""
+    """Title, origin and all texts of an instrument are free of control characters."""
     attack = "\x1b[2J\x9b5n\u202e\r\n"
     listed(
         canned, row(0, question=attack, practiceOrigin=attack, description=attack, extra=[{attack: attack}])
@@ -326,7 +326,8 @@ MAKES_IT_UNREADABLE = {
 
 @pytest.mark.parametrize("how", MAKES_IT_UNREADABLE)
 async def test_one_market_that_makes_the_answer_unreadable_is_left_out(how: str) -> None:
-    """All markets are asked for at once, then each alone: four are loaded, and the fifth is named once."""
+    """All markets are requested at once, then each separately: four are loaded, and the fifth is named
+    once."""
 
     def serve(connection: socket.socket) -> None:
         asked = [n for n in range(5) if slug(n).encode() in server.request_of[connection]]
@@ -352,7 +353,7 @@ async def test_an_error_of_the_catalogue_is_temporary(canned: CannedServer) -> N
 
 
 def test_an_instrument_that_is_not_its_markets_is_refused() -> None:
-    """The two instruments of a market carry the ids of its row."""
+    """The two instruments of a market have the ids of its row."""
     catalogue = Catalogue("http://127.0.0.1:9")
     made: list[BinaryOption] = []
     for outcome, token in (("Up", "21"), ("Down", "99")):
@@ -365,7 +366,7 @@ def test_an_instrument_that_is_not_its_markets_is_refused() -> None:
 
 
 def test_the_error_of_a_malformed_market_is_one_printable_line() -> None:
-    """Slug and value are repeated without what a terminal obeys, and not without an end."""
+    """Slug and value are repeated without control characters and with bounded length."""
     for bad in (
         {"slug": "\x1b[2J" * 100_000},
         {"clobTokenIds": '["\\ud800", "22"]'},

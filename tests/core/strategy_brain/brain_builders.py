@@ -135,7 +135,7 @@ def spot_path(
 
 
 def context(p: str | Decimal = "0.80", **changes: Any) -> DecisionContext:
-    """A context that buys: a trending price, a book leaning to the favourite, enough history, all fresh.
+    """A context that buys: a trending price, a book in favour of the favourite, enough history, all fresh.
 
     Without changes p is 0.80, so Up is the favourite at 0.81; below 0.5 everything is mirrored.
     """
@@ -157,7 +157,7 @@ def context(p: str | Decimal = "0.80", **changes: Any) -> DecisionContext:
 
 
 def with_externals(base: DecisionContext, *, price: float = 84_000.0, above: float = 0.0) -> dict[str, Any]:
-    """Changes that give a context spot, path and a strike that lies `above` (relative) over the spot."""
+    """Changes that add spot, path and a strike that is `above` (relative) over the spot to a context."""
     return {
         "spot": spot(price),
         "spot_path": spot_path(price, base.second),
@@ -171,7 +171,7 @@ sizes = st.integers(1, 100_000).map(lambda hundredths: D(hundredths) / 100)
 
 @st.composite
 def books(draw: st.DrawFn) -> Book:
-    """An uncrossed book around some price, of up to fifteen levels a side, either side possibly empty."""
+    """An uncrossed book around some price, of up to fifteen levels per side, either side possibly empty."""
     bid = draw(st.integers(1, 97))
     ask = draw(st.integers(bid + 1, 99))
     bids = draw(st.lists(st.integers(1, bid), unique=True, max_size=15))
@@ -185,7 +185,7 @@ def books(draw: st.DrawFn) -> Book:
 
 @st.composite
 def contexts(draw: st.DrawFn) -> DecisionContext:
-    """Any state that a market may be in when it is decided upon, the external world partly absent."""
+    """Any state of a market at a decision, with external values partly absent."""
     second = draw(st.floats(775, 899))
     up = draw(books())
     history = tuple(draw(st.lists(cents, min_size=draw(st.sampled_from([0, 20, 20, 20])), max_size=100)))
@@ -226,7 +226,7 @@ def contexts(draw: st.DrawFn) -> DecisionContext:
 
 @st.composite
 def brain_params(draw: st.DrawFn) -> BrainParams:
-    """Parameters within the ranges that the settings allow, the gates on or off."""
+    """Parameters within the ranges of the settings, with the gates on or off."""
     return params(
         require_agreement=draw(st.booleans()),
         min_edge=draw(st.none() | st.sampled_from([D("-0.5"), D("0"), D("0.05")])),

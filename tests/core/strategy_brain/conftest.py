@@ -1,4 +1,4 @@
-"""Lets the tests of this folder import `brain_builders`, whichever import mode pytest runs in."""
+"""Lets the tests of this folder import `brain_builders`, in every import mode of pytest."""
 
 import sys
 from pathlib import Path

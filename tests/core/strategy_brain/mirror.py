@@ -1,4 +1,4 @@
-"""The mirror image of a market: Up and Down exchanged in everything that a decision looks at."""
+"""The mirror image of a market: Up and Down exchanged in every input of a decision."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -31,15 +31,15 @@ OPPOSITE = {
     Direction.NEUTRAL: Direction.NEUTRAL,
 }
 NOISE = 1e-6
-"""Of what depends on the spot price: K²/S has more digits than a float."""
+"""Tolerance of values that depend on the spot price: K²/S has more digits than a float."""
 
 
 def exchanged(context: DecisionContext) -> DecisionContext:
     """The same market with Up and Down exchanged.
 
-    Prices of Up become prices of Down, the books change places. A spot price S becomes K²/S, as far below
-    the strike as it was above it. The mood becomes 100 − mood. A put/call ratio has no mirror image, because
-    its two thresholds are calibrated apart: `exchanged_processors` exchanges the vote on it.
+    Prices of Up become prices of Down, and the books are exchanged. A spot price S becomes K²/S, as far below
+    the strike as it was above it. The index value v becomes 100 − v. A put/call ratio has no mirror image,
+    because its two thresholds are calibrated separately: `exchanged_processors` exchanges the vote on it.
     """
     middle = context.strike.price if context.strike is not None else Decimal(84_000)
 
@@ -76,7 +76,7 @@ def exchanged_params(params: BrainParams) -> BrainParams:
 
 
 class ContraryDeribit(DeribitPCRProcessor):
-    """Votes for the opposite of what the ratio says."""
+    """Votes for the opposite of the ratio's direction."""
 
     def evaluate(self, current_price: Any, historical_prices: Any, metadata: Any) -> Any:
         judgement = super().evaluate(current_price, historical_prices, metadata)

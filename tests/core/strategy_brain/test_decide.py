@@ -1,4 +1,4 @@
-"""The decision: every reason it can end with, the evidence it keeps, and its replay."""
+"""The decision: every reason it can end with, its recorded evidence, and its replay."""
 
 from decimal import Decimal as D
 from typing import Any
@@ -42,7 +42,7 @@ def decided(seen, numbers, processors=None) -> Any:
 
 
 def refused(decision, reason, *fragments):
-    """The decision is that refusal, and its detail tells the numbers."""
+    """Assert that the decision is that refusal, with the numbers in its detail."""
     assert decision.reason is reason
     assert not decision.buys
     for fragment in fragments:
@@ -52,7 +52,7 @@ def refused(decision, reason, *fragments):
 
 @pytest.mark.parametrize(("p", "outcome"), [("0.80", UP), ("0.20", DOWN)])
 def test_buys_the_favourite_at_its_own_ask(p, outcome):
-    """With all gates content the favourite is bought: its ask, a cap of two cents more, six votes."""
+    """With all gates passed the favourite is bought: its ask, a limit of two cents more, six votes."""
     decision = decided(context(p), params())
     assert decision.buys
     assert (decision.outcome, decision.reason) == (outcome, None)
@@ -67,7 +67,7 @@ def test_buys_the_favourite_at_its_own_ask(p, outcome):
     ("second", "inside"), [(779.999, False), (780.0, True), (839.999, True), (840.0, False)]
 )
 def test_window_edges(second, inside):
-    """780 belongs to the window, 840 does not; outside nothing is even voted on."""
+    """780 belongs to the window, 840 does not; outside there is not even a vote."""
     assert in_window(second, 780, 840) is inside
     decision = decided(context(second=second), params())
     assert decision.buys is inside
@@ -77,7 +77,7 @@ def test_window_edges(second, inside):
 
 
 def test_window_comes_before_freshness():
-    """A stale book may be mended by the next tick, a missed window not: the window is the reason."""
+    """A stale book may be updated by the next tick, a missed window not: the window is the reason."""
     stale = context(second=850, up_book=book(age_s=99))
     assert refused(decided(stale, params()), Reason.OUTSIDE_WINDOW)
 
@@ -117,13 +117,13 @@ def test_history_of_nineteen_is_too_short():
 
 
 def silent_book(p="0.80"):
-    """A book without imbalance, so that on a flat price nobody votes."""
+    """A book without imbalance, so that with a flat price no processor votes."""
     low, high = str(D(p) - D("0.01")), str(D(p) + D("0.01"))
     return book(bids=((low, 100),), asks=((high, 100),))
 
 
 def test_no_signals():
-    """Six abstentions end the decision, each with its reason, and the favourite is priced all the same."""
+    """Six abstentions end the decision, each with its reason, and the favourite is still priced."""
     decision = decided(context(up_book=silent_book()), params())
     assert refused(decision, Reason.NO_SIGNALS, "0 directional signals, 1 needed")
     assert all(vote.abstained for vote in decision.votes)
@@ -131,7 +131,7 @@ def test_no_signals():
 
 
 def test_low_score():
-    """A bullish book against a bearish fair value of almost equal weight is too divided to act on."""
+    """A bullish book against a bearish fair value of almost equal weight is too divided for a decision."""
     base = context()
     divided = context(**with_externals(base, above=0.01))
     weights = params().weights | {"OrderBookImbalance": 0.18}
@@ -153,14 +153,14 @@ def test_a_daily_index_alone_decides_nothing():
 
 @pytest.mark.parametrize(("least", "enough"), [(0.30, True), (0.300001, False)])
 def test_the_weight_needed_is_reached_exactly(least, enough):
-    """The order book alone weighs 0.30: enough where 0.30 is needed, not where a hair more is."""
+    """The order book alone weighs 0.30: enough where 0.30 is needed, not where slightly more is."""
     decision = decided(context(), params(fusion_min_weight=least))
     assert decision.buys is enough
     assert enough or refused(decision, Reason.LOW_WEIGHT, "weigh 0.300,")
 
 
 def test_weight_against_the_winning_side_does_not_count():
-    """A strong vote of 0.13 against a weak one of 0.30: what is asked for is the weight of the winner."""
+    """A strong vote of 0.13 against a weak one of 0.30: the weight of the winner is required."""
     weights = params().weights | {"OrderBookImbalance": 0.30, "SentimentAnalysis": 0.13}
     up = book(bids=(("0.79", 65),), asks=(("0.81", 35),))
     divided = context(up_book=up, sentiment=sentiment(100), put_call=put_call(0.4))
@@ -175,7 +175,7 @@ def test_weight_against_the_winning_side_does_not_count():
 
 @pytest.mark.parametrize("p", ["0.60", "0.40", "0.50"])
 def test_trend_is_strict(p):
-    """Exactly 0.60 and 0.40 are no trend, though everybody votes; no outcome is priced."""
+    """Exactly 0.60 and 0.40 are no trend, though all processors vote; no outcome is priced."""
     leaning = book(bids=((str(D(p) - D("0.01")), 900),), asks=((str(D(p) + D("0.01")), 100),))
     decision = decided(context(p, up_book=leaning), params())
     assert refused(decision, Reason.NO_TREND, p, "0.60", "0.40")
@@ -185,7 +185,7 @@ def test_trend_is_strict(p):
 
 @given(st.decimals("0.001", "0.999", places=4))
 def test_favourite_is_strict_everywhere(p):
-    """Up strictly above 0.60, Down strictly below 0.40, nobody between, for every price."""
+    """Up strictly above 0.60, Down strictly below 0.40, none between, for every price."""
     expected = UP if p > D("0.60") else DOWN if p < D("0.40") else None
     assert favourite(p, params()) is expected
 
@@ -197,7 +197,7 @@ def test_just_beyond_the_trend_thresholds(p, outcome):
 
 
 def against_the_trend():
-    """Up is the favourite at 0.80 while its book leans to the bearish side."""
+    """Up is the favourite at 0.80 while its book is bearish."""
     return context(up_book=book(bids=(("0.79", 100),), asks=(("0.81", 400),)))
 
 
@@ -242,7 +242,7 @@ def no_asks():
 
 @pytest.mark.parametrize("min_edge", [None, D("0.01")])
 def test_no_ask_is_its_own_skip(min_edge):
-    """Nobody sells the favourite: named, retried on the next tick, also with the edge gate on."""
+    """No offer of the favourite: named, retried on the next tick, also with the edge gate on."""
     seen = context(up_book=no_asks(), **with_externals(context()))
     decision = decided(seen, params(min_edge=min_edge, fusion_min_score=0.0, require_agreement=False))
     assert refused(decision, Reason.NO_ASK, "no ask for Up")
@@ -270,7 +270,7 @@ def test_the_favourites_own_book_is_asked():
     ],
 )
 def test_too_expensive(ask, tick, limit, dear):
-    """An ask at the entry limit is bought, above it or beyond the venue's highest price it is not."""
+    """An ask at the entry limit is bought; above it or beyond the venue's highest price it is not."""
     up = book(bids=((str(D(ask) - D("0.01")), 900),), asks=((ask, 100),))
     seen = context(D(ask) - D("0.005"), up_book=up, market=market(tick=D(tick)))
     decision = decided(seen, params(max_entry_price=D(limit)))
@@ -289,7 +289,7 @@ def test_too_expensive(ask, tick, limit, dear):
     ],
 )
 def test_thin_book(asks, enough):
-    """The whole dollar must be offered within two cents of the ask; what lies beyond does not count."""
+    """The whole dollar must be offered within two cents of the ask; levels beyond do not count."""
     seen = context(up_book=book(bids=(("0.79", 4000),), asks=asks))
     decision = decided(seen, params())
     assert decision.buys is enough
@@ -298,7 +298,7 @@ def test_thin_book(asks, enough):
 
 
 def test_a_favourite_for_nothing_is_a_broken_book():
-    """A favourite offered at or below `min_liquidity` is not bought; a hair above it is."""
+    """A favourite offered at or below `min_liquidity` is not bought; slightly above it is."""
     seen = context()
     ask = seen.up_book.best_ask
     assert refused(decided(seen, params(min_liquidity=ask)), Reason.THIN_BOOK, str(ask))
@@ -306,7 +306,7 @@ def test_a_favourite_for_nothing_is_a_broken_book():
 
 
 def test_worst_first_asks_change_nothing():
-    """The ask, the cap and the depth are of the best prices, in whatever order the book lists them."""
+    """The ask, the limit and the depth are of the best prices, in whatever order the book lists them."""
     asks = (("0.81", 1), ("0.82", 1), ("0.99", 1))
     one = context(up_book=book(bids=(("0.79", 400),), asks=asks))
     other = context(up_book=book(bids=(("0.79", 400),), asks=asks[::-1]))
@@ -340,7 +340,7 @@ def test_fee_per_share_is_symmetric_and_peaks_in_the_middle(price):
 
 
 def test_votes_are_kept_when_a_later_gate_refuses():
-    """From the vote on every refusal carries votes, fused signal and the priced favourite."""
+    """From the vote on every refusal contains votes, fused signal and the priced favourite."""
     for seen, changes in [
         (context(up_book=silent_book()), {}),
         (against_the_trend(), {}),
@@ -356,7 +356,7 @@ def test_votes_are_kept_when_a_later_gate_refuses():
 
 
 def test_own_processors_may_be_given():
-    """Research may let other processors vote: only they do, with the weights of the parameters."""
+    """Research may use other processors: only they vote, with the weights of the parameters."""
     decision = decided(context(), params(), processors=[OrderBookImbalanceProcessor(0.99)])
     assert [vote.source for vote in decision.votes] == ["OrderBookImbalance"]
     assert refused(decision, Reason.NO_SIGNALS)
@@ -364,14 +364,14 @@ def test_own_processors_may_be_given():
 
 
 def test_a_processor_without_weight_is_an_error():
-    """A missing weight is not taken for zero."""
+    """A missing weight is not treated as zero."""
     with pytest.raises(UnknownSource, match="SentimentAnalysis"):
         decided(context(), params(weights={"OrderBookImbalance": 1.0, "TickVelocity": 0, "PriceDivergence": 0,
                                           "SpikeDetection": 0, "DeribitPCR": 0}))  # fmt: skip
 
 
 def test_weights_of_the_parameters_decide():
-    """Whoever has no weight has no say: with the book's weight at 0 its vote is seen but not counted."""
+    """A vote without weight has no effect: with the book's weight at 0 it is recorded but not counted."""
     decision = decided(context(), params(weights=params().weights | {"OrderBookImbalance": 0.0}))
     assert decision.votes[0].signal is not None
     assert refused(decision, Reason.NO_SIGNALS)
@@ -380,7 +380,7 @@ def test_weights_of_the_parameters_decide():
 @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(contexts(), brain_params())
 def test_a_decision_replays_from_its_row(seen, numbers):
-    """Through JSON and back the same decision is read, and deciding again gives it identically."""
+    """Encoded as JSON and decoded, the decision is equal, and deciding again gives it identically."""
     decision = decided(seen, numbers)
     row = encode(decision)
     assert decode(row) == decision
@@ -393,7 +393,7 @@ def test_a_decision_replays_from_its_row(seen, numbers):
 @given(contexts(), brain_params())
 def test_what_is_bought_is_always_within_the_rules(seen, numbers):
     """A decision that buys: in the window, strict favourite, within the limits, depth for all of it;
-    one that does not has a reason with words."""
+    one that does not has a reason with a text."""
     decision = decided(seen, numbers)
     if not decision.buys:
         assert decision.reason is not None
@@ -413,14 +413,14 @@ def test_what_is_bought_is_always_within_the_rules(seen, numbers):
 
 
 def test_replay_decides_again_instead_of_repeating():
-    """A row whose outcome, reason or numbers were tampered with replays to what the context really gives."""
+    """A row whose outcome, reason or numbers were changed replays to the result of its context."""
     decision = decided(context(), params())
     forged = msgspec.structs.replace(decision, outcome=DOWN, reason=Reason.RISK, edge=0.5, votes=())
     assert replay(encode(forged)) == decision
 
 
 def test_a_row_that_is_no_decision_is_an_error():
-    """Anything else than an encoded decision is refused by the decoder, not half read."""
+    """Anything else than an encoded decision is rejected by the decoder."""
     for row in (b"", b"{}", b"null", encode(decided(context(), params()))[:-1]):
         with pytest.raises(msgspec.DecodeError):
             replay(row)
@@ -447,7 +447,7 @@ def ended_by(reason):
 
 @pytest.mark.parametrize("reason", sorted(set(Reason) - {Reason.MODE, Reason.NOT_TRADABLE, Reason.RISK}))
 def test_every_reason_of_the_brain_is_reachable(reason):
-    """Each reason but the caller's three ends some decision, with words, and replays."""
+    """Each reason but the caller's three ends some decision, with a text, and replays."""
     seen, numbers = ended_by(reason)
     decision = decided(seen, numbers)
     assert refused(decision, reason)
@@ -476,7 +476,7 @@ def test_decisions_are_values():
 
 
 def test_one_sided_book_of_a_winner_is_bought_from_when_asks_return():
-    """p of a bid-only book can be a favourite: skipped while nobody sells, bought once somebody does."""
+    """p of a bid-only book can be a favourite: skipped while there is no ask, bought once there is one."""
     bids = (Level(price=D("0.95"), size=D(900)),)
     alone = Book(bids=bids, asks=(), ts_ns=NOW_NS)
     offered = Book(bids=bids, asks=(Level(price=D("0.97"), size=D(10)),), ts_ns=NOW_NS)

@@ -1,4 +1,4 @@
-"""The fair probability: its geometry, its agreement with simulation, and when it is not to be had."""
+"""The fair probability: its formula, its agreement with simulation, and when it is absent."""
 
 import math
 from decimal import Decimal as D
@@ -121,7 +121,7 @@ def test_agrees_with_a_simulation_of_the_average(tau, deviations):
 
 @pytest.mark.parametrize("tau", [10, 30, 50])
 def test_an_unknown_elapsed_part_is_as_uncertain_as_simulated(tau):
-    """Without the path of the window's elapsed part its own variance is added, as a backward walk has it."""
+    """Without the path of the window's elapsed part its own variance is added, as for a backward walk."""
     second = 900.0 - tau
     path = tuple(t for t in spot_path(SPOT, second) if t.second <= 835)
     seen = at(tau, path=path, strike_price=SPOT - 8)
@@ -134,7 +134,7 @@ def test_an_unknown_elapsed_part_is_as_uncertain_as_simulated(tau):
 
 
 def test_the_locked_part_can_outweigh_the_spot():
-    """Ten seconds before the end a spot just above the strike loses if the window's average lies below."""
+    """Ten seconds before the end a spot just above the strike loses if the window's average is below."""
     low = [Tick(second=600.0 + i, price=D("83990") + i % 2) for i in range(286)]
     jump = [Tick(second=886.0 + i, price=D("84001")) for i in range(5)]
     value = fair_value_of(at(10, path=(*low, *jump), strike_price=84_000))
@@ -174,14 +174,15 @@ def _stretched(path, until, factor):
 
 
 def test_nothing_after_the_decision_is_read():
-    """Points of the path that lie in the future change nothing: no lookahead."""
+    """Points of the path that are in the future change nothing: no lookahead."""
     seen = at(30)
     future = tuple(Tick(second=seen.second + i, price=D(1000)) for i in range(1, 30))
     assert fair_value_of(at(30, path=seen.spot_path + future)) == fair_value_of(seen)
 
 
 def test_volatility_estimator():
-    """√(Σ r² / Σ s): exact on a zigzag, unmoved by a gap, floored, None when at rest or too short."""
+    """√(Σ r² / Σ s): exact on a zigzag, unchanged by a gap, with a minimum, None when constant or too
+    short."""
     zigzag = [(float(i), 100.0 * math.exp(1e-3 * (i % 2))) for i in range(MIN_RETURNS + 1)]
     assert realised_volatility(zigzag, since=0) == pytest.approx(1e-3)
     assert realised_volatility(zigzag[1:], since=0) is None
@@ -195,7 +196,7 @@ def test_volatility_estimator():
 
 @given(st.integers(0, 2**32 - 1))
 def test_gaps_do_not_bias_the_volatility(seed):
-    """Half of the seconds missing at random: σ is still found within six of its standard errors."""
+    """With half of the seconds missing at random, σ is estimated within six of its standard errors."""
     random = np.random.default_rng(seed)
     prices = 100 * np.exp(np.cumsum(random.normal(0, 2e-4, 3000)))
     kept = [(float(i), float(prices[i])) for i in range(3000) if random.random() < 0.5]
@@ -230,7 +231,7 @@ def test_elapsed_average_is_time_weighted_and_demands_cover():
     ],
 )
 def test_what_is_not_known_is_not_guessed(changes, reason):
-    """Each missing piece gives its own reason and no probability."""
+    """Each missing value gives its own reason and no probability."""
     arguments = {
         "market": market(),
         "second": 800.0,
@@ -245,7 +246,7 @@ def test_what_is_not_known_is_not_guessed(changes, reason):
 
 
 def divergence(p, threshold=0.05) -> Any:
-    """The judgement at a fair probability of exactly 0.5: spot at the strike, window not yet open."""
+    """The signal at a fair probability of exactly 0.5: spot at the strike, window not yet open."""
     seen = at(100)
     return PriceDivergenceProcessor(threshold).evaluate(
         D(p), [], {"market": seen.market, "second": seen.second, "spot": seen.spot, "strike": seen.strike,
@@ -275,7 +276,7 @@ def test_divergence_votes_towards_the_fair_price(p, direction, strength, confide
 
 
 def test_divergence_threshold_acts():
-    """A gap of 0.04 is nothing at 0.05 and a signal at 0.03; a gap equal to the threshold is one."""
+    """A gap of 0.04 is no signal at 0.05 and a signal at 0.03; a gap equal to the threshold is one."""
     assert divergence("0.4375", threshold=0.0625).confidence == 0.55
     assert isinstance(divergence("0.54"), Abstention)
     assert divergence("0.54", threshold=0.03).direction is Direction.BEARISH
@@ -284,7 +285,7 @@ def test_divergence_threshold_acts():
 
 
 def test_divergence_abstains_with_its_reason():
-    """The reason names the missing piece, and the context's cause where there is one."""
+    """The reason names the missing value, and the context's cause where there is one."""
     judge = PriceDivergenceProcessor().vote
     assert judge(context(absent={"coinbase": "timed out"}), 0.18).abstained == "no spot price: timed out"
     assert judge(context(spot=spot(SPOT)), 0.18).abstained == "no strike"

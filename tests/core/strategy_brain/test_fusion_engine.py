@@ -1,4 +1,4 @@
-"""The fusion engine: scores that can be low, dissent that counts, weights that cannot go wrong."""
+"""The fusion engine: low scores, opposing votes, and weights."""
 
 import itertools
 from decimal import Decimal as D
@@ -53,7 +53,8 @@ def fresh_engine():
 
 
 def test_contribution_score_and_confidence_by_hand():
-    """Weight × confidence × strength/4 a side; score 100·|Δ|/Σ; confidence weighted over the winners only."""
+    """Weight × confidence × strength/4 per side; score 100·|Δ|/Σ; confidence weighted over the winners
+    only."""
     fused = FusionEngine(REFERENCE_WEIGHTS).fuse(
         [
             signal("OrderBookImbalance", BULL, Strength.STRONG, 0.8),
@@ -105,7 +106,7 @@ def test_dissent_lowers_the_score_monotonically(bull, dissents):
 
 @given(signals)
 def test_an_added_dissenter_never_raises_the_score(votes):
-    """Taking any losing signal out leaves the score as it is or higher."""
+    """Removing any losing signal leaves the score unchanged or higher."""
     engine = FusionEngine(REFERENCE_WEIGHTS)
     fused = engine.fuse(votes)
     for loser in votes:
@@ -145,13 +146,13 @@ def test_rounding_does_not_depend_on_the_order():
 
 
 def test_one_signal_alone_scores_a_hundred():
-    """Without dissent the score is 100, whatever the strength."""
+    """Without an opposing vote the score is 100, whatever the strength."""
     fused = FusionEngine(REFERENCE_WEIGHTS).fuse([signal("SentimentAnalysis", BEAR, Strength.WEAK, 0.55)])
     assert (fused.direction, fused.score, fused.confidence) == (BEAR, 100.0, 0.55)
 
 
 def test_a_tie_has_no_direction_and_fails():
-    """Level sides are NEUTRAL with score 0: no minimum score above 0 lets them through."""
+    """Equal sides are NEUTRAL with score 0: no minimum score above 0 accepts them."""
     fused = FusionEngine({"a": 0.5, "b": 0.5}).fuse([signal("a", BULL), signal("b", BEAR)])
     assert (fused.direction, fused.score, fused.confidence, fused.signals) == (NEUTRAL, 0.0, 0.0, 2)
     refusal = check(fused, 1, 0.1)
@@ -161,7 +162,7 @@ def test_a_tie_has_no_direction_and_fails():
 
 @pytest.mark.parametrize("votes", [[], [signal("TickVelocity", NEUTRAL)], [signal("SpikeDetection", BULL)]])
 def test_nothing_directional_of_any_weight_is_no_signal(votes):
-    """No signals, only NEUTRAL ones, or only sources of weight 0: refused for want of signals."""
+    """No signals, only NEUTRAL ones, or only sources of weight 0: refused because there is no signal."""
     fused = FusionEngine(REFERENCE_WEIGHTS | {"SpikeDetection": 0.0}).fuse(votes)
     assert (fused.direction, fused.signals, fused.score) == (NEUTRAL, 0, 0.0)
     refusal = check(fused, 1, 0)
@@ -181,7 +182,7 @@ def test_the_minimum_number_of_signals_counts_both_sides():
 
 @pytest.mark.parametrize("weight", [-0.01, 1.01, float("nan"), float("inf")])
 def test_weights_outside_their_range_are_refused(weight):
-    """Neither construction nor change takes a weight below 0, above 1 or no number, and nothing changes."""
+    """Neither construction nor change accepts a weight below 0, above 1 or not a number; nothing changes."""
     engine = FusionEngine(REFERENCE_WEIGHTS)
     with pytest.raises(ValueError, match="TickVelocity"):
         engine.set_weight("TickVelocity", weight)
@@ -214,7 +215,7 @@ def test_unknown_sources_are_named():
 
 
 def test_the_shared_engine_is_made_once():
-    """The first call makes it with its weights, later ones give the same, weights then are an error."""
+    """The first call creates it with its weights, later ones return the same, weights then are an error."""
     engine = get_fusion_engine({"TickVelocity": 0.4})
     assert get_fusion_engine() is engine
     assert engine.weights == {"TickVelocity": 0.4}

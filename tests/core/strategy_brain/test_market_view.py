@@ -1,4 +1,4 @@
-"""MarketView: what is remembered of a market, what counts as a quote, and when it may be traded."""
+"""MarketView: the stored history of a market, valid quotes, and when it may be traded."""
 
 from decimal import Decimal as D
 
@@ -24,7 +24,7 @@ def feed(view, second, up, down=None):
 
 
 def test_p_is_the_mid():
-    """Of a two-sided book p is the mid, in Decimal, found in whatever order the levels come."""
+    """Of a two-sided book p is the mid, as a Decimal, in whatever order the levels are."""
     view = MarketView(market())
     worst_first = book(bids=(("0.10", 1), ("0.60", 1)), asks=(("0.99", 1), ("0.61", 1)))
     assert feed(view, 1, worst_first)
@@ -57,7 +57,7 @@ def test_p_of_a_one_sided_book_is_the_side_that_is_there(one_sided, p):
     ],
 )
 def test_quotes_that_are_not_real_are_left_out(broken):
-    """Empty, sizeless, crossed, locked or impossibly priced: no price, no history, no count."""
+    """Empty, without sizes, crossed, locked or with an impossible price: no price, no history, no count."""
     view = MarketView(market())
     assert not feed(view, 1, broken, book())
     assert (view.p, len(view.price_history), view.valid_quotes) == (None, 0, 0)
@@ -65,7 +65,7 @@ def test_quotes_that_are_not_real_are_left_out(broken):
 
 @pytest.mark.parametrize(("side", "price"), [("asks", "0.001"), ("bids", "0.999")])
 def test_the_outermost_real_prices(side, price):
-    """0.001 and 0.999 are still prices, and `min_spread` moves that border."""
+    """0.001 and 0.999 are valid prices, and `min_spread` changes that limit."""
     assert real_price(book(**{side: ((price, 1),)}), SPREAD) == D(price)
     assert real_price(book(**{side: ((price, 1),)}), D("0.01")) is None
 
@@ -74,18 +74,18 @@ def test_the_outermost_real_prices(side, price):
     ("side", "price"), [("asks", "0.50"), ("asks", "0.70"), ("bids", "0.50"), ("bids", "0.30")]
 )
 def test_a_gap_in_the_book_is_no_price(side, price):
-    """Asks alone above one half, or bids alone below it, do not make a favourite that nobody bids for."""
+    """Asks alone above one half, or bids alone below it, do not make a favourite without bids."""
     assert real_price(book(**{side: ((price, 1),)}), SPREAD) is None
 
 
 @pytest.mark.parametrize("price", ["0", "1"])
 def test_a_border_of_zero_still_excludes_certainty(price):
-    """With `min_spread` 0 a price of 0 or 1 is still none: relative changes from 0 do not exist."""
+    """With `min_spread` 0 a price of 0 or 1 is invalid: relative changes from 0 do not exist."""
     assert real_price(book(bids=((price, 1),)), D(0)) is None
 
 
 def test_a_crossed_down_book_spoils_the_update():
-    """The update is taken whole or not at all: a broken Down book keeps the Up price out too."""
+    """An update is used whole or not at all: an invalid Down book excludes the Up price too."""
     view = MarketView(market())
     assert feed(view, 1, at("0.5"))
     assert not feed(view, 2, at("0.9"), book(bids=(("0.6", 1),), asks=(("0.5", 1),)))
@@ -94,7 +94,7 @@ def test_a_crossed_down_book_spoils_the_update():
 
 
 def test_tradable_after_the_required_quotes_in_a_row():
-    """Two valid quotes, a broken one, then three: only the last row of three makes it tradable."""
+    """Two valid quotes, an invalid one, then three: only the last sequence of three makes it tradable."""
     view = MarketView(market(), quote_stability_required=3)
     seen = []
     for second, quote in enumerate([QUOTE, QUOTE, book(), QUOTE, QUOTE, QUOTE]):
@@ -104,7 +104,7 @@ def test_tradable_after_the_required_quotes_in_a_row():
 
 
 def test_once_tradable_a_broken_book_is_only_left_out():
-    """A later broken update neither moves p nor ends tradability; the last good book stays and ages."""
+    """A later invalid update neither changes p nor ends tradability; the last valid book stays and ages."""
     view = MarketView(market(), quote_stability_required=1)
     feed(view, 1, QUOTE)
     feed(view, 2, book(bids=(("0.7", 1),), asks=(("0.6", 1),)))
@@ -113,7 +113,7 @@ def test_once_tradable_a_broken_book_is_only_left_out():
 
 
 def test_nothing_is_tradable_before_the_first_quote():
-    """Even a requirement of no quotes leaves a market without a price untradable."""
+    """Even if no quotes are required, a market without a price is not tradable."""
     view = MarketView(market(), quote_stability_required=0)
     assert not view.tradable
     with pytest.raises(ValueError, match="btc-updown-15m-1790595900"):
@@ -121,7 +121,7 @@ def test_nothing_is_tradable_before_the_first_quote():
 
 
 def test_history_keeps_the_last_mid_of_each_second():
-    """Several quotes in one market second leave one point, the last; ticks tell when exactly it was."""
+    """Several quotes in one market second leave one point, the last; ticks have the exact times."""
     view = MarketView(market())
     for second, price in [(10.0, "0.50"), (10.4, "0.51"), (10.9, "0.52"), (11.2, "0.53"), (14.0, "0.54")]:
         feed(view, second, at(price))
@@ -131,8 +131,8 @@ def test_history_keeps_the_last_mid_of_each_second():
 
 @given(st.lists(st.tuples(st.floats(-10, 910), books()), max_size=60), st.integers(1, 30), st.integers(1, 30))
 def test_history_has_at_most_one_point_a_second_and_is_never_padded(updates, max_history, tick_buffer):
-    """Whatever arrives in whatever order: one point a second at most, never more points than seconds
-    heard, within the sizes asked for, and the newest point is p."""
+    """Whatever arrives in whatever order: at most one point per second, never more points than seconds
+    with quotes, within the configured sizes, and the newest point is p."""
     view = MarketView(market(), max_history=max_history, tick_buffer=tick_buffer)
     admitted = [int(second) for second, up in updates if feed(view, second, up)]
     seconds = [int(tick.second) for tick in view.tick_buffer]
@@ -153,12 +153,12 @@ def test_buffers_are_bounded():
 
 @pytest.mark.parametrize("second", [-0.1, 900.0])
 def test_quotes_outside_the_markets_life_are_left_out(second):
-    """Before its start and from its end on, nothing belongs to the market."""
+    """Before its start and from its end on, quotes are ignored."""
     assert not feed(MarketView(market()), second, QUOTE)
 
 
 def test_a_switch_starts_empty():
-    """The next market's view knows nothing of the last one's price, history, ticks or stability."""
+    """The next market's view has nothing of the last one's price, history, ticks or stability."""
     last = MarketView(market(), quote_stability_required=1)
     for second in range(50):
         feed(last, second, at("0.98"))
@@ -170,7 +170,7 @@ def test_a_switch_starts_empty():
 
 
 def test_context_freezes_everything():
-    """All that was given and seen is in the context, and later quotes do not reach into it."""
+    """All inputs are in the context, and later quotes do not change it."""
     view = MarketView(market())
     feed(view, 5.5, QUOTE)
     given_values = {
@@ -194,7 +194,7 @@ def test_context_freezes_everything():
 
 
 def test_books_are_kept_sorted_and_without_emptied_levels():
-    """What the context carries is best first, whatever order the venue sent."""
+    """The books of the context are sorted best first, whatever order the venue sent."""
     view = MarketView(market())
     jumbled = Book(
         bids=levels(("0.1", 1), ("0.3", 1), ("0.2", 0)), asks=levels(("0.9", 2), ("0.5", 2)), ts_ns=7

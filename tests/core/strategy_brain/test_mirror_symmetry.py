@@ -32,7 +32,7 @@ MILL = D("0.001")
 
 @st.composite
 def up_books(draw: st.DrawFn) -> Book:
-    """An uncrossed book of up to fifteen levels a side on the grid of a tenth of a cent."""
+    """An uncrossed book of up to fifteen levels per side on the grid of a tenth of a cent."""
     bid = draw(st.integers(1, 997))
     ask = draw(st.integers(bid + 1, 999))
     shares = st.integers(1, 100_000).map(lambda hundredths: D(hundredths) / 100)
@@ -52,7 +52,7 @@ def up_books(draw: st.DrawFn) -> Book:
 
 @st.composite
 def price_histories(draw: st.DrawFn) -> tuple[D, ...]:
-    """Up mids that end anywhere from 0.001 to 0.999: at rest, in small steps, or in jumps."""
+    """Up mids that end anywhere from 0.001 to 0.999: constant, in small steps, or in jumps."""
     length = draw(st.sampled_from([20, 61, 100, 100, 19]))
     last = draw(st.integers(1, 999))
     size = draw(st.sampled_from([0, 1, 5, 40]))
@@ -69,7 +69,7 @@ SPOT_PATHS = [spot_path(STRIKE, 0.0, seconds=200, seed=seed) for seed in range(8
 
 @st.composite
 def markets(draw: st.DrawFn) -> DecisionContext:
-    """Any state of a market whose two books are one book seen from both sides, the outside partly absent."""
+    """Any state of a market whose two books are one book in both views, external values partly absent."""
     second = draw(st.floats(780, 839)) if draw(st.integers(0, 9)) < 9 else draw(st.floats(0, 899))
     history = draw(price_histories())
     up = draw(up_books())
@@ -107,7 +107,7 @@ def markets(draw: st.DrawFn) -> DecisionContext:
 
 @st.composite
 def numbers(draw: st.DrawFn) -> BrainParams:
-    """Settings within their ranges, those of the two sides apart from each other too."""
+    """Settings within their ranges, also with different values for the two sides."""
     weights = draw(
         st.lists(st.integers(0, 16), min_size=6, max_size=6).map(lambda parts: [part / 100 for part in parts])
     )
@@ -131,7 +131,7 @@ def numbers(draw: st.DrawFn) -> BrainParams:
 
 
 def exchanging_up_and_down_exchanges_the_decision(seen: DecisionContext, settings: BrainParams) -> None:
-    """Same reason, ask, cap, fair value, edge, and each vote as strong and as sure; the sides exchanged."""
+    """Same reason, ask, limit, fair value, edge, and each vote with equal values; the sides exchanged."""
     image_settings = exchanged_params(settings)
     image = decide(exchanged(seen), image_settings, exchanged_processors(image_settings))
     assert_exchanged(decide(seen, settings), image)
@@ -150,7 +150,7 @@ test_the_decision_is_mirror_symmetric_in_ten_thousand_markets = pytest.mark.slow
 
 
 def test_exchanging_twice_is_the_market_itself():
-    """The mirror image of the mirror image is the original, so that no input is lost on the way."""
+    """The mirror image of the mirror image is the original, so no input is lost."""
     seen = context(sentiment=sentiment(20), put_call=put_call(1.3))
     assert exchanged(exchanged(seen)) == seen
     assert exchanged(seen) != seen
@@ -158,7 +158,7 @@ def test_exchanging_twice_is_the_market_itself():
 
 @pytest.mark.parametrize(("before", "now"), [("0.97", "0.98"), ("0.03", "0.02"), ("0.002", "0.003")])
 def test_a_move_is_judged_by_the_favourites_price(before, now):
-    """A cent at 0.97 is 1.03 % of the favourite on either side; a tick of flicker at 0.002 is nothing."""
+    """A cent at 0.97 is 1.03 % of the favourite on either side; one tick of noise at 0.002 is no move."""
     ticks = [Tick(second=770.0, price=D(before))] + [Tick(second=799.0, price=D(now))] * 5
     judged = TickVelocityProcessor().process(D(now), [], {"tick_buffer": ticks, "second": 800.0})
     history = [D(before)] * 19 + [D(now)]
@@ -189,7 +189,7 @@ def test_the_view_of_an_exchanged_market_is_the_exchanged_view():
 
 
 def test_recorded_markets_are_mirror_symmetric():
-    """The last third of every recorded market decides as its mirror image does, whatever it decides."""
+    """In the last third of every recorded market the decision equals that of its mirror image."""
     source, settings = RecordedSource(), params(window_start=0.0, window_end=900.0)
     reasons = set()
     for index in range(int(source.info()["markets"])):

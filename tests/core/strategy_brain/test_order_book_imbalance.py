@@ -1,4 +1,4 @@
-"""OrderBookImbalance: what a book says, whichever way round it arrives."""
+"""OrderBookImbalance: the signal of a book, in any order of its levels."""
 
 from decimal import Decimal as D
 from typing import Any
@@ -47,7 +47,7 @@ def test_mirror_symmetric_book_is_exactly_zero(centre, shape):
 
 @given(books(), st.randoms(use_true_random=False))
 def test_order_of_levels_does_not_matter(original, shuffler):
-    """Best first, worst first or shuffled, the same levels give the same judgement."""
+    """Best first, worst first or shuffled, the same levels give the same result."""
     worst_first = Book(bids=original.bids[::-1], asks=original.asks[::-1], ts_ns=original.ts_ns)
     bids, asks = list(original.bids), list(original.asks)
     shuffler.shuffle(bids)
@@ -65,7 +65,7 @@ def test_only_the_best_ten_levels_count():
 
 
 def test_equal_prices_beyond_the_tenth_level_are_cut_by_size():
-    """Which of several levels at one price falls out is decided by their sizes, not by their order."""
+    """Which of several levels at one price is omitted depends on their sizes, not on their order."""
     tied = [Level(price=D("0.40"), size=D(size)) for size in range(1, 15)]
     one, other = (Book(bids=tuple(order), asks=(), ts_ns=0) for order in (tied, tied[::-1]))
     assert best_first(one) == best_first(other)
@@ -98,7 +98,7 @@ def test_strength_and_confidence_by_imbalance(bid_shares, strength):
 
 
 def test_below_the_threshold_is_no_signal():
-    """An imbalance of 0.298 abstains where 0.30 speaks."""
+    """An imbalance of 0.298 abstains where 0.30 gives a signal."""
     assert isinstance(judge(lopsided(649, 351)), Abstention)
     assert isinstance(judge(lopsided(650, 350)), TradingSignal)
 
@@ -116,14 +116,14 @@ def test_a_wall_on_the_signals_side_adds_confidence():
 
 
 def test_volume_gate_counts_dollars_of_both_sides():
-    """$49.99 in the book is silence, $50 is enough; the message names both numbers."""
+    """$49.99 in the book is an abstention, $50 is enough; the message names both numbers."""
     thin = book(bids=(("0.50", "99.98"),))
     assert judge(thin) == Abstention(reason="$49.99 in the book, $50.00 needed")
     assert isinstance(judge(book(bids=(("0.50", "100"),))), TradingSignal)
 
 
 def test_no_book_and_empty_book_abstain():
-    """Nothing to read is an abstention even when no volume is asked for."""
+    """Without a book the processor abstains even when no volume is required."""
     assert judge(None) == Abstention(reason="no order book")
     assert isinstance(judge(book(), min_book_volume=0.0), Abstention)
     assert isinstance(judge(book(bids=(("0.5", 0),)), min_book_volume=0.0), Abstention)

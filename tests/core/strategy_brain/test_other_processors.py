@@ -1,4 +1,4 @@
-"""SpikeDetection, DeribitPCR and SentimentAnalysis at their thresholds, and what all processors share."""
+"""SpikeDetection, DeribitPCR and SentimentAnalysis at their thresholds, and properties of all processors."""
 
 from decimal import Decimal as D
 from typing import Any
@@ -38,7 +38,7 @@ def spike(price, history=None, **thresholds) -> Any:
     ],
 )
 def test_spike_fades_by_its_deviation(price, strength):
-    """Steps at 8 and 12 % off the mean; the vote is for the way back; confidence 0.50 + 3 (dev − 0.05)."""
+    """Steps at 8 and 12 % off the mean; the vote is for the return; confidence 0.50 + 3 (dev − 0.05)."""
     deviation = float(D(price) / HALF - 1)
     for at, direction in ((price, Direction.BEARISH), (str(1 - D(price)), Direction.BULLISH)):
         signal = spike(at)
@@ -112,7 +112,7 @@ def test_spike_needs_its_lookback():
     ],
 )
 def test_put_call_table(pcr, direction, strength, confidence):
-    """Crowded puts are bullish, crowded calls bearish, with the table's strength and confidence."""
+    """Many puts are bullish, many calls bearish, with the table's strength and confidence."""
     signal = judged(DeribitPCRProcessor(), {"put_call": put_call(overall=1.0, short=pcr)})
     assert (signal.direction, signal.strength) == (direction, strength)
     assert signal.confidence == pytest.approx(confidence)
@@ -120,7 +120,7 @@ def test_put_call_table(pcr, direction, strength, confidence):
 
 
 def test_put_call_prefers_the_near_expiries():
-    """The short ratio decides where there is one, the overall one where there is none."""
+    """The short ratio is used where there is one, the overall one where there is none."""
     processor = DeribitPCRProcessor()
     assert isinstance(judged(processor, {"put_call": put_call(overall=2.0, short=1.0)}), Abstention)
     assert judged(processor, {"put_call": put_call(overall=2.0)}).metadata["pcr"] == 2.0
@@ -128,7 +128,7 @@ def test_put_call_prefers_the_near_expiries():
 
 
 def test_put_call_abstains_between_thresholds_and_when_absent():
-    """1.19 and 0.71 say nothing; a missing ratio gives the context's reason."""
+    """1.19 and 0.71 are no signal; a missing ratio gives the context's reason."""
     processor = DeribitPCRProcessor()
     assert isinstance(judged(processor, {"put_call": put_call(1.19)}), Abstention)
     assert isinstance(judged(processor, {"put_call": put_call(0.71)}), Abstention)
@@ -163,20 +163,20 @@ def test_sentiment_table(score, direction, strength, confidence):
 
 @pytest.mark.parametrize("score", [45, 50, 55])
 def test_sentiment_is_silent_in_the_middle(score):
-    """45 to 55, both included, is nobody's mood."""
+    """45 to 55, both included, is neutral."""
     assert isinstance(judged(SentimentAnalysisProcessor(), {"sentiment": sentiment(score)}), Abstention)
 
 
 @pytest.mark.parametrize("score", [-0.1, 100.1, float("nan")])
 def test_sentiment_off_the_scale_is_silent(score):
-    """A score that cannot be is not read as an extreme one."""
+    """An impossible score is not treated as an extreme one."""
     judgement = judged(SentimentAnalysisProcessor(), {"sentiment": sentiment(score)})
     assert isinstance(judgement, Abstention)
     assert "not on the scale" in judgement.reason
 
 
 def test_sentiment_absent():
-    """Without an index the processor says so."""
+    """Without an index the processor gives that reason."""
     assert judged(SentimentAnalysisProcessor(), {}) == Abstention(reason="no sentiment index")
 
 
@@ -233,7 +233,7 @@ def test_the_defaults_are_those_of_the_settings():
 
 
 def test_metadata_is_the_context():
-    """Every documented key carries its part of the context, so that all six can speak."""
+    """Every documented key contains its part of the context, so that all six can vote."""
     base = context()
     rising = tuple(Tick(second=700.0 + i, price=D("0.70") + D(i) / 1000) for i in range(101))
     seen = context(
@@ -267,6 +267,6 @@ def test_a_vote_is_a_signal_or_a_reason_and_process_agrees():
 
 
 def test_without_metadata_nothing_is_guessed():
-    """Every processor that lives on metadata abstains when it is empty, and none raises."""
+    """Every processor that depends on metadata abstains when it is empty, and none raises."""
     silent = [p.process(HALF, [], {}) for p in build_processors(params())]
     assert silent == [None] * 6

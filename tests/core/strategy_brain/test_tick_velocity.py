@@ -1,4 +1,4 @@
-"""TickVelocity: moves measured in market seconds against the second of the decision."""
+"""TickVelocity: moves measured in market seconds before the second of the decision."""
 
 from decimal import Decimal as D
 from typing import Any
@@ -13,7 +13,7 @@ SECOND = 800.0
 
 
 def judge(now, *past, second: float | None = SECOND, filler=5, **thresholds) -> Any:
-    """Ticks `past` as (seconds ago, price); fillers are recent and far from both lookups."""
+    """Ticks `past` as (seconds ago, price); fillers are recent and far from both look-ups."""
     ticks = [Tick(second=SECOND - ago, price=D(price)) for ago, price in past]
     ticks += [Tick(second=SECOND - 1 + i / 10, price=D(now)) for i in range(filler)]
     return TickVelocityProcessor(**thresholds).evaluate(D(now), [], {"tick_buffer": ticks, "second": second})
@@ -42,7 +42,7 @@ def test_strength_and_confidence_over_thirty_seconds(now, strength):
 
 
 def test_exactly_at_and_just_below_the_thresholds():
-    """1 % over 30 s and 1.5 % over 60 s speak, a hair less does not."""
+    """1 % over 30 s and 1.5 % over 60 s are signals, slightly less is not."""
     assert isinstance(judge("0.505", (30, "0.5")), TradingSignal)
     assert isinstance(judge("0.50499", (30, "0.5")), Abstention)
     assert isinstance(judge("0.5075", (60, "0.5")), TradingSignal)
@@ -62,12 +62,12 @@ def test_gaining_speed_adds_confidence():
 
 
 def test_the_most_confident_move():
-    """The fastest move that also gains speed comes to 0.88, the most there is."""
+    """The fastest accelerating move has confidence 0.88, the maximum."""
     assert judge("0.9", (30, "0.5"), (60, "0.5")).confidence == pytest.approx(0.88)
 
 
 def test_a_turned_move_loses_a_fifth_and_may_fall_silent():
-    """Up over 30 s yet down over 60 s: confidence × 0.80, and below 0.55 an abstention that says so."""
+    """Up over 30 s yet down over 60 s: confidence × 0.80, and below 0.55 an abstention with that reason."""
     strong = judge("0.55", (30, "0.5"), (60, "0.7"))
     assert strong.confidence == pytest.approx(0.80 * 0.88)
     weak = judge("0.505", (30, "0.5"), (60, "0.52"))
@@ -77,7 +77,7 @@ def test_a_turned_move_loses_a_fifth_and_may_fall_silent():
 
 @pytest.mark.parametrize(("ago", "votes"), [(15, True), (14.9, False), (75, True), (75.1, False)])
 def test_tolerance_of_the_lookup(ago, votes):
-    """A tick within 15 s of 30 or 60 s ago is taken, one just outside is not."""
+    """A tick within 15 s of 30 or 60 s ago is used, one just outside is not."""
     signal = judge("0.60", (ago, "0.5"))
     assert isinstance(signal, TradingSignal) is votes
     if not votes:
@@ -85,14 +85,14 @@ def test_tolerance_of_the_lookup(ago, votes):
 
 
 def test_the_nearest_tick_is_taken():
-    """Of several ticks in tolerance the nearest to the instant gives the change."""
+    """Of several ticks within the tolerance the nearest to the instant gives the change."""
     assert judge("0.60", (38, "0.30"), (31, "0.5"), (20, "0.55")).metadata["velocity_30s"] == pytest.approx(
         0.2
     )
 
 
 def test_time_is_the_decisions_second_not_the_last_ticks():
-    """If the ticks stopped long before the decision, nothing lies thirty seconds back: no signal."""
+    """If the ticks stopped long before the decision, there is none thirty seconds earlier: no signal."""
     assert isinstance(judge("0.60", (30, "0.5"), second=SECOND + 120), Abstention)
 
 
@@ -106,6 +106,6 @@ def test_too_few_ticks_abstain():
 
 @pytest.mark.parametrize("name", ["velocity_60s", "velocity_30s"])
 def test_impossible_thresholds_are_refused(name):
-    """A threshold of zero would divide by itself: refused by name."""
+    """A threshold of zero would be a divisor: refused by name."""
     with pytest.raises(ValueError, match=name):
         TickVelocityProcessor(**{name: 0.0})

@@ -1,8 +1,8 @@
-"""Settles what a book has pending, as a worker does, and dies by SIGKILL at a numbered step of its writing.
+"""Settles a ledger's pending markets, as a worker does, and dies by SIGKILL at a numbered write step.
 
 Arguments: a folder, the step to die at (0: none), the pUSD that the venue holds. Every other market is won by
-Up. Steps are numbered as they are come to: before and after each COMMIT of the ledger, before and after each
-file that is replaced. Prints how many there were.
+Up. Steps are numbered in order: before and after each COMMIT of the ledger, before and after each replaced
+file. Prints their number.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ class Steps:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def watch(self) -> None:
-        """Put the steps around every COMMIT and every replaced file."""
+        """Count a step before and after every COMMIT and every replaced file."""
         transaction, replace = ledger_writer.transaction, Path.replace
 
         @contextmanager
@@ -63,7 +63,7 @@ class Steps:
 
 
 async def settle(folder: Path, steps: Steps, balance: Decimal) -> None:
-    """What a worker does from its start to the end of the last settlement."""
+    """The steps of a worker from its start to the end of the last settlement."""
     path = folder / "ledger.sqlite"
     settings = Settings(learning_trigger_interval=1, learning_min_trades=1, learning_rate=1.0)
     failures: list[BaseException] = []

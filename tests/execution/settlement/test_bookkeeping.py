@@ -1,4 +1,4 @@
-"""What a settlement writes: payouts once each, and what the venue's cash says about them."""
+"""What a settlement records: payouts once each, and the comparison with the venue's cash."""
 
 from decimal import Decimal
 
@@ -21,11 +21,11 @@ ONE, TWO, THREE = (market(number).slug for number in (1, 2, 3))
 SHARES = {1: Decimal("1.1"), 2: Decimal("1.2"), 3: Decimal("1.3")}
 """Of each purchase, at 0.90 with a fee of $0.00693."""
 CASH = Decimal("6.73921")
-"""$10 less three purchases: 3.6 × 0.90 + 3 × 0.00693."""
+"""$10 minus three purchases: 3.6 × 0.90 + 3 × 0.00693."""
 
 
 class Books:
-    """A ledger with three purchases, and a venue whose balance a test sets."""
+    """A ledger with three purchases, and a venue whose balance is set by a test."""
 
     def __init__(self, path) -> None:
         self.thread = LedgerThread(lambda error: pytest.fail(repr(error)))
@@ -68,7 +68,7 @@ async def settle(keeper, number, outcome=Outcome.UP) -> SettledMarket:
 
 
 async def test_a_venue_that_pays_by_itself_has_paid(books):
-    """Settling a won market books its payout once, and gives the market's P&L and the ledger's in all."""
+    """Settling a won market records its payout once, and gives the market's P&L and the total P&L."""
     keeper = books.keeper(pays_by_itself=True)
     assert await settle(keeper, 1) == SettledMarket(pnl=Decimal("0.10307"), total_pnl=Decimal("0.10307"))
     assert await settle(keeper, 2, Outcome.DOWN) == SettledMarket(
@@ -87,7 +87,7 @@ async def test_a_market_that_was_not_bought_has_no_result(books):
 
 
 async def test_a_venue_that_does_not_pay_owes(books):
-    """What was won is owed until its payout is booked, which happens once; a lost market owes nothing."""
+    """Winnings are owed until their payout is recorded, which happens once; a lost market owes nothing."""
     keeper = books.keeper()
     for number, outcome in ((1, Outcome.UP), (2, Outcome.DOWN), (3, Outcome.UP)):
         await settle(keeper, number, outcome)
@@ -114,7 +114,7 @@ async def test_a_payout_that_another_process_booked_is_booked_once(books, monkey
 
 @pytest.mark.parametrize(("pays_by_itself", "booked"), [(True, [ONE, TWO]), (False, [])])
 async def test_the_payouts_of_an_earlier_process(books, pays_by_itself, booked):
-    """At its start a process books what the venue has paid by itself, and only that."""
+    """At its start a process records the payouts of a venue that pays by itself, and only those."""
     for number in (1, 2):
         await settle(books.keeper(), number)
     await books.keeper(pays_by_itself=pays_by_itself).record_old_payouts()
@@ -127,7 +127,7 @@ NOTHING = RecordedPayouts(recorded=(), arrived=())
 @pytest.mark.parametrize(
     ("more", "held", "expected"),
     [
-        # more money than in the ledger, positions still listed, what is booked
+        # more money than in the ledger, positions still listed, recorded payouts
         ("0", [], NOTHING),
         ("1.1", [], RecordedPayouts(recorded=(ONE,), arrived=())),
         ("2.3", [], RecordedPayouts(recorded=(ONE, TWO), arrived=())),
@@ -142,7 +142,8 @@ NOTHING = RecordedPayouts(recorded=(), arrived=())
     ],
 )
 async def test_payouts_that_arrive(books, more, held, expected):
-    """A payout is booked when its position is gone and its money there; either alone books nothing."""
+    """A payout is recorded when its position is gone and its money has arrived; either alone is not
+    enough."""
     keeper = books.keeper()
     for number in (1, 2):
         await settle(keeper, number)
@@ -153,7 +154,7 @@ async def test_payouts_that_arrive(books, more, held, expected):
 
 
 async def test_a_balance_that_an_order_may_have_moved_books_nothing(books):
-    """Whether an order is open is asked after the balance came, because one may have begun meanwhile."""
+    """Open orders are checked after the balance was read, because one may have begun meanwhile."""
     keeper = books.keeper()
     await settle(keeper, 1)
     asked = []
@@ -177,7 +178,7 @@ async def test_a_balance_that_an_order_may_have_moved_books_nothing(books):
     [("0", (), True), ("0.00001", (), True), ("1.1", (ONE,), True), ("0.000011", None, False)],
 )
 async def test_the_cash_check(books, more, paid, matches):
-    """The difference to the venue is kept and published; it matches if payouts explain all of it."""
+    """The difference to the venue is stored and published; it matches if payouts explain all of it."""
     keeper = books.keeper()
     await settle(keeper, 1)
     books.balance = CASH + Decimal(more)
@@ -189,7 +190,7 @@ async def test_the_cash_check(books, more, paid, matches):
 
 
 async def test_nobody_has_to_listen(books):
-    """Without an observer the same is written."""
+    """Without an observer the same rows are written."""
     keeper = books.keeper(pays_by_itself=True, publish=False)
     await settle(keeper, 1)
     assert isinstance(await keeper.check_cash(), CashComparison)
@@ -197,7 +198,7 @@ async def test_nobody_has_to_listen(books):
 
 
 async def test_a_ledger_without_a_run_has_no_cash(tmp_path):
-    """Before the first run the ledger has no money, and an empty account explains itself."""
+    """Before the first run the ledger has no money, and an empty account has no difference."""
     path, thread = tmp_path / "ledger.sqlite", LedgerThread(lambda error: pytest.fail(repr(error)))
     ledger, reader = await thread.call(lambda: (Ledger(path), LedgerReader(path)))
     keeper = SettlementBookkeeper(ledger, reader, thread, lambda: Decimal(0), pays_by_itself=False)

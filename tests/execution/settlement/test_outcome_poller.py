@@ -1,4 +1,4 @@
-"""Settlement: the venue's official word and no other, however and whenever it comes."""
+"""Settlement by the venue's official result only, however and whenever it arrives."""
 
 import asyncio
 import json
@@ -55,7 +55,7 @@ async def resolution(venue, market: Market):
 
 
 async def test_the_official_outcome_is_read(venue, over):
-    """A closed market with one price at 1 and no dispute has that outcome, by the catalogue."""
+    """A closed market with one price at 1 and no dispute has that outcome, according to the catalogue."""
     found, source = await resolution(venue, over)
     assert (found.outcome, source) == (winner(venue, over), "gamma")
 
@@ -76,7 +76,7 @@ async def test_the_order_api_alone_is_enough(venue, over, fault):
     ],
 )
 async def test_a_resolution_that_is_not_final_settles_nothing(venue, over, fault, fragment, grave):
-    """Disputed, or two witnesses who contradict each other: no outcome, and the reason."""
+    """Disputed, or two sources that contradict each other: no outcome, and the reason."""
     venue.fault(fault, None)
     found, _ = await resolution(venue, over)
     assert found.outcome is None
@@ -85,7 +85,7 @@ async def test_a_resolution_that_is_not_final_settles_nothing(venue, over, fault
 
 
 def resolve_without_winner(venue, up: float) -> Market:
-    """Let the running market be resolved with parts for both outcomes; the next one has a winner again."""
+    """Let the running market be resolved with a payout for both outcomes; the next one has a winner again."""
     venue.fault("resolution_split", 1, up=up)
     slug = f"btc-updown-15m-{venue.clock.current_start()}"
     market = market_of(venue.get("/gamma/markets", slug=slug)[0], CALENDAR)
@@ -111,7 +111,7 @@ async def test_one_half_a_share_is_a_result_that_both_witnesses_must_show(venue)
 
 
 async def test_other_parts_are_no_result(venue):
-    """No rule says what 0.7 and 0.3 are: a person has to look, and is told the prices."""
+    """There is no rule for 0.7 and 0.3: a person has to check, and the report has the prices."""
     found, _ = await resolution(venue, resolve_without_winner(venue, 0.7))
     assert (found.official, found.grave) == (False, True)
     assert "closed without a winner: Up 0.7, Down 0.3" in found.why
@@ -130,7 +130,7 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("how", UNREADABLE)
 async def test_a_catalogue_that_cannot_be_read_leaves_the_order_api(venue, over, how, monkeypatch):
-    """A dripping, nested or huge answer of the catalogue is no answer; the winner of the order API counts."""
+    """A slow, nested or huge answer of the catalogue is no answer; the winner of the order API counts."""
     monkeypatch.setattr(outcome_poller, "REQUEST_LIMIT_S", 1.0)
     with RawServer(UNREADABLE[how]) as gamma:
         async with httpx.AsyncClient(trust_env=False) as client:
@@ -140,7 +140,7 @@ async def test_a_catalogue_that_cannot_be_read_leaves_the_order_api(venue, over,
 
 
 async def test_no_answer_leaves_the_resolution_open(over):
-    """When neither witness can be reached that is a reason, not an error."""
+    """When neither source can be reached that is a reason, not an error."""
     async with httpx.AsyncClient(trust_env=False) as client:
         found, _ = await ResolutionSource(client, "http://127.0.0.1:9", "http://127.0.0.1:9").resolution(over)
     assert found.outcome is None
@@ -174,14 +174,14 @@ async def test_no_answer_leaves_the_resolution_open(over):
     ],
 )
 def test_states_of_the_catalogue(market, outcome, fragment):
-    """Each state that a market object can be in is read as what it means."""
+    """Each state of a market object is interpreted correctly."""
     found = gamma_resolution(market)
     assert found.outcome is outcome
     assert fragment in found.why
 
 
 class Watched:
-    """A watcher on a venue, with what it settled and what it called late."""
+    """A poller with a venue, its settlements and its reports of late results."""
 
     def __init__(self, venue, client, over_since_s: float = 1000.0):
         self.settled: list[Settlement] = []
@@ -215,7 +215,7 @@ class Watched:
 
 
 async def test_a_market_that_is_never_resolved_is_waited_for(venue, over):
-    """It is told once for each reason, stays visible with its age, and settles when the venue speaks."""
+    """It is reported once for each reason, stays visible with its age, and settles when the result comes."""
     async with httpx.AsyncClient(trust_env=False) as client:
         watched = Watched(venue, client)
         venue.fault("resolution_disputed", None)
@@ -238,7 +238,7 @@ async def test_a_market_that_is_never_resolved_is_waited_for(venue, over):
 
 
 async def test_a_resolution_in_time_is_not_reported_late(venue, over):
-    """A market that is over for less than the slowest ever seen is not called late."""
+    """A market that has been over for less than the slowest measured time is not reported as late."""
     async with httpx.AsyncClient(trust_env=False) as client:
         watched = Watched(venue, client, over_since_s=100.0)
         venue.fault("resolution_disputed", None)
@@ -251,7 +251,7 @@ async def test_a_resolution_in_time_is_not_reported_late(venue, over):
 
 
 async def test_a_settlement_that_fails_is_reported(venue, over):
-    """An outcome that cannot be booked is not lost in a task that nobody looks at."""
+    """An outcome that cannot be recorded is reported, not lost in a background task."""
     async with httpx.AsyncClient(trust_env=False) as client:
         watched = Watched(venue, client)
         watched.broken = Fatal("ledger cannot be written")

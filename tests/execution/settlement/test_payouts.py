@@ -1,4 +1,4 @@
-"""Which payouts explain a surplus: against brute force, and where brute force ends."""
+"""The payouts that explain a surplus: against brute force, and at the limit of the search."""
 
 from decimal import Decimal
 from itertools import combinations
@@ -24,7 +24,7 @@ def sums(owed: list[Decimal]) -> set[Decimal]:
 
 @given(few, st.data())
 def test_any_choice_of_payouts_explains_itself(owed: list[Decimal], data: st.DataObject) -> None:
-    """Whatever was paid, with whatever rounding, is found, or what is nearer; each market at most once."""
+    """Every set of payouts, with any rounding, is found, or a nearer one; each market at most once."""
     chosen = data.draw(st.sets(st.sampled_from(sorted(named(owed)))) if owed else st.just(set()))
     noise = Decimal(data.draw(st.integers(-10, 10))) / 10**6
     surplus = sum((named(owed)[slug] for slug in chosen), Decimal(0)) + noise
@@ -62,12 +62,12 @@ def test_what_no_choice_adds_up_to_is_not_explained(owed: list[Decimal], surplus
     ],
 )
 def test_examples(surplus: str, owed: list[str], expected: tuple[str, ...] | None) -> None:
-    """Nothing, one of equals (the oldest), all, what is more, and what is less."""
+    """None, one of equals (the oldest), all, more, and less."""
     assert paid(Decimal(surplus), named([Decimal(amount) for amount in owed]), TOLERANCE) == expected
 
 
 def test_months_of_unredeemed_wins_are_no_work() -> None:
-    """Of 400 payouts, none, all, three, and all but three are told; a search without end is given up."""
+    """Of 400 payouts, none, all, three, and all but three are found; a search without end is aborted."""
     owed = named([Decimal(1_000_000 + 7919 * (number % 37)) / 10**6 for number in range(400)])
     three = sum(list(owed.values())[5:8], Decimal(0))
     total = sum(owed.values(), Decimal(0))
@@ -76,5 +76,5 @@ def test_months_of_unredeemed_wins_are_no_work() -> None:
         assert found is not None
         assert len(found) == count
     distinct = named([Decimal(2**20 + 2**number) / 10**6 for number in range(20)])
-    assert paid(distinct["m7"], distinct, TOLERANCE) == ("m7",)  # sums above the surplus are not looked at
+    assert paid(distinct["m7"], distinct, TOLERANCE) == ("m7",)  # sums above the surplus are skipped
     assert paid(sum(list(distinct.values())[::2], Decimal(0)), distinct, TOLERANCE) is None

@@ -1,4 +1,4 @@
-"""The official client, installed and real, redeeming on loopback; and what it lacks when it cannot."""
+"""The installed official client, redeeming on loopback; and the reasons when it cannot."""
 
 import inspect
 import json
@@ -47,7 +47,7 @@ def redeemer(
 
 @pytest.fixture
 def chain(canned: CannedServer, manual_venue: VenueProcess) -> CannedServer:
-    """CLOB, relayer and chain node in one; the market is as the practice venue's Gamma words it."""
+    """CLOB, relayer and chain node in one; the market is the practice venue's Gamma object."""
     market = manual_venue.get("/gamma/markets")[0]
     canned.answers |= {
         ("GET", "/auth/api-keys"): (200, {"apiKeys": ["key"]}),
@@ -105,7 +105,7 @@ def test_other_wallets_redeem_through_the_relayer(chain: CannedServer, signature
 
 
 def test_what_goes_wrong_is_temporary_or_a_refusal(chain: CannedServer) -> None:
-    """A relayer that fails may work again; a market that does not exist never will."""
+    """A failing relayer is temporary; a market that does not exist is a refusal."""
     wallet = derive_safe_wallet_address(OWNER, PRODUCTION_CONFIG.wallet_derivation)
     condition = condition_of(chain)
     for answer in ((500, {"error": "x"}), (200, b"<html>"), (401, {"error": "x"})):
@@ -121,14 +121,14 @@ def test_what_goes_wrong_is_temporary_or_a_refusal(chain: CannedServer) -> None:
 
 
 def test_a_drift_of_the_official_client_is_noticed() -> None:
-    """The two calls that are used still take what they are given."""
+    """The two calls that are used still accept their arguments."""
     create = inspect.signature(SecureClient.create).parameters
     assert {"private_key", "wallet", "environment", "credentials", "api_key"} <= set(create)
     assert "condition_id" in inspect.signature(SecureClient.redeem_positions).parameters
 
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Own accounts need the client, all others a relayer key too; without the client nobody redeems."""
+    """Own accounts need the client, all others a relayer key too; without the client there is no redeemer."""
     urls = ChainUrls(clob="", gamma="", data_api="", relayer="", rpc="")
     with_key, without = (RedemptionKeys(TEST_KEY, OWNER, "", "", "", key) for key in (RELAYER, None))
     assert isinstance(official_redeemer(without, 0, urls), OfficialRedeemer)
@@ -143,6 +143,6 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_version_that_is_recommended_is_the_one_the_tests_run() -> None:
-    """The words for the operator name the version in the project's own extra."""
+    """The instruction for the operator names the version in the project's own extra."""
     text = (Path(redeemers.__file__).parents[2] / "pyproject.toml").read_text()
     assert 'redeem = ["polymarket-client==0.14.0"]' in text

@@ -1,4 +1,4 @@
-"""Won positions of real fills on a practice venue, from the verdict to the cash, through every crash."""
+"""Won positions of real fills on a practice venue, from the result to the cash, through every crash."""
 
 import asyncio
 import json
@@ -76,12 +76,13 @@ def _won(venue: VenueProcess, client: PolymarketClient) -> list[Redeemable]:
     return [row for row in client.redeemable(venue.url + "/data-api") if row.won]
 
 
-# --- a bot's books over such an account ------------------------------------------------------------
+# --- a bot's ledger for such an account ------------------------------------------------------------
 
 
 @dataclass
 class Bot:
-    """What a worker of the live lane has: ledger, settler, redemption; it can crash and start again."""
+    """The parts of a worker of the live profile: ledger, settler, redemption; it can crash and start
+    again."""
 
     venue: VenueProcess
     client: PolymarketClient
@@ -92,14 +93,14 @@ class Bot:
     def __post_init__(self) -> None:
         self.won = sorted(_won(self.venue, self.client), key=lambda row: row.slug)[:2]
         self.start()
-        # What the ledger will count as spent, so that it agrees with the venue while nothing is paid.
+        # The amount that the ledger counts as spent, so that it agrees with the venue while nothing is paid.
         costs = (fill_cost(row.shares, PRICE) + FEE for row in self.won)
         self._open(self.client.balance() + sum(costs, Decimal(0)))
         for number, row in enumerate(self.won):
             self._record(number, row)
 
     def start(self) -> None:
-        """A process begins; the ledger is what there is on the disk."""
+        """A process starts with the ledger on disk."""
         self.thread = LedgerThread(lambda error: pytest.fail(repr(error)))
         self.ledger = self.do(Ledger, self.path)
         self.reader = self.do(LedgerReader, self.path)
@@ -108,7 +109,7 @@ class Bot:
         )
 
     def crash(self) -> None:
-        """The process ends without a word; what it had written is on the disk."""
+        """The process ends without a shutdown; what it had written is on disk."""
         self.do(self.reader.close)
         self.do(self.ledger.close)
         self.thread.close()
@@ -145,7 +146,7 @@ class Bot:
         comparison = Settlement(slug=row.slug, outcome=side, source="gamma", settled_ns=number)
         self.do(self.ledger.record_settlement, comparison)
 
-    # --- what a test does ------------------------------------------------------------------------
+    # --- actions of a test -----------------------------------------------------------------------
 
     def positions(self) -> list[Redeemable]:
         return self.client.redeemable(self.venue.url + "/data-api")
@@ -199,7 +200,7 @@ def bot(
 
 
 class Counting:
-    """A redeemer that counts, and fails as it is told to."""
+    """A redeemer that counts its calls, and fails as configured."""
 
     def __init__(self, inner: PracticeRedeemer | None = None, error: Exception | None = None) -> None:
         self.asked: list[str] = []
@@ -217,7 +218,7 @@ class Counting:
 
 
 def test_what_the_venue_has_paid_is_booked_and_nothing_else(bot: Bot) -> None:
-    """One of two positions is gone and its money there: that one is booked, the other still owed."""
+    """One of two positions is gone and its money has arrived: that one is recorded, the other still owed."""
     first, second = bot.won
     bot.operator_pays(first)
     look = bot.redemption()
@@ -230,7 +231,7 @@ def test_what_the_venue_has_paid_is_booked_and_nothing_else(bot: Bot) -> None:
 
 
 def test_a_payout_is_no_difference_to_halt_on_and_anything_else_is(bot: Bot) -> None:
-    """The cash check holds with none, one or both paid and unbooked; a cent more, and it does not."""
+    """The cash check passes with none, one or both paid and unrecorded; with one more cent it fails."""
     assert asyncio.run(bot.bookkeeper.check_cash()).paid == ()
     for count, row in enumerate(bot.won, 1):
         bot.operator_pays(row)
@@ -261,7 +262,7 @@ def test_a_list_that_is_behind_books_nothing_and_redeems_nothing(bot: Bot) -> No
 
 
 def test_nothing_is_asked_or_booked_while_an_order_may_move_the_balance(bot: Bot) -> None:
-    """An order in flight before or during the question makes the balance tell nothing."""
+    """An order in flight before or during the request makes the balance unusable."""
 
     async def in_flight() -> bool:
         return False
@@ -278,7 +279,7 @@ def test_nothing_is_asked_or_booked_while_an_order_may_move_the_balance(bot: Bot
 
 
 def test_what_the_venue_does_not_pay_is_redeemed_once_and_then_booked(bot: Bot) -> None:
-    """Not before its time; then each once, booked when the money is there."""
+    """Not before its time; then each once, recorded when the money has arrived."""
     redeemer = Counting(PracticeRedeemer(bot.venue.url, bot.client.address))
     asyncio.run(bot.redemption(redeemer=redeemer, timing=NEVER).check())
     assert redeemer.asked == []
@@ -292,7 +293,7 @@ def test_what_the_venue_does_not_pay_is_redeemed_once_and_then_booked(bot: Bot) 
 
 @pytest.mark.parametrize("point", ["redeemed", "between two bookings", "booked"])
 def test_a_crash_at_any_point_pays_and_books_once(bot: Bot, point: str) -> None:
-    """After the redemption, half-way through the books, or behind them: the next process ends the same."""
+    """After the redemption, during the recording, or after it: the next process has the same result."""
     redeemer = Counting(PracticeRedeemer(bot.venue.url, bot.client.address))
     look = bot.redemption(redeemer=redeemer, timing=AT_ONCE)
     asyncio.run(look.check())
@@ -328,7 +329,7 @@ def _die_after_one_booking(bot: Bot) -> None:
 
 
 def test_a_crash_before_the_answer_redeems_again_without_harm(bot: Bot) -> None:
-    """The call got through, its answer did not, and the list is behind: a second call pays nothing more."""
+    """The call arrived, its answer was lost, and the list is delayed: a second call pays nothing more."""
     stale = bot.positions()
     redeemer = Counting(PracticeRedeemer(bot.venue.url, bot.client.address))
     for row in bot.won:
@@ -348,7 +349,7 @@ def test_a_crash_before_the_answer_redeems_again_without_harm(bot: Bot) -> None:
 def test_a_failed_redemption_is_tried_a_few_times_and_then_reported(
     bot: Bot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not again before its pause, not more often than allowed, and the operator hears once how to do it."""
+    """Not again before its pause, not more often than allowed, and one message with the next step."""
     redeemer = Counting(error=Temporary("the relayer is away"))
     look = bot.redemption(redeemer=redeemer, timing=AT_ONCE)
     for _ in range(3):
@@ -384,7 +385,7 @@ def test_what_cannot_be_redeemed_is_reported_once_with_the_next_step(bot: Bot) -
 
 
 def test_positions_bought_elsewhere_and_lost_ones_are_left_alone(bot: Bot) -> None:
-    """What the ledger did not buy is not redeemed, nor what pays nothing."""
+    """A position that the ledger did not buy is not redeemed, nor one that pays nothing."""
     foreign = Redeemable(
         condition_id="0xforeign", slug="btc-updown-15m-0", outcome="Up", shares=Decimal(5), pays=Decimal(1)
     )
@@ -398,7 +399,7 @@ def test_positions_bought_elsewhere_and_lost_ones_are_left_alone(bot: Bot) -> No
 
 
 def test_a_position_of_a_market_without_a_winner_is_redeemed_at_what_it_pays(bot: Bot) -> None:
-    """One half a share waits like a win; what the operator is told is the money, not the shares."""
+    """A position that pays one half per share waits like a win; the message has the money, not the shares."""
     halves = [msgspec.structs.replace(row, shares=Decimal("3"), pays=Decimal("0.5")) for row in bot.won]
     redeemer = Counting(error=Refused("the wallet is not deployed"))
     asyncio.run(bot.redemption(positions=lambda: halves, redeemer=redeemer, timing=AT_ONCE).check())
@@ -407,7 +408,8 @@ def test_a_position_of_a_market_without_a_winner_is_redeemed_at_what_it_pays(bot
 
 
 def test_a_venue_that_does_not_answer_is_asked_again(bot: Bot) -> None:
-    """Without the positions nothing is booked and nothing breaks; a redeemer without a venue says so."""
+    """Without the positions nothing is recorded and nothing fails; a redeemer without a venue reports
+    that."""
 
     def away() -> list[Redeemable]:
         raise Temporary("away")

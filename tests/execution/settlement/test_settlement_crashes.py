@@ -1,4 +1,4 @@
-"""kill -9 at every write of a settlement, each of them: after the next start the books balance."""
+"""kill -9 at every single write of a settlement: after the next start the ledger balances."""
 
 import json
 import shutil
@@ -16,15 +16,15 @@ from models import Outcome, TradeOutcome
 PROGRAM = Path(__file__).parent / "settlement_steps.py"
 MARKETS = (1, 2)
 LEARNT_FROM = range(10, 70)
-"""Markets that are settled already, all of them against the vote: the weights have a reason to move."""
+"""Markets that are settled already, all of them against the vote, so that the weights change."""
 COST, FEE, SHARES = Decimal("0.99"), Decimal("0.00693"), Decimal("1.1")
 AFTER = 1000 + SHARES - (len(MARKETS) + len(LEARNT_FROM)) * (COST + FEE)
-"""What the venue holds once one market is won and paid, and the others lost."""
+"""The venue's balance once one market is won and paid, and the others lost."""
 
 
 @pytest.fixture(scope="module")
 def unsettled(tmp_path_factory) -> Path:
-    """A book with two bought markets that are over, and a past."""
+    """A ledger with two bought markets that are over, and earlier settled ones."""
     folder = tmp_path_factory.mktemp("unsettled")
     with open_ledger(folder / "ledger.sqlite") as ledger:
         for number in (*LEARNT_FROM, *MARKETS):
@@ -45,7 +45,7 @@ def settle(folder: Path, fatal: int = 0) -> subprocess.CompletedProcess[str]:
 
 
 def result(folder: Path) -> dict:
-    """Everything that a settlement leaves behind, without the times."""
+    """All results of a settlement, without the times."""
     with LedgerReader(folder / "ledger.sqlite") as reader:
         trades = reader.trades()
         check = reader.last_cash_check()
@@ -66,7 +66,7 @@ def result(folder: Path) -> dict:
 
 @pytest.fixture(scope="module")
 def undisturbed(unsettled, tmp_path_factory) -> tuple[int, dict]:
-    """How many steps there are, and what they come to when nothing happens."""
+    """The number of steps, and the result without a kill."""
     folder = tmp_path_factory.mktemp("whole") / "book"
     shutil.copytree(unsettled, folder)
     done = settle(folder)
@@ -75,7 +75,7 @@ def undisturbed(unsettled, tmp_path_factory) -> tuple[int, dict]:
 
 
 def test_the_whole_of_it_is_right(undisturbed):
-    """Undisturbed, one is won and paid once, one lost; exported, compared with the venue, learnt from."""
+    """Without a kill, one is won and paid once, one lost; exported, compared with the venue, learnt from."""
     steps, found = undisturbed
     assert steps > 20
     assert found["outcomes"].count(TradeOutcome.WIN) == 1
@@ -91,7 +91,8 @@ def test_the_whole_of_it_is_right(undisturbed):
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_kill_at_every_step_changes_nothing(undisturbed, unsettled, tmp_path):
-    """Whichever write it dies at, before or after it is on the disk, the next start ends with the same."""
+    """Whichever write it dies at, before or after it is on disk, the result after the next start is the
+    same."""
     steps, whole = undisturbed
     for fatal in range(1, steps + 1):
         folder = tmp_path / str(fatal)

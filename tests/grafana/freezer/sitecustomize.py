@@ -1,4 +1,4 @@
-"""Put on PYTHONPATH by tests: SIGUSR2 keeps a worker's main thread busy, as a blocking call would do it."""
+"""Put on PYTHONPATH by tests: SIGUSR2 blocks a worker's main thread, as a blocking call would do."""
 
 import os
 import signal
