@@ -1,9 +1,9 @@
-"""One scene in hastened time: a practice venue plays Polymarket, and the bot runs against it.
+"""One run in accelerated time: a practice venue takes the place of Polymarket, and the bot runs against it.
 
 Started by `faketime`, so that both venues, runner and worker share one clock. Arguments: a folder, and JSON
 with `market` (the generated one that runs now), `arguments` and `settings` of the bot, and the `addresses` of
-wallets to look at afterwards. Leaves `scene.json` in the folder: exit code, screen, what the stand-in for
-Polymarket was asked, and the accounts there.
+wallets to read afterwards. Writes `scene.json` to the folder: exit code, screen, the requests to the imitated
+Polymarket, and the accounts there.
 """
 
 import json
@@ -17,11 +17,11 @@ from bot_process import BotProcess
 
 RUN_SECONDS = 1800.0
 LIMITS = {"WORKER_START_SECONDS": "600", "WORKER_HEARTBEAT_SECONDS": "600"}
-"""The worker's limits count hastened seconds, too: a start of three takes thirty-six of them."""
+"""The worker's limits count accelerated seconds, too: a start of 3 s takes 36 of them."""
 
 
 def settings_of(venue: process.VenueProcess) -> dict[str, str]:
-    """The settings under which this venue is Polymarket, and its services are the outside world."""
+    """The settings with which this venue is Polymarket, and its services are the external services."""
     feeds = {f"{name.upper()}_URL": url for name, url in venue.ready["source"]["external"].items()}
     return feeds | {
         "CLOB_URL": venue.url,
@@ -36,7 +36,7 @@ def play(
     folder: Path, market: int, arguments: list[str], settings: dict[str, str], addresses: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Run the bot to its end."""
-    # All waiting is in hastened seconds too.
+    # All waiting times are in accelerated seconds too.
     process.START_SECONDS = 600.0
     with (
         process.VenueProcess.start("--real-time", "--source", "synthetic", "--first", str(market)) as venue,

@@ -3,10 +3,10 @@
     python -m tests.kills --runs 200 --seed 1 [--live] [--jobs 2]
     python -m tests.kills --seed 1 --replay 17
 
-One run: the bot as processes on the practice venue; kill -9 of the worker, the supervisor or the venue, at an
-instant drawn uniformly from the second that begins with the decision to buy; an ordinary restart. Then every
-trade of the venue has to be in the ledger once, at its price and fee. The exit code is 1 if any run finds
-otherwise; the folder of such a run is kept.
+One run: the bot as processes with the practice venue; kill -9 of the worker, the supervisor or the venue, at
+an instant drawn uniformly from the second that begins with the decision to buy; a normal restart. Then every
+trade of the venue has to be in the ledger once, at its price and fee. The exit code is 1 if this fails in any
+run; the folder of such a run is kept.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from eth_account import Account
 from ledger_comparison import Paths, Report, compare, ledger_fills, rows, venue_copy, venue_trades
 
 SECOND_S = 1.1
-"""Length of the interval, from the decision on, that the instant of the kill is drawn from."""
+"""Length of the interval, from the decision on, for the instant of the kill."""
 VICTIMS = ("worker", "supervisor", "venue")
 ANSWERS: dict[str, tuple[str, int | None, dict[str, float]] | None] = {
     "prompt": None,
@@ -40,7 +40,7 @@ ANSWERS: dict[str, tuple[str, int | None, dict[str, float]] | None] = {
     "trade first": ("trade_before_response", 1, {"seconds": 0.3}),
     "no stream": ("user_feed_silent", None, {}),
 }
-"""How the venue treats the order: name, count and parameters of its fault."""
+"""The venue's fault for the order: name, count and parameters."""
 FLAGS = ("--test-mode", "--venue", "synthetic", "--no-grafana")
 FIRST_START = ("--first", "6", "--start-at", "60")
 BUYS = {
@@ -63,12 +63,12 @@ START_S = 90.0
 REST_S = 60.0
 RESTART_S = 45.0
 FORGOTTEN = "+11m"
-"""The machine's clock at the last start of a run whose order never reached the venue: the bot gives such an
-order up ten minutes after its market was settled."""
+"""The machine's clock at the last start of a run whose order never reached the venue: the bot closes such an
+order ten minutes after its market was settled."""
 
 
 class Kill(NamedTuple):
-    """One run, all of it drawn from the seed."""
+    """One run, drawn from the seed."""
 
     run: int
     victim: str
@@ -86,7 +86,7 @@ class Kill(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a run found. `phase` is how far the order was in the ledger when the process died."""
+    """The result of a run. `phase` is the order's state in the ledger when the process died."""
 
     kill: Kill
     phase: str
@@ -97,7 +97,7 @@ class Outcome(NamedTuple):
 
 
 def draw(seed: int, run: int, *, live: bool, victim: str | None = None) -> Kill:
-    """The kill of a run; the same for the same seed, whatever else runs."""
+    """The kill of a run; the same for the same seed, independent of other runs."""
     numbers = random.Random(f"{seed}/{run}")
     drawn = numbers.choice(VICTIMS)
     return Kill(
@@ -126,7 +126,7 @@ def ask(url: str, path: str, **query: str) -> Any:
 
 
 def arm(url: str, name: str, count: int | None, parameters: dict[str, Any]) -> None:
-    """Switch a fault of the venue on."""
+    """Arm a fault of the venue."""
     body = {"name": name, "count": count, "parameters": parameters}
     httpx.post(f"{url}/practice/faults", json=body, trust_env=False, timeout=10).raise_for_status()
 
@@ -159,7 +159,7 @@ def wait_for_decision(bot: BotProcess, ledger: Path, seconds: float) -> int:
 
 
 def phase(ledger: Path) -> str:
-    """How far the one order of a ledger is."""
+    """The state of a ledger's only order."""
     found = rows(ledger, "SELECT state FROM intents ORDER BY created_ns DESC LIMIT 1")
     if not found:
         return "before intent"
@@ -170,8 +170,8 @@ def phase(ledger: Path) -> str:
 
 
 def at_rest(url: str, paths: Paths, runs: int, *, unposted_too: bool) -> bool:
-    """Whether a restarted bot has nothing left to find out: a new worker runs, every trade of the venue is in
-    the ledger, and no order is without a final state.
+    """Whether a restarted bot has nothing left to do: a new worker runs, every trade of the venue is in the
+    ledger, and no order is without a final state.
     """
     if rows(paths.ledger, "SELECT count(*) FROM runs")[0][0] <= runs:
         return False
@@ -207,7 +207,7 @@ def wait_for_end(pids: Iterable[int]) -> None:
 
 
 def wait_for_rest(bot: BotProcess, paths: Paths, runs: int, *, unposted_too: bool = False) -> None:
-    """Wait until the bot is at rest, and would have bought the market again if it were to."""
+    """Wait until the bot is at rest, and would have bought the market again if that were possible."""
     url = venue_url(bot)
     bot.until(
         lambda: at_rest(url, paths, runs, unposted_too=unposted_too),
@@ -224,7 +224,7 @@ def wait_for_rest(bot: BotProcess, paths: Paths, runs: int, *, unposted_too: boo
 
 
 def strike(bot: BotProcess, kill: Kill, paths: Paths) -> tuple[str, int]:
-    """Kill the victim at its instant; returns how far the order was and the runs in the ledger."""
+    """Kill the victim at its instant; returns the order's state and the number of runs in the ledger."""
     url = venue_url(bot)
     fault = ANSWERS[kill.answer]
     if fault is not None:
@@ -241,12 +241,12 @@ def strike(bot: BotProcess, kill: Kill, paths: Paths) -> tuple[str, int]:
         wait_for_end(children.values())
     elif kill.victim == "venue":
         bot.until(lambda: bot.children().get("venue", victim) != victim, "another venue process", RESTART_S)
-        runs -= 1  # the worker may live on
+        runs -= 1  # the worker may survive
     return reached, runs
 
 
 def restart(folder: Path, kill: Kill, paths: Paths, clock: str | None = None) -> None:
-    """An ordinary start on the same folder, until everything is booked, and Ctrl-C."""
+    """A normal start in the same folder, until everything is recorded, and Ctrl-C."""
     runs = len(rows(paths.ledger, "SELECT id FROM runs"))
     with BotProcess(folder, *kill.flags, "--start-at", "60", settings=BUYS, clock=clock) as bot:
         wait_for_rest(bot, paths, runs, unposted_too=clock is not None)
@@ -332,7 +332,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run all; 0 if every trade was booked once and nothing else was wrong, else 1."""
+    """Run all; 0 if every trade was recorded once and nothing else was wrong, else 1."""
     given = parse(arguments)
     numbers = range(given.begin, given.runs) if given.replay is None else [given.replay]
     kills = [draw(given.seed, number, live=given.live, victim=given.victim) for number in numbers]
@@ -361,7 +361,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def show(outcome: Outcome) -> None:
-    """Everything that a run left in its two databases."""
+    """The content of a run's two databases."""
     paths = Paths.of(outcome.folder, outcome.kill.profile)
     for table in ("runs", "intents", "order_states", "fills", "cash_checks", "halts"):
         print(table, *rows(paths.ledger, f"SELECT * FROM {table}"), sep="\n  ")

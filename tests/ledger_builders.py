@@ -1,4 +1,4 @@
-"""Nouns for ledger tests, numbered, so that a test names only what it is about."""
+"""Builders of numbered objects for ledger tests, so that a test names only what it tests."""
 
 from decimal import Decimal
 from itertools import count
@@ -60,13 +60,13 @@ PARAMS = BrainParams(
 
 
 def clock(start_ns: int = NOON_NS):
-    """A machine clock that moves one second a reading."""
+    """A machine clock that advances one second per reading."""
     seconds = count()
     return lambda: start_ns + next(seconds) * 10**9
 
 
 def open_ledger(path, *, mode=Mode.SIMULATION, venue=Venue.RECORDED, cash="1000", session="", note=""):
-    """A ledger with a run under way."""
+    """A ledger with a run in progress."""
     ledger = Ledger(path, clock())
     ledger.open_run(
         mode=mode, venue=venue, clock_speed=15, starting_cash=Decimal(cash), session=session, note=note
@@ -178,14 +178,14 @@ def settlement(number=1, outcome=Outcome.UP, settled_ns=NOON_NS + 900 * 10**9):
 
 
 def intend(ledger, number=1, *, attempt=1):
-    """Decide and intend, as ledgers of the first version have it before the order is signed."""
+    """Decide and store an intent, as ledgers of the first version did before the order was signed."""
     wanted = intent(0, number, attempt=attempt)
     ledger.write([OrderEntry(decision(number), wanted, None, OrderState.INTENT)])
     return wanted.intent_id
 
 
 def send(ledger, number=1, *, attempt=1, outcome=Outcome.UP, **changes):
-    """Decide, intend and send; return the intent's id."""
+    """Decide, store an intent and send; returns the intent's id."""
     wanted = intent(0, number, attempt=attempt, outcome=outcome, **changes)
     made = decision(number, outcome=outcome)
     ledger.write([OrderEntry(made, wanted, f"0xo{number}-{attempt}", OrderState.SENT)])

@@ -26,7 +26,7 @@ class Paths(NamedTuple):
 
 
 class Trade(NamedTuple):
-    """A trade, as either side has it: order hash, shares, price, fee in pUSD."""
+    """A trade in both databases: order hash, shares, price, fee in pUSD."""
 
     order_id: str
     shares: Decimal
@@ -35,7 +35,7 @@ class Trade(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What a comparison found; `wrong` holds one sentence for each thing that is not right."""
+    """The result of a comparison; `wrong` has one sentence for each difference."""
 
     venue_trades: int
     ledger_fills: int
@@ -44,12 +44,12 @@ class Report(NamedTuple):
     unresolved: tuple[str, ...]
     """Hashes of orders without a final state."""
     unposted: tuple[str, ...]
-    """Those of them that the venue never had."""
+    """Those of them that never reached the venue."""
     wrong: tuple[str, ...]
 
 
 def rows(path: Path, question: str, *values: object) -> list[tuple[Any, ...]]:
-    """The answer of a database; empty if the file or the table is not there yet."""
+    """The result of a query; empty if the file or the table does not exist yet."""
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as database:
             return database.execute(question, values).fetchall()
@@ -60,7 +60,7 @@ def rows(path: Path, question: str, *values: object) -> list[tuple[Any, ...]]:
 
 
 def venue_copy(path: Path, folder: Path) -> Path:
-    """A copy that can be read of the database of a venue that has stopped, killed or not.
+    """A readable copy of the database of a venue that has stopped, killed or not.
 
     A read-only connection does not open a database in WAL mode whose process was killed.
     """
@@ -85,7 +85,7 @@ def venue_trades(path: Path) -> dict[str, Trade]:
 
 
 def ledger_fills(path: Path) -> dict[str, list[Trade]]:
-    """The fills that stand, by the id of their trade; a trade has one for each maker."""
+    """The valid fills, by the id of their trade; a trade has one for each maker."""
     found = defaultdict(list)
     query = "SELECT trade_id, order_id, shares, price, fee FROM fills WHERE status <> 'FAILED'"
     for trade, order, *numbers in rows(path, query):
@@ -94,7 +94,7 @@ def ledger_fills(path: Path) -> dict[str, list[Trade]]:
 
 
 def differences(trades: dict[str, Trade], fills: dict[str, list[Trade]]) -> list[str]:
-    """Trades that the ledger has not, or has otherwise, and fills that are no trade."""
+    """Trades that are missing in the ledger, or differ, and fills without a trade."""
     wrong = [
         f"trade {trade} of order {trades[trade].order_id} is lost" for trade in trades.keys() - fills.keys()
     ]
@@ -113,7 +113,8 @@ def differences(trades: dict[str, Trade], fills: dict[str, list[Trade]]) -> list
 
 
 def compare(paths: Paths) -> Report:
-    """Every trade of the venue is in the ledger once, and nothing else was bought, halted or explained away.
+    """Check that every trade of the venue is in the ledger once, and that there is no other fill, halt or
+    drift.
 
     Both processes must have stopped.
     """

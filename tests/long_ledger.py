@@ -1,4 +1,4 @@
-"""A ledger with a history of years, made in seconds: one real market's rows, copied with other names."""
+"""A ledger with a history of years, created in seconds: one real market's rows, copied with other names."""
 
 import sqlite3
 from pathlib import Path
@@ -6,14 +6,14 @@ from pathlib import Path
 from ledger_builders import buy, open_ledger, refusal, settlement
 
 PER_MARKET = 5
-"""Decisions a market: four refusals and one to buy."""
+"""Decisions per market: four refusals and one to buy."""
 COPIED = ("markets", "decisions", "intents", "order_states", "fills", "settlements")
 NAMES = {"slug", "condition_id", "intent_id", "order_id", "trade_id"}
-"""Columns in which every copy needs a name of its own."""
+"""Columns whose values must differ in every copy."""
 
 
 def history(path: Path, decisions: int) -> None:
-    """A ledger with so many decisions, a fifth of them bought and settled."""
+    """A ledger with this number of decisions, a fifth of them bought and settled."""
     with open_ledger(path) as ledger:
         for _ in range(PER_MARKET - 1):
             ledger.record_decision(refusal(1))
@@ -30,7 +30,7 @@ def history(path: Path, decisions: int) -> None:
 
 
 def _multiply(connection: sqlite3.Connection, table: str) -> None:
-    """Copy every row once for each number, its names made different by the number."""
+    """Copy every row once for each number, with the number added to its names."""
     columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
     made = {"id": "t.id + n.i * 1000", "decision_id": "t.decision_id + n.i * 1000"}
     values = ", ".join(made.get(c) or (f"t.{c} || '-' || n.i" if c in NAMES else f"t.{c}") for c in columns)

@@ -1,4 +1,4 @@
-"""A loopback server that writes whatever bytes a function writes, for as long as the client reads them."""
+"""A loopback server that writes the bytes of a function, for as long as the client reads them."""
 
 import socket
 import threading
@@ -11,7 +11,7 @@ Serve = Callable[[socket.socket], None]
 
 
 class RawServer:
-    """Accepts connections and lets a function write whatever it likes, until the client has gone."""
+    """Accepts connections and lets a function write to them until the client has gone."""
 
     def __init__(self, serve: Serve) -> None:
         self._serve = serve

@@ -12,7 +12,7 @@ POLYGON = 137
 def leave_resting_order(url: str, key: str, *, ahead: int = 0) -> str:
     """Order five Up shares at 2 cents, good until cancelled; returns the order's id.
 
-    `ahead` markets after the running one; a venue cancels what rests when its market ends.
+    `ahead` markets after the running one; a venue cancels resting orders when their market ends.
     """
     client = ClobClient(url, POLYGON, key=key)
     client.set_api_creds(client.create_or_derive_api_key())

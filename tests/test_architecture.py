@@ -54,7 +54,7 @@ def test_the_walk_is_numbered_and_short():
 
 @pytest.mark.parametrize(("file", "function"), WALK, ids=[function for _, function in WALK])
 def test_each_step_exists(file, function):
-    """Each file of the walk has the function named."""
+    """Each file of the walk has the named function."""
     assert function in functions_of(file)
 
 

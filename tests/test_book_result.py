@@ -18,7 +18,7 @@ HALVES = ("--up", "0.5", "--down", "0.5", "--reason", "paid half\x1b[2J each")
 
 @pytest.fixture
 def live(tmp_path, monkeypatch):
-    """A live ledger with one position that waits; its bot has stopped."""
+    """A live ledger with one pending position; its bot has stopped."""
     monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))
     path = ledger_path(tmp_path / "state", "live")
     with open_ledger(path, mode=Mode.LIVE, venue=Venue.POLYMARKET) as ledger:
@@ -30,7 +30,7 @@ def live(tmp_path, monkeypatch):
 
 @pytest.fixture
 def run(monkeypatch, capsys):
-    """Runs the command; returns its exit code and what it printed."""
+    """Run the command; returns its exit code and its output."""
 
     def command(*words, typed=""):
         monkeypatch.setattr("sys.stdin", io.StringIO(typed))
@@ -51,14 +51,14 @@ def booked(path):
 
 
 def test_without_a_market_the_waiting_ones_are_listed(live, run):
-    """Slug, what was bought, and why it waits: all that is needed to look it up at the venue."""
+    """Slug, position, and the reason for waiting: the data needed to find it at the venue."""
     code, shown = run()
     assert code == 0
     assert f"{SLUG}: 1.1 Up for 0.99693 pUSD; closed without a winner: Up 0.7, Down 0.3" in shown
 
 
 def test_a_confirmed_result_stands_in_the_ledger_with_its_reason(live, run):
-    """The position is settled at what was typed, by the operator, with the reason; trading sums follow."""
+    """The position is settled at the typed values, by the operator, with the reason; trading sums follow."""
     code, shown = run(SLUG, *HALVES, typed="yes\n")
     assert (code, "payout 0.55 pUSD" in shown) == (0, True)
     settled, (trade,) = booked(live)
@@ -91,7 +91,7 @@ def test_one_and_nothing_are_an_outcome_that_won(live, run, up, down, won):
 
 @pytest.mark.parametrize("typed", ["", "no\n", "y\n"])
 def test_nothing_is_booked_without_yes(live, run, typed):
-    """Anything else than the word leaves the ledger alone."""
+    """Any other answer leaves the ledger unchanged."""
     code, shown = run(SLUG, *HALVES, typed=typed)
     assert (code, "Nothing was recorded." in shown) == (1, True)
     assert booked(live)[0] is None
@@ -113,7 +113,7 @@ def test_nothing_is_booked_without_yes(live, run, typed):
     ],
 )
 def test_bad_usage_is_named(live, run, words, why):
-    """Exit code 2, and the sentence says what is missing or wrong."""
+    """Exit code 2, and the message names what is missing or wrong."""
     code, shown = run(*words)
     assert (code, why in shown) == (2, True)
     assert booked(live)[0] is None
@@ -123,13 +123,13 @@ def test_bad_usage_is_named(live, run, words, why):
     ("slug", "why"), [(market(2).slug, "was not bought"), ("btc-updown-15m-0", "was not bought")]
 )
 def test_a_market_that_was_not_bought_is_refused(live, run, slug, why):
-    """There is nothing to book in it."""
+    """There is nothing to record in it."""
     code, shown = run(slug, *HALVES, "--yes")
     assert (code, why in shown) == (1, True)
 
 
 def test_a_settled_market_is_refused(live, run):
-    """A result is booked once: the venue's, or the first of a person."""
+    """A result is recorded once: the venue's, or the first one of an operator."""
     with Ledger(live) as ledger:
         ledger.join_last_run()
         ledger.record_settlement(settlement())
@@ -138,7 +138,7 @@ def test_a_settled_market_is_refused(live, run):
 
 
 def test_a_market_that_runs_is_refused(live, run, monkeypatch):
-    """Its result cannot be known yet, whoever says so."""
+    """Its result is not known yet."""
     monkeypatch.setattr("book_result.time.time_ns", lambda: 0)
     code, shown = run(SLUG, *HALVES, "--yes")
     assert (code, "has not ended yet" in shown) == (1, True)
@@ -146,7 +146,7 @@ def test_a_market_that_runs_is_refused(live, run, monkeypatch):
 
 
 def test_the_bot_has_to_be_stopped(live, run, tmp_path):
-    """A running bot keeps its own sums: nothing is booked behind its back."""
+    """A running bot has its own sums in memory: nothing is recorded beside it."""
     with hold_state(tmp_path / "state"):
         code, shown = run(SLUG, *HALVES, "--yes")
     assert (code, "Stop it before you record a result" in shown) == (1, True)

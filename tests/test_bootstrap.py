@@ -1,4 +1,4 @@
-"""The start in a bare clone, as far as it can be shown without installing anything."""
+"""The start in a new clone, as far as it can be tested without an installation."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from config import ROOT
 
 
 def test_the_lock_names_no_host_and_pins_every_file_by_hash():
-    """requirements.lock carries a hash for each requirement and no address."""
+    """requirements.lock has a hash for each requirement and no address."""
     lock = (ROOT / "requirements.lock").read_text()
     assert "://" not in lock
     requirements = [line for line in lock.splitlines() if line and not line.startswith((" ", "#"))]
@@ -17,7 +17,8 @@ def test_the_lock_names_no_host_and_pins_every_file_by_hash():
 
 
 def test_missing_dependencies_after_an_installation_do_not_loop():
-    """If the installation did not help, the preamble says so once instead of starting over for ever."""
+    """If the installation did not help, the bootstrap code reports it once instead of starting over
+    forever."""
     code = (
         "import bootstrap; bootstrap.find_spec = lambda name: None; bootstrap.ensure_environment('runner.py')"
     )
@@ -34,7 +35,7 @@ def test_missing_dependencies_after_an_installation_do_not_loop():
 
 
 def test_bad_usage_of_the_script_is_explained():
-    """`./bot` without a known word names the ones there are and exits with 2."""
+    """`./bot` without a known command lists the commands and exits with 2."""
     done = subprocess.run(["sh", str(ROOT / "bot"), "fly"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "run" in done.stderr

@@ -1,4 +1,4 @@
-"""The keys in `.env` are in nothing that the bot writes, says or serves, however a run ends."""
+"""The keys in `.env` are in nothing that the bot writes, prints or serves, however a run ends."""
 
 import base64
 import os
@@ -39,14 +39,14 @@ NOWHERE = {
     for name, field in Settings.model_fields.items()
     if name.endswith("_url") and isinstance(field.default, str)
 }
-"""Every address that the bot asks, closed."""
+"""Every address that the bot uses, closed."""
 SERVED = ("", "metrics", "health")
 PIECE = 24
-"""Characters of a key that already count as the key: a cut or masked copy is a leak too."""
+"""Characters of a key that already count as the key: a truncated or masked copy is a leak too."""
 
 
 def made() -> dict[str, str]:
-    """Keys that nobody has ever used, by setting."""
+    """New keys, by setting."""
     return {
         "POLYMARKET_PK": "0x" + secrets.token_hex(32),
         "POLYMARKET_API_KEY": secrets.token_hex(16),
@@ -76,7 +76,7 @@ def needles(keys: dict[str, str]) -> dict[str, bytes]:
 
 
 def leaks(keys: dict[str, str], places: dict[str, bytes]) -> list[tuple[str, str]]:
-    """(place, form of key) of whatever was found."""
+    """(place, form of key) of each finding."""
     forms = needles(keys)
     return [
         (place, name)
@@ -87,7 +87,7 @@ def leaks(keys: dict[str, str], places: dict[str, bytes]) -> list[tuple[str, str
 
 
 def unpacked(path: Path) -> bytes:
-    """What a SQLite file holds in compressed columns; nothing for other files."""
+    """The content of compressed columns of a SQLite file; nothing for other files."""
     if not path.read_bytes().startswith(b"SQLite format 3"):
         return b""
     found = []
@@ -104,7 +104,8 @@ def unpacked(path: Path) -> bytes:
 
 
 def written(folder: Path) -> dict[str, bytes]:
-    """The content of every file below a folder, as it is and unpacked, but `.env` and the installation."""
+    """The content of every file below a folder, unchanged and unpacked, except `.env` and the
+    installation."""
     found = {}
     for top, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name != ".venv"]
@@ -136,7 +137,7 @@ def checkout(folder: Path, keys: dict[str, str]) -> Path:
 
 
 def sabotaged(root: Path, file: str, line: str, error: str) -> None:
-    """Let a copied checkout raise, before a line of it, what a careless hand might: an error of its keys."""
+    """Let a copied checkout raise, before one of its lines, an error that contains its keys."""
     path = root / file
     before = path.read_text()
     assert before.count(line) == 1, line
@@ -151,7 +152,7 @@ def free_port() -> str:
 
 
 def served(port: str) -> bytes:
-    """What the bot serves of itself, once it does."""
+    """The pages that the bot serves, once it does."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with suppress(httpx.TransportError):
@@ -168,7 +169,7 @@ def keys() -> dict[str, str]:
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_no_key_leaves_the_env_file_in_a_run(keys, tmp_path):
-    """A rehearsal with a killed worker, looked at by the doctor: no key in any file, screen or metric."""
+    """A rehearsal with a killed worker, checked by the doctor: no key in any file, screen or metric."""
     root, port = checkout(tmp_path, keys), free_port()
     settings = {**BUYS, "LIVE_TRADING_CONFIRM": "yes", "NOTIFY_LEVEL": "all", "GRAFANA_PORT": port}
     seen = {}
@@ -196,7 +197,7 @@ def test_no_key_leaves_the_env_file_in_a_run(keys, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("crash", ["malformed key", "setting out of range", "damaged ledger", "no network"])
 def test_no_key_leaves_the_env_file_in_a_crash(crash, keys, tmp_path):
-    """Whatever ends the run early, the message names the thing and never shows a key."""
+    """Whatever ends the run early, the message names the cause and never shows a key."""
     settings = {"LIVE_TRADING_CONFIRM": "yes", "GRAFANA_PORT": "0"}
     arguments = REHEARSAL
     if crash == "malformed key":
@@ -224,13 +225,13 @@ def test_no_key_leaves_the_env_file_in_a_crash(crash, keys, tmp_path):
 
 @pytest.fixture
 def polymarket():
-    """A practice venue that plays Polymarket, at its pace."""
+    """A practice venue in Polymarket's place, at its speed."""
     with VenueProcess.start("--source", "synthetic", "--real-time") as venue:
         yield venue
 
 
 def live(polymarket: VenueProcess, port: str) -> dict[str, str]:
-    """Settings of a run with real orders there, armed and as talkative as can be."""
+    """Settings of a run with real orders there, armed and with all logging."""
     return {
         **NOWHERE,
         **settings_of(polymarket),
@@ -257,7 +258,8 @@ def without_api_key(keys: dict[str, str]) -> dict[str, str]:
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_no_key_leaves_the_env_file_with_real_orders(keys, polymarket, tmp_path):
-    """The live lane signs with the key, has a task that fails, is killed and comes back: no key anywhere."""
+    """The live profile signs with the key, has a task that fails, is killed and restarted: no key
+    anywhere."""
     keys = without_api_key(keys)
     root, port = checkout(tmp_path, keys), free_port()
     sabotaged(
@@ -271,7 +273,7 @@ def test_no_key_leaves_the_env_file_with_real_orders(keys, polymarket, tmp_path)
         bot.wait_for("internal error", 60)
         seen = {"metrics": served(port)}
         worker = bot.children()["worker"]
-        # Another way to die would leave its memory behind.
+        # Another kind of crash would leave a memory dump.
         assert re.search(r"Max core file size +0 +0 ", Path(f"/proc/{worker}/limits").read_text())
         os.kill(worker, signal.SIGKILL)
         bot.wait_for("starting it again", 20)
@@ -287,7 +289,7 @@ def test_no_key_leaves_the_env_file_with_real_orders(keys, polymarket, tmp_path)
 
 @pytest.mark.slow
 def test_no_key_leaves_the_env_file_in_a_traceback(keys, polymarket, tmp_path):
-    """A worker that crashes with the keys in its hands prints where, and not them."""
+    """A worker that crashes with the keys in its variables prints the location, and not them."""
     keys = without_api_key(keys)
     root = checkout(tmp_path, keys)
     sabotaged(

@@ -1,4 +1,4 @@
-"""The bot's output cannot be shown: its reader goes away, or its encoding lacks a character."""
+"""The bot's output cannot be written: its reader has closed, or its encoding lacks a character."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ def wait_for_rows(bot: BotProcess, paths: Paths, query: str, seconds: float) -> 
 @pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_trading_goes_on_without_a_reader(tmp_path: Path) -> None:
-    """With its output closed on the other side the bot settles its market, checks the cash and halts nothing;
+    """With its output closed on the other side the bot settles its market, checks the cash and does not halt;
     a killed worker is replaced, though the supervisor cannot print that.
     """
     paths = Paths.of(tmp_path, "synthetic")
@@ -48,7 +48,7 @@ def test_trading_goes_on_without_a_reader(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii:strict"])
 def test_trading_goes_on_where_the_console_lacks_characters(encoding: str, tmp_path: Path) -> None:
-    """A decision's arrows cannot be printed on a Windows console: it is traded, settled and halts nothing."""
+    """A decision's arrows cannot be printed on a Windows console: it is traded and settled without a halt."""
     settings = BUYS | {"PYTHONIOENCODING": encoding}
     with BotProcess(tmp_path, *TRADED, "--markets", "1", settings=settings) as bot:
         assert bot.wait(150) == 0, bot.output

@@ -1,4 +1,4 @@
-"""Settings: what is wrong is named with its key, its value and what is allowed."""
+"""Settings: an invalid one is named with its key, its value and what is allowed."""
 
 import re
 
@@ -32,14 +32,14 @@ def test_defaults_need_nothing(tmp_path):
     ],
 )
 def test_a_bad_value_is_named(key, value, fragment, tmp_path):
-    """The error says key, value and what is allowed, and its exit code is 2."""
+    """The error has key, value and what is allowed, and its exit code is 2."""
     with pytest.raises(ConfigError, match=fragment) as caught:
         load_settings({key: value}, tmp_path / ".env")
     assert caught.value.exit_code == 2
 
 
 def test_a_minimum_weight_that_no_vote_can_reach_is_named(tmp_path):
-    """More than all weights together would refuse every market; exactly all of them asks for unanimity."""
+    """More than all weights together would refuse every market; exactly all of them requires unanimity."""
     weights = {"WEIGHT_ORDERBOOK": "0.2", "WEIGHT_TICK_VELOCITY": "0.2"}
     assert load_settings(weights | {"FUSION_MIN_WEIGHT": "0.85"}, tmp_path / ".env").fusion_min_weight == 0.85
     with pytest.raises(ConfigError, match=r"FUSION_MIN_WEIGHT is 0.86, allowed: .*weights \(0.85\)"):
@@ -65,7 +65,7 @@ def test_an_unknown_key_in_env_file_stops_the_start(tmp_path):
 
 
 def test_a_bad_secret_is_named_without_its_value(tmp_path):
-    """A secret that does not fit is named by its key; what was given for it is not repeated."""
+    """An invalid secret is named by its key; its value is not repeated."""
     file = tmp_path / ".env"
     file.write_text("POLYMARKET_FUNDER=test-not-an-address\nPOLYMARKET_PK=test-key-not-a-secret\n")
     with pytest.raises(ConfigError, match="POLYMARKET_FUNDER") as caught:
@@ -74,7 +74,7 @@ def test_a_bad_secret_is_named_without_its_value(tmp_path):
 
 
 def test_a_readable_env_file_is_noticed(tmp_path):
-    """An .env that others may read is told from one that only its owner can."""
+    """An .env that other users can read is distinguished from one that only its owner can."""
     file = tmp_path / ".env"
     file.write_text("")
     file.chmod(0o644)

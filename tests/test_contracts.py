@@ -29,7 +29,7 @@ LAYERS = (
 ALONE = {
     "venue": set(),  # imports nothing of the bot
     "grafana": {"bootstrap", "errors", "models", "monitoring"},
-    "benchmarks": None,  # measures whatever it likes
+    "benchmarks": None,  # may import anything
     "tests": None,
 }
 OURS = set().union(*LAYERS) | set(ALONE)
@@ -40,7 +40,7 @@ def level(name: str) -> int:
 
 
 def imported(source: str) -> set[str]:
-    """The project's own top-level modules that a module imports, wherever in it."""
+    """The project's own top-level modules that a module imports, anywhere in it."""
     names = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -51,7 +51,7 @@ def imported(source: str) -> set[str]:
 
 
 def forbidden(path: Path, source: str) -> set[str]:
-    """What a module imports and may not."""
+    """A module's imports that are not allowed."""
     name = path.parts[0].removesuffix(".py")
     found = imported(source) - {name}
     if name in ALONE:
@@ -72,7 +72,7 @@ def modules() -> list[Path]:
 
 
 def test_every_top_level_name_has_a_layer():
-    """A new module or package beside the others has to be placed."""
+    """A new top-level module or package must be added to the layers."""
     there = {path.stem for path in ROOT.glob("*.py")} | {
         path.parent.name for path in ROOT.glob("*/__init__.py")
     }
@@ -80,7 +80,7 @@ def test_every_top_level_name_has_a_layer():
 
 
 def test_no_module_imports_a_layer_above_its_own():
-    """The layers hold for each module of the project."""
+    """The layers apply to each module of the project."""
     found = {
         path.as_posix(): names for path in modules() if (names := forbidden(path, (ROOT / path).read_text()))
     }

@@ -1,4 +1,4 @@
-"""The worker is killed around the POST of its order: the order is filled at most once, and booked."""
+"""The worker is killed around the POST of its order: the order is filled at most once, and recorded."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from models import OrderState
 
 
 class Venue:
-    """The practice venue of a running bot, seen from the operator's side."""
+    """The practice venue of a running bot, read through its public interface."""
 
     def __init__(self, bot: BotProcess) -> None:
         self._url = bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)", 20)[1]
@@ -42,13 +42,13 @@ class Venue:
         return answer.json() if answer.status_code == 200 else {"orders": []}
 
     def posts(self) -> int:
-        """How often an order was posted, by all workers."""
+        """Number of orders posted by all workers."""
         log = httpx.get(f"{self._url}/practice/log", trust_env=False, timeout=5).json()
         return sum((row["method"], row["path"]) == ("POST", "/order") for row in log)
 
 
 def until(holds: Callable[[], bool], seconds: float) -> None:
-    """Wait for a condition without a pause, so that little time passes after it holds."""
+    """Poll a condition without a pause, so that little time passes after it holds."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"not in {seconds:g} s"
@@ -88,7 +88,7 @@ def assert_nothing_external(folder: Path) -> None:
     [("drop_after_accept", {}), ("hang", {"seconds": 5.0})],  # the venue logs a request at its end
 )
 def test_killed_after_the_order_was_accepted(lost, parameters, tmp_path):
-    """The answer and the user stream are lost and the worker is killed: the next one books the one fill."""
+    """The answer and the user stream are lost and the worker is killed: the next one records the one fill."""
     with BotProcess(tmp_path, *TRADED, settings=BUYS) as bot:
         venue = Venue(bot)
         venue.arm(lost, 1, **parameters)
@@ -108,8 +108,8 @@ def test_killed_after_the_order_was_accepted(lost, parameters, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_killed_when_the_order_is_on_disk(tmp_path):
-    """The worker is killed when the ledger has the order, before its first byte or during the POST: what the
-    venue filled is booked once, and an order that never arrived is given up.
+    """The worker is killed when the ledger has the order, before its first byte or during the POST: a fill at
+    the venue is recorded once, and an order that never arrived is closed.
     """
     outcome = kills.play(kills.Kill(0, "worker", 0.0, "prompt", live=False), tmp_path)
     assert outcome.phase in ("before POST", "during POST")

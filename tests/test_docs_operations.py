@@ -1,4 +1,4 @@
-"""docs/operations.md: what it tells an operator to type is understood, and its unit is a unit."""
+"""docs/operations.md: its commands are valid, and so is its systemd unit."""
 
 import configparser
 import re
@@ -29,7 +29,7 @@ UNIT = re.search(r"```ini\n(.*?)```", TEXT, re.DOTALL)[1]
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_understood(command):
-    """Each command in the text is one that the program's own parser takes."""
+    """Each command in the text is accepted by the program's own parser."""
     script, *arguments = shlex.split(command)
     PARSERS[script](arguments)
 
@@ -56,7 +56,7 @@ def test_the_unit_starts_what_there_is(tmp_path):
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
 def test_systemd_takes_the_unit(tmp_path):
-    """systemd itself finds nothing wrong with the unit but that it is not installed here."""
+    """systemd reports no error in the unit except that it is not installed here."""
     (tmp_path / "polymarket-bot.service").write_text(UNIT)
     found = subprocess.run(
         ["systemd-analyze", "verify", str(tmp_path / "polymarket-bot.service")],

@@ -1,4 +1,4 @@
-"""docs/troubleshooting.md: what the venue or the bot says is a heading there that one can search for."""
+"""docs/troubleshooting.md: the texts of the venue and the bot are headings, so that they can be searched."""
 
 import importlib.util
 import re
@@ -29,18 +29,18 @@ def outcomes() -> ModuleType:
 
 @pytest.mark.parametrize("text", [*NO_FILL_TEXTS, *REFUSED_503_TEXTS])
 def test_each_distinguished_text_has_a_heading(text):
-    """Each text by which the bot tells answers apart can be found."""
+    """Each text by which the bot classifies answers can be found."""
     assert text in HEADINGS
 
 
 @pytest.mark.parametrize("body", UNAVAILABLE.values(), ids=UNAVAILABLE)
 def test_maintenance_is_found_verbatim(body):
-    """The answers of an outage are headings word for word."""
+    """The answers of an outage are verbatim headings."""
     assert body["error"].lower() in HEADINGS
 
 
 def test_every_row_of_the_table_of_outcomes_is_there():
-    """What a row of the table of outcomes says, or its name if it says nothing, stands in a heading."""
+    """The text of each row of the table of outcomes, or its name if it has no text, is in a heading."""
     missing = []
     for name, row in outcomes().ROWS.items():
         parts = re.sub(r"^HTTP 4\d\d: |'?0x1'? |^order (?=is )", "", row.text) or name
@@ -59,7 +59,7 @@ def test_the_engines_texts_have_headings():
 
 
 def test_every_state_is_explained():
-    """Each state that an order can end in is in the table at the top."""
+    """Each final state of an order is in the table at the top."""
     for state in OrderState:
         if state not in (OrderState.INTENT, OrderState.SENT):
             assert f"`{state}`" in PAGE

@@ -1,4 +1,4 @@
-"""The order's path when the venue misbehaves: one fill, at its real price, and the books in order."""
+"""Orders with faults of the venue: one fill, at its real price, and a correct ledger."""
 
 import json
 import os
@@ -33,7 +33,7 @@ FAULTS = {
 
 
 def arm(url: str, fault: str, count: int | None, **parameters: Any) -> None:
-    """Let something go wrong at the venue."""
+    """Arm a fault of the venue."""
     body = json.dumps({"name": fault, "count": count, "parameters": parameters}).encode()
     headers = {"Content-Type": "application/json"}
     with urllib.request.urlopen(urllib.request.Request(f"{url}/practice/faults", body, headers), timeout=5):
@@ -60,7 +60,7 @@ def test_one_order_one_fill(fault, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("field", ["acceptingOrders", "closed"])
 def test_a_market_in_which_the_venue_takes_no_orders_is_left_alone(field, tmp_path):
-    """Its flag is against trading: nothing is sent, nothing is halted, and the ledger says why."""
+    """Its flag is against trading: nothing is sent, nothing is halted, and the ledger has the reason."""
     with BotProcess(tmp_path, *TRADED, "--markets", "1", settings=BUYS) as bot:
         url = bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)", 20)[1]
         against = "true" if field == "closed" else "false"
@@ -76,7 +76,7 @@ def test_a_market_in_which_the_venue_takes_no_orders_is_left_alone(field, tmp_pa
 
 
 def traded_without_a_winner(folder: Path, up: float, *, ends: str) -> None:
-    """Buy in a market in which an Up share is paid `up`; what the bot says of it in the end, and no more."""
+    """Buy in a market in which an Up share is paid `up`; returns the output until the text `ends`."""
     with BotProcess(folder, *TRADED, "--markets", "1", settings=BUYS) as bot:
         url = bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)", 20)[1]
         arm(url, "resolution_split", 1, up=up)
@@ -95,7 +95,7 @@ def balanced(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_a_market_without_a_winner_pays_one_half(tmp_path):
-    """The venue really pays half a share: the bot books it by itself, cent for cent, and goes on."""
+    """The venue pays half a share: the bot records it by itself, to the cent, and continues."""
     traded_without_a_winner(tmp_path, 0.5, ends="no outcome won: Up pays 0.5, Down 0.5")
     with LedgerReader(ledger_path(tmp_path / "state", "recorded")) as ledger:
         (trade,) = ledger.trades()
@@ -106,7 +106,7 @@ def test_a_market_without_a_winner_pays_one_half(tmp_path):
 
 @pytest.mark.slow
 def test_what_the_bot_cannot_read_is_booked_by_the_operator(tmp_path):
-    """Other parts than one half halt trading; the operator books them, and the next start goes on."""
+    """Other payouts than one half halt trading; the operator records them, and the next start continues."""
     traded_without_a_winner(tmp_path, 0.7, ends=r"HALTED: .*closed without a winner: Up 0\.7, Down 0\.3")
     with LedgerReader(ledger_path(tmp_path / "state", "recorded")) as ledger:
         (slug,) = ledger.pending_settlements()
@@ -122,7 +122,7 @@ def test_what_the_bot_cannot_read_is_booked_by_the_operator(tmp_path):
 
 @pytest.mark.slow
 def test_a_ledger_that_another_program_locks_is_waited_for(tmp_path):
-    """Locked for 40 s, the window included: nothing is sent, lost or halted, and the bot goes on."""
+    """Locked for 40 s, including the window: nothing is sent, lost or halted, and the bot continues."""
     path = ledger_path(tmp_path / "state", "recorded")
     log = tmp_path / "logs" / "bot.log"
     with BotProcess(tmp_path, *TRADED, "--markets", "2", settings=BUYS) as bot:

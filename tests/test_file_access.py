@@ -1,4 +1,4 @@
-"""Which users of the machine can read the bot's files."""
+"""Access of other users to the bot's files."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ def mode(path: Path) -> str:
 
 @pytest.fixture
 def state(tmp_path):
-    """A state folder as a version made it that left its files open to all users."""
+    """A state folder of a version that left its files open to all users."""
     folder = tmp_path / "state"
     (folder / "live" / "venue").mkdir(parents=True)
     for name in ("running.lock", "live/ledger.sqlite", "live/venue/wallet.json"):
@@ -40,7 +40,7 @@ def test_what_an_earlier_version_left_open_is_closed(state):
 
 
 def test_what_is_not_the_bots_own_is_left(state, tmp_path):
-    """A folder with other programs' files keeps its mode, and so do those files and what links lead to."""
+    """A folder with other programs' files keeps its mode, and so do those files and the targets of links."""
     other, secret = state / "syslog", tmp_path / "elsewhere"
     for path in (other, secret):
         path.write_text("")
@@ -52,7 +52,7 @@ def test_what_is_not_the_bots_own_is_left(state, tmp_path):
 
 
 def test_no_folder_yet(tmp_path):
-    """Before the first start there is nothing to close, and nothing is made."""
+    """Before the first start there is nothing to close, and nothing is created."""
     close_to_other_users(tmp_path / "state", ["live"])
     assert not (tmp_path / "state").exists()
 
@@ -61,7 +61,7 @@ def test_no_folder_yet(tmp_path):
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("live", [False, True], ids=["paper", "rehearsal"])
 def test_every_file_is_private_from_its_first_byte(live, tmp_path):
-    """No process of the bot and no command writes a file or makes a folder before its umask is 077.
+    """No process of the bot and no command writes a file or creates a folder before its umask is 077.
 
     The parent's umask would let every user read. A venue.log that an earlier version left open is closed when
     it is opened, also by `--doctor`.
@@ -106,7 +106,7 @@ def test_every_file_is_private_from_its_first_byte(live, tmp_path):
             )
     finally:
         os.umask(before)
-    # Libraries probe the system's temporary folder while they are imported, with files of mode 0600.
+    # Libraries write to the system's temporary folder while they are imported, with files of mode 0600.
     written = [line.split(" ", 1) for line in report.read_text().splitlines() if str(tmp_path) in line]
     assert [path for umask, path in written if umask != "0077"] == []
     names = {Path(path).name for _, path in written}

@@ -1,4 +1,4 @@
-"""Values that are passed between the parts of the bot cannot be changed after they were made."""
+"""Values passed between the parts of the bot are immutable."""
 
 import importlib
 
@@ -23,7 +23,7 @@ PURE = [
 
 @pytest.mark.parametrize("name", PURE)
 def test_values_are_frozen(name):
-    """Every value class of the module is frozen, whatever its own class statement asks for."""
+    """Every value class of the module is frozen, whatever the options of its class statement."""
     module = importlib.import_module(name)
     own = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, Frozen)]
     assert [value.__name__ for value in own if not value.__struct_config__.frozen] == []

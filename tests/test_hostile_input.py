@@ -1,6 +1,6 @@
-"""Tests of the whole bot, on paper and live: answers, messages and connections that no client expects.
+"""Tests of the whole bot, on paper and live, with answers, messages and connections that no client expects.
 
-Whatever comes, the worker is not restarted, nothing is halted, the other markets are traded, and the ledger
+In each case the worker is not restarted, nothing is halted, the other markets are traded, and the ledger
 agrees with the venue.
 """
 
@@ -28,7 +28,7 @@ START = ("--first", "6", "--start-at", "400")
 """Half a market before the first boundary: a slow machine also buys in the first market."""
 CONTROL = "\x1b[2J\x1b[31m\x1b]0;title\x07\r\x9b5n\u202e"
 BETWEEN_S = 120.0
-"""Two markets, in seconds: an order that was missed in one is made in the next."""
+"""Two markets, in seconds: an order that was not possible in one is made in the next."""
 
 
 class Run:
@@ -47,7 +47,7 @@ class Run:
         kills.arm(self.url, fault, count, parameters)
 
     def wait_for_faults(self, *standing: str, seconds: float = 60) -> None:
-        """Wait until every fault has struck as often as it was armed for, those that stand left aside."""
+        """Wait until every fault has applied as often as it was armed for, except persistent ones."""
 
         def left() -> list[str]:
             armed = kills.ask(self.url, "/practice/faults")
@@ -73,7 +73,7 @@ class Run:
 
 @contextmanager
 def running(folder: Path, path: str, *more: str, settings: dict[str, str] | None = None) -> Iterator[Run]:
-    """A bot that is stopped at the end; what must hold after every run is checked then."""
+    """A bot that is stopped at the end, with the checks that apply to every run."""
     paths = Paths.of(folder, PROFILES[path])
     given = [flag for flag in flags(path) if flag not in more]
     with BotProcess(folder, *given, *START, settings={**kills.BUYS, **(settings or {})}) as bot:
@@ -95,7 +95,7 @@ def test_answers_that_drip_are_nested_or_huge(path: str, tmp_path: Path) -> None
     """POST, look-ups and catalogue: each bad answer is an error of its request, ended within a bound."""
     settled = "SELECT slug FROM settlements"
     with running(tmp_path, path) as run:
-        # The stream would tell of the fills before the answers to POST and look-ups are of any use.
+        # The stream would report the fills before the answers to POST and look-ups are of any use.
         run.arm("user_feed_silent", None)
         run.arm("drip_answer", path="/order", seconds=1.0)
         run.arm("nested_answer", path="/data/trades")
@@ -122,9 +122,9 @@ BAD_VALUES = [
     for value, raw in (("NaN", False), ("-1", False), ("1e400", False), ("1e400", True))
 ]
 REPEATED = 40
-"""Messages that are bad one after the other: far more than lines in the log."""
+"""Consecutive bad messages: many more than lines in the log."""
 MOST_MORE_THREADS = 24
-"""Sixteen connections, and what a worker's own pools may add meanwhile."""
+"""Sixteen connections, and the threads that a worker's own pools may add meanwhile."""
 
 
 def idle(port: int, connections: ExitStack) -> None:
@@ -161,7 +161,7 @@ def test_bad_market_messages_and_idle_metrics_connections(path: str, tmp_path: P
     log = (tmp_path / "logs" / "bot.log").read_text()
     lines = re.findall(r"market stream: \d+ messages refused \((\d+) in all\), e\.g\. .* in .*", log)
     assert int(lines[-1]) == len(BAD_VALUES) + REPEATED
-    # One at once, one a minute, one at the end.
+    # One at once, one per minute, one at the end.
     assert len(lines) <= minutes + 2
     assert "messages refused" not in run.bot.output
 
@@ -202,7 +202,7 @@ def test_foreign_ids_and_escape_sequences(path: str, tmp_path: Path) -> None:
 
 
 def reports(folder: Path, paths: Paths) -> list[str]:
-    """What view_paper_trades.py prints, and its page."""
+    """The output of view_paper_trades.py, and its page."""
     profile = paths.ledger.parent.name
     page = folder / "report.html"
     command = [sys.executable, str(ROOT / "view_paper_trades.py"), "--state", str(folder / "state")]

@@ -9,7 +9,7 @@ REAL = Trade("0xa", Decimal("1.724137"), Decimal("0.58"), Decimal("0.02940"))
 
 
 def test_equal_records_differ_in_nothing() -> None:
-    """A trade that was booked in one fill, or in one for each of two makers, is no difference."""
+    """A trade that was recorded as one fill, or as one for each of two makers, is no difference."""
     halves = [
         REAL._replace(shares=Decimal("0.7"), fee=Decimal("0.01")),
         REAL._replace(shares=Decimal("1.024137"), fee=Decimal("0.0194")),

@@ -1,4 +1,4 @@
-"""The live path: what stands before the first order, and a whole market of it, on loopback."""
+"""The live path: the checks before the first order, and a whole market, on loopback."""
 
 import json
 import os
@@ -38,14 +38,14 @@ TEST_KEY = "0x" + "11" * 32  # a test key, never holds money
 REHEARSAL = ("--test-mode", "--live", "--venue", "synthetic")
 BOOK = "rehearsal-synthetic"
 TRADED = "6"
-"""A generated market whose favourite is offered all through the window, and wins."""
+"""A generated market whose favourite is offered in the whole window, and wins."""
 BUYS = {
     "REQUIRE_SIGNAL_AGREEMENT": "false",
     "FUSION_MIN_SCORE": "0",
     "FUSION_MIN_WEIGHT": "0",
     "MAX_SLIPPAGE": "0.20",
 }
-"""Settings under which the rule buys it whatever the signals say at the tick that is decided upon."""
+"""Settings with which the rule buys it whatever the signals are at the tick of the decision."""
 ARMED = {"LIVE_TRADING_CONFIRM": "yes"}
 BEGIN = "@2026-12-01 12:06:00 x12"
 """Market second 360: doctor and start have 35 s of real time before the window."""
@@ -57,7 +57,7 @@ def reader(folder: Path, profile: str) -> LedgerReader:
 
 
 class Typing:
-    """A bot in a terminal that somebody types at."""
+    """A bot in a terminal, with typed input."""
 
     def __init__(self, folder: Path, *arguments: str, settings: dict[str, str] | None = None) -> None:
         self._master, slave = pty.openpty()
@@ -110,7 +110,7 @@ def test_live_is_typed_and_a_market_is_rehearsed(tmp_path: Path) -> None:
         assert terminal.bot.wait(120) == 0, terminal.bot.output
     screen = terminal.bot.output
     assert "Traceback" not in screen
-    # What was shown in which order: the doctor, the stakes, the arming, the run.
+    # The order of the output: the doctor, the stakes, the arming, the run.
     marks = [
         screen.index(fragment)
         for fragment in (" 0 failures", "at risk", "armed by typing LIVE", "LIVE REHEARSAL")
@@ -123,7 +123,7 @@ def test_live_is_typed_and_a_market_is_rehearsed(tmp_path: Path) -> None:
         assert trade.pnl is not None
         run, check = ledger.last_run(), ledger.last_cash_check()
         assert run is not None
-        assert run.mode is Mode.SIMULATION  # no real money moved
+        assert run.mode is Mode.SIMULATION  # no real money was used
         assert check is not None
         assert abs(check.difference) <= Decimal("0.00001")
     with closing(sqlite3.connect(tmp_path / "state" / BOOK / "venue" / "venue.sqlite3")) as database:
@@ -140,12 +140,12 @@ def test_live_is_typed_and_a_market_is_rehearsed(tmp_path: Path) -> None:
     ids=["another word", "nothing", "end of input", "Ctrl-C"],
 )
 def test_any_other_answer_ends_it(typed: str | None, read: str, tmp_path: Path) -> None:
-    """Whatever else comes: not armed, exit 1, nothing was traded and nothing is left running."""
+    """Any other answer: not armed, exit 1, nothing was traded and no process is left running."""
     with Typing(tmp_path, *REHEARSAL, settings={"POLYMARKET_PK": TEST_KEY}) as terminal:
         terminal.type(typed or "")
         children = terminal.bot.children()
         assert set(children) == {"venue"}  # no worker before it is armed
-        # The practice venue has no use for a key that the environment holds.
+        # The practice venue does not need a key of the environment.
         assert TEST_KEY.encode() not in Path(f"/proc/{children['venue']}/environ").read_bytes()
         if typed is None:
             terminal.bot.interrupt()
@@ -159,7 +159,7 @@ def test_any_other_answer_ends_it(typed: str | None, read: str, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_without_a_terminal_live_cannot_be_confirmed(tmp_path: Path) -> None:
-    """Without a terminal and without the setting it ends with both ways to arm, and never simulates."""
+    """Without a terminal and without the setting it ends, naming both ways to arm, and never simulates."""
     with BotProcess(tmp_path, *REHEARSAL) as bot:
         assert bot.wait(30) == 1
     assert (
@@ -171,7 +171,7 @@ def test_without_a_terminal_live_cannot_be_confirmed(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_what_the_doctor_finds_ends_it(tmp_path: Path) -> None:
-    """A failure is shown and nothing is asked, let alone traded: here an order that is more than there is."""
+    """A failure is shown and there is no prompt and no trade: here an order larger than the balance."""
     size = {"POSITION_SIZE_USD": "2000", "MARKET_BUY_USD": "2000", "MAX_POSITION_SIZE": "2000"}
     with BotProcess(tmp_path, *REHEARSAL, settings={**ARMED, **size}) as bot:
         assert bot.wait(30) == 1
@@ -184,7 +184,7 @@ def test_what_the_doctor_finds_ends_it(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_simulation_in_the_store_is_obeyed(tmp_path: Path) -> None:
-    """Armed, but switched to simulation before the start: it trades on paper and says why."""
+    """Armed, but switched to simulation before the start: it trades on paper and gives the reason."""
     switch_to_simulation(Endpoint("127.0.0.1", 9, 2), tmp_path / "state")
     with BotProcess(tmp_path, *REHEARSAL, "--first", TRADED, settings={**BUYS, **ARMED}) as bot:
         bot.wait_for(r"^warn  mode +would be simulation.*redis_control.py live", 40)
@@ -200,7 +200,7 @@ def test_simulation_in_the_store_is_obeyed(tmp_path: Path) -> None:
 
 
 def played(folder: Path, scene: dict[str, Any]) -> dict[str, Any]:
-    """A run in hastened time against a practice venue that plays Polymarket: see `hastened`."""
+    """A run in accelerated time against a practice venue in Polymarket's place: see `hastened`."""
     done = subprocess.run(
         ["faketime", "-f", BEGIN, sys.executable, str(TESTS / "hastened.py"), str(folder), json.dumps(scene)],
         env={
@@ -221,10 +221,11 @@ def played(folder: Path, scene: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.timeout(200)
 @pytest.mark.skipif(shutil.which("faketime") is None, reason="faketime is not installed")
 def test_a_market_is_traded_with_real_orders(tmp_path: Path) -> None:
-    """`--live` on what plays Polymarket: the operator's key signs one order, which fills and is paid."""
+    """`--live` with a venue in Polymarket's place: the operator's key signs one order, which fills and is
+    paid."""
     account = Account.create()
     key = "0x" + bytes(account.key).hex()
-    # The mode is kept in a Redis, whose process is outside of the hastened time.
+    # The mode is stored in a Redis, whose process is outside of the accelerated time.
     store = RedisServer(tmp_path)
     settings = {**BUYS, **ARMED, "POLYMARKET_PK": key, "REDIS_PORT": str(store.endpoint.port)}
     try:
@@ -257,5 +258,5 @@ def test_a_market_is_traded_with_real_orders(tmp_path: Path) -> None:
     (order,) = [order for order in held["orders"] if Decimal(order["matched_usd"])]
     assert trade.cost == Decimal(order["matched_usd"])
     assert not (tmp_path / "paper_trades.json").exists()
-    # The shadow venue of the paper lane was never needed.
+    # The shadow venue of the paper profile was never needed.
     assert not (tmp_path / "state" / "polymarket").exists()

@@ -35,13 +35,13 @@ def state_of_order(paths: Paths) -> str | None:
 
 
 def wait_for_state(bot: BotProcess, paths: Paths, state: str) -> None:
-    """Return as soon as an order is in a state; no fill may be booked yet."""
+    """Return as soon as an order is in a state; no fill may be recorded yet."""
     bot.until(lambda: state_of_order(paths) == state, f"an order that is {state}", kills.START_S, pause=0.001)
     assert not rows(paths.ledger, "SELECT 1 FROM fills"), "too late: the fill is booked"
 
 
 def assert_all_recorded(paths: Paths, trades: int = 1) -> None:
-    """The venue made at least so many trades, the ledger has each once; no halt, drift or open order."""
+    """The venue made at least this many trades, the ledger has each once; no halt, drift or open order."""
     report = compare(paths)
     assert report.wrong == ()
     assert report.venue_trades == report.ledger_fills >= trades
@@ -49,7 +49,7 @@ def assert_all_recorded(paths: Paths, trades: int = 1) -> None:
 
 
 def start_again(folder: Path, path: str, paths: Paths) -> None:
-    """An ordinary start, until everything is booked, and Ctrl-C."""
+    """A normal start, until everything is recorded, and Ctrl-C."""
     kill = kills.Kill(0, "", 0.0, "prompt", live=path == "live")
     kills.restart(folder, kill, paths)
 
@@ -59,7 +59,7 @@ def start_again(folder: Path, path: str, paths: Paths) -> None:
 
 @BOTH
 def test_worker_killed_between_answer_and_trade_message(path: str, tmp_path: Path) -> None:
-    """A matched order whose trade message never came is looked up by the next worker, and its fill booked."""
+    """A matched order without a trade message is looked up by the next worker, and its fill recorded."""
     paths = Paths.of(tmp_path, PROFILES[path])
     with BotProcess(tmp_path, *flags(path), *FIRST_START, settings=kills.BUYS) as bot:
         kills.arm(kills.venue_url(bot), "user_feed_silent", None, {})
@@ -72,7 +72,7 @@ def test_worker_killed_between_answer_and_trade_message(path: str, tmp_path: Pat
 
 @BOTH
 def test_ctrl_c_between_answer_and_trade_message(path: str, tmp_path: Path) -> None:
-    """A clean stop with a matched order and a silent user stream: the next start books the fill."""
+    """A clean stop with a matched order and a silent user stream: the next start records the fill."""
     paths = Paths.of(tmp_path, PROFILES[path])
     with BotProcess(tmp_path, *flags(path), *FIRST_START, settings=kills.BUYS) as bot:
         kills.arm(kills.venue_url(bot), "user_feed_silent", None, {})
@@ -85,7 +85,7 @@ def test_ctrl_c_between_answer_and_trade_message(path: str, tmp_path: Path) -> N
 
 @BOTH
 def test_ctrl_c_during_the_post(path: str, tmp_path: Path) -> None:
-    """A clean stop while the venue's answer is half a second late: the next start books the fill."""
+    """A clean stop while the venue's answer is half a second late: the next start records the fill."""
     paths = Paths.of(tmp_path, PROFILES[path])
     with BotProcess(tmp_path, *flags(path), *FIRST_START, settings=kills.BUYS) as bot:
         url = kills.venue_url(bot)
@@ -100,7 +100,7 @@ def test_ctrl_c_during_the_post(path: str, tmp_path: Path) -> None:
 
 @BOTH
 def test_supervisor_killed_during_the_post(path: str, tmp_path: Path) -> None:
-    """kill -9 of the supervisor alone while the order is at the venue: the next start books the fill."""
+    """kill -9 of the supervisor alone while the order is at the venue: the next start records the fill."""
     paths = Paths.of(tmp_path, PROFILES[path])
     with BotProcess(tmp_path, *flags(path), *FIRST_START, settings=kills.BUYS) as bot:
         children = bot.until(
@@ -119,7 +119,7 @@ def test_supervisor_killed_during_the_post(path: str, tmp_path: Path) -> None:
 
 @BOTH
 def test_a_malformed_trade_message(path: str, tmp_path: Path) -> None:
-    """A trade at the price of 7 on the user stream: the venue's list has the right one, which is booked."""
+    """A trade at the price of 7 on the user stream: the venue's list has the right one, which is recorded."""
     paths = Paths.of(tmp_path, PROFILES[path])
     with BotProcess(tmp_path, *flags(path), *FIRST_START, settings=kills.BUYS) as bot:
         url = kills.venue_url(bot)
@@ -136,12 +136,12 @@ def test_a_malformed_trade_message(path: str, tmp_path: Path) -> None:
 # --- M3: a switch or a halt while an order waits for the disk -----------------------------------------
 
 WINDOW_START = 600
-"""The decision comes with the window: then there are prices enough, and the moment is known."""
+"""The decision comes with the window: there are enough prices by then, and the moment is known."""
 
 
 @contextmanager
 def slow_disk(ledger: Path) -> Iterator[None]:
-    """Nobody else can write to the ledger meanwhile."""
+    """No other process can write to the ledger meanwhile."""
     with closing(sqlite3.connect(ledger, timeout=5, isolation_level=None)) as database:
         database.execute("BEGIN IMMEDIATE")
         yield
@@ -165,7 +165,7 @@ def test_nothing_is_sent_after_the_switch_returned(
         bot.until(
             lambda: kills.market_second(url) % 900 > WINDOW_START - 6, "the window", kills.START_S, pause=0.01
         )
-        # In this process: the bot gives its disk up after five seconds.
+        # In this process: the bot stops waiting for its disk after five seconds.
         monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))
         monkeypatch.setenv("REDIS_PORT", "9")
         with slow_disk(paths.ledger):
@@ -195,7 +195,7 @@ def test_nothing_is_sent_after_the_switch_returned(
 @pytest.mark.skipif(shutil.which("faketime") is None, reason="faketime is not installed")
 def test_an_order_unknown_since_an_earlier_process(path: str, tmp_path: Path) -> None:
     """An order that never arrived is still unknown when its market is settled, by the worker that started
-    inside its window. The next process, ten minutes later, gives it up and checks the cash again.
+    inside its window. The next process, ten minutes later, closes it and checks the cash again.
     """
     paths = Paths.of(tmp_path, PROFILES[path])
     settled = (
@@ -224,7 +224,7 @@ def test_an_order_unknown_since_an_earlier_process(path: str, tmp_path: Path) ->
 @pytest.mark.parametrize("run", [0, 1])
 @pytest.mark.parametrize("victim", kills.VICTIMS)
 def test_killed_at_a_drawn_instant(victim: str, run: int, tmp_path: Path) -> None:
-    """kill -9 of each process somewhere in an order's second: every trade of the venue is booked once."""
+    """kill -9 of each process within an order's second: every trade of the venue is recorded once."""
     outcome = kills.play(kills.draw(2026, run, live=run == 1, victim=victim), tmp_path)
     print(kills.line(outcome))
     assert outcome.wrong == ()

@@ -1,4 +1,4 @@
-"""A running bot's metrics, counted from its events, against its ledger read by another process."""
+"""A running bot's metrics, counted from its events, compared with its ledger read by another process."""
 
 import time
 import urllib.request
@@ -36,8 +36,8 @@ def by_one_read(path) -> dict[tuple[str, str], float]:
 
 @pytest.mark.slow
 def test_the_metrics_of_a_run_are_those_of_its_ledger(tmp_path):
-    """After a settled trade, and after a decision of a restarted bot: every number that the bot counted from
-    its events is the one that its ledger gives, and no counter is below the one before."""
+    """After a settled trade, and after a decision of a restarted bot: every value that the bot counted from
+    its events equals the one from its ledger, and no counter is below the one before."""
     path = ledger_path(tmp_path / "state", "recorded")
     counters = {spec.name for spec in CATALOGUE if spec.kind == "counter"}
     before: dict[tuple[str, str], float] = {}

@@ -1,4 +1,4 @@
-"""The export: the seven keys, complete from the ledger, and whole or not at all."""
+"""The export: the seven keys, complete from the ledger, and written as a whole."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def some_trade(outcome=TradeOutcome.PENDING):
 
 
 def test_ledger_to_file(tmp_path, path):
-    """Wins, losses and pending trades of several runs come out in order, with exactly the seven keys."""
+    """Wins, losses and pending trades of several runs are exported in order, with exactly the seven keys."""
     ledger_path = tmp_path / "ledger.sqlite"
     with open_ledger(ledger_path) as ledger:
         buy(ledger, 1)
@@ -66,7 +66,7 @@ def test_ledger_to_file(tmp_path, path):
 
 
 def test_price_of_a_trade_in_parts(tmp_path):
-    """The price is what was paid per share, the size what was paid for all of them, without the fee."""
+    """The price is the cost per share, the size the cost of all of them, without the fee."""
     ledger_path = tmp_path / "ledger.sqlite"
     with open_ledger(ledger_path) as ledger, LedgerReader(ledger_path) as reader:
         buy(ledger, shares="2", price="0.75", fee="0.02625", created_ns=NOON_NS)
@@ -84,7 +84,7 @@ def test_no_trades_is_an_empty_array(path):
 
 
 def test_indented_for_people(path):
-    """The file is indented by two and ends with a line end."""
+    """The file is indented by two and ends with a newline."""
     export_paper_trades([some_trade()], path)
 
     assert path.read_text().startswith('[\n  {\n    "timestamp": "2026-09-28T12:00:00+00:00",\n')
@@ -93,7 +93,7 @@ def test_indented_for_people(path):
 
 @given(st.lists(st.builds(some_trade, st.sampled_from(TradeOutcome)), max_size=5))
 def test_round_trip(tmp_path_factory, trades):
-    """What is exported reads back as what it was, and replaces what was there."""
+    """An export is read back unchanged, and replaces the previous one."""
     path = tmp_path_factory.getbasetemp() / "round.json"
 
     export_paper_trades(trades, path)
@@ -102,7 +102,7 @@ def test_round_trip(tmp_path_factory, trades):
 
 
 def test_interrupted_export_keeps_the_old_file(path, monkeypatch):
-    """A full disk in the middle leaves the former export whole, no draft behind, and says Temporary."""
+    """A full disk during an export keeps the previous one, leaves no temporary file, and raises Temporary."""
     export_paper_trades([some_trade()], path)
     before = path.read_bytes()
 
@@ -118,7 +118,7 @@ def test_interrupted_export_keeps_the_old_file(path, monkeypatch):
 
 
 def test_two_bots_may_export_at_the_same_time(path, monkeypatch):
-    """An export of another process in the middle of ours spoils neither; the last to finish stands."""
+    """A concurrent export of another process damages neither; the last one to finish remains."""
     sync = os.fsync
     ours, theirs = [some_trade()], [some_trade(), some_trade()]
 
@@ -138,7 +138,7 @@ def test_two_bots_may_export_at_the_same_time(path, monkeypatch):
 
 
 def test_file_is_on_the_disk_before_it_has_its_name(path, monkeypatch):
-    """The order is: sync the draft, rename it, sync the folder."""
+    """The order is: sync the temporary file, rename it, sync the folder."""
     steps = []
     fsync, replace = os.fsync, os.replace
 
@@ -159,7 +159,7 @@ def test_file_is_on_the_disk_before_it_has_its_name(path, monkeypatch):
 
 
 def test_folder_that_is_a_file(tmp_path):
-    """A path that cannot exist is an error in words."""
+    """An impossible path is an error with a text."""
     (tmp_path / "here").write_text("")
 
     with pytest.raises(Temporary, match="cannot be written"):
@@ -167,7 +167,7 @@ def test_folder_that_is_a_file(tmp_path):
 
 
 def test_link_stays_a_link(tmp_path, path):
-    """An export into a linked file renews the file behind the link."""
+    """An export to a symbolic link replaces the content of its target."""
     target = tmp_path / "elsewhere.json"
     target.write_text("[]")
     path.symlink_to(target)
@@ -179,7 +179,7 @@ def test_link_stays_a_link(tmp_path, path):
 
 
 def test_trade_without_a_vote(tmp_path):
-    """A score that does not exist is shown as 0, not made up."""
+    """A missing score is shown as 0."""
     ledger_path = tmp_path / "ledger.sqlite"
     with open_ledger(ledger_path) as ledger, LedgerReader(ledger_path) as reader:
         buy(ledger)

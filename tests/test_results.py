@@ -1,4 +1,4 @@
-"""One truth: whoever is asked for the results of a run, the venue's own books included, says the same."""
+"""All sources of a run's results, including the venue's own database, agree."""
 
 import json
 import os
@@ -23,12 +23,12 @@ from venue.ledger import VenueLedger
 HTTP = httpx.Client(trust_env=False, verify=False)
 MARKETS = 2
 STARTED_WITH = 1_000_000_000
-"""Micro pUSD that a practice account is opened with."""
+"""Starting balance of a practice account in micro pUSD."""
 MICRO = Decimal("0.000001")
 
 
 class Totals(Frozen, frozen=True):
-    """What somebody says of a run: trades, fees and result, pUSD."""
+    """The totals of a run: trades, fees and result, pUSD."""
 
     n: int
     fees: Decimal
@@ -49,7 +49,7 @@ class PageText(HTMLParser):
 
 
 def by_the_venue(state: Path, address: str) -> Totals:
-    """From the practice account alone: what was taken, charged and paid out."""
+    """From the practice account alone: amounts spent, charged and paid out."""
     ledger = VenueLedger(state / "venue")
     try:
         trades = [trade for trade in ledger.trades_of(address) if trade.status != "FAILED"]
@@ -64,7 +64,7 @@ def by_the_venue(state: Path, address: str) -> Totals:
 
 
 def view(state: Path, *flags: str) -> str:
-    """What `view_paper_trades.py` prints on a wide screen."""
+    """The output of `view_paper_trades.py` on a wide screen."""
     return subprocess.run(
         [sys.executable, str(ROOT / "view_paper_trades.py"), "--state", str(state), *flags],
         capture_output=True,
@@ -111,7 +111,7 @@ def test_all_records_agree(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_the_bot_waits_while_a_resolution_contradicts_itself(tmp_path):
-    """Two words about a winner settle nothing: the bot says why, halts, and settles on one."""
+    """Two contradicting results settle nothing: the bot reports why, halts, and settles once they agree."""
     with BotProcess(tmp_path, *TRADED, settings=BUYS) as bot:
         url = bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)", 20)[1]
         HTTP.post(

@@ -1,4 +1,4 @@
-"""Paper trading on the real venue, proven on loopback: a second practice venue plays Polymarket.
+"""Paper trading on the real venue, tested on loopback: a second practice venue takes Polymarket's place.
 
 Everything runs under one `faketime`, so that a quarter of an hour takes about a minute.
 """
@@ -28,9 +28,9 @@ pytestmark = [
 
 TESTS = Path(__file__).parent
 MARKET = 6
-"""A generated market whose favourite is offered all through the window, and wins."""
+"""A generated market whose favourite is offered in the whole window, and wins."""
 BEGIN = "@2026-12-01 12:09:00 x12"
-"""Market second 540; the bot is up half a minute of real time before the window."""
+"""Market second 540; the bot runs half a minute of real time before the window."""
 START = 1_796_126_400
 """12:00, the start of the market that runs then."""
 REAL_SECONDS = 150
@@ -42,11 +42,11 @@ BUYS = {
     "FUSION_MIN_WEIGHT": "0",
     "MAX_SLIPPAGE": "0.20",
 }
-"""Settings under which the rule buys whatever the signals say at the tick that is decided upon."""
+"""Settings with which the rule buys whatever the signals are at the tick of the decision."""
 
 
 def played(folder: Path, *arguments: str) -> dict[str, Any]:
-    """The scene of a run in hastened time."""
+    """The result of a run in accelerated time."""
     scene = {"market": MARKET, "arguments": arguments, "settings": {**BUYS, "POLYMARKET_PK": CANARY}}
     done = subprocess.run(
         ["faketime", "-f", BEGIN, sys.executable, str(TESTS / "hastened.py"), str(folder), json.dumps(scene)],
@@ -69,7 +69,7 @@ def reader(folder: Path) -> LedgerReader:
 
 
 def matches(folder: Path) -> list[dict[str, Any]]:
-    """The fills in the mirror's own books."""
+    """The fills in the mirror's own database."""
     with closing(sqlite3.connect(folder / "state" / "polymarket" / "venue" / "venue.sqlite3")) as database:
         database.row_factory = sqlite3.Row
         return [dict(row) for row in database.execute("SELECT * FROM trade ORDER BY match_ns")]
@@ -83,7 +83,7 @@ def offered(second: float, outcome: str) -> set[int]:
 
 
 def test_a_market_is_traded_on_paper_against_the_live_books(tmp_path: Path) -> None:
-    """`python runner.py` decides in the window, fills at a price the upstream had, is paid by its outcome."""
+    """`python runner.py` decides in the window, fills at a price of the upstream, is paid by its outcome."""
     scene = played(tmp_path, "--markets", "1")
     assert scene["code"] == 0, scene["screen"]
     assert "Traceback" not in scene["screen"]
@@ -102,7 +102,7 @@ def test_a_market_is_traded_on_paper_against_the_live_books(tmp_path: Path) -> N
         assert abs(cash.difference) <= Decimal("0.00001")
         assert cash.venue_cash > 1000
     assert match["address"] != Account.from_key(CANARY).address
-    # Nothing but looking: no order, no key, no account at the upstream.
+    # Only reading requests: no order, no key, no account at the upstream.
     assert {method for method, _, _ in scene["requests"]} == {"GET"}
     assert not any("auth" in path or "balance" in path for _, path, _ in scene["requests"])
     asked = [path for _, path, _ in scene["requests"] if path.startswith("/book")]
@@ -110,7 +110,8 @@ def test_a_market_is_traded_on_paper_against_the_live_books(tmp_path: Path) -> N
 
 
 def test_test_mode_decides_every_minute_of_the_running_market(tmp_path: Path) -> None:
-    """`--test-mode --venue polymarket` looks at the running market once a minute, buys once, and settles."""
+    """`--test-mode --venue polymarket` decides once a minute in the running market, buys once, and
+    settles."""
     scene = played(tmp_path, "--test-mode", "--venue", "polymarket", "--markets", "1")
     assert scene["code"] == 0, scene["screen"]
     with reader(tmp_path) as ledger:

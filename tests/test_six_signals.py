@@ -45,7 +45,7 @@ def in_window(found: list[Decision]) -> bool:
 
 @pytest.mark.slow
 def test_each_decision_has_six_votes_or_named_abstentions(tmp_path):
-    """In a whole market all six speak or say why not, nothing blocks a loop, and every row replays."""
+    """In a whole market all six vote or give a reason, nothing blocks a loop, and every row replays."""
     report = tmp_path / "blocking.txt"
     settings = {"PYTHONPATH": str(ROOT / "tests" / "detector"), "BLOCKING_REPORT": str(report)}
     arguments = ("--test-mode", "--venue", "synthetic", "--start-at", "0", "--markets", "1")

@@ -24,7 +24,7 @@ from execution.ledger import LedgerReader, ledger_path
 from execution.polymarket_client import throwaway_key
 
 MARKET = ("--test-mode", "--venue", "synthetic", "--first", "6", "--start-at", "360", "--no-grafana")
-"""A generated market whose favourite is offered all through the window, which begins after 28 s."""
+"""A generated market whose favourite is offered in the whole window, which begins after 28 s."""
 SETTINGS = {
     "REQUIRE_SIGNAL_AGREEMENT": "false",
     "FUSION_MIN_SCORE": "0",
@@ -49,7 +49,7 @@ def arguments(live: bool) -> tuple[str, ...]:
 
 
 def book(folder: Path, live: bool) -> Path:
-    """The folder of the ledger that is traded in."""
+    """The folder of the ledger of the active profile."""
     return folder / "state" / ("rehearsal-synthetic" if live else "synthetic")
 
 
@@ -73,7 +73,7 @@ def disarm(url: str) -> None:
 
 
 def until(bot: BotProcess, holds: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """Wait for a condition; the screen is read meanwhile, so that the bot never waits for it."""
+    """Wait for a condition; the screen is read meanwhile, so that the bot is never blocked by it."""
     deadline = time.monotonic() + seconds
     while not (found := holds()):
         assert time.monotonic() < deadline, bot.output
@@ -87,7 +87,7 @@ def worker_of(bot: BotProcess, other_than: int | None = None) -> int:
 
 
 def wait_for_decision(bot: BotProcess, seconds: float = MINUTE_S) -> None:
-    """Wait for a decision that is made from now on."""
+    """Wait for a new decision."""
     begin = len(bot.output)
     until(bot, lambda: re.search(DECISION, bot.output[begin:]), seconds)
 
@@ -102,7 +102,7 @@ def wait_for_decision(bot: BotProcess, seconds: float = MINUTE_S) -> None:
 )
 @both
 def test_a_refused_connection_ends_the_worker_and_the_next_one_decides(live, fault, count, names, tmp_path):
-    """One line says which connection failed; the next worker starts a second later and decides."""
+    """One line names the failed connection; the next worker starts a second later and decides."""
     with BotProcess(tmp_path, *arguments(live), settings=SETTINGS) as bot:
         arm(venue_url(bot), fault, count)
         bot.wait_for(rf"^error: the strategy cannot start, no connection for .*{names}", 60)
@@ -115,7 +115,7 @@ def test_a_refused_connection_ends_the_worker_and_the_next_one_decides(live, fau
 
 @both
 def test_too_few_file_descriptors(live, tmp_path):
-    """A worker that can open no file ends with a plain line instead of living on; the next one decides."""
+    """A worker that can open no file ends with a plain line instead of hanging; the next one decides."""
     with BotProcess(tmp_path, *arguments(live), settings=SETTINGS) as bot:
         worker = worker_of(bot)
         hard = resource.prlimit(worker, resource.RLIMIT_NOFILE)[1]
@@ -149,12 +149,12 @@ def test_an_outage_at_the_planned_restart(live, tmp_path):
         assert bot.interrupt() < 5
 
 
-# --- M6: watched children -------------------------------------------------------------------------
+# --- M6: supervised processes ---------------------------------------------------------------------
 
 
 @both
 def test_a_killed_practice_venue_is_started_again(live, tmp_path):
-    """After kill -9 the venue has its address, account and clock again, and the same worker goes on."""
+    """After kill -9 the venue has its address, account and clock again, and the same worker continues."""
     with BotProcess(tmp_path, *arguments(live), settings=SETTINGS) as bot:
         url = venue_url(bot)
         bot.wait_for("filled", MINUTE_S)
@@ -176,7 +176,7 @@ def test_a_killed_practice_venue_is_started_again(live, tmp_path):
 
 @both
 def test_a_hung_worker_is_replaced(live, tmp_path):
-    """A stopped worker sends no heartbeat: after 30 s another one takes its place, and decides."""
+    """A stopped worker sends no heartbeat: after 30 s another one replaces it, and decides."""
     with BotProcess(tmp_path, *arguments(live), settings=SETTINGS) as bot:
         until(bot, lambda: (book(tmp_path, live) / "pulse.json").exists(), 60)
         worker = worker_of(bot)
@@ -197,7 +197,7 @@ def test_a_stopped_supervisor_does_not_replace_a_healthy_worker(tmp_path):
         processes = [bot.process.pid, *bot.children().values()]
         for pid in processes:
             os.kill(pid, signal.SIGSTOP)
-        time.sleep(33)  # the length of the stop is what is tested
+        time.sleep(33)  # the duration of the stop is what is tested
         for pid in processes:
             os.kill(pid, signal.SIGCONT)
         wait_for_decision(bot)
@@ -206,7 +206,7 @@ def test_a_stopped_supervisor_does_not_replace_a_healthy_worker(tmp_path):
     assert "heartbeat" not in bot.output
 
 
-# --- M11: who can read and who else trades --------------------------------------------------------
+# --- M11: file access and other traders -----------------------------------------------------------
 
 
 def descendants(pid: int) -> Iterator[tuple[int, str]]:
@@ -281,7 +281,7 @@ def test_stopping_under_load_takes_less_than_five_seconds(live, tmp_path):
 
 @contextmanager
 def busy_cores() -> Iterator[None]:
-    """Two processes a core that do nothing but compute."""
+    """Two processes per core that only compute."""
     loops = [
         subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * (os.cpu_count() or 1))
     ]
@@ -295,7 +295,7 @@ def busy_cores() -> Iterator[None]:
 
 @contextmanager
 def rehearsal_wallet(folder: Path) -> Iterator[str]:
-    """The key of the practice wallet that a rehearsal on this folder will trade with."""
+    """The key of the practice wallet that a rehearsal in this folder will use."""
     key = throwaway_key(folder / "state" / "rehearsal-synthetic" / "venue" / "wallet.json")
     try:
         yield key
@@ -304,7 +304,7 @@ def rehearsal_wallet(folder: Path) -> Iterator[str]:
 
 
 def test_one_bot_a_wallet_whatever_the_environment(tmp_path):
-    """Two bots on copies of one wallet: the second is refused with other HOME and XDG_STATE_HOME, too."""
+    """Two bots with copies of one wallet: the second is refused with other HOME and XDG_STATE_HOME, too."""
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
     with rehearsal_wallet(first):
@@ -320,7 +320,7 @@ def test_one_bot_a_wallet_whatever_the_environment(tmp_path):
 
 
 def test_open_orders_of_another_program_refuse_the_start(tmp_path):
-    """A resting order on the wallet that the ledger does not know: --live ends before anything is sent."""
+    """A resting order of the wallet that is not in the ledger: --live ends before anything is sent."""
     with rehearsal_wallet(tmp_path) as key:
         state = tmp_path / "state" / "rehearsal-synthetic" / "venue"
         with other_venue(state) as url:

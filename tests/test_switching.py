@@ -18,7 +18,7 @@ from execution.ledger import LedgerReader, ledger_path
 from execution.ledger.rows import DecisionRow
 
 REHEARSAL = ("--test-mode", "--live", "--venue", "synthetic", "--first", "6", "--start-at", "300")
-"""From half a minute before the window of a generated market whose favourite is offered all through it."""
+"""From half a minute before the window of a generated market whose favourite is offered in all of it."""
 LIVE_PROFILE, PAPER_PROFILE = "rehearsal-synthetic", "synthetic"
 BUYS = {
     "REQUIRE_SIGNAL_AGREEMENT": "false",
@@ -28,7 +28,7 @@ BUYS = {
     "LIVE_TRADING_CONFIRM": "yes",
     "GRAFANA_PORT": "0",
 }
-"""Armed, and buying whatever the signals say."""
+"""Armed, and buying whatever the signals are."""
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def command(state_dir: Path, redis: RedisServer | None, *arguments: str) -> str:
 
 
 def settings(redis: RedisServer | None) -> dict[str, str]:
-    """Of a bot with a Redis, or without any: nothing listens on port 9."""
+    """Settings of a bot with a Redis, or without any: port 9 is closed."""
     return {**BUYS, "REDIS_PORT": "9" if redis is None else str(redis.endpoint.port), "REDIS_DB": "0"}
 
 
@@ -69,7 +69,7 @@ def decisions(bot: BotProcess, profile: str) -> list[DecisionRow]:
 
 
 def bought(bot: BotProcess, profile: str) -> int:
-    """Markets in which there ever was an order."""
+    """Number of markets with an order."""
     path = ledger_path(bot.folder / "state", profile)
     if not path.exists():
         return 0
@@ -114,7 +114,7 @@ def test_a_running_bot_is_switched_to_and_fro(tmp_path: Path, redis: RedisServer
         assert bought(bot, LIVE_PROFILE) == 0
         switched_off = len(decisions(bot, LIVE_PROFILE))
 
-        # Live again with the next worker; then the store dies before its window.
+        # Live again with the next worker; then the store ends before its window.
         eventually(
             bot, lambda: bot.children().get("worker", paper_worker) != paper_worker, "another worker", 60
         )
@@ -127,7 +127,7 @@ def test_a_running_bot_is_switched_to_and_fro(tmp_path: Path, redis: RedisServer
         assert all("mode store lost, no new position until it is back" in row.detail for row in lost)
         assert bought(bot, LIVE_PROFILE) == 0
 
-        # It comes back empty: the last word was live.
+        # It comes back empty: the last switch was to live.
         back = RedisServer(tmp_path, port=redis.endpoint.port)
         try:
             eventually(bot, lambda: decisions(bot, LIVE_PROFILE)[-1].reason != "mode", "a decision", 120)
@@ -143,7 +143,8 @@ def test_a_running_bot_is_switched_to_and_fro(tmp_path: Path, redis: RedisServer
 def test_a_bot_without_live_refuses_with_its_reason(
     with_redis: bool, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """A simulation that finds `live`, or is told it while it runs, names the refusal and trades on paper."""
+    """A simulation that finds `live`, or is switched to it while it runs, gives the reason and trades on
+    paper."""
     refusal = "the mode store is set to live, refused: this bot was started without --live"
     redis = request.getfixturevalue("redis") if with_redis else None
     command(tmp_path / "state", redis, "live", "--yes")

@@ -1,4 +1,4 @@
-"""A thousand decisions on moving books: every one fills at or below its cap, or ends as a clean no-fill."""
+"""A thousand decisions on moving books: every one fills at or below its limit, or ends as a clean no-fill."""
 
 import subprocess
 import sys
@@ -10,7 +10,8 @@ from bot_process import ROOT
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_thousand_orders_keep_every_promise():
-    """Nothing stuck, nothing above its cap or the ceiling, and the ledger is the venue's to a millionth."""
+    """No stuck order, no trade above its limit or the ceiling, and the ledger equals the venue to a
+    millionth."""
     ran = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks/thousand_orders.py"), "--skip-stock", "--orders", "1000"],
         capture_output=True,

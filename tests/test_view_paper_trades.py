@@ -1,4 +1,4 @@
-"""The viewer: what it prints for people and for programs, its exit codes, and that it starts fast."""
+"""The viewer: its output for people and for programs, its exit codes, and its start time."""
 
 import json
 import os
@@ -21,7 +21,7 @@ ROOT = Path(view_paper_trades.__file__).parent
 
 @pytest.fixture
 def state(tmp_path):
-    """A state folder with a recorded book: a win, a loss, a pending trade and an unknown order."""
+    """A state folder with a recorded profile: a win, a loss, a pending trade and an unknown order."""
     with open_ledger(ledger_path(tmp_path, "recorded"), note="recorded markets of 2026-09-28") as ledger:
         buy(ledger, 1)
         buy(ledger, 2, outcome=Outcome.DOWN, shares="1.25", price="0.8", fee="0.014")
@@ -47,7 +47,7 @@ def at_width(monkeypatch):
 
 @pytest.mark.parametrize("columns", [80, 120])
 def test_table_fits_and_is_complete(capsys, state, at_width, columns):
-    """At 80 and at 120 columns every column is there, uncut, and no line is longer than the screen."""
+    """At 80 and at 120 columns every column is complete, and no line is longer than the screen."""
     at_width(columns)
 
     code, out, _ = run(capsys, state)
@@ -66,7 +66,7 @@ def test_table_fits_and_is_complete(capsys, state, at_width, columns):
 
 
 def test_header_names_venue_period_and_note(capsys, state, at_width):
-    """Whose markets, when, and that it is a simulation stand above the numbers."""
+    """The kind of markets, the period, and that it is a simulation are shown above the numbers."""
     at_width(120)
 
     _, out, _ = run(capsys, state)
@@ -76,7 +76,7 @@ def test_header_names_venue_period_and_note(capsys, state, at_width):
 
 
 def test_no_win_rate_stands_alone(capsys, state, at_width):
-    """The line with the win rate has n, the interval and the break-even, and the verdict follows."""
+    """The line with the win rate has n, the interval and the break-even, and the conclusion follows."""
     at_width(200)
 
     _, out, _ = run(capsys, state)
@@ -99,7 +99,7 @@ def test_unfinished_business_is_shown(capsys, state, at_width):
 
 
 def test_plain_when_not_a_terminal(capsys, state):
-    """Piped output carries no escape codes."""
+    """Piped output contains no escape codes."""
     _, out, _ = run(capsys, state)
 
     assert "\x1b" not in out
@@ -125,7 +125,7 @@ def test_json_is_one_object_with_exact_money(capsys, state):
 
 
 def test_json_has_performance_and_funnel(capsys, state):
-    """--json carries the tracker's numbers and the funnel with every name, zeros included."""
+    """--json contains the tracker's numbers and the funnel with every name, zeros included."""
     document = json.loads(run(capsys, state, "--json")[1], parse_float=Decimal)
 
     found = document["performance"]
@@ -157,7 +157,7 @@ def test_performance_signals_and_funnel_in_the_text(capsys, state, at_width):
 
 
 def test_html_is_written_instead_of_the_table(capsys, state, tmp_path):
-    """--html writes the report, says where, and prints no table; with --json the object is still printed."""
+    """--html writes the report, prints its path and no table; with --json the object is still printed."""
     target = tmp_path / "report.html"
 
     code, out, err = run(capsys, state, "--html", str(target))
@@ -173,7 +173,7 @@ def test_html_is_written_instead_of_the_table(capsys, state, tmp_path):
 
 
 def test_html_that_cannot_be_written(capsys, state, tmp_path):
-    """A folder that is not there is exit 1 and one line with what to do."""
+    """A missing folder is exit 1 and one line with what to do."""
     code, out, err = run(capsys, state, "--html", str(tmp_path / "no" / "report.html"))
 
     assert (code, out) == (1, "")
@@ -181,7 +181,7 @@ def test_html_that_cannot_be_written(capsys, state, tmp_path):
 
 
 def test_since_begins_with_the_balance_of_then(capsys, state):
-    """With --since equity starts where the earlier trades had left it."""
+    """With --since equity starts with the balance after the earlier trades."""
     found = json.loads(run(capsys, state, "--json", "--since", "2026-09-28T12:00:02")[1], parse_float=Decimal)
 
     assert found["performance"]["starting"] == Decimal("1000.10307")
@@ -201,7 +201,7 @@ def test_since_leaves_out_what_was_before(capsys, state):
 
 
 def test_empty_ledger(capsys, tmp_path):
-    """A ledger without trades is shown as one, with nulls instead of rates, and is no failure."""
+    """A ledger without trades is shown as such, with nulls instead of rates, and is no failure."""
     path = ledger_path(tmp_path, "synthetic")
     Ledger(path).close()
 
@@ -243,7 +243,8 @@ def test_bad_usage(state, capsys, flags):
 
 
 def test_newest_book_is_the_default(capsys, state):
-    """Without --venue the paper book that ran last is shown; --venue chooses, live is never mixed in."""
+    """Without --venue the paper profile that ran last is shown; --venue selects one, live is never mixed
+    in."""
     later = iter(range(NOON_NS + 10**12, NOON_NS + 10**13, 10**9))
     for mode, venue, book in (
         (Mode.SIMULATION, Venue.SYNTHETIC, "synthetic"),
@@ -262,7 +263,7 @@ def test_newest_book_is_the_default(capsys, state):
 
 
 def test_trades_of_a_practice_session_that_is_over(capsys, state, at_width):
-    """A pending trade whose venue is gone is named as one that stays pending."""
+    """A pending trade of an ended practice venue is named as one that stays pending."""
     at_width(200)
     with open_ledger(ledger_path(state, "recorded"), session="next") as ledger:
         buy(ledger, 5)
@@ -272,7 +273,7 @@ def test_trades_of_a_practice_session_that_is_over(capsys, state, at_width):
 
 
 def test_damaged_ledger(capsys, state):
-    """A damaged file is exit 1 and a sentence, not a traceback."""
+    """A damaged file is exit 1 and a message, not a traceback."""
     ledger_path(state, "recorded").write_bytes(b"garbage" * 1000)
 
     code, out, err = run(capsys, state, "--venue", "recorded")
@@ -282,7 +283,7 @@ def test_damaged_ledger(capsys, state):
 
 
 def test_while_the_bot_writes(capsys, state):
-    """The viewer reads what is committed and disturbs nobody."""
+    """The viewer reads the committed rows without disturbing the bot."""
     path = ledger_path(state, "recorded")
     with open_ledger(path) as ledger:
         buy(ledger, 8)
@@ -325,7 +326,7 @@ class TestScript:
         assert (ROOT / "view_paper_trades.py").stat().st_mode & stat.S_IXUSR
 
     def test_imports_nothing_heavy(self):
-        """Looking at results must not load the trading engine, or wait for it."""
+        """The viewer does not import the trading engine."""
         code = (
             "import sys, view_paper_trades;"
             "print([m for m in sys.modules if m.split('.')[0] in"
@@ -339,7 +340,7 @@ class TestScript:
 
 
 def marked(state, *, delay=""):
-    """The pending trade's market stands at 0.97 for Up; `delay` is why its verdict is late."""
+    """The pending trade's market is at 0.97 for Up; `delay` is why its result is late."""
     with open_ledger(ledger_path(state, "recorded")) as ledger:
         ledger.record_mark(market(3).slug, 825.0, Decimal("0.90"))
         ledger.record_mark(market(3).slug, 899.0, Decimal("0.97"))
@@ -348,7 +349,7 @@ def marked(state, *, delay=""):
 
 
 def test_an_open_position_is_marked_and_stays_pending(capsys, state, at_width):
-    """It shows what the market's own chance makes of it, apart from every sum of results."""
+    """It shows the value at the market's price, separate from every sum of results."""
     at_width(200)
     _, before, _ = run(capsys, state)
     marked(state)
@@ -363,7 +364,7 @@ def test_an_open_position_is_marked_and_stays_pending(capsys, state, at_width):
 
 
 def test_marks_are_in_the_json(capsys, state):
-    """Programs get the mark, its value and the unrealised result of each pending trade."""
+    """The JSON has the mark, its value and the unrealised result of each pending trade."""
     marked(state, delay="the resolution is disputed")
 
     _, out, _ = run(capsys, state, "--json")
@@ -376,7 +377,7 @@ def test_marks_are_in_the_json(capsys, state):
 
 
 def test_a_late_resolution_is_shown_with_its_delay_and_reason(capsys, state, at_width):
-    """A market that is over without an outcome is named with the time it waits and the venue's reason."""
+    """A market that is over without an outcome is named with its waiting time and the venue's reason."""
     at_width(250)
     marked(state, delay="the resolution is disputed")
 
@@ -387,7 +388,7 @@ def test_a_late_resolution_is_shown_with_its_delay_and_reason(capsys, state, at_
 
 
 def test_a_halt_and_learnt_weights_are_shown(capsys, state, at_width):
-    """What stops the next order, and what was learnt, stand among the lines of the account."""
+    """An active halt and learnt weights are among the lines of the account."""
     at_width(200)
     with open_ledger(ledger_path(state, "recorded")) as ledger:
         ledger.record_weights(10, {"TickVelocity": 0.25}, {"TickVelocity": 0.26})
@@ -402,7 +403,7 @@ def test_a_halt_and_learnt_weights_are_shown(capsys, state, at_width):
 
 
 def test_a_rehearsal_is_shown_as_one(capsys, tmp_path):
-    """The book of the rehearsed live path is found, and never called live or paper."""
+    """The profile of a rehearsal is found, and never called live or paper."""
     with open_ledger(ledger_path(tmp_path, "rehearsal-synthetic"), venue=Venue.SYNTHETIC) as ledger:
         buy(ledger, 1)
 
@@ -413,7 +414,7 @@ def test_a_rehearsal_is_shown_as_one(capsys, tmp_path):
 
 
 def test_a_rehearsal_without_trades_shows_how_to_make_some(capsys, tmp_path):
-    """The command that is named is one that fills just this book; --live on it names the right flag."""
+    """The command shown is the one that fills this profile; with --live it has the right flag."""
     code, _, err = run(capsys, tmp_path, "--venue", "rehearsal-synthetic")
     with pytest.raises(SystemExit):
         run(capsys, tmp_path, "--live", "--venue", "recorded")
@@ -424,7 +425,8 @@ def test_a_rehearsal_without_trades_shows_how_to_make_some(capsys, tmp_path):
 
 
 def test_a_book_that_cannot_be_read_hides_no_other(capsys, state):
-    """An old damaged book does not keep the newest from being shown; named, or newest, it is explained."""
+    """An old damaged ledger does not prevent the newest from being shown; named, or newest, it is
+    explained."""
     damaged = ledger_path(state, "synthetic")
     damaged.parent.mkdir()
     damaged.write_bytes(b"garbage" * 1000)

@@ -1,4 +1,4 @@
-"""The bot as a person runs it: real processes, the practice venue, real recorded markets."""
+"""The bot as a user runs it: real processes, the practice venue, real recorded markets."""
 
 import json
 import os
@@ -16,18 +16,18 @@ from execution.ledger import LedgerReader, ledger_path
 from models import OrderState
 
 TRADED = ("--test-mode", "--first", "3", "--start-at", "600")
-"""A recorded market whose favourite is offered all through the window, begun twelve seconds before it."""
+"""A recorded market whose favourite is offered in the whole window, started twelve seconds before it."""
 BUYS = {
     "REQUIRE_SIGNAL_AGREEMENT": "false",
     "FUSION_MIN_SCORE": "0",
     "FUSION_MIN_WEIGHT": "0",
     "MAX_SLIPPAGE": "0.20",
 }
-"""Settings under which the rule buys it whatever the signals say at the tick that is decided upon."""
+"""Settings with which the rule buys it whatever the signals are at the tick of the decision."""
 
 
 def view(folder: Path) -> dict:
-    """What `view_paper_trades.py --json` prints."""
+    """The output of `view_paper_trades.py --json`."""
     shown = subprocess.run(
         [sys.executable, str(ROOT / "view_paper_trades.py"), "--json", "--state", str(folder / "state")],
         capture_output=True,
@@ -144,7 +144,7 @@ def test_a_worker_that_starts_afresh_loses_and_repeats_nothing(tmp_path):
 
 
 def test_children_do_not_outlive_a_killed_runner(tmp_path):
-    """When the runner is killed outright, worker and practice venue stop by themselves."""
+    """When the runner is killed, worker and practice venue stop by themselves."""
     with BotProcess(tmp_path, "--test-mode") as bot:
         bot.wait_for(r"stops .*Ctrl-C", 20)
         children = bot.children()
@@ -159,7 +159,7 @@ def test_children_do_not_outlive_a_killed_runner(tmp_path):
 
 
 def test_without_network_it_names_the_way_out(tmp_path):
-    """Without a reachable Polymarket the bot says so and names --test-mode; exit 1, no traceback."""
+    """Without a reachable Polymarket the bot reports it and names --test-mode; exit 1, no traceback."""
     closed = {"CLOB_URL": "http://127.0.0.1:9"}
     with BotProcess(tmp_path, settings=closed) as bot:
         assert bot.wait(30) == 1
@@ -180,7 +180,7 @@ def test_without_network_it_names_the_way_out(tmp_path):
     ],
 )
 def test_bad_usage_is_one_clear_line(arguments, settings, fragment, tmp_path):
-    """A wrong flag or setting ends with exit code 2, the thing and its value, before anything starts."""
+    """A wrong flag or setting ends with exit code 2, its name and value, before anything starts."""
     with BotProcess(tmp_path, *arguments, settings=settings) as bot:
         assert bot.wait(30) == 2
     assert fragment in re.sub(r"\s+", " ", bot.output)
@@ -189,7 +189,7 @@ def test_bad_usage_is_one_clear_line(arguments, settings, fragment, tmp_path):
 
 
 def test_a_damaged_ledger_ends_the_run_once(tmp_path):
-    """A ledger that cannot be read ends the run with what to do, instead of restarts that change nothing."""
+    """A ledger that cannot be read ends the run with what to do, instead of useless restarts."""
     ledger = ledger_path(tmp_path / "state", "recorded")
     ledger.parent.mkdir(parents=True)
     ledger.write_bytes(b"not a database" * 1000)
@@ -201,7 +201,7 @@ def test_a_damaged_ledger_ends_the_run_once(tmp_path):
 
 
 def test_a_second_bot_on_the_same_state_is_refused(tmp_path):
-    """One bot per state folder: the second one says who holds it and ends."""
+    """One bot per state folder: the second one names the process of the first and ends."""
     with BotProcess(tmp_path, "--test-mode") as bot:
         bot.wait_for(r"stops .*Ctrl-C", 20)
         with BotProcess(tmp_path, "--test-mode") as second:

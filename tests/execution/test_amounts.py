@@ -68,7 +68,8 @@ def orders(draw):
 
 @given(orders())
 def test_amounts_keep_every_rule_of_the_venue(order):
-    """On any tick, price, limit and budget: whole cents, four share decimals, ask reached, limit respected."""
+    """On any tick, price, limit and budget: whole cents, four share decimals, ask reached, limit
+    respected."""
     held(*order)
 
 

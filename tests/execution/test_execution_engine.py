@@ -1,4 +1,5 @@
-"""The engine's guarantees about orders and money, with a real ledger file and a venue with prepared answers."""
+"""The engine's guarantees about orders and money, with a real ledger file and a venue with prepared
+answers."""
 
 import asyncio
 import sqlite3
@@ -286,7 +287,8 @@ async def test_an_intent_of_an_older_ledger_was_never_sent(tmp_path):
 
 
 async def test_a_trade_seen_twice_is_one_fill(bench):
-    """The same trade from the stream and from a look-up is recorded once, with each maker leg at its price."""
+    """The same trade from the stream and from a look-up is recorded once, with each maker leg at its
+    price."""
     await bench.decide()
     (intent,) = bench.sent
     await bench.engine.order_signed(intent.intent_id, "0xabc")

@@ -124,7 +124,8 @@ def locked(path):
 
 class TestLockOfAnotherProgram:
     def test_the_writer_waits_for_as_long_as_it_takes(self, path, monkeypatch):
-        """A lock that lasts much longer than the timeout loses no row; its beginning and end are reported once."""
+        """A lock that lasts much longer than the timeout loses no row; its beginning and end are reported
+        once."""
         monkeypatch.setattr(connection, "WRITER_PAUSE_S", 0.02)
         messages = []
         sink = logger.add(lambda message: messages.append(message.record["message"]), level="INFO")
@@ -289,7 +290,8 @@ class TestVersions:
                 opener(path)
 
     def test_older_file_is_brought_up_to_date(self, path, monkeypatch):
-        """A later migration runs on an existing file and keeps its rows; a reader refuses the file before it."""
+        """A later migration runs on an existing file and keeps its rows; a reader refuses the file before
+        it."""
         with open_ledger(path) as ledger:
             buy(ledger)
         monkeypatch.setattr(

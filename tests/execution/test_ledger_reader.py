@@ -177,7 +177,8 @@ def test_every_order_state_fits_the_schema(ledger, reader):
 
 
 def test_pending_settlements(ledger, reader):
-    """Bought and possibly bought markets wait for a result; markets without orders, or with ended ones, do not."""
+    """Bought and possibly bought markets wait for a result; markets without orders, or with ended ones, do
+    not."""
     buy(ledger, 3)
     send(ledger, 2)
     ledger.record_state(send(ledger, 4), OrderState.NO_FILL)

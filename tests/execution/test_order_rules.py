@@ -505,7 +505,8 @@ def test_a_trade_that_fails_reverses_its_order(machine):
 
 
 def test_a_trade_first_seen_as_failed_bought_nothing(machine):
-    """It is recorded as failed and published as no purchase; without a total the order is looked up further."""
+    """It is recorded as failed and published as no purchase; without a total the order is looked up
+    further."""
     machine.send()
     machine.answer(OutcomeKind.MATCHED)
     commands = machine.feed(trade(FillStatus.FAILED))
@@ -606,7 +607,8 @@ def test_a_trade_that_cannot_be_read_is_looked_up_now(machine):
 
 @pytest.mark.parametrize(("kind", "due", "fate"), [("UNKNOWN", 0, True), ("MATCHED", 2, False)])
 def test_a_look_up_is_asked_for_when_it_is_due_and_once(machine, kind, due, fate):
-    """Only for an unknown order is its end requested; while an answer is missing there is no second request."""
+    """Only for an unknown order is its end requested; while an answer is missing there is no second
+    request."""
     machine.send()
     machine.answer(OutcomeKind[kind])
     if due:

@@ -58,7 +58,8 @@ def reader(request, tmp_path_factory):
     trade_a_day(ledger)
     if request.param == "after a restart":
         ledger.close()
-        # 10 less four purchases; the payout has not arrived, and the venue has not executed the unknown order.
+        # 10 less four purchases; the payout has not arrived, and the venue has not executed the unknown
+        # order.
         ledger = open_ledger(path, cash="6.01228")
     with ledger, LedgerReader(path) as reader:
         yield reader

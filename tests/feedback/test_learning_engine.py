@@ -66,7 +66,8 @@ def test_ten_settled_trades_complete_an_interval(path):
 
 
 def test_the_interval_is_a_setting_and_counts_trades(path):
-    """LEARNING_TRIGGER_INTERVAL has effect; markets without trades are evidence but do not complete an interval."""
+    """LEARNING_TRIGGER_INTERVAL has effect; markets without trades are evidence but do not complete an
+    interval."""
     markets = [settled(i, {"TickVelocity": Outcome.UP}, traded=i % 4 == 3) for i in range(20)]
     engine = opened(path, params=LearningParams(interval=5))
     engine.learn(markets[:19])

@@ -171,7 +171,8 @@ def test_the_posterior_is_the_beta_binomial_mean():
 
 
 def test_a_handful_of_lucky_votes_supports_nothing():
-    """Ten of ten at even odds, which one source in two hundred reaches by chance in some run, change nothing."""
+    """Ten of ten at even odds, which one source in two hundred reaches by chance in some run, change
+    nothing."""
     assert appraise(record(10, 10, 0.5), 6, min_trades=10).supported == 0
 
 

@@ -1,7 +1,7 @@
 """A strict imitation of Grafana's HTTP API: documented paths, bodies and answers, and nothing else.
 
-It refuses what Grafana would refuse (unknown fields by a schema, versions, names, roles), so that a passing test
-is meaningful. `break_` makes it answer as a broken server, a proxy or a login page does.
+It refuses what Grafana would refuse (unknown fields by a schema, versions, names, roles), so that a passing
+test is meaningful. `break_` makes it answer as a broken server, a proxy or a login page does.
 """
 
 import base64

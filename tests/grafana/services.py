@@ -1,4 +1,5 @@
-"""Real Prometheus and Alertmanager processes on the committed files, and a webhook that listens to them."""
+"""Real Prometheus and Alertmanager processes with the committed files, and a webhook that receives their
+alerts."""
 
 import json
 import re
@@ -19,16 +20,16 @@ from bot_process import ROOT
 
 GRAFANA = ROOT / "grafana"
 SURE_TRADE = ("--test-mode", "--venue", "synthetic", "--seed", "31", "--start-at", "600")
-"""A generated market, begun before its window, whose favourite is offered in any amount, and loses."""
+"""A generated market, started before its window, whose favourite is offered in any amount, and loses."""
 SURE_TO_BUY = {
     "REQUIRE_SIGNAL_AGREEMENT": "false",
     "FUSION_MIN_SCORE": "0",
     "FUSION_MIN_WEIGHT": "0",
     "MAX_SLIPPAGE": "0.50",
 }
-"""Settings under which it is bought whatever the signals say."""
+"""Settings with which it is bought whatever the signals are."""
 START_S = 15.0
-"""Prometheus asks a target for the first time only some six seconds after its start."""
+"""Prometheus scrapes a target for the first time about six seconds after its start."""
 SHORTEST_FOR_S = 2
 LONGEST_AGE_S = 10
 
@@ -39,7 +40,7 @@ def free_port() -> int:
 
 
 def until(what: Callable[[], Any], description: str, seconds: float = START_S, but: Any = lambda: "") -> None:
-    """Wait until something is true; `but` tells what is there instead when it never is."""
+    """Wait until a condition holds; `but` describes the actual state if it never does."""
     deadline = time.monotonic() + seconds
     while not what():
         if time.monotonic() > deadline:
@@ -48,9 +49,9 @@ def until(what: Callable[[], Any], description: str, seconds: float = START_S, b
 
 
 def shortened(text: str) -> str:
-    """The alert rules with every duration cut: nobody waits for minutes to see an alert.
+    """The alert rules with every duration shortened, so that the test need not wait for minutes.
 
-    Only `for:` and the seconds that a metric in seconds is compared with are touched.
+    Only `for:` and the seconds that a metric in seconds is compared with are changed.
     """
     text = re.sub(r"^( +for: )\d+m$", rf"\g<1>{SHORTEST_FOR_S}s", text, flags=re.MULTILINE)
     return re.sub(
@@ -92,7 +93,7 @@ class Service:
 
 
 class Prometheus(Service):
-    """Asks the bot at `bot_port` every second, by the committed configuration with other addresses."""
+    """Scrapes the bot at `bot_port` every second, with the committed configuration and other addresses."""
 
     def __init__(self, folder: Path, bot_port: int, rules: str, alertmanager_port: int) -> None:
         port = free_port()
@@ -114,7 +115,7 @@ class Prometheus(Service):
         super().__exit__()
 
     def query(self, expr: str) -> list[dict[str, Any]]:
-        """What an expression gives now.
+        """The present value of an expression.
 
         Raises
         ------
@@ -131,7 +132,7 @@ class Prometheus(Service):
 
 
 class Alertmanager(Service):
-    """The committed configuration, with a webhook of ours and without patience."""
+    """The committed configuration, with a webhook of the test and without delays."""
 
     def __init__(self, folder: Path, webhook: str) -> None:
         self.port = free_port()
@@ -146,7 +147,7 @@ class Alertmanager(Service):
 
 
 class Webhook:
-    """Keeps the alerts that it is told, by name; a context manager."""
+    """Stores the alerts that it receives, by name; a context manager."""
 
     def __init__(self) -> None:
         self.received: dict[str, dict[str, Any]] = {}

@@ -1,4 +1,4 @@
-"""Each alert, fired by its real cause on the practice venue and told to a webhook by real services."""
+"""Each alert, fired by its real cause on the practice venue and sent to a webhook by real services."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from expressions import ALERTS, alerts
 from services import SURE_TO_BUY, SURE_TRADE, Alertmanager, Prometheus, Webhook, free_port, shortened, until
 
 STAKE = "200"
-"""A fifth of what a practice account begins with."""
+"""A fifth of the starting balance of a practice account."""
 SETTINGS = {
     **SURE_TO_BUY,
     "LIVE_TRADING_CONFIRM": "yes",
@@ -28,7 +28,7 @@ SETTINGS = {
 
 
 class Watched:
-    """A rehearsal of live trading with everything that watches it."""
+    """A rehearsal of live trading with its monitoring services."""
 
     def __init__(self, bot: BotProcess, settings: dict[str, str], hook: Webhook) -> None:
         self.bot = bot
@@ -37,7 +37,7 @@ class Watched:
         self.caused: set[str] = set()
 
     def expect(self, *names: str, seconds: float = 30) -> None:
-        """The webhook is told of these alerts, and until now of none that had no cause."""
+        """Wait until the webhook has received these alerts, and none without a cause before."""
         self.caused.update(names)
         until(lambda: self.notified() >= set(names), f"{set(names)} among", seconds, self.notified)
         assert self.notified() <= self.caused
@@ -46,7 +46,7 @@ class Watched:
         return set(self.hook.received)
 
     def arm(self, name: str, count: int | None = None, **parameters: object) -> None:
-        """Make something go wrong at the practice venue."""
+        """Arm a fault of the practice venue."""
         self._practice("POST", {"name": name, "count": count, "parameters": parameters})
 
     def mend(self, name: str) -> None:
@@ -79,7 +79,7 @@ def asked(port: int) -> bool:
 
 @pytest.fixture
 def watched(tmp_path):
-    """The bot with some things wrong from its start on, once Prometheus has seen it alive."""
+    """The bot with some faults from its start on, once Prometheus has scraped it."""
     port = free_port()
     settings = {**SETTINGS, "GRAFANA_PORT": str(port), "REDIS_PORT": str(free_port())}
     with (
@@ -95,7 +95,7 @@ def watched(tmp_path):
         until(lambda: asked(port), "the bot serves its metrics", 60)
         rules = shortened(ALERTS.read_text())
         with Prometheus(tmp_path / "prometheus", port, rules, manager.port) as prometheus:
-            # A target that was not asked yet is an absent one; that is no news about this bot.
+            # A target that was not scraped yet counts as absent, which is not a state of this bot.
             until(lambda: prometheus.query('up{job="btc-15m-bot"} == 1'), "the bot is seen alive")
             until(lambda: "BotUnreachable" not in prometheus.firing(), "it is not called unreachable")
             hook.received.pop("BotUnreachable", None)
@@ -128,7 +128,7 @@ def test_each_alert_fires_for_its_cause(watched):
 
 
 def test_only_durations_are_shortened():
-    """The rules of the test above are the committed ones but for times; expressions stay as they are."""
+    """The rules of the test above are the committed ones except for times; expressions are unchanged."""
     before, after = ALERTS.read_text().splitlines(), shortened(ALERTS.read_text()).splitlines()
     changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
     assert changed

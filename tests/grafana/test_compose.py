@@ -1,4 +1,4 @@
-"""docker-compose.yml and what it mounts: of the right form, and of one mind about names, ports and paths."""
+"""docker-compose.yml and its mounted files: valid, and consistent in names, ports and paths."""
 
 import re
 from typing import Any
@@ -26,7 +26,7 @@ def services() -> dict[str, Any]:
 
 
 def mounts(service: dict[str, Any]) -> dict[str, str]:
-    """Path in the container → what is mounted there."""
+    """Mounted files by path in the container."""
     found = {}
     for text in service["volumes"]:
         source, target = text.removesuffix(":ro").rsplit(":", 1)
@@ -35,7 +35,7 @@ def mounts(service: dict[str, Any]) -> dict[str, str]:
 
 
 def test_it_is_of_the_compose_form():
-    """It fits the specification's part that it uses, and a misspelt key would not."""
+    """It fits the part of the specification that it uses, and a misspelt key would not."""
     compose = read("docker-compose.yml")
     jsonschema.Draft202012Validator.check_schema(COMPOSE)
     jsonschema.validate(compose, COMPOSE)
@@ -45,7 +45,7 @@ def test_it_is_of_the_compose_form():
 
 
 def test_what_is_named_exists(services):
-    """Mounted files, named volumes, services that others wait for, and the hosts that configurations name."""
+    """Mounted files, named volumes, services that others depend on, and the hosts of configurations exist."""
     volumes = read("docker-compose.yml")["volumes"]
     for service in services.values():
         for source in mounts(service).values():
@@ -61,7 +61,7 @@ def test_what_is_named_exists(services):
 
 
 def test_configuration_is_read_from_where_it_is_mounted(services):
-    """The path that a service is told is one that is mounted, and the file is there."""
+    """The path that a service is given is mounted, and the file exists."""
     flags = {
         "prometheus": "--config.file=/etc/prometheus/prometheus.yml",
         "alertmanager": "--config.file=/etc/alertmanager/alertmanager.yml",
@@ -79,7 +79,7 @@ def test_configuration_is_read_from_where_it_is_mounted(services):
 
 
 def test_ports_agree(services):
-    """Each service is asked at the port it listens on, and the bot at the one that config.py has."""
+    """Each service is addressed at the port it listens on, and the bot at the port of config.py."""
     inside = {name: service["ports"][0].rsplit(":", 1)[1] for name, service in services.items()}
     prometheus = read("prometheus/prometheus.yml")
     (alertmanager,) = prometheus["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"]

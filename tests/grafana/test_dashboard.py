@@ -1,4 +1,4 @@
-"""The dashboard as committed: what the code makes, whole, readable by Grafana's own types, and honest."""
+"""The committed dashboard: equal to the code's output, complete, and readable by Grafana's own types."""
 
 import json
 from decimal import Decimal
@@ -62,7 +62,7 @@ def test_no_key_is_unknown_to_grafanas_types():
 
 
 def test_panels_stand_side_by_side():
-    """No two panels overlap, every line is full, and ids and titles are one of a kind."""
+    """No two panels overlap, every line is full, and ids and titles are unique."""
     taken: set[tuple[int, int]] = set()
     for panel in dashboard.build()["panels"]:
         place = panel["gridPos"]
@@ -80,7 +80,7 @@ def test_panels_stand_side_by_side():
 
 
 def test_every_panel_explains_itself():
-    """Each has a description, words for no data, and the data source that the reader chose."""
+    """Each has a description, a text for missing data, and the data source that the reader chose."""
     for panel in panels():
         assert panel["description"].endswith(".") or "redis_control.py" in panel["description"]
         assert panel["fieldConfig"]["defaults"]["noValue"]
@@ -100,7 +100,7 @@ def test_no_win_rate_stands_alone():
 
 
 def test_each_expression_is_promql():
-    """They parse, and a broken one would not; none depends on a macro of Grafana's."""
+    """They parse, and an invalid one would not; none depends on a macro of Grafana's."""
     for title, expr in panel_expressions():
         assert metrics(expr), title
         assert "$" not in expr
@@ -109,7 +109,7 @@ def test_each_expression_is_promql():
 
 
 def test_each_metric_is_one_of_the_exporters():
-    """Dashboard and alerts ask for what the exporter exposes, or Prometheus itself makes."""
+    """Dashboard and alerts use metrics of the exporter or of Prometheus itself."""
     params = ExporterParams(
         host="127.0.0.1",
         port=0,

@@ -1,4 +1,4 @@
-"""The import script against a strict stand-in for Grafana: what it does, and what it says when it cannot."""
+"""The import script against a strict imitation of Grafana: its effects, and its error messages."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ def stub():
 
 @pytest.fixture
 def run(stub, capsys):
-    """Runs the script against the stub; returns its exit code and all that it said."""
+    """Run the script against the stub; returns its exit code and its output."""
 
     def once(*arguments: str, environ: dict[str, str] = BY_TOKEN) -> tuple[int, str]:
         code = import_dashboard.main(arguments, {"GRAFANA_URL": stub.url, **environ})
@@ -37,7 +37,7 @@ def run(stub, capsys):
 
 @pytest.mark.parametrize("environ", [BY_TOKEN, BY_PASSWORD])
 def test_import_into_an_empty_grafana(stub, run, environ):
-    """Data source and dashboard are created, by token or by password, and the user is told where."""
+    """Data source and dashboard are created, by token or by password, and the output has the address."""
     code, output = run("--prometheus", "http://prometheus:9090", environ=environ)
     assert code == 0
     assert f"{stub.url}/d/{UID}/bot" in output
@@ -62,14 +62,14 @@ def test_a_second_import_changes_nothing(as_list, capsys):
 
 @pytest.fixture
 def older(monkeypatch):
-    """The repository holds an older dashboard, until `undo`."""
+    """The repository contains an older dashboard, until `undo`."""
     old = {**import_dashboard.load(), "description": "an older one"}
     monkeypatch.setattr(import_dashboard, "load", lambda: old)
     return monkeypatch
 
 
 def test_an_update_replaces_what_was_imported_before(stub, run, older):
-    """A newer dashboard replaces an older import without being told to, as the next version."""
+    """A newer dashboard replaces an older import without --overwrite, as the next version."""
     assert run()[0] == 0
     older.undo()
     code, output = run()
@@ -80,7 +80,7 @@ def test_an_update_replaces_what_was_imported_before(stub, run, older):
 
 
 def test_what_a_person_edited_is_kept_until_overwrite(stub, run):
-    """An edit in the browser is not replaced, the script says who made it; --overwrite replaces it."""
+    """An edit in the browser is not replaced, and the script names its author; --overwrite replaces it."""
     run()
     stub.edit(UID, user="ann")
     code, output = run()
@@ -92,7 +92,7 @@ def test_what_a_person_edited_is_kept_until_overwrite(stub, run):
 
 
 def test_a_save_at_the_same_moment_is_explained(stub, run, older):
-    """Grafana's 412 version-mismatch is told as what it is, and nothing is overwritten."""
+    """Grafana's 412 version-mismatch is explained, and nothing is overwritten."""
     run()
     older.undo()
     stub.meanwhile = lambda: stub.edit(UID)
@@ -103,7 +103,7 @@ def test_a_save_at_the_same_moment_is_explained(stub, run, older):
 
 
 def test_another_dashboard_of_the_name_is_explained(stub, run):
-    """Grafana's 412 name-exists is told with both ways out."""
+    """Grafana's 412 name-exists is explained with both solutions."""
     other = {**import_dashboard.load(), "uid": "other", "version": 1}
     stub.dashboards["other"] = {"dashboard": other, "meta": {}, "versions": []}
     code, output = run()
@@ -113,7 +113,7 @@ def test_another_dashboard_of_the_name_is_explained(stub, run):
 
 
 def test_a_data_source_of_the_name_is_used_as_it_is(stub, run):
-    """Grafana's 409 is no failure if what is there is a Prometheus, and one if it is something else."""
+    """Grafana's 409 is no failure if the existing source is a Prometheus, and one if it is something else."""
     there = {"name": import_dashboard.SOURCE_NAME, "uid": "mine", "type": "prometheus", "url": "http://mine"}
     stub.sources.append(there)
     code, output = run()
@@ -127,7 +127,8 @@ def test_a_data_source_of_the_name_is_used_as_it_is(stub, run):
 
 
 def test_our_own_data_source_follows_the_address(stub, run):
-    """A changed --prometheus is put into the data source made before; a provisioned one is left alone."""
+    """A changed --prometheus is written to the data source created before; a provisioned one is not
+    changed."""
     run()
     assert run("--prometheus", "http://elsewhere:9090")[0] == 0
     assert stub.sources[0]["url"] == "http://elsewhere:9090"
@@ -137,7 +138,7 @@ def test_our_own_data_source_follows_the_address(stub, run):
 
 
 def test_a_provisioned_dashboard_is_left_alone(stub, run):
-    """Where Grafana reads the file by itself there is nothing to import."""
+    """Where Grafana reads the file itself there is nothing to import."""
     run()
     stub.dashboards[UID]["meta"]["provisioned"] = True
     stub.edit(UID)
@@ -146,7 +147,7 @@ def test_a_provisioned_dashboard_is_left_alone(stub, run):
 
 
 def test_roles(stub, run):
-    """An editor may import the dashboard alone; without the right to, the role that is missing is named."""
+    """An editor may import the dashboard alone; without permission, the missing role is named."""
     stub.role = "editor"
     code, output = run()
     assert code == 1
@@ -161,7 +162,8 @@ def test_roles(stub, run):
 
 
 def test_wrong_credentials(run):
-    """401 says which credentials were not accepted, without showing them, and where tokens are made."""
+    """For 401 the output names the credentials that were rejected, without showing them, and where tokens
+    are made."""
     code, output = run(environ={"GRAFANA_TOKEN": "wrong-secret"})
     assert code == 1
     assert "does not accept the token (401)" in output
@@ -201,7 +203,8 @@ def test_a_folder_that_is_not_there(run):
     ],
 )
 def test_answers_that_are_none(stub, run, status, kind, body, headers, fragment):
-    """A broken Grafana, a proxy, a login page and another program are told apart, each with a next step."""
+    """A broken Grafana, a proxy, a login page and another program are distinguished, each with a next
+    step."""
     stub.break_(status, kind, body, **headers)
     code, output = run()
     assert code == 1
@@ -210,7 +213,7 @@ def test_answers_that_are_none(stub, run, status, kind, body, headers, fragment)
 
 
 def test_an_unreachable_address_is_named(run, free_port):
-    """An address at which nobody answers is named."""
+    """An address without a server is named."""
     code, output = run("--url", f"http://127.0.0.1:{free_port}")
     assert code == 1
     assert f"no answer from http://127.0.0.1:{free_port}" in output
@@ -228,14 +231,14 @@ def test_an_unreachable_address_is_named(run, free_port):
     ],
 )
 def test_bad_usage(run, arguments, environ, fragment):
-    """What cannot be right ends with 2 before anything is sent, and says what to set."""
+    """Invalid usage ends with 2 before anything is sent, and names what to set."""
     code, output = run(*arguments, environ=environ)
     assert code == 2
     assert fragment in output
 
 
 def test_flags_win_over_the_environment(run):
-    """Credentials given by flag are the ones that are used."""
+    """Credentials given by flag take precedence."""
     assert run("--user", USER, "--password", PASSWORD, environ={"GRAFANA_TOKEN": "other"})[0] == 0
 
 

@@ -11,12 +11,12 @@ from grafana.dashboard import may_be_empty
 
 
 def unanswered(prometheus: Prometheus, expressions: Iterable[tuple[str, str]]) -> set[str]:
-    """Whose expressions give no data."""
+    """The names whose expressions give no data."""
     return {name for name, expr in expressions if not prometheus.query(expr)}
 
 
 def unknown_series(prometheus: Prometheus, expressions: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Each series that is asked for, without the comparison around it, and that nobody exposes."""
+    """Each series of an expression, without the comparison around it, that does not exist."""
     return {
         (name, selector.name)
         for name, expr in expressions
@@ -28,9 +28,9 @@ def unknown_series(prometheus: Prometheus, expressions: Iterable[tuple[str, str]
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_each_expression_gives_data(tmp_path):
-    """Panels show something or may be empty, alerts are silent, and every series in both exists.
+    """Panels have data or may be empty, no alert fires, and every series in both exists.
 
-    A misspelt metric is found.
+    A misspelt metric is detected.
     """
     port = free_port()
     settings = {**SURE_TO_BUY, "GRAFANA_PORT": str(port), "REDIS_PORT": str(free_port())}

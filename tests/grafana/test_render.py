@@ -1,4 +1,4 @@
-"""The picture of the dashboard: the committed JSON understood, numbers written as Grafana writes them."""
+"""Rendering the dashboard: the committed JSON is supported, and numbers are formatted as in Grafana."""
 
 import json
 import math
@@ -34,12 +34,12 @@ SPAN = Span(0.0, 600.0)
     ],
 )
 def test_numbers(value, unit, decimals, text):
-    """Each unit that the dashboard uses is written as Grafana writes it."""
+    """Each unit of the dashboard is formatted as in Grafana."""
     assert formatted(value, unit, decimals) == text
 
 
 def test_an_unknown_unit_stops():
-    """A unit that the renderer does not know is named, instead of a wrong picture."""
+    """An unsupported unit is named, instead of a wrong picture."""
     with pytest.raises(Fatal, match="furlongs"):
         formatted(1.0, "furlongs", None)
 

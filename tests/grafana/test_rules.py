@@ -1,4 +1,4 @@
-"""Prometheus' and Alertmanager's files, checked by their own tools."""
+"""Prometheus' and Alertmanager's files, checked with their own tools."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ DOCS = ROOT / "docs" / "monitoring.md"
 
 
 def tool(*command: object) -> str:
-    """Run a checker; its words if it is content."""
+    """Run a checker; returns its output if it succeeds."""
     if shutil.which(str(command[0])) is None:
         pytest.skip(f"{command[0]} is not installed")
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=30, check=False)
@@ -26,7 +26,7 @@ def tool(*command: object) -> str:
 
 
 def test_files_are_valid():
-    """promtool and amtool accept what is committed."""
+    """promtool and amtool accept the committed files."""
     assert f"{len(alerts())} rules found" in tool("promtool", "check", "rules", ALERTS)
     tool("promtool", "check", "config", FOLDER / "prometheus.yml")
     tool("amtool", "check-config", FOLDER.parent / "alertmanager" / "alertmanager.yml")
@@ -39,7 +39,7 @@ def test_unit_tests_of_the_rules():
 
 @pytest.mark.parametrize("broken", ["vector(0) > 1", "vector(1)"])
 def test_the_unit_tests_notice_each_alert(broken, tmp_path):
-    """Every alert has a case in which it fires and one in which it does not: both notice when it is wrong."""
+    """Every alert has a case in which it fires and one in which it does not; both fail when it is wrong."""
     rules = yaml.safe_load(ALERTS.read_text())
     for rule in rules["groups"][0]["rules"]:
         rule["expr"] = broken
@@ -53,7 +53,7 @@ def test_the_unit_tests_notice_each_alert(broken, tmp_path):
 
 
 def test_each_alert_is_explained():
-    """Each has a severity, words, and a section of docs/monitoring.md with its name."""
+    """Each has a severity, texts, and a section of docs/monitoring.md with its name."""
     headings = re.findall(r"^#+ (\w+)$", DOCS.read_text(), re.MULTILINE)
     for rule in alerts():
         assert rule["labels"]["severity"] in ("critical", "warning", "info")

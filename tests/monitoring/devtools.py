@@ -1,4 +1,4 @@
-"""Opens a page in Chromium and asks it what it drew: by DevTools, which no policy of the page can hinder."""
+"""Opens a page in Chromium and reads what it has drawn, through DevTools, which no page policy can block."""
 
 import itertools
 import json
@@ -18,7 +18,7 @@ SECONDS = 40.0
 
 
 class Browser:
-    """A page that was opened; `received` is every event since, such as what the console was told."""
+    """An open page; `received` has every event since, such as console messages."""
 
     def __init__(self, address: str, profile: Path) -> None:
         self.received: list[dict[str, Any]] = []
@@ -38,7 +38,7 @@ class Browser:
     _session: str | None = None
 
     def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """One command and its result."""
+        """Send one command; returns its result."""
         number = next(self._numbers)
         message = {"id": number, "method": method, "params": parameters}
         self._socket.send(json.dumps(message | ({"sessionId": self._session} if self._session else {})))

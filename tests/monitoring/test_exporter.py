@@ -1,4 +1,4 @@
-"""The exporter: real HTTP, numbers that are right across restarts, a truthful health check."""
+"""The exporter: real HTTP, correct values across restarts, and the health check."""
 
 import json
 import shutil
@@ -92,7 +92,7 @@ def until(condition) -> None:
 
 
 def test_every_old_name_resolves_and_agrees_with_the_ledger(tmp_path):
-    """The names of the first version are all there, both trade counters alike, with the ledger's numbers."""
+    """The names of the first version all exist, both trade counters are equal, with the ledger's values."""
     write_ledger(tmp_path, markets=11, worker_status=None)
     with exporting(tmp_path) as exporter:
         exporter.heartbeat(ALIVE)
@@ -114,7 +114,7 @@ def test_every_old_name_resolves_and_agrees_with_the_ledger(tmp_path):
 
 
 def test_a_restarted_worker_counts_on(tmp_path):
-    """The first scrape of a new process has the ledger's numbers: no counter begins at zero again."""
+    """The first scrape of a new process has the ledger's values: no counter begins at zero again."""
     write_ledger(tmp_path, markets=4, worker_status=None)
     seen = []
     for _ in range(2):
@@ -136,7 +136,8 @@ def bought(number):
 
 
 def test_events_count_without_a_read_of_the_ledger(tmp_path):
-    """After the start a trade, its settlement and payout show by their events alone: the file is gone."""
+    """After the start a trade, its settlement and payout are counted from their events alone, without the
+    file."""
     write_ledger(tmp_path, markets=3, worker_status=None)
     with exporting(tmp_path) as exporter:
         assert scrape(exporter)["trades_total", ()] == 2
@@ -166,7 +167,7 @@ def test_events_count_without_a_read_of_the_ledger(tmp_path):
 
 
 def test_a_repeated_settlement_counts_once(tmp_path):
-    """The event of a settlement that is known already changes nothing."""
+    """The event of a settlement that is counted already changes nothing."""
     open_ledger(ledger_path(tmp_path, "recorded")).close()
     with exporting(tmp_path) as exporter:
         for event in bought(1):
@@ -183,7 +184,7 @@ def test_a_repeated_settlement_counts_once(tmp_path):
 
 
 def test_a_reversal_takes_the_money_back_and_no_counter_falls(tmp_path):
-    """A fill that fails on the chain leaves exposure and P&L; every counter stays where it was."""
+    """A fill that fails on the chain is removed from exposure and P&L; every counter is unchanged."""
     write_ledger(tmp_path, markets=3, worker_status=None)
     with exporting(tmp_path) as exporter:
         before = scrape(exporter)
@@ -218,7 +219,8 @@ def test_the_day_ends_at_midnight_without_an_event(tmp_path, hours, shown):
 
 
 def test_a_trade_reversed_on_the_chain_leaves_the_money_and_not_the_counter(tmp_path):
-    """Exposure and P&L forget a fill that failed; the counter of trades does not fall, which is a restart."""
+    """Exposure and P&L exclude a failed fill; the counter of trades does not fall, which would be a
+    restart."""
     path = ledger_path(tmp_path, "recorded")
     with open_ledger(path) as ledger:
         intent_id = buy(ledger, 1)
@@ -274,7 +276,7 @@ def test_a_ledger_that_cannot_be_read_costs_its_own_numbers_only(tmp_path):
 
 
 def test_an_event_that_does_not_fit_leaves_the_last_numbers_and_their_age(tmp_path):
-    """After an event of an unknown order the numbers stay, and the age counts from there."""
+    """After an event of an unknown order the values stay, and the age counts from there."""
     now = [NOON_NS]
     write_ledger(tmp_path, markets=3, worker_status=None)
     with exporting(tmp_path, now_ns=lambda: now[0]) as exporter:
@@ -287,7 +289,7 @@ def test_an_event_that_does_not_fit_leaves_the_last_numbers_and_their_age(tmp_pa
 
 
 def test_everything_is_there_before_anything_happened(tmp_path):
-    """Without a ledger, a pulse or an event every metric of the catalogue is exposed, at zero."""
+    """Without a ledger, a status or an event every metric of the catalogue is exposed, at zero."""
     with exporting(tmp_path) as exporter:
         names = {name for name, _ in scrape(exporter)}
     for spec in CATALOGUE:
@@ -300,7 +302,7 @@ def test_everything_is_there_before_anything_happened(tmp_path):
     [("simulation", False, "simulation"), ("simulation", True, "rehearsal"), ("live", True, "live")],
 )
 def test_one_mode_holds(mode, live_path, shown):
-    """Exactly one mode is 1, and live is said of real money only: a rehearsal has a name of its own."""
+    """Exactly one mode is 1, and live means real money only: a rehearsal has its own name."""
     found = state_values(msgspec.structs.replace(ALIVE, mode=mode), NOON_NS, live_path=live_path)
     assert [name for name, value in found["trading_mode"].items() if value] == [shown]
 
@@ -345,7 +347,7 @@ def test_foreign_names_make_no_series_without_end(tmp_path):
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 def test_promtool_finds_nothing_wrong(tmp_path):
-    """Prometheus' own checker takes the page without a complaint."""
+    """Prometheus' own checker accepts the page without a complaint."""
     write_ledger(tmp_path, markets=3, worker_status=None)
     with exporting(tmp_path) as exporter:
         exporter.heartbeat(ALIVE)
@@ -357,7 +359,7 @@ def test_promtool_finds_nothing_wrong(tmp_path):
 
 
 def test_a_taken_port_costs_the_metrics_only(tmp_path):
-    """When somebody listens there already the exporter says so and the worker goes on."""
+    """When the port is in use the exporter reports it and the worker continues."""
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,
         exporting(tmp_path, port=taken.getsockname()[1]) as exporter,
@@ -388,7 +390,8 @@ STATUSES = {
 
 @pytest.mark.parametrize(("worker_status", "later_s", "status", "fragment"), STATUSES.values(), ids=STATUSES)
 def test_health_is_the_truth(worker_status, later_s, status, fragment):
-    """503 exactly while there is no beat, no quote for a minute inside a market, or a halt; it says why."""
+    """503 exactly while there is no heartbeat, no quote for a minute inside a market, or a halt, with the
+    reason."""
     found = health(worker_status, NOON_NS + int(later_s * 1e9))
     assert found.http_status == status
     assert fragment in " ".join(found.reasons)
@@ -396,7 +399,7 @@ def test_health_is_the_truth(worker_status, later_s, status, fragment):
 
 
 def test_a_bot_without_a_market_is_not_well(tmp_path):
-    """A gap between two markets is nothing; a minute in which none is found makes /health fail."""
+    """A gap between two markets is no problem; a minute without a market makes /health fail."""
     gap = msgspec.structs.replace(ALIVE, slug=None, quote_age_s=None)
     with exporting(tmp_path) as exporter:
         exporter.heartbeat(ALIVE)
@@ -423,6 +426,7 @@ def test_health_is_served(tmp_path):
 
 
 def test_the_page_of_metrics_is_up_to_date():
-    """docs/metrics.md lists what is exposed; mend it: python -m tools.metrics_page > docs/metrics.md."""
+    """docs/metrics.md lists the exposed metrics; update it: python -m tools.metrics_page >
+    docs/metrics.md."""
     page = Path(__file__).resolve().parents[2] / "docs/metrics.md"
     assert page.read_text() == document()

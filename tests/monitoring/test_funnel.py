@@ -1,4 +1,4 @@
-"""The funnel: each market at one place, each refusal under its name, from a real ledger."""
+"""The funnel: each market in one stage, each refusal under its name, from a real ledger."""
 
 from decimal import Decimal
 
@@ -48,7 +48,7 @@ def confirmed(ledger, number, **changes):
 
 
 def test_every_reason_and_stop_has_one_place():
-    """No refusal can be forgotten: each name stands before exactly one stage."""
+    """No refusal is omitted: each name belongs to exactly one stage."""
     placed = [name for names in BEFORE.values() for name in names]
 
     assert sorted(placed) == sorted([*Reason, *StopReason])
@@ -137,7 +137,7 @@ def _unquoted(ledger):
     ],
 )
 def test_each_stop_after_the_decision(path, story, stage, stop):
-    """What the ledger holds of a market puts it at the right stage, under the right name."""
+    """The rows of a market put it into the right stage, under the right name."""
     with open_ledger(path) as ledger:
         story(ledger)
     found = read(path)
@@ -147,7 +147,7 @@ def test_each_stop_after_the_decision(path, story, stage, stop):
 
 
 def test_all_the_way(path):
-    """A market that was won and paid reached every stage, and nothing stopped it."""
+    """A market that was won and paid reached every stage, without a stop."""
     with open_ledger(path) as ledger:
         _redeemed(ledger)
     found = read(path)
@@ -157,7 +157,8 @@ def test_all_the_way(path):
 
 
 def test_a_market_tried_again_counts_once_at_its_furthest(path):
-    """Refused, tried without a fill, bought on the second order: one market, three decisions, two orders."""
+    """Refused, tried without a fill, bought with the second order: one market, three decisions, two
+    orders."""
     with open_ledger(path) as ledger:
         ledger.record_decision(refusal(1, Reason.NO_ASK))
         ledger.record_state(send(ledger, 1), OrderState.NO_FILL)
@@ -181,7 +182,7 @@ def test_two_fills_are_one_order(path):
 
 
 def test_sessions_and_since(path):
-    """The same market in a new practice session is another one; `since` leaves out what was before."""
+    """The same market in a new practice session is another one; `since` excludes earlier ones."""
     for session in ("a", "b"):
         with open_ledger(path, session=session) as ledger:
             ledger.record_decision(refusal(1, now_ns=NOON_NS + (session == "b") * 100))
@@ -192,7 +193,7 @@ def test_sessions_and_since(path):
 
 
 def test_markets_listed_ahead_are_not_seen(path):
-    """A market that is only on the calendar has not been seen yet."""
+    """A market that is only in the calendar does not count as seen."""
     with open_ledger(path) as ledger:
         ledger.record_market(market(1))
 
@@ -219,7 +220,7 @@ TRAILS = st.builds(
 
 @given(st.lists(TRAILS, max_size=40))
 def test_nothing_is_lost_or_counted_twice(market_progress):
-    """Whatever happened: each stage is the one before less its stops, and every decision is counted."""
+    """In every case each stage equals the previous one minus its stops, and every decision is counted."""
     found = funnel(market_progress)
 
     assert found.stages[0].markets == len(market_progress)

@@ -1,4 +1,4 @@
-"""Totals kept up to date by events are those that one read of the ledger gives, whatever happened."""
+"""Totals updated by events equal those of a single reading of the ledger, in every history."""
 
 from decimal import Decimal
 from itertools import pairwise
@@ -79,13 +79,13 @@ def steps(*names):
 
 
 class Account:
-    """A ledger written by the real order lifecycle; `totals` only hears its events, as an exporter does."""
+    """A ledger written by the real order lifecycle; `totals` receives only its events, like an exporter."""
 
     def __init__(self, path):
         self.path = path
         self.now_ns = NOON_NS
         self.ledger = Ledger(path, lambda: self.now_ns)
-        # Nothing here is about a power cut, and a sync for each row would be most of the time.
+        # No test here is about a power cut, and a sync for each row would take most of the time.
         self.ledger._connection.execute("PRAGMA synchronous = OFF")
         self.intents = []
         self.sides = {}
@@ -93,7 +93,7 @@ class Account:
         self.start("first")
 
     def start(self, session):
-        """A process begins: one read, then the events."""
+        """A process begins: one reading, then the events."""
         self.ledger.open_run(
             mode=Mode.SIMULATION,
             venue=Venue.RECORDED,
@@ -184,7 +184,7 @@ class Account:
             self.give(TradeReported(order[1], f"t{order[0]}-{part}", status, (self.fill_of(order, part),)))
 
     def fill_of(self, order, part):
-        """The part of an order's fill; its time lies before the fill of the part that was booked first."""
+        """A part of an order's fill; its time precedes the fill of the part that was recorded first."""
         intent_id, order_id, its_market = order
         return Fill(
             trade_id=f"t{intent_id}-{part}#0",
@@ -199,7 +199,7 @@ class Account:
         )
 
     def settle(self, number, winner):
-        """As the settler does: booked once, whatever the venue says later."""
+        """Record the result once, as the settlement does, whatever the venue reports later."""
         slug = market(number).slug
         with LedgerReader(self.path) as reader:
             pnl = reader.market_pnl(slug)
@@ -232,7 +232,7 @@ class Account:
         self.handle(CashChecked(difference=check.difference))
 
     def restart(self, _, fresh):
-        """The process ends in good order; a fresh account is a new session."""
+        """The process ends normally; a fresh account is a new session."""
         self.give(StopRequested())
         self.agrees()
         self.ledger.close_run()
@@ -248,10 +248,10 @@ class Account:
         with LedgerReader(self.path) as reader:
             return reader.last_run().session
 
-    # --- the same numbers, computed again ----------------------------------------------------------
+    # --- the same values, computed a second time ---------------------------------------------------
 
     def agrees(self):
-        """The values from events are those of one read, and those that the report's queries give."""
+        """The values from events equal those of one reading, and those of the report's queries."""
         by_events = ledger_values(self.totals, LIMIT, self.now_ns)
         again = read_totals(self.path)
         by_one_read = ledger_values(again, LIMIT, self.now_ns)
@@ -330,7 +330,7 @@ def test_events_give_what_one_read_of_the_ledger_gives(tmp_path_factory, history
 
 
 class Verbs(Account):
-    """Orders moved by the ledger's own verbs in any order, also one that no lifecycle would produce."""
+    """Orders changed by the ledger's own methods in any order, also impossible for a lifecycle."""
 
     def state(self, number, state):
         if order := self.order(number):
@@ -361,14 +361,14 @@ class Verbs(Account):
             self.handle(kind(fill=made, status=status))
 
     def order(self, number):
-        """As before, of all orders of the session."""
+        """Like `Account.order`, of all orders of the session."""
         if not self.intents:
             return None
         intent_id, its_market = self.intents[-1 - number % len(self.intents)]
         return intent_id, f"0x{intent_id}", its_market
 
     def buy(self, number, side):
-        """Bought and signed at once, where the ledger has no other order that lives."""
+        """Bought and signed at once, where the ledger has no other active order."""
         with LedgerReader(self.path) as reader:
             taken = any(row.state not in DEAD for row in reader.attempts(market(number).slug))
         if not taken:
@@ -395,7 +395,7 @@ class Verbs(Account):
             self.handle(OrderSigned(intent=intent, order_id=order_id))
 
     def restart(self, _, fresh):
-        """The process dies without a word."""
+        """The process dies without a shutdown."""
         self.agrees()
         if fresh:
             self.intents.clear()

@@ -31,7 +31,7 @@ def served():
 
 @pytest.fixture
 def hurried(monkeypatch):
-    """Connections live for a fifth of a second."""
+    """Connections last a fifth of a second."""
     monkeypatch.setattr(module, "LIFETIME_S", 0.2)
 
 
@@ -81,7 +81,7 @@ def test_idle_connections_take_sixteen_threads_and_the_others_are_closed(served,
 
 @pytest.mark.usefixtures("hurried")
 def test_an_idle_connection_is_cut(served):
-    """Connections that send nothing are cut by the server, and the next scrape is served."""
+    """Connections that send nothing are closed by the server, and the next scrape is served."""
     with contextlib.ExitStack() as stack:
         idle = [stack.enter_context(connect(served)) for _ in range(16)]
         until(lambda: all(map(ended, idle)))
@@ -91,7 +91,7 @@ def test_an_idle_connection_is_cut(served):
 
 @pytest.mark.usefixtures("hurried")
 def test_a_client_that_drips_is_cut(served):
-    """A byte now and then does not prolong a connection's life."""
+    """A byte now and then does not prolong a connection."""
 
     def drips(slow) -> bool:
         try:
@@ -107,7 +107,7 @@ def test_a_client_that_drips_is_cut(served):
 
 @pytest.mark.usefixtures("hurried")
 def test_a_client_that_does_not_read_is_cut(served):
-    """A response that is not read does not hold its thread."""
+    """A response that is not read does not block its thread."""
     with connect(served) as deaf:
         deaf.sendall(b"GET / HTTP/1.0\r\n\r\n")
         assert deaf.recv(1) == b"H"
@@ -122,7 +122,7 @@ def test_the_life_of_a_connection_is_five_seconds():
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.0\r\n\r\n", b"\x00\xff\r\n\r\n"])
 def test_a_reset_is_no_traceback(served, capfd, sent):
-    """A connection that is reset, in whichever state, prints nothing and is no failure."""
+    """A connection that is reset, in any state, prints nothing and is no failure."""
     for _ in range(20):
         one = connect(served)
         one.sendall(sent)
@@ -156,7 +156,7 @@ def test_without_a_thread_the_connection_is_closed_and_the_server_goes_on(served
 
 
 def test_without_a_descriptor_accepting_pauses(served, monkeypatch):
-    """A connection that cannot be accepted is tried again after a pause, not at once for ever."""
+    """A connection that cannot be accepted is tried again after a pause, not in a tight loop."""
     pauses, left = [], [5]
     accept, wait = module.TCPServer.get_request, served._closing.wait
 
@@ -173,7 +173,7 @@ def test_without_a_descriptor_accepting_pauses(served, monkeypatch):
 
 
 def test_a_failed_round_does_not_end_the_server(served, monkeypatch):
-    """Whatever fails between two connections, the server goes on listening."""
+    """After any failure between two connections the server continues to listen."""
     failed = threading.Event()
 
     def broken():
@@ -188,7 +188,7 @@ def test_a_failed_round_does_not_end_the_server(served, monkeypatch):
 
 
 def test_closing_is_quick_with_connections_open():
-    """The end does not wait for idle clients, and the port is free again."""
+    """Closing does not wait for idle clients, and the port is free again."""
     server = BoundedServer("127.0.0.1", 0, application)
     server.start()
     with connect(server):

@@ -1,4 +1,4 @@
-"""Notifications: told to real webhooks on loopback; whatever a channel does, nobody waits for it."""
+"""Notifications to real webhooks on loopback; a slow or failing channel delays no caller."""
 
 import json
 import socket
@@ -19,7 +19,7 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 class Webhook:
-    """A webhook on loopback that keeps what it is told; `status` is what it answers, None: it hangs."""
+    """A webhook on loopback that stores what it receives; `status` is its answer, None: it hangs."""
 
     def __init__(self, status: int | None = 200) -> None:
         self.received: list[dict] = []
@@ -91,7 +91,7 @@ def notifying(folder, urls: str, level: Importance = Importance.TRADES, now=lamb
 
 
 def test_an_alert_reaches_every_channel(tmp_path):
-    """A halt is told on each of the channels in words a person can act upon."""
+    """A halt is sent to each of the channels with a text that a person can act upon."""
     with (
         webhook() as first,
         webhook() as second,
@@ -105,7 +105,7 @@ def test_an_alert_reaches_every_channel(tmp_path):
 
 
 def test_the_level_decides_which_events_notify(tmp_path):
-    """At the level of alerts a start is not told, and a mode change is."""
+    """At the level of alerts a start is not sent, and a mode change is."""
     with webhook() as hook, notifying(tmp_path, hook.url, Importance.ALERTS) as notifier:
         notifier.handle(Started(mode="simulation", venue="recorded", note="18 markets"))
         notifier.handle(
@@ -135,7 +135,7 @@ def test_a_flood_becomes_few_notifications_and_loses_no_alert(tmp_path):
 
 @pytest.mark.parametrize("status", [None, 500])
 def test_a_failing_channel_does_not_delay_the_others(tmp_path, status):
-    """A channel that hangs or fails delays neither the caller nor the end, and the other one is told once."""
+    """A channel that hangs or fails delays neither the caller nor the end, and the other one is sent once."""
     with webhook(status) as bad, webhook() as good, notifying(tmp_path, f"{good.url} {bad.url}") as notifier:
         notifier.handle(Halted(why="first"))
         bad.wait_for(lambda: bad.asked)
@@ -149,7 +149,7 @@ def test_a_failing_channel_does_not_delay_the_others(tmp_path, status):
 
 
 def test_a_dead_port_is_survived(tmp_path):
-    """When nobody listens the notifier goes on, and ends at once."""
+    """With a closed port the notifier continues, and ends at once."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     with webhook() as hook, notifying(tmp_path, f"json://127.0.0.1:{port} {hook.url}") as notifier:
@@ -158,7 +158,7 @@ def test_a_dead_port_is_survived(tmp_path):
 
 
 def test_a_secret_address_is_never_repeated(tmp_path, caplog):
-    """What is wrong with an address is said without the address."""
+    """An error in an address is reported without the address."""
     wrong = "tgram://secret-token"
     assert check_urls("json://127.0.0.1:9/x") is None
     problem = check_urls(f"json://127.0.0.1:9/x {wrong}")
@@ -180,14 +180,14 @@ def test_every_level_of_the_settings_is_one(tmp_path):
 
 
 def test_a_day_is_summed_up_once_also_across_restarts(tmp_path):
-    """After midnight the past UTC day is told once, with n, interval and break-even beside the win rate."""
+    """After midnight the past UTC day is sent once, with n, interval and break-even beside the win rate."""
     with open_ledger(tmp_path / "ledger.sqlite") as ledger:
         buy(ledger)
         ledger.record_settlement(settlement())
     day = datetime.fromtimestamp(NOON_NS // 10**9, UTC)
     tomorrow = day.replace(hour=0, minute=5) + timedelta(days=1)
     with notifying(tmp_path, "json://127.0.0.1:9", now=lambda: day):
-        pass  # the first start ever: remembers the day, tells nothing
+        pass  # the first start: stores the day, sends nothing
     with webhook() as hook:
         for _ in range(2):
             with notifying(tmp_path, hook.url, now=lambda: tomorrow):
@@ -199,13 +199,13 @@ def test_a_day_is_summed_up_once_also_across_restarts(tmp_path):
 
 
 def test_the_summary_of_a_day_without_a_trade():
-    """A day on which nothing was bought is summed up too."""
+    """A day on which nothing was bought has a summary too."""
     received = daily_summary(NOON.date(), "recorded", [], [])
     assert received.body == "No trade; 0 markets evaluated"
 
 
 def test_a_restart_by_plan_is_a_detail():
-    """The 90-minute restart is nothing to be woken up for, a failure is."""
+    """The 90-minute restart is no alert, a failure is."""
     assert message_of(Stopped(why="x", restarts=True)).importance is Importance.ALL
     assert message_of(Stopped(why="x", failed=True)).importance is Importance.ALERTS
     assert message_of(Stopped(why="x")) == Message("Stopped", "x", Importance.TRADES)

@@ -1,4 +1,4 @@
-"""The tracker: hand-computed cases, Up and Down alike, and P&L that is the change of cash."""
+"""The tracker: hand-computed cases, symmetric in Up and Down, and P&L equal to the change of cash."""
 
 from decimal import Decimal
 from math import sqrt
@@ -94,7 +94,7 @@ def test_equity_drawdown_and_factor_by_hand():
 
 
 def test_sharpe_by_hand():
-    """Returns +0.25, +0.25, −1: mean −1/6, sample deviation 0.7217; the error is Lo's."""
+    """Returns +0.25, +0.25, −1: mean −1/6, sample deviation 0.7217; the standard error is Lo's."""
     sharpe = found(trade(1, True), trade(2, True), trade(3, False)).sharpe
 
     assert sharpe.ratio == pytest.approx(-1 / 6 / sqrt((2 * (5 / 12) ** 2 + (5 / 6) ** 2) / 2))
@@ -109,7 +109,7 @@ def test_replays_are_one_observation_in_the_sharpe_error():
 
 
 def test_the_largest_relative_fall_may_be_another_one():
-    """From 2 down to 1 is half of it; from 11 down to 9 is more money."""
+    """From 2 down to 1 is one half; from 11 down to 9 is more money."""
     results = ["-1", "10", "-2"]
     trades = [msgspec.structs.replace(trade(n, True), pnl=Decimal(pnl)) for n, pnl in enumerate(results)]
 
@@ -120,7 +120,7 @@ def test_the_largest_relative_fall_may_be_another_one():
 
 
 def test_nothing_yet():
-    """Without trades equity is the start; what cannot be computed is None, never zero."""
+    """Without trades equity is the starting balance; values that cannot be computed are None, never zero."""
     numbers = found()
 
     assert (numbers.equity, numbers.realised, numbers.curve) == (THOUSAND, 0, ())
@@ -136,7 +136,7 @@ def test_only_wins():
 
 
 def test_settlement_order_decides_the_curve():
-    """Equity moves when a verdict comes, not when a trade was made; one instant is one point."""
+    """Equity changes when a result comes, not when a trade was made; one instant is one point."""
     numbers = found(trade(1, False, settled=9000), trade(2, True, settled=5000), trade(3, True, settled=5000))
 
     assert [(point.ts_ns, point.equity) for point in numbers.curve] == [
@@ -176,7 +176,7 @@ OUTCOMES = st.lists(
 
 @given(OUTCOMES)
 def test_up_and_down_are_mirror_images(outcomes):
-    """Swapping Up and Down everywhere changes nothing but which side has which group."""
+    """Swapping Up and Down everywhere only swaps the groups of the sides."""
     rows = [
         trade(n, won, str(price), side=side, fee=str(fee))
         for n, (won, price, side, fee) in enumerate(outcomes)
@@ -194,7 +194,7 @@ def test_up_and_down_are_mirror_images(outcomes):
 
 @given(OUTCOMES)
 def test_groups_add_up_and_the_fall_is_the_largest(outcomes):
-    """Bands and sides each hold the whole P&L, and no later point lies deeper below an earlier one."""
+    """Bands and sides each contain the whole P&L, and no later point is deeper below an earlier one."""
     numbers = found(
         *(
             trade(n, won, str(price), side=side, fee=str(fee))
@@ -225,7 +225,7 @@ def test_groups_add_up_and_the_fall_is_the_largest(outcomes):
     )
 )
 def test_trade_pnl_is_the_change_of_cash(tmp_path_factory, trades):
-    """In a real ledger, with everything redeemed, P&L is what the cash changed by, to the digit."""
+    """In a real ledger, with everything redeemed, P&L equals the change of cash, to the digit."""
     path = tmp_path_factory.mktemp("cash") / "ledger.sqlite"
     with open_ledger(path) as ledger:
         for number, (side, winner, price, shares, failed) in enumerate(trades, start=1):
@@ -257,7 +257,7 @@ CHANGES = st.lists(
 
 @given(CHANGES, st.booleans())
 def test_one_trade_at_a_time_is_the_same_as_all_at_once(changes, looked_at):
-    """Trades put, replaced and dropped in any order leave what the remaining ones give when read at once."""
+    """Trades added, replaced and removed in any order give the same as the remaining ones read at once."""
     tracker, left = PerformanceTracker(THOUSAND), {}
     for number, won, price, side, settled in changes:
         if won == "drop":
@@ -267,7 +267,7 @@ def test_one_trade_at_a_time_is_the_same_as_all_at_once(changes, looked_at):
             left[number] = trade(number, won, price, side=side, settled=settled)
             tracker.put(left[number])
         if looked_at:
-            # Looking keeps the curve computed, so that the next change extends it.
+            # Reading computes the curve, so that the next change extends it.
             assert tracker.drawdown == found(*left.values()).drawdown
     at_once, by_steps = found(*left.values()), tracker.performance()
     for name in ("drawdown", "profit_factor", "sharpe", "by_price", "by_side"):
@@ -337,7 +337,7 @@ class TestTracker:
         reset_performance_tracker()
 
     def test_one_a_process(self):
-        """Every caller gets the same tracker, and a trade that is put twice counts once."""
+        """Every caller gets the same tracker, and a trade that is added twice counts once."""
         tracker = get_performance_tracker(THOUSAND)
         tracker.put(trade(1, True))
         tracker.put(trade(1, False))

@@ -1,4 +1,4 @@
-"""The HTML report: complete, self-contained, safe, and honest in its empty states."""
+"""The HTML report: complete, self-contained, safe, and correct without data."""
 
 import re
 import shutil
@@ -97,7 +97,7 @@ def ledger_path(tmp_path):
 
 
 def test_everything_is_there(ledger_path):
-    """Each plot with title and description, each section, and the numbers of the statistics in words."""
+    """Each plot with title and description, each section, and the values of the statistics in sentences."""
     page = Page(render(report_of(ledger_path)))
 
     assert page.ids() >= PLOTS
@@ -112,7 +112,7 @@ def test_everything_is_there(ledger_path):
 
 
 def test_open_positions_are_apart_from_the_results(ledger_path):
-    """What is pending has its mark, how long it waits and why; where nothing is, there is no section."""
+    """Each pending position has its mark, waiting time and reason; without positions there is no section."""
     report = report_of(ledger_path)
     page = Page(render(report))
     bare = Page(render(msgspec.structs.replace(report, positions=(), weights=())))
@@ -133,7 +133,7 @@ def test_open_positions_are_apart_from_the_results(ledger_path):
 
 
 def test_no_win_rate_without_its_interval(ledger_path):
-    """Every table with a share won has n, the interval and what to hold it against beside it."""
+    """Every table with a win rate has n, the interval and the value to compare it with beside it."""
     html = render(report_of(ledger_path))
     heads = [re.findall(r"<th [^>]*>(.*?)</th>", head) for head in re.findall(r"<thead>.*?</thead>", html)]
     with_rates = [head for head in heads if "won" in head or "right" in head]
@@ -159,7 +159,7 @@ def test_the_page_makes_no_request(ledger_path):
 
 
 def test_what_others_wrote_is_text(ledger_path):
-    """A market's name, a note or a source with HTML in it comes out as text, and changes no element."""
+    """A market's name, a note or a source with HTML in it is shown as text, and changes no element."""
     report = report_of(ledger_path)
     trades = [msgspec.structs.replace(trade, slug=EVIL) for trade in report.trades]
     sources = tuple(msgspec.structs.replace(s, source=EVIL) for s in report.performance.by_source)
@@ -178,7 +178,7 @@ def test_what_others_wrote_is_text(ledger_path):
 
 
 def test_empty_book(tmp_path):
-    """Without trades each section says so; there is no plot and no rate."""
+    """Without trades each section states so; there is no plot and no rate."""
     path = tmp_path / "ledger.sqlite"
     with open_ledger(path):
         pass
@@ -197,7 +197,7 @@ def test_empty_book(tmp_path):
 
 @pytest.mark.parametrize("settled", [0, 1])
 def test_few_trades(tmp_path, settled):
-    """One pending trade, or one settled, is drawn without a division by nothing."""
+    """One pending trade, or one settled, is drawn without a division by zero."""
     path = tmp_path / "ledger.sqlite"
     with open_ledger(path) as ledger:
         buy(ledger, 1)
@@ -209,7 +209,7 @@ def test_few_trades(tmp_path, settled):
 
 
 def test_written_whole_or_not_at_all(ledger_path, tmp_path):
-    """The file is the page and nothing is left beside it; a place that cannot be written is a sentence."""
+    """The file is the complete page without temporary files; a path that is not writable is an error text."""
     report = report_of(ledger_path)
     folder = tmp_path / "out"
     folder.mkdir()
@@ -224,7 +224,7 @@ def test_written_whole_or_not_at_all(ledger_path, tmp_path):
 
 
 def test_votes_are_of_the_filled_decision_or_the_last(tmp_path):
-    """A bought market gives the votes it was bought on; another its last ones; an open one gives none."""
+    """A bought market gives the votes of its purchase; another its last ones; an open one gives none."""
     path = tmp_path / "ledger.sqlite"
     with open_ledger(path) as ledger:
         buy(ledger, 1)  # decision 1
@@ -254,7 +254,7 @@ class TestCalibration:
         assert (found.low, found.high) == pytest.approx((0.2307, 0.8824), abs=1e-4)
 
     def test_model(self, ledger_path):
-        """The modelled probability has its own bins; trades without one are left out."""
+        """The modelled probability has its own bins; trades without one are omitted."""
         trades = report_of(ledger_path).trades
         trades[0] = msgspec.structs.replace(trades[0], fair=None)
         trades[1] = msgspec.structs.replace(trades[1], fair=1.0)
@@ -274,13 +274,13 @@ class TestPlotting:
         assert steps == pytest.approx([steps[0]] * len(steps), rel=1e-3)
 
     def test_ticks_need_a_range(self):
-        """Nothing to divide is an error, not an endless axis."""
+        """An empty range is an error, not an endless axis."""
         with pytest.raises(ValueError, match="no range"):
             ticks(1, 1)
 
     @given(st.integers(0, 2 * 10**9), st.integers(1, 4 * 10**8))
     def test_time_ticks_are_few_and_inside(self, low, span):
-        """However long a run was, the time axis has at most fifteen labels, all of its own period."""
+        """However long a run was, the time axis has at most fifteen labels, all within its own period."""
         marks = time_ticks(low, low + span)
 
         assert len(marks) <= 15
@@ -333,13 +333,13 @@ DRAWN = """
     dots: count(".dot"), whiskers: count(".whisker"),
     curve: svg.querySelector(".curve")?.getTotalLength() ?? 0 };
 })"""
-"""What Chromium has laid out: each plot's size, and its marks that lie inside of it."""
+"""The layout in Chromium: each plot's size, and its marks inside of it."""
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
 def test_in_a_browser(ledger_path, tmp_path):
-    """Chromium draws every plot with all of its data inside, asks nobody, and has nothing to complain of."""
+    """Chromium draws every plot with all of its data inside, sends no request, and reports no error."""
     target = tmp_path / "report.html"
     write(report_of(ledger_path), target)
     with Browser(target.as_uri(), tmp_path / "profile") as browser:

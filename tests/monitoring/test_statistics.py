@@ -1,4 +1,5 @@
-"""The statistics: right sums, known intervals and tests, and no claim that the sample cannot carry."""
+"""The statistics: exact sums, known intervals and tests, and no conclusion that the sample does not
+support."""
 
 import random
 from bisect import bisect_left
@@ -58,7 +59,7 @@ def sample(wins, losses, price="0.90", **changes):
 
 
 def test_sums():
-    """Money adds up exactly, and pending trades count in their own place only."""
+    """Money adds up exactly, and pending trades count only as pending."""
     numbers = statistics([*sample(3, 1, "0.80"), trade(None, number=9)])
 
     assert (numbers.n, numbers.wins, numbers.losses, numbers.pending) == (4, 3, 1, 1)
@@ -68,7 +69,7 @@ def test_sums():
 
 
 def test_nothing_settled():
-    """Without a settled trade there is no rate, and the verdict says chance."""
+    """Without a settled trade there is no rate, and the conclusion is chance."""
     numbers = statistics([trade(None)])
 
     assert (numbers.n, numbers.pending, numbers.win_rate, numbers.break_even) == (0, 1, None, None)
@@ -80,7 +81,7 @@ def test_nothing_settled():
     [("0.50", 0.5175), ("0.60", 0.6168), ("0.75", 0.76313), ("0.90", 0.9063), ("0.99", 0.99069)],
 )
 def test_break_even_is_the_venues(price, even):
-    """Break-even is price plus fee per share, as the venue's fee formula gives it."""
+    """Break-even is price plus fee per share, by the venue's fee formula."""
     assert break_even(trade(True, price, stake="100")) == pytest.approx(even, abs=1e-5)
 
 
@@ -100,12 +101,12 @@ def test_at_break_even_the_mean_is_zero(trades):
     [(0.5, 10, 0.2366, 0.7634), (1.0, 14, 0.7847, 1.0), (0.0, 20, 0.0, 0.1611), (0.9, 300, 0.8609, 0.9290)],
 )
 def test_wilson_against_published_values(rate, n, low, high):
-    """The interval agrees with the textbook, also where nothing or everything was won."""
+    """The interval agrees with published values, also where nothing or everything was won."""
     assert wilson(rate, n) == pytest.approx((low, high), abs=1e-3)
 
 
 def test_wilson_needs_an_observation():
-    """An interval of nothing is an error, not the whole line."""
+    """An interval without observations is an error, not the range from 0 to 1."""
     with pytest.raises(ValueError, match="n is 0"):
         wilson(0.5, 0)
 
@@ -115,7 +116,7 @@ def test_wilson_needs_an_observation():
     [(7, 10, 0.5, 0.34375), (10, 10, 0.5, 0.001953125), (18, 20, 0.9, 1.0), (0, 5, 0.5, 0.0625)],
 )
 def test_exact_binomial_against_known_values(wins, n, chance, p):
-    """The two-sided exact test gives what any statistics package gives."""
+    """The two-sided exact test gives the values of statistics packages."""
     assert binomial_p_value(wins, n, chance) == pytest.approx(p, rel=1e-6)
 
 
@@ -130,7 +131,7 @@ def test_exact_binomial_is_a_probability(outcome, chance):
 
 
 def test_required_sample():
-    """At 90 cents about 2,100 markets can show two points; near one dollar, ten losses are waited for."""
+    """At 90 cents about 2,100 markets can show two points; near one dollar, ten losses are required."""
     assert required_markets(0.9) == 2073
     assert required_markets(0.1) == 2073
     assert required_markets(0.99) == 1000
@@ -149,7 +150,7 @@ class TestConclusion:
         assert numbers.mean_pnl_low < 0 < numbers.mean_pnl_high
 
     def test_large_sample_at_break_even(self):
-        """Two thousand trades that won as often as their price says are chance too."""
+        """Two thousand trades that won as often as their price implies are chance too."""
         numbers = statistics(sample(1813, 187))
 
         assert numbers.test.startswith("normal")
@@ -158,7 +159,7 @@ class TestConclusion:
 
     @pytest.mark.parametrize(("wins", "result"), [(1900, "profit"), (1700, "loss")])
     def test_large_sample_far_from_it(self, wins, result):
-        """Two thousand trades five points off are told apart from chance, in both directions."""
+        """Two thousand trades five points off are distinguished from chance, in both directions."""
         numbers = statistics(sample(wins, 2000 - wins))
 
         assert numbers.conclusion.startswith(f"A {result}, after fees")
@@ -181,8 +182,8 @@ class TestConclusion:
 
     @pytest.mark.parametrize("price", ["0.62", "0.90", "0.97"])
     def test_error_rates_are_exact(self, price):
-        """At the size it asks for, the verdict calls chance an edge in at most one history of twenty, and
-        finds two points either way in at least four of five: summed over every possible number of wins."""
+        """At the required sample size, chance is called an edge in at most one history of twenty, and two
+        points either way are detected in at least four of five: summed over every possible number of wins."""
         even = break_even(trade(True, price))
         n = required_markets(even)
         low, high = _called_edges(price, n)
@@ -198,7 +199,7 @@ class TestConclusion:
     @pytest.mark.parametrize(("edge", "fewest", "most"), [(0.0, 0, 22), (0.02, 141, 200), (-0.02, 141, 200)])
     def test_simulated_histories(self, edge, fewest, most):
         """Of 200 histories at mixed prices one in twenty is called an edge where there is none, and four of
-        five where it is two points. The bounds are those that luck crosses once in a thousand times."""
+        five where it is two points. The bounds are crossed by chance once in a thousand times."""
         rng = random.Random(7)
         prices = ["0.62", "0.75", "0.88", "0.95"]
         evens = {price: break_even(trade(True, price)) for price in prices}

@@ -1,4 +1,4 @@
-"""The statistics in figures: small samples whose every number was computed a second time, with other code."""
+"""The statistics in figures: small samples whose every value was computed a second time, with other code."""
 
 from decimal import Decimal
 
@@ -93,7 +93,7 @@ def test_every_number_of_a_mixed_sample():
     ids=["two markets", "one market", "the odds' spread", "the sample's spread"],
 )
 def test_the_error_is_the_larger_of_two(rows, expected):
-    """That of the sample or that of the odds; one market alone has only the second."""
+    """The error of the sample or of the odds; one market alone has only the second."""
     numbers = msgspec.structs.asdict(statistics(rows))
     assert {name: numbers[name] for name in expected} == pytest.approx(expected, rel=1e-6)
 
@@ -137,13 +137,13 @@ CHANCE = "the chance of a result at least this far from break-even is"
     ids=["nothing settled", "one market", "chance", "profit", "loss"],
 )
 def test_the_conclusion_in_words(rows, test, conclusion):
-    """The whole sentence, with the test that it rests on."""
+    """The whole sentence, with the test that it is based on."""
     numbers = statistics(rows)
     assert (numbers.test, numbers.conclusion) == (test, conclusion)
 
 
 def test_nothing_settled_has_no_ratios():
-    """Sums are zero, ratios are missing, and the tally of it says the same."""
+    """Sums are zero, ratios are missing, and the tally agrees."""
     numbers = msgspec.structs.asdict(statistics([trade(None, stake="3")]))
     assert {name for name, value in numbers.items() if value is None} == NOTHING
     assert [numbers[name] for name in ("n", "markets", "wins", "losses", "pending")] == [0, 0, 0, 0, 1]
@@ -171,7 +171,7 @@ def test_the_sample_is_enough_at_the_size_it_asks_for(markets, test):
 
 
 def test_trades_at_a_dollar_have_no_spread():
-    """They always get back what they cost: no z, a p-value of 1, and never a conclusion."""
+    """They always return their cost: no z, a p-value of 1, and never a conclusion."""
     tally = TradeTally()
     for number in range(10_000):
         if number in (9_999, 1):
@@ -185,7 +185,7 @@ def test_trades_at_a_dollar_have_no_spread():
 
 
 def test_what_was_added_can_be_removed():
-    """Whatever the order, the tally is then that of the others to the last digit, as if it had never been."""
+    """Whatever the order, the tally then equals that of the others to the last digit."""
     tally = TradeTally()
     for row in (*MIXED, *TWO, trade(None, number=8)):
         tally.add(row)
@@ -199,7 +199,7 @@ def test_what_was_added_can_be_removed():
 
 
 def test_the_json_output_keeps_its_key():
-    """Programs that read the results find the conclusion under the name it had first."""
+    """Programs that read the results find the conclusion under its original name."""
     shown = msgspec.json.decode(msgspec.json.encode(statistics([])))
     assert shown["verdict"].startswith("Not distinguishable")
     assert "conclusion" not in shown
@@ -231,7 +231,7 @@ def test_break_even_is_at_most_certainty():
     ],
 )
 def test_wilson_to_the_last_digits(rate, n, low, high):
-    """Against Wilson's formula written down a second time; never below 0 or above 1."""
+    """Against Wilson's formula written a second time; never below 0 or above 1."""
     found = wilson(rate, n)
     assert found == pytest.approx((low, high), rel=1e-12, abs=1e-15)
     assert 0 <= found[0] <= found[1] <= 1
@@ -239,7 +239,7 @@ def test_wilson_to_the_last_digits(rate, n, low, high):
 
 @pytest.mark.parametrize("n", [0, -1])
 def test_an_interval_of_nothing_is_named(n):
-    """The message says how many observations there were."""
+    """The message has the number of observations."""
     with pytest.raises(ValueError, match="needs at least one") as refused:
         wilson(0.5, n)
     assert str(refused.value) == f"n is {n}, an interval needs at least one observation"
@@ -270,7 +270,7 @@ def test_required_markets_in_figures(even, needed):
     [(5, 5, 1.0, 1.0), (4, 5, 1.0, 0.0), (0, 5, 0.0, 1.0), (1, 5, 0.0, 0.0), (3, 5, 1.5, 0.0)],
 )
 def test_a_certain_outcome_has_no_p_value_between(wins, n, chance, p):
-    """What is certain is seen or is not."""
+    """A certain outcome has a p-value of 1 or 0."""
     assert binomial_p_value(wins, n, chance) == p
 
 

@@ -1,4 +1,4 @@
-"""The pulse file: the newest state of a running worker, for whoever looks from outside."""
+"""The status file: the newest state of a running worker, for other processes."""
 
 import time
 
@@ -20,7 +20,7 @@ def worker_status(second: float) -> WorkerStatus:
 
 
 def test_the_newest_status_is_in_the_file(tmp_path):
-    """However fast it beats, the file ends with the last beat, and a reader never sees half of one."""
+    """However fast it is written, the file ends with the last status, and a reader never sees half of one."""
     file = StatusFile(tmp_path / STATUS_FILE)
     file.start()
     for second in range(500):
@@ -35,7 +35,7 @@ def test_the_newest_status_is_in_the_file(tmp_path):
 
 
 def test_a_folder_that_is_gone_is_survived(tmp_path):
-    """When the file cannot be written the worker goes on, and ends at once."""
+    """When the file cannot be written the worker continues, and ends at once."""
     file = StatusFile(tmp_path / "gone" / STATUS_FILE)
     file.start()
     file.heartbeat(worker_status(1.0))
@@ -44,7 +44,7 @@ def test_a_folder_that_is_gone_is_survived(tmp_path):
 
 
 def test_an_invalid_status_file_is_none(tmp_path):
-    """A missing, half or foreign file is read as no pulse."""
+    """A missing, incomplete or foreign file is read as no status."""
     assert read_worker_status(tmp_path / STATUS_FILE) is None
     (tmp_path / STATUS_FILE).write_text('{"ts_ns": 1')
     assert read_worker_status(tmp_path / STATUS_FILE) is None

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ATTACK = "\x1b[2J\x1b]0;title\x07\r\x9b5n\u202eevil"
 SHOWN = "\ufffd[2J\ufffd]0;title\ufffd\ufffd\ufffd5n\ufffdevil"
 BY_RICH = "\ufffd[2J\ufffd]0;title\ufffd5n\ufffdevil"
-"""Rich leaves the bell and the carriage return out by itself."""
+"""Rich removes the bell and the carriage return itself."""
 
 
 def test_styles_remain_and_control_characters_of_texts_do_not() -> None:
@@ -45,7 +45,7 @@ def test_an_error_is_one_line_whatever_it_holds(capsys: pytest.CaptureFixture[st
 
 
 def test_a_relay_passes_text_on_without_controls() -> None:
-    """Characters of several bytes that arrive in parts are whole again on the other side."""
+    """Characters of several bytes that arrive in parts are complete again on the other side."""
     source, fill = os.pipe()
     drain, sink = os.pipe()
     relay = threading.Thread(target=relay_plain, args=(source, sink))
@@ -61,7 +61,7 @@ def test_a_relay_passes_text_on_without_controls() -> None:
 
 
 def test_a_relay_reads_on_when_nobody_reads_it() -> None:
-    """The writer is never held up, however much it writes, and the relay ends with it."""
+    """The writer is never blocked, however much it writes, and the relay ends with it."""
     source, fill = os.pipe()
     drain, sink = os.pipe()
     os.close(drain)
@@ -92,7 +92,7 @@ with log_to_file(Path(sys.argv[1])):
 
 
 def test_the_log_file_holds_no_control_characters(tmp_path: Path) -> None:
-    """Records of the bot, of libraries, and the text of an exception behind its traceback."""
+    """Records of the bot, of libraries, and the text of an exception after its traceback."""
     escaped = ATTACK.encode("unicode_escape").decode()
     subprocess.run([sys.executable, "-c", LOGS, str(tmp_path), escaped], cwd=ROOT, check=True)
     text = (tmp_path / "bot.log").read_text()

@@ -1,4 +1,4 @@
-"""The terminal view: says truthfully how a running bot is, fits any terminal, and leaves at q."""
+"""The terminal view: shows the true state of a running bot, fits any terminal, and ends with q."""
 
 import os
 import pty
@@ -43,7 +43,7 @@ ALIVE = WorkerStatus(
 
 
 def write_ledger(state: Path, markets: int = 30, worker_status: WorkerStatus | None = ALIVE) -> None:
-    """A book with trades won, lost and open, refusals, and a pulse."""
+    """A profile with trades won, lost and open, refusals, and a status."""
     with open_ledger(ledger_path(state, "recorded")) as ledger:
         for number in range(1, markets):
             ledger.record_decision(refusal(number))
@@ -63,7 +63,7 @@ def drawn(state: Path, width: int = 80, height: int = 24, now_ns: int = NOON_NS)
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 60), (60, 18)])
 def test_it_fits_the_terminal(tmp_path, width, height):
-    """Market, votes, decisions, results and funnel are on the screen, and nothing runs off its edges."""
+    """Market, votes, decisions, results and funnel are on the screen, within its width and height."""
     write_ledger(tmp_path)
     lines = drawn(tmp_path, width, height)
     assert max(map(len, lines)) <= width
@@ -77,13 +77,13 @@ def test_it_fits_the_terminal(tmp_path, width, height):
 
 
 def test_a_silent_bot_is_called_silent(tmp_path):
-    """When the pulse stops it says when it was last seen, instead of showing an old state as now."""
+    """When the heartbeat stops its last time is shown, instead of an old state as the present one."""
     write_ledger(tmp_path)
     assert "no bot is running: last seen" in drawn(tmp_path, now_ns=NOON_NS + 6 * 10**9)[0]
 
 
 def test_a_halt_is_the_first_thing_seen(tmp_path):
-    """A halt takes the place of the good news."""
+    """A halt is shown in place of the normal state."""
     write_ledger(
         tmp_path, worker_status=msgspec.structs.replace(ALIVE, halted="3 orders in a row were refused")
     )
@@ -93,19 +93,19 @@ def test_a_halt_is_the_first_thing_seen(tmp_path):
 
 
 def test_orders_withheld_by_the_mode_are_shown(tmp_path):
-    """While the mode store is lost the screen says that no new position is opened, and why."""
+    """While the mode store is lost the screen shows that no new position is opened, and why."""
     lost = msgspec.structs.replace(ALIVE, mode="live", allows_orders=False, mode_detail="mode store lost")
     write_ledger(tmp_path, worker_status=lost)
     assert "LIVE on recorded  no new position: mode store lost" in drawn(tmp_path)[0]
 
 
 def test_an_empty_folder_names_the_way_on(tmp_path):
-    """Before the first run it says how to start one."""
+    """Before the first run it shows how to start one."""
     assert "python runner.py --test-mode" in " ".join(drawn(tmp_path))
 
 
 def test_a_damaged_ledger_is_reported_and_the_status_still_shown(tmp_path):
-    """What cannot be read is named; what can be read is shown."""
+    """The unreadable ledger is named; the rest is shown."""
     write_ledger(tmp_path)
     path = ledger_path(tmp_path, "recorded")
     for file in path.parent.glob("ledger.sqlite*"):
@@ -116,7 +116,7 @@ def test_a_damaged_ledger_is_reported_and_the_status_still_shown(tmp_path):
 
 
 def test_in_a_pipe_it_prints_one_look(tmp_path):
-    """Without a terminal the command shows the present once and exits with 0."""
+    """Without a terminal the command shows the present state once and exits with 0."""
     write_ledger(tmp_path)
     shown = subprocess.run(
         [sys.executable, str(ROOT / "view_paper_trades.py"), "--watch", "--state", str(tmp_path)],
@@ -131,7 +131,7 @@ def test_in_a_pipe_it_prints_one_look(tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 @pytest.mark.parametrize("key", [b"q", b"\x03"])
 def test_a_key_leaves_it(tmp_path, key):
-    """In a terminal q and Ctrl-C leave with exit code 0 and without a traceback."""
+    """In a terminal q and Ctrl-C end it with exit code 0 and without a traceback."""
     write_ledger(tmp_path)
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
@@ -153,7 +153,7 @@ def test_a_key_leaves_it(tmp_path, key):
         while process.poll() is None and time.monotonic() < deadline:
             seen += os.read(ours, 65536)
     except OSError:
-        pass  # the terminal's other end is closed: it has left
+        pass  # the terminal's other end is closed: it has ended
     assert process.wait(5) == 0, seen[-1500:].decode()
     assert b"Traceback" not in seen
     os.close(ours)
@@ -169,5 +169,5 @@ def _control(terminal: int) -> None:
 
 @pytest.mark.parametrize(("seconds", "text"), [(7.4, "7 s"), (68, "1 min 08 s"), (7800, "2 h 10 min")])
 def test_a_span_as_text(seconds, text):
-    """Spans are told in the two units that matter."""
+    """Durations are shown in their two largest units."""
     assert duration(seconds) == text

@@ -1,4 +1,4 @@
-"""One rig a module and process: a node takes a second, an order a fifth of one."""
+"""One rig per module and process: a node takes a second, an order a fifth of one."""
 
 import sys
 from pathlib import Path

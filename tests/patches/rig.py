@@ -1,7 +1,7 @@
-"""A real node with the patched adapter against a practice venue whose books stand still, one order at a time.
+"""A real node with the patched adapter and a practice venue with fixed books, for one order at a time.
 
 The engine and its ledger are new for each order, so that a market can be bought again; node, account and
-venue stay. Everything that a running bot has between a decision and somebody's money is the real thing.
+venue stay. All parts of a running bot between a decision and the venue are the real ones.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ from patches.client_factories import client_factories
 from runtime.worker.order_gate import OrderGate
 
 WORLD = ("--source", "synthetic", "--hold-clock", "--speed", "0.01", "--start-at", "700", "--first", "2")
-"""A generated market that stands still: Down is the favourite, offered at 0.63, 0.64, 0.65 and 0.66."""
+"""A generated market on a held clock: Down is the favourite, offered at 0.63, 0.64, 0.65 and 0.66."""
 SIDE = Outcome.DOWN
 NAUTILUS_VENUE = NautilusVenue("POLYMARKET")
 FAR_AWAY = Decimal(1_000_000)
@@ -55,7 +55,7 @@ LIMITS = RiskLimits(
 
 
 class Sender(IntegratedBTCStrategy):
-    """The bot's strategy, its own way to send included, without a will of its own."""
+    """The bot's strategy with its own way to send, without its own decisions."""
 
     def on_start(self) -> None:
         for instrument in self.cache.instruments():
@@ -65,11 +65,11 @@ class Sender(IntegratedBTCStrategy):
         self._ports.ready.set()
 
     def on_stop(self) -> None:
-        """There is nothing of the worker's to stop."""
+        """Do nothing: there is no worker to stop."""
 
 
 class Attempt:
-    """One decision's order: its engine, its ledger, and what the account was before it."""
+    """One decision's order: its engine, its ledger, and the account's state before it."""
 
     def __init__(self, rig: "Rig", folder: Path, attempts: int = 5) -> None:
         self.rig = rig
@@ -130,11 +130,11 @@ class Attempt:
         self.thread.close()
 
     def follow_orders(self) -> None:
-        """Look up orders whose end is not known, as a worker does from its start on."""
+        """Look up orders without a final state, as a worker does from its start on."""
         self._tasks.append(asyncio.get_running_loop().create_task(self.engine.follow_orders(self.rig.client)))
 
     async def decide(self, ask: Decimal, cap: Decimal, usd: str = "1.00") -> None:
-        """Buy the favourite for so much, having seen this ask, at this price or better."""
+        """Buy the favourite for this amount, having seen this ask, at this price or better."""
         await self.engine.handle_decision(self.rig.decision(ask, cap, usd))
 
     async def until(self, condition: Callable[[], bool], seconds: float = 15) -> None:
@@ -145,27 +145,27 @@ class Attempt:
 
     @property
     def reasons(self) -> list[str]:
-        """What was said about the orders."""
+        """The reasons published for the orders."""
         return [str(event.reason) for event in self.events if hasattr(event, "reason")]
 
     @property
     def states(self) -> list[OrderState]:
-        """Where each order of this attempt stands, for the engine."""
+        """The state of each order of this attempt in the engine."""
         return list(self.engine.states.values())
 
     async def written(self) -> list[OrderState]:
-        """Where they stand in the ledger, once all that is known is written."""
+        """Their states in the ledger, once all pending rows are written."""
         await self.engine.drain()
         rows = await self.thread.call(self.reader.attempts, self.rig.market.slug)
         return [row.state for row in rows]
 
     def traded(self) -> list[dict[str, str]]:
-        """What the venue says was traded since, failed trades left out."""
+        """The venue's trades since, without failed ones."""
         trades = self.rig.account()["trades"]
         return [t for t in trades if t["id"] not in self.known_trades and t["status"] != "FAILED"]
 
     async def balanced(self) -> None:
-        """Hold the ledger against the venue: the same shares and fees, and the same cash to a millionth."""
+        """Compare the ledger with the venue: the same shares and fees, and the same cash to a millionth."""
         await self.engine.drain()
         trades = await self.thread.call(self.reader.trades)
         traded_shares = self.traded()
@@ -249,7 +249,7 @@ class Rig:
 
     @asynccontextmanager
     async def second_node(self) -> AsyncIterator[TradingNode]:
-        """Another node of the same account, as a fresh process would have it."""
+        """Another node of the same account, like a new process."""
         self.ready = asyncio.Event()
         again = Sender(self)  # pyright: ignore[reportArgumentType]
         node = build_node(self.plan, again, [], *self.factories())
@@ -269,11 +269,11 @@ class Rig:
         await self.node.stop_async()
         self._running.cancel()
         await asyncio.gather(self._running, return_exceptions=True)
-        # Not disposed of: that would stop the loop, which is the test's.
+        # Not disposed of: that would stop the event loop, which is the test's.
         self.venue.stop()
 
     def attempt(self, folder: Path) -> Attempt:
-        """One decision's order; its ledger lies in the folder, which is made."""
+        """One decision's order; its ledger is in the folder, which is created."""
         return Attempt(self, folder)
 
     def send(self, intent: OrderIntent) -> None:
@@ -290,7 +290,7 @@ class Rig:
         )
 
     def asks(self) -> list[tuple[Decimal, Decimal]]:
-        """What the favourite is offered at, best first: price, shares."""
+        """The offers of the favourite, best first: price, shares."""
         book = self.venue.get("/book", token_id=self.market.token(SIDE))
         return sorted((Decimal(level["price"]), Decimal(level["size"])) for level in book["asks"])
 
@@ -298,16 +298,16 @@ class Rig:
         return self.venue.account(self.client.address)
 
     def nautilus_balance(self) -> Decimal:
-        """Free pUSD, as the node believes it."""
+        """Free pUSD according to the node."""
         return self.strategy.portfolio.account(NAUTILUS_VENUE).balance_free(pUSD).as_decimal()
 
     def orders_posted(self) -> int:
-        """How often POST /order was asked for by anybody."""
+        """Number of requests to POST /order, from all clients."""
         log = self.venue.get("/practice/log")
         return sum(entry["method"] == "POST" and entry["path"] == "/order" for entry in log)
 
     def leave_less_than_a_share(self) -> Decimal:
-        """Somebody buys every whole share of the best level; what is left of it."""
+        """Let another trader buy every whole share of the best level; returns what is left of it."""
         price, size = self.asks()[0]
         order = self.stranger.limit(self.market.token(SIDE), "BUY", int(size), int(price * 1000), kind="FAK")
         answer = self.stranger.post(self.venue.url, order)
@@ -315,7 +315,7 @@ class Rig:
         assert self.asks()[0] == (price, size - int(size))
         return size - int(size)
 
-    # --- the journal, and what the strategy asks for ---------------------------------------------
+    # --- the journal, and calls of the strategy --------------------------------------------------
 
     async def order_signed(self, client_order_id: str, order_id: str) -> None:
         await self._now.order_signed(client_order_id, order_id)
@@ -324,7 +324,7 @@ class Rig:
         self._now.order_answered(client_order_id, outcome)
 
     def trade(self, trade: dict[str, Any]) -> bool:
-        # Between two attempts the chain confirms trades that nobody waits for.
+        # Between two attempts the chain confirms trades that no test waits for.
         return True if self.engine is None else self.engine.trade(trade)
 
     def attach(self, client: Any) -> None:
@@ -338,7 +338,7 @@ class Rig:
 
     @property
     def execution(self) -> ExecutionEngine | None:
-        """What the strategy reports denied orders to."""
+        """The engine that the strategy reports denied orders to."""
         return self.engine
 
     @property
@@ -347,4 +347,4 @@ class Rig:
         return self.engine
 
     def limit_notional(self, instrument_id: Any, usd: Decimal | None) -> None:
-        """No order here is a settlement."""
+        """Do nothing: no order here is a settlement."""

@@ -1,4 +1,4 @@
-"""The adapter's last check of the balance: the order has to be paid for with its fee."""
+"""The adapter's last check of the balance: it has to cover the order with its fee."""
 
 from decimal import Decimal
 

@@ -11,7 +11,7 @@ from patches.signing import verify_signing
 
 
 def test_the_installed_libraries_are_the_patched_ones():
-    """Versions and sources of everything overridden are the ones the patches know."""
+    """Versions and sources of all overridden functions are those that the patches expect."""
     patches.verify()
 
 
@@ -23,7 +23,7 @@ def test_another_version_ends_the_process(monkeypatch):
 
 
 def test_a_drifted_function_is_named(monkeypatch):
-    """The same version with other code, as a local edit leaves it, is refused with the function's name."""
+    """The same version with other code, such as a local edit, is refused with the function's name."""
     function = next(iter(library.FINGERPRINTS))
     monkeypatch.setitem(library.FINGERPRINTS, function, "0" * 12)
     with pytest.raises(Fatal, match=f"{function.__qualname__} .* is not the code that was patched"):
@@ -31,14 +31,14 @@ def test_a_drifted_function_is_named(monkeypatch):
 
 
 def test_a_library_that_signs_something_else_ends_the_process(monkeypatch):
-    """If an order's id were not its hash any more, a dry signing says so before the first real one."""
+    """If an order's id were no longer its hash, a test signature would show it before the first real one."""
     monkeypatch.setattr(ExchangeOrderBuilderV2, "build_order_hash", lambda *_: "0x00")
     with pytest.raises(Fatal, match="the order id is 0x00, expected 0x"):
         verify_signing()
 
 
 def test_a_signature_of_another_key_ends_the_process(monkeypatch):
-    """A signature that is not the account's own is noticed."""
+    """A signature that is not the account's own is detected."""
     stranger = Account.create()
     sign = Account.sign_message
     monkeypatch.setattr(Account, "sign_message", lambda message, private_key: sign(message, stranger.key))

@@ -1,4 +1,4 @@
-"""A market message that cannot be right moves no book; the change it hid is fetched, no screen shows it."""
+"""An invalid market message changes no book; the change that it replaced is fetched, without log noise."""
 
 import asyncio
 import json
@@ -16,11 +16,11 @@ from patches.market_feed import CheckedDataClient
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 BID = 300
-"""Mills at which a stranger bids, far below the market, so that the book changes and nothing trades."""
+"""Price in mills of another trader's bid, far below the market, so that the book changes without a trade."""
 
 
 class Feed:
-    """The rig's market stream: its books beside the venue's, its log, and every price it let through."""
+    """The rig's market stream: its books beside the venue's, its log, and every price that it passed on."""
 
     def __init__(self, rig, capfd) -> None:
         self.rig = rig
@@ -65,7 +65,7 @@ class Feed:
         }
 
     def change(self) -> None:
-        """A stranger bids once more at a price far below the market."""
+        """Another trader bids once more at a price far below the market."""
         token = self.rig.market.token(SIDE)
         order = self.rig.stranger.limit(token, "BUY", 10, BID, kind="GTC")
         answer = self.rig.stranger.post(self.rig.venue.url, order)
@@ -82,7 +82,7 @@ class Feed:
             await asyncio.sleep(0.02)
 
     async def whole(self) -> None:
-        """Wait until both books are the venue's and no snapshot is waited for."""
+        """Wait until both books are the venue's and no snapshot is pending."""
         await self.until(
             lambda: (
                 not self.client._outdated
@@ -115,7 +115,7 @@ NO_NUMBERS = ("NaN", "-0.3", "1e400", "", "\x1b[2J\u202e")
     [("price", "7"), *(("price", value) for value in NO_NUMBERS), *(("size", value) for value in NO_NUMBERS)],
 )
 async def test_a_change_with_a_value_that_cannot_be_is_made_good(rig, feed, field, value):
-    """The change is missed, never taken over, and both books are the venue's again."""
+    """The invalid change is never applied, and both books are the venue's again."""
     await feed.whole()
     before = feed.refused()
     rig.venue.fault("market_feed_value", 1, event="price_change", field=field, value=value)
@@ -127,7 +127,7 @@ async def test_a_change_with_a_value_that_cannot_be_is_made_good(rig, feed, fiel
 
 
 async def test_a_snapshot_that_cannot_be_right_is_asked_for_on_a_new_connection(rig, feed):
-    """When subscribing again brings another bad book, a new connection is opened, and the book is right."""
+    """When subscribing again returns another bad book, a new connection is opened, and the book is right."""
     await feed.whole()
     ended = feed.connections_ended()
     rig.venue.fault("market_feed_value", 2, event="book", field="size", value="-1")
@@ -169,7 +169,7 @@ async def test_hundreds_of_bad_messages_are_one_line(rig, feed):
 
 
 async def test_an_empty_snapshot_empties_a_book_that_missed_a_change(feed):
-    """The stock client skips it, and would wait for another one for ever."""
+    """The stock client skips it, and would wait for another one forever."""
     await feed.whole()
     client = feed.client
     token = feed.rig.market.token(SIDE)

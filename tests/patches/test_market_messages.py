@@ -1,4 +1,4 @@
-"""Which market messages are refused, which books they concern, and how often that is logged."""
+"""Which market messages are refused, which books they affect, and how often that is logged."""
 
 import json
 from collections.abc import Iterator
@@ -54,7 +54,8 @@ def read(message: Any) -> Any:
 
 @pytest.mark.parametrize("message", [BOOK, BOOK | {"bids": [], "asks": []}, CHANGES, TRADE, TICK])
 def test_usual_messages_have_no_fault(message: dict[str, Any]) -> None:
-    """The shapes of the documentation pass, sizes of zero and prices without a leading zero included."""
+    """The formats of the documentation are valid, including sizes of zero and prices without a leading
+    zero."""
     assert fault_of(read(message)) is None
 
 
@@ -107,7 +108,7 @@ def test_ticks_times_and_ids_that_cannot_be_are_faults(message: dict[str, Any], 
 
 @pytest.mark.parametrize("best_first", [True, False])
 def test_the_best_level_is_found_in_either_order(best_first: bool) -> None:
-    """The library takes the last level for the best: a book that comes best first is turned round."""
+    """The library takes the last level as the best: a book with the best first is reversed."""
     bids, asks = (
         [{"price": "0.5", "size": "1"}, {"price": "0.10", "size": "2"}],
         [{"price": ".6", "size": "3"}],
@@ -120,7 +121,7 @@ def test_the_best_level_is_found_in_either_order(best_first: bool) -> None:
 
 
 def test_the_books_that_a_message_concerns() -> None:
-    """A change names both tokens of its market, every other message one."""
+    """A change affects both tokens of its market, every other message one."""
     assert tokens_of(read(CHANGES)) == {"11", "22"}
     assert tokens_of(read(BOOK)) == {"11"}
 
@@ -144,13 +145,13 @@ def test_the_books_that_a_message_concerns() -> None:
     ],
 )
 def test_the_books_that_an_unreadable_frame_may_have_changed(frame: str, tokens: set[str] | None) -> None:
-    """Those it names, none if its event changes no book, and any if that cannot be read."""
+    """Those that it names, none if its event changes no book, and all if that cannot be read."""
     assert tokens_named(frame.encode()) == tokens
 
 
 @pytest.fixture
 def logged() -> Iterator[list[str]]:
-    """What is logged as a warning."""
+    """The logged warnings."""
     lines: list[str] = []
     sink = logger.add(lambda message: lines.append(str(message.record["message"])), level="WARNING")
     yield lines

@@ -1,6 +1,7 @@
-"""The table of outcomes, one test a row: a real order, the venue's verbatim answer, and what is booked of it.
+"""The table of outcomes, one test per row: a real order, the venue's verbatim answer, and the recorded
+result.
 
-Whatever the row, in the end nothing is stuck: Nautilus' order is closed with the venue's quantity, the ledger
+In every row, in the end no order is stuck: Nautilus' order is closed with the venue's quantity, the ledger
 has the venue's fills once and its cash to a millionth, and an order that may exist is never sent again.
 """
 
@@ -26,7 +27,7 @@ BAD_KEY = "Unauthorized/Invalid api key"
 
 
 class Row(NamedTuple):
-    """A fault, and what has to follow: states in the ledger at the end, whether anything was bought."""
+    """A fault, and the expected result: states in the ledger at the end, whether anything was bought."""
 
     fault: str
     parameters: dict[str, Any]
@@ -122,7 +123,7 @@ QUICK = {
     "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in ROWS]
 )
 async def test_row(rig, attempt, name):
-    """The answer is read as what it means, what was bought is booked once, and nothing is sent again."""
+    """The answer is classified correctly, the purchase is recorded once, and nothing is sent again."""
     row = ROWS[name]
     rig.venue.fault(row.fault, 1, **row.parameters)
     before = rig.orders_posted()
@@ -139,7 +140,7 @@ async def test_row(rig, attempt, name):
     assert row.text in " ".join(attempt.reasons)
     may_go_on = row.state in (OrderState.NO_FILL, OrderState.REFUSED)
     assert attempt.engine.has_open_order(rig.market.slug) is not may_go_on
-    # The venue logs a question when it is answered, which may be long after the bot gave up on it.
+    # The venue logs a request when it is answered, which may be long after the bot stopped waiting for it.
     await attempt.until(lambda: rig.orders_posted() == before + 1)
     if not may_go_on:
         await attempt.decide(ask, ask + SLIPPAGE)
@@ -148,7 +149,7 @@ async def test_row(rig, attempt, name):
 
 
 async def test_matched_in_full(rig, attempt):
-    """A dollar buys what a dollar buys at the ask, and the fee is the venue's to the fifth decimal."""
+    """A dollar buys its full amount at the ask, and the fee is the venue's to the fifth decimal."""
     ask = rig.asks()[0][0]
     await attempt.decide(ask, ask)
     await attempt.until(attempt.closed)
@@ -160,7 +161,7 @@ async def test_matched_in_full(rig, attempt):
 
 @pytest.mark.slow
 async def test_price_improvement_gives_more_shares(rig, attempt):
-    """A better price than the cap gives more shares for the same dollar; none is lost as an overfill."""
+    """A better price than the limit gives more shares for the same dollar; none is lost as an overfill."""
     ask = rig.asks()[0][0]
     await attempt.decide(ask, ask + Decimal("0.05"))
     await attempt.until(attempt.closed)
@@ -171,7 +172,7 @@ async def test_price_improvement_gives_more_shares(rig, attempt):
 
 
 async def test_partial_fill_is_over_when_it_is_answered(rig, attempt):
-    """When less is offered than a dollar buys, what was taken is the position; the rest is dead at once."""
+    """When less is offered than a dollar buys, the filled part is the position; the rest ends at once."""
     left = rig.leave_less_than_a_share()
     ask = rig.asks()[0][0]
     await attempt.decide(ask, ask)
@@ -184,7 +185,7 @@ async def test_partial_fill_is_over_when_it_is_answered(rig, attempt):
 
 @pytest.mark.slow
 async def test_a_fill_of_several_trades_without_an_answer_is_whole(rig, attempt):
-    """An order that took two levels and whose answer is lost is booked with both, and closed with them."""
+    """An order that took two levels and whose answer is lost is recorded with both, and closed with them."""
     left = rig.leave_less_than_a_share()
     rig.venue.fault("drop_after_accept", 1)
     ask = rig.asks()[0][0]
@@ -200,7 +201,7 @@ async def test_a_fill_of_several_trades_without_an_answer_is_whole(rig, attempt)
 
 @pytest.mark.slow
 async def test_delayed_and_then_killed_is_a_clean_no_fill(rig, attempt):
-    """The venue holds an order back, then finds nothing to match: it is over, and the next tick may buy."""
+    """The venue delays an order, then has nothing to match: it is over, and the next tick may buy."""
     rig.venue.fault("delayed", 1)
     ask = rig.asks()[0][0]
     attempt.follow_orders()
@@ -214,7 +215,7 @@ async def test_delayed_and_then_killed_is_a_clean_no_fill(rig, attempt):
 
 @pytest.mark.slow
 async def test_an_order_that_never_arrived_is_given_up_long_after_its_market(rig, attempt):
-    """Without a trade minutes after its market was settled, an unknown order is dead, for Nautilus too."""
+    """Without a trade minutes after its market was settled, an unknown order is ended, for Nautilus too."""
     rig.venue.fault("drop_before_read", 1)
     attempt.engine._lifecycle._rules = msgspec.structs.replace(
         attempt.engine._lifecycle._rules, give_up_after_ns=0
@@ -231,7 +232,7 @@ async def test_an_order_that_never_arrived_is_given_up_long_after_its_market(rig
 
 @pytest.mark.slow
 async def test_a_trade_of_an_order_called_dead_counts_and_halts(rig, attempt):
-    """A venue that refuses an order and trades it all the same is believed by its trades; then a halt."""
+    """If a venue refuses an order and still trades it, the trades count; then trading halts."""
     rig.venue.fault("unavailable_503", 1, executed=True)
     ask = rig.asks()[0][0]
     await attempt.decide(ask, ask + SLIPPAGE)
@@ -243,7 +244,7 @@ async def test_a_trade_of_an_order_called_dead_counts_and_halts(rig, attempt):
 
 @pytest.mark.slow
 async def test_winnings_can_be_staked_again(rig, tmp_path):
-    """Too little for an order is refused on this side; what is won since is noticed without a trade."""
+    """A balance too low for an order is refused by the bot; winnings since are detected without a trade."""
     ask, wealth = rig.asks()[0][0], rig.client.balance()
     rig.venue.set_account(rig.client.address, balance="1.20")
     try:
@@ -297,7 +298,7 @@ async def test_a_no_fill_is_followed_by_a_fill(rig, attempt):
 
 @pytest.mark.slow
 async def test_no_allowance_is_refused_with_the_venues_text(rig, attempt):
-    """400 "not enough balance / allowance" is a refusal in the venue's own words, not tried again."""
+    """400 "not enough balance / allowance" is a refusal with the venue's own text, not tried again."""
     rig.venue.set_account(rig.client.address, allowance="0")
     try:
         ask = rig.asks()[0][0]
@@ -315,7 +316,8 @@ async def test_no_allowance_is_refused_with_the_venues_text(rig, attempt):
 
 @pytest.mark.slow
 async def test_response_lost_and_user_feed_down(rig, attempt):
-    """Filled, but nobody said so: the trades list has it, and it is booked once at its real price."""
+    """Filled, but the answer and the feed are lost: the trades list has it, and it is recorded once at its
+    price."""
     rig.venue.fault("drop_after_accept", 1)
     rig.venue.fault("user_feed_silent", None)
     ask = rig.asks()[0][0]
@@ -340,7 +342,7 @@ async def test_response_lost_and_user_feed_down(rig, attempt):
 async def test_what_the_venue_would_reject_is_refused_before_it_is_signed(
     rig, attempt, ask, cap, usd, fragment
 ):
-    """Below a dollar, above the ceiling, off the range, below the ask: denied here, nothing is sent."""
+    """Below a dollar, above the ceiling, off the range, below the ask: denied by the bot, nothing is sent."""
     posted = rig.orders_posted()
     await attempt.decide(Decimal(ask), Decimal(cap), usd)
     await attempt.until(lambda: attempt.states == [OrderState.REFUSED])
@@ -351,7 +353,7 @@ async def test_what_the_venue_would_reject_is_refused_before_it_is_signed(
 
 
 async def test_three_refusals_in_a_row_halt_trading(rig, tmp_path):
-    """After three refused orders in a row only a person may go on, also in another process."""
+    """After three refused orders in a row only a person can resume trading, also in another process."""
     async with rig.attempt(tmp_path) as attempt:
         ask = rig.asks()[0][0]
         for number in range(1, 4):
@@ -359,7 +361,7 @@ async def test_three_refusals_in_a_row_halt_trading(rig, tmp_path):
             intent = await _intend(attempt, number, ask)
             await attempt.until(lambda i=intent: attempt.engine.states[i] is OrderState.REFUSED)
         assert "3 orders in a row were refused" in (attempt.engine.halted or "")
-        await attempt.engine.check_halt()  # by now the halt is on the disk
+        await attempt.engine.check_halt()  # by now the halt is on disk
         assert (tmp_path / "HALTED").read_text().count("refused") >= 1
 
 

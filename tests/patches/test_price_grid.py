@@ -1,4 +1,4 @@
-"""Which grid a price shows, and that a price off the known grid is never rounded into a book."""
+"""The grid of a price, and that a price off the known grid is never rounded into a book."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from patches.price_grid import finer_tick, off_grid
 
 D = Decimal
 WORLD = ("--source", "synthetic", "--hold-clock", "--speed", "1", "--first", "3", "--start-at", "322")
-"""Up stands at 0.95/0.96; a second later at 0.961/0.966, on the finer grid."""
+"""Up is at 0.95/0.96; a second later at 0.961/0.966, on the finer grid."""
 COARSE, FINE = D("0.01"), D("0.001")
 
 
@@ -35,7 +35,7 @@ COARSE, FINE = D("0.01"), D("0.001")
     ],
 )
 def test_the_coarsest_grid_that_holds_the_prices(tick: str, prices: list[str], finer: str | None) -> None:
-    """A price on the grid that is found is on the market's real grid, too; off every grid there is none."""
+    """A price on the returned grid is on the market's real grid, too; off every grid there is none."""
     found = finer_tick(D(tick), map(D, prices))
     assert found == (None if finer is None else D(finer))
 
@@ -71,7 +71,7 @@ def test_a_tick_that_cannot_be_is_a_fault(tick: Any) -> None:
 
 
 class Feed:
-    """The Up token's book in Nautilus and at the venue, and every price that was let through."""
+    """The Up token's book in Nautilus and at the venue, and every price that was passed on."""
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
@@ -110,7 +110,7 @@ class Feed:
 @pytest.mark.slow
 @pytest.mark.parametrize("lost", ["event", "book", "both"])
 async def test_a_lost_change_of_the_grid_rounds_no_price(tmp_path, monkeypatch, lost):
-    """Whichever message is lost, the finer tick is taken over and the book is the venue's to the digit."""
+    """Whichever message is lost, the finer tick is applied and the book is the venue's to the digit."""
     monkeypatch.setattr(market_feed, "RESYNC_PAUSE_S", 0.3)
     async with Rig(tmp_path, WORLD) as rig:
         feed = Feed(rig)
@@ -119,7 +119,7 @@ async def test_a_lost_change_of_the_grid_rounds_no_price(tmp_path, monkeypatch, 
         rig.venue.fault("tick_size_change_lost", None, lost=lost)
         await asyncio.to_thread(rig.venue.step, 1)
         if lost == "both":
-            # What was lost shows at the next change: a stranger's bid on the finer grid.
+            # The lost change has an effect at the next one: another trader's bid on the finer grid.
             order = rig.stranger.limit(rig.market.up_token, "BUY", 10, 955, kind="GTC")
             answer = await asyncio.to_thread(rig.stranger.post, rig.venue.url, order)
             assert answer.json()["success"] is True

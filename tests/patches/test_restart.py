@@ -1,4 +1,4 @@
-"""A process that comes after another takes its orders from the ledger and the venue, none from Nautilus."""
+"""A new process takes its orders from the ledger and the venue, none from Nautilus."""
 
 from decimal import Decimal
 
@@ -36,7 +36,7 @@ async def test_a_fill_that_was_not_booked_is_booked_by_the_next_process(rig, tmp
 
 @pytest.mark.parametrize("by_nautilus", [False, True], ids=["the bot's way", "by Nautilus"])
 async def test_no_position_without_a_price(by_nautilus, rig, tmp_path, monkeypatch):
-    """With a position at the venue a new node knows none; Nautilus' own way is to make one up, at price 0."""
+    """With a position at the venue a new node has none; Nautilus' default is to generate one, at price 0."""
     ask = rig.asks()[0][0]
     async with rig.attempt(tmp_path) as attempt:
         await attempt.decide(ask, ask + SLIPPAGE)

@@ -1,4 +1,4 @@
-"""Markets follow each other without a gap: the next one's quotes are there when it starts."""
+"""Markets follow each other without a gap: the next one has quotes when it starts."""
 
 import asyncio
 import time
@@ -9,13 +9,13 @@ from rig import Rig, Sender
 from core.nautilus_core.instruments.market_clock import MarketClock
 
 WORLD = ("--source", "synthetic", "--hold-clock", "--speed", "1", "--start-at", "600")
-"""Markets that pass by steps only."""
+"""Markets that advance by steps only."""
 ROLLS = 3
 PATIENCE_S = 30.0
 
 
 class Roller(Sender):
-    """The bot's strategy, rolling by its own means; or, to compare, subscribing only once it has left."""
+    """The bot's strategy with its own market change; or, to compare, subscribing only after leaving."""
 
     def __init__(self, rig: Rig, ahead: bool) -> None:
         super().__init__(rig)  # pyright: ignore[reportArgumentType]
@@ -44,14 +44,14 @@ class Roller(Sender):
 
 
 class RollingRig(Rig):
-    """A rig whose markets pass by."""
+    """A rig whose markets advance."""
 
     def __init__(self, folder, ahead: bool) -> None:
         super().__init__(folder, WORLD)
         self.strategy: Roller = Roller(self, ahead)
 
     def dropped(self) -> int:
-        """How many market connections have ended at the venue, which logs them at their end."""
+        """Number of market connections that have ended at the venue, which logs them at their end."""
         return sum(row["path"] == "/ws/market" for row in self.venue.get("/practice/log"))
 
 
@@ -91,7 +91,7 @@ async def roll_through(rig: RollingRig) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("ahead", [True, False], ids=["the bot's way", "leaving first"])
 async def test_the_next_market_is_there_when_it_starts(ahead, tmp_path):
-    """Subscribed ahead, each market is quoted at its start on one connection; leaving first drops it."""
+    """Subscribed ahead, each market has quotes at its start on one connection; leaving first drops it."""
     async with RollingRig(tmp_path, ahead) as rig:
         await roll_through(rig)
         dropped = rig.dropped()

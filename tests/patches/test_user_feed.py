@@ -1,7 +1,7 @@
-"""No message of the user stream ends the process, reaches the screen or changes what is booked.
+"""No message of the user stream ends the process, reaches the screen or changes the ledger.
 
-NautilusTrader ends the process at an id with a character outside of ASCII, and logs what it cannot use with a
-traceback.
+NautilusTrader ends the process at an id with a non-ASCII character, and logs a traceback for unusable
+messages.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ IN_NO_FIELD = ("", "\x1b[2J\x07\u202e\r\nx", "é", "x" * 5000, None, 7, ["x"], T
 NO_NUMBERS = (*IN_NO_FIELD, "NaN", "-1", "1e400", "0x1")
 NUMBERS = ("price", "size", "match_time", "timestamp", "original_size", "size_matched", "matched_amount")
 UNKNOWN = {"id": "0x" + "ab" * 32, "taker_order_id": "0x" + "cd" * 32}
-"""Ids of an order that is not this bot's, as after a trade by hand with the same wallet."""
+"""Ids of an order that is not this bot's, such as a manual one with the same wallet."""
 
 
 def places(content: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

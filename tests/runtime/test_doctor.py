@@ -59,7 +59,7 @@ def only(found) -> Finding:
 
 @pytest.fixture(scope="module")
 def venue():
-    """A practice venue with generated markets at the real pace, so that its books stand still."""
+    """A practice venue with generated markets at the real speed, so that its books are constant."""
     with VenueProcess.start("--source", "synthetic", "--speed", "1", "--start-at", "100") as running:
         yield running
 
@@ -99,7 +99,7 @@ def settings(tmp_path):
     ],
 )
 def test_the_wallet_is_the_one_with_the_money(funder, kind, funded, chosen):
-    """Unset, the signature type is the one that sees money and that key and funder allow."""
+    """Unset, the signature type is the one that has money and that key and funder allow."""
     balances = {one: Decimal(funded.get(one, 0)) for one in range(4)}
     assert choose_wallet(ConfiguredWallet(OWN, funder, kind), balances) == LiveWallet(OWN, *chosen)
 
@@ -124,7 +124,7 @@ def test_the_wallet_is_the_one_with_the_money(funder, kind, funded, chosen):
     ],
 )
 def test_a_wallet_that_cannot_be_determined_is_refused(funder, kind, funded, fragment):
-    """Settings that contradict each other or leave a choice end with what to set."""
+    """Contradicting or ambiguous settings end with what to set."""
     balances = {one: Decimal(funded.get(one, 0)) for one in range(4)}
     with pytest.raises(ConfigError, match=f"(?s){fragment}"):
         choose_wallet(ConfiguredWallet(OWN, funder, kind), balances)
@@ -142,7 +142,7 @@ def test_the_error_of_a_damaged_practice_wallet_explains_how_to_start_over(conte
 
 @given(st.text(alphabet="0123456789abcdefgx \n", min_size=8, max_size=80))
 def test_what_is_no_key_is_refused_without_repeating_it(text):
-    """Whatever is given as a key, it is either one, or the error holds none of it."""
+    """Any text given as a key is either one, or the error contains none of it."""
     settings = Settings(polymarket_pk=SecretStr(text))
     if re.fullmatch("(0x)?[0-9a-f]{64}", text):
         assert operator_key(settings) == text
@@ -154,16 +154,16 @@ def test_what_is_no_key_is_refused_without_repeating_it(text):
 
 @pytest.mark.parametrize("number", [0, 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141])
 def test_a_number_outside_the_curve_is_no_key(number):
-    """0 and the order of the curve have 64 digits and are no keys."""
+    """0 and the order of the curve have 64 digits and are not keys."""
     with pytest.raises(ConfigError, match="not a private key"):
         operator_key(Settings(polymarket_pk=SecretStr(f"0x{number:064x}")))
 
 
-# --- near -----------------------------------------------------------------------------------------
+# --- local checks -----------------------------------------------------------------------------------
 
 
 def test_secrets_are_shown_as_set_and_addresses_without_their_paths():
-    """The line of settings holds what was changed, no secret, and no key that an address carries."""
+    """The line of settings contains the changes, no secret, and no key in an address."""
     shown = only(
         file_checks.changed(
             Settings(
@@ -181,7 +181,7 @@ def test_secrets_are_shown_as_set_and_addresses_without_their_paths():
     ("mode", "live", "status"), [(0o600, True, "ok"), (0o640, False, "warn"), (0o604, True, "fail")]
 )
 def test_an_env_file_that_others_read_is_an_error_in_live_mode(mode, live, status, tmp_path):
-    """In simulation it is a warning; each names the command that mends it."""
+    """In simulation it is a warning; each names the command that corrects it."""
     env = tmp_path / ".env"
     env.write_text("")
     env.chmod(mode)
@@ -200,7 +200,7 @@ def test_a_folder_that_takes_no_file_is_named(settings, tmp_path):
 
 
 def test_ledgers_are_distinguished(settings):
-    """None yet, older and damaged: only the last keeps a run from starting."""
+    """None yet, older and damaged: only the last prevents a start."""
     path = ledger_path(settings.state_dir, "live")
     assert only(file_checks.ledger(settings, "live")).what == "live: new"
     path.parent.mkdir(parents=True)
@@ -217,7 +217,7 @@ def test_ledgers_are_distinguished(settings):
 
 
 def test_a_halt_is_a_warning_with_its_reason(settings):
-    """A halted run may start, because what is open has to be settled."""
+    """A halted run may start, because open orders have to be settled."""
     HaltFile(settings.state_dir / "live" / HALT_FILE).raise_("three refusals")
     found = only(file_checks.halts(settings, "live"))
     assert found.status is Status.WARN
@@ -226,7 +226,7 @@ def test_a_halt_is_a_warning_with_its_reason(settings):
 
 
 def test_a_taken_port_is_a_warning(settings):
-    """Trading does not need the metrics; off, they are not looked at."""
+    """Trading does not need the metrics; switched off, the port is not checked."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         busy = settings.model_copy(update={"grafana_port": taken.getsockname()[1]})
         assert only(machine_checks.port_check(busy, True)).status is Status.WARN
@@ -235,7 +235,7 @@ def test_a_taken_port_is_a_warning(settings):
 
 
 def test_a_library_that_is_not_the_locked_one_is_named(tmp_path):
-    """The lock itself is met, and a lock that asks for another httpx is not."""
+    """The lock file is satisfied, and one that requires another httpx is not."""
     assert only(machine_checks.libraries_check()).status is Status.OK
     lock = tmp_path / "requirements.lock"
     lock.write_text("httpx==0.0.1 \\\n    --hash=sha256:00\nnobody-has-this==1.0\n")
@@ -245,7 +245,7 @@ def test_a_library_that_is_not_the_locked_one_is_named(tmp_path):
 
 
 def test_a_missing_terminal_is_reported_before_the_start():
-    """Without a terminal the setting has to arm; which of the two it is, is said."""
+    """Without a terminal only the setting can arm; the finding names the available one."""
     assert "no terminal to type" in only(machine_checks.arming_check(Settings(), False)).what
     assert only(machine_checks.arming_check(Settings(), True)).status is Status.OK
     assert only(machine_checks.arming_check(Settings(live_trading_confirm="yes"), False)).status is Status.OK
@@ -265,7 +265,7 @@ def test_a_store_that_is_away_fails_live_only(tmp_path):
 
 
 def test_a_check_that_breaks_is_a_finding_without_its_text():
-    """An error nobody thought of is told by its type, and what was found before it stays."""
+    """An unexpected error is reported by its type, and earlier findings stay."""
 
     def broken():
         yield Finding("first", Status.OK, "")
@@ -277,12 +277,12 @@ def test_a_check_that_breaks_is_a_finding_without_its_text():
     assert TEST_KEY not in found[1].what + found[1].todo
 
 
-# --- far ------------------------------------------------------------------------------------------
+# --- remote checks ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(0, "ok"), (8, "warn"), (-8, "warn"), (30, "fail")])
 def test_a_wrong_clock_is_noticed(seconds, status, faultless):
-    """Above 2 s a warning, above 20 s a failure: the venue takes no request that is that old."""
+    """Above 2 s a warning, above 20 s a failure: the venue accepts no request that is that old."""
     if seconds:
         faultless.fault("clock_skew", None, seconds=seconds)
     api, clock = network_checks.order_api(faultless.url)
@@ -307,7 +307,7 @@ def test_who_does_not_answer_is_named(faultless):
 
 
 def test_where_orders_are_not_taken_from(faultless):
-    """The venue's own word on the place of this machine."""
+    """The venue's report on the location of this machine."""
     assert only(network_checks.geoblock_check(f"{faultless.url}/api/geoblock")).status is Status.OK
     faultless.fault("geoblocked", None)
     found = only(network_checks.geoblock_check(f"{faultless.url}/api/geoblock"))
@@ -348,7 +348,7 @@ def test_a_catalogue_that_is_of_no_use(gamma, area, fragment, faultless):
 
 
 def test_a_market_of_a_new_kind_is_named(faultless):
-    """What the bot would leave alone is said before it starts."""
+    """A market that the bot would skip is reported before the start."""
     where = catalogue(faultless)
     slug = faultless.get("/practice/info")["current"]
     start = int(slug.rpartition("-")[2])
@@ -427,7 +427,7 @@ def test_an_account_that_may_trade(faultless, key):
     ],
 )  # fmt: skip
 def test_an_account_that_may_not_trade(account, given, area, fragment, faultless, key):
-    """Each thing that is wrong with an account is one failure in its own words."""
+    """Each problem of an account is one failure with its own text."""
     put(faultless, key, **account)
     if given.get("polymarket_funder") == "its safe":
         given = {**given, "polymarket_funder": wallets_of(Account.from_key(key).address)[2][0]}
@@ -438,7 +438,7 @@ def test_an_account_that_may_not_trade(account, given, area, fragment, faultless
 
 
 def test_money_in_another_kind_of_wallet_is_found(faultless, key):
-    """Unset, the type is found out; orders are then made for the funder."""
+    """Unset, the type is determined; orders are then made for the funder."""
     put(faultless, key, signature_type=2)
     safe = wallets_of(Account.from_key(key).address)[2][0]
     settings = Settings(polymarket_pk=SecretStr(key), polymarket_funder=safe)
@@ -479,12 +479,12 @@ def test_orders_of_another_program_are_noticed(faultless, key):
 
 
 def found_on(screen: str, status: Status) -> list[str]:
-    """The areas that stand on the screen with a status."""
+    """The areas with a status on the screen."""
     return re.findall(rf"^{status}\s+(.+?)  ", screen, re.MULTILINE)
 
 
 def as_polymarket(venue: VenueProcess) -> dict[str, str]:
-    """The settings under which this venue is Polymarket."""
+    """The settings with which this venue is Polymarket."""
     feeds = {f"{name.upper()}_URL": url for name, url in venue.ready["source"]["external"].items()}
     urls = practice_urls(venue.url)
     return feeds | {
@@ -499,7 +499,7 @@ def as_polymarket(venue: VenueProcess) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_with_nothing_set_up_for_live_the_missing_settings_are_named(tmp_path):
-    """Everything else being right, the one failure is the key, with where to put it; exit 1."""
+    """With everything else right, the only failure is the key, with where to set it; exit 1."""
     with (
         VenueProcess.start("--source", "synthetic", "--real-time") as polymarket,
         BotProcess(tmp_path, "--live", "--doctor", settings=as_polymarket(polymarket)) as bot,
@@ -514,18 +514,18 @@ def test_with_nothing_set_up_for_live_the_missing_settings_are_named(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("--test-mode",), ("--test-mode", "--live", "--venue", "synthetic")])
 def test_in_test_mode_all_is_well(arguments, tmp_path):
-    """With nothing set up at all: the practice venue is started, asked with a practice wallet, and left."""
+    """Without any setup: the practice venue is started, queried with a practice wallet, and stopped."""
     with BotProcess(tmp_path, *arguments, "--doctor", settings={"GRAFANA_PORT": "0"}) as bot:
         assert bot.wait(60) == 0
     assert found_on(bot.output, Status.FAIL) == []
     assert {"practice venue", "order API", "market", "credentials", "balance"} <= set(
         found_on(bot.output, Status.OK)
     )
-    assert not (tmp_path / "state" / "mode.json").exists()  # looking is not switching
+    assert not (tmp_path / "state" / "mode.json").exists()  # reading is not switching
 
 
 def test_another_running_bot_is_named(tmp_path, monkeypatch, capfd):
-    """The state folder is held: named with its process, everything near is still looked at, exit 1."""
+    """The state folder is locked: the process is named, all local checks still run, exit 1."""
     monkeypatch.setenv("STATE_DIR", str(tmp_path))
     monkeypatch.setenv("LOG_DIR", str(tmp_path))
     monkeypatch.setenv("NAUTILUS_LOG_DIR", str(tmp_path))

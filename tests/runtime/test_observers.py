@@ -1,4 +1,4 @@
-"""No failure of an observer reaches the caller: guarded, counted, logged at most once a minute."""
+"""No failure of an observer reaches the caller: caught, counted, logged at most once a minute."""
 
 import io
 import os
@@ -34,7 +34,7 @@ ALIVE = WorkerStatus(
 
 
 class Recording:
-    """An observer that keeps what it is given."""
+    """An observer that stores what it receives."""
 
     def __init__(self):
         self.seen = []
@@ -106,7 +106,7 @@ def observers(*observers, file=None, isolation=None):
     ids=lambda error: type(error).__name__,
 )
 def test_a_failing_observer_costs_nothing_but_its_own_output(error, log):
-    """Whatever an observer raises in whichever call, the caller goes on and the next observer is served."""
+    """Whatever an observer raises in whichever call, the caller continues and the next observer is called."""
     after = Recording()
     group = observers(Broken(error), after)
     group.start()
@@ -119,7 +119,7 @@ def test_a_failing_observer_costs_nothing_but_its_own_output(error, log):
 
 
 def test_a_console_that_cannot_be_written_to_costs_nothing(log):
-    """A terminal that is gone makes every print fail; observers are served, and the calls return."""
+    """A closed terminal makes every print fail; observers are called, and the calls return."""
     after = Recording()
     group = observers(after, file=BrokenFile())
     group.start()
@@ -131,7 +131,7 @@ def test_a_console_that_cannot_be_written_to_costs_nothing(log):
 
 
 def test_failures_are_logged_once_a_minute_with_their_number(log):
-    """A thousand failures in a minute are one record; the next minute's record has the number of all."""
+    """A thousand failures in a minute are one record; the next minute's record has the total number."""
     now = [0.0]
     group = observers(Broken(ValueError("a bad value")), isolation=ObserverIsolation(lambda: now[0]))
     for _ in range(1000):
@@ -168,7 +168,7 @@ def test_a_console_shows_a_replacement_for_what_it_cannot_encode(encoding):
 
 
 def test_the_commands_run_on_an_ascii_console(tmp_path):
-    """A halt whose reason has a dash is shown by three commands without one traceback."""
+    """A halt whose reason has a dash is shown by three commands without a traceback."""
     open_ledger(ledger_path(tmp_path, "recorded")).close()
     environment = {
         **os.environ,

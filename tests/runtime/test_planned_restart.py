@@ -51,7 +51,7 @@ def test_a_worker_stays(changes):
 
 
 def test_a_paper_worker_leaves_a_switch_to_live_at_once():
-    """A paper position is settled by the next worker as well: only the live path stays to settle."""
+    """A paper position is also settled by the next worker: only the live path stays to settle."""
     state = msgspec.structs.replace(OLD, age_s=1.0, settling=True, switched_to="live")
     assert restart_reason(state) == "the mode is now live"
 

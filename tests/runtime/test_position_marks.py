@@ -1,4 +1,4 @@
-"""Marks of open positions: taken when there is something to mark, sparingly, and at the end."""
+"""Marks of open positions: made when there is a position, at intervals, and at the end."""
 
 from contextlib import closing
 from decimal import Decimal
@@ -15,7 +15,7 @@ P = Decimal("0.9")
 
 
 class MarkerBench:
-    """Marks over a ledger file of their own; `held` are the markets with a position."""
+    """A marker with a ledger file of its own; `held` are the markets with a position."""
 
     def __init__(self, path):
         self.path = path
@@ -28,7 +28,7 @@ class MarkerBench:
             buy(self.ledger, number)
 
     def written(self):
-        """(slug, market second) of each mark on the disk, once all that was given is written."""
+        """(slug, market second) of each mark on disk, once all pending rows are written."""
         self.thread.close()
         with LedgerReader(self.path) as reader:
             return reader._connection.execute("SELECT slug, second FROM marks ORDER BY id").fetchall()
@@ -57,7 +57,7 @@ def test_only_what_is_held_is_marked(desk):
 
 
 def test_at_the_purchase_and_at_the_end(desk):
-    """However often it is looked at, a short position is marked twice: at its first price and at its last."""
+    """However often it is updated, a short position is marked twice: at its first price and at its last."""
     desk.held.add(market(1).slug)
     for second in range(790, 900):
         desk.marks.update(market(1), float(second), P)
@@ -68,7 +68,7 @@ def test_at_the_purchase_and_at_the_end(desk):
 
 
 def test_now_and_then(desk, monkeypatch):
-    """When the pause is over the next look is a mark."""
+    """When the interval is over the next update is a mark."""
     monkeypatch.setattr(runtime.worker.position_marks, "EVERY_S", 0.0)
     desk.held.add(market(1).slug)
     for second in (790.0, 805.0):
@@ -78,7 +78,7 @@ def test_now_and_then(desk, monkeypatch):
 
 
 def test_the_next_market_begins_anew(desk):
-    """A position in the next market is marked at once, and the last market's price never becomes its own."""
+    """A position in the next market is marked at once, and never with the last market's price."""
     desk.held |= {market(1).slug, market(2).slug}
     desk.marks.update(market(1), 890.0, P)
     desk.marks.update(market(1), 899.0, P)

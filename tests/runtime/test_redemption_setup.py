@@ -1,4 +1,4 @@
-"""Which redeemer and which patience a worker gets, by its plan and settings."""
+"""The redeemer and the waiting times of a worker, by its plan and settings."""
 
 import json
 import sys
@@ -44,7 +44,7 @@ WALLET = Wallet(
 
 @pytest.mark.parametrize("signature_type", [0, 1, 2, 3])
 def test_real_money_is_redeemed_by_the_official_client_if_it_can(signature_type: int) -> None:
-    """An own account without more, every other wallet with the relayer key only; else it is said."""
+    """An own account without more, every other wallet with the relayer key only; else the reason is given."""
     wallet = msgspec.structs.replace(WALLET, signature_type=signature_type)
     with_key = Settings.model_validate({"relayer_api_key": "key", "relayer_api_key_address": OWNER})
     assert isinstance(choose_redeemer(with_key, PLAN, wallet), OfficialRedeemer)
@@ -53,7 +53,7 @@ def test_real_money_is_redeemed_by_the_official_client_if_it_can(signature_type:
 
 
 def test_the_official_client_redeems_for_the_wallet_that_holds_the_positions() -> None:
-    """It is given the funder as the wallet, and each key in its place."""
+    """It receives the funder as the wallet, and each key in its place."""
     redeemer = choose_redeemer(Settings(), PLAN, WALLET)
     assert isinstance(redeemer, OfficialRedeemer)
     given = redeemer._keys
@@ -79,13 +79,14 @@ def test_the_practice_venue_is_asked_to_pay_the_wallet_that_holds_the_positions(
 
 
 def test_practice_money_is_redeemed_by_its_venue() -> None:
-    """The rehearsal of the live path never reaches for the relayer or the chain."""
+    """The rehearsal of the live path never uses the relayer or the chain."""
     rehearsal = msgspec.structs.replace(PLAN, mode=Mode.SIMULATION)
     assert isinstance(choose_redeemer(Settings(), rehearsal, WALLET), PracticeRedeemer)
 
 
 def test_patience_shrinks_with_the_market_clock() -> None:
-    """At the real pace it is the usual one; at 15× a market is short, and five minutes are twenty seconds."""
+    """At the real speed they are the usual ones; at 15× a market is short, and five minutes are twenty
+    seconds."""
     assert redemption_timing(PLAN) == RedemptionTiming()
     fast = msgspec.structs.replace(PLAN, clock=MarketClock(speed=15.0))
     assert redemption_timing(fast) == RedemptionTiming(interval_s=4.0, patience_s=20.0, retry_s=40.0)
@@ -93,6 +94,6 @@ def test_patience_shrinks_with_the_market_clock() -> None:
 
 @pytest.mark.parametrize("given", [{"relayer_api_key": "key"}, {"relayer_api_key_address": OWNER}])
 def test_half_a_relayer_key_stops_the_start(given: dict[str, str]) -> None:
-    """Key and address are given together; the message names both, never the key."""
+    """Key and address are given together; the message names both settings, never the key."""
     with pytest.raises(ValueError, match="RELAYER_API_KEY, RELAYER_API_KEY_ADDRESS is one of two"):
         Settings.model_validate(given)

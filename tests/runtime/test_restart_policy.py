@@ -21,7 +21,7 @@ def test_what_is_no_failure_of_the_moment(code, follows):
 
 
 def test_crashes_are_retried_with_growing_delay_and_then_end_the_run():
-    """The delay doubles from crash to crash; the fifth within ten minutes ends the run with its cause."""
+    """The delay doubles with each crash; the fifth within ten minutes ends the run with its cause."""
     restarts = WorkerRestarts()
     delays = [restarts.ended(CRASHED, 100.0 + n).delay_s for n in range(4)]
     assert delays == [1.0, 2.0, 4.0, 8.0]
@@ -30,7 +30,7 @@ def test_crashes_are_retried_with_growing_delay_and_then_end_the_run():
 
 
 def test_old_crashes_are_forgotten():
-    """A crash counts for ten minutes: one every three minutes goes on for ever."""
+    """A crash counts for ten minutes: one every three minutes never ends the run."""
     restarts = WorkerRestarts()
     delays = [restarts.ended(CRASHED, 180.0 * n).delay_s for n in range(50)]
     assert delays[-1] == 8.0  # this one, and those of three, six and nine minutes ago
@@ -45,7 +45,7 @@ def test_an_outage_of_the_venue_is_retried_for_ever():
     assert outcomes[0].message == "The worker could not start; starting it again in 1 s."
     assert "(4 times in a row, for 1.0 minutes)" in outcomes[3].message
     assert restarts.failed_starts == 1000
-    # It counts as no crash, and the next one begins anew.
+    # It counts as no crash, and the next one starts from the first delay.
     assert restarts.ended(CRASHED, 20_001.0).delay_s == 1.0
     assert restarts.failed_starts == 0
     assert restarts.ended(UNAVAILABLE, 20_010.0).delay_s == 1.0
@@ -58,7 +58,7 @@ def test_a_hung_worker_counts_as_a_crash():
 
 
 def test_the_cap_names_what_crashed():
-    """The same limit holds for the practice venue, with its own name and log."""
+    """The same limit applies to the practice venue, with its own name and log."""
     limit = CrashLimit("the practice venue", "See logs/venue.log")
     for n in range(4):
         limit.crashed(float(n), "with exit code 1")
@@ -72,12 +72,13 @@ def test_the_cap_names_what_crashed():
     ("code", "fragment"), [(1, "with exit code 1"), (-15, "by signal SIGTERM"), (-99, "by signal 99")]
 )
 def test_how_a_process_ended(code, fragment):
-    """Signals are named, and what is no signal of this system is given by its number."""
+    """Signals are named, and an unknown signal is given by its number."""
     assert ended_how(code) == fragment
 
 
 def test_silence_counts_only_while_the_supervisor_itself_runs():
-    """After a night's sleep of the machine, or a stop of the supervisor, the worker gets its time again."""
+    """After a night's sleep of the machine, or a stop of the supervisor, the worker has its full time
+    again."""
     silence = Silence(100.0)
     for tick in range(1, 101):
         silence.polled(100.0 + tick / 10, received=False)

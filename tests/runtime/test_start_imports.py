@@ -1,4 +1,4 @@
-"""What a process loads at its start."""
+"""The packages that a process imports at its start."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ HEAVY = {"nautilus_trader", "pandas", "numpy", "scipy", "py_clob_client_v2", "et
 
 @pytest.mark.parametrize("module", ["runner", "redis_control", "view_paper_trades", "book_result"])
 def test_commands_load_nothing_that_only_a_worker_needs(module: str) -> None:
-    """The supervisor starts and stops quickly on a loaded machine because it never loads Nautilus."""
+    """The supervisor starts and stops quickly on a loaded machine because it never imports Nautilus."""
     script = f"import sys, {module}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True

@@ -18,7 +18,7 @@ from runtime.supervisor import Supervisor
 
 
 class FakeSession:
-    """Plans that are given, and no practice venue."""
+    """Given plans, and no practice venue."""
 
     def __init__(self, plan: str | Exception = "") -> None:
         self.given = plan
@@ -47,7 +47,7 @@ class FakeSession:
 
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
-    """Leave the signal handlers of the test process as they were."""
+    """Restore the signal handlers of the test process."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in before.items():
@@ -90,7 +90,7 @@ def test_crashes_have_a_cap(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("_hasty")
 def test_failed_starts_have_no_cap(tmp_path: Path) -> None:
-    """Twelve failed starts in a row do not end the run, and each worker is told how many came before it."""
+    """Twelve failed starts in a row do not end the run, and each worker gets the number of earlier ones."""
     session, shown = FakeSession(), []
     command = worker(tmp_path, "sys.exit(69 if count <= 12 else 0)")
     assert Supervisor(session, shown.append, command).run() == 0
@@ -100,7 +100,7 @@ def test_failed_starts_have_no_cap(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("_hasty")
 def test_a_worker_without_a_heartbeat_is_replaced(tmp_path: Path) -> None:
-    """A worker that stops sending is killed although it ignores SIGTERM, and another one takes over."""
+    """A worker without heartbeats is killed although it ignores SIGTERM, and another one takes over."""
     command = worker(
         tmp_path,
         """
@@ -193,7 +193,7 @@ def test_a_plan_that_cannot_be_made_now_is_made_later(tmp_path: Path) -> None:
 def test_a_stop_reaches_worker_and_venue_side_by_side(
     number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A worker that does not stop is killed at the limit, and the practice venue was asked before that."""
+    """A worker that does not stop is killed at the limit, and the practice venue was told to stop before."""
     monkeypatch.setattr(supervisor, "STOP_LIMIT_S", 1.0)
     monkeypatch.setattr(supervisor, "ALONE_S", 0.2)
     session = FakeSession()

@@ -1,4 +1,4 @@
-"""The weights in force and the ledger's history of them: the same, whatever changed them."""
+"""The weights in use and the ledger's history of them: equal, whatever changed them."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ from models import Outcome
 from runtime.worker.weight_learning import WeightLearning
 
 SETTLED = range(10, 70)
-"""Markets settled against the vote: the weights have a reason to move."""
+"""Markets settled against the vote, so that the weights change."""
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def folder(tmp_path):
 
 
 def learn(folder, *, reset=False, **changes):
-    """What a process does at its start; returns the weights in force and those that the ledger ends with."""
+    """The start of a process; returns the weights in use and the last ones in the ledger."""
     settings = Settings(learning_trigger_interval=1, learning_min_trades=1, learning_rate=1.0, **changes)
     reset_learning_engine()
     reset_fusion_engine()
@@ -63,7 +63,7 @@ def test_what_is_learnt_is_written_once(folder):
 
 @pytest.mark.parametrize("change", [{"reset": True}, {"learning_enabled": False}])
 def test_a_way_back_is_a_step(folder, change):
-    """After a reset, or with learning off, the history ends with the configured weights, and says so once."""
+    """After a reset, or with learning off, the history ends with the configured weights, written once."""
     learned, _, steps = learn(folder)
     weights, written, more = learn(folder, **change)
 

@@ -1,6 +1,6 @@
 """Put on PYTHONPATH by tests: every file and folder that a process creates or writes, with its umask then.
 
-Files that NautilusTrader and SQLite open are not seen; the umask is theirs, too.
+Files opened by NautilusTrader and SQLite are not recorded; the umask is theirs, too.
 """
 
 import os

@@ -16,14 +16,14 @@ LATEST_SECOND = 400
 
 @pytest.fixture(scope="session")
 def calm_venue() -> Iterator[VenueProcess]:
-    """One venue at twice the real pace, shared by tests that leave it whole."""
+    """One venue at twice the real speed, shared by tests that do not stop it."""
     with VenueProcess.start("--speed", "2", "--start-at", "10") as venue:
         yield venue
 
 
 @pytest.fixture
 def practice_venue(calm_venue: VenueProcess) -> Iterator[VenueProcess]:
-    """The shared venue without faults, before and after, with minutes left of its market."""
+    """The shared venue without faults, before and after, with minutes left in its market."""
     calm_venue.clear_faults()
     if calm_venue.clock.market_s() % 900 > LATEST_SECOND:
         calm_venue.set_clock(to=calm_venue.clock.current_start() + 900 + 10)

@@ -1,4 +1,4 @@
-"""Runs a practice venue as a process of its own, for every test that wants to trade against one."""
+"""Runs a practice venue in its own process, for every test that trades against one."""
 
 import json
 import os
@@ -17,12 +17,12 @@ START_SECONDS = 60.0
 LATEST_RESOLUTION = 90
 """Market seconds from a scripted market's end to its resolution, at most."""
 HTTP = httpx.Client(trust_env=False, verify=False)
-"""Shared: making a client costs more than any request to a loopback venue."""
+"""Shared: creating a client costs more than any request to a loopback venue."""
 
 
 @dataclass(frozen=True)
 class VenueClock:
-    """Market time as seen from here: a pair of readings from the venue, carried on."""
+    """Market time extrapolated from a pair of readings of the venue's clock."""
 
     wall_ns: int
     market_ns: int
@@ -75,7 +75,7 @@ class VenueProcess:
 
     @property
     def clock(self) -> VenueClock:
-        """The clock as it is now: held, running or stepped by a test since the ready line."""
+        """The present clock: held, running or stepped by a test since the ready line."""
         return VenueClock(**self.get("/practice/clock"))
 
     @property
@@ -83,7 +83,7 @@ class VenueProcess:
         return self.ready["pid"]
 
     def restart(self, *arguments: str) -> None:
-        """Start again on the same state folder, with other arguments if any are given."""
+        """Start again with the same state folder, with other arguments if any are given."""
         self.arguments = arguments or self.arguments
         self._launch()
 
@@ -106,10 +106,10 @@ class VenueProcess:
         process.stdin.close()
         return self._ended(process)
 
-    # --- the control surface -----------------------------------------------------------------
+    # --- the control routes ------------------------------------------------------------------
 
     def get(self, path: str, **query: str) -> Any:
-        """A GET's JSON."""
+        """The JSON of a GET request."""
         return HTTP.get(self.url + path, params=query).raise_for_status().json()
 
     def fault(self, name: str, count: int | None = 1, **parameters: Any) -> None:
@@ -127,11 +127,11 @@ class VenueProcess:
         return VenueClock(**answer.raise_for_status().json())
 
     def hold(self) -> VenueClock:
-        """Let market time stand still."""
+        """Stop market time."""
         return self.set_clock(held=True)
 
     def step(self, seconds: float) -> VenueClock:
-        """Move market time forward; everything on the way has happened when this returns."""
+        """Move market time forward; all events in between have happened when this returns."""
         return self.set_clock(advance=seconds)
 
     def finish_market(self) -> int:

@@ -1,4 +1,4 @@
-"""A venue and its mirror in this process; their clock and the upstream's books are in the test's hands."""
+"""A venue and its mirror in this process; the test controls their clock and the upstream's books."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -25,14 +25,14 @@ FAST = VenueOptions(speed=1.0, real_time=True, taker_delay=0.0)
 async def until(condition: Callable[[], bool], what: str = "") -> None:
     """Let everything run until a condition holds."""
     async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - what it waits for happens on the wire
+        while not condition():  # noqa: ASYNC110 - the condition depends on network messages
             await asyncio.sleep(0.002)
     assert condition(), what
 
 
 @dataclass
 class Pair:
-    """The upstream, whose still book stands until the test changes it, and the venue that mirrors it."""
+    """The upstream, whose book is constant until the test changes it, and the venue that mirrors it."""
 
     clock: ManualClock = field(default_factory=ManualClock)
     options: VenueOptions = FAST
@@ -59,19 +59,19 @@ class Pair:
         self._port = self._site.addresses[0][1]
 
     async def vanish(self) -> None:
-        """Take the upstream away, its connections with it."""
+        """Stop the upstream and its connections."""
         assert self._site is not None
         await self.upstream.venue.markets.close_all()
         await self._site.cleanup()
         self._site = None
 
     def quote(self, book: VenueBook) -> None:
-        """Change the upstream's book, and tell its subscribers."""
+        """Change the upstream's book, and publish it to its subscribers."""
         self.upstream.source.standing = book
         self.upstream.venue.step()
 
     def asked(self, part: str) -> int:
-        """How often the upstream was asked for a path with this part."""
+        """Number of requests to the upstream for a path with this part."""
         return sum(part in entry.path for entry in self.upstream.venue.requests)
 
     # --- the mirror --------------------------------------------------------------------------
@@ -89,24 +89,24 @@ class Pair:
         return found
 
     def doubt(self) -> str:
-        """Why the market's mirror is not believed; empty if it is."""
+        """Why the market's mirror is uncertain; empty if it is certain."""
         return self.source.info()["doubts"].get(self.upstream.market.slug, "not mirrored")
 
     def shown(self) -> VenueBook:
         return self.shadow.exchange.visible(self.market)
 
     def mirror(self) -> None:
-        """Make a venue that mirrors the upstream, not yet started."""
+        """Create a venue that mirrors the upstream, not yet started."""
         self.shadow = PracticeVenue(self.address, self.options, self.clock)
 
     async def mirrored(self) -> None:
-        """Start it and wait until the stream has told the running market's book."""
+        """Start it and wait until the stream has sent the running market's book."""
         self.mirror()
         await self.shadow.start()
         await until(lambda: self.doubt() == "", "the stream told the book")
 
     async def gone(self) -> None:
-        """Stop the mirror in good order."""
+        """Stop the mirror normally."""
         await self.shadow.stop()
         self.shadow.close()
 
@@ -114,7 +114,7 @@ class Pair:
         return trader_in(self.shadow, **fields)
 
     async def place(self, trader: Trader, body: dict[str, Any]) -> tuple[VenueTrade, ...]:
-        """Send an order to the mirror's desk."""
+        """Send an order to the mirror."""
         assert trader.api is not None
         return (
             await self.shadow.order_intake.execute(self.shadow.order_intake.accept(trader.api, body))
@@ -146,7 +146,7 @@ async def upstream_only(
 
 @asynccontextmanager
 async def mirrored_pair(state: Path | None = None, **more: Any) -> AsyncIterator[Pair]:
-    """An upstream and its mirror, whose running market is in step."""
+    """An upstream and its mirror, whose running market is synchronised."""
     async with upstream_only(state, **more) as pair:
         await pair.mirrored()
         try:

@@ -1,4 +1,4 @@
-"""A synthetic venue in this process whose time is in the test's hands, served on loopback."""
+"""A synthetic venue in this process with a clock controlled by the test, served on loopback."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,7 +28,7 @@ def in_cents(price: int) -> Decimal:
 
 @dataclass
 class World:
-    """The venue, its machine clock, and where its services are."""
+    """The venue, its machine clock, and the addresses of its services."""
 
     venue: PracticeVenue
     clock: ManualClock
@@ -56,7 +56,7 @@ class World:
 
 @asynccontextmanager
 async def open_world(speed: float = 1.0, seed: int = DEFAULT_SEED) -> AsyncIterator[World]:
-    """A world at the start of its first market."""
+    """A synthetic venue at the start of its first market."""
     clock = ManualClock()
     venue = PracticeVenue(SyntheticSource(seed), VenueOptions(speed=speed), clock)
     runner = web.AppRunner(make_app(venue), access_log=None, shutdown_timeout=0.05)

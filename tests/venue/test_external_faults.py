@@ -1,4 +1,4 @@
-"""What goes wrong at the external services on command, and what the bot's clients make of it."""
+"""Faults of the external services, and their effect on the bot's clients."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -76,7 +76,7 @@ async def test_a_fault_strikes_the_services_it_names(world: World) -> None:
 
 
 async def test_a_fault_with_a_count_passes(world: World) -> None:
-    """Armed once it strikes one request, at the service it names and no other."""
+    """Armed once it applies to one request, at the named service only."""
     await arm(world, "external_429", count=1, service="deribit")
     mood = fear_greed(world)
     assert (await mood.sentiment()).score > 0
@@ -90,7 +90,7 @@ async def test_a_fault_with_a_count_passes(world: World) -> None:
 
 
 async def test_a_slow_service_keeps_its_clients_waiting(world: World) -> None:
-    """An answer that takes longer than the client waits is no answer; in time it is the same as ever."""
+    """An answer slower than the client's timeout is no answer; within it the answer is unchanged."""
     await arm(world, "external_slow", seconds=0.3)
     hasty, patient = coinbase(world, timeout_s=0.05), coinbase(world)
     with pytest.raises(Temporary, match=r"no complete answer within 0\.05 s"):
@@ -101,7 +101,7 @@ async def test_a_slow_service_keeps_its_clients_waiting(world: World) -> None:
 
 
 async def test_a_rate_limited_client_gets_a_retry_after(world: World) -> None:
-    """429 with Retry-After: the client says how long it was asked to wait."""
+    """429 with Retry-After: the client's error contains the time to wait."""
     await arm(world, "external_429", service="fear_greed", retry_after=7)
     source = fear_greed(world)
     with pytest.raises(RateLimited) as limited:
@@ -111,7 +111,7 @@ async def test_a_rate_limited_client_gets_a_retry_after(world: World) -> None:
 
 
 async def test_an_html_page_is_no_answer(world: World) -> None:
-    """With status 403 the client is refused; with 200 it sees that the page is not what it asked for."""
+    """With status 403 the client is refused; with 200 it detects that the page is not the expected answer."""
     source = fear_greed(world)
     await arm(world, "external_html")
     with pytest.raises(Refused, match="403"):
@@ -123,7 +123,7 @@ async def test_an_html_page_is_no_answer(world: World) -> None:
 
 
 async def test_stale_answers_are_the_old_ones_with_their_old_stamps(world: World) -> None:
-    """Five minutes stale: prices, stamps and the Age header are those of five minutes ago."""
+    """Five minutes stale: prices, timestamps and the Age header are those of five minutes ago."""
     index, second = world.now
     now_ns = world.clock.ns
     before = in_cents(world.source.spot(index, second - 300))
@@ -155,7 +155,7 @@ async def test_stale_seconds_are_machine_seconds() -> None:
 
 @pytest.mark.parametrize("name", sorted(EXTERNAL))
 async def test_an_unknown_service_is_refused(world: World, name: str) -> None:
-    """A misspelt service is 400 with the names there are, and nothing is armed."""
+    """A misspelt service is 400 with the existing names, and nothing is armed."""
     answer = await arm(world, name, service="coinbase,kraken")
     assert answer.status_code == 400
     assert answer.json()["error"].startswith(f"fault {name}: unknown service 'kraken'; known: all, coinbase,")
@@ -213,7 +213,7 @@ async def test_an_open_stream_closes_when_its_service_goes_down(world: World) ->
 
 
 async def test_a_stale_stream_is_silent_but_alive(world: World) -> None:
-    """While stale it answers pings and tells nothing; afterwards it goes on where it is now."""
+    """While stale it answers pings and sends no prices; afterwards it continues with the present ones."""
     async with connect(world.urls["rtds"], proxy=None, ping_interval=None) as socket:
         await socket.send(SUBSCRIBE)
         await socket.recv()
@@ -227,7 +227,7 @@ async def test_a_stale_stream_is_silent_but_alive(world: World) -> None:
 
 
 async def test_a_stopping_venue_closes_its_streams(world: World) -> None:
-    """Its clients see 1001, and no connection is left."""
+    """Its clients receive 1001, and no connection is left."""
     async with connect(world.urls["rtds"], proxy=None, ping_interval=None) as socket:
         await socket.send("PING")
         await socket.recv()

@@ -1,4 +1,4 @@
-"""The external services over HTTP: the bot's own clients read them, and they say what the source knows."""
+"""The external services over HTTP: the bot's own clients read the source's values from them."""
 
 import itertools
 import json
@@ -55,7 +55,7 @@ async def test_coinbase_answers_the_sources_price(world: World, seconds: float) 
 
 
 async def test_coinbase_exchange_dates_its_price(world: World) -> None:
-    """The ticker's price is the source's, within its one-cent spread, stamped with its own second."""
+    """The ticker's price is the source's, within its one-cent spread, with its own second as timestamp."""
     source = CoinbaseSource(exchange_url=world.urls["coinbase_exchange"], now_ns=world.clock)
     ticker = await source.ticker()
     assert ticker.price == ticker.bid == in_cents(world.spot())
@@ -66,7 +66,7 @@ async def test_coinbase_exchange_dates_its_price(world: World) -> None:
 
 
 async def test_coinbase_has_bitcoin_only(world: World) -> None:
-    """Another product is not found at either address, in each one's own words."""
+    """Another product is not found at either address, with each service's own text."""
     app = await ask(world, "/external/coinbase/v2/prices/ETH-USD/spot")
     exchange = await ask(world, "/external/coinbase-exchange/products/ETH-USD/ticker")
     assert (app.status_code, app.json()["errors"][0]["id"]) == (404, "not_found")
@@ -78,7 +78,7 @@ async def test_coinbase_has_bitcoin_only(world: World) -> None:
 
 @pytest.mark.parametrize("days", [0, 1, 2, 3, 10])
 async def test_deribit_has_the_days_ratio(world: World, days: int) -> None:
-    """The client's ratios, overall and near, are the day's, and both have enough contracts behind them."""
+    """The client's ratios, overall and near, are the day's, and both have enough contracts."""
     world.clock.forward(days * DAY)
     source = DeribitSource(base_url=world.urls["deribit"], now_ns=world.clock)
     ratios = await source.put_call()
@@ -100,7 +100,8 @@ def test_days_of_crowded_puts_calls_and_neither_all_occur() -> None:
 
 
 async def test_deribits_chain_looks_like_the_exchanges(world: World) -> None:
-    """A few hundred options on this spot, all yet to expire at 08:00 UTC, calls cheaper with the strike."""
+    """A few hundred options at this spot price, all expiring later at 08:00 UTC, calls cheaper with the
+    strike."""
     answer = await ask(
         world, "/external/deribit/api/v2/public/get_book_summary_by_currency", currency="BTC", kind="option"
     )
@@ -121,7 +122,7 @@ async def test_deribits_chain_looks_like_the_exchanges(world: World) -> None:
 
 
 async def test_deribit_answers_other_questions_too(world: World) -> None:
-    """Other currencies have nothing, a missing currency is an error of the JSON-RPC kind."""
+    """Other currencies have nothing, a missing currency is a JSON-RPC error."""
     path = "/external/deribit/api/v2/public/get_book_summary_by_currency"
     assert (await ask(world, path, currency="ETH", kind="option")).json()["result"] == []
     missing = await ask(world, path)
@@ -146,7 +147,8 @@ def test_expiries_are_always_ahead_and_at_eight(naive: datetime) -> None:
 
 @pytest.mark.parametrize("days", [0, 1, 5])
 async def test_fear_and_greed_has_one_value_a_day(world: World, days: int) -> None:
-    """The client reads the day's value with the index's own word, published at the last midnight."""
+    """The client reads the day's value with the index's own classification, published at the last
+    midnight."""
     world.clock.forward(days * DAY)
     source = NewsSocialSource(base_url=world.urls["fear_greed"], now_ns=world.clock)
     mood = await source.sentiment()
@@ -173,7 +175,7 @@ async def test_fear_and_greed_counts_down_in_machine_seconds() -> None:
 
 
 async def test_fear_and_greed_has_a_past(world: World) -> None:
-    """With a limit the days before come too, newest first, and only the newest counts down."""
+    """With a limit the days before are included, newest first, and only the newest has a countdown."""
     data = (await ask(world, "/external/fng/fng/", limit="4")).json()["data"]
     assert [row["value"] for row in data] == [str(value_of(world.source.seed, -ago)) for ago in range(4)]
     assert ["time_until_update" in row for row in data] == [True, False, False, False]
@@ -182,7 +184,8 @@ async def test_fear_and_greed_has_a_past(world: World) -> None:
 
 
 def test_moods_reach_all_classes_and_change_slowly() -> None:
-    """Over three years all five words occur, within the bounds, and a day moves the index by 40 at most."""
+    """Over three years all five classes occur, within the bounds, and a day changes the index by 40 at
+    most."""
     values = [value_of(57, day) for day in range(1000)]
     assert {class_of(value) for value in values} == {
         "Extreme Fear",
@@ -199,7 +202,7 @@ def test_moods_reach_all_classes_and_change_slowly() -> None:
 
 
 async def test_binance_quotes_a_little_below_the_dollar(world: World) -> None:
-    """The mid is the source's price less the tether basis of 3.3 hundredths of a percent, within a cent."""
+    """The mid is the source's price less the tether basis of 0.033 percent, within a cent."""
     source = BinanceSource(base_url=world.urls["binance"], now_ns=world.clock)
     quote = await source.book_ticker()
     assert quote.ask - quote.bid == Decimal("0.01")
@@ -253,7 +256,7 @@ async def test_pyths_account_holds_the_exact_price(world: World) -> None:
 
 
 async def test_the_chain_is_well(world: World) -> None:
-    """2.5 slots pass in a second of machine time, the block's time is now, transactions run in thousands."""
+    """2.5 slots pass per second of machine time, the block's time is now, transactions run in thousands."""
 
     async def result(method: str, *params: object) -> Any:
         call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
@@ -282,7 +285,7 @@ async def test_the_chain_is_well(world: World) -> None:
     ],
 )
 async def test_a_bad_call_is_an_error_of_the_rpc(world: World, call: Any, code: int) -> None:
-    """Every mistake has its code in a 200 answer, as JSON-RPC has it."""
+    """Every mistake has its code in a 200 answer, as JSON-RPC requires."""
     body = call if isinstance(call, bytes) else json.dumps(call)
     async with httpx.AsyncClient(trust_env=False, verify=False) as client:
         answer = await client.post(world.urls["solana"] + "/", content=body)
@@ -302,7 +305,7 @@ async def test_calls_can_come_in_a_batch(world: World) -> None:
     assert second["result"]["context"]["slot"] == first["result"]
 
 
-# --- all of them -----------------------------------------------------------------------------
+# --- all services ----------------------------------------------------------------------------
 
 EVERYTHING = (
     "/external/coinbase/v2/prices/BTC-USD/spot",
@@ -326,7 +329,7 @@ async def test_a_seed_gives_the_same_answers_at_the_same_time(world: World) -> N
 
 
 async def test_an_unknown_address_is_404_in_json(world: World) -> None:
-    """No service answers for another one's path."""
+    """No service answers on another one's path."""
     answer = await ask(world, "/external/coinbase/v2/time")
     assert (answer.status_code, answer.json()) == (
         404,
@@ -335,7 +338,7 @@ async def test_an_unknown_address_is_404_in_json(world: World) -> None:
 
 
 async def test_asking_the_services_leaves_no_trace_in_the_venues_log(world: World) -> None:
-    """The log of requests stays the venue's own: a bot asks for prices every second."""
+    """The venue logs only its own requests: a bot requests prices every second."""
     await ask(world, EVERYTHING[0])
     await ask(world, "/ok")
     assert [entry.path for entry in world.venue.requests] == ["/ok"]
@@ -343,7 +346,7 @@ async def test_asking_the_services_leaves_no_trace_in_the_venues_log(world: Worl
 
 @pytest.mark.parametrize("path", [*EVERYTHING, "/external/rtds", "/external/polybolt/ws", "/external/x"])
 def test_recorded_markets_have_no_outside_world(practice_venue: VenueProcess, path: str) -> None:
-    """On a venue with recordings every address below /external is 404 and says what would have it."""
+    """On a venue with recordings every address below /external is 404 and names the source that has it."""
     answer = HTTP.get(practice_venue.url + path)
     assert answer.status_code == 404
     assert answer.json() == {
@@ -353,7 +356,7 @@ def test_recorded_markets_have_no_outside_world(practice_venue: VenueProcess, pa
 
 
 async def test_a_value_that_will_never_come_is_an_error(world: World) -> None:
-    """The bot's clients take a 404 for what it is, and do not ask again at once."""
+    """The bot's clients treat a 404 as permanent, and do not repeat the request at once."""
     source = BinanceSource("eth", base_url=world.urls["binance"], now_ns=world.clock)
     with pytest.raises(Refused, match="Invalid symbol"):
         await source.book_ticker()

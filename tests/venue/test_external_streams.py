@@ -1,4 +1,4 @@
-"""The price streams of a running venue: the bot's clients hear every second of them, and they are true."""
+"""The price streams of a running venue: the bot's clients receive every second of them, with true values."""
 
 import asyncio
 import itertools
@@ -28,7 +28,7 @@ from venue.venue import PracticeVenue, VenueOptions
 SEED, SPEED = 11, 5
 PATIENCE = 10.0
 LONGEST_WAIT = 0.25
-"""Wall seconds within which a waiting stream looks at the clock again."""
+"""Wall seconds within which a waiting stream checks the clock again."""
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def trader(venue: VenueProcess) -> Trader:
 
 
 class Truth:
-    """What the source says about the second of market time that a stamp lies in."""
+    """The source's values for the second of market time of a timestamp."""
 
     def __init__(self, venue: VenueProcess) -> None:
         self._clock = venue.clock
@@ -73,7 +73,7 @@ def address(venue: VenueProcess, service: str) -> str:
 
 
 async def listen(stream: Stream, enough: Callable[[], bool]) -> None:
-    """Open a stream as its supervisor does, and feed it until it has heard enough."""
+    """Open a stream as its supervisor does, and feed it until the condition holds."""
     async with asyncio.timeout(PATIENCE):
         channel = await stream.connect()
         try:
@@ -136,7 +136,7 @@ async def test_the_bot_reads_the_binance_stream(venue: VenueProcess, truth: Trut
     kinds: list[bool] = []
     await listen(_counting(source, kinds), lambda: len(kinds) >= 2)
     quote = await source.book_ticker()
-    # The stream tells no time of its quotes: it is one of the last seconds'.
+    # The stream has no time of its quotes: it is one of the last seconds'.
     seconds = [quote.received_ns - back * 10**9 // SPEED for back in range(20)]
     prices = [in_cents(truth.spot(at) * 99_967 // 100_000) for at in seconds]
     assert any(abs(quote.mid - price) <= Decimal("0.01") for price in prices)
@@ -155,7 +155,7 @@ def _counting(source: BinanceSource, fed: list[bool]) -> Stream:
 
 
 async def test_wrong_credentials_are_final(venue: VenueProcess) -> None:
-    """Close code 4001 tells the bot not to come back."""
+    """After close code 4001 the bot does not reconnect."""
     wrong = PolyBoltCredentials(api_key="K", secret="S", passphrase="P")
     source = ChainlinkSource(rtds_url=None, polybolt_url=address(venue, "polybolt"), credentials=wrong)
     with pytest.raises(Refused, match="4001"):
@@ -207,7 +207,7 @@ async def test_rtds_relays_binance_with_decimals(venue: VenueProcess, truth: Tru
 
 
 async def test_rtds_answers_pings_and_ends_subscriptions(venue: VenueProcess) -> None:
-    """Other symbols, unknown topics, broken filters bring nothing; PING brings PONG; one can unsubscribe."""
+    """Other symbols, unknown topics, broken filters give nothing; PING gives PONG; one can unsubscribe."""
 
     async def use(socket: ClientConnection) -> list[str]:
         for topic, filters in (
@@ -265,7 +265,7 @@ async def test_polybolt_numbers_its_frames(venue: VenueProcess, trader: Trader, 
 
 
 async def test_polybolt_filters(venue: VenueProcess, trader: Trader) -> None:
-    """Other symbols, providers, windows and channels are accepted and bring nothing; no filter brings all."""
+    """Other symbols, providers, windows and channels are accepted and give nothing; no filter gives all."""
     nothing = [
         {"channel": "price.crypto", "filter": {"symbol": "ethusd"}},
         {"channel": "price.crypto", "filter": {"symbol": "btcusd", "source": "pyth"}},
@@ -279,7 +279,7 @@ async def test_polybolt_filters(venue: VenueProcess, trader: Trader) -> None:
 
 
 async def test_polybolt_ends_subscriptions(venue: VenueProcess, trader: Trader) -> None:
-    """After unsubscribing from one of two channels only the other one goes on."""
+    """After unsubscribing from one of two channels only the other one continues."""
     sent = (login(trader), channels(TWAP, SPOT), channels(TWAP, op="unsubscribe"))
     received = await frames(address(venue, "polybolt"), *sent, count=9)
     ended = next(n for n, frame in enumerate(received) if frame.get("op") == "unsubscribed")
@@ -326,7 +326,7 @@ async def test_polybolt_limits_subscriptions(venue: VenueProcess, trader: Trader
 
 
 async def test_binance_streams_named_in_the_address(venue: VenueProcess, truth: Truth) -> None:
-    """/ws/ sends bare events of the one stream, one a market second, in order."""
+    """/ws/ sends bare events of the one stream, one per market second, in order."""
     url = address(venue, "binance_stream") + "/ws/btcusdt@aggTrade"
     received = await frames(url, count=4)
     assert {frame["e"] for frame in received} == {"aggTrade"}
@@ -335,7 +335,7 @@ async def test_binance_streams_named_in_the_address(venue: VenueProcess, truth: 
 
 
 async def test_binance_streams_subscribed_later(venue: VenueProcess) -> None:
-    """SUBSCRIBE and UNSUBSCRIBE are acknowledged by id, and what is left is listed."""
+    """SUBSCRIBE and UNSUBSCRIBE are acknowledged by id, and the remaining streams are listed."""
     names = ["btcusdt@aggTrade", "btcusdt@bookTicker"]
     sent = [
         {"method": "SUBSCRIBE", "params": names, "id": 1},
@@ -353,7 +353,7 @@ async def test_binance_streams_subscribed_later(venue: VenueProcess) -> None:
     assert "e" not in received[-1]
 
 
-# --- pace ------------------------------------------------------------------------------------
+# --- speed -----------------------------------------------------------------------------------
 
 
 def feeds_at(speed: float, *, lagging: bool = False) -> tuple[Feeds, ManualClock]:
@@ -365,7 +365,7 @@ def feeds_at(speed: float, *, lagging: bool = False) -> tuple[Feeds, ManualClock
 
 @pytest.mark.parametrize("speed", [0.5, 1, 15, 20, 21, 60, 333, 1000, 10_000])
 def test_streams_stay_below_twenty_messages_a_second(speed: float) -> None:
-    """At any speed boundaries of markets are told of, and no more than twenty observations a second."""
+    """At any speed boundaries of markets are published, and at most twenty observations per second."""
     feeds, _ = feeds_at(speed)
     assert 900 % feeds.step == 0
     assert speed / feeds.step <= MESSAGES_A_SECOND
@@ -373,7 +373,8 @@ def test_streams_stay_below_twenty_messages_a_second(speed: float) -> None:
 
 
 def test_stamps_are_never_before_their_second() -> None:
-    """At speed 15 a stamp in whole milliseconds, read back on the clock, is in the second that it dates."""
+    """At speed 15 a timestamp in whole milliseconds, converted by the clock, is in the second that it
+    dates."""
     feeds, _ = feeds_at(15)
     start = feeds.now("rtds").second
     anchor = feeds.moment(start).wall_ns
@@ -383,7 +384,8 @@ def test_stamps_are_never_before_their_second() -> None:
 
 
 def test_relays_are_late_only_if_asked() -> None:
-    """With lag the relays know the price of 1.8 seconds ago, the exchanges that of now; without it all do."""
+    """With lag the relays publish the price of 1.8 seconds ago, the exchanges the present one; without it
+    all do."""
     late, clock_control = feeds_at(1, lagging=True)
     prompt, _ = feeds_at(1)
     start = prompt.now("rtds").second
@@ -394,7 +396,7 @@ def test_relays_are_late_only_if_asked() -> None:
 
 @pytest.mark.parametrize("lag", [False, True])
 def test_the_option_makes_a_venues_relays_late(lag: bool) -> None:
-    """A venue run with the option knows at its relays what its exchanges knew two seconds before."""
+    """With the option the relays have the values that the exchanges had two seconds before."""
     venue = PracticeVenue(SyntheticSource(SEED), VenueOptions(speed=1.0, external_lag=lag), ManualClock())
     feeds = venue.external
     assert feeds is not None
@@ -417,7 +419,7 @@ async def test_a_slow_stream_publishes_later() -> None:
 
 
 async def test_a_stream_stands_with_a_held_clock() -> None:
-    """Held it is silent for any time; a step brings the seconds stepped over, with the stamp of the step."""
+    """Held it is silent for any time; a step sends the seconds in between, with the step's timestamp."""
     feeds, clock_control = feeds_at(1)
     start = feeds.now("rtds").second
     feeds._clock.hold()
@@ -461,7 +463,7 @@ async def test_a_stream_follows_a_new_speed() -> None:
 
 
 async def test_a_stream_skips_what_a_standstill_made_old() -> None:
-    """Set forward by a minute it tells every second of it; by an hour, it goes on at the present."""
+    """Set forward by a minute it sends every second of it; by an hour, it continues with the present."""
     feeds, clock_control = feeds_at(1)
     start = feeds.now("rtds").second
     stream = feeds.seconds("rtds")

@@ -22,7 +22,7 @@ HISTORY = 100
 
 
 class Clients:
-    """The bot's own readers of three services."""
+    """The bot's own clients of three services."""
 
     def __init__(self, world: World) -> None:
         urls = world.urls
@@ -40,7 +40,7 @@ def levels(side: Side) -> tuple[Level, ...]:
 
 
 def mid(book: VenueBook) -> Decimal:
-    """The Up mid, or the only side there is."""
+    """The Up mid, or the price of the only side."""
     assert book.mid_text is not None
     return Decimal(book.mid_text)
 
@@ -64,7 +64,7 @@ def market_at(world: World, index: int) -> Market:
 async def seen(
     world: World, clients: Clients, index: int, second: int
 ) -> tuple[Decimal, list[Decimal], dict[str, Any]]:
-    """What the processors are given at a second of a market, the outside world read by the bot's clients."""
+    """The inputs of the processors at a second of a market, external values read by the bot's clients."""
     source = world.source
     path = range(second - 300, second + 1)
     ticks = tuple(Tick(second=float(s), price=mid(source.book(index, s))) for s in path[-HISTORY:])
@@ -93,7 +93,7 @@ def moments() -> Iterator[tuple[int, int]]:
 
 
 async def test_all_six_processors_vote_offline() -> None:
-    """Over 24 markets of the default seed each votes, none always, and those that can turn vote both ways."""
+    """Over 24 markets of the default seed each votes, none always, and those with two directions use both."""
     votes: dict[str, Counter[Direction | None]] = {}
     processors = build_processors(Settings.model_construct().brain_params())
     async with open_world() as world:

@@ -1,4 +1,4 @@
-"""What the practice venue logs of an upstream's texts cannot control a terminal."""
+"""Texts of an upstream in the practice venue's log cannot control a terminal."""
 
 import logging
 import sys
@@ -7,7 +7,7 @@ from venue.plain_log import PlainFormatter
 
 
 def test_message_and_exception_without_control_characters() -> None:
-    """Each becomes one replacement character, in the text and behind the traceback; lines and tabs stay."""
+    """Each becomes one replacement character, in the text and after the traceback; lines and tabs stay."""
     attack = "a\n\tb\x1b[2J\x07\r\x9b5n\u202e"
     try:
         raise ValueError(attack)

@@ -1,4 +1,4 @@
-"""An upstream whose answers and messages cannot be right: the mirror leaves out what is bad and goes on."""
+"""An upstream with invalid answers and messages: the mirror ignores what is invalid and continues."""
 
 import json
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ def damaged(content: Any) -> Iterator[Any]:
 
 
 async def test_no_value_of_a_market_raises_anything_else() -> None:
-    """Whatever a field of the catalogue holds, the market is listed or refused with a reason."""
+    """Whatever a field of the catalogue contains, the market is listed or refused with a reason."""
     refused = number = 0
     async with upstream_only() as pair:
         row = gamma_market(pair.upstream.venue, pair.upstream.market)
@@ -67,7 +67,7 @@ async def test_no_value_of_a_market_raises_anything_else() -> None:
 
 
 def test_no_value_of_an_event_raises_or_makes_a_level_that_cannot_be() -> None:
-    """Whatever a field of the stream holds, the mirror is in doubt or has a book that can be shown."""
+    """Whatever a field of the stream contains, the mirror is uncertain or has a valid book."""
     later = VenueBook(bids=side((600, 90), (590, 200)), asks=side((620, 100), (640, 200)))
     tick = {"event_type": "tick_size_change", "market": "0x1", "asset_id": "1", "new_tick_size": "0.001"}
     doubted = 0
@@ -86,7 +86,7 @@ def test_no_value_of_an_event_raises_or_makes_a_level_that_cannot_be() -> None:
 
 @pytest.mark.parametrize("text", ["1e12", "1e999990", "-1e12", "NaN", "sNaN", "Infinity"])
 def test_an_amount_too_large_for_the_database_is_none(text: str) -> None:
-    """A million million and more is no amount of pUSD or shares, and takes no time to refuse."""
+    """A million million and more is no amount of pUSD or shares, and is refused quickly."""
     with pytest.raises(ValueError, match="not an amount"):
         micro(text)
 
@@ -103,7 +103,7 @@ BROKEN = [
 async def test_an_answer_that_cannot_be_read_is_an_error_of_that_request(
     fault: str, parameters: dict[str, Any]
 ) -> None:
-    """The book is asked for again and is right then; the mirror's own stream goes on."""
+    """The book is requested again and is right then; the mirror's own stream continues."""
     async with mirrored_pair() as pair:
         token = pair.market.up_token
         pair.upstream.venue.faults.arm(fault, 1, {"path": "/book", **parameters})
@@ -118,7 +118,7 @@ async def test_an_answer_that_cannot_be_read_is_an_error_of_that_request(
 async def test_one_market_that_makes_the_catalogue_unreadable_is_left_out(
     fault: str, parameters: dict[str, Any]
 ) -> None:
-    """The question for all fails, then that for the first alone: all others are mirrored, and it is later."""
+    """The request for all fails, then that for the first alone: all others are mirrored, and it is later."""
     async with upstream_only() as pair:
         pair.mirror()
         pair.upstream.venue.faults.arm(fault, 2, {"path": "/gamma/markets", **parameters})
@@ -152,7 +152,7 @@ async def test_a_market_with_the_ids_of_another_is_left_out(ids: str) -> None:
 
 @pytest.mark.asyncio
 async def test_a_known_market_with_other_ids_is_left_out_after_a_restart(tmp_path) -> None:
-    """What the mirror listed once stays as it was: a catalogue that says otherwise is not believed."""
+    """A market that the mirror listed once is unchanged: a catalogue with other ids is refused."""
     async with mirrored_pair(tmp_path) as pair:
         before = pair.market
     async with upstream_only(tmp_path / "other") as pair:
@@ -172,7 +172,7 @@ async def test_a_known_market_with_other_ids_is_left_out_after_a_restart(tmp_pat
     "frame", [{"depth": 100_000}, {"text": "\x1b[2J"}, {"text": '{"market": ["x"]}'}, {"text": "7" * 20_000}]
 )
 async def test_a_stray_frame_changes_nothing(frame: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is logged or ends the connection; the next change of the book is in the mirror all the same."""
+    """It is logged or ends the connection; the next change of the book is still mirrored."""
     monkeypatch.setattr(stream, "LARGEST_MESSAGE", 250_000)
     monkeypatch.setattr(stream, "FIRST_PAUSE", 0.01)
     async with mirrored_pair() as pair:

@@ -1,4 +1,4 @@
-"""The mirror: the upstream's books at every moment, and what is believed when they are in doubt."""
+"""The mirror: the upstream's books at every moment, and its handling of uncertain books."""
 
 import random
 from decimal import Decimal
@@ -30,7 +30,7 @@ FINE = VenueBook(
 
 
 def made_book(draw: random.Random) -> VenueBook:
-    """A book of up to six levels a side, sometimes one-sided, sometimes empty."""
+    """A book of up to six levels per side, sometimes one-sided, sometimes empty."""
     mid = draw.randrange(100, 900, 10)
     below = sorted(draw.sample(range(10, mid, 10), draw.randrange(0, 7)), reverse=True)
     above = sorted(draw.sample(range(mid, 1000, 10), draw.randrange(0, 7)))
@@ -41,7 +41,7 @@ def made_book(draw: random.Random) -> VenueBook:
 
 
 async def test_the_mirror_shows_the_upstreams_book_at_every_moment() -> None:
-    """After each of 60 changes both tokens' books are the upstream's, and /book was never asked."""
+    """After each of 60 changes both tokens' books are the upstream's, and /book was never requested."""
     draw = random.Random(5)
     async with mirrored_pair() as pair:
         for _ in range(60):
@@ -57,7 +57,7 @@ async def test_the_mirror_shows_the_upstreams_book_at_every_moment() -> None:
 
 
 async def test_an_order_fills_at_the_upstreams_price_of_the_moment_after_the_delay() -> None:
-    """The book moves during the taker delay: the fill has the new price, and the fee of that price."""
+    """The book changes during the taker delay: the fill has the new price, and the fee of that price."""
     async with mirrored_pair(taker_delay=0.05) as pair:
         trader = pair.trader()
         body = trader.buy(pair.market.up_token, 100, 650)
@@ -86,7 +86,7 @@ async def test_fee_minimum_and_tick_are_the_markets_own() -> None:
 
 
 async def test_a_finer_grid_that_no_message_announced_is_the_markets_tick() -> None:
-    """The tick_size_change is lost: the finer prices show the tick, and an order on it is taken."""
+    """The tick_size_change is lost: the finer prices reveal the tick, and an order on it is accepted."""
     async with mirrored_pair() as pair:
         assert pair.shadow.exchange.tick(pair.market) == 10
         pair.upstream.venue.faults.arm("tick_size_change_lost", None, {})
@@ -115,7 +115,7 @@ async def test_what_an_account_took_stays_taken_until_the_upstream_renews_the_le
 
 
 async def test_an_upstream_that_dies_gets_no_fills_and_comes_back() -> None:
-    """Without stream and /book an order is told that there is no book; later all is right again."""
+    """Without stream and /book an order is refused for want of a book; later all is right again."""
     async with mirrored_pair() as pair:
         trader = pair.trader()
         await pair.vanish()
@@ -140,7 +140,7 @@ async def test_an_upstream_that_dies_gets_no_fills_and_comes_back() -> None:
 
 
 async def test_a_stalled_stream_is_noticed_and_the_book_read_instead() -> None:
-    """The stream is open and tells nothing: an order meets the book of /book, the stream is given up."""
+    """The stream is open and silent: an order is matched with the book of /book, the stream is closed."""
     async with mirrored_pair() as pair:
         pair.upstream.venue.faults.arm("market_feed_stall", None, {})
         pair.quote(DEARER)
@@ -185,7 +185,7 @@ async def test_a_change_that_does_not_fit_is_mended_without_an_order() -> None:
 
 
 async def test_a_quiet_market_is_asked_for_and_keeps_its_stream() -> None:
-    """Silence without a change is no fault: the order meets the same book, the connection stays."""
+    """Silence without a change is no fault: the order is matched with the same book, the connection stays."""
     async with mirrored_pair() as pair:
         pair.clock.forward(4)
         trader = pair.trader()
@@ -197,7 +197,7 @@ async def test_a_quiet_market_is_asked_for_and_keeps_its_stream() -> None:
 
 
 async def test_resting_orders_do_not_meet_a_book_in_doubt() -> None:
-    """While the mirror may be wrong a resting order waits; once the book is certain it fills."""
+    """While the mirror is uncertain a resting order waits; once the book is certain it fills."""
     async with mirrored_pair() as pair:
         trader = pair.trader()
         await pair.place(trader, trader.limit(pair.market.up_token, "BUY", 10, 610))
@@ -213,7 +213,7 @@ async def test_resting_orders_do_not_meet_a_book_in_doubt() -> None:
 
 
 async def test_a_connection_without_an_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stream on which nothing comes for its patience is opened again, and tells the book anew."""
+    """A stream without messages until the timeout is opened again, and sends the book anew."""
     monkeypatch.setattr(stream, "DEAD_SECONDS", 0.1)
     async with mirrored_pair() as pair:
         await until(lambda: pair.asked("/ws/market") >= 2)
@@ -222,7 +222,7 @@ async def test_a_connection_without_an_answer_is_given_up(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize(("failures", "longest"), [(0, 0.5), (1, 1.0), (5, 16.0), (6, 30.0), (500, 30.0)])
 async def test_connecting_again_takes_longer_each_time(failures: int, longest: float) -> None:
-    """The pause doubles up to half a minute, and half of it is chance."""
+    """The pause doubles up to half a minute, and half of it is random."""
     pauses = [stream._pause(failures) for _ in range(200)]
     assert longest / 2 <= min(pauses) < max(pauses) <= longest
 

@@ -1,4 +1,4 @@
-"""A mirror alone: what it makes of the stream's words, and of the catalogue's."""
+"""A mirror alone: its handling of the stream's messages, and of the catalogue's answers."""
 
 import random
 from decimal import Decimal
@@ -22,13 +22,13 @@ UPSTREAM = UpstreamVenue("http://g", "http://c", "ws://w/")
 
 
 def whole(book: VenueBook, stamp: int) -> dict[str, Any]:
-    """A whole book in the stream's words."""
+    """A whole book in the stream's format."""
     message = summary(book, market="0x1", token="1", timestamp_ms=stamp, tick=10, last_price="")
     return {"event_type": "book", **message}
 
 
 def step(old: VenueBook, new: VenueBook, stamp: int) -> dict[str, Any]:
-    """The change from one book to the next in the stream's words, for both tokens."""
+    """The change from one book to the next in the stream's format, for both tokens."""
     rows = []
     for token, before, after in (("1", old, new), ("2", old.mirrored(), new.mirrored())):
         bid, ask = after.best_bid, after.best_ask
@@ -50,7 +50,8 @@ def step(old: VenueBook, new: VenueBook, stamp: int) -> dict[str, Any]:
 
 
 def test_a_missed_change_is_noticed_by_the_best_prices() -> None:
-    """Of 300 dropped changes none that moved the touch goes unnoticed, and the next whole book heals all."""
+    """Of 300 dropped changes every one that moved the touch is detected, and the next whole book repairs
+    all."""
     draw = random.Random(8)
     noticed = 0
     for _ in range(300):
@@ -92,7 +93,7 @@ def test_changes_that_were_under_way_when_the_book_was_read_are_not_undone() -> 
     ],
 )
 def test_invalid_messages_leave_the_book_in_doubt(event: dict[str, Any]) -> None:
-    """Malformed events, unknown ticks, impossible prices and crossed books are never traded on."""
+    """With malformed events, unknown ticks, impossible prices and crossed books there is no trade."""
     mirror = BookMirror(MARKET, 10)
     mirror.handle_event(whole(VenueBook(bids=((500, MICRO),)), 1), 1)
     mirror.handle_event(event, 2)
@@ -110,13 +111,13 @@ def test_a_clock_that_was_set_back_does_not_make_an_old_book_young() -> None:
 
 @pytest.fixture
 async def row() -> dict[str, Any]:
-    """A market as the upstream's catalogue tells it."""
+    """A market in the upstream's catalogue format."""
     async with upstream_only() as pair:
         return gamma_market(pair.upstream.venue, pair.upstream.market)
 
 
 async def test_a_market_is_read_by_its_labels(row: dict[str, Any]) -> None:
-    """Up and Down are told apart by their names, whatever their order; terms are the market's own."""
+    """Up and Down are identified by their names, whatever their order; terms are the market's own."""
     start = int(row["slug"].rpartition("-")[2])
     straight = listed(row, UPSTREAM, start)
     up, down = straight.market.tokens
@@ -150,7 +151,7 @@ async def test_a_market_is_read_by_its_labels(row: dict[str, Any]) -> None:
 async def test_what_is_not_understood_is_refused_with_its_reason(
     row: dict[str, Any], change: dict[str, Any], reason: str
 ) -> None:
-    """A market with any unknown rule is no market here, and the reason names it."""
+    """A market with any unknown rule is skipped, and the reason names it."""
     start = int(row["slug"].rpartition("-")[2])
     with pytest.raises(UnsupportedMarket, match=reason):
         listed(row | change, UPSTREAM, start)
@@ -186,14 +187,14 @@ def test_an_outcome_is_read_only_where_it_is_official(
     ],
 )
 def test_four_hour_markets_are_looked_for_on_the_clock_of_new_york(start: int, length: int) -> None:
-    """The mirror asks for the names that the upstream uses, in winter and on the days of a change too."""
+    """The mirror requests the names that the upstream uses, in winter and on the days of a change too."""
     assert running_start(start + length - 1, 14_400) == start
     assert next_start(start, 14_400) == start + length
     assert running_start(1_790_590_123.4, 900) == 1_790_589_600
 
 
 def test_a_market_without_a_winner_pays_half_once_it_is_resolved() -> None:
-    """Prices of one half are a result when the catalogue says resolved, and open prices otherwise."""
+    """Prices of one half are a result when the catalogue has `resolved`, and open prices otherwise."""
     row = {"closed": True, "outcomes": '["Up", "Down"]', "outcomePrices": '["0.5", "0.5"]'}
     assert gamma_outcome(row) is None
     assert gamma_outcome({**row, "umaResolutionStatus": "proposed"}) is None

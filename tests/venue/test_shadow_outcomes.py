@@ -1,4 +1,4 @@
-"""Settlement of mirrored markets: by the upstream's official outcome, whenever and however it is told."""
+"""Settlement of mirrored markets: by the upstream's official outcome, whenever and however it arrives."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from venue.amounts import MICRO
 pytestmark = pytest.mark.asyncio
 
 SHARES = 1_612_903
-"""What one pUSD buys at 0.62."""
+"""Shares bought with one pUSD at 0.62."""
 
 
 async def holding(pair: Pair) -> tuple[str, int]:
@@ -34,7 +34,7 @@ def end(pair: Pair, seconds: float = 0.0) -> None:
 
 @pytest.mark.parametrize(("up_wins", "paid"), [(True, SHARES), (False, 0)])
 async def test_the_event_of_the_resolution_settles_at_once(up_wins: bool, paid: int) -> None:
-    """The stream tells the outcome, and the account is paid by it without a question to the catalogue."""
+    """The stream sends the outcome, and the account is paid by it without a request to the catalogue."""
     async with mirrored_pair() as pair:
         pair.upstream.source.outcome = up_wins
         address, before = await holding(pair)
@@ -51,7 +51,7 @@ async def test_the_event_of_the_resolution_settles_at_once(up_wins: bool, paid: 
 async def test_without_the_event_the_catalogue_resolves_and_without_that_the_order_api(
     silent: str, up_wins: bool
 ) -> None:
-    """Each of the two other witnesses is enough alone."""
+    """Each of the two other sources is sufficient."""
     async with mirrored_pair() as pair:
         pair.upstream.source.outcome = up_wins
         address, before = await holding(pair)
@@ -68,7 +68,7 @@ async def test_without_the_event_the_catalogue_resolves_and_without_that_the_ord
 
 
 async def test_an_outcome_is_never_the_mirrors_own() -> None:
-    """While the upstream does not resolve there is no outcome, and the questions become rarer."""
+    """While the upstream does not resolve there is no outcome, and the requests become less frequent."""
     async with mirrored_pair() as pair:
         pair.upstream.venue.faults.arm("resolution_never", None, {})
         address, before = await holding(pair)
@@ -87,7 +87,7 @@ async def test_an_outcome_is_never_the_mirrors_own() -> None:
 
 
 async def test_a_restart_after_hours_pays_before_it_serves(tmp_path: Path) -> None:
-    """The venue was away when its market ended: on the same state it pays by the outcome all the same."""
+    """The venue was stopped when its market ended: with the same state it still pays by the outcome."""
     async with upstream_only(tmp_path) as pair:
         await pair.mirrored()
         address, before = await holding(pair)
@@ -108,7 +108,7 @@ async def test_a_restart_after_hours_pays_before_it_serves(tmp_path: Path) -> No
 
 
 async def test_a_restart_inside_a_market_goes_on_with_the_same_account(tmp_path: Path) -> None:
-    """Position, balance and market survive; the mirror is in step again and the outcome still pays."""
+    """Position, balance and market survive; the mirror is synchronised again and the outcome still pays."""
     async with upstream_only(tmp_path) as pair:
         await pair.mirrored()
         address, before = await holding(pair)

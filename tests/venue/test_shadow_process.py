@@ -21,7 +21,7 @@ NOWHERE = (
 
 
 def mirror_of(venue: VenueProcess) -> tuple[str, ...]:
-    """The options under which a venue mirrors this one."""
+    """The options with which a venue mirrors this one."""
     return (
         *("--source", "shadow", "--upstream-gamma", f"{venue.url}/gamma"),
         *("--upstream-clob", venue.url, "--upstream-ws", venue.ws_url),
@@ -36,7 +36,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def test_the_options_say_what_is_mirrored_in_real_time() -> None:
-    """Addresses are taken with or without a last slash; market time is the machine's."""
+    """Addresses are accepted with or without a last slash; market time is the machine's."""
     _, given = read_arguments([*NOWHERE, "--asset", "eth", "--timeframe", "4h"])
     upstream = upstream_of(given)
     assert upstream is not None
@@ -86,7 +86,7 @@ def test_what_cannot_be_mirrored_ends_with_its_reason(
 def test_a_state_folder_stays_with_what_it_mirrored(
     tmp_path: Path, arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Another source or asset on the same folder is refused; the folder still serves the first one."""
+    """Another source or asset in the same folder is refused; the folder still works with the first one."""
     upstream = upstream_of(read_arguments(list(NOWHERE))[1])
     options = VenueOptions(state=tmp_path, real_time=True)
     PracticeVenue(chosen_source("shadow", None, tmp_path, upstream), options).close()
@@ -99,7 +99,8 @@ def test_a_state_folder_stays_with_what_it_mirrored(
 
 @pytest.mark.slow
 def test_a_mirror_survives_the_upstreams_crash_and_its_own(tmp_path: Path) -> None:
-    """Both are killed and come back on their state: the account goes on, the books are in step again."""
+    """Both are killed and restarted with their state: the account continues, the books are synchronised
+    again."""
     with (
         VenueProcess.start("--real-time", state=tmp_path / "upstream") as upstream,
         VenueProcess.start(*mirror_of(upstream), state=tmp_path / "shadow") as shadow,

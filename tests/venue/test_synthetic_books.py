@@ -1,4 +1,4 @@
-"""The generated books: well-formed at every moment, and over hundreds of markets as real ones were."""
+"""The generated books: well-formed at every moment, and over hundreds of markets similar to real ones."""
 
 import itertools
 import math
@@ -101,7 +101,7 @@ def test_the_tick_changes_when_the_price_passes_the_limits(source: SyntheticSour
 
 
 def test_a_seed_is_one_world_whatever_is_asked_first(source: SyntheticSource) -> None:
-    """Another source of the seed, asked backwards, shows the same books; another seed shows others."""
+    """Another source of the seed, read backwards, has the same books; another seed has others."""
     other, stranger = SyntheticSource(DEFAULT_SEED), SyntheticSource(DEFAULT_SEED + 1)
     moments = [(index, second) for index in (3, 0) for second in (899, 450, 1)]
     assert [other.book(*m) for m in reversed(moments)] == [source.book(*m) for m in reversed(moments)]
@@ -118,7 +118,7 @@ def test_the_down_token_sees_the_mirror(source: SyntheticSource) -> None:
 
 
 def test_books_change_on_whole_seconds(source: SyntheticSource) -> None:
-    """The next change names the first moment with another book, until the last second of the market."""
+    """The next change is the first moment with another book, until the last second of the market."""
     offset: float | None = 0.0
     changes = 0
     while offset is not None:
@@ -142,7 +142,7 @@ def test_outside_its_time_a_market_stands_still(source: SyntheticSource) -> None
 
 
 def test_the_opening_book_is_symmetric(sample: dict[int, list[tuple[VenueBook, bool]]]) -> None:
-    """Of markets that open above 0.50 half ends Up: nobody can trade on what a listed market shows."""
+    """Of markets that open above 0.50 half end Up: the opening price carries no information."""
     above = [up_won for book, up_won in sample[0] if mid(book) > 0.5]
     assert statistics.mean(above) == pytest.approx(0.5, abs=3 * 0.5 / math.sqrt(len(above)))
 
@@ -151,7 +151,7 @@ def test_the_opening_book_is_symmetric(sample: dict[int, list[tuple[VenueBook, b
 def test_the_mid_is_calibrated(
     sample: dict[int, list[tuple[VenueBook, bool]]], second: int, parts: int
 ) -> None:
-    """In every part of the price range Up wins as often as the mid says, within three standard errors."""
+    """In every part of the price range Up wins as often as the mid implies, within three standard errors."""
     bands: dict[int, list[tuple[float, bool]]] = {}
     for book, up_won in sample[second]:
         if not one_sided(book):
@@ -160,7 +160,7 @@ def test_the_mid_is_calibrated(
     for band in bands.values():
         expected = sum(p for p, _ in band)
         error = math.sqrt(sum(p * (1 - p) for p, _ in band))
-        # With less than two expected surprises the normal bound means nothing.
+        # With fewer than two expected surprises the normal bound is not valid.
         if error**2 < 2:
             continue
         found += 1
@@ -190,7 +190,7 @@ def test_one_sided_books_are_as_frequent_as_recorded(
 def test_it_is_the_favourite_that_is_no_longer_offered(
     sample: dict[int, list[tuple[VenueBook, bool]]],
 ) -> None:
-    """Bids of at least 0.96 stand alone, or asks of at most 0.04; both happen, and nearly all of them win."""
+    """Bids of at least 0.96 are alone, or asks of at most 0.04; both happen, and nearly all of them win."""
     alone = [(book, up_won) for book, up_won in sample[840] if one_sided(book)]
     assert all((book.best_bid or 1000) >= 960 and (book.best_ask or 0) <= 40 for book, _ in alone)
     assert statistics.mean(bool(book.bids) for book, _ in alone) == pytest.approx(0.5, abs=0.15)
@@ -231,7 +231,7 @@ def test_variance_left_is_that_of_an_average(left: int, seconds: float) -> None:
 
 
 def test_the_share_of_one_sided_books_is_interpolated() -> None:
-    """Nothing before the table, its own values at its seconds, halfway between halfway."""
+    """Zero before the table, its own values at its seconds, linear in between."""
     assert one_sided_share(0) == 0
     assert [one_sided_share(second) for second, _ in ONE_SIDED] == [share for _, share in ONE_SIDED]
     assert one_sided_share(810) == pytest.approx((0.212 + 0.382) / 2)

@@ -1,4 +1,5 @@
-"""The generated price of bitcoin: one path a seed, continuous, as volatile as it says, settled by rule."""
+"""The generated price of bitcoin: one path per seed, continuous, with the stated volatility, settled by
+rule."""
 
 import math
 import statistics
@@ -31,7 +32,8 @@ def log_return(path: PricePath, index: int, begin: int, end: int) -> float:
 
 
 def test_a_seed_is_one_path_whatever_is_asked_first(path: PricePath) -> None:
-    """Another reader of the seed, asking for a far market first, reads the same; another seed does not."""
+    """Another reader of the seed, which requests a far market first, has the same path; another seed does
+    not."""
     other = PricePath(7)
     assert other.spot(31_415, 926) == path.spot(31_415, 926)
     assert [other.spot(3, s) for s in range(INTERVAL)] == [path.spot(3, s) for s in range(INTERVAL)]
@@ -39,7 +41,7 @@ def test_a_seed_is_one_path_whatever_is_asked_first(path: PricePath) -> None:
 
 
 def test_the_path_of_a_seed_never_changes() -> None:
-    """Prices written down once, to the last digits that a platform's logarithm may differ in."""
+    """Literal prices, to the last digits that a platform's logarithm may differ in."""
     path = PricePath(1)
     assert path.spot(0, 0) == pytest.approx(8_261_463_403_763, abs=10)
     assert path.spot(123, 456) == pytest.approx(8_100_064_799_807, abs=10)
@@ -85,7 +87,7 @@ def test_jumps_are_rare_and_large(path: PricePath) -> None:
 
 
 def test_whole_markets_move_like_a_random_walk(path: PricePath) -> None:
-    """Moves over 900 seconds have variance σ²·900 with jumps, and know nothing of the move before them."""
+    """Moves over 900 seconds have variance σ²·900 with jumps, and are independent of the previous move."""
     scale = math.sqrt(INTERVAL * (1 + JUMP_VARIANCE))
     moves = [log_return(path, i, 0, INTERVAL) / (path.sigma(i) * scale) for i in range(MARKETS)]
     assert statistics.stdev(moves) == pytest.approx(1, abs=3 / math.sqrt(2 * MARKETS))
@@ -95,7 +97,7 @@ def test_whole_markets_move_like_a_random_walk(path: PricePath) -> None:
 
 
 def test_the_price_stays_a_bitcoin_price_for_years(path: PricePath) -> None:
-    """A market a year and four years ahead costs nothing extra, and lies within a fifth of the first one."""
+    """A market a year and four years ahead takes no longer, and is within a fifth of the first one."""
     first = path.spot(0, 0)
     assert all(abs(math.log(path.spot(i, 0) / first)) < 0.2 for i in (35_000, 140_000, 1_000_000))
     assert 50_000 * UNIT < first < 150_000 * UNIT
@@ -104,7 +106,7 @@ def test_the_price_stays_a_bitcoin_price_for_years(path: PricePath) -> None:
 @given(st.integers(0, 500), st.integers(-60, 960), st.sampled_from([30, 60]))
 @settings(max_examples=40, deadline=None)
 def test_a_mean_is_that_of_the_last_prices(index: int, second: int, window: int) -> None:
-    """The mean lies less than a unit below the exact mean of the last seconds, the present one included."""
+    """The mean is less than a unit below the exact mean of the last seconds, the present one included."""
     path = PricePath(7)
     exact = statistics.mean(path.spot(index, second - back) for back in range(window))
     assert 0 <= exact - path.mean(index, second, window) < 1

@@ -44,7 +44,7 @@ def tokens(venue: VenueProcess, start: int) -> tuple[str, str]:
 
 
 def test_the_ready_line_has_the_addresses_of_the_services(venue: VenueProcess) -> None:
-    """Seed, a note for people, and a base address for each service, which the bot takes as they are."""
+    """Seed, a note for people, and a base address for each service, which the bot uses unchanged."""
     source = venue.ready["source"]
     assert (source["name"], source["seed"]) == ("synthetic", DEFAULT_SEED)
     assert f"seed {DEFAULT_SEED}" in source["note"]
@@ -67,7 +67,7 @@ def test_a_restarted_world_is_the_same(tmp_path: Path) -> None:
 
 
 def test_a_folder_keeps_its_seed(tmp_path: Path) -> None:
-    """Asked with none or with its own it goes on with it; a new folder without one has the default."""
+    """Started with no seed or with its own it continues with it; a new folder without one has the default."""
     assert chosen_source("synthetic", 5, tmp_path).info()["seed"] == 5
     assert chosen_source("synthetic", None, tmp_path).info()["seed"] == 5
     assert chosen_source("synthetic", 5, tmp_path).info()["seed"] == 5
@@ -90,7 +90,7 @@ def test_a_folder_refuses_another_world(
     text: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Another seed, or another source, ends with exit code 2 and one line that says how it began."""
+    """Another seed, or another source, ends with exit code 2 and one line with the original ones."""
     PracticeVenue(chosen_source(*began, tmp_path), VenueOptions(state=tmp_path)).close()
     with pytest.raises(SystemExit) as ended:
         main([*arguments, "--state", str(tmp_path)])
@@ -123,7 +123,8 @@ def test_bad_usage_names_the_problem(
 
 
 def test_a_generated_market_is_traded_like_any(venue: VenueProcess) -> None:
-    """The official client reads the source's own book, buys at its ask, and owns what it paid for."""
+    """The official client reads the source's own book, buys at its ask, and has the shares that it paid
+    for."""
     trader = trader_at(venue.url)
     client = trader.client(venue.url)
     start = venue.clock.current_start()
@@ -135,7 +136,7 @@ def test_a_generated_market_is_traded_like_any(venue: VenueProcess) -> None:
         MarketOrderArgsV2(token_id=up, amount=5.0, side="BUY", price=0.99), order_type=OrderType.FAK
     )
     assert answer["status"] == "matched"
-    # What is left of the five dollars is dust, less than a micro dollar a level.
+    # The rest of the five dollars is less than a micro dollar per level.
     assert float(answer["makingAmount"]) == pytest.approx(5, abs=2e-5)
     paid = 5 / float(answer["takingAmount"])
     assert paid == pytest.approx(float(prices[up][-1]), abs=0.08)
@@ -144,7 +145,7 @@ def test_a_generated_market_is_traded_like_any(venue: VenueProcess) -> None:
 
 
 async def test_the_market_feed_follows_the_source() -> None:
-    """After each of 20 changes a subscriber's copy of the bids is that of one of the source's seconds."""
+    """After each of 20 changes a subscriber's copy of the bids equals one of the source's books."""
     source = SyntheticSource(21)
     with VenueProcess.start(*SYNTHETIC, "--seed", "21", "--hold-clock", "--start-at", "300") as venue:
         up, _ = tokens(venue, venue.clock.current_start())
@@ -202,7 +203,7 @@ def test_markets_settle_by_the_prices_of_the_world() -> None:
 
 
 async def test_the_strike_is_published_later() -> None:
-    """In its first minute a market shows no price to beat, then its own; no final price before the end."""
+    """In its first minute a market has no price to beat, then its own; no final price before the end."""
     async with open_world() as world:
         slug = f"btc-updown-15m-{world.venue.schedule.first_start}"
         strikes = []
@@ -219,7 +220,7 @@ async def test_the_strike_is_published_later() -> None:
 
 
 async def test_the_bots_whole_feed_lives_on_it() -> None:
-    """All sources are warm, none is absent, and the strike heard is the price the market settles against."""
+    """All sources are warm, none is absent, and the received strike is the one of the settlement."""
     source = SyntheticSource(4)
     with VenueProcess.start(*SYNTHETIC, "--seed", "4", "--speed", "1", "--start-at", "896") as venue:
         api = trader_at(venue.url).api
@@ -254,5 +255,5 @@ async def test_the_bots_whole_feed_lives_on_it() -> None:
 async def until(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
     """Wait until a condition holds."""
     async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110 - what is waited for sets no event
+        while not condition():  # noqa: ASYNC110 - the condition has no event
             await asyncio.sleep(0.005)

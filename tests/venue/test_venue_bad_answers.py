@@ -1,4 +1,4 @@
-"""Faults whose answers, frames and values a client has to bound or refuse by itself."""
+"""Faults whose answers, frames and values a client has to limit or reject."""
 
 import json
 import time
@@ -28,7 +28,7 @@ def up(practice_venue: VenueProcess) -> str:
 
 
 def arrivals(url: str, **request: Any) -> tuple[bytes, list[float]]:
-    """The first six bytes of an answer's body, and when each of them came."""
+    """The first six bytes of an answer's body, and the arrival time of each."""
     times: list[float] = []
     body = b""
     with HTTP.stream(url=url, **request) as answer:
@@ -43,7 +43,7 @@ def arrivals(url: str, **request: Any) -> tuple[bytes, list[float]]:
 
 
 def test_a_post_is_answered_byte_by_byte(practice_venue: VenueProcess, trader: Trader, up: str) -> None:
-    """The order is executed, the bytes come one by one, and a client that leaves does no harm."""
+    """The order is executed, the bytes come one by one, and a client may close the connection."""
     practice_venue.fault("drip_answer", seconds=0.1)
     content = json.dumps(trader.buy(up, 100, 990))
     headers = trader.headers("POST", "/order", content)
@@ -55,7 +55,7 @@ def test_a_post_is_answered_byte_by_byte(practice_venue: VenueProcess, trader: T
 
 
 def test_only_answers_of_the_path_drip(practice_venue: VenueProcess) -> None:
-    """A pattern limits the fault to Gamma; other answers and the control surface leave it unused."""
+    """A pattern limits the fault to Gamma; other answers and the control routes do not consume it."""
     practice_venue.fault("drip_answer", path="/gamma/*", seconds=0.1)
     assert practice_venue.get("/ok") == "OK"
     assert practice_venue.get("/practice/faults")[0]["struck"] == 0
@@ -83,7 +83,7 @@ def test_an_answer_is_deeply_nested(practice_venue: VenueProcess, trader: Trader
 
 @pytest.mark.parametrize("compressed", [False, True])
 def test_an_answer_is_huge(practice_venue: VenueProcess, compressed: bool) -> None:
-    """A hundred megabytes are streamed without a length; compressed they are a thousandth on the wire."""
+    """A hundred megabytes are streamed without a length; compressed their size is a thousandth."""
     practice_venue.fault("huge_answer", path="/book", compressed=compressed)
     decoded = 0
     with HTTP.stream("GET", practice_venue.url + "/book") as answer:
@@ -129,7 +129,7 @@ async def test_a_market_event_has_a_bad_value(
 
 
 async def test_a_bad_value_waits_for_its_event(practice_venue: VenueProcess, trader: Trader, up: str) -> None:
-    """Armed for a trade's event it passes books and changes; both clients receive the same bad event."""
+    """Armed for a trade's event it ignores books and changes; both clients receive the same bad event."""
     wanted = {"type": "market", "assets_ids": [up]}
     async with (
         listening(practice_venue, "market", wanted) as one,
@@ -146,7 +146,7 @@ async def test_a_bad_value_waits_for_its_event(practice_venue: VenueProcess, tra
 async def test_one_trade_event_is_malformed_while_rest_is_right(
     practice_venue: VenueProcess, trader: Trader, up: str
 ) -> None:
-    """The MATCHED event has a price of 7, the MINED event and /data/trades have the price that was paid."""
+    """The MATCHED event has a price of 7, the MINED event and /data/trades have the real price."""
     async with listening(practice_venue, "user", subscription(trader)) as socket:
         await ready(socket)
         practice_venue.fault("user_feed_value")
@@ -179,7 +179,7 @@ async def test_a_stray_frame_is_sent_to_subscribers(
 
 
 async def test_a_fault_of_a_feed_waits_for_a_subscriber() -> None:
-    """Without a connection neither a stray frame nor a bad value is used up."""
+    """Without a connection neither a stray frame nor a bad value is consumed."""
     bench = Bench()
     faults: Faults = bench.venue.faults
     for name in ("stray_frame", "market_feed_value", "user_feed_value"):
@@ -209,13 +209,13 @@ def test_an_error_text_has_control_sequences(
 
 
 def slugs(venue: VenueProcess, count: int = 3) -> list[str]:
-    """Slugs of the running market and of those that follow."""
+    """Slugs of the running market and of the following ones."""
     start = venue.clock.current_start()
     return [f"btc-updown-15m-{start + 900 * i}" for i in range(count)]
 
 
 def gamma(venue: VenueProcess, path: str, slug: str) -> dict[str, Any]:
-    """A market as one of Gamma's routes shows it."""
+    """A market in the answer of one of Gamma's routes."""
     body = HTTP.get(f"{venue.url}/gamma{path}", params={"slug": slug} if "slug" not in path else {}).json()
     body = body.get("markets", body) if isinstance(body, dict) else body
     return body[0] if isinstance(body, list) else body
@@ -276,7 +276,7 @@ def test_a_named_slug_has_foreign_ids(practice_venue: VenueProcess) -> None:
 
 
 def test_a_parameter_outside_its_choices_is_refused() -> None:
-    """The message names the fault, the parameter and the values it takes."""
+    """The message names the fault, the parameter and its allowed values."""
     faults = Faults()
     with pytest.raises(UnknownFault, match="gamma_foreign_ids: ids must be one of condition, tokens, both"):
         faults.arm("gamma_foreign_ids", 1, {"ids": "all"})

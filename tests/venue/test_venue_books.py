@@ -1,4 +1,4 @@
-"""Books: mirrored, changed, consumed, and hashed as the official client hashes them."""
+"""Books: mirrored, changed, consumed, and hashed like the official client does."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,7 +52,7 @@ def test_taken_liquidity_returns_only_when_the_source_renews_the_level() -> None
 
 
 def test_taking_from_a_renewed_level_starts_anew() -> None:
-    """What was taken at the old size does not count against the new one."""
+    """Shares consumed at the old size do not count against the new one."""
     taken = ConsumedLiquidity()
     taken.record("SELL", 620, 100 * 10**6, 30 * 10**6)
     taken.record("SELL", 620, 90 * 10**6, 20 * 10**6)
@@ -60,7 +60,7 @@ def test_taking_from_a_renewed_level_starts_anew() -> None:
 
 
 def test_a_level_taken_whole_is_not_shown() -> None:
-    """Nothing left of a level means no level."""
+    """A level without shares is not published."""
     taken = ConsumedLiquidity()
     taken.record("BUY", 600, 100 * 10**6, 100 * 10**6)
     assert taken.left_of(BOOK).bids == BOOK.bids[1:]
@@ -74,14 +74,14 @@ def test_resting_orders_join_their_level() -> None:
 
 
 def test_the_hash_is_the_official_clients() -> None:
-    """The hash of a book summary is what py-clob-client-v2 computes for it."""
+    """The hash of a book summary equals that of py-clob-client-v2."""
     answer = summary(BOOK, market="0x1", token="2", timestamp_ms=3, tick=10, last_price="0.61")
     parsed = parse_raw_orderbook_summary(answer)
     assert generate_orderbook_summary_hash(parsed) == answer["hash"]
 
 
 def test_the_best_price_is_sent_last() -> None:
-    """Bids ascend and asks descend on the wire, as on the real venue."""
+    """Bids ascend and asks descend in messages, as on the real venue."""
     answer = summary(BOOK, market="0x1", token="2", timestamp_ms=3, tick=10, last_price="")
     assert [row["price"] for row in answer["bids"]] == ["0.59", "0.60"]
     assert [row["price"] for row in answer["asks"]] == ["0.70", "0.63", "0.62"]

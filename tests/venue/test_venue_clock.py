@@ -1,4 +1,4 @@
-"""Market time and the schedule that it drives."""
+"""Market time and the schedule based on it."""
 
 import pytest
 from hypothesis import given
@@ -37,7 +37,7 @@ def test_a_fresh_clock_on_the_grid_begins_at_once() -> None:
 def test_a_resumed_clock_goes_on_but_not_before_the_machine(
     stopped: int, start_at: int | None, expected: int
 ) -> None:
-    """It resumes where it stopped, at least at the machine's time, and jumps ahead if told to."""
+    """It continues where it stopped, at least at the machine's time, and jumps ahead with --start-at."""
     assert anchored(15.0, stopped * SECOND, start_at, ManualClock(WALL)).market_s() == expected
 
 
@@ -64,7 +64,7 @@ def test_the_schedule_lists_the_current_market_and_those_ahead() -> None:
 
 
 def test_markets_are_found_by_slug_condition_and_token() -> None:
-    """Every name of a market leads to it, and what is no name of one leads nowhere."""
+    """A market is found by all of its names, and by no other name."""
     schedule = Schedule(1_800_000_000)
     market = schedule.list_until(1_800_000_000)[2]
     assert schedule.by_slug(market.slug) is market

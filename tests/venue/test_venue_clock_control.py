@@ -1,4 +1,4 @@
-"""The market clock is held, stepped and paced by requests, and the venue is right at every pace."""
+"""The market clock is held, stepped and changed in speed by requests, with correct results at every speed."""
 
 import asyncio
 import itertools
@@ -39,7 +39,7 @@ CHANGES = st.lists(
 
 @given(CHANGES, st.booleans())
 def test_every_market_time_has_its_wall_time(changes: list[tuple[str, float]], held: bool) -> None:
-    """Whatever is done to it, market time never goes back, and `wall_at` finds when each value came."""
+    """After any change, market time never goes back, and `wall_at` returns the time of each value."""
     now = ManualClock(START)
     clock = VenueClock(now(), START * SECOND, 15.0, now, held=held)
     readings = [(now(), clock.market_ns())]
@@ -62,12 +62,12 @@ def test_every_market_time_has_its_wall_time(changes: list[tuple[str, float]], h
             if market < value <= later_market:
                 came = clock.wall_at(value)
                 assert came is not None
-                # Market time is cut to whole nanoseconds, so it may come a nanosecond later.
+                # Market time is truncated to whole nanoseconds, so it may come a nanosecond later.
                 assert wall <= came <= later_wall + 1
 
 
 def test_a_held_clock_stands_until_it_runs() -> None:
-    """Wall time passes without market time, which then goes on from where it stood at the new speed."""
+    """Wall time passes without market time, which then continues from its value at the new speed."""
     now = ManualClock(START)
     clock = VenueClock(now(), START * SECOND, 15.0, now)
     now.forward(2)
@@ -85,7 +85,7 @@ def test_a_held_clock_stands_until_it_runs() -> None:
     assert clock.wall_until(START + 50) == 5
 
 
-# --- the venue: a step is what would have happened ---------------------------------------------
+# --- the venue: a step gives the same results as running -----------------------------------------
 
 ORDERS = (
     (0, "BUY", 450),
@@ -101,7 +101,7 @@ PLAYED = 2_000
 
 
 class Played:
-    """A venue of generated markets on a clock that only a test moves, with an account's resting orders."""
+    """A venue of generated markets with a clock that only a test moves, with an account's resting orders."""
 
     def __init__(self, *, held: bool = True) -> None:
         self.wall = ManualClock(START)
@@ -121,7 +121,7 @@ class Played:
             self.ids.append((await self.venue.order_intake.execute(accepted)).order.id)
 
     def outcome(self) -> dict[str, Any]:
-        """Everything that the market time decides: resolutions and their times, fills, money."""
+        """All results of market time: resolutions and their times, fills, money."""
         ledger = self.venue.ledger
         orders = [ledger.order(order_id) for order_id in self.ids]
         account = ledger.account(self.trader.address)
@@ -140,7 +140,7 @@ class Played:
 
 
 async def played(steps: list[float]) -> dict[str, Any]:
-    """What comes of stepping through PLAYED seconds in these steps, the last one to the end."""
+    """The results of stepping through PLAYED seconds in these steps, the last one to the end."""
     world = Played()
     await world.place()
     for step in steps:
@@ -153,7 +153,7 @@ async def played(steps: list[float]) -> dict[str, Any]:
 
 
 async def run_through() -> dict[str, Any]:
-    """What comes of a clock that runs through PLAYED seconds and is looked at four times a second."""
+    """The results of a clock that runs through PLAYED seconds and is read four times per second."""
     world = Played(held=False)
     await world.place()
     for _ in range(PLAYED * 4):
@@ -181,7 +181,7 @@ def test_the_reference_has_every_kind_of_result(undisturbed: dict[str, Any]) -> 
 @settings(max_examples=8)
 @given(st.lists(st.floats(0.01, 700), max_size=8).filter(lambda steps: sum(steps) < PLAYED))
 def test_steps_of_any_length_come_to_the_same(undisturbed: dict[str, Any], steps: list[float]) -> None:
-    """A held clock stepped anyhow gives the fills, outcomes, times and money of a clock that ran."""
+    """A held clock stepped in any way gives the fills, outcomes, times and money of a running clock."""
     assert asyncio.run(played(steps)) == undisturbed
 
 
@@ -199,7 +199,7 @@ async def test_nothing_happens_while_the_clock_is_held() -> None:
 
 
 async def test_an_order_is_matched_while_the_clock_is_held() -> None:
-    """The taker delay is wall time: an order fills on a held clock, at the book that stands."""
+    """The taker delay is wall time: an order fills on a held clock, with the present book."""
     bench = Bench(options=VenueOptions(speed=600.0, hold=True))
     trader = bench.trader()
     result = await bench.place(trader, trader.buy(bench.market.up_token, 100, 990))
@@ -225,7 +225,7 @@ async def test_a_market_that_is_stepped_to_its_end_refuses_a_waiting_order() -> 
 
 
 async def test_a_delayed_resolution_is_met_by_a_step() -> None:
-    """The fault that delays a resolution counts market seconds, stepped ones too."""
+    """The fault that delays a resolution counts market seconds, including stepped ones."""
     bench = Bench(options=VenueOptions(speed=1.0, hold=True))
     market = bench.market
     due = market.end + market.resolution_delay
@@ -238,7 +238,7 @@ async def test_a_delayed_resolution_is_met_by_a_step() -> None:
 
 
 async def test_a_market_that_is_never_resolved_does_not_stop_a_step() -> None:
-    """With an outcome held back for ever, the step ends and later markets are listed."""
+    """With an outcome delayed forever, the step ends and later markets are listed."""
     bench = Bench(options=VenueOptions(speed=1.0, hold=True))
     bench.venue.faults.arm("resolution_never", None, {})
     await asyncio.wait_for(bench.venue.change_clock(ClockRequest(advance=36_000)), 30)
@@ -248,7 +248,7 @@ async def test_a_market_that_is_never_resolved_does_not_stop_a_step() -> None:
     await bench.venue.stop()
 
 
-# --- over the wire -----------------------------------------------------------------------------
+# --- over the network --------------------------------------------------------------------------
 
 
 HELD = ("--hold-clock", "--start-at", "100", "--speed", "600")
@@ -267,7 +267,7 @@ def untouched() -> Iterator[VenueProcess]:
 
 
 async def test_a_step_sends_subscribers_all_that_happens(untouched: VenueProcess) -> None:
-    """Every book change up to the end comes, then the resolution; after that the book is gone."""
+    """Every book change up to the end is sent, then the resolution; after that the book is gone."""
     held = untouched
     assert held.ready["clock"]["held"] is True
     assert held.clock.market_s() % 900 == 100
@@ -293,7 +293,8 @@ async def test_a_step_sends_subscribers_all_that_happens(untouched: VenueProcess
 
 
 async def test_a_held_venue_trades_and_sends_no_change(held: VenueProcess) -> None:
-    """Orders fill on a held clock, the feed sends what the account took; a step plays the recording on."""
+    """Orders fill on a held clock, the feed sends the account's consumption; a step continues the
+    recording."""
     _, up, _ = tokens_of(held)
     trader: Trader = trader_at(held.url)
     async with listening(held, "market", {"type": "market", "assets_ids": [up]}) as socket:
@@ -310,7 +311,7 @@ async def test_a_held_venue_trades_and_sends_no_change(held: VenueProcess) -> No
 
 
 def test_a_clock_that_runs_again_has_its_speed(held: VenueProcess) -> None:
-    """Speed, a step and running in one request: market time then goes on from the step at that speed."""
+    """Speed, a step and running in one request: market time then continues from the step at that speed."""
     before = held.clock
     after = held.set_clock(held=False, speed=2.0, advance=50)
     assert (after.held, after.speed) == (False, 2.0)
@@ -337,7 +338,7 @@ def test_a_clock_that_runs_again_has_its_speed(held: VenueProcess) -> None:
 def test_a_request_that_cannot_be_met_changes_nothing(
     held: VenueProcess, body: dict[str, Any], text: str
 ) -> None:
-    """The answer is a 400 that names what is wrong, and the clock stands as before."""
+    """The answer is a 400 that names what is wrong, and the clock is unchanged."""
     before = held.clock
     answer = HTTP.post(held.url + "/practice/clock", json=body)
     assert answer.status_code == 400
@@ -355,7 +356,7 @@ async def test_a_venue_in_real_time_refuses_to_be_controlled() -> None:
 
 
 def test_the_options_reach_the_venue() -> None:
-    """--hold-clock and --resume are what they say, and absent without them."""
+    """--hold-clock and --resume have their effect, and none when absent."""
     _, given = read_arguments(["--hold-clock", "--resume", "--state", "anywhere"])
     assert (options_of(given).hold, options_of(given).resume) == (True, True)
     _, given = read_arguments([])

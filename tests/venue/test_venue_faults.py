@@ -1,4 +1,4 @@
-"""Every fault, struck against a running venue, and what it leaves behind."""
+"""Every fault, applied to a running venue, and its effects."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ def confirmed(venue: VenueProcess, trader: Trader) -> None:
 
 
 def test_a_fault_strikes_as_often_as_it_was_armed_for() -> None:
-    """Armed for two it strikes twice; armed without count until cleared; an unknown one cannot be armed."""
+    """Armed for two it applies twice; armed without count until cleared; an unknown one cannot be armed."""
     faults = Faults()
     assert faults.consume("hang") is None
     faults.arm("hang", 2, {"seconds": 1})
@@ -52,7 +52,8 @@ def test_a_fault_strikes_as_often_as_it_was_armed_for() -> None:
 
 
 def test_the_catalogue_and_the_armed_faults_are_listed(practice_venue: VenueProcess) -> None:
-    """/practice/info explains every fault; /practice/faults shows what is armed and how often it struck."""
+    """/practice/info explains every fault; /practice/faults lists the armed ones and how often each
+    applied."""
     assert practice_venue.get("/practice/info")["faults"].keys() == CATALOG.keys()
     practice_venue.fault("gamma_500", 2)
     HTTP.get(practice_venue.url + "/gamma/markets")
@@ -101,7 +102,8 @@ def test_an_error_before_the_order_exists(
     status: int,
     body: dict[str, Any],
 ) -> None:
-    """The venue's status and text come back, nothing was executed, and the same order passes afterwards."""
+    """The venue's status and text are returned, nothing was executed, and the same order is accepted
+    afterwards."""
     practice_venue.fault(name, **parameters)
     order = trader.buy(up, 100, 990)
     answer = trader.post(practice_venue.url, order)
@@ -118,7 +120,7 @@ def test_an_error_before_the_order_exists(
 def test_an_error_after_the_order_was_executed(
     practice_venue: VenueProcess, trader: Trader, up: str, name: str, status: int
 ) -> None:
-    """With `executed` the same answer hides a fill: the order exists and a second try is a duplicate."""
+    """With `executed` the same answer hides a fill: the order exists and a second attempt is a duplicate."""
     practice_venue.fault(name, executed=True)
     order = trader.buy(up, 100, 990)
     assert trader.post(practice_venue.url, order).status_code == status
@@ -165,7 +167,7 @@ def test_a_lost_connection_leaves_the_order_unknown(
 def test_a_client_may_give_up_on_a_hanging_answer(
     practice_venue: VenueProcess, trader: Trader, up: str
 ) -> None:
-    """With a long hang the client's own timeout strikes, and the order was executed all the same."""
+    """With a long hang the client's own timeout applies, and the order was still executed."""
     practice_venue.fault("hang")
     body = json.dumps(trader.buy(up, 100, 990))
     with pytest.raises(httpx.ReadTimeout):
@@ -251,7 +253,7 @@ async def test_a_trades_events_may_come_otherwise(
     trades = {trade["id"]: trade for trade in account["trades"]}
     failed = name == "failed_after_match"
     assert (trades[trade_id]["status"] == "FAILED") is failed
-    # An order that took two levels has two trades, and the fault strikes one of them.
+    # An order that took two levels has two trades, and the fault applies to one of them.
     held = sum(Decimal(t["shares"]) for t in trades.values() if t["status"] != "FAILED")
     assert sum(Decimal(position["shares"]) for position in account["positions"]) == held
     assert held > 0 or failed
@@ -260,14 +262,14 @@ async def test_a_trades_events_may_come_otherwise(
 async def test_a_trade_may_be_published_before_the_answer(
     practice_venue: VenueProcess, trader: Trader, up: str
 ) -> None:
-    """With the fault the event is there a good while before the answer to POST /order."""
+    """With the fault the event arrives clearly before the answer to POST /order."""
     practice_venue.fault("trade_before_response", seconds=0.4)
     *_, lead = await trade_events(practice_venue, trader, up, 1)
     assert lead > 0.3
 
 
 async def test_the_user_feed_may_be_silent(practice_venue: VenueProcess, trader: Trader, up: str) -> None:
-    """Nothing of the order is told; a later event is."""
+    """No event of the order is sent; a later event is."""
     async with listening(practice_venue, "user", subscription(trader)) as socket:
         await ready(socket)
         practice_venue.fault("user_feed_silent", None)
@@ -291,7 +293,7 @@ async def test_the_user_feed_may_drop(practice_venue: VenueProcess, trader: Trad
 
 
 async def test_the_user_feed_may_refuse(practice_venue: VenueProcess, trader: Trader) -> None:
-    """A connection is answered 503 as often as the fault strikes; the next one works."""
+    """A connection is answered 503 as often as the fault applies; the next one works."""
     practice_venue.fault("user_feed_refused")
     with pytest.raises(InvalidStatus, match="503"):
         async with listening(practice_venue, "user", subscription(trader)):
@@ -303,7 +305,7 @@ async def test_the_user_feed_may_refuse(practice_venue: VenueProcess, trader: Tr
 async def test_a_kill_may_be_answered_in_free_text(
     practice_venue: VenueProcess, trader: Trader, up: str
 ) -> None:
-    """The venue's odd status, CANCELED_ and the reason, arrives for a killed order."""
+    """The venue's unusual status, CANCELED_ and the reason, is sent for a killed order."""
     async with listening(practice_venue, "user", subscription(trader)) as socket:
         await ready(socket)
         practice_venue.fault("killed_event")
@@ -314,7 +316,7 @@ async def test_a_kill_may_be_answered_in_free_text(
 
 
 async def test_the_market_feed_may_stall(practice_venue: VenueProcess, trader: Trader, up: str) -> None:
-    """While armed no change is told; when cleared the feed catches up."""
+    """While armed no change is sent; when cleared the feed catches up."""
     async with listening(practice_venue, "market", {"type": "market", "assets_ids": [up]}) as socket:
         await read(socket)
         practice_venue.fault("market_feed_stall", None)
@@ -331,7 +333,7 @@ async def test_the_market_feed_may_stall(practice_venue: VenueProcess, trader: T
 def test_an_order_may_be_missing_from_the_index(
     practice_venue: VenueProcess, trader: Trader, up: str
 ) -> None:
-    """GET /data/order is 404 once, while /data/trades knows the trade."""
+    """GET /data/order is 404 once, while /data/trades has the trade."""
     answer = trader.post(practice_venue.url, trader.buy(up, 100, 990)).json()
     path = f"/data/order/{answer['orderID']}"
     practice_venue.fault("order_lookup_404")
@@ -352,7 +354,8 @@ def test_gamma_and_the_clock_may_be_wrong(practice_venue: VenueProcess) -> None:
 
 
 def test_a_venue_that_refuses_the_future_takes_the_past(practice_venue: VenueProcess, trader: Trader) -> None:
-    """A request stamped some seconds ahead gets 401, one as far behind its answer; cleared, both do."""
+    """A request with a timestamp some seconds ahead gets 401, one as far behind its answer; cleared, both
+    do."""
     path = "/auth/ban-status/closed-only"
 
     def status(ahead: float) -> int:
@@ -366,7 +369,7 @@ def test_a_venue_that_refuses_the_future_takes_the_past(practice_venue: VenuePro
 
 
 def test_a_stale_balance_is_renewed_by_the_update(practice_venue: VenueProcess, trader: Trader) -> None:
-    """Until `/balance-allowance/update` the wallet looks empty and without an allowance."""
+    """Until `/balance-allowance/update` the wallet appears empty and without an allowance."""
     path = "/balance-allowance"
 
     def shown() -> set[str]:

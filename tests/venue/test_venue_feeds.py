@@ -1,4 +1,4 @@
-"""The two WebSockets, as a client sees them."""
+"""The two WebSockets from a client's point of view."""
 
 import asyncio
 import json
@@ -40,7 +40,7 @@ async def read(socket: ClientConnection) -> Any:
 
 
 async def until(socket: ClientConnection, wanted: Callable[[Any], bool]) -> Any:
-    """Read until a frame is wanted; returns it."""
+    """Read until a frame matches; returns it."""
     async with asyncio.timeout(PATIENCE):
         while True:
             frame = json.loads(await socket.recv())
@@ -56,7 +56,7 @@ def event(name: str) -> Callable[[Any], bool]:
 
 
 async def test_the_first_frame_is_an_array_of_the_books(practice_venue: VenueProcess) -> None:
-    """Both subscribed tokens' books come in one array, best price last, the same as over REST."""
+    """Both subscribed tokens' books are sent in one array, best price last, the same as over REST."""
     condition, up, down = tokens_of(practice_venue)
     async with listening(practice_venue, "market", {"type": "market", "assets_ids": [up, down]}) as socket:
         frame = await read(socket)
@@ -68,7 +68,7 @@ async def test_the_first_frame_is_an_array_of_the_books(practice_venue: VenuePro
 
 
 async def test_changes_keep_both_books_in_step_with_rest(practice_venue: VenueProcess) -> None:
-    """Applying every change to the first books gives mirrored books with the best prices that were told."""
+    """Applying every change to the first books gives mirrored books with the best prices that were sent."""
     _, up, down = tokens_of(practice_venue)
     books: dict[str, dict[str, dict[str, str]]] = {}
 
@@ -115,7 +115,7 @@ async def test_a_text_ping_is_answered_and_a_frame_ping_too(practice_venue: Venu
 
 
 async def test_subscriptions_come_and_go_on_one_connection(practice_venue: VenueProcess) -> None:
-    """A later subscription gets its own array; after unsubscribing nothing comes for the token."""
+    """A later subscription gets its own array; after unsubscribing nothing is sent for the token."""
     _, up, down = tokens_of(practice_venue)
     async with listening(practice_venue, "market", {"type": "market", "assets_ids": [up]}) as socket:
         assert [book["asset_id"] for book in await read(socket)] == [up]
@@ -132,7 +132,7 @@ async def test_subscriptions_come_and_go_on_one_connection(practice_venue: Venue
 
 
 async def test_an_accounts_trade_is_published_on_the_market_feed(practice_venue: VenueProcess) -> None:
-    """A taker's trade is a last_trade_price, and the book loses what was taken."""
+    """A taker's trade is a last_trade_price, and the book loses the consumed shares."""
     _, up, down = tokens_of(practice_venue)
     trader = trader_at(practice_venue.url)
     async with listening(practice_venue, "market", {"type": "market", "assets_ids": [up, down]}) as socket:
@@ -177,7 +177,7 @@ async def test_a_tick_change_is_published_before_the_finer_prices(near_tick_chan
 
 
 async def test_custom_events_are_for_those_who_ask(near_the_end: VenueProcess) -> None:
-    """market_resolved, best_bid_ask and new_market reach who subscribed with the custom feature only."""
+    """market_resolved, best_bid_ask and new_market are sent only to subscribers of the custom feature."""
     _, up, down = tokens_of(near_the_end)
     plain = {"type": "market", "assets_ids": [up, down]}
     async with (
@@ -262,7 +262,7 @@ async def test_a_wrong_credential_is_shown_the_door(
 
 
 async def test_only_own_orders_of_subscribed_markets_are_published(practice_venue: VenueProcess) -> None:
-    """Another account hears nothing, nor does the account itself on a socket for another market."""
+    """Another account receives nothing, nor does the account itself on a socket for another market."""
     _, up, _ = tokens_of(practice_venue)
     trader, other = trader_at(practice_venue.url), trader_at(practice_venue.url)
     async with (

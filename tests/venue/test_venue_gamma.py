@@ -1,4 +1,4 @@
-"""Gamma: slugs, JSON inside JSON, pages, and what closes when."""
+"""Gamma: slugs, JSON inside JSON, pages, and when markets close."""
 
 import json
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def test_a_market_states_its_rule_fee_and_dates(practice_venue: VenueProcess) ->
 
 
 def test_the_current_and_four_coming_markets_are_listed(practice_venue: VenueProcess) -> None:
-    """They are found by slug, in one request, tradable, and beyond the listed ones is nothing."""
+    """They are found by slug, in one request, tradable, and no others are listed."""
     start = practice_venue.clock.current_start()
     slugs = [f"btc-updown-15m-{start + 900 * i}" for i in range(5)]
     url = practice_venue.url + "/gamma"
@@ -50,7 +50,7 @@ def test_the_current_and_four_coming_markets_are_listed(practice_venue: VenuePro
 
 
 def test_an_event_holds_its_market(practice_venue: VenueProcess) -> None:
-    """An event by slug carries exactly the market of that slug."""
+    """An event by slug contains exactly the market of that slug."""
     slug = f"btc-updown-15m-{practice_venue.clock.current_start()}"
     event = practice_venue.get(f"/gamma/events/slug/{slug}")
     assert [market["slug"] for market in event["markets"]] == [slug]
@@ -58,7 +58,7 @@ def test_an_event_holds_its_market(practice_venue: VenueProcess) -> None:
 
 
 def test_pages_follow_their_cursor(practice_venue: VenueProcess) -> None:
-    """Walking the pages two at a time meets every market once, and the last page has no cursor."""
+    """Reading the pages two at a time gives every market once, and the last page has no cursor."""
     whole = [market["slug"] for market in practice_venue.get("/gamma/markets/keyset")["markets"]]
     walked: list[str] = []
     query = {"limit": "2"}
@@ -73,7 +73,7 @@ def test_pages_follow_their_cursor(practice_venue: VenueProcess) -> None:
 
 
 def test_a_coming_market_shows_its_opening_book_standing_still(practice_venue: VenueProcess) -> None:
-    """A market that has not begun has one book, with liquidity on both sides, whenever it is asked."""
+    """A market before its start has one constant book, with liquidity on both sides."""
     start = practice_venue.clock.current_start() + 900
     market = practice_venue.get(f"/gamma/markets/slug/btc-updown-15m-{start}")
     token = json.loads(market["clobTokenIds"])[0]
@@ -92,7 +92,7 @@ def over() -> Iterator[VenueProcess]:
 
 
 def test_a_resolved_market_is_closed_everywhere(over: VenueProcess) -> None:
-    """Recording 0 went Down: Gamma, CLOB and book say so, and the market is hidden unless asked for."""
+    """Recording 0 went Down: Gamma, CLOB and book agree, and the market is hidden unless requested."""
     slug = f"btc-updown-15m-{over.get('/practice/info')['first_start']}"
     market = over.get(f"/gamma/markets/slug/{slug}")
     assert market["closed"] is True

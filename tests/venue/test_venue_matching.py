@@ -31,7 +31,7 @@ def test_a_buy_walks_the_book_within_its_limit() -> None:
 
 
 def test_dust_of_a_budget_buys_nothing_at_the_next_level() -> None:
-    """The micro pUSD that rounding leaves over does not become a trade of its own at a worse price."""
+    """The micro pUSD left by rounding do not become a separate trade at a worse price."""
     result = match(terms("BUY", 1_000_000, 10_000_000), [Offer(30, 10**9), Offer(40, 10**9)])
     assert [(fill.price, fill.usd) for fill in result.fills] == [(30, 999_999)]
     assert (result.left, result.complete) == (1, True)
@@ -61,7 +61,7 @@ def test_a_sell_takes_the_bids_from_the_top() -> None:
 
 
 def test_the_source_comes_first_at_a_price() -> None:
-    """At one price recorded liquidity goes before an account's order, a better price before both."""
+    """At one price recorded liquidity comes before an account's order, a better price before both."""
     found = offers(BOOK.asks, [Offer(620, 5, "0xa"), Offer(610, 5, "0xb")], "BUY")
     assert [offer.order_id for offer in found[:3]] == ["0xb", None, "0xa"]
 
@@ -90,7 +90,7 @@ def test_a_sell_gives_no_more_than_it_has(levels: dict[int, int], shares: int, l
 
 
 def test_a_resting_order_fills_at_its_own_price() -> None:
-    """A BUY resting at 0.63 that the book comes to pays 0.63 even where the book asks 0.62."""
+    """A BUY resting at 0.63 that the book reaches pays 0.63 even where the book asks 0.62."""
     fills = meet("BUY", 630, 150_000_000, BOOK.asks)
     assert [(fill.price, fill.shares, fill.usd) for fill in fills] == [
         (620, 100_000_000, 63_000_000),
@@ -99,6 +99,6 @@ def test_a_resting_order_fills_at_its_own_price() -> None:
 
 
 def test_a_book_that_does_not_come_leaves_it_resting() -> None:
-    """A BUY at 0.61 below the asks, and a SELL at 0.61 above the bids, meet nobody."""
+    """A BUY at 0.61 below the asks, and a SELL at 0.61 above the bids, are not matched."""
     assert meet("BUY", 610, 10**8, BOOK.asks) == []
     assert meet("SELL", 610, 10**8, BOOK.bids) == []

@@ -1,4 +1,4 @@
-"""What the venue sends, read by NautilusTrader's own Polymarket adapter."""
+"""The venue's messages, read by NautilusTrader's own Polymarket adapter."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def adapter() -> SimpleNamespace:
-    """The adapter's types and parsers. Imported only here: it takes seconds."""
+    """The adapter's types and parsers. Imported only here, because it takes seconds."""
     from nautilus_trader.adapters.polymarket.common.gamma_markets import normalize_gamma_market_to_clob_format
     from nautilus_trader.adapters.polymarket.common.parsing import parse_polymarket_instrument
     from nautilus_trader.adapters.polymarket.schemas.trade import PolymarketTradeReport
@@ -33,7 +33,7 @@ def adapter() -> SimpleNamespace:
 
 
 def test_markets_become_instruments(practice_venue: VenueProcess, adapter: SimpleNamespace) -> None:
-    """Gamma's and the CLOB's market both parse; Gamma's carries the fee and the end of the market."""
+    """Gamma's and the CLOB's market both parse; Gamma's contains the fee and the end of the market."""
     condition, up, _ = tokens_of(practice_venue)
     gamma = practice_venue.get("/gamma/markets/keyset", condition_ids=condition)["markets"][0]
     instrument = adapter.instrument(adapter.normalize(gamma), up, "Up")

@@ -1,4 +1,4 @@
-"""The order desk over a book that stands still: what each kind of order does to money, shares and book."""
+"""Accepting orders with a constant book: the effect of each kind of order on money, shares and book."""
 
 import asyncio
 import time
@@ -47,7 +47,7 @@ async def refusal(bench: Bench, trader: Trader, body: dict) -> VenueRefusal:
 
 
 async def test_a_fak_buy_pays_cost_and_fee(bench: Bench) -> None:
-    """$1 at 0.62 gives 1.612903 shares for 0.999999 and a fee of 0.0266, and nothing else moves."""
+    """$1 at 0.62 gives 1.612903 shares for 0.999999 and a fee of 0.0266, and nothing else changes."""
     trader = bench.trader()
     result = await bench.place(trader, trader.buy(bench.market.up_token, 100, 620))
     assert (result.order.matched_shares, result.order.matched_usd) == (1_612_903, 999_999)
@@ -57,7 +57,7 @@ async def test_a_fak_buy_pays_cost_and_fee(bench: Bench) -> None:
 
 
 async def test_down_is_bought_from_the_mirror_of_the_up_bids(bench: Bench) -> None:
-    """A Down BUY at 0.40 takes the Up bid at 0.60, and the Up book shows it gone."""
+    """A Down BUY at 0.40 takes the Up bid at 0.60, which is then missing in the Up book."""
     trader = bench.trader()
     result = await bench.place(trader, trader.buy(bench.market.down_token, 4000, 400))
     assert result.order.matched_shares == 100_000_000
@@ -65,7 +65,7 @@ async def test_down_is_bought_from_the_mirror_of_the_up_bids(bench: Bench) -> No
 
 
 async def test_a_partial_fak_is_killed_for_the_rest(bench: Bench) -> None:
-    """$100 at 0.62 fills 100 shares; the rest is dead, not resting and not reserved."""
+    """$100 at 0.62 fills 100 shares; the rest is ended, not resting and not reserved."""
     trader = bench.trader()
     result = await bench.place(trader, trader.buy(bench.market.up_token, 10_000, 620))
     assert result.order.status == "MATCHED"
@@ -74,7 +74,7 @@ async def test_a_partial_fak_is_killed_for_the_rest(bench: Bench) -> None:
 
 
 async def test_a_fak_without_a_match_is_refused_with_its_id(bench: Bench) -> None:
-    """The miss is 400 with the order's id; the order is known afterwards, and no money has moved."""
+    """The miss is 400 with the order's id; the order exists afterwards, and no money has moved."""
     trader = bench.trader()
     body = trader.buy(bench.market.up_token, 100, 610)
     missed = await refusal(bench, trader, body)
@@ -114,7 +114,7 @@ async def test_a_fok_is_filled_whole_or_not_at_all(bench: Bench) -> None:
 
 
 async def test_taken_liquidity_is_gone_for_all_accounts(bench: Bench) -> None:
-    """What one account took, another does not get, until the source shows another size."""
+    """What one account took is not available to another, until the source reports another size."""
     first, second = bench.trader(), bench.trader()
     await bench.place(first, first.buy(bench.market.up_token, 6200, 620))
     assert (
@@ -180,7 +180,7 @@ async def test_a_gtd_order_dies_a_minute_before_its_expiration(bench: Bench) -> 
 
 
 async def test_resting_orders_reserve_what_they_promise(bench: Bench) -> None:
-    """$610 resting of $1000 leaves no room for another $400, and canceling frees it."""
+    """$610 resting of $1000 leave no funds for another $400, and canceling releases them."""
     trader = bench.trader()
     resting = (await bench.place(trader, trader.limit(bench.market.up_token, "BUY", 1000, 610))).order
     again = trader.buy(bench.market.up_token, 40_000, 700)
@@ -192,7 +192,8 @@ async def test_resting_orders_reserve_what_they_promise(bench: Bench) -> None:
 
 
 async def test_money_that_left_during_the_delay_is_missed(bench: Bench) -> None:
-    """Two orders accepted on the same money: the second is refused at its turn, not paid into debt."""
+    """Two orders accepted with the same money: the second is refused at its turn, without a negative
+    balance."""
     trader = bench.trader()
     assert trader.api is not None
     token = bench.market.up_token
@@ -218,7 +219,7 @@ async def test_a_fee_above_the_expected_one_cannot_overdraw(bench: Bench) -> Non
 
 
 async def test_two_accounts_meet_at_the_makers_price(bench: Bench) -> None:
-    """A Down BUY at 0.39 meets an Up BUY resting at 0.61: a mint, with a fee for the taker only."""
+    """A Down BUY at 0.39 matches an Up BUY resting at 0.61: a mint, with a fee for the taker only."""
     maker, taker = bench.trader(), bench.trader()
     await bench.place(maker, maker.limit(bench.market.up_token, "BUY", 10, 610))
     result = await bench.place(taker, taker.buy(bench.market.down_token, 390, 390))
@@ -236,7 +237,7 @@ async def test_two_accounts_meet_at_the_makers_price(bench: Bench) -> None:
 
 
 async def test_an_account_does_not_meet_itself(bench: Bench) -> None:
-    """A SELL against one's own resting BUY passes it by and takes the recorded bid."""
+    """A SELL does not match the account's own resting BUY and takes the recorded bid."""
     trader = bench.trader()
     await bench.place(trader, trader.buy(bench.market.up_token, 1000, 620))
     await bench.place(trader, trader.limit(bench.market.up_token, "BUY", 10, 610))
@@ -254,7 +255,7 @@ async def test_selling_more_than_the_position_is_refused(bench: Bench) -> None:
 
 
 async def test_an_ended_market_takes_no_orders(bench: Bench) -> None:
-    """At the end of its 900 seconds a market refuses orders, and one that waited over the end is killed."""
+    """At the end of its 900 seconds a market refuses orders, and one that waited past the end is killed."""
     trader = bench.trader()
     assert trader.api is not None
     token = bench.market.up_token
@@ -296,7 +297,7 @@ async def test_a_wallet_serves_one_account(bench: Bench) -> None:
 
 
 async def test_orders_that_are_no_longer_covered_are_canceled(bench: Bench) -> None:
-    """When a balance shrinks, the youngest orders that it cannot pay are canceled with the venue's status."""
+    """When a balance decreases, the newest orders that it cannot pay are canceled with the venue's status."""
     trader = bench.trader()
     kept = (await bench.place(trader, trader.limit(bench.market.up_token, "BUY", 10, 500))).order
     bench.clock.forward(1)
@@ -310,7 +311,7 @@ async def test_orders_that_are_no_longer_covered_are_canceled(bench: Bench) -> N
 
 
 async def test_the_taker_delay_is_150_milliseconds() -> None:
-    """A taking order meets the book as it is 150 ms later, not as it was sent."""
+    """A taking order is matched with the book of 150 ms later, not with that of its arrival."""
     bench = Bench(options=VenueOptions(speed=1.0))
     trader = bench.trader()
     began = time.monotonic()
@@ -342,7 +343,8 @@ ORDERS = st.lists(
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ORDERS, st.booleans())
 async def test_money_and_shares_are_conserved(orders: list, up_wins: bool) -> None:
-    """Whatever two accounts do: cash moves only by trades, fees and payouts, and nothing is ever negative."""
+    """Whatever two accounts do: cash changes only by trades, fees and payouts, and nothing is ever
+    negative."""
     bench = Bench()
     bench.source.outcome = up_wins
     traders = [bench.trader(), bench.trader()]

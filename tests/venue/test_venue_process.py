@@ -1,4 +1,4 @@
-"""The venue as a process: its ready line, its ends, its memory."""
+"""The venue as a process: its ready line, its end, its persistence."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from venue.__main__ import main
 
 
 def test_the_ready_line_has_all_a_parent_needs(practice_venue: VenueProcess) -> None:
-    """Event, address on loopback, process id, both clocks, and what was recorded when and by whom."""
+    """Event, address on loopback, process id, both clocks, and the origin of the recordings."""
     ready = practice_venue.ready
     assert ready["event"] == "ready"
     assert ready["url"].startswith("http://127.0.0.1:")
@@ -32,7 +32,7 @@ def test_the_ready_line_has_all_a_parent_needs(practice_venue: VenueProcess) -> 
 
 
 def test_a_killed_venue_comes_back_with_everything(tmp_path: Path) -> None:
-    """After kill -9 all of the account and its market is there again; closing stdin then ends it cleanly."""
+    """After kill -9 all of the account and its market is restored; closing stdin then ends it cleanly."""
     venue = VenueProcess.start("--speed", "1", "--start-at", "60", state=tmp_path)
     trader = trader_at(venue.url)
     slug = venue.get("/practice/info")["current"]
@@ -61,7 +61,8 @@ def test_a_killed_venue_comes_back_with_everything(tmp_path: Path) -> None:
 def test_a_second_venue_on_the_same_folder_refuses_to_start(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It ends with exit code 2 and one line that names the folder and the way out; the first one lives on."""
+    """It ends with exit code 2 and one line that names the folder and the solution; the first one
+    continues."""
     with VenueProcess.start(state=tmp_path) as venue:
         refused = refusal(capsys, "--state", str(tmp_path))
         assert f"--state {tmp_path}: another venue runs on this folder" in refused
@@ -89,7 +90,8 @@ def test_sigterm_ends_it_at_once_though_clients_wait(tmp_path: Path) -> None:
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """The last line of what a venue says that cannot start as asked; it prints nothing else to stdout."""
+    """The last line of a venue that cannot be started with these options; it prints nothing else to
+    stdout."""
     with pytest.raises(SystemExit) as ended:
         main(list(arguments))
     assert ended.value.code == 2
@@ -110,7 +112,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_bad_usage_is_exit_2_with_what_is_wrong(
     arguments: tuple[str, str], text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The last line names the argument, its value and what would be right."""
+    """The last line names the argument, its value and the allowed ones."""
     assert text in refusal(capsys, *arguments)
 
 

@@ -90,7 +90,7 @@ def test_before_the_first_book_the_first_one_stands(source: RecordedSource) -> N
 
 
 def test_crossed_snapshots_are_dropped() -> None:
-    """A snapshot with its best bid at or above its best ask leaves the one before it standing."""
+    """A snapshot with its best bid at or above its best ask is replaced by the one before it."""
     locked = row(1_001_000, "UP", [(0.5, 1.0)], [(0.5, 1.0)])
     crossed = row(1_002_000, "UP", [(0.53, 1.0)], [(0.51, 1.0)])
     kept = snapshots([GOOD, locked, crossed], 1_000_000, 1_900_000)
@@ -107,7 +107,7 @@ def test_a_lone_down_row_is_mirrored() -> None:
 
 
 def test_only_the_market_itself_is_kept() -> None:
-    """Of what is before the start the last book is kept, and nothing from 90 s after the end on."""
+    """Of the books before the start only the last is kept, and none from 90 s after the end on."""
     rows = [
         row(ts, "UP", [(0.4, float(ts))], []) for ts in (800_000, 900_000, 1_100_000, 1_990_000, 1_990_001)
     ]
@@ -115,7 +115,7 @@ def test_only_the_market_itself_is_kept() -> None:
 
 
 def test_conversion_writes_what_the_source_reads(tmp_path, capsys) -> None:
-    """Raw tables go in, and the recorded source plays them back with outcome, tick change and books."""
+    """Raw tables are converted, and the recorded source replays them with outcome, tick change and books."""
     market = {
         "market_id": "0x1",
         "slug": "btc-updown-15m-1000",
@@ -140,7 +140,7 @@ def test_conversion_writes_what_the_source_reads(tmp_path, capsys) -> None:
 
 
 def test_a_folder_without_recordings_is_named(tmp_path, capsys) -> None:
-    """The conversion ends with exit code 2 and says what is missing where."""
+    """The conversion ends with exit code 2 and names the missing file and the folder."""
     with pytest.raises(SystemExit) as ended:
         main([str(tmp_path)])
     assert ended.value.code == 2

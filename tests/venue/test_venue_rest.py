@@ -1,4 +1,4 @@
-"""The running venue over HTTP: what the official client gets, and what a cheat gets."""
+"""The running venue over HTTP: answers to the official client, and to invalid requests."""
 
 import json
 import time
@@ -64,7 +64,7 @@ def test_missing_headers_are_refused(url: str) -> None:
 
 
 def test_a_signature_of_another_key_is_refused(url: str, trader: Trader, tokens: tuple[str, str]) -> None:
-    """An order in this wallet's name that another key signed is refused."""
+    """An order with this wallet's address that another key signed is refused."""
     forger = Trader(api=trader.api)
     order = forger.buy(tokens[0], 100, 990)
     order["order"]["maker"] = order["order"]["signer"] = trader.address
@@ -145,7 +145,7 @@ def test_a_body_that_is_no_json_is_refused(url: str, trader: Trader) -> None:
     assert error(HTTP.post(url + "/order", content="{", headers=headers)) == (400, "Invalid order payload")
 
 
-# --- what works ------------------------------------------------------------------------------
+# --- accepted requests -----------------------------------------------------------------------
 
 
 def test_keys_are_made_once_and_derived_ever_after(url: str) -> None:
@@ -197,7 +197,7 @@ def test_the_official_client_buys_with_every_signature_type(
 def test_an_order_answers_with_what_it_took(
     practice_venue: VenueProcess, trader: Trader, tokens: tuple[str, str]
 ) -> None:
-    """The answer's amounts are the account's: human decimals, one trade id a price, no hash inline."""
+    """The answer's amounts are the account's: human decimals, one trade id per price, no hash inline."""
     answer = trader.post(practice_venue.url, trader.buy(tokens[1], 200, 990)).json()
     account = practice_venue.account(trader.address)
     (position,) = account["positions"]
@@ -246,7 +246,7 @@ def test_resting_orders_are_listed_and_canceled(url: str, trader: Trader, tokens
 
 
 def test_others_orders_are_out_of_reach(url: str, trader: Trader, tokens: tuple[str, str]) -> None:
-    """Another account neither sees nor cancels an order."""
+    """Another account can neither read nor cancel an order."""
     args = OrderArgsV2(token_id=tokens[0], price=0.02, size=5, side="BUY")
     order_id = trader.client(url).create_and_post_order(args)["orderID"]
     other = trader_at(url).client(url)
@@ -257,7 +257,7 @@ def test_others_orders_are_out_of_reach(url: str, trader: Trader, tokens: tuple[
 
 
 def test_a_batch_answers_leg_by_leg(url: str, trader: Trader, tokens: tuple[str, str]) -> None:
-    """Two legs, one refused: it looks successful but for its message. Sixteen legs are too many."""
+    """Two orders, one refused: it differs only by its message. Sixteen orders are too many."""
     client = trader.client(url)
     args = OrderArgsV2(token_id=tokens[0], price=0.02, size=5, side="BUY")
     good = PostOrdersV2Args(order=client.create_order(args), orderType=OrderType.GTC)
@@ -322,7 +322,7 @@ def test_the_two_books_of_a_market_are_mirrors(url: str, tokens: tuple[str, str]
 
 
 def test_prices_agree_with_the_book(url: str, tokens: tuple[str, str]) -> None:
-    """BUY is the best bid and SELL the best ask; midpoint and spread lie between them; sizes are stated."""
+    """BUY is the best bid and SELL the best ask; midpoint and spread are between them; sizes are stated."""
     client = ClobClient(url, 137)
     for _ in range(20):
         before = client.get_order_book(tokens[0])
@@ -338,7 +338,7 @@ def test_prices_agree_with_the_book(url: str, tokens: tuple[str, str]) -> None:
 
 
 def test_small_facts(url: str, tokens: tuple[str, str]) -> None:
-    """Server, tick, fee cap, negative risk and builder fees answer in the venue's shapes."""
+    """Server, tick, fee cap, negative risk and builder fees are answered in the venue's formats."""
     client = ClobClient(url, 137)
     assert client.get_ok() == "OK"
     assert client.get_version() == 2
@@ -351,7 +351,7 @@ def test_small_facts(url: str, tokens: tuple[str, str]) -> None:
 
 
 def test_the_clob_describes_its_markets(url: str, tokens: tuple[str, str]) -> None:
-    """A market is found by token, its compact form carries the real fee, and the list has them all."""
+    """A market is found by token, its compact form contains the real fee, and the list has them all."""
     client = ClobClient(url, 137)
     condition = HTTP.get(f"{url}/markets-by-token/{tokens[0]}").json()["condition_id"]
     info = client.get_clob_market_info(condition)
@@ -375,7 +375,7 @@ def test_the_last_trade_is_an_accounts(url: str, trader: Trader, tokens: tuple[s
 
 
 def test_the_log_names_every_request_outside_practice(url: str, practice_venue: VenueProcess) -> None:
-    """Method, path with query, and status, in order; the control surface is not in it."""
+    """Method, path with query, and status, in order; the control routes are not in it."""
     HTTP.get(url + "/midpoint", params={"token_id": "77"})
     practice_venue.get("/practice/info")
     entry = practice_venue.get("/practice/log")[-1]
@@ -398,7 +398,7 @@ def test_the_log_names_every_request_outside_practice(url: str, practice_venue: 
     ],
 )
 def test_the_control_surface_refuses_nonsense(url: str, path: str, body: dict[str, Any]) -> None:
-    """A wrong control request is 400 and says what is wrong with it."""
+    """An invalid control request is 400 and the answer names the error."""
     answer = HTTP.post(url + path, json=body)
     assert answer.status_code == 400
     assert len(answer.json()["error"]) > 10

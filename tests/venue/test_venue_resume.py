@@ -1,4 +1,4 @@
-"""A venue that was killed goes on with --resume: same port, clock and accounts; time that passed counts."""
+"""A killed venue continues with --resume: same port, clock and accounts; time that passed counts."""
 
 import asyncio
 import socket
@@ -69,7 +69,8 @@ async def test_a_killed_venue_goes_on_where_its_clients_expect_it(tmp_path: Path
 
 
 def test_a_held_clock_is_still_held(tmp_path: Path) -> None:
-    """A killed venue whose clock was held and stepped stands exactly there, whatever its arguments were."""
+    """A killed venue whose clock was held and stepped has the same market time, whatever its arguments
+    were."""
     venue = VenueProcess.start("--start-at", "60", state=tmp_path)
     venue.set_clock(held=True, speed=7, advance=1_000)
     before = venue.clock
@@ -84,12 +85,12 @@ def test_a_held_clock_is_still_held(tmp_path: Path) -> None:
 
 
 def killed(venue: PracticeVenue) -> None:
-    """Leave a venue as SIGKILL does: what is committed stays, nothing else is written."""
+    """Leave a venue as SIGKILL does: committed changes stay, nothing else is written."""
     venue.ledger.close()
 
 
 async def test_what_ended_meanwhile_is_resolved_and_paid(tmp_path: Path) -> None:
-    """A market that ended and was resolved during the standstill is paid, its orders are canceled."""
+    """A market that ended and was resolved during the outage is paid, its orders are canceled."""
     wall, options = ManualClock(), VenueOptions(speed=15.0, taker_delay=0.0, state=tmp_path)
     venue = PracticeVenue(StillSource(BOOK), options, wall)
     market = venue.schedule.at(venue.schedule.first_start)
@@ -120,7 +121,7 @@ async def test_what_ended_meanwhile_is_resolved_and_paid(tmp_path: Path) -> None
 
 
 async def test_without_resume_time_that_passed_does_not_count(tmp_path: Path) -> None:
-    """A venue that begins anew goes on where market time stopped, at most a wall second ahead."""
+    """A venue that begins anew continues where market time stopped, at most a wall second ahead."""
     wall = ManualClock()
     options = VenueOptions(speed=15.0, state=tmp_path)
     venue = PracticeVenue(StillSource(), options, wall)
@@ -136,7 +137,7 @@ async def test_without_resume_time_that_passed_does_not_count(tmp_path: Path) ->
 
 
 async def test_without_resume_a_held_clock_has_not_moved(tmp_path: Path) -> None:
-    """A killed venue whose clock was held begins anew at the very market time at which it stood."""
+    """A killed venue whose clock was held begins anew at exactly that market time."""
     wall = ManualClock()
     options = VenueOptions(speed=15.0, hold=True, start_at=321, state=tmp_path)
     venue = PracticeVenue(StillSource(), options, wall)
@@ -150,7 +151,7 @@ async def test_without_resume_a_held_clock_has_not_moved(tmp_path: Path) -> None
 
 
 async def test_a_resumed_clock_does_not_go_back_with_the_machine(tmp_path: Path) -> None:
-    """If the machine's clock was set back meanwhile, market time stands where it was and then goes on."""
+    """If the machine's clock was set back meanwhile, market time stays at its value and then continues."""
     wall = ManualClock()
     venue = PracticeVenue(StillSource(), VenueOptions(speed=15.0, state=tmp_path), wall)
     await venue.start()
@@ -175,13 +176,13 @@ def test_resume_in_a_fresh_folder_begins_as_asked(tmp_path: Path) -> None:
 
 
 def test_resume_needs_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
-    """A venue in memory leaves nothing to go on with, and real time cannot be held: exit 2, one line."""
+    """A venue in memory has no state to resume, and real time cannot be held: exit 2, one line."""
     assert "--resume: a venue in memory has nothing to resume" in refusal(capsys, "--resume")
     assert "--hold-clock: with --real-time" in refusal(capsys, "--real-time", "--hold-clock")
 
 
 async def test_a_port_that_is_taken_for_a_moment_is_waited_for() -> None:
-    """A resumed venue listens once whoever had its port is gone; without patience it fails at once."""
+    """A resumed venue listens once its port is free; without a waiting time it fails at once."""
     runner = web.AppRunner(web.Application())
     await runner.setup()
     with socket.socket() as taken:

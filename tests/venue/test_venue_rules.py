@@ -1,4 +1,4 @@
-"""Every rule and its text, against orders that break just that one."""
+"""Every rule and its text, with orders that break only that rule."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def text_of(rule: Any, *arguments: Any, **named: Any) -> str:
 
 @pytest.mark.parametrize("field", ["nonce", "feeRateBps", "taker"])
 def test_a_v1_order_is_a_version_mismatch(field: str) -> None:
-    """A body with any field of the first protocol version is refused with the text clients look for."""
+    """A body with any field of the first protocol version is refused with the text that clients check."""
     body = {**ORDER, "order": {**ORDER["order"], field: "0"}}
     assert text_of(parse, body) == "order_version_mismatch"
 
@@ -82,7 +82,7 @@ def test_the_signer_must_be_the_keys_address() -> None:
 
 
 def test_a_foreign_signature_is_refused() -> None:
-    """The right signer's name under another key's signature is an invalid signature."""
+    """The right signer's address with another key's signature is an invalid signature."""
     assert TRADER.api is not None
     other = Trader()
     other.api = TRADER.api
@@ -96,7 +96,7 @@ def test_orders_rounded_by_clients_are_on_the_grid(price_cents: int, cents: int)
     """A budget BUY whose shares are floored to four decimals has exactly its limit as price."""
     price = price_cents * 10
     shares = cents * 10**7 // price // 100 * 100
-    # Below a hundredth of a share, rounding alone moves a price by ticks.
+    # Below a hundredth of a share, rounding alone changes a price by ticks.
     if shares >= 1_000_000:
         assert rules.check_price(terms("BUY", cents * 10_000, shares), 10) == price
 
@@ -158,7 +158,7 @@ def test_a_resting_order_has_five_shares() -> None:
 
 
 def test_balance_and_allowance_have_their_texts() -> None:
-    """Too little of either is told with the numbers."""
+    """Too little of either is refused with the numbers."""
     assert text_of(rules.check_funds, 5_000_000, 0, 10**9) == (
         "not enough balance / allowance: the balance is not enough -> balance: 0, order amount: 5000000"
     )

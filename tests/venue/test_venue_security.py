@@ -1,4 +1,4 @@
-"""Who reaches the venue, and who reads its files: programs of this machine, and their owner."""
+"""Access to the venue and to its files: programs of this machine, and their owner."""
 
 import json
 import stat
@@ -69,7 +69,7 @@ def test_programs_of_this_machine_may_ask(practice_venue: VenueProcess, headers:
 
 
 def test_every_route_refuses_another_site(practice_venue: VenueProcess) -> None:
-    """Each route of the application answers 403 to a foreign Origin, and no fault strikes."""
+    """Each route of the application answers 403 to a foreign Origin, and no fault applies."""
     practice_venue.fault("gamma_500", None)
     routes = {
         (route.method, route.resource.canonical)
@@ -99,7 +99,7 @@ def test_another_site_cannot_order_with_stolen_keys_or_listen(practice_venue: Ve
 
 
 def test_a_request_without_a_host_is_refused() -> None:
-    """HTTP/1.0 allows it; no program that is meant here sends it."""
+    """HTTP/1.0 allows it; no supported client sends it."""
     assert refused_because({}) == "Host '' is not a loopback name; use one of 127.0.0.1, localhost, ::1"
 
 
@@ -113,7 +113,8 @@ def modes(folder: Path) -> dict[str, str]:
 
 
 def test_state_is_private(tmp_path: Path) -> None:
-    """Folder 0700, database and its companions 0600, although the parent's umask shows new files to all."""
+    """Folder 0700, database and its companions 0600, although the parent's umask makes new files readable
+    by all."""
     state = tmp_path / "deep" / "state"
     with VenueProcess.start(state=state) as venue:
         trader_at(venue.url)
@@ -125,7 +126,7 @@ def test_state_is_private(tmp_path: Path) -> None:
 
 
 def test_state_of_an_older_version_becomes_private(tmp_path: Path) -> None:
-    """What was readable to all is closed at the next start, the files of a killed venue too."""
+    """Files readable by all are closed at the next start, including those of a killed venue."""
     venue = VenueProcess.start(state=tmp_path)
     venue.kill()
     tmp_path.chmod(0o755)

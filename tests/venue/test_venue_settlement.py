@@ -1,4 +1,4 @@
-"""Resolutions: when they come, what they pay, and what faults make of them."""
+"""Resolutions: their time, their payouts, and the effect of faults."""
 
 import pytest
 from venue_builders import Bench, StillSource
@@ -32,7 +32,7 @@ async def close(bench: Bench) -> None:
 
 @pytest.mark.parametrize(("up_wins", "paid"), [(True, 1_612_903), (False, 0)])
 async def test_a_winning_share_pays_one_and_a_losing_one_nothing(up_wins: bool, paid: int) -> None:
-    """At the resolution positions turn into money, resting orders die, and the market has its outcome."""
+    """At the resolution positions become money, resting orders end, and the market has its outcome."""
     bench = Bench(source=StillSource(up_wins=up_wins))
     address, before = await holding(bench)
     bench.clock.forward(900 + bench.market.resolution_delay)
@@ -99,7 +99,7 @@ async def test_manual_redemption_waits_for_the_call() -> None:
 
 
 async def test_a_resolution_can_be_late_or_never() -> None:
-    """The two resolution faults hold back one market, not its successors, and end when cleared."""
+    """The two resolution faults delay one market, not its successors, and end when cleared."""
     bench = Bench()
     bench.venue.faults.arm("resolution_delay", 1, {"seconds": 2000})
     bench.clock.forward(1000)
@@ -121,7 +121,8 @@ async def test_a_resolution_can_be_late_or_never() -> None:
 
 
 async def test_markets_that_ended_while_the_venue_was_down_are_resolved_at_the_start(tmp_path) -> None:
-    """A venue that comes back an hour later pays for what ended meanwhile, before it serves anything."""
+    """A venue that is restarted an hour later pays for markets that ended meanwhile, before it serves
+    anything."""
     options = VenueOptions(speed=1.0, taker_delay=0.0, state=tmp_path)
     first = Bench(options=options)
     address, before = await holding(first)
