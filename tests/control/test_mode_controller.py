@@ -276,7 +276,7 @@ class Days(RuleBasedStateMachine):
 
     @invariant()
     def live_needs_everything(self):
-        if not hasattr(self, "keeper"):
+        if not hasattr(self, "controller"):
             return
         mode_decision = self.controller.mode_decision()
         live = mode_decision.mode is Mode.LIVE and mode_decision.allows_orders
