@@ -1,7 +1,9 @@
 """docs/troubleshooting.md: the texts of the venue and the bot are headings, so that they can be searched."""
 
+import ast
 import importlib.util
 import re
+from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
@@ -49,13 +51,33 @@ def test_every_row_of_the_table_of_outcomes_is_there():
     assert not missing
 
 
-def test_the_engines_texts_have_headings():
-    """So are the engine's and the reconciler's own words for what became of an order, and for a halt."""
-    for file in ("execution_engine", "order_lookup"):
-        source = (ROOT / f"execution/{file}.py").read_text()
-        for message in re.findall(r'(?:_move|order_dead|halt)\([^"()]*f?"([^"]+)"', source):
-            parts = [part.strip(" :,") for part in re.split(r"\{[^}]*\}", message)]
-            assert max(parts, key=len).lower() in HEADINGS, message
+def texts_of(call: ast.Call) -> Iterator[str]:
+    """The longest fixed part of each text among a call's arguments."""
+    for argument in call.args:
+        if isinstance(argument, ast.JoinedStr):
+            parts = [part.value for part in argument.values if isinstance(part, ast.Constant)]
+            yield max((part.strip(" :,") for part in parts if isinstance(part, str)), key=len)
+        elif isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+            yield argument.value
+
+
+def test_the_texts_of_the_order_lifecycle_have_headings():
+    """Every reason with which the lifecycle changes an order's state or halts is a heading."""
+    tree = ast.parse((ROOT / "execution/order_lifecycle.py").read_text())
+    calls = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("self._move", "Halt")
+    ]
+    found = {text for call in calls for text in texts_of(call)} | {
+        node.value.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "reason"
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    }
+    expected = {"the trade failed on the chain", "the venue reports that it ended without a match"}
+    assert expected | {"the venue traded an order in", "cannot be read"} <= found
+    assert not {text for text in found if text.lower() not in HEADINGS}
 
 
 def test_every_state_is_explained():
