@@ -1,4 +1,4 @@
-"""Records what a market paid when the venue publishes no result that the bot can read.
+"""Records the payout of a market when the venue publishes no result that the bot can read.
 
 The bot settles markets automatically, also those that pay 0.5 per share. A market with any other result stays
 pending and halts trading until the operator records it here. The ledger keeps the result with its reason.

@@ -147,8 +147,12 @@ class Settings(BaseModel):
     )
     tick_velocity_60s: Threshold = _s(0.015, "minimum relative move over 60 market seconds")
     tick_velocity_30s: Threshold = _s(0.010, "minimum relative move over 30 market seconds")
-    deribit_bullish_pcr: Annotated[float, Field(gt=0)] = _s(1.20, "put/call ratio that says fear: buy")
-    deribit_bearish_pcr: Annotated[float, Field(gt=0)] = _s(0.70, "put/call ratio that says greed: sell")
+    deribit_bullish_pcr: Annotated[float, Field(gt=0)] = _s(
+        1.20, "put/call ratio from which fear is a bullish signal"
+    )
+    deribit_bearish_pcr: Annotated[float, Field(gt=0)] = _s(
+        0.70, "put/call ratio up to which greed is a bearish signal"
+    )
 
     # Learning
     learning_enabled: bool = _s(True, "adjust the fusion weights from settled markets")
@@ -280,7 +284,7 @@ class Settings(BaseModel):
             raise ValueError("it names no host")
         if parts.path.strip("/") and not parts.path.strip("/").isdecimal():
             raise ValueError("what follows the host is no database number")
-        _ = parts.port  # raises ValueError if it is no port
+        _ = parts.port  # raises ValueError if it is invalid
         return url
 
     @model_validator(mode="after")

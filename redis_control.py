@@ -195,7 +195,7 @@ def _status(settings: Settings, console: Console) -> int:
 
 
 def _next_store(configured: ConfiguredRedis, state_dir: Path) -> ModeStore:
-    """The store of the next bot; a Redis that refuses stops its start."""
+    """The store of the next bot; a Redis that refuses prevents its start."""
     try:
         return choose_store(configured, state_dir).store
     except ConfigError:

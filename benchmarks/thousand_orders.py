@@ -127,7 +127,7 @@ class OrderBenchmark(Rig):
         size = next(Decimal(level["size"]) for level in asks if Decimal(level["price"]) == price)
         if size >= 1:
             order = self.stranger.limit(token, "BUY", int(size), int(price * 1000), kind="FAK")
-            self.stranger.post(self.venue.url, order)  # refused off the cent grid: then nobody thins it out
+            self.stranger.post(self.venue.url, order)  # refused off the cent grid; the level then stays
 
     def venue_side(self) -> tuple[Decimal, dict[str, list[dict[str, str]]]]:
         """pUSD spent so far, and the trades by order."""

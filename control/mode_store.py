@@ -41,7 +41,7 @@ class Endpoint(Frozen, frozen=True):
 
 
 class ConfiguredRedis(Endpoint, frozen=True):
-    """The Redis of the settings, with what it takes to log in. Never written to a file."""
+    """The Redis of the settings, with its login. Never written to a file."""
 
     username: str = ""
     password: str = ""
@@ -58,7 +58,7 @@ class ConfiguredRedis(Endpoint, frozen=True):
 
     @property
     def address(self) -> Endpoint:
-        """Where it is, without the login."""
+        """Its address, without the login."""
         return Endpoint(self.host, self.port, self.db)
 
 
@@ -159,9 +159,9 @@ class RedisModeStore(ModeStore):
         return str(self.endpoint)
 
     def refusal(self) -> str | None:
-        """Why a server that is there does not let the mode be read; None if it does, or is not there.
+        """Why a reachable server does not let the mode be read; None if it does, or if it is not reachable.
 
-        Whoever accepts a connection and then closes it, refuses a login or fails at TLS is there.
+        A server that accepts a connection and then closes it, refuses a login or fails at TLS exists.
         """
         try:
             self._ask(None)
@@ -179,7 +179,7 @@ class RedisModeStore(ModeStore):
         return None
 
     def _speaks_tls(self) -> bool | None:
-        """Whether TLS is spoken there; None if nothing listens."""
+        """Whether the server uses TLS; None if the port is closed."""
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         try:
@@ -190,7 +190,7 @@ class RedisModeStore(ModeStore):
             try:
                 context.wrap_socket(plain).close()
             except ssl.SSLError as error:
-                # A certificate that is asked of the client is asked for in TLS.
+                # A request for a client certificate is part of TLS.
                 return "CERTIFICATE" in (error.reason or "")
             except OSError:
                 return False

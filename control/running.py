@@ -33,12 +33,12 @@ def open_store(location: Location, state_dir: Path, configured: ConfiguredRedis 
 
 
 def choose_store(configured: Endpoint, state_dir: Path) -> FoundStore:
-    """The store that a start would use now: the configured Redis if there is one, otherwise the file.
+    """The store that a start would use now: the configured Redis if it is reachable, otherwise the file.
 
     Raises
     ------
     ConfigError
-        If there is one and it refuses: a switch in it would not be obeyed.
+        If it is reachable and refuses: a switch in it would have no effect.
     """
     store = RedisModeStore(configured)
     if store.answers():

@@ -76,7 +76,7 @@ class BoundedClobClient(ClobClient):
         self._list = threading.local()
 
     def get_balance_allowance(self, params: Any = None) -> Any:
-        """Balance and allowance, of which the venue keeps a copy that it renews only when asked to."""
+        """Balance and allowance; the venue stores a copy of both and updates it only on request."""
         try:
             self.update_balance_allowance(params)
         except PolyApiException as error:

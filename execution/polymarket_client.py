@@ -35,7 +35,7 @@ MAX_POSITIONS_PAGES = 50
 KEY_PAUSE_S = 10.0
 """Seconds between two attempts to obtain the API key."""
 PASSING = (401, 403)
-"""Refusals of an API key that may pass: it is not active yet, or the protection in front refuses."""
+"""Refusals of an API key that may be temporary: it is not active yet, or a proxy of the venue refuses."""
 LATER = (408, 425, 429)
 """Statuses of temporary refusals."""
 NO_ANSWER = (PolyApiException, AttributeError, KeyError, TypeError, ValueError, ArithmeticError)
@@ -64,7 +64,7 @@ class Geoblock(Frozen, frozen=True):
 
 
 class Redeemable(Frozen, frozen=True):
-    """A position in a resolved market that the wallet still holds.
+    """A position in a resolved market that is still in the wallet.
 
     `slug` and `outcome` are empty if the venue does not return them.
     """
@@ -145,10 +145,10 @@ class PolymarketClient:
         Parameters
         ----------
         given : tuple of str
-            Key, secret and passphrase; empty to have them derived.
+            Key, secret and passphrase; empty to derive them.
         patience_s : float
-            Seconds to wait for a venue that refuses the key for now: a new one becomes active after minutes,
-            and the protection in front of the venue may refuse for a while.
+            Seconds to wait for a venue that refuses the key temporarily: a new one becomes active after
+            minutes, and the venue's protection against attacks may refuse for a while.
         sleep : Callable[[float], None]
             Waits.
 
@@ -157,7 +157,7 @@ class PolymarketClient:
         Fatal
             If the venue refuses.
         Temporary
-            If the venue does not answer, or refuses in a way that may pass.
+            If the venue does not answer, or refuses temporarily.
         """
         self._given = all(given)
         waited = 0.0
@@ -183,8 +183,8 @@ class PolymarketClient:
     def _derive_or_create(self) -> ApiCreds:
         """Derive the key, or create the first one.
 
-        Creating a key that exists is refused with a text that explains nothing: what deriving it was refused
-        with is the cause then.
+        Creating a key that exists is refused with an uninformative text: the cause is then the refusal to
+        derive it.
         """
         try:
             return self._client.derive_api_key()
@@ -193,7 +193,7 @@ class PolymarketClient:
                 raise
             first = error
         if _may_pass(first):
-            # The key may exist: nothing is created while the venue does not say so.
+            # The key may exist: none is created while the venue does not deny that.
             raise first
         try:
             return self._client.create_api_key()
@@ -201,7 +201,7 @@ class PolymarketClient:
             raise first if _refused(error) else error from None
 
     def _no_key(self, error: Exception, waited_s: float) -> Fatal | Temporary:
-        """The error for the caller; a refusal that may pass is final once it was waited for."""
+        """The error for the caller; a temporary refusal becomes final after the waiting time."""
         why = f"no API key could be obtained for {self.address}: {one_line(repr(error))}"
         status = error.status_code if isinstance(error, PolyApiException) else None
         if not _refused(error):
@@ -433,7 +433,7 @@ def _get(url: str, asked: dict[str, Any] | None = None, kind: Any = Any) -> Any:
 
 
 def _may_pass(error: Exception) -> bool:
-    """Whether a refusal of the API key may not be repeated in some minutes."""
+    """Whether a refusal of the API key may be temporary."""
     status = error.status_code if isinstance(error, PolyApiException) else None
     return status is not None and (status in PASSING or status in LATER or status >= 500)
 
@@ -448,7 +448,7 @@ def _refused(error: Exception) -> bool:
 def _describe_errors(what: str, *, given: bool = False) -> Iterator[None]:
     """Convert every failure to read `what` to Temporary, with the next step if it is known.
 
-    `given` tells whether the API key is one of the settings.
+    `given`: whether the API key is one of the settings.
     """
     try:
         yield

@@ -95,7 +95,7 @@ def print_line(text: str) -> None:
 
 
 def printable(text: str) -> str:
-    """The text with a replacement character for each of Grafana's that could control the terminal."""
+    """The text with a replacement character for each character that could control the terminal."""
     return "".join(each if each.isprintable() or each == "\n" else "\ufffd" for each in text)
 
 
@@ -185,7 +185,7 @@ def put_dashboard(grafana: Grafana, dashboard: dict[str, Any], folder: str, *, o
         if last == mark:
             return f"dashboard {dashboard['title']}: up to date (version {version})"
         if not last.startswith(MARK) and not overwrite:
-            who = found.body["meta"].get("updatedBy", "somebody")
+            who = found.body["meta"].get("updatedBy", "an unknown user")
             raise Fatal(
                 f"the dashboard in Grafana (version {version}) was saved by {who}, not by this script",
                 "Run it again with --overwrite to replace it; Grafana keeps the old version in its history",

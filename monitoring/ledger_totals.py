@@ -402,7 +402,7 @@ class LedgerTotals:
             return
         if not order.counted:
             order.counted = True
-            # By the settlement alone: a fill that fails later must not change what is counted.
+            # By the settlement alone: a fill that fails later must not change the count.
             if market.pays(order.side) > market.pays(order.side.other):
                 self.won += 1
             else:

@@ -66,7 +66,7 @@ def print_error(text: object) -> None:
 def relay_plain(source: int, sink: int) -> None:
     """Copy text from one descriptor to another until it ends, without its control characters.
 
-    Once nobody reads the other side of `sink`, the rest is discarded.
+    Once the reader of `sink` is gone, the rest is discarded.
     """
     decoder = getincrementaldecoder("utf-8")("replace")
     while chunk := os.read(source, RELAYED_BYTES):

@@ -31,7 +31,7 @@ Report = Callable[[str, str], None]
 
 
 class UnreadableAnswer(Temporary):
-    """The catalogue answered, but what it said cannot be read."""
+    """The catalogue's answer cannot be read."""
 
 
 def _unusable(error: Exception) -> str:
@@ -96,12 +96,12 @@ class SlugProvider(PolymarketInstrumentProvider):
             del self._instruments[instrument_id]
 
     async def _ask(self, slugs: list[str]) -> list[Any]:
-        """The rows of these markets; one market that makes the answer unreadable is left out.
+        """The rows of these markets; one market that makes the answer unreadable is omitted.
 
         Raises
         ------
         Temporary
-            If the catalogue gives no answer, or none that can be read, neither for all nor for any alone.
+            If there is no readable answer, neither for all markets together nor for any of them alone.
         """
         try:
             return await self._request(slugs)
@@ -144,7 +144,7 @@ class SlugProvider(PolymarketInstrumentProvider):
             )
 
     async def _compare_calendar(self, running: str) -> None:
-        """Report which markets the catalogue has in the place of the running one that it lacks."""
+        """Report the markets of the catalogue that overlap the running one that it lacks."""
         expected = self._neighbours(running)
         try:
             listed = await self._ask(expected) if expected else []

@@ -245,7 +245,7 @@ class CheckedDataClient(PolymarketDataClient):
             self._outdated.pop(instrument.id, None)
 
     def _strange_ids(self, message: Message) -> set[str]:
-        """The pairs of condition and token id of which no instrument is loaded.
+        """The pairs of condition and token id without a loaded instrument.
 
         The stock client writes an error to the terminal for each of them. They come with every message of a
         market whose condition id in the catalogue is not its own.

@@ -142,7 +142,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
             await self._update_account_state()
 
     async def _update_account_state(self) -> None:
-        """Read the balance; without a usable answer it stays as it is.
+        """Read the balance; without a usable answer it is unchanged.
 
         The stock client starts this as a task after a trade, and prints a traceback if it raises.
         """
@@ -159,7 +159,8 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         PolyApiException
             If the venue does not answer.
         AttributeError, KeyError, TypeError, ValueError
-            If the answer is no balance. NautilusTrader ends the whole process at an amount above its maximum.
+            If the answer is not a balance. NautilusTrader ends the whole process at an amount above its
+            maximum.
         """
         answer: Any = await asyncio.to_thread(
             self._http_client.get_balance_allowance,
@@ -351,15 +352,15 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
             await asyncio.wait_for(answered.wait(), POST_ANSWER_LIMIT_S)
 
     def _handle_ws_message(self, raw: bytes) -> None:
-        """One message of the user stream.
+        """Process one message of the user stream.
 
-        The stock client catches whatever is raised here and logs it with a traceback on the screen; instead,
-        `AccountWebSocketClient` counts it.
+        The stock client catches every exception raised here and logs it with a traceback on the screen;
+        instead, `AccountWebSocketClient` counts it.
 
         Raises
         ------
         Exception
-            If the message cannot be read or used.
+            If the message is unreadable or unusable.
         """
         message = self._decoder_user_msg.decode(raw)
         if isinstance(message, PolymarketUserOrder):
@@ -373,7 +374,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         super()._handle_ws_order_msg(msg, wait_for_ack)
 
     def _handle_ws_trade_msg(self, msg: PolymarketUserTrade, wait_for_ack: bool) -> None:
-        # Asked first: of what it cannot read it looks for the same trade in the venue's list.
+        # First: for an unreadable trade it searches the same trade in the venue's list.
         readable = self._journal.trade(msg.to_dict())
         if (fault := trade_fault(msg)) is not None:
             raise Refused(f"a trade's message has {fault}")

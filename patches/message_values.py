@@ -1,7 +1,7 @@
 """Validates numbers, times and ids of the messages of both streams.
 
-NautilusTrader takes any text that Python can turn into a number, and ends the whole process at an id with a
-character outside of ASCII.
+NautilusTrader accepts any text that Python can convert to a number, and ends the whole process at an id with
+a non-ASCII character.
 """
 
 import re
@@ -16,19 +16,19 @@ CONDITION_ID = re.compile(r"0x[0-9a-fA-F]{1,64}")
 TOKEN_ID = re.compile(r"[0-9]{1,78}")
 ORDER_ID = re.compile(r"0x[0-9a-fA-F]{1,64}")
 TRADE_ID = re.compile(r"[\x21-\x7e]{1,36}")
-"""As long as NautilusTrader takes one; the venue's are UUIDs."""
+"""NautilusTrader's maximum length; the venue's ids are UUIDs."""
 LARGEST_SIZE = Decimal(10**12)
-"""Shares; more than any book has, and a thirtieth of the maximum of Nautilus' quantities."""
+"""In shares; more than any book has, and a thirtieth of the maximum of Nautilus' quantities."""
 FINEST_TICK = Decimal("0.000001")
 
 
 def form_fault(name: str, text: str, form: re.Pattern[str]) -> str | None:
-    """Name and value of a text that does not have the form; None if it has."""
+    """Name and value of a text that does not match the pattern; None if it does."""
     return None if form.fullmatch(text) else f"{name} {one_line(text, 40)!r}"
 
 
 def price_fault(text: str) -> str | None:
-    """The price if it is no number from 0 to 1, else None."""
+    """The price if it is not a number from 0 to 1, else None."""
     right = NUMBER.fullmatch(text) is not None and Decimal(text) <= 1
     return None if right else f"price {one_line(text, 40)!r}"
 

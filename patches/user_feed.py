@@ -42,7 +42,7 @@ class QuietAuth(PolymarketWebSocketAuth, frozen=True):
 
 
 def order_fault(message: PolymarketUserOrder) -> str | None:
-    """Which value of an order's message is invalid; None if all are valid."""
+    """Name and value of an order message's invalid field; None if all are valid."""
     return (
         form_fault("id", message.id, ORDER_ID)
         or form_fault("market", message.market, CONDITION_ID)
@@ -56,7 +56,7 @@ def order_fault(message: PolymarketUserOrder) -> str | None:
 
 
 def trade_fault(message: PolymarketUserTrade) -> str | None:
-    """Which value of a trade's message is invalid; None if all are valid."""
+    """Name and value of a trade message's invalid field; None if all are valid."""
     fault = (
         form_fault("id", message.id, TRADE_ID)
         or form_fault("taker_order_id", message.taker_order_id, ORDER_ID)
@@ -77,7 +77,7 @@ def trade_fault(message: PolymarketUserTrade) -> str | None:
 
 
 class AccountWebSocketClient(PolymarketWebSocketClient):
-    """The account's one connection; `handler` may raise what it likes for a message that it cannot use."""
+    """The account's only connection; `handler` may raise any exception for an unusable message."""
 
     def __init__(self, *args: Any, handler: Callable[[bytes], None], **kwargs: Any) -> None:
         self._refused = RefusedMessages("user stream")

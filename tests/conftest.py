@@ -11,7 +11,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 # No assertion depends on the duration of an example, which depends on the load of the machine.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
-# A mutation run asks each mutant the same questions, and does not search for the simplest one that finds it.
+# A mutation run tests each mutant with the same examples, and does not search for the simplest one that
+# fails.
 settings.register_profile(
     "mutants",
     settings.get_profile("unhurried"),

@@ -47,7 +47,7 @@ def test_a_minimum_weight_that_no_vote_can_reach_is_named(tmp_path):
 
 
 def test_the_interval_of_older_settings_has_to_agree(tmp_path):
-    """MARKET_INTERVAL_SECONDS decides nothing: it is accepted where it says what MARKET_TIMEFRAME says."""
+    """MARKET_INTERVAL_SECONDS has no effect: it is accepted where it agrees with MARKET_TIMEFRAME."""
     env = tmp_path / ".env"
     for timeframe, seconds in (("5m", 300), ("15m", 900), ("4h", 14_400)):
         given = {"MARKET_TIMEFRAME": timeframe, "MARKET_INTERVAL_SECONDS": str(seconds)}

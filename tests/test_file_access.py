@@ -141,7 +141,7 @@ for name, attempt in {
     except PermissionError:
         pass
 """
-"""What another user of the machine would do; prints what succeeds."""
+"""The attempts of another user of the machine; prints what succeeds."""
 
 
 def listening_ports(pid: int) -> list[int]:

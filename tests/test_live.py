@@ -137,7 +137,7 @@ def test_live_is_typed_and_a_market_is_rehearsed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("typed", "read"),
     [("live\n", "live"), ("\n", ""), ("\x04", ""), (None, "")],
-    ids=["another word", "nothing", "end of input", "Ctrl-C"],
+    ids=["another text", "nothing", "end of input", "Ctrl-C"],
 )
 def test_any_other_answer_ends_it(typed: str | None, read: str, tmp_path: Path) -> None:
     """Any other answer: not armed, exit 1, nothing was traded and no process is left running."""

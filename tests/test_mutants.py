@@ -1,4 +1,4 @@
-"""The lists of the mutation run name code and tests that exist, and the guide shows the same list."""
+"""The lists of the mutation run name existing code and tests, and the guide has the same list."""
 
 import ast
 import tomllib

@@ -1,4 +1,4 @@
-"""A run whose worker is killed in every market decides as one that is never disturbed."""
+"""A run whose worker is killed in every market makes the same decisions as an undisturbed one."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ ARGUMENTS = (
     *("--seed", "7", "--first", "40", "--start-at", "0"),
 )
 STRIKE_OVER = 190.0
-"""Market second after which no relay tells a strike any more: from now on it is remembered or lost."""
+"""Market second after which no relay repeats a strike: from now on it is stored or lost."""
 
 
 @pytest.mark.slow
@@ -42,7 +42,7 @@ def test_a_restart_in_every_market_changes_no_decision(tmp_path):
 
     one, other = (_first_votes(folder) for folder in folders)
     assert len(one) == len(other) == MARKETS
-    # In its first market a bot has no strike: it was not there at the start.
+    # In its first market a bot has no strike: it was not running at the start.
     for undisturbed, restarted in list(zip(one, other, strict=True))[1:]:
         assert restarted.context.strike is not None
         assert restarted.context.strike.price == undisturbed.context.strike.price

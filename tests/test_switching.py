@@ -98,7 +98,7 @@ def test_a_running_bot_is_switched_to_and_fro(tmp_path: Path, redis: RedisServer
         # Before the window of a market that would be bought: its decisions are refused by the mode.
         assert "opens no live position from now on" in control(bot, redis, "sim")
         bot.wait_for("^MODE SIMULATION: the mode store is set to simulation", 20)
-        eventually(bot, lambda: decisions(bot, LIVE_PROFILE), "a decision on the live lane", 60)
+        eventually(bot, lambda: decisions(bot, LIVE_PROFILE), "a decision in the live profile", 60)
         assert {row.reason for row in decisions(bot, LIVE_PROFILE)} == {"mode"}
         assert bot.children()["worker"] == live_worker, "it stays in its market"
 

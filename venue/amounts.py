@@ -12,7 +12,7 @@ from decimal import Decimal
 MICRO = 1_000_000
 MILL = 1_000
 LARGEST_EXPONENT = 17
-"""Of an amount in micro units, in scientific notation: the database takes integers below 9.2 × 10¹⁸."""
+"""Of an amount in micro units, in scientific notation: the database's integers are below 9.2 × 10¹⁸."""
 CENT_MILLS = 10
 """A tick of 0.01 in mills."""
 

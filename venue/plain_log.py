@@ -1,4 +1,4 @@
-"""Log lines without control characters: texts of a mirrored venue are in them."""
+"""Log lines without control characters, because they contain texts of a mirrored venue."""
 
 import logging
 import re
@@ -10,7 +10,7 @@ CONTROL = re.compile(
 
 
 class PlainFormatter(logging.Formatter):
-    """Formats a record, its traceback included, with U+FFFD in the place of each control character."""
+    """Formats a record, including its traceback, with U+FFFD in place of each control character."""
 
     def format(self, record: logging.LogRecord) -> str:
         return CONTROL.sub("\ufffd", super().format(record))

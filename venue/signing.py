@@ -1,6 +1,6 @@
 """Verifies a client's signatures: EIP-712 order hashes and their signers.
 
-Every field of the signed structures occupies one 32-byte word, so they are encoded here directly. The layouts
+Every field of the signed structures occupies 32 bytes, so they are encoded here directly. The layouts
 are those of the venue's exchange contract V2 and of its client library (domain version "2", Polygon).
 """
 

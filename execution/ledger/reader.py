@@ -181,7 +181,7 @@ class LedgerReader:
             return [queries.market(self._connection, self._session(session), slug) for slug in slugs]
 
     def decided_markets(self, start: int, session: str | None = None) -> list[Market]:
-        """Markets without a verdict that start at a market time or later and have a decision with a vote."""
+        """Markets without a result that start at a market time or later and have a decision with a vote."""
         with self.snapshot():
             session = self._session(session)
             found = queries.rows(

@@ -105,7 +105,7 @@ CREATE TABLE intents (
     UNIQUE (intent_id, session, slug, outcome),
     FOREIGN KEY (session, slug) REFERENCES markets (session, slug)
 ) STRICT;
--- One market is never bought twice: only a dead intent makes room for another.
+-- One market is never bought twice: another intent is possible only after one that ended without a purchase.
 CREATE UNIQUE INDEX one_living_intent ON intents (session, slug) WHERE state NOT IN ('no_fill', 'refused');
 CREATE UNIQUE INDEX intents_by_order ON intents (order_id) WHERE order_id IS NOT NULL;
 CREATE TRIGGER intents_stay BEFORE DELETE ON intents

@@ -229,7 +229,7 @@ class Ledger:
         return cursor.lastrowid
 
     def record_strike(self, slug: str, strike: Strike, source_ns: int | None) -> None:
-        """Keep the strike of a market, for this process and later ones.
+        """Store the strike of a market, for this process and later ones.
 
         Parameters
         ----------
@@ -257,7 +257,8 @@ class Ledger:
         Raises
         ------
         Refused
-            If an order is not dead and its market already has another such one: it would be bought twice.
+            If an order may have spent money and its market already has another such one: it would be bought
+            twice.
         """
         decision_id = None
         with self._write() as db:

@@ -123,7 +123,7 @@ class OutcomePoller:
 
     @property
     def expected(self) -> list[str]:
-        """Slugs of markets whose outcome is to be expected soon: they wait and are not late."""
+        """Slugs of markets whose outcome is expected soon: they wait and are not late."""
         return [slug for slug in self.waiting if self._age_s(slug) <= self._late_after_s]
 
     async def close(self) -> None:

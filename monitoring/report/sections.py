@@ -175,7 +175,7 @@ def _result_interval(group: Group) -> Interval:
 
 STATISTICS_HEADINGS = (
     *("n", "markets", "pending", "won", "95 % interval", "break-even", "mean price"),
-    *("P&L", "mean P&L, 95 % interval", "verdict"),
+    *("P&L", "mean P&L, 95 % interval", "conclusion"),
 )
 
 
@@ -245,7 +245,7 @@ def source_section(sources: Sequence[SourceResult]) -> Markup:
             bounds=(0, 1),
         ),
         table(
-            ("signal", "n", "markets", "right", "95 % interval", "market's price", "p", "verdict"),
+            ("signal", "n", "markets", "right", "95 % interval", "market's price", "p", "conclusion"),
             votes,
             caption="Votes in settled markets, also where nothing was bought",
             text=(0, 7),

@@ -75,7 +75,7 @@ def build(
     observers = ObserverGroup(settings, plan, console, build_observers(settings, plan))
     control = RunControl(observers, plan.done)
     thread = LedgerThread(control.ledger_failed)
-    # A practice account can start over, and may then be shown the same recorded market again.
+    # A practice account can start over, and may then receive the same recorded market again.
     session = "" if plan.venue is Venue.POLYMARKET else account.address
     ledger, reader = _open_ledger(settings, plan, account, session, thread)
     events = EventSink(observers, thread, reader, None if plan.live_path else settings.paper_trades_file)

@@ -1,4 +1,4 @@
-"""Builds the external feeds of a worker, with what earlier workers knew of the running market."""
+"""Builds the external feeds of a worker, with an earlier worker's data of the running market."""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ def feed_memory(
     reader: LedgerReader,
     thread: LedgerThread,
 ) -> FeedMemory:
-    """The spot path and the running market's strike, as an earlier worker left them."""
+    """The spot path and the running market's strike of an earlier worker."""
     calendar = market_calendar(settings)
     start = calendar.running_start(plan.clock.market_time(time.time_ns()))
     rows = asyncio.run(thread.call(reader.strikes, calendar.slug(start)))
@@ -51,9 +51,9 @@ def build_feeds(
     """The external feeds; None where the venue's markets have none."""
     if plan.feeds is None:
         return None
-    # The real relay knows real wallets only; a practice one knows its own.
+    # The real relay accepts real wallets only; a practice relay accepts its own.
     known = plan.mode is Mode.LIVE or plan.venue is Venue.SYNTHETIC
-    # Practice worlds have no news, and the key is sent to the news site only.
+    # Practice markets have no news, and the key is sent to the news site only.
     news_key = settings.cryptopanic_api_key.get_secret_value() if plan.venue is Venue.POLYMARKET else ""
     return get_data_adapter(
         FeedSettings(

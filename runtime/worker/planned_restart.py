@@ -6,8 +6,9 @@ RESTART_WITHIN = 60.0
 """Market seconds after a boundary within which a worker may be replaced: the next one observes almost the
 whole market."""
 LONGEST_WAIT_MARKETS = 4
-"""Markets that a fresh start is put off for results; then the next worker waits for them. The results of
-five-minute markets come later than `RESTART_WITHIN`."""
+"""Maximum number of markets by which a restart is postponed to wait for results; then the next worker waits
+for
+them. The results of five-minute markets come later than `RESTART_WITHIN`."""
 
 
 class RestartState(Frozen, frozen=True):
@@ -22,8 +23,8 @@ class RestartState(Frozen, frozen=True):
     in_flight : bool
         Whether an order is waiting for its answer.
     settling : bool
-        Whether the official result of a market that was bought is expected soon. The next worker waits for a
-        late one as well, and for those of markets that were only decided upon.
+        Whether the official result of a bought market is expected soon. The next worker also waits for a late
+        one, and for those of markets with a decision only.
     switched_to : str or None
         The mode that this run has been switched to in an earlier market; None without a switch.
     live_path : bool
@@ -43,7 +44,7 @@ class RestartState(Frozen, frozen=True):
 
 
 def restart_reason(state: RestartState) -> str | None:
-    """Why a fresh worker has to start now, between two markets; None if it has not."""
+    """Why a fresh worker has to start now, between two markets; None if it does not."""
     if state.in_flight or not 0 <= state.second < RESTART_WITHIN:
         return None
     if state.switched_to is not None and not (state.live_path and state.settling):

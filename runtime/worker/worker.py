@@ -41,10 +41,11 @@ from runtime.worker.worker_status import StatusReporter, spot_text
 REFRESH_SECONDS = 0.25
 STATUS_SECONDS = 1.0
 RESOLUTION_LATE_AFTER = 300.0
-"""Market seconds after the end from which a missing result is reported; the slowest seen took 162."""
+"""Market seconds after the end from which a missing result is reported; the slowest measured took 162."""
 DECIDED_SINCE = 3600.0
-"""Market seconds since its start within which a market that was only decided upon is still settled: learning
-needs its result, money does not."""
+"""Market seconds since its start within which a market with a decision but no order is still settled:
+learning
+needs its result."""
 ALERT_AFTER_STARTS = 3
 """Consecutive failed starts after which a notification is sent."""
 
@@ -144,7 +145,7 @@ class Worker:
             self._spawn(parts.redemption.run())
 
     async def _unsettled(self) -> list[Market]:
-        """Markets without a result: bought ones, and those of the last hour that were decided upon."""
+        """Markets without a result: bought ones, and those of the last hour with a decision."""
         parts = self._parts
         since = int(parts.plan.clock.market_time(time.time_ns()) - DECIDED_SINCE)
         bought = await parts.thread.call(parts.reader.pending_markets)

@@ -130,7 +130,7 @@ HOSTILE = {
     "a flood": _after_handshake(lambda c: _drip(c, b"$536870912\r\n", b"0" * 65536)),
     "a bulk of negative length": _answers(b"$-7\r\n0\r\n"),
     "nested arrays": _answers(b"*1\r\n" * 50_000 + b"$1\r\n0\r\n"),
-    "an array with the word": _answers(b"*1\r\n$1\r\n0\r\n"),
+    "an array with the value": _answers(b"*1\r\n$1\r\n0\r\n"),
     "a number": _answers(b":0\r\n"),
     "nothing": _answers(b"$-1\r\n"),
     "empty, then no number": _answers(b"$0\r\n\r\n", b"$1\r\n0\r\n"),

@@ -78,7 +78,7 @@ async def test_no_space_for_the_fill(tmp_path):
         await bench.engine.drain()
         await bench.engine.check_halt()
         assert "a fill could not be recorded" in bench.engine.halted
-    assert bench.failures, "the ledger's thread has told of what it could not write"
+    assert bench.failures, "the ledger's thread has reported what it could not write"
     await bench.close()
     again = Bench(tmp_path / "ledger.sqlite")
     engine = await again.open()

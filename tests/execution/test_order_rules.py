@@ -416,7 +416,7 @@ def test_what_ends_a_row_of_refusals(machine, between):
 
 
 def test_which_state_may_follow_another():
-    """The table that the ledger enforces, written down a second time."""
+    """The transitions that the ledger enforces, written a second time."""
     assert {state.value: {following.value for following in states} for state, states in NEXT.items()} == {
         "intent": {"no_fill", "refused"},
         "sent": {"matched", "no_fill", "refused", "unknown", "reversed"},
@@ -549,7 +549,8 @@ def test_a_trade_of_an_order_called_dead_counts_and_halts(machine, kind, state):
 
 
 def test_an_order_is_not_sent_beside_an_earlier_one_that_was_traded_after_all(machine):
-    """Between the decision and the signature of the second order the first one, called dead, is traded."""
+    """Between the decision and the signature of the second order the first one, recorded as ended, is
+    traded."""
     machine.send()
     machine.feed(OrderWithheld("i1", "halted"))
     machine.decide(intent_id="i2", at=2)
@@ -740,7 +741,7 @@ def test_two_look_ups_that_agree_give_the_total(machine):
 @pytest.mark.parametrize("shares", ["0.5", "1"])
 @pytest.mark.parametrize("before", [None, "unreadable"])
 def test_one_look_up_never_agrees_with_none(machine, shares, before):
-    """Whatever the first list sums up to: the second one with the same sum gives the total."""
+    """Whatever the sum of the first list: the second one with the same sum gives the total."""
     machine.unknown()
     if before is not None:
         machine.look_up(trade(shares=shares), unreadable="price 7")
@@ -750,7 +751,7 @@ def test_one_look_up_never_agrees_with_none(machine, shares, before):
 
 
 def test_an_answer_that_comes_after_the_total_leaves_it(machine):
-    """A late answer other than a match gives no amounts, and takes none away."""
+    """A late answer other than a match gives no amounts, and removes none."""
     machine.unknown()
     machine.look_up(trade())
     machine.look_up(trade(), at=1)

@@ -39,7 +39,7 @@ def test_each_expression_gives_data(tmp_path):
         Prometheus(tmp_path / "prometheus", port, ALERTS.read_text(), free_port()) as prometheus,
     ):
         bot.wait_for(r"(Up|Down) won [+-]", 120)
-        until(lambda: prometheus.query("trading_settled_trades > 0"), "a settled trade is told", 30)
+        until(lambda: prometheus.query("trading_settled_trades > 0"), "a settled trade is exposed", 30)
         panels, alerts = list(panel_expressions()), list(alert_expressions())
         shown = {pair for pair in panels if pair[0] not in may_be_empty()}
         until(lambda: not unanswered(prometheus, shown), "all but", 20, lambda: unanswered(prometheus, shown))

@@ -135,7 +135,7 @@ class Account:
         getattr(self, what)(number, how)
 
     def buy(self, number, side):
-        """As the strategy does: a market that is settled is over, and nothing is decided in it."""
+        """As in the strategy, there is no decision in a settled market."""
         if market(number).slug in self.settled_slugs():
             return
         intent_id = f"i{self.now_ns - NOON_NS}"

@@ -80,7 +80,7 @@ def notifying(folder, urls: str, level: Importance = Importance.TRADES, now=lamb
         level=level,
         profile="recorded",
         ledger=folder / "ledger.sqlite",
-        memory=folder / "told.txt",
+        memory=folder / "sent.txt",
     )
     notifier = Notifier(params, now)
     notifier.start()

@@ -315,7 +315,7 @@ def test_tag_escapes_all_but_markup(text, value):
 
 
 def plain(text: str) -> str:
-    """The text with U+FFFD for each character that Unicode calls a control, format or separator."""
+    """The text with U+FFFD for each control, format or separator character of Unicode."""
     controls = {"Cc", "Cf", "Cs", "Zl", "Zp"}
     return "".join(
         "\ufffd" if unicodedata.category(each) in controls and each not in "\n\t" else each for each in text

@@ -18,12 +18,12 @@ from tests.mutants.runs import NO_TESTS, SURVIVED, TIMED_OUT, import_libraries, 
 LIST = ROOT / "tests/mutants/list.toml"
 LEAST_LIMIT_S = 20
 LIMIT_FACTOR = 5
-"""A mutant runs at most so many times as long as the unchanged module; then it counts as found."""
+"""Time limit of a mutant as a multiple of the unchanged module's time; beyond it, it counts as found."""
 NAMED_LIMIT_S = 180
 
 
 class Module(NamedTuple):
-    """What is changed together, and the tests that have to notice."""
+    """A group of files to change, and the tests that have to fail."""
 
     name: str
     files: tuple[str, ...]
@@ -31,7 +31,7 @@ class Module(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What became of the mutants of a module."""
+    """The result of a module's mutants."""
 
     module: str
     mutants: int
@@ -99,7 +99,7 @@ def unchanged_s(module: Module, output: Path) -> float:
 
 
 def shown(mutant: Mutant) -> str:
-    """A survivor as an entry of the list, to be explained there or killed by a test."""
+    """A survivor as an entry of the list, to be explained there or found by a test."""
     lines = [
         f"# {mutant.file}:{mutant.line}",
         "[[explained]]",
@@ -115,7 +115,7 @@ def _toml(text: str) -> str:
     return f"'{text}'"
 
 
-# --- mutants that are named ----------------------------------------------------------------------
+# --- named mutants -------------------------------------------------------------------------------
 
 
 def try_named(named: Sequence[dict[str, str]], output: Path) -> int:

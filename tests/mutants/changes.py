@@ -1,4 +1,4 @@
-"""The changes that a mutation run makes: mutmut's, constant conditions, and calls that are left out."""
+"""The changes of a mutation run: mutmut's, constant conditions, and omitted calls."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -25,7 +25,7 @@ class Mutant(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What names it in the list of explanations, also after lines above it were added."""
+        """Its key in the list of explanations, independent of lines added above it."""
         return self.file, self.where, self.old, self.new
 
 
@@ -37,7 +37,7 @@ def constant_conditions(node: cst.If | cst.While | cst.CompIf) -> Iterator[cst.C
 
 
 def dropped_call(node: cst.Expr) -> Iterator[cst.CSTNode]:
-    """A call whose result is not used is left out."""
+    """Omit a call whose result is not used."""
     called = node.value.expression if isinstance(node.value, cst.Await) else node.value
     if isinstance(called, cst.Call):
         yield cst.Pass()

@@ -60,7 +60,7 @@ def _end_with(work: Callable[[], int], limit_s: int, output: Path) -> NoReturn:
         os.dup2(to, 1)
         os.dup2(to, 2)
         code = work()
-    except BaseException:  # noqa: BLE001 - the exit code tells
+    except BaseException:  # noqa: BLE001 - reported by the exit code
         traceback.print_exc()
     finally:
         sys.stdout.flush()
@@ -80,7 +80,7 @@ def import_instead(path: Path, source: str) -> None:
 
 
 def import_libraries(names: Iterable[str]) -> None:
-    """Import here what every run needs and the project does not contain: a forked process then has it."""
+    """Import external modules that every run needs: a forked process then has them."""
     for name in names:
         with suppress(Exception):
             spec = importlib.util.find_spec(name.partition(".")[0])
@@ -98,7 +98,8 @@ def run_swapped(
     """Exit codes by mutant; None for a change of more than the code of one function, which needs an import.
 
     pytest collects once; each mutant is a process forked after that, in which one function gets other code. A
-    survivor is to be tried again by `run_tests`: what a test module computed at its import was not changed.
+    survivor has to be tried again by `run_tests`: values computed when a test module was imported are
+    unchanged.
     """
     results = output.with_suffix(".codes")
     results.unlink(missing_ok=True)
@@ -187,6 +188,6 @@ def _codes(source: str, path: str) -> dict[str, CodeType]:
 
 
 def _content(code: CodeType) -> tuple[Any, ...]:
-    """What a code object does, without its lines and the code objects inside it."""
+    """The content of a code object, without its lines and nested code objects."""
     constants = [repr(constant) for constant in code.co_consts if not isinstance(constant, CodeType)]
     return code.co_code, code.co_names, code.co_varnames, constants

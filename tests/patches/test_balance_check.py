@@ -36,7 +36,7 @@ async def test_a_balance_that_pays_the_order_but_not_its_fee_is_refused(rig, tmp
     "balance", ["1" + "0" * 22, "9" * 38, "-5", "1e400", "NaN", "\x1b[2J\u202e", None, ["1"], "é"]
 )
 async def test_a_balance_that_cannot_be_changes_nothing(rig, monkeypatch, capfd, balance):
-    """Whatever the venue names, the process lives, the balance stays, and no traceback is printed."""
+    """Whatever the venue's answer, the process lives, the balance stays, and no traceback is printed."""
     before = rig.nautilus_balance()
     monkeypatch.setattr(
         rig.execution_client._http_client, "get_balance_allowance", lambda _: {"balance": balance}
@@ -49,7 +49,7 @@ async def test_a_balance_that_cannot_be_changes_nothing(rig, monkeypatch, capfd,
 
 @pytest.mark.parametrize("fault", ["nested_answer", "huge_answer"])
 async def test_an_answer_about_the_balance_that_cannot_be_read(rig, capfd, fault):
-    """It is an error of that request; the next one brings the balance again."""
+    """It is an error of that request; the next one returns the balance again."""
     rig.venue.fault(fault, 1, path="/balance-allowance")
     await rig.execution_client._update_account_state()
     await rig.execution_client._update_account_state()

@@ -1,4 +1,4 @@
-"""What a worker's feeds know of the running market when they begin."""
+"""A worker's feeds start with an earlier worker's data of the running market."""
 
 import asyncio
 import time
@@ -34,7 +34,7 @@ STRIKE = Strike(price=Decimal("65001.5"), rule=Rule.TWAP60, source="chainlink_tw
 
 
 def at_second(second: float) -> WorkerPlan:
-    """A plan whose market clock shows that second of the market now, and stands still."""
+    """A plan whose market clock is fixed at that second of the market."""
     clock = MarketClock(wall_ns=time.time_ns(), market_ns=round((START + second) * 1e9), speed=0.0)
     return msgspec.structs.replace(PLAN, clock=clock)
 
@@ -51,7 +51,7 @@ def world(tmp_path):
 
 
 def test_a_worker_takes_up_the_strike_of_the_running_market(world):
-    """The strike of an earlier worker is there at second 500; those of other markets are not."""
+    """The strike of an earlier worker is available at second 500; those of other markets are not."""
     settings, ledger, reader, thread = world
     for start in (START - 900, START, START + 900):
         ledger.record_strike(f"btc-updown-15m-{start}", STRIKE, start * 10**9)
@@ -62,7 +62,7 @@ def test_a_worker_takes_up_the_strike_of_the_running_market(world):
 
 
 def test_a_strike_goes_into_the_ledger_when_it_is_known(world):
-    """What the feed reports is the next worker's memory."""
+    """The strikes reported by the feed are available to the next worker."""
     settings, ledger, reader, thread = world
     first = feed_memory(settings, at_second(1), "", ledger, reader, thread)
     assert first.strikes == []

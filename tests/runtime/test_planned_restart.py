@@ -1,4 +1,4 @@
-"""When a worker makes place for a fresh one: right after a boundary, nothing in flight, nothing unsettled."""
+"""When a worker ends for a fresh one: right after a boundary, no order in flight, nothing unsettled."""
 
 import msgspec
 import pytest
@@ -58,7 +58,8 @@ def test_a_paper_worker_leaves_a_switch_to_live_at_once():
 
 @pytest.mark.parametrize("second", [0.0, 59.9])
 def test_only_the_first_minute_of_a_market_is_given_up(second):
-    """From the boundary on, for sixty market seconds: spot path and price history are whole in the window."""
+    """From the boundary on, for sixty market seconds: spot path and price history are complete in the
+    window."""
     assert restart_reason(msgspec.structs.replace(OLD, second=second)) is not None
 
 

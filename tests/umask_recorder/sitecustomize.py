@@ -1,4 +1,4 @@
-"""Put on PYTHONPATH by tests: every file and folder that a process creates or writes, with its umask then.
+"""Put on PYTHONPATH by tests: records every file and folder that a process creates or writes, with its umask.
 
 Files opened by NautilusTrader and SQLite are not recorded; the umask is theirs, too.
 """

@@ -103,7 +103,7 @@ class Pair:
         """Start it and wait until the stream has sent the running market's book."""
         self.mirror()
         await self.shadow.start()
-        await until(lambda: self.doubt() == "", "the stream told the book")
+        await until(lambda: self.doubt() == "", "the stream sent the book")
 
     async def gone(self) -> None:
         """Stop the mirror normally."""

@@ -1,4 +1,4 @@
-"""Builders for venue tests: signed orders of made-up wallets, a still source, a hand-wound clock."""
+"""Builders for venue tests: signed orders of new wallets, a constant source, a manual clock."""
 
 import json
 import time
@@ -142,7 +142,7 @@ BOOK = VenueBook(bids=side((600, 100), (590, 200)), asks=side((620, 100), (630, 
 
 
 class StillSource:
-    """A source whose book changes only when a test says so."""
+    """A source whose book is changed only by a test."""
 
     name = "still"
 
@@ -176,7 +176,7 @@ class StillSource:
 
 
 class ManualClock:
-    """A machine clock that moves only by hand."""
+    """A machine clock that is set only by a test."""
 
     def __init__(self, start_s: int = 1_800_000_000) -> None:
         self.ns = start_s * SECOND
@@ -190,7 +190,7 @@ class ManualClock:
 
 @dataclass
 class Bench:
-    """A venue in this process whose time and books are in the test's hands. Market time runs at speed 1."""
+    """A venue in this process with time and books controlled by a test. Market time runs at speed 1."""
 
     source: StillSource = field(default_factory=StillSource)
     options: VenueOptions = field(default_factory=lambda: VenueOptions(speed=1.0, taker_delay=0.0))

@@ -184,7 +184,7 @@ async def balance_allowance(request: web.Request) -> web.Response:
         balance, allowance = 0, 0
     if venue.faults.armed("stale_balance") is not None:
         balance, allowance = 0, 0
-    # The neg-risk exchange and V3 take no order of these markets; nobody has given them an allowance here.
+    # The neg-risk exchange and V3 accept no order of these markets, and have no allowance here.
     allowances = dict.fromkeys((NEG_RISK_EXCHANGE, EXCHANGE_V3), "0") | {EXCHANGE: str(allowance)}
     return json_answer({"balance": str(balance), "allowances": allowances})
 

@@ -63,7 +63,7 @@ async def authenticate(request: web.Request) -> ApiKey:
 
 
 def refuse_future(request: web.Request, refusal: VenueRefusal) -> None:
-    """The fault of a venue that takes old time stamps and none of its future.
+    """Apply the fault of a venue that accepts old timestamps but none ahead of its clock.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a feed keeps beyond its process: the spot path in a file, the strikes in its owner's record."""
+"""The data of a feed that persist across processes: the spot path in a file, the strikes in the ledger."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -22,14 +22,14 @@ def _ignore(known: KnownStrike) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class FeedMemory:
-    """What an earlier process knew, and where this one puts what it learns.
+    """The data of an earlier process, and the destination of this one's.
 
     Attributes
     ----------
     path_file : SpotPathFile or None
-        None: the spot path is not kept.
+        None: the spot path is not stored.
     strikes : sequence of KnownStrike
-        Strikes that an earlier process knew.
+        Strikes of an earlier process.
     on_strike : Callable[[KnownStrike], None]
         Receives each strike when it becomes known; called on the adapter's event loop, has to return at once.
     """
@@ -76,7 +76,7 @@ class SpotPathFile:
         Raises
         ------
         Temporary
-            If it cannot be written; the earlier content stands.
+            If it cannot be written; the earlier content remains.
         """
         content = msgspec.json.encode(_Stored(world=self.world, points=list(points)))
         with self._lock:

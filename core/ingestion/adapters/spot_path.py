@@ -21,7 +21,7 @@ def until_next_second(now_ns: int, market_time: Callable[[int], float]) -> float
 
 
 def path_seconds(interval: int) -> float:
-    """Seconds of market time of which the spot path is kept, for markets of a length in seconds.
+    """Seconds of market time for which the spot path is stored, for markets of a length in seconds.
 
     A market of up to 15 minutes and the minute before it, over which a strike is averaged. Of a longer market
     a third, from which the volatility is estimated, and a minute; it may last an hour longer when the clocks
@@ -52,7 +52,7 @@ class SpotPath:
             self._points.popleft()
 
     def restore(self, points: Iterable[tuple[float, Decimal]]) -> None:
-        """Take up an earlier process' points, oldest first; those after the first own one are ignored."""
+        """Add an earlier process' points, oldest first; those after the first own one are ignored."""
         first_s = self._points[0][0] if self._points else math.inf
         earlier = [point for point in points if point[0] < first_s]
         own, self._points = self._points, deque()

@@ -100,7 +100,7 @@ class Strikes:
             del self._markets[min(self._markets)]
 
     def restore(self, known: KnownStrike) -> None:
-        """Take over a strike that an earlier process knew."""
+        """Add a strike of an earlier process."""
         market, rule = self._markets.get(known.start, _Market()), known.strike.rule
         published, own = market.published, market.own
         if known.source_ns is None:
@@ -113,7 +113,7 @@ class Strikes:
         self._markets[known.start] = _Market(published=published, own=own)
 
     def known(self, start: int, rule: Rule) -> tuple[KnownStrike, ...]:
-        """What is known of a market's strike by a rule: our own, Chainlink's, or both."""
+        """The known strikes of a market by a rule: our own, Chainlink's, or both."""
         market = self._markets.get(start, _Market())
         found = []
         if (own := market.own.get(rule)) is not None:

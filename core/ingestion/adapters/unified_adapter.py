@@ -43,7 +43,7 @@ SHORTEST_PAUSE_S = 0.25
 limit."""
 LONGEST_PAUSE_S = 10.0
 SAVE_EVERY_S = 10.0
-"""Between two writings of the spot path: what a crash costs of it."""
+"""Time between two writes of the spot path, and the loss in a crash."""
 
 
 class Externals(Frozen, frozen=True):
@@ -86,7 +86,7 @@ class UnifiedDataAdapter:
     running : Callable[[float], tuple[int, int]], optional
         Start and length of the market that runs at a market time; multiples of the interval if absent.
     memory : FeedMemory, optional
-        What is kept beyond this process; by default nothing.
+        Data that persist across processes; by default none.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class UnifiedDataAdapter:
 
     async def aclose(self) -> None:
         """Save the spot path, stop all background tasks and close the sources."""
-        # First of all: the loop may be stopped before the rest is done.
+        # First, because the loop may be stopped before the rest is done.
         await self._save_path()
         for task in self._tasks:
             task.cancel()

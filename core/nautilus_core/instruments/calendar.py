@@ -10,7 +10,7 @@ LISTED_AHEAD = 4
 NEW_YORK = "America/New_York"
 """The venue's time zone: markets longer than an hour start on its wall-clock hours."""
 COMPARED_STEP = 300
-"""Seconds between the starts that are looked for when the catalogue lacks a market of the calendar."""
+"""Seconds between the starts that are tried when the catalogue lacks a market of the calendar."""
 
 
 class SlugCalendar(Frozen, frozen=True):
@@ -66,7 +66,7 @@ class SlugCalendar(Frozen, frozen=True):
         return self._instant(local + timedelta(seconds=self.interval))
 
     def length(self, start: int) -> int:
-        """Seconds that the market lasts which starts at `start`."""
+        """Length in seconds of the market that starts at `start`."""
         return self.next_start(start) - start
 
     def running(self, market_time: float) -> tuple[int, int]:

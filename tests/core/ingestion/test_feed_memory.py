@@ -1,4 +1,4 @@
-"""What a restart keeps: the spot path in a file, the strikes in the ledger, the decision as it was."""
+"""The data that persist across a restart: the spot path in a file, the strikes in the ledger."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ POINTS = [(START + second + 0.25, Decimal(65000 + second)) for second in range(5
 
 
 def test_the_file_gives_back_what_was_saved(tmp_path):
-    """Every point with all its digits, for the owner's eyes only."""
+    """Every point with all its digits, in a file that only its owner can read."""
     file = SpotPathFile(tmp_path / "deep" / "spot_path.json", "btc 0xaa")
     file.save(POINTS)
     assert list(file.load(0, math.inf)) == POINTS
@@ -42,14 +42,14 @@ def test_the_file_gives_back_what_was_saved(tmp_path):
 
 
 def test_points_outside_the_wanted_time_are_left_out(tmp_path):
-    """What is older than the path keeps, or lies in the future of a clock that was set back, is not used."""
+    """Points older than the path's length, or in the future of a clock that was set back, are not used."""
     file = SpotPathFile(tmp_path / "spot_path.json", "btc")
     file.save(POINTS)
     assert list(file.load(START + 1.25, START + 3.25)) == POINTS[1:4]
 
 
 def test_prices_of_another_world_are_not_used(tmp_path):
-    """A path of ether, or of a practice account that has started over, says nothing about this one."""
+    """A path of ether, or of a practice account that has started over, is not used."""
     SpotPathFile(tmp_path / "spot_path.json", "btc 0xaa").save(POINTS)
     for world in ("eth 0xaa", "btc 0xbb", "btc"):
         assert list(SpotPathFile(tmp_path / "spot_path.json", world).load(0, math.inf)) == []
@@ -57,7 +57,7 @@ def test_prices_of_another_world_are_not_used(tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"world":"btc","points":[[1]]}', b"\xff\xfe", None])
 def test_a_damaged_or_missing_file_is_an_empty_path(tmp_path, content):
-    """Whatever lies there, the bot starts with the path that it samples itself."""
+    """Whatever the file contains, the bot starts with the path that it samples itself."""
     path = tmp_path / "spot_path.json"
     if content is not None:
         path.write_bytes(content)
@@ -65,7 +65,7 @@ def test_a_damaged_or_missing_file_is_an_empty_path(tmp_path, content):
 
 
 def test_restored_points_come_before_the_own_ones():
-    """Points that were sampled meanwhile stay; the file's are put before them, never between."""
+    """Points sampled meanwhile stay; the file's are put before them, never between."""
     path = SpotPath(960)
     path.add(START + 3.5, Decimal(1))
     path.restore(POINTS)
@@ -98,7 +98,7 @@ def _restarted(strikes: Strikes, rule: Rule = Rule.TWAP60) -> Strikes:
 
 @pytest.mark.parametrize("price", ["65004.5", "65326"])
 def test_both_ways_to_a_strike_survive(price):
-    """Chainlink's and our own: also the contradiction between them, which is no strike, is remembered."""
+    """Chainlink's and our own: a contradiction between them, which is no strike, is stored as well."""
     strikes = Strikes(lambda ns: ns / 1e9, "coinbase")
     own = SpotPath(960)
     own.restore((START + at, Decimal(65000)) for at in range(-70, 5))
@@ -112,7 +112,7 @@ def test_both_ways_to_a_strike_survive(price):
 
 
 def test_an_observation_nearer_to_the_boundary_replaces_a_restored_one():
-    """A relay that comes back with its replay improves what the earlier process had, never the reverse."""
+    """A relay that returns with its replay improves the earlier process' strike, never the reverse."""
     strikes = Strikes(lambda ns: ns / 1e9, "coinbase")
     strikes.restore(KnownStrike(START, Strike(Decimal(65002), Rule.TWAP60, "x"), (START + 2) * 10**9))
     strikes.note(START, round((START + 90) * 1e9), SpotPath(960), [_published("65000", 0)])
@@ -125,7 +125,8 @@ def test_an_observation_nearer_to_the_boundary_replaces_a_restored_one():
 
 @pytest.mark.parametrize(("interval", "seconds"), [(300, 360.0), (900, 960.0), (14_400, 6_060.0)])
 def test_the_path_is_as_long_as_the_market_needs(interval, seconds):
-    """The volatility's lookback fits, and the strike's minute with the three in which it is looked for."""
+    """It includes the volatility's lookback, and the strike's minute with the three in which it is
+    searched."""
     assert path_seconds(interval) == seconds
     longest = interval + 3600 if interval > 3600 else interval
     assert seconds >= VOLATILITY_LOOKBACK * longest / 900 + 60
@@ -185,7 +186,7 @@ class World:
 
 
 class Exchange:
-    """Stands in for Coinbase: answers at once."""
+    """An imitation of Coinbase that answers at once."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -214,7 +215,7 @@ def _feed(world: World, memory: FeedMemory) -> UnifiedDataAdapter:
 
 
 async def _live(world: World, adapter: UnifiedDataAdapter, until_s: float, relayed: bool) -> None:
-    """Let the feed run to a market second; if the relay is up, with Chainlink's means around the boundary."""
+    """Run the feed to a market second; if the relay is up, with Chainlink's means around the boundary."""
     await adapter.start()
     while (now_s := world.now_ns() / 1e9) < START + until_s:
         assert adapter.sources.chainlink is not None
@@ -237,7 +238,7 @@ async def _live(world: World, adapter: UnifiedDataAdapter, until_s: float, relay
 
 
 async def _kill(adapter: UnifiedDataAdapter) -> None:
-    """End it as kill -9 does: nothing is saved any more."""
+    """End it as kill -9 does: nothing is saved."""
     for task in list(adapter._tasks):
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -275,7 +276,7 @@ def _fair(seen: Externals) -> FairValue:
 
 @pytest.fixture(scope="module", autouse=True)
 def _files_at_once():
-    """In virtual time a thread would be waited for while the seconds fly, and no disk is that fast."""
+    """In virtual time a thread would take many seconds, and no real disk would be fast enough."""
 
     async def inline(function: Any, *arguments: Any) -> Any:
         return function(*arguments)
@@ -337,7 +338,7 @@ def test_an_orderly_stop_saves_the_path_to_its_last_second(tmp_path):
 
 
 def test_without_a_memory_the_same_restart_costs_the_strike(tmp_path):
-    """What the two tests above are about: a feed that begins at second 200 has no strike of its own."""
+    """The control of the two tests above: a feed that begins at second 200 has no strike of its own."""
     world_begin = START + 200.0
 
     async def late() -> Externals:

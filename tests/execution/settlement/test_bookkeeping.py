@@ -46,7 +46,7 @@ class Books:
         await self.thread.call(self.ledger.close)
         self.thread.close()
 
-    def keeper(self, *, pays_by_itself=False, publish=True) -> SettlementBookkeeper:
+    def bookkeeper(self, *, pays_by_itself=False, publish=True) -> SettlementBookkeeper:
         return SettlementBookkeeper(
             self.ledger,
             self.reader,
@@ -63,52 +63,54 @@ async def books(tmp_path):
         yield books
 
 
-async def settle(keeper, number, outcome=Outcome.UP) -> SettledMarket:
-    return await keeper.settle(market(number), settlement(number, outcome))
+async def settle(bookkeeper, number, outcome=Outcome.UP) -> SettledMarket:
+    return await bookkeeper.settle(market(number), settlement(number, outcome))
 
 
 async def test_a_venue_that_pays_by_itself_has_paid(books):
     """Settling a won market records its payout once, and gives the market's P&L and the total P&L."""
-    keeper = books.keeper(pays_by_itself=True)
-    assert await settle(keeper, 1) == SettledMarket(pnl=Decimal("0.10307"), total_pnl=Decimal("0.10307"))
-    assert await settle(keeper, 2, Outcome.DOWN) == SettledMarket(
+    bookkeeper = books.bookkeeper(pays_by_itself=True)
+    assert await settle(bookkeeper, 1) == SettledMarket(pnl=Decimal("0.10307"), total_pnl=Decimal("0.10307"))
+    assert await settle(bookkeeper, 2, Outcome.DOWN) == SettledMarket(
         pnl=Decimal("-1.08693"), total_pnl=Decimal("-0.98386")
     )
-    assert await settle(keeper, 1) == SettledMarket(pnl=Decimal("0.10307"), total_pnl=Decimal("-0.98386"))
+    assert await settle(bookkeeper, 1) == SettledMarket(pnl=Decimal("0.10307"), total_pnl=Decimal("-0.98386"))
     assert books.events == [Redeemed(slug=ONE, amount=Decimal("1.1"))]
-    assert await keeper.owed() == {}
+    assert await bookkeeper.owed() == {}
 
 
 async def test_a_market_that_was_not_bought_has_no_result(books):
     """Its P&L is None, not zero, and nothing is paid."""
     await books.thread.call(books.ledger.record_market, market(4))
-    assert await settle(books.keeper(pays_by_itself=True), 4) == SettledMarket(pnl=None, total_pnl=Decimal(0))
+    assert await settle(books.bookkeeper(pays_by_itself=True), 4) == SettledMarket(
+        pnl=None, total_pnl=Decimal(0)
+    )
     assert books.events == []
 
 
 async def test_a_venue_that_does_not_pay_owes(books):
     """Winnings are owed until their payout is recorded, which happens once; a lost market owes nothing."""
-    keeper = books.keeper()
+    bookkeeper = books.bookkeeper()
     for number, outcome in ((1, Outcome.UP), (2, Outcome.DOWN), (3, Outcome.UP)):
-        await settle(keeper, number, outcome)
-    assert await keeper.owed() == {ONE: Decimal("1.1"), THREE: Decimal("1.3")}
-    assert await keeper.bought() == {ONE, TWO, THREE}
-    assert [await keeper.record_payout(slug) for slug in (ONE, ONE, TWO, "unknown")] == [
+        await settle(bookkeeper, number, outcome)
+    assert await bookkeeper.owed() == {ONE: Decimal("1.1"), THREE: Decimal("1.3")}
+    assert await bookkeeper.bought() == {ONE, TWO, THREE}
+    assert [await bookkeeper.record_payout(slug) for slug in (ONE, ONE, TWO, "unknown")] == [
         True,
         False,
         False,
         False,
     ]
     assert books.events == [Redeemed(slug=ONE, amount=Decimal("1.1"))]
-    assert await keeper.owed() == {THREE: Decimal("1.3")}
+    assert await bookkeeper.owed() == {THREE: Decimal("1.3")}
 
 
 async def test_a_payout_that_another_process_booked_is_booked_once(books, monkeypatch):
     """A ledger that has the payout already refuses it, and no event repeats it."""
-    keeper = books.keeper()
-    await settle(keeper, 1)
+    bookkeeper = books.bookkeeper()
+    await settle(bookkeeper, 1)
     monkeypatch.setattr(Ledger, "record_redemption", lambda ledger, slug, amount: False)
-    assert await keeper.record_payout(ONE) is False
+    assert await bookkeeper.record_payout(ONE) is False
     assert books.events == []
 
 
@@ -116,8 +118,8 @@ async def test_a_payout_that_another_process_booked_is_booked_once(books, monkey
 async def test_the_payouts_of_an_earlier_process(books, pays_by_itself, booked):
     """At its start a process records the payouts of a venue that pays by itself, and only those."""
     for number in (1, 2):
-        await settle(books.keeper(), number)
-    await books.keeper(pays_by_itself=pays_by_itself).record_old_payouts()
+        await settle(books.bookkeeper(), number)
+    await books.bookkeeper(pays_by_itself=pays_by_itself).record_old_payouts()
     assert [event.slug for event in books.events] == booked
 
 
@@ -144,19 +146,21 @@ NOTHING = RecordedPayouts(recorded=(), arrived=())
 async def test_payouts_that_arrive(books, more, held, expected):
     """A payout is recorded when its position is gone and its money has arrived; either alone is not
     enough."""
-    keeper = books.keeper()
+    bookkeeper = books.bookkeeper()
     for number in (1, 2):
-        await settle(keeper, number)
+        await settle(bookkeeper, number)
     books.balance = CASH + Decimal(more)
-    assert await keeper.record_arrived_payouts(held, lambda: True) == expected
+    assert await bookkeeper.record_arrived_payouts(held, lambda: True) == expected
     assert tuple(event.slug for event in books.events) == expected.recorded
-    assert tuple(await keeper.owed()) == tuple(slug for slug in (ONE, TWO) if slug not in expected.recorded)
+    assert tuple(await bookkeeper.owed()) == tuple(
+        slug for slug in (ONE, TWO) if slug not in expected.recorded
+    )
 
 
 async def test_a_balance_that_an_order_may_have_moved_books_nothing(books):
     """Open orders are checked after the balance was read, because one may have begun meanwhile."""
-    keeper = books.keeper()
-    await settle(keeper, 1)
+    bookkeeper = books.bookkeeper()
+    await settle(bookkeeper, 1)
     asked = []
 
     def balance() -> Decimal:
@@ -167,10 +171,10 @@ async def test_a_balance_that_an_order_may_have_moved_books_nothing(books):
         asked.append("undisturbed")
         return False
 
-    keeper._balance = balance
-    assert await keeper.record_arrived_payouts([], undisturbed) is None
+    bookkeeper._balance = balance
+    assert await bookkeeper.record_arrived_payouts([], undisturbed) is None
     assert asked == ["balance", "undisturbed"]
-    assert await keeper.owed() == {ONE: Decimal("1.1")}
+    assert await bookkeeper.owed() == {ONE: Decimal("1.1")}
 
 
 @pytest.mark.parametrize(
@@ -179,10 +183,10 @@ async def test_a_balance_that_an_order_may_have_moved_books_nothing(books):
 )
 async def test_the_cash_check(books, more, paid, matches):
     """The difference to the venue is stored and published; it matches if payouts explain all of it."""
-    keeper = books.keeper()
-    await settle(keeper, 1)
+    bookkeeper = books.bookkeeper()
+    await settle(bookkeeper, 1)
     books.balance = CASH + Decimal(more)
-    found = await keeper.check_cash()
+    found = await bookkeeper.check_cash()
     assert (found.paid, found.matches) == (paid, matches)
     assert (found.check.ledger_cash, found.check.venue_cash) == (CASH, books.balance)
     assert books.events == [CashChecked(difference=Decimal(more))]
@@ -191,18 +195,18 @@ async def test_the_cash_check(books, more, paid, matches):
 
 async def test_nobody_has_to_listen(books):
     """Without an observer the same rows are written."""
-    keeper = books.keeper(pays_by_itself=True, publish=False)
-    await settle(keeper, 1)
-    assert isinstance(await keeper.check_cash(), CashComparison)
-    assert await keeper.owed() == {}
+    bookkeeper = books.bookkeeper(pays_by_itself=True, publish=False)
+    await settle(bookkeeper, 1)
+    assert isinstance(await bookkeeper.check_cash(), CashComparison)
+    assert await bookkeeper.owed() == {}
 
 
 async def test_a_ledger_without_a_run_has_no_cash(tmp_path):
     """Before the first run the ledger has no money, and an empty account has no difference."""
     path, thread = tmp_path / "ledger.sqlite", LedgerThread(lambda error: pytest.fail(repr(error)))
     ledger, reader = await thread.call(lambda: (Ledger(path), LedgerReader(path)))
-    keeper = SettlementBookkeeper(ledger, reader, thread, lambda: Decimal(0), pays_by_itself=False)
-    assert await keeper.record_arrived_payouts([], lambda: True) == NOTHING
+    bookkeeper = SettlementBookkeeper(ledger, reader, thread, lambda: Decimal(0), pays_by_itself=False)
+    assert await bookkeeper.record_arrived_payouts([], lambda: True) == NOTHING
     await thread.call(reader.close)
     await thread.call(ledger.close)
     thread.close()

@@ -164,7 +164,7 @@ class Bot:
         parts: dict[str, Any] = {
             "bookkeeper": self.bookkeeper,
             "positions": self.positions,
-            "redeemer": "nobody was asked",
+            "redeemer": "no redeemer was chosen",
             "settled_orders": nothing_open,
             "undisturbed": lambda: True,
             "publish": self.events.append,

@@ -213,7 +213,7 @@ class ShadowSource:
         await self._stream.subscribe(market.tokens)
 
     def _contradiction(self, market: VenueMarket) -> str | None:
-        """How a market's ids contradict what is known of it or of another one; None if they do not."""
+        """How a market's ids contradict its earlier ones or another market's; None if they do not."""
         ids = (market.condition_id, *market.tokens)
         known = self.catalogue.at(market.start)
         if known is not None and (known.condition_id, *known.tokens) != ids:

@@ -23,7 +23,7 @@ CLOSING = aiohttp.ClientWSTimeout(ws_close=1.0)  # pyright: ignore[reportCallIss
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds before connecting again, doubled each time; half of it is random."""
 LARGEST_MESSAGE = 8_000_000
-"""Bytes; a whole book has some 20 kB. A larger message ends the connection."""
+"""Maximum size in bytes; a whole book has about 20 kB. A larger message ends the connection."""
 PROVEN_SECONDS = 60.0
 """A connection that lasted this long resets the pauses."""
 
