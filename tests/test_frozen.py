@@ -9,6 +9,10 @@ from models import Frozen
 PURE = [
     "models",
     "events",
+    "core.strategy_brain.fair_value",
+    "core.strategy_brain.refusals",
+    "core.strategy_brain.strategies.appraisal",
+    "core.strategy_brain.strategies.gates",
     "execution.amounts",
     "execution.order_records",
     "execution.ledger.rows",

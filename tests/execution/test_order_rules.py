@@ -555,9 +555,12 @@ def test_an_order_is_not_sent_beside_an_earlier_one_that_was_traded_after_all(ma
     machine.feed(OrderWithheld("i1", "halted"))
     machine.decide(intent_id="i2", at=2)
     machine.feed(TradeReported("0xi1", "t", FillStatus.MATCHED, (fill(),)), 2)
-    commands = machine.feed(SignatureReady("i2", "0xi2"), 2)
+    (written, *_, last) = commands = machine.feed(SignatureReady("i2", "0xi2"), 2)
     assert machine.lifecycle.states == {"i1": MATCHED, "i2": NO_FILL}
     assert not [command for command in commands if isinstance(command, Post)]
+    traded = "an earlier order of this market was traded meanwhile"
+    assert (written.rows[0].state, written.rows[0].detail) == (NO_FILL, traded)
+    assert (last.event.state, last.event.reason) == (NO_FILL, traded)
 
 
 def test_a_failed_trade_of_a_dead_order_changes_nothing_about_it(machine):
