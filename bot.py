@@ -110,6 +110,8 @@ class StrategyPorts:
         Passes events to the observers; returns at once and never raises.
     limit_notional : Callable[[InstrumentId, Decimal | None], None]
         Sets the maximum notional per order of Nautilus' risk engine, pUSD; None for a settlement close.
+    trading_halted : Callable[[], bool]
+        Whether Nautilus' risk engine denies every new order.
     market_closed : Callable[[Market, bool], None]
         Called for each market that ended, and whether its whole window was observed.
     prepare : Callable[[], Awaitable[None]]
@@ -127,6 +129,7 @@ class StrategyPorts:
     new_view: Callable[[Market], MarketView]
     publish: Callable[[Event], None]
     limit_notional: Callable[[InstrumentId, Decimal | None], None]
+    trading_halted: Callable[[], bool]
     market_closed: Callable[[Market, bool], None]
     prepare: Callable[[], Awaitable[None]]
     close: Callable[[], Awaitable[None]]
@@ -142,6 +145,7 @@ class IntegratedBTCStrategy(Strategy):
         self._view: MarketView | None = None
         self._subscribed: set[InstrumentId] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._unclosed: dict[str, Settlement] = {}
         self.externals: Externals | None = None
         """The newest external values; None without feeds."""
 
@@ -390,7 +394,10 @@ class IntegratedBTCStrategy(Strategy):
         self._ports.execution.order_denied(event.client_order_id.value, event.reason)
 
     def close_settled(self, slug: str, settlement: Settlement) -> None:
-        """Close Nautilus' positions in a resolved market at the payout per share."""
+        """Close Nautilus' positions in a resolved market at the payout per share; during a halt: after it."""
+        if self._ports.trading_halted():
+            self._unclosed[slug] = settlement
+            return
         tracked = self._ports.board.by_slug(slug)
         for outcome, instrument_id in tracked.ids.items() if tracked else ():
             for position in self.cache.positions_open(instrument_id=instrument_id, strategy_id=self.id):
@@ -404,3 +411,9 @@ class IntegratedBTCStrategy(Strategy):
                 )
                 price = str(settlement.pays(outcome))
                 self.submit_order(order, position_id=position.id, params={"settlement": price})
+
+    def close_after_halt(self) -> None:
+        """Close the positions of markets that were settled while a halt stood."""
+        unclosed, self._unclosed = self._unclosed, {}
+        for slug, settlement in unclosed.items():
+            self.close_settled(slug, settlement)

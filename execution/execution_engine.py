@@ -145,10 +145,15 @@ class ExecutionEngine:
         self._halt_thread = ThreadPoolExecutor(1, thread_name_prefix="halt")
         self._halt_stored: Future[None] | None = None
         self.halted: str | None = None
+        self._on_halt: Callable[[bool], None] = lambda halted: None
 
     def attach(self, client: ExecutionClient) -> None:
         """Set the adapter that has Nautilus' side of the orders."""
         self._client = client
+
+    def watch_halts(self, on_halt: Callable[[bool], None]) -> None:
+        """Name what is called when a halt begins (True) or is lifted (False); any thread, returns at once."""
+        self._on_halt = on_halt
 
     # --- before a decision -----------------------------------------------------------------------
 
@@ -435,11 +440,13 @@ class ExecutionEngine:
         elif standing is None and self.halted is not None:
             lifted, self.halted = self.halted, None
             self._feed(HaltLifted())
+            self._on_halt(False)
             self._thread.post(self._ledger.record_resume, lifted)
             self._publish(Resumed(why=lifted))
 
     def _begin_halt(self, why: str) -> None:
         self.halted = why
+        self._on_halt(True)
         self._thread.post(self._ledger.record_halt, why)
         self._publish(Halted(why=why))
 

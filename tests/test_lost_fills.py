@@ -186,6 +186,8 @@ def test_nothing_is_sent_after_the_switch_returned(
         assert posts(url) == 0
         bot.interrupt()
     assert compare(paths).venue_trades == 0
+    log = "".join(file.read_text() for file in (tmp_path / "logs" / "nautilus").iterdir())
+    assert ("TradingState is HALTED" in log) is (command == "halt"), "Nautilus' own risk engine"
 
 
 # --- M5: unknown when its market was settled ----------------------------------------------------------

@@ -16,6 +16,7 @@ from core.nautilus_core.instruments.market_board import MarketBoard
 from core.nautilus_core.instruments.refresh_times import RefreshTimes
 from core.nautilus_core.providers.decision_loop import DecisionLoop
 from core.nautilus_core.providers.feed_actor import FeedActor
+from core.nautilus_core.providers.trading_state import HaltedTradingState
 from core.strategy_brain.strategies.market_view import MarketView
 from execution.execution_engine import ExecutionEngine, OrderRules, get_execution_engine
 from execution.ledger import LedgerReader, Venue, ledger_path
@@ -122,6 +123,7 @@ def build(
             new_view=lambda market: _new_view(settings, market),
             publish=events.publish,
             limit_notional=limit_notional,
+            trading_halted=lambda: trading_state.halted,
             market_closed=market_closed,
             prepare=lambda: worker.prepare(),
             close=lambda: worker.close(),
@@ -151,6 +153,8 @@ def build(
     node = _build_node(
         settings, plan, wallet, refresh, strategy, feeds, decision_loop, engine, board, status, start
     )
+    trading_state = HaltedTradingState(node.kernel.risk_engine, node.kernel.loop, strategy.close_after_halt)
+    engine.watch_halts(trading_state.follow)
     worker = Worker(
         WorkerParts(
             settings=settings,

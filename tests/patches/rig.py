@@ -17,6 +17,7 @@ from eth_account import Account
 from ledger_builders import decision as any_decision
 from nautilus_trader.live.node import TradingNode
 from nautilus_trader.model.currencies import pUSD
+from nautilus_trader.model.enums import TradingState
 from nautilus_trader.model.identifiers import ClientOrderId
 from nautilus_trader.model.identifiers import Venue as NautilusVenue
 from process import VenueProcess
@@ -347,4 +348,8 @@ class Rig:
         return self.engine
 
     def limit_notional(self, instrument_id: Any, usd: Decimal | None) -> None:
-        """Do nothing: no order here is a settlement."""
+        """Do nothing: no order here is limited."""
+
+    def trading_halted(self) -> bool:
+        """Whether Nautilus' risk engine denies every new order."""
+        return self.node.kernel.risk_engine.trading_state == TradingState.HALTED
