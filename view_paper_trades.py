@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from rich.console import Console
@@ -53,6 +54,9 @@ from monitoring.report.text_lines import (
 )
 from monitoring.statistics import Statistics
 from monitoring.terminal import PlainConsole, print_error, replace_unencodable
+
+if TYPE_CHECKING:
+    from core.strategy_brain.strategies.replay import Replay
 
 WIDE = 112
 """Terminal width from which the slug of a market fits into the table."""
@@ -123,6 +127,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if profile is None or path is None or not path.is_file():
             print(_nothing_yet(profile, options.state), file=sys.stderr)
             return 1
+        if options.replay is not None:
+            console = PlainConsole(highlight=False, markup=False)
+            return show_replay(path, options.replay, console, as_json=options.json)
         results = load(path, profile, options.since)
         if options.html is not None:
             write_html(results, options.html)
@@ -145,13 +152,22 @@ def _parser() -> argparse.ArgumentParser:
         epilog=(
             "A report from a day on: python view_paper_trades.py --since 2026-11-01 --html report.html\n"
             "For a program:        python view_paper_trades.py --live --json\n"
-            "Exit code: 0 shown, 1 no ledger or not readable, 2 bad usage."
+            "A decision again:     python view_paper_trades.py --replay 120\n"
+            "Exit code: 0 shown, 1 no ledger or not readable, or not identical with --replay, 2 bad usage."
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     parser.add_argument(
         "--html", type=Path, metavar="FILE", help="write a report with plots to FILE instead of the table"
+    )
+    parser.add_argument(
+        "--replay",
+        type=int,
+        nargs="?",
+        const=0,
+        metavar="DECISION_ID",
+        help="take a recorded decision again and show whether it is identical; without a number: the newest",
     )
     parser.add_argument("--watch", action="store_true", help="follow a running bot until q is pressed")
     parser.add_argument("--live", action="store_true", help="the profile with real money")
@@ -254,6 +270,70 @@ def write_html(results: Results, path: Path) -> None:
         weights=results.weights,
     )
     write(report, path)
+
+
+# --- one decision --------------------------------------------------------------------------------
+
+
+def show_replay(path: Path, decision_id: int, console: Console, *, as_json: bool) -> int:
+    """Take a recorded decision again and print it; exit code 1 if the result differs from the record.
+
+    Parameters
+    ----------
+    decision_id : int
+        0 for the newest.
+
+    Raises
+    ------
+    Fatal
+        If there is no such decision.
+    """
+    # Imported here, because the table does not need it.
+    from core.strategy_brain.strategies.replay import replay
+    from monitoring.replay_text import replay_sections
+
+    with LedgerReader(path) as reader:
+        newest = next((row.id for row in reader.recent_decisions(1)), 0)
+        if not 0 <= decision_id <= newest or newest == 0:
+            raise Fatal(
+                f"decision {decision_id} is not in the ledger {path}, the newest is {newest}",
+                "docs/ledger.md shows how to list the decisions",
+            )
+        recorded = reader.decision(decision_id or newest)
+    found = replay(recorded)
+    if as_json:
+        document = msgspec.structs.asdict(found) | {"identical": found.identical}
+        console.print(msgspec.json.format(msgspec.json.encode(document)).decode(), soft_wrap=True)
+        return 0 if found.identical else 1
+    gates = [
+        (
+            result.gate,
+            "not reached"
+            if not result.reached
+            else "passes"
+            if result.refusal is None
+            else f"refuses, {result.refusal.reason}: {result.refusal.detail}",
+        )
+        for result in found.gates
+    ]
+    sections = replay_sections(decision_id or newest, recorded, found.again, gates, _conclusion(found))
+    for heading, lines in sections:
+        console.print(Text(heading, style="bold"))
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
+        for name, text in lines:
+            grid.add_row(f"  {name}", text)
+        console.print(grid)
+    return 0 if found.identical else 1
+
+
+def _conclusion(found: "Replay") -> str:
+    if not found.identical:
+        return f"DIFFERENT in {', '.join(found.differences)}: the row was made by another version, or changed"
+    if found.outside is None:
+        return "identical"
+    return f"identical; the recorded reason, {found.outside}, is given by a step outside the strategy brain"
 
 
 # --- for programs --------------------------------------------------------------------------------

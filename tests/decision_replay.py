@@ -2,7 +2,7 @@
 
 import msgspec
 
-from core.strategy_brain.strategies.decide import decide
+from core.strategy_brain.strategies.replay import replay as take_again
 from models import Decision
 
 _DECODER = msgspec.json.Decoder(Decision)
@@ -29,5 +29,4 @@ def replay(row: bytes) -> Decision:
     msgspec.DecodeError
         If the row is not an encoded decision.
     """
-    recorded = decode(row)
-    return decide(recorded.context, recorded.params)
+    return take_again(decode(row)).again

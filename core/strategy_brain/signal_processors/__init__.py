@@ -2,7 +2,7 @@
 
 from models import BrainParams
 
-from .base import BaseSignalProcessor
+from .base_processor import BaseSignalProcessor
 from .deribit_pcr import DeribitPCRProcessor
 from .order_book_imbalance import OrderBookImbalanceProcessor
 from .price_divergence import PriceDivergenceProcessor

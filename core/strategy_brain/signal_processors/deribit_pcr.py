@@ -8,7 +8,7 @@ from core.strategy_brain.metadata import why_absent
 from core.strategy_brain.refusals import Abstention
 from models import Direction, PutCall, SignalType, Strength, TradingSignal
 
-from .base import BaseSignalProcessor, Judgement, grade
+from .base_processor import BaseSignalProcessor, Judgement, grade
 
 FEAR_STRENGTHS = ((1.60, Strength.VERY_STRONG), (1.40, Strength.STRONG))
 GREED_STRENGTHS = ((-0.45, Strength.VERY_STRONG), (-0.55, Strength.STRONG))

@@ -8,7 +8,7 @@ from core.strategy_brain.book_order import best_first
 from core.strategy_brain.refusals import Abstention
 from models import Level, SignalType, Strength, TradingSignal
 
-from .base import BaseSignalProcessor, Judgement, direction_of, grade
+from .base_processor import BaseSignalProcessor, Judgement, direction_of, grade
 
 TOP_LEVELS = 10
 WALL_SHARE = Decimal("0.20")

@@ -9,7 +9,7 @@ from core.strategy_brain.metadata import why_absent
 from core.strategy_brain.refusals import Abstention
 from models import Outcome, SignalType, Strength, TradingSignal
 
-from .base import BaseSignalProcessor, Judgement, direction_of, grade, require_positive
+from .base_processor import BaseSignalProcessor, Judgement, direction_of, grade, require_positive
 
 STRENGTHS = ((3.0, Strength.STRONG), (2.0, Strength.MODERATE))
 """By the gap in multiples of the threshold."""

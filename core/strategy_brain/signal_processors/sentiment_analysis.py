@@ -8,7 +8,7 @@ from core.strategy_brain.metadata import why_absent
 from core.strategy_brain.refusals import Abstention
 from models import Direction, Sentiment, SignalType, Strength, TradingSignal
 
-from .base import BaseSignalProcessor, Judgement
+from .base_processor import BaseSignalProcessor, Judgement
 
 CALM_LOW, CALM_HIGH = 45, 55
 EXTREMES = ((0.8, Strength.VERY_STRONG, 0.85), (0.5, Strength.STRONG, 0.75), (0.0, Strength.MODERATE, 0.65))

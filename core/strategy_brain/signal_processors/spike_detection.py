@@ -7,7 +7,14 @@ from common.constants import SPIKE_DETECTION
 from core.strategy_brain.refusals import Abstention
 from models import SignalType, Strength, TradingSignal
 
-from .base import BaseSignalProcessor, Judgement, direction_of, grade, relative_move, require_positive
+from .base_processor import (
+    BaseSignalProcessor,
+    Judgement,
+    direction_of,
+    grade,
+    relative_move,
+    require_positive,
+)
 
 VELOCITY_THRESHOLD = 0.03
 """Minimum relative change over two history points of a jump, and the deviation below which it is new."""

@@ -8,7 +8,14 @@ from common.constants import TICK_VELOCITY
 from core.strategy_brain.refusals import Abstention
 from models import SignalType, Strength, Tick, TradingSignal
 
-from .base import BaseSignalProcessor, Judgement, direction_of, grade, relative_move, require_positive
+from .base_processor import (
+    BaseSignalProcessor,
+    Judgement,
+    direction_of,
+    grade,
+    relative_move,
+    require_positive,
+)
 
 TOLERANCE = 15.0
 """Maximum distance in market seconds of a tick from the time that it is used for."""

@@ -14,6 +14,7 @@ from core.strategy_brain.signal_processors import (
     SpikeDetectionProcessor,
     build_processors,
 )
+from core.strategy_brain.strategies import decide
 from models import Direction, SignalType, Strength, Tick, TradingSignal, Vote
 
 HALF = D("0.5")
@@ -264,6 +265,34 @@ def test_a_vote_is_a_signal_or_a_reason_and_process_agrees():
         assert (vote.source, vote.weight) == (processor.name, 0.25)
         assert (vote.signal is None) == bool(vote.abstained)
         assert processor.process(seen.p, list(seen.history), metadata_of(seen)) == vote.signal
+
+
+class Stubborn(SentimentAnalysisProcessor):
+    """A processor as the design has it: `process` is all that it gives."""
+
+    def process(self, current_price, historical_prices, metadata):
+        self.seen = (current_price, historical_prices, sorted(metadata))
+
+
+def test_process_is_the_entry_that_the_bot_itself_calls():
+    """A vote asks `process` with price, prices and metadata, and nothing else of the processor."""
+    seen, stubborn = context(sentiment=sentiment(5)), Stubborn()
+    assert stubborn.vote(seen, 0.05) == Vote(
+        source="SentimentAnalysis", weight=0.05, abstained="no reason given"
+    )
+    assert stubborn.seen == (seen.p, list(seen.history), sorted(metadata_of(seen)))
+    assert decide(seen, params(), [stubborn]).votes == (stubborn.vote(seen, 0.05),)
+
+
+def test_process_leaves_the_reason_of_an_abstention_in_the_metadata():
+    """Who calls `process` directly learns why there is no signal, by the processor's name."""
+    metadata = metadata_of(context(absent={"fear_greed": "stale"}))
+    assert SentimentAnalysisProcessor().process(HALF, [], metadata) is None
+    assert DeribitPCRProcessor().process(HALF, [], metadata) is None
+    assert metadata["abstained"] == {
+        "SentimentAnalysis": "no sentiment index: stale",
+        "DeribitPCR": "no put/call ratio",
+    }
 
 
 def test_without_metadata_nothing_is_guessed():

@@ -8,6 +8,9 @@ from core.strategy_brain.metadata import metadata_of
 from core.strategy_brain.refusals import Abstention
 from models import DecisionContext, Direction, Strength, TradingSignal, Vote
 
+ABSTAINED = "abstained"
+"""The key of `metadata` under which a processor leaves the reason of its abstention, by its name."""
+
 type Judgement = TradingSignal | Abstention
 type Grades = tuple[tuple[float, Strength], ...]
 """(minimum value, strength), strongest first."""
@@ -16,7 +19,8 @@ type Grades = tuple[tuple[float, Strength], ...]
 class BaseSignalProcessor(ABC):
     """A signal processor. A subclass sets `name` and implements `evaluate`.
 
-    Processors have thresholds and no state: the same arguments always give the same result.
+    `process` is its one entry, for the bot as for anybody else. Processors have thresholds and no state: the
+    same arguments always give the same result.
     """
 
     name: ClassVar[str]
@@ -41,16 +45,24 @@ class BaseSignalProcessor(ABC):
     def process(
         self, current_price: Decimal, historical_prices: list[Decimal], metadata: dict[str, Any]
     ) -> TradingSignal | None:
-        """The signal, or None if the processor abstains. Arguments as in `evaluate`."""
+        """The signal, or None if the processor abstains. Arguments as in `evaluate`.
+
+        The reason of an abstention is left in `metadata`, under `ABSTAINED` and the processor's name.
+        """
         judgement = self.evaluate(current_price, historical_prices, metadata)
-        return judgement if isinstance(judgement, TradingSignal) else None
+        if isinstance(judgement, TradingSignal):
+            return judgement
+        metadata.setdefault(ABSTAINED, {})[self.name] = judgement.reason
+        return None
 
     def vote(self, context: DecisionContext, weight: float) -> Vote:
         """The processor's vote in a decision, with the reason of an abstention if there is no signal."""
-        judgement = self.evaluate(context.p, list(context.history), metadata_of(context))
-        if isinstance(judgement, Abstention):
-            return Vote(source=self.name, weight=weight, abstained=judgement.reason)
-        return Vote(source=self.name, weight=weight, signal=judgement)
+        metadata = metadata_of(context)
+        signal = self.process(context.p, list(context.history), metadata)
+        if signal is not None:
+            return Vote(source=self.name, weight=weight, signal=signal)
+        reason = metadata.get(ABSTAINED, {}).get(self.name, "no reason given")
+        return Vote(source=self.name, weight=weight, abstained=reason)
 
 
 def direction_of(value: float) -> Direction:
