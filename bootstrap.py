@@ -8,6 +8,8 @@ import signal
 import sys
 from importlib.util import find_spec
 
+MEANT_FOR_OTHERS = ("LOGURU_", "PROMETHEUS_MULTIPROC_DIR")
+"""Settings of libraries that are meant for other programs, and that can keep this one from starting."""
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -18,6 +20,8 @@ def ensure_environment(script: str) -> None:
     process without a traceback, until a command installs its own handler.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for name in [name for name in os.environ if name.startswith(MEANT_FOR_OTHERS)]:
+        del os.environ[name]
     if sys.version_info >= (3, 12) and find_spec("nautilus_trader") and find_spec("msgspec"):
         return
     if os.environ.get("BOT_BOOTSTRAPPED"):

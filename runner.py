@@ -6,7 +6,6 @@ if __name__ == "__main__":
     ensure_environment("runner.py")
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -17,6 +16,7 @@ from rich.console import Console
 
 from common.atomic_file import create_private_files
 from common.bounded_http import BoundedHttp
+from common.environment import prepare_environment
 from common.process_exit import exit_process
 from config import ROOT, Settings, load_settings, open_to_others
 from control.arming import arm, require_doctor
@@ -108,10 +108,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _keep_close() -> None:
-    """Keep the traffic of this process and its children off proxies, and its memory out of core dumps."""
-    # The bot connects to its practice venue without a proxy.
-    loopback = ["127.0.0.1", "localhost"]
-    os.environ["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY", ""), *loopback]))
+    """Keep loopback traffic of this process and its children off proxies, and its memory out of core dumps.
+
+    Raises
+    ------
+    ConfigError
+        If the environment keeps connections from being made.
+    """
+    prepare_environment()
     with suppress(ImportError):  # not on Windows, which writes no core dumps
         import resource
 

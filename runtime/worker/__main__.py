@@ -11,6 +11,7 @@ import msgspec
 
 import patches
 from common.constants import ExitCode
+from common.environment import prepare_environment
 from common.process_exit import exit_process
 from config import Settings, load_settings
 from control.halt_file import HALT_FILE, HaltFile
@@ -68,12 +69,12 @@ def _out_of_descriptors() -> bool:
 
 def main() -> int:
     """Read the plan from standard input and run the worker; the exit code is an `ExitCode`."""
-    os.environ["NO_PROXY"] = "127.0.0.1,localhost"
     replace_unencodable(sys.stdout)
     heartbeat = Heartbeat(int(sys.argv[1]) if sys.argv[1:] else None)
     heartbeat.heartbeat()
     with ExitStack() as stack:
         try:
+            prepare_environment()
             settings = load_settings()
             # Bytes: the plan is UTF-8 whatever the console's encoding is.
             plan = msgspec.json.decode(sys.stdin.buffer.readline(), type=WorkerPlan)

@@ -1,0 +1,67 @@
+"""The inherited environment of connections: loopback stays off proxies, and bad values are named."""
+
+import os
+import ssl
+from collections.abc import Mapping
+
+import httpx
+
+from errors import ConfigError
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+CERTIFICATES = ("ssl_cert_file", "ssl_cert_dir", "sslkeylogfile", "openssl_conf")
+
+
+def prepare_environment() -> None:
+    """Keep the traffic of this process and its children to this machine off proxies, whatever the spelling.
+
+    Raises
+    ------
+    ConfigError
+        If a variable of the environment keeps connections from being made. Values are not repeated: a proxy's
+        address may hold a password.
+    """
+    kept = _without_proxy(os.environ)
+    # Some libraries read the one, some the other; where both are set the second wins.
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = kept
+    _check()
+
+
+def _without_proxy(environ: Mapping[str, str]) -> str:
+    """The user's own list, from whichever spelling holds one, and this machine."""
+    spelled = {name: value for name, value in environ.items() if name.lower() == "no_proxy"}
+    listed = [host.strip() for value in spelled.values() for host in value.split(",")]
+    return ",".join(dict.fromkeys(filter(None, [*listed, *LOOPBACK])))
+
+
+def _check() -> None:
+    if set_names := _names(CERTIFICATES):
+        try:
+            ssl.create_default_context()
+            httpx.create_ssl_context()
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(
+                f"TLS cannot be used with {_listed(set_names)} of the environment: {error.strerror or error}",
+                "Correct or unset it",
+            ) from None
+    for name in _names(PROXIES):
+        if os.environ[name].lower().startswith("socks"):
+            raise ConfigError(
+                f"{name} names a SOCKS proxy, which is not supported",
+                "Unset it, or set HTTPS_PROXY to an HTTP proxy",
+            )
+    try:
+        httpx.Client().close()
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        what = f"no connection can be made with {_listed(_names(PROXIES))} of the environment"
+        raise ConfigError(f"{what} ({type(error).__name__})", "Correct or unset it") from None
+
+
+def _names(wanted: tuple[str, ...]) -> list[str]:
+    return sorted(name for name in os.environ if name.lower() in wanted and os.environ[name])
+
+
+def _listed(names: list[str]) -> str:
+    return " or ".join(names)

@@ -1,0 +1,119 @@
+"""An inherited environment: loopback stays off proxies, and what is wrong with it is one line."""
+
+import os
+import subprocess
+import sys
+
+import httpx
+import pytest
+from bot_process import ROOT
+
+from common.environment import prepare_environment
+from errors import ConfigError
+
+
+@pytest.fixture
+def environ(monkeypatch):
+    """An environment without proxies and certificates, put back afterwards."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name.startswith("SSL"):
+            monkeypatch.delenv(name)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("proxy", ["http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"])
+@pytest.mark.parametrize(
+    "own",
+    [
+        {},
+        {"no_proxy": "corp.example"},
+        {"NO_PROXY": "corp.example"},
+        {"No_Proxy": "corp.example"},
+        {"no_proxy": "a", "NO_PROXY": "corp.example"},
+    ],
+)
+def test_loopback_goes_through_no_proxy(environ, proxy, own):
+    """Whatever the spelling of either variable; and the user's own hosts are kept."""
+    for name, value in {proxy: "http://127.0.0.1:9", **own}.items():
+        environ.setenv(name, value)
+    prepare_environment()
+    with httpx.Client() as client:
+        for url in ("http://127.0.0.1:8000", "http://localhost:1", "http://[::1]:1"):
+            assert client._transport_for_url(httpx.URL(url)) is client._transport
+        outside = client._transport_for_url(httpx.URL("http://polymarket.example"))
+        assert outside is not client._transport
+        for host in filter(None, ["corp.example" if own else "", own.get("no_proxy", "")]):
+            assert client._transport_for_url(httpx.URL(f"http://{host}")) is client._transport
+
+
+def test_a_list_of_everything_stays_everything(environ):
+    """`*` means no proxy at all."""
+    environ.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    environ.setenv("no_proxy", "*")
+    prepare_environment()
+    with httpx.Client() as client:
+        assert client._transport_for_url(httpx.URL("http://polymarket.example")) is client._transport
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("ALL_PROXY", "socks5://user:hush@127.0.0.1:1080", "ALL_PROXY names a SOCKS proxy"),
+        ("all_proxy", "socks5h://127.0.0.1:1080", "all_proxy names a SOCKS proxy"),
+        ("HTTPS_PROXY", "foo://hush", "HTTPS_PROXY"),
+        ("no_proxy", "[::1", "no_proxy"),
+        ("SSL_CERT_FILE", "/nonexistent", "SSL_CERT_FILE of the environment: No such file"),
+        ("SSLKEYLOGFILE", "/nonexistent/keys", "SSLKEYLOGFILE of the environment: No such file"),
+    ],
+)
+def test_what_keeps_connections_from_being_made_is_named(environ, name, value, why):
+    """The variable and what to do, on one line, without its value."""
+    environ.setenv(name, value)
+    with pytest.raises(ConfigError, match=why) as caught:
+        prepare_environment()
+    assert "hush" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("ALL_PROXY", "socks5://127.0.0.1:1080", "ALL_PROXY names a SOCKS proxy"),
+        ("LOGURU_LEVEL", "nonsense", "MARKET_TIMEFRAME"),
+        ("PROMETHEUS_MULTIPROC_DIR", "/nonexistent", "MARKET_TIMEFRAME"),
+    ],
+)
+def test_a_start_ends_in_no_traceback(name, value, why, tmp_path):
+    """The runner says it in one line; variables meant for other programs are ignored."""
+    settings = {"MARKET_TIMEFRAME": "7m"} if why == "MARKET_TIMEFRAME" else {}
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "runner.py"), "--test-mode", "--doctor"],
+        env={**os.environ, "STATE_DIR": str(tmp_path), name: value, **settings},
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.count("\n"), why in done.stderr) == (2, 1, True), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "environment",
+    [{"http_proxy": "http://127.0.0.1:9", "no_proxy": "corp.example"}, {"ALL_PROXY": "http://127.0.0.1:9"}],
+)
+def test_a_proxy_is_not_asked_for_the_practice_venue(environment, tmp_path):
+    """The preflight checks reach catalogue, order API, streams and account of the practice venue."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "runner.py"), "--test-mode", "--doctor"],
+        env={**os.environ, "STATE_DIR": str(tmp_path), "GRAFANA_PORT": "0", **environment},
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
