@@ -3,7 +3,9 @@
 `python config.py` prints `.env.example`, which is generated from this file and checked by a test.
 """
 
+import codecs
 import difflib
+import io
 import os
 import stat
 import tomllib
@@ -482,8 +484,30 @@ def open_to_others(env_file: Path) -> bool:
     return env_file.is_file() and bool(env_file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
 
 
+def _decoded(env_file: Path) -> str:
+    """The text of a file in UTF-8, or in UTF-16 as Windows programs write it.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, or is in another encoding.
+    """
+    try:
+        content = env_file.read_bytes()
+        encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+        text = content.decode(encoding)
+    except OSError as error:
+        raise ConfigError(f"{env_file} cannot be read: {error.strerror}", "Check its permissions") from None
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise ConfigError(f"{env_file.name} is not a UTF-8 text", "Save it as UTF-8")
+    return text.replace("\r\n", "\n")
+
+
 def _read_env_file(env_file: Path, keys: Mapping[str, str]) -> dict[str, str]:
-    values = {key: value or "" for key, value in dotenv_values(env_file, interpolate=False).items()}
+    stream = io.StringIO(_decoded(env_file))
+    values = {key: value or "" for key, value in dotenv_values(stream=stream, interpolate=False).items()}
     for key in values:
         if key not in keys:
             close = difflib.get_close_matches(key, keys, 1)

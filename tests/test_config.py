@@ -64,6 +64,28 @@ def test_an_unknown_key_in_env_file_stops_the_start(tmp_path):
         load_settings({}, file)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_an_env_file_of_a_windows_editor_is_read(encoding, tmp_path):
+    """With a byte order mark, in UTF-16 as PowerShell writes it, with its line ends and other letters."""
+    file = tmp_path / ".env"
+    file.write_bytes("# größer\r\nTREND_UP_THRESHOLD=0.7\r\nREDIS_PASSWORD='hüsh'\r\n".encode(encoding))
+    settings = load_settings({}, file)
+    assert str(settings.trend_up_threshold) == "0.7"
+    assert settings.redis_password.get_secret_value() == "hüsh"
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["TREND_UP_THRESHOLD=0.7".encode("utf-16-le"), "# größer".encode("latin-1"), b"A\0=1", b"\xff\xfe\x00"],
+)
+def test_an_env_file_in_another_encoding_is_named(content, tmp_path):
+    """One line says what to do, without a traceback and without the content."""
+    file = tmp_path / ".env"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"\.env is not a UTF-8 text\. Save it as UTF-8"):
+        load_settings({}, file)
+
+
 def test_a_bad_secret_is_named_without_its_value(tmp_path):
     """An invalid secret is named by its key; its value is not repeated."""
     file = tmp_path / ".env"
