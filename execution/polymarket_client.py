@@ -369,7 +369,9 @@ class PolymarketClient:
                 return False
             if not isinstance(order, dict):
                 raise TypeError("the answer is not an order")
-            dead = str(order.get("status", "")).upper().startswith(("CANCELED", "UNMATCHED", "INVALID"))
+            # The venue documents the same states with and without this prefix.
+            status = str(order.get("status", "")).upper().removeprefix("ORDER_STATUS_")
+            dead = status.startswith(("CANCELED", "CANCELLED", "UNMATCHED", "INVALID"))
             return dead and Decimal(str(order.get("size_matched") or 0)) == 0
 
     def _order(self, order_id: str) -> Any:

@@ -51,8 +51,8 @@ class ResolutionStatus(Frozen, frozen=True):
 def gamma_resolution(market: Any) -> ResolutionStatus:
     """Read the status from a Gamma market object.
 
-    A market is resolved if it is closed, not disputed, and one outcome's price is exactly 1; or if both
-    prices are exactly one half and its status is resolved.
+    A market is resolved if it is closed, not disputed, and its prices are exactly 1 and 0; or if both are
+    exactly one half and its status is resolved.
     """
     if not isinstance(market, dict):
         return ResolutionStatus(None, "the market is not in the catalogue")
@@ -64,9 +64,8 @@ def gamma_resolution(market: Any) -> ResolutionStatus:
     try:
         names, prices = _listed(market["outcomes"]), _listed(market["outcomePrices"])
         priced = {one_line(name, 40): Decimal(str(price)) for name, price in zip(names, prices, strict=True)}
-        winners = [name for name, price in priced.items() if price == 1]
-        if len(winners) == 1:
-            return ResolutionStatus(Outcome(winners[0]))
+        if sorted(priced.values()) == [0, 1]:
+            return ResolutionStatus(Outcome(max(priced, key=priced.__getitem__)))
         if status == RESOLVED and priced == {outcome.value: HALF for outcome in Outcome}:
             return ResolutionStatus(None, split=HALVES)
         shown = one_line(", ".join(f"{name} {price}" for name, price in priced.items()))

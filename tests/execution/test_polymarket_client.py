@@ -325,6 +325,11 @@ def test_only_a_dead_order_without_a_match_is_killed(canned: CannedServer) -> No
         ((200, {"status": "CANCELED", "size_matched": "0"}), True),
         ((200, {"status": "CANCELED", "size_matched": "1.5"}), False),
         ((200, {"status": "LIVE", "size_matched": "0"}), False),
+        ((200, {"status": "ORDER_STATUS_CANCELED", "size_matched": "0"}), True),
+        ((200, {"status": "ORDER_STATUS_INVALID", "size_matched": "0"}), True),
+        ((200, {"status": "CANCELLED", "size_matched": "0"}), True),
+        ((200, {"status": "ORDER_STATUS_CANCELED", "size_matched": "1500000"}), False),
+        ((200, {"status": "ORDER_STATUS_LIVE", "size_matched": "0"}), False),
     ):
         canned.answers[path] = answer
         assert client.killed("0xid") is expected, answer
