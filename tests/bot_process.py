@@ -14,6 +14,15 @@ from typing import Self
 from control.locks import wallet_lock
 
 ROOT = Path(__file__).resolve().parent.parent
+BUYS = {
+    "REQUIRE_SIGNAL_AGREEMENT": "false",
+    "FUSION_MIN_SCORE": "0",
+    "FUSION_MIN_WEIGHT": "0",
+    "MAX_SLIPPAGE": "0.20",
+    # OrderBookImbalance then votes on every book; where no source votes, the market is not bought.
+    "ORDERBOOK_IMBALANCE_THRESHOLD": "0.000001",
+}
+"""Settings under which a favourite is bought whatever the signals are at the tick that is decided on."""
 
 
 def shifted_clock(ahead: str) -> dict[str, str]:

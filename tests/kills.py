@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
-from bot_process import BotProcess
+from bot_process import BUYS, BotProcess
 from eth_account import Account
 from ledger_comparison import Paths, Report, compare, ledger_fills, rows, venue_copy, venue_trades
 
@@ -43,11 +43,7 @@ ANSWERS: dict[str, tuple[str, int | None, dict[str, float]] | None] = {
 """The venue's fault for the order: name, count and parameters."""
 FLAGS = ("--test-mode", "--venue", "synthetic", "--no-grafana")
 FIRST_START = ("--first", "6", "--start-at", "60")
-BUYS = {
-    "REQUIRE_SIGNAL_AGREEMENT": "false",
-    "FUSION_MIN_SCORE": "0",
-    "FUSION_MIN_WEIGHT": "0",
-    "MAX_SLIPPAGE": "0.20",
+BUYS_EARLY = BUYS | {
     "TREND_UP_THRESHOLD": "0.501",
     "TREND_DOWN_THRESHOLD": "0.5",
     # From the first prices on until shortly before the end: a restarted worker could buy the market again.
@@ -248,7 +244,7 @@ def strike(bot: BotProcess, kill: Kill, paths: Paths) -> tuple[str, int]:
 def restart(folder: Path, kill: Kill, paths: Paths, clock: str | None = None) -> None:
     """A normal start in the same folder, until everything is recorded, and Ctrl-C."""
     runs = len(rows(paths.ledger, "SELECT id FROM runs"))
-    with BotProcess(folder, *kill.flags, "--start-at", "60", settings=BUYS, clock=clock) as bot:
+    with BotProcess(folder, *kill.flags, "--start-at", "60", settings=BUYS_EARLY, clock=clock) as bot:
         wait_for_rest(bot, paths, runs, unposted_too=clock is not None)
         bot.interrupt()
 
@@ -259,7 +255,7 @@ def play(kill: Kill, folder: Path) -> Outcome:
     paths = Paths.of(folder, kill.profile)
     reached, wrong = "not killed", []
     try:
-        with BotProcess(folder, *kill.flags, *FIRST_START, settings=BUYS) as bot:
+        with BotProcess(folder, *kill.flags, *FIRST_START, settings=BUYS_EARLY) as bot:
             reached, runs = strike(bot, kill, paths)
             if kill.victim != "supervisor":
                 wait_for_rest(bot, paths, runs)

@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
-from bot_process import ROOT, BotProcess
+from bot_process import BUYS, ROOT, BotProcess
 from test_contracts import LAYERS, forbidden
-from test_whole_bot import BUYS, TRADED
+from test_whole_bot import TRADED
 
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 WALK = [

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from bot_process import ROOT, BotProcess
+from bot_process import BUYS, ROOT, BotProcess
 
 sys.path += [str(Path(__file__).parent / "venue")]
 
@@ -26,12 +26,6 @@ from process import VenueProcess
 from config import Settings
 from execution.polymarket_client import PolymarketClient
 
-BUYS = {
-    "REQUIRE_SIGNAL_AGREEMENT": "false",
-    "FUSION_MIN_SCORE": "0",
-    "FUSION_MIN_WEIGHT": "0",
-    "MAX_SLIPPAGE": "0.20",
-}
 REHEARSAL = ("--test-mode", "--live", "--venue", "synthetic", "--first", "6", "--markets", "1")
 API_KEY = ("POLYMARKET_API_KEY", "POLYMARKET_API_SECRET", "POLYMARKET_PASSPHRASE")
 NOWHERE = {

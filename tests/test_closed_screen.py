@@ -7,9 +7,9 @@ from pathlib import Path
 
 import kills
 import pytest
-from bot_process import BotProcess
+from bot_process import BUYS, BotProcess
 from ledger_comparison import Paths, compare, rows
-from test_whole_bot import BUYS, TRADED
+from test_whole_bot import TRADED
 
 
 def wait_for_rows(bot: BotProcess, paths: Paths, query: str, seconds: float) -> None:
@@ -29,7 +29,7 @@ def test_trading_goes_on_without_a_reader(tmp_path: Path) -> None:
     """
     paths = Paths.of(tmp_path, "synthetic")
     start = ("--first", "6", "--start-at", "500")
-    with BotProcess(tmp_path, *kills.FLAGS, *start, settings=kills.BUYS) as bot:
+    with BotProcess(tmp_path, *kills.FLAGS, *start, settings=kills.BUYS_EARLY) as bot:
         bot.wait_for("filled", kills.START_S)
         worker = bot.children()["worker"]
         assert bot.process.stdout is not None

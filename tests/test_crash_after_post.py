@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import kills
 import pytest
-from bot_process import BotProcess
+from bot_process import BUYS, BotProcess
 from eth_account import Account
-from test_whole_bot import BUYS, TRADED
+from test_whole_bot import TRADED
 
 from execution.ledger import LedgerReader, ledger_path
 from models import OrderState

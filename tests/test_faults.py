@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bot_process import ROOT, BotProcess
-from test_whole_bot import BUYS, TRADED, view
+from bot_process import BUYS, ROOT, BotProcess
+from test_whole_bot import TRADED, view
 
 from execution.ledger import LedgerReader, ledger_path
 from models import OrderState

@@ -74,7 +74,7 @@ def test_every_file_is_private_from_its_first_byte(live, tmp_path):
     profile = "rehearsal-synthetic" if live else "synthetic"
     ledger = tmp_path / "state" / profile / "ledger.sqlite"
     settings = {
-        **kills.BUYS,
+        **kills.BUYS_EARLY,
         "PYTHONPATH": str(Path(__file__).parent / "umask_recorder"),
         "PYTHONDONTWRITEBYTECODE": "1",
         "UMASK_REPORT": str(report),
@@ -168,7 +168,7 @@ def test_another_user_cannot_switch_or_read_a_running_bot(live):
         folder = Path(name)
         folder.chmod(0o755)
         state = folder / "state"
-        with BotProcess(folder, *flags, settings=kills.BUYS) as bot:
+        with BotProcess(folder, *flags, settings=kills.BUYS_EARLY) as bot:
             url = kills.venue_url(bot)
             bot.until(lambda: (state / profile / "pulse.json").exists(), "a heartbeat", kills.START_S)
             done = subprocess.run(

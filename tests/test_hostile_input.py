@@ -76,7 +76,7 @@ def running(folder: Path, path: str, *more: str, settings: dict[str, str] | None
     """A bot that is stopped at the end, with the checks that apply to every run."""
     paths = Paths.of(folder, PROFILES[path])
     given = [flag for flag in flags(path) if flag not in more]
-    with BotProcess(folder, *given, *START, settings={**kills.BUYS, **(settings or {})}) as bot:
+    with BotProcess(folder, *given, *START, settings={**kills.BUYS_EARLY, **(settings or {})}) as bot:
         run = Run(bot, paths)
         yield run
         assert bot.children()["worker"] == run.worker, "the worker was replaced"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bot_process import BotProcess
+from bot_process import BUYS, BotProcess
 from eth_account import Account
 from pydantic import SecretStr
 
@@ -39,13 +39,6 @@ REHEARSAL = ("--test-mode", "--live", "--venue", "synthetic")
 BOOK = "rehearsal-synthetic"
 TRADED = "6"
 """A generated market whose favourite is offered in the whole window, and wins."""
-BUYS = {
-    "REQUIRE_SIGNAL_AGREEMENT": "false",
-    "FUSION_MIN_SCORE": "0",
-    "FUSION_MIN_WEIGHT": "0",
-    "MAX_SLIPPAGE": "0.20",
-}
-"""Settings with which the rule buys it whatever the signals are at the tick of the decision."""
 ARMED = {"LIVE_TRADING_CONFIRM": "yes"}
 BEGIN = "@2026-12-01 12:06:00 x12"
 """Market second 360: doctor and start have 35 s of real time before the window."""

@@ -61,7 +61,7 @@ def start_again(folder: Path, path: str, paths: Paths) -> None:
 def test_worker_killed_between_answer_and_trade_message(path: str, tmp_path: Path) -> None:
     """A matched order without a trade message is looked up by the next worker, and its fill recorded."""
     paths = Paths.of(tmp_path, PROFILES[path])
-    with BotProcess(tmp_path, *flags(path), *FIRST_START, settings=kills.BUYS) as bot:
+    with BotProcess(tmp_path, *flags(path), *FIRST_START, settings=kills.BUYS_EARLY) as bot:
         kills.arm(kills.venue_url(bot), "user_feed_silent", None, {})
         wait_for_state(bot, paths, "matched")
         os.kill(bot.children()["worker"], signal.SIGKILL)
@@ -74,7 +74,7 @@ def test_worker_killed_between_answer_and_trade_message(path: str, tmp_path: Pat
 def test_ctrl_c_between_answer_and_trade_message(path: str, tmp_path: Path) -> None:
     """A clean stop with a matched order and a silent user stream: the next start records the fill."""
     paths = Paths.of(tmp_path, PROFILES[path])
-    with BotProcess(tmp_path, *flags(path), *FIRST_START, settings=kills.BUYS) as bot:
+    with BotProcess(tmp_path, *flags(path), *FIRST_START, settings=kills.BUYS_EARLY) as bot:
         kills.arm(kills.venue_url(bot), "user_feed_silent", None, {})
         wait_for_state(bot, paths, "matched")
         bot.interrupt()
@@ -87,7 +87,7 @@ def test_ctrl_c_between_answer_and_trade_message(path: str, tmp_path: Path) -> N
 def test_ctrl_c_during_the_post(path: str, tmp_path: Path) -> None:
     """A clean stop while the venue's answer is half a second late: the next start records the fill."""
     paths = Paths.of(tmp_path, PROFILES[path])
-    with BotProcess(tmp_path, *flags(path), *FIRST_START, settings=kills.BUYS) as bot:
+    with BotProcess(tmp_path, *flags(path), *FIRST_START, settings=kills.BUYS_EARLY) as bot:
         url = kills.venue_url(bot)
         kills.arm(url, "hang", 1, {"seconds": 0.5})
         kills.arm(url, "user_feed_silent", None, {})
@@ -102,7 +102,7 @@ def test_ctrl_c_during_the_post(path: str, tmp_path: Path) -> None:
 def test_supervisor_killed_during_the_post(path: str, tmp_path: Path) -> None:
     """kill -9 of the supervisor alone while the order is at the venue: the next start records the fill."""
     paths = Paths.of(tmp_path, PROFILES[path])
-    with BotProcess(tmp_path, *flags(path), *FIRST_START, settings=kills.BUYS) as bot:
+    with BotProcess(tmp_path, *flags(path), *FIRST_START, settings=kills.BUYS_EARLY) as bot:
         children = bot.until(
             lambda: bot.children() if len(bot.children()) == 2 else None, "both", kills.START_S
         )
@@ -121,7 +121,7 @@ def test_supervisor_killed_during_the_post(path: str, tmp_path: Path) -> None:
 def test_a_malformed_trade_message(path: str, tmp_path: Path) -> None:
     """A trade at the price of 7 on the user stream: the venue's list has the right one, which is recorded."""
     paths = Paths.of(tmp_path, PROFILES[path])
-    with BotProcess(tmp_path, *flags(path), *FIRST_START, settings=kills.BUYS) as bot:
+    with BotProcess(tmp_path, *flags(path), *FIRST_START, settings=kills.BUYS_EARLY) as bot:
         url = kills.venue_url(bot)
         kills.arm(url, "user_feed_value", 1, {"event": "trade", "field": "price", "value": "7"})
         bot.until(lambda: state_of_order(paths) is not None, "an order", kills.START_S)
@@ -158,7 +158,7 @@ def test_nothing_is_sent_after_the_switch_returned(
 ) -> None:
     """An order waits for a slow disk while the operator stops trading: it is never sent."""
     paths = Paths.of(tmp_path, PROFILES[path])
-    window = {**kills.BUYS, "TRADE_WINDOW_START": str(WINDOW_START)}
+    window = {**kills.BUYS_EARLY, "TRADE_WINDOW_START": str(WINDOW_START)}
     start = ("--first", "6", "--start-at", "200")
     with BotProcess(tmp_path, *flags(path), *start, settings=window) as bot:
         url = kills.venue_url(bot)
@@ -204,7 +204,7 @@ def test_an_order_unknown_since_an_earlier_process(path: str, tmp_path: Path) ->
         "SELECT i.intent_id FROM intents i JOIN settlements s ON s.slug = i.slug WHERE i.state = 'unknown'"
     )
     start = ("--first", "6", "--start-at", "500")
-    with BotProcess(tmp_path, *flags(path), *start, settings=kills.BUYS) as bot:
+    with BotProcess(tmp_path, *flags(path), *start, settings=kills.BUYS_EARLY) as bot:
         kills.arm(kills.venue_url(bot), "drop_before_read", 1, {})
         wait_for_state(bot, paths, "unknown")
         bot.until(lambda: rows(paths.ledger, settled), "the settlement of its market", 90)
@@ -213,7 +213,9 @@ def test_an_order_unknown_since_an_earlier_process(path: str, tmp_path: Path) ->
     (earlier,) = rows(paths.ledger, "SELECT max(id) FROM runs")[0]
     forgotten = "SELECT 1 FROM intents WHERE intent_id = ? AND state = 'no_fill'"
     checked = "SELECT 1 FROM cash_checks WHERE run_id > ?"
-    with BotProcess(tmp_path, *flags(path), *start[2:], settings=kills.BUYS, clock=kills.FORGOTTEN) as bot:
+    with BotProcess(
+        tmp_path, *flags(path), *start[2:], settings=kills.BUYS_EARLY, clock=kills.FORGOTTEN
+    ) as bot:
         bot.until(lambda: rows(paths.ledger, forgotten, *unknown), "the order is given up", kills.START_S)
         bot.until(lambda: rows(paths.ledger, checked, earlier), "a cash check", 120)
         bot.interrupt()

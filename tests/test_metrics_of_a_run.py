@@ -5,9 +5,9 @@ import urllib.request
 from decimal import Decimal
 
 import pytest
-from bot_process import BotProcess
+from bot_process import BUYS, BotProcess
 from prometheus_client.parser import text_string_to_metric_families
-from test_whole_bot import BUYS, TRADED
+from test_whole_bot import TRADED
 
 from execution.ledger import ledger_path
 from monitoring.metrics.catalogue import CATALOGUE

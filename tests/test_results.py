@@ -13,8 +13,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from bot_process import ROOT, BotProcess
-from test_whole_bot import BUYS, TRADED
+from bot_process import BUYS, ROOT, BotProcess
+from test_whole_bot import TRADED
 
 from execution.ledger import LedgerReader, ledger_path
 from models import Frozen, TradeOutcome

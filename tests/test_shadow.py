@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bot_process import BUYS
 from eth_account import Account
 
 from execution.ledger import LedgerReader, ledger_path
@@ -36,13 +37,6 @@ START = 1_796_126_400
 REAL_SECONDS = 150
 CANARY = "0x" + "11" * 32
 """A test key that a paper run must never use."""
-BUYS = {
-    "REQUIRE_SIGNAL_AGREEMENT": "false",
-    "FUSION_MIN_SCORE": "0",
-    "FUSION_MIN_WEIGHT": "0",
-    "MAX_SLIPPAGE": "0.20",
-}
-"""Settings with which the rule buys whatever the signals are at the tick of the decision."""
 
 
 def played(folder: Path, *arguments: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
-from bot_process import BotProcess
+from bot_process import BUYS, BotProcess
 from eth_account import Account
 from resting_orders import leave_resting_order
 
@@ -25,11 +25,7 @@ from execution.polymarket_client import throwaway_key
 
 MARKET = ("--test-mode", "--venue", "synthetic", "--first", "6", "--start-at", "360", "--no-grafana")
 """A generated market whose favourite is offered in the whole window, which begins after 28 s."""
-SETTINGS = {
-    "REQUIRE_SIGNAL_AGREEMENT": "false",
-    "FUSION_MIN_SCORE": "0",
-    "FUSION_MIN_WEIGHT": "0",
-    "MAX_SLIPPAGE": "0.20",
+SETTINGS = BUYS | {
     "LIVE_TRADING_CONFIRM": "yes",
     "REDIS_PORT": "9",
 }

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from bot_process import ROOT, BotProcess
+from bot_process import BUYS, ROOT, BotProcess
 
 sys.path += [str(Path(__file__).parent / "control")]
 
@@ -20,11 +20,7 @@ from execution.ledger.rows import DecisionRow
 REHEARSAL = ("--test-mode", "--live", "--venue", "synthetic", "--first", "6", "--start-at", "300")
 """From half a minute before the window of a generated market whose favourite is offered in all of it."""
 LIVE_PROFILE, PAPER_PROFILE = "rehearsal-synthetic", "synthetic"
-BUYS = {
-    "REQUIRE_SIGNAL_AGREEMENT": "false",
-    "FUSION_MIN_SCORE": "0",
-    "FUSION_MIN_WEIGHT": "0",
-    "MAX_SLIPPAGE": "0.20",
+SETTINGS = BUYS | {
     "LIVE_TRADING_CONFIRM": "yes",
     "GRAFANA_PORT": "0",
 }
@@ -57,7 +53,7 @@ def command(state_dir: Path, redis: RedisServer | None, *arguments: str) -> str:
 
 def settings(redis: RedisServer | None) -> dict[str, str]:
     """Settings of a bot with a Redis, or without any: port 9 is closed."""
-    return {**BUYS, "REDIS_PORT": "9" if redis is None else str(redis.endpoint.port), "REDIS_DB": "0"}
+    return {**SETTINGS, "REDIS_PORT": "9" if redis is None else str(redis.endpoint.port), "REDIS_DB": "0"}
 
 
 def decisions(bot: BotProcess, profile: str) -> list[DecisionRow]:

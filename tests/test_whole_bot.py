@@ -10,20 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
-from bot_process import ROOT, BotProcess
+from bot_process import BUYS, ROOT, BotProcess
 
 from execution.ledger import LedgerReader, ledger_path
 from models import OrderState
 
 TRADED = ("--test-mode", "--first", "3", "--start-at", "600")
 """A recorded market whose favourite is offered in the whole window, started twelve seconds before it."""
-BUYS = {
-    "REQUIRE_SIGNAL_AGREEMENT": "false",
-    "FUSION_MIN_SCORE": "0",
-    "FUSION_MIN_WEIGHT": "0",
-    "MAX_SLIPPAGE": "0.20",
-}
-"""Settings with which the rule buys it whatever the signals are at the tick of the decision."""
 
 
 def view(folder: Path) -> dict:

@@ -16,15 +16,12 @@ from typing import Any, Self
 import httpx
 import pytest
 import yaml
-from bot_process import ROOT
+from bot_process import BUYS, ROOT
 
 GRAFANA = ROOT / "grafana"
 SURE_TRADE = ("--test-mode", "--venue", "synthetic", "--seed", "31", "--start-at", "600")
 """A generated market, started before its window, whose favourite is offered in any amount, and loses."""
-SURE_TO_BUY = {
-    "REQUIRE_SIGNAL_AGREEMENT": "false",
-    "FUSION_MIN_SCORE": "0",
-    "FUSION_MIN_WEIGHT": "0",
+SURE_TO_BUY = BUYS | {
     "MAX_SLIPPAGE": "0.50",
 }
 """Settings with which it is bought whatever the signals are."""
