@@ -31,3 +31,16 @@ def ensure_environment(script: str) -> None:
         sys.exit("there is no /bin/sh here: run `uv run " + script + "` instead")
     sys.stdout.flush()
     os.execv("/bin/sh", ["sh", os.path.join(HERE, "bot"), "exec", script, *sys.argv[1:]])
+
+
+def run_tests(script: str, folder: str) -> None:
+    """Replace this process by pytest on a folder of tests, with the further arguments of the command line.
+
+    Installs missing dependencies first, like `ensure_environment`. `script` and `folder` are relative to the
+    project's folder.
+    """
+    ensure_environment(script)
+    os.chdir(HERE)
+    sys.stdout.flush()
+    # All cores, as `./bot test` does; a later -n takes precedence.
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", "-n", "auto", folder, *sys.argv[1:]])

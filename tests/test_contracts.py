@@ -12,7 +12,7 @@ from config import ROOT
 
 LAYERS = (
     {"tools"},
-    {"runner"},
+    {"runner", "test"},
     {"runtime"},
     {"bot", "book_result", "view_paper_trades", "redis_control"},
     {"paper_trading"},
