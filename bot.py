@@ -59,8 +59,7 @@ class DecisionSchedule(Frozen, frozen=True):
     """Minimum time between two decisions in one market, and so between two orders."""
     repeat: bool = False
     """Continue to decide in a market that was bought or refused, for a view of the running market in test
-    mode.
-    A market is still bought at most once."""
+    mode. A market is still bought at most once."""
 
 
 class Execution(Protocol):

@@ -14,8 +14,7 @@ from models import Frozen
 CENT = Decimal("0.01")
 SHARE_STEP = Decimal("0.0001")
 """Finest share amount accepted in a market BUY. The venue's table has 5 decimals at tick 0.001, but orders
-with
-5 have been rejected; 4 is valid in both cases and costs less than 0.0001 share."""
+with 5 have been rejected; 4 is valid in both cases and costs less than 0.0001 share."""
 MIN_NOTIONAL = Decimal(1)
 """pUSD; the venue refuses smaller marketable BUYs ("min size: $1")."""
 FEE_STEP = Decimal("0.00001")

@@ -10,8 +10,7 @@ Guarantees for every order of inputs:
 - no `Post` without the order's row, with decision, intent and hash, on the disk;
 - an order that may exist is never sent again; it is looked up by its hash until its outcome is known;
 - every trade of an order is recorded once, and an order is looked up until the final chain status of each of
-its
-  trades is known.
+  its trades is known.
 """
 
 from collections.abc import Callable, Iterable

@@ -15,8 +15,7 @@ from models import Decision, Fill, FillStatus, Frozen, OrderIntent
 
 class DecisionMade(Frozen, frozen=True):
     """The strategy decided. The refusals are those of the mode gate, the halt and the risk engine; None if an
-    order is
-    allowed."""
+    order is allowed."""
 
     decision: Decision
     intent_id: str

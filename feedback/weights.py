@@ -27,8 +27,7 @@ FULL_EFFECT = 0.10
 """Supported excess, in standard deviations of a single vote, with which the target is the bound itself.
 
 5 points at even odds, 3 points at a price of 0.90: more than any edge measured on these markets, so that a
-bound is
-reached by exceptional sources only."""
+bound is reached by exceptional sources only."""
 
 
 class LearningParams(Frozen, frozen=True):

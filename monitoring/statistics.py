@@ -4,8 +4,7 @@ Conventions
 -----------
 - Money is Decimal pUSD; floats appear only in ratios and probabilities.
 - A trade's *break-even* probability is b = (cost + fee) / shares: a share pays 1 pUSD if it wins, so with
-that
-  probability the trade's expected P&L is zero. The break-even win rate is the mean of b over the settled
+  that probability the trade's expected P&L is zero. The break-even win rate is the mean of b over the settled
   trades, each counted once, because the win rate counts each trade once. (Weighting by shares would give
   cheap trades more weight than in the win rate, and show an edge where there is none.)
 - Trades in the same market are one observation, however often a recorded market is replayed: interval,

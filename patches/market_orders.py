@@ -6,13 +6,11 @@ Errors of the stock client on this path, and their solution here:
 - its float arithmetic loses cents and signs amounts the venue rejects: `execution.amounts`;
 - the order id, the EIP-712 hash, is known before the POST: it is passed to the journal first;
 - a price improvement overfills, a partial fill stays open for ever: the quantity is set to the amount that
-the
-  venue reports;
+  the venue reports;
 - HTTP 5xx and 425 are reported as rejections although the order may exist: `execution.outcomes`;
 - an error before the POST leaves the order initialized for ever: it is denied, with the reason;
 - payouts are not noticed before the next trade, so that Nautilus denies orders that can be paid: the balance
-is
-  read periodically;
+  is read periodically;
 - trades that arrive before the POST's answer wait for it, up to a limit;
 - FAILED trades are only logged: they are reported.
 """

@@ -34,8 +34,7 @@ ALL_MARKETS = "*"
 
 class QuietAuth(PolymarketWebSocketAuth, frozen=True):
     """The stream's keys, hidden from the stock client's log: it writes them at each subscription at DEBUG,
-    and as a
-    warning if a connection is lost at a certain moment."""
+    and as a warning if a connection is lost at a certain moment."""
 
     def __repr__(self) -> str:
         return "QuietAuth(***)"

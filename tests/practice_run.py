@@ -179,7 +179,9 @@ class PracticeRun:
             await engine.order_signed(intent.intent_id, f"0x{intent.intent_id}")
             # Every other order finds no match, so that some markets are tried twice.
             kind = OutcomeKind.NO_FILL if len(self.decisions) % 2 else OutcomeKind.MATCHED
-            engine.order_answered(intent.intent_id, PostOutcome(kind, "as told", Decimal(1), Decimal(2)))
+            engine.order_answered(
+                intent.intent_id, PostOutcome(kind, "by the schedule", Decimal(1), Decimal(2))
+            )
             await engine.drain()
         return finished
 

@@ -79,7 +79,7 @@ def test_an_env_file_of_a_windows_editor_is_read(encoding, tmp_path):
     ["TREND_UP_THRESHOLD=0.7".encode("utf-16-le"), "# größer".encode("latin-1"), b"A\0=1", b"\xff\xfe\x00"],
 )
 def test_an_env_file_in_another_encoding_is_named(content, tmp_path):
-    """One line says what to do, without a traceback and without the content."""
+    """One line states what to do, without a traceback and without the content."""
     file = tmp_path / ".env"
     file.write_bytes(content)
     with pytest.raises(ConfigError, match=r"\.env is not a UTF-8 text\. Save it as UTF-8"):

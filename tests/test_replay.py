@@ -26,7 +26,7 @@ def state(tmp_path_factory) -> Path:
     """A state folder with a whole run: eighteen recorded markets and six generated ones."""
     folder = tmp_path_factory.mktemp("replay")
     path = ledger_path(folder, "synthetic")
-    # Bought whatever the vote says, so that the limit of open positions is reached.
+    # Bought whatever the vote is, so that the limit of open positions is reached.
     run = PracticeRun(
         path,
         {
@@ -98,7 +98,7 @@ def test_a_row_of_the_mode_shows_what_the_brain_had_decided(reader):
     ],
 )
 def test_a_changed_row_is_found_out(reader, changes, differences):
-    """Whatever of a row is not what the brain says is named."""
+    """Whatever of a row differs from what the brain computes is named."""
     recorded = reader.decision(first(reader, "risk"))
     bought = msgspec.structs.replace(recorded, reason=None, detail=replay(recorded).again.detail)
     assert replay(bought).identical
@@ -135,7 +135,7 @@ def test_the_gates_are_those_of_the_decision(reader):
 
 
 def test_a_person_sees_context_votes_gates_and_the_conclusion(capsys, state, reader, monkeypatch):
-    """Every part of a decision is on the screen, and exit code 0 says that it is identical."""
+    """Every part of a decision is on the screen, and exit code 0 means that it is identical."""
     monkeypatch.setenv("COLUMNS", "200")
     number = first(reader, "risk")
     recorded = reader.decision(number)
@@ -174,7 +174,7 @@ def test_a_program_gets_the_same(capsys, state, reader):
 
 
 def test_a_forged_row_gives_exit_code_one(capsys, tmp_path, monkeypatch):
-    """A ledger in which somebody changed the evidence of a decision: the differences are named."""
+    """Evidence of a decision that was changed in the ledger: the differences are named."""
     monkeypatch.setenv("COLUMNS", "200")
     path = ledger_path(tmp_path, "recorded")
     with open_ledger(path) as ledger:

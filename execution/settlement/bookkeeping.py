@@ -29,8 +29,7 @@ class SettledMarket(Frozen, frozen=True):
 
 class CashComparison(Frozen, frozen=True):
     """Ledger's against venue's cash; `paid` are markets whose payouts the venue has made and the ledger has
-    not recorded,
-    None if payouts do not explain the difference."""
+    not recorded, None if payouts do not explain the difference."""
 
     check: CashCheck
     paid: tuple[str, ...] | None

@@ -7,8 +7,7 @@ RESTART_WITHIN = 60.0
 whole market."""
 LONGEST_WAIT_MARKETS = 4
 """Maximum number of markets by which a restart is postponed to wait for results; then the next worker waits
-for
-them. The results of five-minute markets come later than `RESTART_WITHIN`."""
+for them. The results of five-minute markets come later than `RESTART_WITHIN`."""
 
 
 class RestartState(Frozen, frozen=True):

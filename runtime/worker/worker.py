@@ -44,8 +44,7 @@ RESOLUTION_LATE_AFTER = 300.0
 """Market seconds after the end from which a missing result is reported; the slowest measured took 162."""
 DECIDED_SINCE = 3600.0
 """Market seconds since its start within which a market with a decision but no order is still settled:
-learning
-needs its result."""
+learning needs its result."""
 ALERT_AFTER_STARTS = 3
 """Consecutive failed starts after which a notification is sent."""
 
@@ -107,7 +106,9 @@ class Worker:
         if not parts.control.stop_announced:
             parts.observers.handle(Stopped(why="stopped by the operator"))
         parts.observers.close()
-        parts.node.dispose()
+        # Not `node.dispose()`: it also closes the event loop. Threads of NautilusTrader may still call on it,
+        # and would print a traceback. The process ends right after this.
+        parts.node.kernel.dispose()
         flush_logger()
         parts.decision_loop.close()
         parts.ledger.stop_waiting()

@@ -87,7 +87,7 @@ def test_what_keeps_connections_from_being_made_is_named(environ, name, value, w
     ],
 )
 def test_a_start_ends_in_no_traceback(name, value, why, tmp_path):
-    """The runner says it in one line; variables meant for other programs are ignored."""
+    """The runner reports it in one line; variables meant for other programs are ignored."""
     settings = {"MARKET_TIMEFRAME": "7m"} if why == "MARKET_TIMEFRAME" else {}
     done = subprocess.run(
         [sys.executable, str(ROOT / "runner.py"), "--test-mode", "--doctor"],

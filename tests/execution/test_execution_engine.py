@@ -227,22 +227,22 @@ async def test_a_halt_outlives_the_process_until_a_person_lifts_it(tmp_path):
 
 async def test_who_watches_the_halts_hears_of_each_once(tmp_path):
     """Of a halt when it begins, of its end when it is lifted, and of one that stood before the start."""
-    told = []
+    changes = []
     bench = Bench(tmp_path / "ledger.sqlite")
     engine = await bench.open()
-    engine.watch_halts(told.append)
+    engine.watch_halts(changes.append)
     engine.halt("first")
     engine.halt("second")
     await engine.check_halt()
-    assert told == [True]
+    assert changes == [True]
     (tmp_path / HALT_FILE).unlink()
     await engine.check_halt()
     await engine.check_halt()
-    assert told == [True, False]
+    assert changes == [True, False]
 
     HaltFile(tmp_path / HALT_FILE).raise_("by a person")
     await engine.check_halt()
-    assert told == [True, False, True]
+    assert changes == [True, False, True]
     await bench.close()
 
 

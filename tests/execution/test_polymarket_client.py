@@ -161,7 +161,7 @@ def test_a_refusal_without_a_key_in_the_settings_names_no_setting(canned: Canned
 def test_the_venues_copy_of_the_balance_is_renewed_before_it_is_believed(
     manual_venue: VenueProcess, client: PolymarketClient
 ) -> None:
-    """A deposit is visible only once the venue is told to update: the first request does that."""
+    """A deposit is visible only once the venue is asked to update: the first request does that."""
     for ask in (client.balance, client.funds, lambda: client.funded_types()[0]):
         manual_venue.fault("stale_balance", None)
         answer = ask()

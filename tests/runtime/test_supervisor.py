@@ -193,7 +193,7 @@ def test_a_plan_that_cannot_be_made_now_is_made_later(tmp_path: Path) -> None:
 def test_a_stop_reaches_worker_and_venue_side_by_side(
     number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A worker that does not stop is killed at the limit, and the practice venue was told to stop before."""
+    """A worker that does not stop is killed at the limit; the practice venue was asked to stop before."""
     monkeypatch.setattr(supervisor, "STOP_LIMIT_S", 1.0)
     monkeypatch.setattr(supervisor, "ALONE_S", 0.2)
     session = FakeSession()

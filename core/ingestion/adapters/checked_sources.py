@@ -24,8 +24,7 @@ CONSENSUS_AGE_S = 15.0
 MAX_AGE_S: Mapping[str, float] = {SPOT: 30.0, OPTIONS: 600.0, MOOD: MAX_INDEX_AGE_S}
 """Age in seconds, by the source's own time, above which its value is stale; `CONSENSUS_AGE_S` for sources not
 listed. An exchange's last trade may be some seconds old in a quiet market, a cached option chain five
-minutes;
-for the sentiment see the validator."""
+minutes; for the sentiment see the validator."""
 
 
 def same_clock(now_ns: int) -> float:

@@ -69,7 +69,7 @@ def replay(recorded: Decision) -> Replay:
 
 
 def gate_results(decision: Decision) -> tuple[GateResult, ...]:
-    """What each gate says of a decision's context, as far as it is asked."""
+    """The result of each gate for a decision's context, up to the first refusal."""
     context, params, fused = decision.context, decision.params, decision.fused
     asked = [(gate, gate(context, params)) for gate in BEFORE_THE_VOTE]
     if fused is not None:
