@@ -10,15 +10,22 @@ subscribing again and, if none arrives, by a new connection.
 
 A price off the known grid is never rounded. A snapshot with a tick, or prices on one of the venue's finer
 grids, set the tick; other prices are refused.
+
+A change contains the venue's best prices after it. While those of a book differ, a change may have been lost:
+no quote of its market is passed on, so that no decision begins, and if the difference stays, the book is
+requested again. It is tolerated for a moment because the venue reports one match in several messages.
+
+Quotes are passed on once per message, because a book is incomplete between two changes of one message.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 from nautilus_trader.adapters.polymarket.common.symbol import (
+    get_polymarket_condition_id,
     get_polymarket_instrument_id,
     get_polymarket_token_id,
 )
@@ -29,15 +36,18 @@ from nautilus_trader.adapters.polymarket.schemas.book import (
     PolymarketTickSizeChange,
     PolymarketTrade,
 )
+from nautilus_trader.core.data import Data
 from nautilus_trader.model.book import OrderBook
-from nautilus_trader.model.data import OrderBookDelta, OrderBookDeltas
+from nautilus_trader.model.data import OrderBookDelta, OrderBookDeltas, QuoteTick
 from nautilus_trader.model.enums import BookAction, BookType, RecordFlag
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import BinaryOption
+from nautilus_trader.model.objects import Price
 
 from common.bounded_http import parse_json
 from common.plain_text import one_line
 from errors import Refused, Temporary
+from patches.best_prices import differing_best
 from patches.message_values import (
     CONDITION_ID,
     TIME,
@@ -57,6 +67,8 @@ RESYNC_PAUSE_S = 5.0
 LONGEST_RESYNC_PAUSE_S = 60.0
 SNAPSHOT_WAIT_S = 1.0
 """Seconds after a change of the tick until its book is requested; the venue usually sends it."""
+DIFFERENCE_S = 1.0
+"""Seconds for which the best prices of a book may differ from the venue's until it is requested."""
 
 BOOK_EVENTS = ("book", "price_change", "tick_size_change")
 """Events that change a book; all others can be missed without effect."""
@@ -152,6 +164,10 @@ def _shown_tick(message: Message, prices: list[Decimal], known: Decimal) -> Deci
     return known if off_grid(prices, known) is None else finer_tick(known, prices)
 
 
+def _decimal(price: Price | None) -> Decimal | None:
+    return None if price is None else price.as_decimal()
+
+
 def _tick_text(value: str | float) -> str:
     """A tick as text; a JSON number becomes its plain decimal form."""
     return value if isinstance(value, str) else format(Decimal(str(value)), "f")
@@ -176,7 +192,11 @@ class CheckedDataClient(PolymarketDataClient):
         self._decoder_market_msg = msgspec.json.Decoder(MESSAGE_TYPE)
         self._resync_task: asyncio.Task[None] | None = None
         self._report_task: asyncio.Task[None] | None = None
-        self._tick_tasks: set[asyncio.Task[None]] = set()
+        self._waiting: set[asyncio.Task[None]] = set()
+        self._differing: dict[InstrumentId, str] = {}
+        """Books whose best prices are not the venue's, with the difference."""
+        self._held: dict[InstrumentId, QuoteTick] | None = None
+        """The newest quotes of the message that is being processed; None between two messages."""
 
     # --- markets ---------------------------------------------------------------------------------
 
@@ -185,7 +205,7 @@ class CheckedDataClient(PolymarketDataClient):
         self._report_task = self.create_task(self._report_refused())
 
     async def _disconnect(self) -> None:
-        for task in (self._resync_task, self._report_task, *self._tick_tasks):
+        for task in (self._resync_task, self._report_task, *self._waiting):
             if task is not None:
                 task.cancel()
         self._refused.log()
@@ -230,15 +250,36 @@ class CheckedDataClient(PolymarketDataClient):
         fault = fault or self._follow_grid(message)
         if fault is None:
             try:
-                self._handle_ws_message(best_last(message))
+                self._apply(best_last(message))
                 return
             except Exception as error:  # noqa: BLE001  the books may be partly changed: they are requested again
                 fault = f"{type(error).__name__}: {error}"
         has_book = not isinstance(message, PolymarketTrade)
         self._refuse(fault, raw, tokens_of(message) if has_book else set())
 
+    def _apply(self, message: Message) -> None:
+        """Apply a message to the books, and pass on the quotes of those that agree with the venue."""
+        self._held = held = {}
+        try:
+            self._handle_ws_message(message)
+        finally:
+            self._held = None
+        if isinstance(message, PolymarketQuotes):
+            self._compare(message)
+        markets = {get_polymarket_condition_id(instrument_id) for instrument_id in self._differing}
+        for instrument_id, quote in held.items():
+            if get_polymarket_condition_id(instrument_id) not in markets:
+                self._handle_data(quote)
+
+    def _handle_data(self, data: Data) -> None:
+        if self._held is not None and isinstance(data, QuoteTick):
+            self._held[data.instrument_id] = data
+        else:
+            super()._handle_data(data)
+
     def _handle_book_snapshot(self, instrument: BinaryOption, ws_message: PolymarketBookSnapshot) -> None:
-        if instrument.id in self._outdated and not ws_message.bids and not ws_message.asks:
+        doubted = self._differing.pop(instrument.id, None) is not None or instrument.id in self._outdated
+        if doubted and not ws_message.bids and not ws_message.asks:
             self._empty_book(instrument.id)
         super()._handle_book_snapshot(instrument, ws_message)
         if instrument.id not in self._pending_snapshot_after_tick_change:
@@ -299,9 +340,12 @@ class CheckedDataClient(PolymarketDataClient):
     ) -> None:
         super()._handle_instrument_update(instrument, ws_message)
         if instrument.id in self._pending_snapshot_after_tick_change:
-            task = self._loop.create_task(self._await_snapshot(instrument.id))
-            self._tick_tasks.add(task)
-            task.add_done_callback(self._tick_tasks.discard)
+            self._wait(self._await_snapshot(instrument.id))
+
+    def _wait(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
 
     async def _await_snapshot(self, instrument_id: InstrumentId) -> None:
         """Request the snapshot that follows a change of the tick if the venue does not send it."""
@@ -309,6 +353,32 @@ class CheckedDataClient(PolymarketDataClient):
         if instrument_id in self._pending_snapshot_after_tick_change:
             if instrument_id not in self._local_books:
                 self._create_local_book(instrument_id)
+            self._outdate([instrument_id])
+
+    # --- best prices -----------------------------------------------------------------------------
+
+    def _compare(self, message: PolymarketQuotes) -> None:
+        """Compare the books that a message changed with the best prices in it."""
+        for change in {change.asset_id: change for change in message.price_changes}.values():
+            instrument_id = get_polymarket_instrument_id(message.market, change.asset_id)
+            book = self._local_books.get(instrument_id)
+            if book is None or instrument_id in self._pending_snapshot_after_tick_change:
+                continue
+            known = (_decimal(book.best_bid_price()), _decimal(book.best_ask_price()))
+            difference = differing_best((change.best_bid, change.best_ask), known)
+            if difference is None:
+                self._differing.pop(instrument_id, None)
+            elif instrument_id not in self._differing:
+                self._differing[instrument_id] = difference
+                self._wait(self._await_agreement(instrument_id, difference))
+
+    async def _await_agreement(self, instrument_id: InstrumentId, difference: str) -> None:
+        """Request a book whose best prices still differ after a moment."""
+        await asyncio.sleep(DIFFERENCE_S)
+        if instrument_id not in self._local_books:
+            self._differing.pop(instrument_id, None)  # it is not subscribed any more
+        elif self._differing.get(instrument_id) is difference:
+            self._log.warning(f"{instrument_id}: {difference}; it may miss a change")
             self._outdate([instrument_id])
 
     # --- books that miss a change ------------------------------------------------------------------

@@ -107,6 +107,7 @@ CATALOG: dict[str, FaultSpec] = {
     "user_feed_drop": FaultSpec("user feed: all connections are closed, once, at the next order event"),
     # data
     "market_feed_stall": FaultSpec("market feed: no updates while armed", {}),
+    "price_change_lost": FaultSpec("market feed: the changes of a book are not sent once"),
     "tick_size_change_lost": FaultSpec(
         "market feed: when a market goes to a finer price grid, the tick_size_change (`event`), the book "
         "that follows it (`book`) or both are not sent; no book names its tick while armed",

@@ -78,6 +78,8 @@ class MarketFeed:
         old, self._published[market.start] = published, _Published(book, tick)
         fault = self._faults.consume("tick_size_change_lost") if tick != old.tick else None
         lost = "" if fault is None else fault["lost"]
+        if tick == old.tick and changes and self._faults.consume("price_change_lost") is not None:
+            return
         if tick != old.tick and lost in ("", "book"):
             self._send(market, self._tick_events(market, old.tick, tick))
         if lost in ("book", "both"):

@@ -201,3 +201,72 @@ async def test_messages_under_ids_of_no_loaded_market(rig, feed):
     await feed.whole()
     shown = feed.capfd.readouterr()
     assert "[ERROR]" not in shown.out + shown.err
+
+
+class Quotes:
+    """The prices of the quotes that are passed on for a token."""
+
+    def __init__(self, feed: Feed, outcome: Outcome) -> None:
+        tracked = feed.rig.board.by_slug(feed.rig.market.slug)
+        self.prices: list[tuple[Decimal, Decimal]] = []
+        self._bus = feed.rig.strategy.msgbus
+        self._topic = f"data.quotes.POLYMARKET.{tracked.ids[outcome].symbol}"
+        self._bus.subscribe(self._topic, self._note)
+
+    def _note(self, quote) -> None:
+        self.prices.append((quote.bid_price.as_decimal(), quote.ask_price.as_decimal()))
+
+    def close(self) -> None:
+        self._bus.unsubscribe(self._topic, self._note)
+
+
+@pytest.fixture
+def quotes(feed):
+    made = Quotes(feed, SIDE)
+    yield made
+    made.close()
+
+
+async def test_a_book_whose_best_prices_are_not_the_venues_is_taken_anew(rig, feed, quotes, monkeypatch):
+    """A trade takes the best ask and leaves a bid at its price; the change is lost. The next change shows it:
+    no quote is passed on until the book was requested, and then with the venue's prices."""
+    monkeypatch.setattr(market_feed, "DIFFERENCE_S", 0.3)
+    await feed.whole()
+    (price, size), (next_price, _) = rig.asks()[:2]
+    rig.venue.fault("price_change_lost", 1)
+    order = rig.stranger.limit(rig.market.token(SIDE), "BUY", int(size) + 10, int(price * 1000), kind="GTC")
+    answer = rig.stranger.post(rig.venue.url, order)
+    assert answer.json().get("success") is True, answer.text
+    await feed.until(lambda: not rig.venue.get("/practice/faults"))
+    quotes.prices.clear()
+    feed.change()
+    await feed.until(lambda: bool(quotes.prices))
+    await feed.whole()
+    assert set(quotes.prices) == {(price, next_price)}
+    assert not feed.client._differing
+
+
+async def test_a_difference_that_the_next_message_ends_is_no_lost_change(rig, feed, quotes, monkeypatch):
+    """The venue reports one match in two messages: between them the book is crossed, and no quote is passed
+    on; after them the book is not requested."""
+    monkeypatch.setattr(market_feed, "DIFFERENCE_S", 0.3)
+    await feed.whole()
+    (price, _), (next_price, _) = rig.asks()[:2]
+    token = rig.market.token(SIDE)
+
+    def send(side: str, shares: str) -> None:
+        row = {"asset_id": token, "price": str(price), "side": side, "size": shares, "hash": "x"}
+        best = {"best_bid": str(price), "best_ask": str(next_price)}
+        head = {"event_type": "price_change", "market": rig.market.condition_id, "timestamp": "1703875200000"}
+        feed.client._handle_raw_ws_message(json.dumps({**head, "price_changes": [row | best]}).encode())
+
+    quotes.prices.clear()
+    send("BUY", "7")
+    assert len(feed.client._differing) == 1
+    send("SELL", "0")
+    assert not feed.client._differing
+    await asyncio.gather(*feed.client._waiting)
+    assert not feed.client._outdated
+    assert set(quotes.prices) == {(price, next_price)}
+    feed.client._refuse("the rig's book is not the venue's", b"", {token})
+    await feed.whole()

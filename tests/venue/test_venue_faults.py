@@ -37,6 +37,12 @@ def confirmed(venue: VenueProcess, trader: Trader) -> None:
         time.sleep(0.02)
 
 
+def struck(venue: VenueProcess) -> None:
+    """Return once the armed faults have been applied."""
+    while venue.get("/practice/faults"):
+        time.sleep(0.01)
+
+
 def test_a_fault_strikes_as_often_as_it_was_armed_for() -> None:
     """Armed for two it applies twice; armed without count until cleared; an unknown one cannot be armed."""
     faults = Faults()
@@ -380,3 +386,26 @@ def test_a_stale_balance_is_renewed_by_the_update(practice_venue: VenueProcess, 
     assert shown() == {"0"}
     assert trader.send(practice_venue.url, "GET", f"{path}/update").status_code == 200
     assert len(shown()) == 3
+
+
+@pytest.mark.asyncio
+async def test_a_change_may_be_lost(practice_venue: VenueProcess, trader: Trader, up: str) -> None:
+    """A bid is in the book over REST and in no message of the stream; the next change has its price as the
+    best one."""
+    practice_venue.hold()
+    try:
+        async with listening(practice_venue, "market", {"type": "market", "assets_ids": [up]}) as socket:
+            ((price, size),) = [(row["price"], row["size"]) for row in (await read(socket))[0]["asks"][-1:]]
+            practice_venue.fault("price_change_lost", 1)
+            # A bid at the best ask takes its level; what is left is the best bid.
+            bids = ((int(Decimal(size)) + 10, int(Decimal(price) * 1000)), (10, 100))
+            for shares, mills in bids:
+                order = trader.limit(up, "BUY", shares, mills, kind="GTC")
+                assert trader.post(practice_venue.url, order).is_success
+                await asyncio.to_thread(struck, practice_venue)
+            changed = await until(socket, event("price_change"))
+    finally:
+        practice_venue.set_clock(held=False)
+    (row,) = [row for row in changed["price_changes"] if row["asset_id"] == up]
+    assert (row["price"], row["best_bid"]) == ("0.10", price)
+    assert practice_venue.get("/book", token_id=up)["bids"][-1]["price"] == price
