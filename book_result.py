@@ -5,6 +5,10 @@ pending and halts trading until the operator records it here. The ledger keeps t
 """
 
 if __name__ == "__main__":
+    import sys
+    from os.path import dirname
+
+    sys.path.insert(0, dirname(__file__))  # PYTHONSAFEPATH leaves it out
     from bootstrap import ensure_environment
 
     ensure_environment("book_result.py")

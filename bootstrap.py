@@ -10,6 +10,8 @@ from importlib.util import find_spec
 
 MEANT_FOR_OTHERS = ("LOGURU_", "PROMETHEUS_MULTIPROC_DIR")
 """Settings of libraries that are meant for other programs, and that can keep this one from starting."""
+OF_THE_INTERPRETER = ("PYTHONINSPECT", "PYTHONSAFEPATH", "PYTHONWARNINGS")
+"""Settings of Python that turn a warning or a normal exit into a traceback, or hide the project's folder."""
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -22,6 +24,10 @@ def ensure_environment(script: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     for name in [name for name in os.environ if name.startswith(MEANT_FOR_OTHERS)]:
         del os.environ[name]
+    changed = [name for name in OF_THE_INTERPRETER if os.environ.pop(name, "")]
+    if changed and hasattr(sys, "orig_argv") and os.name == "posix":
+        # Python has read them already: only a new interpreter is free of them.
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     if sys.version_info >= (3, 12) and find_spec("nautilus_trader") and find_spec("msgspec"):
         return
     if os.environ.get("BOT_BOOTSTRAPPED"):

@@ -4,6 +4,10 @@
 """
 
 if __name__ == "__main__":
+    import sys
+    from os.path import dirname
+
+    sys.path.insert(0, dirname(__file__))  # PYTHONSAFEPATH leaves it out
     from bootstrap import ensure_environment
 
     ensure_environment("redis_control.py")

@@ -1,6 +1,10 @@
 """Command line of the bot: flags, settings, locks, mode store, preflight checks, arming, supervisor."""
 
 if __name__ == "__main__":
+    import sys
+    from os.path import dirname
+
+    sys.path.insert(0, dirname(__file__))  # PYTHONSAFEPATH leaves it out
     from bootstrap import ensure_environment
 
     ensure_environment("runner.py")

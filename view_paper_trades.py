@@ -2,6 +2,10 @@
 """Shows the trades of one trading profile and their statistics, from the ledger, read-only."""
 
 if __name__ == "__main__":
+    import sys
+    from os.path import dirname
+
+    sys.path.insert(0, dirname(__file__))  # PYTHONSAFEPATH leaves it out
     # Before all imports of third-party packages: in a fresh clone they are installed first.
     from bootstrap import ensure_environment
 

@@ -1,5 +1,6 @@
 """The start in a new clone, as far as it can be tested without an installation."""
 
+import os
 import subprocess
 import sys
 
@@ -40,3 +41,38 @@ def test_bad_usage_of_the_script_is_explained():
     assert done.returncode == 2
     assert "run" in done.stderr
     assert "test" in done.stderr
+
+
+def test_settings_of_the_interpreter_that_end_in_a_traceback_are_dropped():
+    """Python has read them when the script begins: it is started again without them, once, and its children
+    do not inherit them."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "import bootstrap; bootstrap.ensure_environment('runner.py')\n"
+        "import os; print(sys.flags.inspect, sys.flags.safe_path, sys.warnoptions,"
+        " [name for name in os.environ if name.startswith('PYTHON')], sys.argv)"
+    )
+    dropped = {"PYTHONINSPECT": "1", "PYTHONSAFEPATH": "1", "PYTHONWARNINGS": "error"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--help"],
+        env={**dropped, "PYTHONUTF8": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("0 False [] ['PYTHONUTF8'] ['-c', '--help']\n", "")
+
+
+def test_every_command_starts_without_its_folder_on_the_path():
+    """PYTHONSAFEPATH hides the project's modules from a script; and a normal exit is no traceback."""
+    environment = {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONINSPECT": "1"}
+    for command in ("runner.py", "redis_control.py", "view_paper_trades.py", "book_result.py"):
+        done = subprocess.run(
+            [sys.executable, str(ROOT / command), "--help"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), command
