@@ -1,12 +1,11 @@
 """The statistics: exact sums, known intervals and tests, and no conclusion that the sample does not
 support."""
 
-import random
 from bisect import bisect_left
 from decimal import Decimal
 from math import exp, lgamma, log
-from statistics import fmean
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -195,25 +194,50 @@ class TestConclusion:
         assert called(even + 0.02) >= 0.80
         assert called(even - 0.02) >= 0.80
 
-    @pytest.mark.slow
-    @pytest.mark.parametrize(("edge", "fewest", "most"), [(0.0, 0, 22), (0.02, 141, 200), (-0.02, 141, 200)])
-    def test_simulated_histories(self, edge, fewest, most):
-        """Of 200 histories at mixed prices one in twenty is called an edge where there is none, and four of
-        five where it is two points. The bounds are crossed by chance once in a thousand times."""
-        rng = random.Random(7)
-        prices = ["0.62", "0.75", "0.88", "0.95"]
-        evens = {price: break_even(trade(True, price)) for price in prices}
-        n = required_markets(fmean(evens.values()))
-        called = 0
-        for _ in range(200):
-            rows = []
-            for number in range(n):
-                price = prices[number % 4]
-                won = rng.random() < evens[price] + edge
-                rows.append(_changed(FAIR[price, won], condition_id=str(number)))
-            conclusion = statistics(rows).conclusion
-            called += conclusion.startswith("A profit" if edge > 0 else "A loss" if edge < 0 else "A ")
-        assert fewest <= called <= most
+    @pytest.mark.parametrize("edge", [0.0, 0.02, -0.02])
+    def test_simulated_histories(self, edge):
+        """Of 50,000 histories at mixed prices at most one in twenty is called an edge where there is none,
+        and more than three of four where it is two points. The program's conclusions on the histories next
+        to the limit, on both sides, are those of the second computation."""
+        histories = MixedHistories(50_000, edge, np.random.default_rng(7))
+        called = abs(histories.z) > 1.959964
+        if edge:
+            assert np.mean(called & (np.sign(histories.z) == np.sign(edge))) >= 0.77
+        else:
+            assert 0.04 <= np.mean(called) <= 0.05
+        distance = abs(histories.z) - 1.959964
+        above, below = (np.where(side, abs(distance), 9).argmin() for side in (called, ~called))
+        for history in (above, below):
+            found = statistics(histories.rows(history))
+            assert found.z == pytest.approx(histories.z[history], abs=1e-9)
+            assert found.markets == found.needed
+            assert found.conclusion.startswith("A ") is bool(called[history])
+
+
+class MixedHistories:
+    """Simulated histories of the required length at four prices, and their z by a second computation."""
+
+    def __init__(self, count, edge, rng):
+        even = np.array([break_even(FAIR[price, True]) for price in PRICES])
+        n = required_markets(float(even.mean()))
+        self.trades = np.array([len(range(place, n, 4)) for place in range(4)])
+        self.wins = np.stack([rng.binomial(self.trades[i], even[i] + edge, count) for i in range(4)], axis=1)
+        won, lost = (np.array([float(FAIR[price, side].pnl) for price in PRICES]) for side in (True, False))
+        shares = np.array([float(FAIR[price, True].shares) for price in PRICES])
+        losses = self.trades - self.wins
+        pnl = (self.wins * won + losses * lost).sum(axis=1)
+        squares = (self.wins * won**2 + losses * lost**2).sum(axis=1)
+        observed = np.sqrt(n / (n - 1) * (squares - pnl**2 / n))
+        implied = np.sqrt((self.trades * shares**2 * even * (1 - even)).sum())
+        self.z = pnl / np.maximum(observed, implied)
+
+    def rows(self, history):
+        """The trades of one history."""
+        return [
+            _changed(FAIR[price, number < self.wins[history][place]], condition_id=f"{price}-{number}")
+            for place, price in enumerate(PRICES)
+            for number in range(self.trades[place])
+        ]
 
 
 def _called_edges(price, n):
@@ -239,6 +263,5 @@ def _changed(row, **changes):
     return TradeRow(**{name: getattr(row, name) for name in TradeRow.__struct_fields__} | changes)
 
 
-FAIR = {
-    (price, won): trade(won, price) for price in ("0.62", "0.75", "0.88", "0.95") for won in (True, False)
-}
+PRICES = ("0.62", "0.75", "0.88", "0.95")
+FAIR = {(price, won): trade(won, price) for price in PRICES for won in (True, False)}
