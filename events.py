@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from models import Decision, Fill, FillStatus, Frozen, Market, OrderIntent, OrderState, Settlement
+from models import Consensus, Decision, Fill, FillStatus, Frozen, Market, OrderIntent, OrderState, Settlement
 
 
 class MarketOpened(Frozen, frozen=True):
@@ -203,6 +203,8 @@ class WorkerStatus(Frozen, frozen=True):
     reconnects: dict[str, int] = {}
     """By stream: market, user, and the names of the feeds."""
     feeds: tuple[FeedStatus, ...] = ()
+    consensus: Consensus | None = None
+    """Of the spot price; None without feeds, or without a recent price."""
     clock_skew_s: float | None = None
     """This machine's clock minus the venue's, from the last measurement."""
     outside: str = ""

@@ -247,6 +247,19 @@ class BrainParams(Frozen, frozen=True):
     """0 in rows of earlier versions, which had no such limit."""
 
 
+class Consensus(Frozen, frozen=True):
+    """The median of the agreeing sources of the spot price, USD; `outliers` are those that were excluded."""
+
+    median: Decimal
+    sources: dict[str, Decimal]
+    outliers: dict[str, Decimal]
+
+    @property
+    def n(self) -> int:
+        """Number of agreeing sources."""
+        return len(self.sources)
+
+
 class DecisionContext(Frozen, frozen=True):
     """All inputs of a decision, frozen at one instant.
 
@@ -270,6 +283,8 @@ class DecisionContext(Frozen, frozen=True):
     put_call: PutCall | None = None
     sentiment: Sentiment | None = None
     absent: dict[str, str] = {}
+    consensus: Consensus | None = None
+    """Recorded only: a spot price that contradicts it is already absent."""
 
     def book(self, outcome: Outcome) -> Book:
         return self.up_book if outcome is Outcome.UP else self.down_book

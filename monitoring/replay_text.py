@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from models import Book, Decision, DecisionContext, Outcome, Vote
+from models import Book, Consensus, Decision, DecisionContext, Outcome, Vote
 
 LEVELS = 3
 """Price levels shown per side of a book."""
@@ -73,6 +73,8 @@ def context_lines(context: DecisionContext) -> list[tuple[str, str]]:
     if spot is not None:
         lines.append(("spot", f"{spot.price} by {spot.source}, {_age(spot.source_ns, now_ns)} old"))
         lines.append(("spot path", f"{len(context.spot_path)} prices"))
+    if (together := context.consensus) is not None:
+        lines.append(("consensus", consensus_line(together)))
     if strike is not None:
         lines.append(("strike", f"{strike.price}, {strike.rule} by {strike.source}"))
     if (ratios := context.put_call) is not None:
@@ -91,6 +93,14 @@ def context_lines(context: DecisionContext) -> list[tuple[str, str]]:
             )
         )
     return [*lines, *((f"no {source}", reason) for source, reason in context.absent.items())]
+
+
+def consensus_line(consensus: Consensus) -> str:
+    """The median with the sources that agree, and those that do not."""
+    outliers = ", ".join(f"{name} at {price}" for name, price in sorted(consensus.outliers.items()))
+    return f"{consensus.median} by {', '.join(sorted(consensus.sources))}" + (
+        f"; excluded: {outliers}" if outliers else ""
+    )
 
 
 def book_line(book: Book, now_ns: int) -> str:

@@ -24,6 +24,7 @@ from execution.risk_engine import RiskEngine, RiskLimits
 from models import (
     Book,
     BrainParams,
+    Consensus,
     Decision,
     Level,
     Market,
@@ -45,6 +46,11 @@ MILL = Decimal("0.001")
 WINDOW = range(780, 840)
 DECIDES_EVERY = 4
 """Market seconds between two decisions in a market."""
+CONSENSUS = Consensus(
+    median=Decimal("65000.5"),
+    sources={"binance": Decimal(65000), "coinbase": Decimal(65001)},
+    outliers={"pyth": Decimal(72000)},
+)
 NO_ORDERS = "the mode store is set to simulation"
 
 
@@ -154,7 +160,9 @@ class PracticeRun:
                 path.append(Tick(second=float(second), price=_usd(source.spot(index, second))))
             if second not in WINDOW or second % DECIDES_EVERY or not engine.may_order(market.slug):
                 continue
-            context = view.context(float(second), now_ns, **self._outside(market, index, path, now_ns))
+            context = msgspec.structs.replace(
+                view.context(float(second), now_ns), **self._outside(market, index, path, now_ns)
+            )
             if await self._handle(engine, decide(context, self.params)):
                 return
 
@@ -169,6 +177,7 @@ class PracticeRun:
             "strike": Strike(price=strike, rule=market.rule, source="coinbase_mean60"),
             "put_call": PutCall("deribit", 1.3, 1.25, 100.0, 80.0, now_ns, now_ns),
             "sentiment": Sentiment("fear_greed", 20.0 + index, "fear", now_ns, now_ns),
+            "consensus": CONSENSUS,
         }
 
     async def _handle(self, engine: ExecutionEngine, decision: Decision) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from ledger_builders import decision, market, open_ledger
-from practice_run import NO_ORDERS, PracticeRun, missed_window
+from practice_run import CONSENSUS, NO_ORDERS, PracticeRun, missed_window
 
 import view_paper_trades
 from core.strategy_brain.strategies.replay import replay
@@ -151,6 +151,15 @@ def test_a_person_sees_context_votes_gates_and_the_conclusion(capsys, state, rea
     assert f"no order, risk: {recorded.detail}" in out
     assert f"buy {recorded.outcome} at {recorded.ask}, at most {recorded.price_cap}" in out
     assert "identical; the recorded reason, risk, is given by a step outside the strategy brain" in out
+
+
+def test_the_row_has_the_consensus_of_the_sources(capsys, state, reader, monkeypatch):
+    """What the sources of the spot price agreed on at the decision is in its row, and shown with the spot."""
+    monkeypatch.setenv("COLUMNS", "200")
+    found = [row.id for row in reader.decisions() if reader.decision(row.id).context.consensus is not None]
+    assert reader.decision(found[0]).context.consensus == CONSENSUS
+    _, out, _ = shown(capsys, state, "--replay", str(found[0]))
+    assert "65000.5 by binance, coinbase; excluded: pyth at 72000" in out
 
 
 def test_without_a_number_the_newest_is_replayed(capsys, state, reader):

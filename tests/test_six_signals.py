@@ -60,6 +60,8 @@ def test_each_decision_has_six_votes_or_named_abstentions(tmp_path):
         assert decision.context.spot is not None
         assert decision.context.put_call is not None
         assert decision.context.sentiment is not None
+        assert decision.context.consensus is not None
+        assert decision.context.consensus.n >= 2
     assert any(decision.context.strike is not None for decision in found)
     assert all(encode(replay(encode(decision))) == encode(decision) for decision in found if _pure(decision))
     shown = re.sub(r"\s+", " ", bot.output)

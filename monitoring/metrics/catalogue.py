@@ -110,6 +110,13 @@ CATALOGUE: tuple[MetricSpec, ...] = (
     _gauge("loop_age_seconds", "age of the worker's last heartbeat"),
     _gauge("feed_age_seconds", "age of the source's last value; -1 if it never had one", "source"),
     _gauge("feed_up", "1 if the source's last answer was valid", "source"),
+    _gauge("consensus_price", "median spot price of the agreeing sources, USD; 0 without one"),
+    _gauge(
+        "consensus_sources",
+        "sources of the spot price with a recent value: agreeing, or outliers that are excluded",
+        "state",
+        ("agreeing", "outlier"),
+    ),
     _counter("trading_feed_failures", "failed requests to the source, in this process", "source"),
     _counter("trading_reconnects", "reconnects of the stream, in this process", "stream"),
 )

@@ -64,7 +64,7 @@ def state_values(worker_status: WorkerStatus, now_ns: int, *, live_path: bool) -
     mode = worker_status.mode if worker_status.mode == "live" or not live_path else "rehearsal"
     age = beat_age_s(worker_status, now_ns)
     begin, end = worker_status.window
-    feeds = worker_status.feeds
+    feeds, consensus = worker_status.feeds, worker_status.consensus
     return {
         "trading_mode": {name: float(name == mode) for name in MODES},
         "trading_armed": float(worker_status.armed),
@@ -84,6 +84,11 @@ def state_values(worker_status: WorkerStatus, now_ns: int, *, live_path: bool) -
         "trading_loop_age_seconds": age,
         "trading_feed_age_seconds": {f.source: -1.0 if f.age_s is None else f.age_s + age for f in feeds},
         "trading_feed_up": {f.source: float(f.up) for f in feeds},
+        "trading_consensus_price": float(consensus.median) if consensus else 0.0,
+        "trading_consensus_sources": {
+            "agreeing": float(consensus.n if consensus else 0),
+            "outlier": float(len(consensus.outliers) if consensus else 0),
+        },
         "trading_feed_failures": {f.source: float(f.failures) for f in feeds},
         "trading_reconnects": {name: float(count) for name, count in worker_status.reconnects.items()},
     }

@@ -55,5 +55,6 @@ class DecisionService:
             put_call=found.put_call,
             sentiment=found.sentiment,
             absent=found.absent,
+            consensus=found.consensus,
         )
         return decide(complete, params)

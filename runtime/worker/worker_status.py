@@ -123,6 +123,7 @@ class StatusReporter:
             unknown_orders=len(self._engine.unknown()),
             reconnects=self._reconnects | feed_reconnects(health),
             feeds=feed_statuses(health),
+            consensus=None if self._feeds is None else self._feeds.consensus(),
             clock_skew_s=self._skew_s,
             outside=spot_text(self._strategy.externals),
         )

@@ -32,7 +32,7 @@ from events import (
     Settled,
 )
 from execution.ledger import FillStatus, ledger_path
-from models import OrderState, Reason
+from models import Consensus, OrderState, Reason
 from monitoring import grafana_exporter
 from monitoring.grafana_exporter import ExporterParams, GrafanaMetricsExporter
 from monitoring.metrics.catalogue import CATALOGUE, MOST_VALUES
@@ -305,6 +305,29 @@ def test_one_mode_holds(mode, live_path, shown):
     """Exactly one mode is 1, and live means real money only: a rehearsal has its own name."""
     found = state_values(msgspec.structs.replace(ALIVE, mode=mode), NOON_NS, live_path=live_path)
     assert [name for name, value in found["trading_mode"].items() if value] == [shown]
+
+
+@pytest.mark.parametrize(
+    ("consensus", "price", "agreeing", "outliers"),
+    [
+        (None, 0.0, 0.0, 0.0),
+        (
+            Consensus(
+                Decimal("65000.5"),
+                {"binance": Decimal(65000), "pyth": Decimal(65001)},
+                {"coinbase": Decimal(72000)},
+            ),
+            65000.5,
+            2.0,
+            1.0,
+        ),
+    ],
+)
+def test_the_consensus_of_the_sources(consensus, price, agreeing, outliers):
+    """The median of the agreeing sources is a metric, and how many agree and how many are excluded."""
+    found = state_values(msgspec.structs.replace(ALIVE, consensus=consensus), NOON_NS, live_path=False)
+    assert found["trading_consensus_price"] == price
+    assert found["trading_consensus_sources"] == {"agreeing": agreeing, "outlier": outliers}
 
 
 def test_events_become_latencies_and_votes(tmp_path):

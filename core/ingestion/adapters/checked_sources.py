@@ -3,7 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from core.ingestion.adapters.consensus import Consensus, consensus_of
+from core.ingestion.adapters.consensus import consensus_of
 from core.ingestion.adapters.health import SourceHealth, SourceHealthTracker
 from core.ingestion.adapters.spot_path import SpotPath, path_seconds
 from core.ingestion.validators.data_validator import MAX_INDEX_AGE_S, DataValidator
@@ -14,7 +14,7 @@ from data_sources.deribit import DeribitSource
 from data_sources.news_social import NewsSocialSource
 from data_sources.solana import SolanaSource
 from errors import Refused, Temporary
-from models import PutCall, Sentiment, Spot
+from models import Consensus, PutCall, Sentiment, Spot
 
 SPOT, OPTIONS, MOOD = "coinbase", "deribit", "fear_greed"
 BINANCE, CHAINLINK, PYTH = "binance", "chainlink", "pyth"
@@ -122,8 +122,10 @@ class CheckedSources:
     def consensus(self) -> Consensus | None:
         """Consensus of the prices of the last `CONSENSUS_AGE_S` seconds."""
         oldest_ns = self._now_ns() - int(CONSENSUS_AGE_S * 1e9)
+        # A copy: the worker's status is collected by another thread than the one that adds prices.
+        spots = self._spots.copy()
         return consensus_of(
-            {name: spot.price for name, spot in self._spots.items() if spot.received_ns >= oldest_ns}
+            {name: spot.price for name, spot in spots.items() if spot.received_ns >= oldest_ns}
         )
 
     def health(self) -> dict[str, SourceHealth]:

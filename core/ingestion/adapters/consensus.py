@@ -4,24 +4,11 @@ import statistics
 from collections.abc import Mapping
 from decimal import Decimal
 
-from models import Frozen
+from models import Consensus
 
 TOLERANCE = Decimal("0.01")
 """Fraction of the median beyond which a source is an outlier. Sources in USD and USDT are within 0.1 % of
 each other; one percent is unusual."""
-
-
-class Consensus(Frozen, frozen=True):
-    """The median of the agreeing sources; `outliers` are the sources that were excluded."""
-
-    median: Decimal
-    sources: dict[str, Decimal]
-    outliers: dict[str, Decimal]
-
-    @property
-    def n(self) -> int:
-        """Number of agreeing sources."""
-        return len(self.sources)
 
 
 def consensus_of(prices: Mapping[str, Decimal]) -> Consensus | None:

@@ -17,7 +17,6 @@ from core.ingestion.adapters.checked_sources import (
     CheckedSources,
     same_clock,
 )
-from core.ingestion.adapters.consensus import Consensus
 from core.ingestion.adapters.feed_memory import FeedMemory
 from core.ingestion.adapters.health import SourceHealth
 from core.ingestion.adapters.spot_path import path_seconds, until_next_second
@@ -25,7 +24,7 @@ from core.ingestion.adapters.strikes import KnownStrike, Strikes
 from core.ingestion.managers.websocket_manager import Backoff, StreamState, WebSocketManager
 from data_sources.types import PriceKind
 from errors import Refused, Temporary
-from models import Frozen, PutCall, Rule, Sentiment, Spot, Strike, Tick
+from models import Consensus, Frozen, PutCall, Rule, Sentiment, Spot, Strike, Tick
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +57,7 @@ class Externals(Frozen, frozen=True):
     put_call: PutCall | None
     sentiment: Sentiment | None
     absent: dict[str, str]
+    consensus: Consensus | None = None
 
 
 class Absent(Frozen, frozen=True):
@@ -201,6 +201,7 @@ class UnifiedDataAdapter:
             put_call=self._present(OPTIONS, put_call, absent),
             sentiment=self._present(MOOD, sentiment, absent),
             absent=absent,
+            consensus=self.consensus(),
         )
 
     async def _within[T](self, deadline_s: float, name: str, ask: Callable[[], Awaitable[T]]) -> T | Absent:

@@ -280,6 +280,8 @@ async def test_spot_that_the_others_outvote_is_absent(host: Host, monkeypatch: p
         together = adapter.consensus()
         assert together is not None
         assert together.outliers == {"coinbase": Decimal("72000.00")}
+        assert seen.consensus is not None
+        assert (seen.consensus.outliers, seen.consensus.n) == (together.outliers, 2)
         # The first sample may precede the other sources.
         assert len(seen.spot_path) <= 1
 
