@@ -3,8 +3,10 @@
 `./bot check STEP ...` runs only the named steps.
 """
 
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -41,18 +43,20 @@ def main() -> int:
         print(f"unknown step {unknown[0]}; there are: {', '.join(STEPS)}", file=sys.stderr)
         return 2
     failed = []
-    for name in names:
-        began = time.monotonic()
-        code = subprocess.run(STEPS[name], cwd=ROOT, check=False).returncode
-        print(
-            f"--- {name}: {'ok' if code == 0 else f'FAILED ({code})'} in {time.monotonic() - began:.1f} s",
-            flush=True,
-        )
-        if code:
-            failed.append(name)
+    with tempfile.NamedTemporaryFile("r") as report:
+        environment = {**os.environ, "LEFT_OUT_REPORT": report.name}
+        for name in names:
+            began = time.monotonic()
+            code = subprocess.run(STEPS[name], cwd=ROOT, env=environment, check=False).returncode
+            result = "ok" if code == 0 else f"FAILED ({code})"
+            print(f"--- {name}: {result} in {time.monotonic() - began:.1f} s", flush=True)
+            if code:
+                failed.append(name)
+        left_out = report.read().splitlines()
     print(
         f"{len(names) - len(failed)} of {len(names)} steps passed"
         + (f"; failed: {', '.join(failed)}" if failed else "")
+        + "".join(f"; {line}" for line in left_out)
     )
     return 1 if failed else 0
 

@@ -8,6 +8,8 @@ from hypothesis import HealthCheck, Phase, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from left_out import pytest_unconfigure  # noqa: F401  # a hook of pytest
+
 # No assertion depends on the duration of an example, which depends on the load of the machine.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
