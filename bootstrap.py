@@ -24,6 +24,8 @@ def ensure_environment(script: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     for name in [name for name in os.environ if name.startswith(MEANT_FOR_OTHERS)]:
         del os.environ[name]
+    if os.environ.get("COLUMNS", "").strip("0") == "":
+        os.environ.pop("COLUMNS", None)  # a terminal of unknown width; the output would be empty
     changed = [name for name in OF_THE_INTERPRETER if os.environ.pop(name, "")]
     if changed and hasattr(sys, "orig_argv") and os.name == "posix":
         # Python has read them already: only a new interpreter is free of them.

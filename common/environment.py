@@ -3,6 +3,8 @@
 import os
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 
 import httpx
 
@@ -10,6 +12,8 @@ from errors import ConfigError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For a client that makes no request: loading certificates takes longer than everything else here."""
 CERTIFICATES = ("ssl_cert_file", "ssl_cert_dir", "sslkeylogfile", "openssl_conf")
 
 
@@ -37,6 +41,8 @@ def _without_proxy(environ: Mapping[str, str]) -> str:
 
 
 def _check() -> None:
+    if os.environ.get("SSL_CERT_DIR") and not os.environ.get("SSL_CERT_FILE"):
+        _require_certificate(os.environ["SSL_CERT_DIR"])
     if set_names := _names(CERTIFICATES):
         try:
             ssl.create_default_context()
@@ -53,10 +59,24 @@ def _check() -> None:
                 "Unset it, or set HTTPS_PROXY to an HTTP proxy",
             )
     try:
-        httpx.Client().close()
+        httpx.Client(verify=NO_CERTIFICATES).close()
     except (ImportError, ValueError, httpx.InvalidURL) as error:
         what = f"no connection can be made with {_listed(_names(PROXIES))} of the environment"
         raise ConfigError(f"{what} ({type(error).__name__})", "Correct or unset it") from None
+
+
+def _require_certificate(folders: str) -> None:
+    """Require a certificate under the hashed name that OpenSSL looks for.
+
+    Without any certificate the HTTP client of NautilusTrader cannot be created.
+    """
+    context = ssl.create_default_context()
+    for folder in folders.split(os.pathsep):
+        for path in Path(folder).glob("????????.[0-9]"):
+            with suppress(OSError, ssl.SSLError):
+                context.load_verify_locations(path)
+                return
+    raise ConfigError("no certificate is in SSL_CERT_DIR of the environment", "Correct or unset it")
 
 
 def _names(wanted: tuple[str, ...]) -> list[str]:

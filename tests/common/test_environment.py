@@ -1,15 +1,20 @@
 """An inherited environment: loopback stays off proxies, and what is wrong with it is one line."""
 
 import os
+import shutil
+import ssl
 import subprocess
 import sys
 
+import certifi
 import httpx
 import pytest
 from bot_process import ROOT
 
 from common.environment import prepare_environment
 from errors import ConfigError
+
+WITHOUT_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @pytest.fixture
@@ -40,7 +45,7 @@ def test_loopback_goes_through_no_proxy(environ, proxy, own):
     for name, value in {proxy: "http://127.0.0.1:9", **own}.items():
         environ.setenv(name, value)
     prepare_environment()
-    with httpx.Client() as client:
+    with httpx.Client(verify=WITHOUT_CERTIFICATES) as client:
         for url in ("http://127.0.0.1:8000", "http://localhost:1", "http://[::1]:1"):
             assert client._transport_for_url(httpx.URL(url)) is client._transport
         outside = client._transport_for_url(httpx.URL("http://polymarket.example"))
@@ -54,7 +59,7 @@ def test_a_list_of_everything_stays_everything(environ):
     environ.setenv("ALL_PROXY", "http://127.0.0.1:9")
     environ.setenv("no_proxy", "*")
     prepare_environment()
-    with httpx.Client() as client:
+    with httpx.Client(verify=WITHOUT_CERTIFICATES) as client:
         assert client._transport_for_url(httpx.URL("http://polymarket.example")) is client._transport
 
 
@@ -65,6 +70,7 @@ def test_a_list_of_everything_stays_everything(environ):
         ("all_proxy", "socks5h://127.0.0.1:1080", "all_proxy names a SOCKS proxy"),
         ("HTTPS_PROXY", "foo://hush", "HTTPS_PROXY"),
         ("no_proxy", "[::1", "no_proxy"),
+        ("SSL_CERT_DIR", "/nonexistent", "no certificate is in SSL_CERT_DIR"),
         ("SSL_CERT_FILE", "/nonexistent", "SSL_CERT_FILE of the environment: No such file"),
         ("SSLKEYLOGFILE", "/nonexistent/keys", "SSLKEYLOGFILE of the environment: No such file"),
     ],
@@ -78,20 +84,36 @@ def test_what_keeps_connections_from_being_made_is_named(environ, name, value, w
     assert "\n" not in str(caught.value)
 
 
+def test_one_certificate_in_a_folder_is_enough(environ, tmp_path):
+    """In any folder of the list, under its hashed name; a file without one is passed over."""
+    (tmp_path / "00000000.0").write_text("no certificate")
+    shutil.copy(certifi.where(), tmp_path / "11111111.0")
+    environ.setenv("SSL_CERT_DIR", f"/nonexistent{os.pathsep}{tmp_path}")
+    prepare_environment()
+    (tmp_path / "11111111.0").unlink()
+    with pytest.raises(ConfigError, match="no certificate"):
+        prepare_environment()
+
+
 @pytest.mark.parametrize(
-    ("name", "value", "why"),
+    ("environment", "why"),
     [
-        ("ALL_PROXY", "socks5://127.0.0.1:1080", "ALL_PROXY names a SOCKS proxy"),
-        ("LOGURU_LEVEL", "nonsense", "MARKET_TIMEFRAME"),
-        ("PROMETHEUS_MULTIPROC_DIR", "/nonexistent", "MARKET_TIMEFRAME"),
+        ({"ALL_PROXY": "socks5://127.0.0.1:1080"}, "ALL_PROXY names a SOCKS proxy"),
+        (
+            {
+                "LOGURU_LEVEL": "nonsense",
+                "PROMETHEUS_MULTIPROC_DIR": "/nonexistent",
+                "MARKET_TIMEFRAME": "7m",
+            },
+            "MARKET_TIMEFRAME",
+        ),
     ],
 )
-def test_a_start_ends_in_no_traceback(name, value, why, tmp_path):
-    """The runner reports it in one line; variables meant for other programs are ignored."""
-    settings = {"MARKET_TIMEFRAME": "7m"} if why == "MARKET_TIMEFRAME" else {}
+def test_a_start_ends_in_no_traceback(environment, why, tmp_path):
+    """The runner says it in one line; variables meant for other programs are ignored."""
     done = subprocess.run(
         [sys.executable, str(ROOT / "runner.py"), "--test-mode", "--doctor"],
-        env={**os.environ, "STATE_DIR": str(tmp_path), name: value, **settings},
+        env={**os.environ, "STATE_DIR": str(tmp_path), **environment},
         capture_output=True,
         text=True,
         cwd=tmp_path,
