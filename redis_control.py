@@ -34,7 +34,7 @@ from control.mode_switch import SwitchResult, candidate_stores, switch_to_live, 
 from control.running import choose_store, running_store
 from errors import BotError, ConfigError, Fatal, Temporary
 from execution.ledger import LIVE_PROFILE, Mode
-from monitoring.terminal import PlainConsole, print_error, replace_unencodable
+from monitoring.terminal import TolerantConsole, print_error, replace_unencodable
 
 COMMAND_MODES = {
     "sim": Mode.SIMULATION,
@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     create_private_files()
     replace_unencodable(sys.stdout)
     given = parse(arguments)
-    console = PlainConsole(soft_wrap=True, highlight=False)
+    console = TolerantConsole(soft_wrap=True, highlight=False)
     try:
         settings = load_settings()
         command = given.command or _menu(console)

@@ -6,7 +6,6 @@ are replaced here.
 
 import io
 import os
-import sys
 from codecs import getincrementaldecoder
 from collections.abc import Iterable
 from contextlib import suppress
@@ -33,18 +32,25 @@ class PlainConsole(Console):
 
 
 class TolerantConsole(PlainConsole):
-    """A console for the standard output that survives a closed pipe.
+    """A console that survives an output that cannot be written: a closed pipe, or a file on a full disk.
 
     When the reader of a pipe ends, such as `tee` in ``python runner.py | tee log``, rich's own console raises
     SystemExit in the code that prints next. This one discards the output from then on.
     """
 
     def on_broken_pipe(self) -> None:
-        """Redirect the standard output to the null device; called by rich."""
+        """Redirect the output to the null device; called by rich."""
         self.quiet = True
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
+        os.dup2(null, self.file.fileno())
         os.close(null)
+
+    def _check_buffer(self) -> None:
+        # Rich calls `on_broken_pipe` for a closed pipe only.
+        try:
+            super()._check_buffer()
+        except OSError:
+            self.on_broken_pipe()
 
 
 def replace_unencodable(stream: TextIO | None) -> None:
@@ -59,7 +65,7 @@ def replace_unencodable(stream: TextIO | None) -> None:
 
 def print_error(text: object) -> None:
     """Print a red line to the standard error."""
-    console = PlainConsole(stderr=True, soft_wrap=True)
+    console = TolerantConsole(stderr=True, soft_wrap=True)
     console.print(f"error: {text}", style="red", markup=False, highlight=False)
 
 

@@ -11,7 +11,7 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
-from monitoring.terminal import PlainConsole, print_error, relay_plain
+from monitoring.terminal import PlainConsole, TolerantConsole, print_error, relay_plain
 
 ROOT = Path(__file__).resolve().parents[2]
 ATTACK = "\x1b[2J\x1b]0;title\x07\r\x9b5n\u202eevil"
@@ -99,3 +99,12 @@ def test_the_log_file_holds_no_control_characters(tmp_path: Path) -> None:
     assert text.count(SHOWN) == 3
     assert "Traceback" in text
     assert text.replace("\n", "").isprintable()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_output_on_a_full_disk_is_discarded() -> None:
+    """Printing raises nothing; what a process does between two messages is done."""
+    with open("/dev/full", "w") as full:
+        console = TolerantConsole(file=full)
+        console.print("a message")
+        console.print("another one")

@@ -15,6 +15,7 @@ from rich.console import Console
 from test_redemption_setup import PLAN
 
 from config import Settings
+from control.halt_file import HALT_FILE, HaltFile
 from errors import Fatal
 from events import Decided, Halted, MarketOpened, WorkerStatus
 from execution.ledger import ledger_path
@@ -191,3 +192,26 @@ def test_the_commands_run_on_an_ascii_console(tmp_path):
         )
         assert "funds ? missing" in done.stdout, (script, done)
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("output", ["full", "closed"])
+def test_halts_are_lifted_though_the_output_cannot_be_written(output, tmp_path):
+    """On a full disk, or into a pipe that is not read any more, all profiles may trade again."""
+    for profile in ("live", "recorded"):
+        (tmp_path / profile).mkdir()
+        HaltFile(tmp_path / profile / HALT_FILE).raise_("a reason")
+    read, write = os.pipe()
+    os.close(read)
+    if output == "full":
+        os.close(write)
+        write = os.open("/dev/full", os.O_WRONLY)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "redis_control.py"), "resume"],
+        env={**os.environ, "STATE_DIR": str(tmp_path)},
+        stdout=write,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert not list(tmp_path.glob(f"*/{HALT_FILE}"))
