@@ -45,6 +45,25 @@ class Rule(StrEnum):
     TWAP60 = "twap60"
 
 
+class MarketKind(StrEnum):
+    """The origin of a practice market's data."""
+
+    RECORDED = "recorded"
+    """A replay of a real market: books and outcome, without external values."""
+    GENERATED = "generated"
+
+
+GENERATED_ORIGIN = "synthetic-"
+"""Beginning of a generated market's origin; a recorded market's origin is the slug of the real one."""
+
+
+def market_kind(origin: str) -> MarketKind | None:
+    """The kind of a practice market by its origin; None for a market of Polymarket, which has none."""
+    if not origin:
+        return None
+    return MarketKind.GENERATED if origin.startswith(GENERATED_ORIGIN) else MarketKind.RECORDED
+
+
 class Market(Frozen, frozen=True):
     """One up/down market. `start` is in market-clock seconds since the epoch, as in the slug."""
 
@@ -65,6 +84,11 @@ class Market(Frozen, frozen=True):
     @property
     def end(self) -> int:
         return self.start + self.interval
+
+    @property
+    def kind(self) -> MarketKind | None:
+        """Recorded or generated; None for a market of Polymarket."""
+        return market_kind(self.origin)
 
     def token(self, outcome: Outcome) -> str:
         return self.up_token if outcome is Outcome.UP else self.down_token

@@ -54,15 +54,16 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
         "--live",
         action="store_true",
         help=(
-            "real orders, real money, once armed; with --venue synthetic or recorded: a rehearsal with"
-            " practice money"
+            "real orders, real money, once armed; with --venue mixed, synthetic or recorded: a rehearsal"
+            " with practice money"
         ),
     )
     parser.add_argument(
         "--venue",
         choices=[venue.value for venue in Venue],
-        help="recorded: bundled real markets (default with --test-mode); "
-        "synthetic: generated markets with all external feeds; polymarket: the real venue (default)",
+        help="mixed: recorded and synthetic markets in turn (default with --test-mode); "
+        "recorded: bundled real markets; synthetic: generated markets with all external feeds; "
+        "polymarket: the real venue (default)",
     )
     parser.add_argument("--markets", type=_count, default=0, metavar="N", help="stop after N settled markets")
     parser.add_argument("--no-grafana", action="store_true", help="no metrics endpoint")
@@ -80,9 +81,7 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
         action="store_true",
         help="reset the fusion weights to the configured ones before the start",
     )
-    parser.add_argument(
-        "--seed", type=_index, metavar="N", help="with --venue synthetic: seed of the generated markets"
-    )
+    parser.add_argument("--seed", type=_index, metavar="N", help="seed of the generated markets")
     parser.add_argument(
         "--first",
         type=_index,
@@ -90,7 +89,7 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
         help="index, from 0, of the first market of a new state folder (default: 0)",
     )
     given = vars(parser.parse_args(arguments))
-    default = Venue.RECORDED if given["test_mode"] else Venue.POLYMARKET
+    default = Venue.MIXED if given["test_mode"] else Venue.POLYMARKET
     return Flags(**{**given, "venue": Venue(given["venue"]) if given["venue"] else default})
 
 

@@ -456,6 +456,7 @@ def _title(results: Results) -> str:
     what = {
         "recorded": "practice venue, recorded real markets",
         "synthetic": "practice venue, generated markets",
+        "mixed": "practice venue, recorded and generated markets",
         "polymarket": "live Polymarket market data, paper orders",
     }[results.profile.removeprefix("rehearsal-")]
     if results.profile in REHEARSAL_PROFILES:
@@ -488,7 +489,7 @@ def _table(results: Results, *, wide: bool) -> Table:
         table.add_row(
             str(number),
             f"{_moment(trade.created_ns):%m-%d %H:%M}",
-            trade.slug if wide else f"{start:%m-%d %H:%M}",
+            f"{trade.slug} {trade.kind or ''}" if wide else _short_name(trade, start),
             trade.side.upper(),
             f"{trade.cost:.2f}",
             f"{trade.price:.3f}",
@@ -499,6 +500,10 @@ def _table(results: Results, *, wide: bool) -> Table:
             _pnl(trade, marks.get(trade.intent_id)),
         )
     return table
+
+
+def _short_name(trade: TradeRow, start: datetime) -> str:
+    return f"{start:%m-%d %H:%M}" if trade.kind is None else f"{start:%H:%M} {trade.kind}"
 
 
 def _pnl(trade: TradeRow, unrealised: Decimal | None) -> Text:

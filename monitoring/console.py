@@ -94,7 +94,8 @@ class MarketLine:
         return Text(f"              abstains  {'; '.join(parts)}", style="dim")
 
     def head(self) -> Text:
-        return Text(f"{datetime.fromtimestamp(self.market.start, UTC):%d %b %H:%M}  ")
+        kind = "" if self.market.kind is None else f"{self.market.kind.value:<9}  "
+        return Text(f"{datetime.fromtimestamp(self.market.start, UTC):%d %b %H:%M}  {kind}")
 
     def decided(self) -> Text:
         line = Text()

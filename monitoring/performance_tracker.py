@@ -15,7 +15,7 @@ import msgspec
 
 from common.singleton import Singleton
 from execution.ledger import TradeRow
-from models import Frozen, Outcome
+from models import Frozen, MarketKind, Outcome
 from monitoring.equity_curve import Drawdown, EquityCurve, EquityPoint, closed_ns
 from monitoring.statistics import (
     Statistics,
@@ -134,6 +134,8 @@ class Performance(Frozen, frozen=True):
     total: Statistics
     by_price: tuple[Group, ...]
     by_side: tuple[Group, ...]
+    by_kind: tuple[Group, ...]
+    """Recorded and generated markets of the practice venue; empty for Polymarket's."""
     by_source: tuple[SourceResult, ...]
 
 
@@ -389,6 +391,11 @@ class PerformanceTracker:
             by_price=_by_price(every),
             by_side=tuple(
                 _group(side.value, every, lambda trade, s=side: trade.side is s) for side in Outcome
+            ),
+            by_kind=tuple(
+                _group(kind.value, every, lambda trade, k=kind: trade.kind is k)
+                for kind in MarketKind
+                if any(trade.kind is kind for trade in every)
             ),
             by_source=_by_source(votes, every),
         )

@@ -29,6 +29,8 @@ from runtime.worker.plan import LiveWallet, WorkerPlan
 
 TEST_SPEED = 15.0
 """Market seconds per second in test mode: a whole 15-minute market every minute."""
+APART = 500
+"""Markets between the generated markets of a rehearsal and those of its simulation: five days of markets."""
 TEST_START_AT = 600
 """Market second at which a test run begins: 12 s before its first decision window."""
 
@@ -73,7 +75,7 @@ class Flags(Frozen, frozen=True):
             if getattr(self, name) is not None and not self.replay:
                 raise ConfigError(
                     f"--{name.replace('_', '-')} applies to practice markets only",
-                    "Add --venue recorded or --venue synthetic",
+                    "Add --test-mode, or --venue mixed, recorded or synthetic",
                 )
         if self.replay and (settings.market_asset != "btc" or settings.market_timeframe != "15m"):
             raise ConfigError(
@@ -132,6 +134,8 @@ class TradingProfile:
         self.settled_before = 0
         self.used = False
         """Whether a worker of this run has used it."""
+        self.other: TradingProfile | None = None
+        """The other profile of the run."""
         self._process: PracticeVenueProcess | None = None
         self._venue_supervisor: VenueSupervisor | None = None
 
@@ -147,6 +151,13 @@ class TradingProfile:
             self._process = PracticeVenueProcess(self._arguments(), self.settings.log_dir / "venue.log")
             self._venue_supervisor = VenueSupervisor(self._process)
         return self._process
+
+    def running_market(self) -> int | None:
+        """Number of the market that runs at the practice venue; None before its start."""
+        if self._process is None or not self.flags.replay:
+            return None
+        ready = self._process.ready
+        return int(self.clock.market_time(time.time_ns()) - ready["first_start"]) // ready["interval"]
 
     def supervise_venue(self, now: float, show: Callable[[str], None]) -> VenueState:
         """Restart the practice venue if it has ended; see `VenueSupervisor.supervise`."""
@@ -225,9 +236,13 @@ class TradingProfile:
         if "note" in source:
             return str(source["note"])
         begin, end = (datetime.fromisoformat(source[key]) for key in ("recorded_from", "recorded_to"))
-        return (
+        recorded = (
             f"{source['markets']} real Polymarket markets recorded on {begin:%Y-%m-%d %H:%M}–{end:%H:%M} UTC"
         )
+        if "seed" not in source:
+            return recorded
+        seed = source["seed"]
+        return f"recorded and generated markets in turn: {recorded}; generated ones of seed {seed}"
 
     def _arguments(self) -> list[str]:
         state = self.settings.state_dir / self.name / "venue"
@@ -241,6 +256,9 @@ class TradingProfile:
         arguments = ["--source", flags.venue.value, "--speed", str(speed), "--state", str(state)]
         for name, value in (("--start-at", start_at), ("--seed", flags.seed), ("--first", flags.first)):
             arguments += [] if value is None else [name, str(value)]
+        if self.other is not None and (running := self.other.running_market()) is not None:
+            # What one profile has traded is not traded by the other, however often the mode is switched.
+            arguments += ["--from-market", str(running + APART)]
         # As at the real venue, a resolution alone does not pay winners in the live profile.
         return [*arguments, "--redeem", "manual"] if self.live_path else arguments
 
@@ -275,6 +293,8 @@ class Session:
         self._store = store
         self.paper = TradingProfile(flags, settings, live_path=False)
         self.live = TradingProfile(flags, settings, live_path=True) if flags.live else None
+        if self.live is not None:
+            self.live.other, self.paper.other = self.paper, self.live
         self.wallet: LiveWallet | None = None
         self._mode_controller = self._new_controller()
         self._workers = 0

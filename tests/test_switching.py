@@ -145,7 +145,7 @@ def test_a_bot_without_live_refuses_with_its_reason(
     redis = request.getfixturevalue("redis") if with_redis else None
     command(tmp_path / "state", redis, "live", "--yes")
     with BotProcess(
-        tmp_path, "--test-mode", "--first", "3", "--start-at", "700", settings=settings(redis)
+        tmp_path, "--test-mode", "--venue", "recorded", "--first", "3", settings=settings(redis)
     ) as bot:
         bot.wait_for(f"SIMULATION .*{refusal}", 30)
         where = "(used by the running bot): the mode store is set to live"

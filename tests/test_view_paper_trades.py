@@ -1,5 +1,6 @@
 """The viewer: its output for people and for programs, its exit codes, and its start time."""
 
+import io
 import json
 import os
 import stat
@@ -8,13 +9,16 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 from ledger_builders import NOON_NS, buy, market, open_ledger, send, settlement
+from rich.console import Console
 
 import view_paper_trades
 from execution.ledger import LedgerReader, Mode, Venue, ledger_path
 from execution.ledger.writer import Ledger
 from models import OrderState, Outcome
+from monitoring.performance_tracker import performance
 
 ROOT = Path(view_paper_trades.__file__).parent
 
@@ -63,6 +67,52 @@ def test_table_fits_and_is_complete(capsys, state, at_width, columns):
         *("2", "09-28", "12:00", *place.split(), "DOWN", "1.00", "0.800"),
         *("0.0140", "61.5", "72%", "LOSS", "-1.014"),
     ]
+
+
+def with_origins(state, *origins):
+    """The results of the ledger, as if its trades were in practice markets of these origins."""
+    results = view_paper_trades.load(ledger_path(state, "recorded"), "mixed", None)
+    trades = [
+        msgspec.structs.replace(row, origin=origin)
+        for row, origin in zip(results.trades, origins, strict=True)
+    ]
+    found = performance(trades, starting=Decimal(1000))
+    return msgspec.structs.replace(results, trades=trades, performance=found)
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_recorded_and_generated_markets_are_told_apart(state, columns):
+    """Each trade's market is called recorded or generated, each kind has its own sum, and it still fits."""
+    screen = Console(file=io.StringIO(), width=columns, highlight=False, markup=False)
+    results = with_origins(state, "btc-updown-15m-1790586000", "synthetic-57-1", "synthetic-57-3")
+    view_paper_trades.show(results, screen)
+    lines = screen.file.getvalue().splitlines()
+    assert lines[0].endswith("practice venue, recorded and generated markets")
+    assert max(map(len, lines)) <= columns
+    rows = [next(line for line in lines if line.startswith(f"{n} ")) for n in (1, 2, 3)]
+    kinds = ["recorded", "generated", "generated"]
+    if columns == 80:
+        assert [row.split()[3:5] for row in rows] == [
+            [time, kind] for time, kind in zip(("12:15", "12:30", "12:45"), kinds, strict=True)
+        ]
+    else:
+        assert [row.split()[3:5] for row in rows] == [
+            [market(n).slug, kind] for n, kind in zip((1, 2, 3), kinds, strict=True)
+        ]
+    text = " ".join(" ".join(lines).split())
+    assert "Recorded 1 settled (1 won, 0 lost), 0 pending, P&L +0.103 pUSD" in text
+    assert "Generated 1 settled (0 won, 1 lost), 1 pending, P&L -1.014 pUSD" in text
+    document = json.loads(view_paper_trades.as_json(results))
+    groups = {group["name"]: group["statistics"]["n"] for group in document["performance"]["by_kind"]}
+    assert groups == {"recorded": 1, "generated": 1}
+
+
+@pytest.mark.parametrize("origin", ["", "btc-updown-15m-1790586000"])
+def test_one_kind_of_market_has_no_sums_of_its_own(state, origin):
+    """Where all markets are of one kind its sum is the total's."""
+    screen = Console(file=io.StringIO(), width=120, highlight=False, markup=False)
+    view_paper_trades.show(with_origins(state, origin, origin, origin), screen)
+    assert not any(line.startswith(("Recorded", "Generated")) for line in screen.file.getvalue().splitlines())
 
 
 def test_header_names_venue_period_and_note(capsys, state, at_width):

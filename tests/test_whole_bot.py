@@ -15,7 +15,7 @@ from bot_process import BUYS, ROOT, BotProcess
 from execution.ledger import LedgerReader, ledger_path
 from models import OrderState
 
-TRADED = ("--test-mode", "--first", "3", "--start-at", "600")
+TRADED = ("--test-mode", "--venue", "recorded", "--first", "3", "--start-at", "600")
 """A recorded market whose favourite is offered in the whole window, started twelve seconds before it."""
 
 
@@ -65,7 +65,7 @@ def test_ctrl_c_and_go_on(tmp_path):
     assert view(tmp_path)["pending"] == 1
     (exported,) = json.loads((tmp_path / "paper_trades.json").read_text())
     assert exported["outcome"] == "PENDING"
-    with BotProcess(tmp_path, "--test-mode", "--start-at", "700") as bot:
+    with BotProcess(tmp_path, "--test-mode", "--venue", "recorded", "--start-at", "700") as bot:
         bot.wait_for(r"(Up|Down) won [+-]", 90)
         bot.interrupt()
     shown = view(tmp_path)
@@ -186,7 +186,7 @@ def test_a_damaged_ledger_ends_the_run_once(tmp_path):
     ledger = ledger_path(tmp_path / "state", "recorded")
     ledger.parent.mkdir(parents=True)
     ledger.write_bytes(b"not a database" * 1000)
-    with BotProcess(tmp_path, "--test-mode") as bot:
+    with BotProcess(tmp_path, "--test-mode", "--venue", "recorded") as bot:
         assert bot.wait(30) == 1
     assert bot.output.count("not a database") == 1
     assert "starting it again" not in bot.output

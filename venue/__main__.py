@@ -14,6 +14,7 @@ from aiohttp import web
 from venue.arguments import options_of, read_arguments, upstream_of
 from venue.external.services import base_urls
 from venue.ledger import VenueLedgerInUse
+from venue.market import INTERVAL
 from venue.plain_log import PlainFormatter
 from venue.private_files import UMASK
 from venue.sources.choice import SourceMismatch, chosen_source
@@ -101,6 +102,8 @@ def _ready(venue: PracticeVenue, runner: web.AppRunner) -> dict[str, object]:
         "url": url,
         "pid": os.getpid(),
         "clock": venue.clock.wire(),
+        "first_start": venue.schedule.first_start,
+        "interval": INTERVAL,
         "source": source,
     }
 

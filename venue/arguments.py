@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from venue.amounts import micro
-from venue.sources.choice import NAMES, RECORDED, SHADOW, SYNTHETIC
+from venue.sources.choice import MIXED, NAMES, RECORDED, SEEDED, SHADOW, SYNTHETIC
 from venue.sources.shadow.upstream import UpstreamVenue
 from venue.sources.synthetic import DEFAULT_SEED
 from venue.venue import VenueOptions
@@ -13,7 +13,7 @@ from venue.venue import VenueOptions
 INTERVALS = {"5m": 300, "15m": 900, "4h": 14_400}
 """Lengths of the up/down markets in seconds, by the name in their slugs."""
 SPEED = 15.0
-SCRIPTED = ("speed", "start_at", "first", "real_time", "hold_clock")
+SCRIPTED = ("speed", "start_at", "first", "from_market", "real_time", "hold_clock")
 """Options of scripted markets; a mirror follows its upstream instead."""
 MIRRORED = ("upstream_gamma", "upstream_clob", "upstream_ws", "asset", "timeframe")
 
@@ -37,6 +37,7 @@ def options_of(given: argparse.Namespace) -> VenueOptions:
         balance=given.balance,
         start_at=given.start_at,
         first=given.first or 0,
+        from_market=given.from_market or 0,
         real_time=real_time,
         hold=bool(given.hold_clock),
         resume=given.resume,
@@ -66,7 +67,10 @@ def _parser() -> argparse.ArgumentParser:
         description="Practice venue: Polymarket's protocol on 127.0.0.1. Prints one JSON line when ready.",
     )
     parser.add_argument(
-        "--source", choices=NAMES, default=RECORDED, help="source of the order books (recorded)"
+        "--source",
+        choices=NAMES,
+        default=RECORDED,
+        help="source of the order books (recorded); mixed: a recorded and a generated market in turn",
     )
     parser.add_argument("--port", type=_port, default=0, help="TCP port; 0: any free port (0)")
     parser.add_argument("--state", type=Path, help="state folder; without it, state is kept in memory")
@@ -84,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--exit-with-stdin", action="store_true", help="stop when stdin is closed")
     parser.add_argument("--verbose", action="store_true", help="log every request to stderr")
-    scripted = parser.add_argument_group("recorded and synthetic markets")
+    scripted = parser.add_argument_group("recorded, synthetic and mixed markets")
     scripted.add_argument("--speed", type=_speed, help="market seconds per wall second (15)")
     scripted.add_argument(
         "--real-time",
@@ -105,14 +109,19 @@ def _parser() -> argparse.ArgumentParser:
         "--first", type=_index, help="index, from 0, of the first market of a new state (0)"
     )
     scripted.add_argument(
+        "--from-market",
+        type=_market,
+        help="index of the first market to start with, also with an old state: earlier ones are skipped",
+    )
+    scripted.add_argument(
         "--seed",
         type=_seed,
-        help=f"synthetic markets: their seed; a state folder keeps its own ({DEFAULT_SEED})",
+        help=f"synthetic and mixed markets: their seed; a state folder keeps its own ({DEFAULT_SEED})",
     )
     scripted.add_argument(
         "--external-lag",
         action="store_true",
-        help="synthetic markets: delay the settlement price relays like the real ones",
+        help="synthetic and mixed markets: delay the settlement price relays like the real ones",
     )
     mirrored = parser.add_argument_group("shadow: the live markets of another venue, orders on paper")
     mirrored.add_argument("--upstream-gamma", type=_http, metavar="URL", help="its catalogue")
@@ -125,9 +134,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _misplaced(given: argparse.Namespace) -> str | None:
     """Why an option does not apply to this source; None if all do."""
-    if given.source != SYNTHETIC and (given.seed is not None or given.external_lag):
+    if given.source not in SEEDED and (given.seed is not None or given.external_lag):
         option = "--external-lag" if given.external_lag else "--seed"
-        return f"{option}: not for {given.source} markets; use it with --source {SYNTHETIC}"
+        return f"{option}: not for {given.source} markets; use it with --source {SYNTHETIC} or {MIXED}"
     named = vars(given)
     if given.real_time and (given.speed or 1.0, given.start_at) != (1.0, None):
         return "--real-time: market time is the machine's; leave out --speed and --start-at"
@@ -171,6 +180,10 @@ def _port(text: str) -> int:
 
 def _index(text: str) -> int:
     return int(_number(text, 0, 10_000, "a market"))
+
+
+def _market(text: str) -> int:
+    return int(_number(text, 0, 10**7, "a market"))
 
 
 def _seed(text: str) -> int:

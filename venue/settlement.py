@@ -1,6 +1,7 @@
 """Ends markets: the outcome is published with the venue's delay, resting orders end, winners are paid."""
 
 import logging
+from contextlib import ExitStack
 from typing import Literal
 
 import msgspec
@@ -49,13 +50,17 @@ class VenueSettlement:
     def resolve_due(self) -> list[VenueMarket]:
         """Resolve every market that is due; returns them, oldest first."""
         resolved: list[VenueMarket] = []
-        for market in self._exchange.schedule.unresolved():
-            if self._exchange.accepting(market):
-                break
-            up_pays = self._outcome(market)
-            if up_pays is not None:
-                self._resolve(market, up_pays)
-                resolved.append(market)
+        with ExitStack() as stack:
+            for market in self._exchange.schedule.unresolved():
+                if self._exchange.accepting(market):
+                    break
+                up_pays = self._outcome(market)
+                if up_pays is not None:
+                    if not resolved:
+                        # One write to the disk for all: after a week's stop there are hundreds.
+                        stack.enter_context(self._ledger.transaction())
+                    self._resolve(market, up_pays)
+                    resolved.append(market)
         return resolved
 
     def due(self) -> list[float]:

@@ -9,6 +9,7 @@ import msgspec
 
 from venue.clock import SECOND, ClockState, VenueClock, anchored, real_time, resumed
 from venue.ledger import VenueLedger
+from venue.market import INTERVAL
 
 LEASE_SECONDS = 0.5
 """Wall seconds between two writes of the clock."""
@@ -25,6 +26,8 @@ class ClockOptions(Protocol):
 
     @property
     def speed(self) -> float: ...
+    @property
+    def from_market(self) -> int: ...
     @property
     def start_at(self) -> int | None: ...
     @property
@@ -63,7 +66,10 @@ def opening_clock(
     state = ledger.text(_STATE) if options.resume else None
     if state is not None:
         return resumed(msgspec.json.decode(state, type=ClockState), now_ns)
-    return anchored(options.speed, ledger.meta(_STOPPED_AT), options.start_at, now_ns, held=options.hold)
+    stopped_at, first_start = ledger.meta(_STOPPED_AT), ledger.meta("first_start")
+    if stopped_at is not None and first_start is not None:
+        stopped_at = max(stopped_at, (first_start + options.from_market * INTERVAL) * SECOND)
+    return anchored(options.speed, stopped_at, options.start_at, now_ns, held=options.hold)
 
 
 def save_clock(ledger: VenueLedger, clock: VenueClock, *, ahead_seconds: float = 0.0) -> None:

@@ -40,8 +40,9 @@ class VenueOptions(msgspec.Struct, frozen=True):
     """Options of a venue.
 
     `balance` in micro pUSD; `start_at` a second of the next market, 0 to 899; `taker_delay` in wall seconds;
-    `first` is the source's market, counted from 0, with which a new venue begins; `external_lag` gives the
-    external price streams the delay of the real ones. With `real_time` market time is the machine's, whatever
+    `first` is the source's market, counted from 0, with which a new venue begins; `from_market` the earliest
+    one that a venue begins with, also with an old state; `external_lag` gives the external price streams the
+    delay of the real ones. With `real_time` market time is the machine's, whatever
     `speed` and `start_at` are. With `hold` market time stands still at first. With `resume` the clock of the
     state folder continues as if the venue had never ended, and replaces `speed`, `start_at` and `hold`.
     """
@@ -51,6 +52,7 @@ class VenueOptions(msgspec.Struct, frozen=True):
     balance: int = 1000 * MICRO
     start_at: int | None = None
     first: int = 0
+    from_market: int = 0
     redeem: Redeem = "auto"
     taker_delay: float = TAKER_DELAY
     external_lag: bool = False
@@ -259,6 +261,6 @@ class PracticeVenue:
         first = self.ledger.meta("first_start")
         if first is None:
             first = self.clock.market_ns() // SECOND // INTERVAL * INTERVAL
-            first -= self.options.first * INTERVAL
+            first -= max(self.options.first, self.options.from_market) * INTERVAL
             self.ledger.set_meta("first_start", first)
         return first

@@ -3,7 +3,18 @@
 from decimal import Decimal
 from enum import StrEnum
 
-from models import Frozen, OrderIntent, OrderState, Outcome, Reason, Rule, Strike, TradeOutcome
+from models import (
+    Frozen,
+    MarketKind,
+    OrderIntent,
+    OrderState,
+    Outcome,
+    Reason,
+    Rule,
+    Strike,
+    TradeOutcome,
+    market_kind,
+)
 
 
 class Mode(StrEnum):
@@ -18,6 +29,8 @@ class Venue(StrEnum):
 
     RECORDED = "recorded"
     SYNTHETIC = "synthetic"
+    MIXED = "mixed"
+    """A recorded and a synthetic market in turn."""
     POLYMARKET = "polymarket"
 
 
@@ -117,6 +130,11 @@ class TradeRow(Frozen, frozen=True, gc=False):
     def event(self) -> str:
         """Id of the event that was traded: two trades on the same event are not independent."""
         return self.origin or self.condition_id
+
+    @property
+    def kind(self) -> MarketKind | None:
+        """Recorded or generated; None for a market of Polymarket."""
+        return market_kind(self.origin)
 
     @property
     def price(self) -> Decimal:

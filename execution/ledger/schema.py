@@ -328,5 +328,25 @@ CREATE INDEX strikes_by_market ON strikes (session, slug);
 {_append_only("strikes")}
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)
+_SEVENTH = f"""
+-- A CHECK cannot be changed in place; foreign keys are off meanwhile.
+CREATE TABLE runs_on_more_venues (
+    id INTEGER PRIMARY KEY,
+    session TEXT NOT NULL,
+    started_ns INTEGER NOT NULL,
+    ended_ns INTEGER,
+    mode TEXT NOT NULL CHECK (mode IN ('simulation', 'live')),
+    venue TEXT NOT NULL CHECK (venue IN ('recorded', 'synthetic', 'mixed', 'polymarket')),
+    clock_speed REAL NOT NULL CHECK (clock_speed > 0),
+    {_amount("starting_cash")},
+    cash_drift TEXT NOT NULL,
+    note TEXT NOT NULL,
+    CHECK (session = '' OR (venue <> 'polymarket' AND mode = 'simulation'))
+) STRICT;
+INSERT INTO runs_on_more_venues SELECT * FROM runs ORDER BY id;
+DROP TABLE runs;
+ALTER TABLE runs_on_more_venues RENAME TO runs;
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH)
 """The file's ``PRAGMA user_version`` is the number of steps applied to it."""

@@ -57,6 +57,7 @@ def performance_lines(found: Performance) -> Lines:
     if not found.total.n:
         return []
     return [
+        *_kind_lines(found),
         ("Equity", _equity(found)),
         ("Drawdown", _drawdown(found)),
         (
@@ -66,6 +67,19 @@ def performance_lines(found: Performance) -> Lines:
             else f"{found.profit_factor:.2f} pUSD gained for each one lost",
         ),
         ("Sharpe", _sharpe(found.sharpe)),
+    ]
+
+
+def _kind_lines(found: Performance) -> Lines:
+    """Recorded and generated markets separately, if there are both."""
+    if len(found.by_kind) < 2:
+        return []
+    return [
+        (
+            group.name.capitalize(),
+            f"{counts(group.statistics)}, P&L {group.statistics.pnl:+.3f} pUSD",
+        )
+        for group in found.by_kind
     ]
 
 

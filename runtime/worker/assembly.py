@@ -25,7 +25,7 @@ from execution.ledger_thread import LedgerThread
 from execution.polymarket_client import PolymarketClient
 from execution.risk_engine import get_risk_engine
 from execution.settlement.bookkeeping import SettlementBookkeeper
-from models import Market, Rule, Settlement
+from models import Market, MarketKind, Rule, Settlement
 from patches.client_factories import client_factories
 from runtime.worker.account import open_account
 from runtime.worker.decision_service import DecisionService
@@ -100,7 +100,12 @@ def build(
     )
     _remember_markets(board, plan, reader, thread)
     decision_loop = DecisionLoop()
-    memory = feed_memory(settings, plan, session, ledger, reader, thread)
+
+    def kind_of(slug: str) -> MarketKind | None:
+        tracked = board.by_slug(slug)
+        return None if tracked is None else tracked.market.kind
+
+    memory = feed_memory(settings, plan, session, ledger, reader, thread, kind_of)
     feeds = build_feeds(settings, plan, wallet, memory)
 
     def limit_notional(instrument_id: InstrumentId, usd: Decimal | None) -> None:

@@ -8,7 +8,7 @@ from core.ingestion.adapters.unified_adapter import UnifiedDataAdapter
 from core.nautilus_core.providers.decision_loop import DecisionLoop
 from core.strategy_brain.fusion_engine import get_fusion_engine
 from core.strategy_brain.strategies.decide import decide
-from models import BrainParams, Decision, DecisionContext
+from models import BrainParams, Decision, DecisionContext, MarketKind
 
 NO_FEEDS = dict.fromkeys(
     ("coinbase", "strike", "deribit", "fear_greed"), "recorded markets have no external feeds"
@@ -43,7 +43,8 @@ class DecisionService:
 
     async def _decide(self, context: DecisionContext) -> Decision:
         params = msgspec.structs.replace(self._params, weights=get_fusion_engine().weights)
-        if self._feeds is None:
+        # Beside generated markets a recorded one has prices around it, which are not its own.
+        if self._feeds is None or context.market.kind is MarketKind.RECORDED:
             return decide(msgspec.structs.replace(context, absent=NO_FEEDS), params)
         market = context.market
         found = await self._feeds.refresh(self._deadline_s, start=market.start, rule=market.rule)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from config import Settings
 from core.ingestion.adapters.feed_memory import FeedMemory, SpotPathFile
@@ -13,6 +14,7 @@ from data_sources.chainlink import PolyBoltCredentials
 from execution.ledger import LedgerReader, Mode, Venue
 from execution.ledger.writer import Ledger
 from execution.ledger_thread import LedgerThread
+from models import MarketKind
 from runtime.worker.plan import WorkerPlan
 from runtime.worker.settings_mapping import market_calendar
 
@@ -27,14 +29,21 @@ def feed_memory(
     ledger: Ledger,
     reader: LedgerReader,
     thread: LedgerThread,
+    kind_of: Callable[[str], MarketKind | None],
 ) -> FeedMemory:
-    """The spot path and the running market's strike of an earlier worker."""
+    """The spot path and the running market's strike of an earlier worker.
+
+    `kind_of` returns the kind of a market by its slug: a recorded market has no strike in the prices beside
+    it.
+    """
     calendar = market_calendar(settings)
     start = calendar.running_start(plan.clock.market_time(time.time_ns()))
     rows = asyncio.run(thread.call(reader.strikes, calendar.slug(start)))
 
     def on_strike(known: KnownStrike) -> None:
-        thread.post(ledger.record_strike, calendar.slug(known.start), known.strike, known.source_ns)
+        slug = calendar.slug(known.start)
+        if kind_of(slug) is not MarketKind.RECORDED:
+            thread.post(ledger.record_strike, slug, known.strike, known.source_ns)
 
     # Real prices are the same for paper and live; those of a practice account are its own.
     folder = plan.folder(settings.state_dir) if session else settings.state_dir
@@ -52,7 +61,7 @@ def build_feeds(
     if plan.feeds is None:
         return None
     # The real relay accepts real wallets only; a practice relay accepts its own.
-    known = plan.mode is Mode.LIVE or plan.venue is Venue.SYNTHETIC
+    known = plan.mode is Mode.LIVE or plan.venue in (Venue.SYNTHETIC, Venue.MIXED)
     # Practice markets have no news, and the key is sent to the news site only.
     news_key = settings.cryptopanic_api_key.get_secret_value() if plan.venue is Venue.POLYMARKET else ""
     return get_data_adapter(

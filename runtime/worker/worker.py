@@ -216,7 +216,7 @@ class Worker:
             tracked, second, p = parts.strategy.now()
             market = tracked.market if tracked else None
             waiting = len(self._outcomes.waiting) if self._outcomes else 0
-            parts.observers.progress(market, second, p, waiting, spot_text(parts.strategy.externals))
+            parts.observers.progress(market, second, p, waiting, spot_text(parts.strategy.externals, market))
             parts.marker.update(market, second, p)
             why = restart_reason(self._restart_state(market, second))
             if why is not None:

@@ -14,7 +14,7 @@ from events import FeedStatus, WorkerStatus
 from execution.execution_engine import ExecutionEngine
 from execution.polymarket_client import PolymarketClient
 from execution.settlement.outcome_poller import OutcomePoller
-from models import BrainParams
+from models import BrainParams, Market, MarketKind
 from runtime.worker.mode_follower import ModeFollower
 from runtime.worker.plan import WorkerPlan
 
@@ -36,9 +36,9 @@ def feed_reconnects(health: Mapping[str, SourceHealth]) -> dict[str, int]:
     return {name: one.reconnects for name, one in health.items() if one.state is not None}
 
 
-def spot_text(externals: Externals | None) -> str:
-    """Spot price relative to the strike, as a short text; empty without feeds."""
-    if externals is None or externals.spot is None:
+def spot_text(externals: Externals | None, market: Market | None) -> str:
+    """Spot price relative to the strike, as a short text; empty without feeds, and in a recorded market."""
+    if externals is None or externals.spot is None or market is None or market.kind is MarketKind.RECORDED:
         return ""
     strike = (
         "no strike" if externals.strike is None else f"{externals.spot.price - externals.strike.price:+,.2f}"
@@ -125,5 +125,5 @@ class StatusReporter:
             feeds=feed_statuses(health),
             consensus=None if self._feeds is None else self._feeds.consensus(),
             clock_skew_s=self._skew_s,
-            outside=spot_text(self._strategy.externals),
+            outside=spot_text(self._strategy.externals, tracked.market if tracked else None),
         )

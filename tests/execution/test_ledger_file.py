@@ -17,7 +17,7 @@ from ledger_builders import buy, decision, market, open_ledger
 from loguru import logger
 
 from errors import Fatal
-from execution.ledger import LedgerLocked, LedgerReader, connection, schema
+from execution.ledger import LedgerLocked, LedgerReader, Venue, connection, schema
 from execution.ledger.writer import Ledger
 from models import Outcome, TradeOutcome
 
@@ -192,6 +192,26 @@ class TestOlderFile:
                     db.execute(change)
             with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
                 db.execute("INSERT INTO redemptions VALUES ('', 'nowhere', 1, '1', 1)")
+
+    def test_a_ledger_from_before_the_mixed_venue_keeps_its_runs(self, path):
+        """The table of runs is rebuilt: its rows are kept, rows refer to it, and a mixed run can follow."""
+        sixth = "\n".join(schema.STEPS[:6])
+        run = "INSERT INTO runs VALUES (7, 's', 1, 2, 'simulation', 'recorded', 15.0, '1000', '0', 'old');"
+        run_sql(path, f"{sixth} {run} PRAGMA application_id = {0x50424C47}; PRAGMA user_version = 6;")
+        with Ledger(path) as ledger, LedgerReader(path) as reader:
+            before = reader.last_run()
+            assert (before.id, before.session, before.venue, before.note) == (7, "s", Venue.RECORDED, "old")
+            assert (before.started_ns, before.ended_ns, before.starting_cash) == (1, 2, Decimal(1000))
+            db = ledger._connection
+            with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+                db.execute("INSERT INTO halts VALUES (1, 8, 1, 'halt', 'x')")
+            with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+                db.execute("UPDATE runs SET venue = 'elsewhere'")
+            with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+                db.execute("UPDATE runs SET venue = 'polymarket'")
+        path.unlink()
+        with open_ledger(path, venue=Venue.MIXED, session="s"), LedgerReader(path) as reader:
+            assert reader.last_run().venue is Venue.MIXED
 
     def test_a_step_that_fails_leaves_the_file_as_it_was(self, path, monkeypatch):
         """Rows with broken references stop the start; the file still opens with the previous version."""

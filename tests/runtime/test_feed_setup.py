@@ -14,7 +14,7 @@ from core.nautilus_core.data_engine.venue_urls import VenueUrls
 from core.nautilus_core.instruments.market_clock import MarketClock
 from execution.ledger import LedgerReader, Mode, Venue, ledger_path
 from execution.ledger_thread import LedgerThread
-from models import Rule, Strike
+from models import MarketKind, Rule, Strike
 from runtime.worker.feed_setup import feed_memory
 from runtime.worker.plan import WorkerPlan
 
@@ -39,6 +39,11 @@ def at_second(second: float) -> WorkerPlan:
     return msgspec.structs.replace(PLAN, clock=clock)
 
 
+def kind_of(slug: str) -> MarketKind | None:
+    """Markets of Polymarket."""
+    del slug
+
+
 @pytest.fixture
 def world(tmp_path):
     """Settings, ledger, its reader and its thread, of a worker of the Polymarket profile."""
@@ -56,7 +61,7 @@ def test_a_worker_takes_up_the_strike_of_the_running_market(world):
     for start in (START - 900, START, START + 900):
         ledger.record_strike(f"btc-updown-15m-{start}", STRIKE, start * 10**9)
 
-    memory = feed_memory(settings, at_second(500), "", ledger, reader, thread)
+    memory = feed_memory(settings, at_second(500), "", ledger, reader, thread, kind_of)
 
     assert memory.strikes == [KnownStrike(start=START, strike=STRIKE, source_ns=START * 10**9)]
 
@@ -64,21 +69,32 @@ def test_a_worker_takes_up_the_strike_of_the_running_market(world):
 def test_a_strike_goes_into_the_ledger_when_it_is_known(world):
     """The strikes reported by the feed are available to the next worker."""
     settings, ledger, reader, thread = world
-    first = feed_memory(settings, at_second(1), "", ledger, reader, thread)
+    first = feed_memory(settings, at_second(1), "", ledger, reader, thread, kind_of)
     assert first.strikes == []
     first.on_strike(KnownStrike(start=START, strike=STRIKE))
     asyncio.run(thread.call(int))  # behind the row
 
-    later = feed_memory(settings, at_second(890), "", ledger, reader, thread)
+    later = feed_memory(settings, at_second(890), "", ledger, reader, thread, kind_of)
 
     assert later.strikes == [KnownStrike(start=START, strike=STRIKE, source_ns=None)]
+
+
+@pytest.mark.parametrize("kind", list(MarketKind))
+def test_a_recorded_market_has_no_strike_in_the_prices_beside_it(kind, world):
+    """On the mixed venue the feeds report a strike at each start; only a generated market's is stored."""
+    settings, ledger, reader, thread = world
+    memory = feed_memory(settings, at_second(1), "", ledger, reader, thread, lambda slug: kind)
+    memory.on_strike(KnownStrike(start=START, strike=STRIKE))
+    asyncio.run(thread.call(int))  # behind the row
+    stored = [row.strike for row in reader.strikes(f"btc-updown-15m-{START}")]
+    assert stored == ([STRIKE] if kind is MarketKind.GENERATED else [])
 
 
 def test_real_prices_are_shared_and_those_of_a_practice_account_are_not(world, tmp_path):
     """Paper and live have the same spot prices; a practice account has its own file, with its name."""
     settings, ledger, reader, thread = world
     files = [
-        feed_memory(settings, plan, session, ledger, reader, thread).path_file
+        feed_memory(settings, plan, session, ledger, reader, thread, kind_of).path_file
         for plan, session in (
             (PLAN, ""),
             (msgspec.structs.replace(PLAN, profile="live"), ""),

@@ -137,6 +137,10 @@ class Feeds:
         """The mean of the last `window` prices: with 60 it is the settlement price."""
         return self._source.mean_price(*self._place(second), window)
 
+    def priced(self, start: int) -> bool:
+        """Whether the market with this start settles by these prices."""
+        return self._source.priced(self._place(start)[0])
+
     def tether(self, second: int) -> int:
         """The price in USDT."""
         return self.spot(second) * (_BASIS_SCALE - USDT_BASIS) // _BASIS_SCALE

@@ -125,6 +125,10 @@ class PriceSource(Protocol):
 
     seed: int
 
+    def priced(self, index: int) -> bool:
+        """Whether a market settles by these prices; a recorded market does not."""
+        ...
+
     def spot(self, index: int, second: int) -> int:
         """The price at a second."""
         ...

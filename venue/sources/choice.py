@@ -4,12 +4,15 @@ from pathlib import Path
 
 from venue.ledger import VenueLedger
 from venue.sources.base import MarketScript
+from venue.sources.mixed import MixedSource
 from venue.sources.recorded import RecordedSource
 from venue.sources.shadow.upstream import UpstreamVenue
 from venue.sources.synthetic import DEFAULT_SEED, SyntheticSource
 
-RECORDED, SYNTHETIC, SHADOW = "recorded", "synthetic", "shadow"
-NAMES = (RECORDED, SYNTHETIC, SHADOW)
+RECORDED, SYNTHETIC, MIXED, SHADOW = "recorded", "synthetic", "mixed", "shadow"
+NAMES = (RECORDED, SYNTHETIC, MIXED, SHADOW)
+SEEDED = (SYNTHETIC, MIXED)
+"""Sources with generated markets, external services and a seed."""
 
 
 class SourceMismatch(ValueError):
@@ -26,7 +29,7 @@ def chosen_source(
     name : str
         One of `NAMES`.
     seed : int, optional
-        Seed of synthetic markets; by default the folder's own, or `DEFAULT_SEED` for a new folder.
+        Seed of the generated markets; by default the folder's own, or `DEFAULT_SEED` for a new folder.
     state : Path, optional
         The venue's folder, which stores source, seed, and the kind of mirrored markets.
     upstream : UpstreamVenue, optional
@@ -43,7 +46,7 @@ def chosen_source(
         ledger = VenueLedger(state)
         try:
             _keep_source(ledger, name)
-            if name == SYNTHETIC:
+            if name in SEEDED:
                 seed = _kept_seed(ledger, seed)
             if upstream is not None:
                 _keep_markets(ledger, upstream)
@@ -51,7 +54,9 @@ def chosen_source(
             ledger.close()
     if upstream is not None:
         return upstream
-    return RecordedSource() if name == RECORDED else SyntheticSource(DEFAULT_SEED if seed is None else seed)
+    if name == RECORDED:
+        return RecordedSource()
+    return (SyntheticSource if name == SYNTHETIC else MixedSource)(DEFAULT_SEED if seed is None else seed)
 
 
 def _keep_source(ledger: VenueLedger, name: str) -> None:

@@ -46,6 +46,11 @@ class SyntheticSource:
     def origin(self, index: int) -> str:
         return f"synthetic-{self.seed}-{index}"
 
+    def priced(self, index: int) -> bool:
+        """True: every market settles by the price path."""
+        del index
+        return True
+
     def spot(self, index: int, second: int) -> int:
         """The price of bitcoin at a second of a market, in units of 1e-8 USD."""
         return self._path.spot(index, second)

@@ -74,7 +74,7 @@ def gamma_event(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
 def _settlement_prices(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
     """Strike (some time after the start) and final price (with the outcome); none if the source has none."""
     feeds = venue.external
-    if feeds is None or venue.exchange.offset(market) < STRIKE_AFTER:
+    if feeds is None or not feeds.priced(market.start) or venue.exchange.offset(market) < STRIKE_AFTER:
         return {}
     prices = {"priceToBeat": feeds.mean(market.start, WINDOW)}
     if venue.exchange.resolved(market):

@@ -187,7 +187,9 @@ class MarketBoard:
         return self._by_instrument.get(instrument_id)
 
     def by_slug(self, slug: str) -> TrackedMarket | None:
-        return next((w for w in self._by_start.values() if w.market.slug == slug), None)
+        # A copy: the loop of the feeds asks too, on its own thread.
+        tracked = self._by_start.copy().values()
+        return next((market for market in tracked if market.market.slug == slug), None)
 
 
 def _mismatch(market: Market, ids: dict[Outcome, InstrumentId]) -> str | None:

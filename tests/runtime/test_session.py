@@ -1,0 +1,118 @@
+"""The session: the practice venues of a run, and that a rehearsal and its simulation share no market."""
+
+import time
+from types import SimpleNamespace
+
+import msgspec
+import pytest
+
+from config import Settings
+from errors import ConfigError
+from execution.ledger import Venue
+from runner import parse
+from runtime.session import Flags, Session, TradingProfile
+
+REHEARSAL = Flags(test_mode=True, live=True, venue=Venue.SYNTHETIC)
+SPEED = 15.0
+
+
+def venue_at(market: float) -> SimpleNamespace:
+    """The ready line of a practice venue in whose schedule that market runs; it began an hour ago."""
+    first = 1_790_596_800
+    clock = {
+        "wall_ns": time.time_ns() - 3600 * 10**9,
+        "market_ns": round((first + 900 * market - 3600 * SPEED) * 1e9),
+        "speed": SPEED,
+    }
+    ready = {"clock": clock, "first_start": first, "interval": 900, "source": {"seed": 57, "note": "n"}}
+    return SimpleNamespace(ready=ready, url="http://127.0.0.1:1")
+
+
+def option(profile: TradingProfile, name: str) -> str | None:
+    arguments = profile._arguments()
+    return arguments[arguments.index(name) + 1] if name in arguments else None
+
+
+@pytest.fixture
+def session(tmp_path) -> Session:
+    return Session(REHEARSAL, Settings.model_validate({"state_dir": tmp_path}), None)
+
+
+@pytest.mark.parametrize("switched_to", ["paper", "live"])
+def test_a_switch_opens_no_market_that_the_other_profile_can_have_traded(session, switched_to):
+    """The venue that is started second begins 500 markets after the one that runs at the first."""
+    second = session.paper if switched_to == "paper" else session.live
+    first = session.live if switched_to == "paper" else session.paper
+    assert option(second, "--from-market") is None, "the first venue begins where its state is"
+    first._process = venue_at(7.5)
+    assert option(second, "--from-market") == "507"
+    assert option(first, "--from-market") is None
+
+
+def test_simulation_alone_continues_where_it_was(tmp_path):
+    """Without --live there is no other profile, and no market is skipped."""
+    flags = Flags(test_mode=True, venue=Venue.MIXED, first=3)
+    only = Session(flags, Settings.model_validate({"state_dir": tmp_path}), None).paper
+    assert (option(only, "--source"), option(only, "--first")) == ("mixed", "3")
+    assert option(only, "--from-market") is None
+
+
+def test_paper_beside_real_money_mirrors_the_real_venue(tmp_path):
+    """On Polymarket both profiles have the real markets: nothing is skipped there."""
+    flags = msgspec.structs.replace(REHEARSAL, test_mode=False, venue=Venue.POLYMARKET)
+    session = Session(flags, Settings.model_validate({"state_dir": tmp_path}), None)
+    session.paper._process = venue_at(7)
+    assert option(session.paper, "--source") == "shadow"
+    assert option(session.paper, "--from-market") is None
+    assert session.paper.running_market() is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "venue"),
+    [
+        (["--test-mode"], Venue.MIXED),
+        ([], Venue.POLYMARKET),
+        (["--live"], Venue.POLYMARKET),
+        (["--test-mode", "--live"], Venue.MIXED),
+        (["--test-mode", "--venue", "recorded"], Venue.RECORDED),
+        (["--test-mode", "--venue", "synthetic"], Venue.SYNTHETIC),
+        (["--test-mode", "--venue", "polymarket"], Venue.POLYMARKET),
+    ],
+)
+def test_the_venue_of_a_run(arguments, venue):
+    """The first run alternates recorded and generated markets; a venue that is named is the venue."""
+    assert parse(arguments).venue is venue
+
+
+def test_the_note_names_which_markets_there_are(session):
+    """The header of a mixed run has the recording's dates and the seed; the others their own."""
+    recorded = {
+        "markets": 18,
+        "recorded_from": "2026-09-28T09:00:00+00:00",
+        "recorded_to": "2026-09-28T13:45:00+00:00",
+    }
+    real = "18 real Polymarket markets recorded on 2026-09-28 09:00–13:45 UTC"
+    for source, note in (
+        (recorded, real),
+        (
+            recorded | {"seed": 57},
+            f"recorded and generated markets in turn: {real}; generated ones of seed 57",
+        ),
+        ({"note": "generated markets of seed 57"}, "generated markets of seed 57"),
+    ):
+        session.paper._process = SimpleNamespace(ready={"source": source})
+        assert session.paper.note == note
+
+
+@pytest.mark.parametrize(
+    ("flags", "settings", "fragment"),
+    [
+        ({"live": True, "test_mode": True}, {}, "--test-mode cannot be combined with --live on Polymarket"),
+        ({"first": 3}, {}, "--first applies to practice markets only"),
+        ({"venue": Venue.MIXED}, {"market_asset": "eth"}, "practice markets are btc 15m, not eth 15m"),
+    ],
+)
+def test_contradicting_flags_are_named(flags, settings, fragment):
+    """Each combination that has no meaning is refused with the next step."""
+    with pytest.raises(ConfigError, match=fragment):
+        Flags(**flags).check(Settings.model_validate(settings))
