@@ -64,6 +64,12 @@ def decisions(bot: BotProcess, profile: str) -> list[DecisionRow]:
         return reader.decisions()
 
 
+def origins(bot: BotProcess, profile: str) -> set[str]:
+    """The generated markets that were decided on."""
+    with LedgerReader(ledger_path(bot.folder / "state", profile)) as reader:
+        return {reader.decision(row.id).context.market.origin for row in reader.decisions()}
+
+
 def bought(bot: BotProcess, profile: str) -> int:
     """Number of markets with an order."""
     path = ledger_path(bot.folder / "state", profile)
@@ -132,6 +138,9 @@ def test_a_running_bot_is_switched_to_and_fro(tmp_path: Path, redis: RedisServer
             back.stop()
     assert "Traceback" not in bot.output
     assert "starting it again" not in bot.output, "each worker ended by plan"
+    seen = [origins(bot, profile) for profile in (LIVE_PROFILE, PAPER_PROFILE)]
+    assert all(seen)
+    assert not seen[0] & seen[1], "no generated market is decided on by both"
 
 
 @pytest.mark.slow

@@ -180,7 +180,7 @@ def test_the_commands_run_on_an_ascii_console(tmp_path):
     for script, *arguments in (
         ("redis_control.py", "halt", "funds — missing", "--book", "recorded"),
         ("redis_control.py", "status"),
-        ("runner.py", "--test-mode", "--doctor"),
+        ("runner.py", "--test-mode", "--venue", "recorded", "--doctor"),
     ):
         done = subprocess.run(
             [sys.executable, str(ROOT / script), *arguments],
