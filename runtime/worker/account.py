@@ -46,6 +46,11 @@ def operator_key(settings: Settings) -> str:
             "POLYMARKET_PK is not set",
             "Put the private key of the signing wallet into .env, and: chmod 600 .env",
         )
+    if len(key.split()) > 1:
+        raise ConfigError(
+            f"POLYMARKET_PK is not a private key: it has {len(key.split())} words",
+            "A seed phrase belongs to several keys: export the private key of the account that signs",
+        )
     if DIGITS.fullmatch(key) is None or not 0 < int(key, 16) < SECPK1_N:
         raise ConfigError(
             f"POLYMARKET_PK is not a private key: {len(key)} characters that are not 0x and 64 hex digits",

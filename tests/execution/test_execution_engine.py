@@ -334,6 +334,31 @@ async def test_a_trade_seen_twice_is_one_fill(bench):
     assert recorded.state is OrderState.MATCHED
 
 
+async def test_a_trade_that_is_sent_again_much_later_is_the_same_fill(tmp_path):
+    """After it was confirmed, and to the next process: one fill, still confirmed, and nothing to look up."""
+    first = Bench(tmp_path / "ledger.sqlite")
+    await first.open()
+    await first.decide()
+    await first.engine.order_signed(first.sent[0].intent_id, "0xabc")
+    for status in ("MATCHED", "CONFIRMED", "MATCHED", "MINED"):
+        first.engine.trade(trade_message("t1", status))
+    await first.engine.drain()
+    before = await first.thread.call(first.reader.trades)
+    await first.close()
+    second = Bench(tmp_path / "ledger.sqlite")
+    engine = await second.open()
+    engine.register_market(make_market(0))
+    for status in ("MATCHED", "CONFIRMED"):
+        engine.trade(trade_message("t1", status))
+    await engine.drain()
+    assert await second.thread.call(second.reader.trades) == before
+    with closing(sqlite3.connect(second.path)) as ledger:
+        assert ledger.execute("SELECT status FROM fills").fetchall() == [("CONFIRMED",)]
+    assert [trade.shares for trade in before] == [Decimal(1)]
+    assert engine.unknown() == []
+    await second.close()
+
+
 def trade_message(trade_id, status, size="1.0", order_id="0xabc"):
     """A trade of one of the bot's orders, in the venue's format."""
     return {

@@ -61,6 +61,7 @@ def test_no_liquidity_in_any_form_is_a_clean_no_fill(status, body):
         (403, "<html><title>403 Forbidden</title></html>"),
         (404, {"error": "market not found"}),
         (429, {"error": "Too Many Requests"}),
+        (429, "<html><title>Access denied | Cloudflare</title></html>"),
         (503, {"error": "trading is disabled"}),
         (
             503,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,29 @@ def test_a_refusal_without_a_key_in_the_settings_names_no_setting(canned: Canned
     with pytest.raises(Temporary, match="a new API key needs some minutes") as caught:
         client.closed_only()
     assert "Unset" not in str(caught.value)
+
+
+def test_a_clock_that_is_ahead_is_named_and_waited_for(
+    manual_venue: VenueProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A venue that takes time stamps of the past only refuses them as it refuses a wrong key; once the clock
+    is set, the key is obtained."""
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.now(tz) + timedelta(seconds=5)
+
+    with monkeypatch.context() as changed:
+        changed.setattr("py_clob_client_v2.headers.headers.datetime", Ahead)
+        manual_venue.fault("future_refused", None)
+        with pytest.raises(Temporary, match="Check POLYMARKET_PK and the clock"):
+            PolymarketClient(manual_venue.url, TEST_KEY).credentials()
+        found = PolymarketClient(manual_venue.url, TEST_KEY).credentials(
+            patience_s=150.0, sleep=lambda _: changed.undo()
+        )
+    assert found.api_key
+    manual_venue.clear_faults()
 
 
 def test_the_venues_copy_of_the_balance_is_renewed_before_it_is_believed(

@@ -133,6 +133,7 @@ def test_the_books_that_a_message_concerns() -> None:
         (json.dumps([BOOK, BOOK | {"asset_id": "22", "asks": 7}]), {"11", "22"}),
         (json.dumps(CHANGES | {"price_changes": [CHANGE | {"side": "?"}, {"asset_id": "33"}]}), {"11", "33"}),
         (json.dumps(TICK | {"new_tick_size": 7}), {"11"}),
+        (json.dumps(HEAD | {"event_type": "price_change", "asset_id": "11", "changes": [LEVEL]}), {"11"}),
         (json.dumps({"event_type": "new_market", "assets_ids": ["44"]}), set()),
         (json.dumps(TRADE | {"price": 7}), set()),
         (json.dumps(CHANGES | {"price_changes": "?"}), None),

@@ -152,6 +152,14 @@ def test_what_is_no_key_is_refused_without_repeating_it(text):
     assert text not in str(refused.value)
 
 
+def test_a_seed_phrase_is_named_without_repeating_it():
+    """It is the most common mistake with a key, and none of its words may be on the screen."""
+    phrase = "abandon " * 11 + "about"
+    with pytest.raises(ConfigError, match=r"it has 12 words.*export the private key") as refused:
+        operator_key(Settings(polymarket_pk=SecretStr(phrase)))
+    assert "abandon" not in str(refused.value)
+
+
 @pytest.mark.parametrize("number", [0, 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141])
 def test_a_number_outside_the_curve_is_no_key(number):
     """0 and the order of the curve have 64 digits and are not keys."""

@@ -269,6 +269,16 @@ async def test_rows_that_were_not_asked_for_change_nothing(canned: CannedServer,
     assert catalogue.refused == []
 
 
+async def test_a_catalogue_that_ignores_what_it_is_asked_for_loads_nothing(canned: CannedServer) -> None:
+    """A full page of the series' other markets, and no market that was requested: none is traded instead."""
+    listed(canned, *map(row, range(10, 110)))
+    catalogue = Catalogue(canned.url)
+    assert await catalogue.load() == []
+    assert catalogue.provider.get_all() == {}
+    assert catalogue.markets == []
+    assert {catalogue.board.suspension(name) for name in ASKED} == {"the catalogue does not list it"}
+
+
 @pytest.mark.parametrize(
     "text", ["btc-updown-15m-0001790587800", "btc-updown-15m-١٧٩٠٥٨٧٨٠٠", "btc-updown-15m-²"]
 )

@@ -120,6 +120,17 @@ def test_what_goes_wrong_is_temporary_or_a_refusal(chain: CannedServer) -> None:
         redeemer(chain, wallet).redeem(condition)
 
 
+def test_a_chain_node_that_limits_its_requests_is_temporary(chain: CannedServer) -> None:
+    """Public nodes answer 429, as a page or as a JSON-RPC error: the redemption is tried again later."""
+    condition = condition_of(chain)
+    limited = {"jsonrpc": "2.0", "id": 1, "error": {"code": -32005, "message": "rate limit exceeded"}}
+    for answer in ((429, b"<html>Too Many Requests"), (429, limited), (200, limited)):
+        chain.answers["POST", "/rpc"] = answer
+        with pytest.raises(Temporary, match="the official client failed"):
+            redeemer(chain, OWNER, None).redeem(condition)
+    assert not any(b"eth_sendRawTransaction" in body for _, _, body in chain.asked)
+
+
 def test_a_drift_of_the_official_client_is_noticed() -> None:
     """The two calls that are used still accept their arguments."""
     create = inspect.signature(SecureClient.create).parameters
