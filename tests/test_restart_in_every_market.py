@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from bot_process import BotProcess
 
+from core.strategy_brain.strategies.replay import replay
 from errors import Fatal
 from events import WorkerStatus
 from execution.ledger import LedgerReader, ledger_path
@@ -40,6 +41,8 @@ def test_a_restart_in_every_market_changes_no_decision(tmp_path):
         assert whole.wait(120) == 0, whole.output
     assert killed.output.count("starting it again") == MARKETS - 1
 
+    for folder in folders:
+        _assert_every_row_replays(folder)
     one, other = (_first_votes(folder) for folder in folders)
     assert len(one) == len(other) == MARKETS
     # In its first market a bot has no strike: it was not running at the start.
@@ -85,6 +88,15 @@ def _first_votes(folder: Path) -> list[Decision]:
             if decision.votes:
                 found.setdefault(row.slug, decision)
     return list(found.values())
+
+
+def _assert_every_row_replays(folder: Path) -> None:
+    """Each decision of a real run, whatever ended it, comes out of the brain again as it was recorded."""
+    with LedgerReader(ledger_path(folder / "state", "synthetic")) as ledger:
+        rows = ledger.decisions()
+        found = {row.id: replay(ledger.decision(row.id)) for row in rows}
+    assert rows
+    assert {row: again.differences for row, again in found.items() if not again.identical} == {}
 
 
 def _directions(decision: Decision) -> dict[str, str | None]:

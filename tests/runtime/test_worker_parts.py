@@ -1,0 +1,468 @@
+"""The parts of a worker, joined to a real engine, ledger and observers, without a node around them."""
+
+import asyncio
+import io
+import json
+import time
+from decimal import Decimal
+from types import SimpleNamespace
+
+import msgspec
+import pytest
+from ledger_builders import buy, decision, fill, intent, market, open_ledger, send, settlement
+from rich.console import Console
+from test_redemption_setup import PLAN
+
+from common.constants import ExitCode
+from config import Settings
+from control.halt_file import HALT_FILE, HaltFile
+from control.last_mode_switch import LAST_SWITCH_FILE
+from control.mode_file import FileModeStore
+from control.mode_gate import ModeController
+from errors import Fatal, Temporary
+from events import (
+    Filled,
+    MarketRefused,
+    ModeChanged,
+    OrderMoved,
+    Settled,
+    SettlementLate,
+    Stopped,
+)
+from execution.execution_engine import ExecutionEngine, OrderRules
+from execution.ledger import LedgerLocked, LedgerReader, Mode, ledger_path
+from execution.ledger_thread import LedgerThread
+from execution.risk_engine import RiskEngine, RiskLimits
+from execution.settlement.bookkeeping import SettlementBookkeeper
+from execution.venue_answers import ResolutionStatus
+from models import OrderState, Outcome
+from runtime.worker import mode_follower
+from runtime.worker.event_sink import EventSink
+from runtime.worker.mode_follower import ModeFollower
+from runtime.worker.observers import ObserverGroup
+from runtime.worker.order_gate import OrderGate
+from runtime.worker.plan import WorkerPlan
+from runtime.worker.position_marks import PositionMarker
+from runtime.worker.run_control import RunControl
+from runtime.worker.settlement_flow import SettlementFlow
+from runtime.worker.weight_learning import WeightLearning
+from runtime.worker.worker import Worker
+
+PAPER = msgspec.structs.replace(PLAN, mode=Mode.SIMULATION, live_path=False, profile="recorded")
+LIMITS = RiskLimits(
+    max_position_size=Decimal(1),
+    max_total_exposure=Decimal(100),
+    max_positions=50,
+    max_loss_per_day=Decimal(100),
+    max_drawdown_pct=Decimal(1),
+)
+
+
+class Seen(list):
+    """An observer that keeps what it is told."""
+
+    def start(self):
+        return None
+
+    def handle(self, event):
+        self.append(event)
+
+    def heartbeat(self, worker_status):
+        self.append(worker_status)
+
+    def close(self):
+        return None
+
+    def of(self, kind):
+        return [event for event in self if isinstance(event, kind)]
+
+
+class Parts:
+    """A worker's parts with a ledger in `folder`; `cash` is the balance at the venue."""
+
+    def __init__(self, folder, plan: WorkerPlan = PAPER, stop_after: int = 0) -> None:
+        self.folder, self.plan, self.cash = folder, plan, Decimal("1000")
+        settings = Settings.model_validate({"state_dir": folder})
+        self.seen, self.screen = Seen(), io.StringIO()
+        console = Console(file=self.screen, width=160)
+        self.observers = ObserverGroup(settings, plan, console, (self.seen,))
+        self.control = RunControl(self.observers, done=0)
+        self.halts: list[str] = []
+        self.shut_down: list[str] = []
+        self.errors: list[BaseException] = []
+        self.thread = LedgerThread(self.errors.append)
+        path = ledger_path(folder, plan.profile)
+        self.ledger = self.run(self.thread.call(open_ledger, path))
+        self.reader = self.run(self.thread.call(LedgerReader, path))
+        self.events = EventSink(self.observers, self.thread, self.reader, folder / "paper_trades.json")
+        store = FileModeStore(folder)
+        controller = ModeController(store, plan.live_path, plan.armed, folder / LAST_SWITCH_FILE)
+        self.gate = OrderGate(controller, HaltFile(folder / HALT_FILE), plan.live_path)
+        self.store = store
+        self.engine = ExecutionEngine(
+            self.ledger,
+            self.reader,
+            self.thread,
+            RiskEngine(LIMITS),
+            self.gate,
+            OrderRules(max_attempts=1, retry_pause_ns=0),
+            lambda intent: self.sent.append(intent),
+            self.events.publish,
+            time.time_ns,
+        )
+        self.sent: list = []
+        self.control.connect(self.shut_down.append, self.engine.halt)
+        self.closed: list[tuple[str, str]] = []
+        bookkeeper = SettlementBookkeeper(
+            self.ledger, self.reader, self.thread, lambda: self.balance(), pays_by_itself=True
+        )
+        self.flow = SettlementFlow(
+            bookkeeper,
+            self.engine,
+            self.ledger,
+            self.thread,
+            self.events,
+            self.control,
+            WeightLearning(settings, folder, False, self.ledger, self.reader, self.thread),
+            None,
+            lambda slug, official: self.closed.append((slug, str(official.outcome))),
+            stop_after,
+        )
+
+    def balance(self) -> Decimal:
+        if self.cash is None:
+            raise Temporary("no answer")
+        return self.cash
+
+    @staticmethod
+    def run(work):
+        return asyncio.run(work)
+
+    def behind_the_rows(self) -> None:
+        """Wait until everything that was posted is written."""
+        self.run(self.thread.call(int))
+
+    def close(self) -> None:
+        for closing in (self.reader.close, self.ledger.close):
+            self.run(self.thread.call(closing))
+        self.thread.close()
+
+
+@pytest.fixture(autouse=True)
+def no_singletons():
+    from core.strategy_brain.fusion_engine import reset_fusion_engine
+    from feedback import reset_learning_engine
+
+    reset_fusion_engine()
+    reset_learning_engine()
+    yield
+    reset_fusion_engine()
+    reset_learning_engine()
+
+
+@pytest.fixture
+def parts(tmp_path):
+    made = Parts(tmp_path)
+    yield made
+    made.close()
+
+
+# --- the end of a run --------------------------------------------------------------------------------
+
+
+def test_the_first_reason_of_a_stop_is_the_exit_code(parts):
+    """A planned restart that is followed by Ctrl-C is still a restart; both shut the node down."""
+    parts.control.stop(ExitCode.RESTART, "planned restart after 90 minutes")
+    parts.control.stop(ExitCode.DONE, "again")
+    assert parts.control.exit_code is ExitCode.RESTART
+    assert parts.shut_down == ["planned restart after 90 minutes", "again"]
+    first, _ = parts.seen.of(Stopped)
+    assert (first.restarts, first.failed) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("error", "halted"), [(Fatal("the disk is full"), True), (LedgerLocked("another program"), False)]
+)
+def test_without_a_ledger_the_worker_ends(parts, error, halted):
+    """Halted, except if another program only holds the lock: the next worker tries again."""
+    parts.control.ledger_failed(error)
+    assert parts.control.exit_code is ExitCode.CRASHED
+    (stopped,) = parts.seen.of(Stopped)
+    assert (stopped.failed, stopped.restarts) == (True, False)
+    assert (parts.engine.halted is not None) is halted
+
+
+def test_an_internal_error_halts_and_keeps_the_worker(parts):
+    """Open positions are still settled: nothing shuts down, and the reason names the error."""
+    parts.control.internal_error("a background task", ValueError("no such key"))
+    assert "internal error: ValueError('no such key')" in parts.engine.halted
+    assert (parts.shut_down, parts.control.exit_code) == ([], ExitCode.DONE)
+
+
+@pytest.mark.parametrize("announce", [True, False])
+def test_a_strategy_that_does_not_start_is_tried_again(parts, announce):
+    """The reason is on the screen; only the third failure in a row is a notification."""
+    parts.control.not_started("the catalogue does not answer", announce=announce)
+    assert parts.control.exit_code is ExitCode.UNAVAILABLE
+    assert parts.control.stop_announced
+    assert "error: the catalogue does not answer" in parts.screen.getvalue()
+    assert [stopped.failed for stopped in parts.seen.of(Stopped)] == [announce]
+
+
+# --- events and the export ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("event", "exported"),
+    [
+        (Filled(fill=fill(1)), True),
+        (OrderMoved(intent=intent(1), state=OrderState.REVERSED, reason="failed"), True),
+        (OrderMoved(intent=intent(1), state=OrderState.NO_FILL, reason=""), False),
+        (MarketRefused(slug="btc-1", why="negRisk"), False),
+    ],
+    ids=["filled", "reversed", "no fill", "refused"],
+)
+def test_a_changed_trade_rewrites_the_export(parts, event, exported):
+    """Every observer is told at once; the file is written by the ledger's thread, and only for trades."""
+    parts.run(parts.thread.call(buy, parts.ledger, 1))
+    parts.events.publish(event)
+    parts.behind_the_rows()
+    assert event in parts.seen
+    assert (parts.folder / "paper_trades.json").exists() is exported
+
+
+def test_what_an_earlier_process_did_not_export_is_exported(parts):
+    """A trade that is in the ledger only appears at the next start; without one no file is made."""
+    parts.run(parts.events.catch_up())
+    parts.behind_the_rows()
+    assert not (parts.folder / "paper_trades.json").exists()
+    parts.run(parts.thread.call(buy, parts.ledger, 1))
+    parts.run(parts.events.catch_up())
+    parts.behind_the_rows()
+    (row,) = json.loads((parts.folder / "paper_trades.json").read_text())
+    assert (row["outcome"], row["size_usd"], row["spent_usd"]) == ("PENDING", 1.0, 0.99)
+
+
+def test_an_export_that_cannot_be_written_stops_nothing(parts):
+    """A full disk costs the file only: it is counted, and the ledger has the trade."""
+    (parts.folder / "paper_trades.json").mkdir()
+    parts.run(parts.thread.call(buy, parts.ledger, 1))
+    parts.run(parts.thread.call(parts.events.export))
+    assert parts.observers.isolation.failures["paper trades"] == 1
+    assert parts.errors == []
+
+
+# --- results -----------------------------------------------------------------------------------------
+
+
+def test_a_result_reaches_everything_that_depends_on_it(parts):
+    """Ledger, position, export, cash and event: in this order, with the P&L of market and ledger."""
+    parts.run(parts.thread.call(buy, parts.ledger, 1))
+    parts.cash = Decimal("1000.10307")
+    parts.run(parts.flow.settle(market(1), settlement(1)))
+    (settled,) = parts.seen.of(Settled)
+    assert (settled.pnl, settled.total_pnl) == (Decimal("0.10307"), Decimal("0.10307"))
+    assert parts.closed == [(market(1).slug, "Up")]
+    (row,) = json.loads((parts.folder / "paper_trades.json").read_text())
+    assert row["outcome"] == "WIN"
+    check = parts.run(parts.thread.call(parts.reader.last_cash_check))
+    assert check.difference == 0
+    assert parts.engine.halted is None
+
+
+def test_a_difference_of_the_cash_halts(parts):
+    """Money that no payout explains: no new order until a person has looked at it."""
+    parts.run(parts.thread.call(buy, parts.ledger, 1))
+    parts.cash = Decimal("999.5")
+    parts.run(parts.flow.settle(market(1), settlement(1)))
+    assert "the ledger's cash is $1000.103070, the venue's $999.5" in parts.engine.halted
+
+
+def test_a_venue_that_does_not_tell_the_balance_postpones_the_check(parts):
+    """Without an answer nothing is compared, and nothing halts."""
+    parts.run(parts.thread.call(buy, parts.ledger, 1))
+    parts.cash = None
+    parts.run(parts.flow.settle(market(1), settlement(1)))
+    assert len(parts.seen.of(Settled)) == 1
+    assert parts.engine.halted is None
+
+
+@pytest.mark.parametrize(("observed", "stops"), [((), False), ((1,), False), ((1, 2), True)])
+def test_a_run_of_two_markets_ends_with_the_second_observed_one(tmp_path, observed, stops):
+    """Only markets whose whole window was observed count towards --markets."""
+    parts = Parts(tmp_path, stop_after=2)
+    for number in observed:
+        parts.flow.count(market(number).slug)
+    for number in (1, 2):
+        parts.run(parts.thread.call(parts.ledger.record_decision, decision(number, reason="no_ask")))
+        parts.run(parts.flow.settle(market(number), settlement(number)))
+    assert bool(parts.shut_down) is stops
+    assert parts.control.settled == len(observed)
+    parts.close()
+
+
+@pytest.mark.parametrize(("grave", "bought"), [(True, True), (True, False), (False, True)])
+def test_a_late_result_halts_only_if_waiting_does_not_help(parts, grave, bought):
+    """Recorded and announced always; a halt needs a position and a status that a person has to look at."""
+    if bought:
+        parts.run(parts.thread.call(send, parts.ledger, 1))
+        parts.run(parts.engine.resume())
+    else:
+        parts.run(parts.thread.call(parts.ledger.record_decision, decision(1, reason="no_ask")))
+    parts.run(parts.flow.late(market(1), ResolutionStatus(None, "they contradict", grave=grave)))
+    assert [late.why for late in parts.seen.of(SettlementLate)] == ["they contradict"]
+    expected = "python book_result.py btc-updown-15m-" if grave and bought else None
+    assert (parts.engine.halted is not None) is (expected is not None)
+    if expected is not None:
+        assert expected in parts.engine.halted
+
+
+@pytest.mark.parametrize("error", [Fatal("no space"), KeyError("winner")])
+def test_a_result_that_cannot_be_recorded_halts(parts, error):
+    """An unwritable ledger ends the worker; another error only halts it."""
+    parts.flow.failed(error)
+    assert parts.engine.halted is not None
+    assert bool(parts.shut_down) is isinstance(error, Fatal)
+
+
+# --- the mode ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def follower(tmp_path, monkeypatch):
+    """A follower of an armed rehearsal, and the market that runs."""
+    monkeypatch.setattr(mode_follower, "POLL_SECONDS", 0.001)
+    plan = msgspec.structs.replace(PLAN, mode=Mode.SIMULATION, profile="rehearsal-synthetic", armed=True)
+    parts, running = Parts(tmp_path, plan), [market(1).slug]
+
+    def made() -> ModeFollower:
+        return ModeFollower(
+            plan,
+            parts.gate,
+            parts.engine,
+            parts.ledger,
+            parts.thread,
+            parts.events,
+            lambda: running[0],
+        )
+
+    yield parts, running, made
+    parts.close()
+
+
+async def _until(holds) -> None:
+    for _ in range(2000):
+        if holds():
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("it never held")
+
+
+def test_a_switch_is_announced_and_takes_effect_in_the_next_market(follower):
+    """To simulation: a row, an event, no order from now on; the worker ends after the running market."""
+    parts, running, made = follower
+    parts.store.write(Mode.LIVE)
+    one = made()
+    one.begin()
+    assert parts.seen.of(ModeChanged) == []
+    assert one.allows_orders
+
+    async def switched() -> None:
+        task = asyncio.create_task(one.run())
+        await asyncio.to_thread(parts.store.write, Mode.SIMULATION)
+        await _until(lambda: one.switched_to(market(2).slug) is not None)
+        task.cancel()
+
+    parts.run(switched())
+    assert [(event.mode, event.allows_orders) for event in parts.seen.of(ModeChanged)] == [
+        ("simulation", True)
+    ]
+    assert one.switched_to(market(1).slug) is None, "it stays in the market of the switch"
+    assert one.switched_to(market(2).slug) == "simulation"
+    rows = parts.run(parts.thread.call(parts.reader.last_mode))
+    assert rows.mode is Mode.SIMULATION
+    assert running == [market(1).slug]
+
+
+def test_a_start_in_a_mode_that_allows_no_order_says_so(follower):
+    """A switch between the plan and the start is announced at once."""
+    parts, _, made = follower
+    parts.store.write(Mode.SIMULATION)
+    made().begin()
+    (event,) = parts.seen.of(ModeChanged)
+    assert event.mode == "simulation"
+
+
+def test_paper_orders_need_no_permission(parts):
+    """Without --live the mode store can only refuse real money."""
+    one = ModeFollower(
+        parts.plan,
+        parts.gate,
+        parts.engine,
+        parts.ledger,
+        parts.thread,
+        parts.events,
+        lambda: "",
+    )
+    one.begin()
+    assert one.allows_orders
+    assert one.switched_to("") is None
+    assert parts.seen.of(ModeChanged) == []
+
+
+# --- the worker --------------------------------------------------------------------------------------
+
+
+def worker_of(parts: Parts) -> Worker:
+    """A worker of these parts; what it does not use here, the node among it, is left out."""
+    return Worker(
+        SimpleNamespace(
+            plan=parts.plan,
+            engine=parts.engine,
+            settlement=parts.flow,
+            events=parts.events,
+            thread=parts.thread,
+            reader=parts.reader,
+            marker=PositionMarker(parts.ledger, parts.thread, parts.engine.has_open_order),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("observed", "bought", "waits"),
+    [(True, False, True), (False, True, True), (False, False, False)],
+)
+def test_a_finished_market_is_settled_if_it_was_observed_or_bought(parts, observed, bought, waits):
+    """A worker that starts inside a window may buy as well; a market it only saw the end of is no result."""
+
+    async def closed() -> set[str]:
+        if bought:
+            await parts.thread.call(send, parts.ledger, 1)
+            await parts.engine.resume()
+        worker = worker_of(parts)
+        worker._outcomes = worker._make_poller()
+        worker.market_closed(market(1), observed)
+        polled = set(worker._outcomes._tasks)
+        await worker.close()
+        return polled
+
+    assert (market(1).slug in parts.run(closed())) is waits
+
+
+def test_the_next_worker_takes_up_what_has_no_result(parts, monkeypatch):
+    """Bought markets of any age, and decided ones of the last hour; each once, none that is settled."""
+    for number in (1, 2, 40):
+        parts.run(parts.thread.call(buy, parts.ledger, number))
+    for number in (40, 41, 42):
+        parts.run(parts.thread.call(parts.ledger.record_decision, decision(number, reason="no_ask")))
+    parts.run(parts.thread.call(parts.ledger.record_settlement, settlement(2, Outcome.UP)))
+    now_ns = (market(43).start + 10) * 10**9
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns)
+    found = parts.run(worker_of(parts)._unsettled())
+    assert sorted(one.slug for one in found) == [market(n).slug for n in (1, 40, 41, 42)]
+
+
+def test_a_refused_market_is_announced(parts):
+    """The reason of the catalogue reaches the screen and the other observers."""
+    worker_of(parts).market_refused("btc-1", "negRisk")
+    assert parts.seen.of(MarketRefused) == [MarketRefused(slug="btc-1", why="negRisk")]

@@ -1,0 +1,280 @@
+"""How a worker starts, shows that it lives, and what it reports about itself once a second."""
+
+import asyncio
+import os
+import time
+from decimal import Decimal
+from types import SimpleNamespace
+
+import msgspec
+import pytest
+from ledger_builders import market
+from test_redemption_setup import PLAN
+
+from bot import DecisionSchedule, IntegratedBTCStrategy
+from common.constants import ExitCode
+from config import Settings
+from core.ingestion.adapters.health import SourceHealth
+from core.ingestion.adapters.unified_adapter import Externals
+from core.nautilus_core.instruments.market_clock import MarketClock
+from errors import Temporary
+from models import Rule, Spot, Strike
+from monitoring.grafana_exporter import GrafanaMetricsExporter, reset_grafana_exporter
+from monitoring.notifications import Notifier, reset_notifier
+from monitoring.status_file import StatusFile
+from runtime.worker import start, worker_status
+from runtime.worker.heartbeat import Heartbeat
+from runtime.worker.observer_setup import build_observers
+from runtime.worker.settings_mapping import decision_settings, market_calendar, risk_limits
+from runtime.worker.start import StartLimit
+from runtime.worker.worker_status import StatusReporter, feed_reconnects, feed_statuses, spot_text
+
+SPOT = Spot("coinbase", Decimal("65012.5"), 1, 1)
+STRIKE = Strike(price=Decimal(65000), rule=Rule.TWAP60, source="chainlink_twap60/rtds")
+
+
+# --- the start ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def limit():
+    made = StartLimit(60.0)
+    made.loop_runs()  # before it ends this process
+    return made
+
+
+def test_a_start_fails_with_its_first_failed_connection(limit):
+    """NautilusTrader does not try again, so the worker need not wait for the limit."""
+    assert not limit.failed
+    limit.connect_failed("market data", RuntimeError("HTTP 503"))
+    limit.connect_failed("orders", RuntimeError("HTTP 503"))
+    assert limit.failed
+    limit.connect_failed("user stream", OSError())
+    assert limit.why({}) == (
+        "the strategy cannot start, no connection for market data and orders: HTTP 503; user stream: OSError"
+    )
+
+
+def test_a_late_start_names_what_is_not_connected(limit, monkeypatch):
+    """After the limit, with every client that is missing, or none."""
+    later = time.monotonic() + 61
+    monkeypatch.setattr(start.time, "monotonic", lambda: later)
+    assert limit.failed
+    assert limit.why({"market data": True, "orders": False}) == (
+        "the strategy did not start within 60 s, no connection for orders; details are in logs/nautilus"
+    )
+    assert "all clients are connected" in limit.why({"market data": True, "orders": True})
+
+
+def test_a_started_strategy_has_no_limit(limit, monkeypatch):
+    """A connection that is lost later is the adapter's to restore."""
+    limit.strategy_started()
+    limit.connect_failed("orders", RuntimeError("HTTP 503"))
+    later = time.monotonic() + 61
+    monkeypatch.setattr(start.time, "monotonic", lambda: later)
+    assert not limit.failed
+
+
+def test_a_long_or_unprintable_error_is_one_short_line(limit):
+    """A library's error may quote a whole request."""
+    limit.connect_failed("orders", RuntimeError("\x1b[2J" + "x" * 10_000))
+    assert len(limit.why({})) < 350
+    assert limit.why({}).isprintable()
+
+
+def test_a_start_that_blocks_ends_the_process_at_the_limit(monkeypatch, capfd):
+    """Before the event loop runs nothing else can: the supervisor then starts another worker."""
+    codes = []
+    monkeypatch.setattr(start.os, "_exit", codes.append)
+    made = StartLimit(0.001)
+    made._timer.join(5)
+    assert codes == [ExitCode.UNAVAILABLE]
+    assert "error: the worker was not ready within 0.001 s" in capfd.readouterr().err
+
+
+# --- the heartbeat -----------------------------------------------------------------------------------
+
+
+def test_a_heartbeat_is_one_byte_and_never_waits():
+    """A supervisor that reads slowly, has ended, or does not exist costs the worker nothing."""
+    reading, writing = os.pipe()
+    heart = Heartbeat(writing)
+    heart.heartbeat()
+    assert os.read(reading, 10) == b"."
+    for _ in range(70_000):
+        heart.heartbeat()
+    os.close(reading)
+    heart.heartbeat()
+    os.close(writing)
+    Heartbeat(None).heartbeat()
+
+
+# --- the state ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("externals", "origin", "text"),
+    [
+        (None, "", ""),
+        (Externals(None, (), None, None, None, {}), "", ""),
+        (Externals(SPOT, (), STRIKE, None, None, {}), "", "65,012.50 (+12.50)"),
+        (Externals(SPOT, (), None, None, None, {}), "synthetic-57-1", "65,012.50 (no strike)"),
+        (Externals(SPOT, (), STRIKE, None, None, {}), "btc-updown-15m-1790586000", ""),
+    ],
+)
+def test_the_spot_is_shown_with_its_distance_to_the_strike(externals, origin, text):
+    """Empty without a price, and in a recorded market, whose prices they are not."""
+    assert spot_text(externals, market(1, origin=origin)) == text
+
+
+def test_without_a_market_no_price_is_shown():
+    """Between markets there is nothing to compare it with."""
+    assert spot_text(Externals(SPOT, (), STRIKE, None, None, {}), None) == ""
+
+
+def test_only_sources_that_were_asked_are_reported():
+    """A source that this asset does not need is neither up nor down."""
+    health = {
+        "coinbase": SourceHealth(last_success_age_s=0.5, successes=3, failures=1, up=True),
+        "deribit": SourceHealth(last_success_age_s=None, successes=0, failures=2, up=False),
+        "binance": SourceHealth(last_success_age_s=None, successes=0, failures=0, up=False),
+        "rtds stream": SourceHealth(
+            last_success_age_s=1.0, successes=9, failures=0, up=True, state="connected", reconnects=2
+        ),
+    }
+    assert [(one.source, one.age_s, one.failures, one.up) for one in feed_statuses(health)] == [
+        ("coinbase", 0.5, 1, True),
+        ("deribit", None, 2, False),
+        ("rtds stream", 1.0, 0, True),
+    ]
+    assert feed_reconnects(health) == {"rtds stream": 2}
+
+
+class Account:
+    """The venue's clock, as an account reads it."""
+
+    def __init__(self, *answers):
+        self._answers = list(answers)
+
+    def clock_skew_s(self) -> float:
+        answer = self._answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def reporter(account=None) -> StatusReporter:
+    plan = msgspec.structs.replace(PLAN, armed=True, clock=MarketClock(speed=15.0))
+    params, _ = decision_settings(Settings(), plan)
+    return StatusReporter(
+        plan,
+        params,
+        900,
+        IntegratedBTCStrategy(SimpleNamespace()),
+        SimpleNamespace(halted="three refusals", unknown=lambda: ["i1"]),
+        SimpleNamespace(allows_orders=False, decision=SimpleNamespace(why="the mode store is empty")),
+        None,
+        account,
+    )
+
+
+def test_the_state_between_markets():
+    """No market, no price, no feed; mode, halt, unknown orders and window are there all the same."""
+    status = reporter()
+    status.reconnected("market")
+    status.reconnected("market")
+    found = status.status(None)
+    assert (found.profile, found.mode, found.armed) == ("live", "live", True)
+    assert (found.halted, found.allows_orders, found.mode_detail) == (
+        "three refusals",
+        False,
+        "the mode store is empty",
+    )
+    assert (found.slug, found.p, found.quote_age_s, found.feeds, found.consensus) == (
+        None,
+        None,
+        None,
+        (),
+        None,
+    )
+    assert (found.unknown_orders, found.window) == (1, (780.0, 840.0))
+    assert found.reconnects == {"market": 2, "user": 0}
+    assert found.second_length_s == pytest.approx(1 / 15)
+    assert abs(found.ts_ns - time.time_ns()) < 60e9
+
+
+def test_the_clock_is_compared_again_and_again(monkeypatch):
+    """A venue that does not answer keeps the last difference."""
+    monkeypatch.setattr(worker_status, "SKEW_SECONDS", 0.0)
+    skews = []
+    status = reporter(Account(0.25, Temporary("no answer"), -0.5))
+
+    async def measured() -> None:
+        task = asyncio.create_task(status.measure_skew())
+        while not skews or skews[-1] != -0.5:
+            skew = status.status(None).clock_skew_s
+            if skew is not None and skews[-1:] != [skew]:
+                skews.append(skew)
+            await asyncio.sleep(0)
+        task.cancel()
+
+    asyncio.run(asyncio.wait_for(measured(), 10))
+    assert skews == [0.25, -0.5]
+
+
+# --- settings and observers --------------------------------------------------------------------------
+
+
+def test_a_market_is_decided_once_in_its_window():
+    """Window and pause are those of the settings; test mode on Polymarket decides every minute."""
+    params, schedule = decision_settings(Settings(), PLAN)
+    assert (params.window_start, params.window_end, schedule) == (780.0, 840.0, DecisionSchedule())
+    assert (schedule.interval_ns, schedule.repeat) == (1_000_000_000, False)
+    params, schedule = decision_settings(Settings(), msgspec.structs.replace(PLAN, every_minute=True))
+    assert (params.window_start, params.window_end) == (0.0, 900.0)
+    assert (schedule.interval_ns, schedule.repeat) == (60_000_000_000, True)
+
+
+@pytest.mark.parametrize(
+    ("timeframe", "interval", "zone"),
+    [("15m", 900, ""), ("5m", 300, ""), ("4h", 14_400, "America/New_York")],
+)
+def test_the_calendar_follows_the_timeframe(timeframe, interval, zone):
+    """Lengths and, for long markets, the clock that their starts follow."""
+    found = market_calendar(Settings.model_validate({"market_timeframe": timeframe}))
+    assert (found.asset, found.timeframe, found.interval, found.zone) == ("btc", timeframe, interval, zone)
+
+
+def test_each_limit_of_the_settings_is_the_risk_engines():
+    """No limit takes the place of another."""
+    settings = Settings.model_validate(
+        {
+            "max_position_size": "2",
+            "max_total_exposure": "30",
+            "max_positions": 4,
+            "max_loss_per_day": "5",
+            "max_drawdown_pct": "0.6",
+        }
+    )
+    found = risk_limits(settings)
+    assert msgspec.structs.astuple(found) == (Decimal(2), Decimal(30), 4, Decimal(5), Decimal("0.6"))
+
+
+@pytest.mark.parametrize(
+    ("metrics", "url", "kinds"),
+    [
+        (False, "", [StatusFile]),
+        (True, "", [StatusFile, GrafanaMetricsExporter]),
+        (False, "json://127.0.0.1:1/x", [StatusFile, Notifier]),
+        (True, "json://127.0.0.1:1/x", [StatusFile, GrafanaMetricsExporter, Notifier]),
+    ],
+)
+def test_the_observers_are_those_that_are_wanted(tmp_path, metrics, url, kinds):
+    """The status file always; metrics unless --no-grafana; notifications if there is an address."""
+    settings = Settings.model_validate({"state_dir": tmp_path, "notify_url": url, "grafana_port": 0})
+    try:
+        found = build_observers(settings, msgspec.structs.replace(PLAN, metrics=metrics))
+        assert [type(one) for one in found] == kinds
+    finally:
+        reset_grafana_exporter()
+        reset_notifier()
