@@ -29,6 +29,6 @@ def test_every_test_that_is_named_exists():
 
 
 def test_there_are_ten_more():
-    """Apart from the reports that found a fault."""
-    more = PAGE.split("## Ten more reports")[1]
-    assert sum(line.startswith("| ") and " #" in line for line in more.splitlines()) == 10
+    """At least ten that were tried, apart from the first ones and from those that were only compared."""
+    more = PAGE.split("## More reports that were tried")[1].split("\n## ")[0]
+    assert sum(line.startswith("| ") and " #" in line for line in more.splitlines()) >= 10

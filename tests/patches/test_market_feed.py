@@ -227,6 +227,24 @@ def quotes(feed):
     made.close()
 
 
+def send(rig, feed, changes, best) -> None:
+    """Pass a message with changes (side, price, size) and the best bid and ask after them to the client."""
+    rows = [
+        {
+            "asset_id": rig.market.token(SIDE),
+            "price": str(price),
+            "side": side,
+            "size": size,
+            "hash": "x",
+            "best_bid": str(best[0]),
+            "best_ask": str(best[1]),
+        }
+        for side, price, size in changes
+    ]
+    head = {"event_type": "price_change", "market": rig.market.condition_id, "timestamp": "1703875200000"}
+    feed.client._handle_raw_ws_message(json.dumps({**head, "price_changes": rows}).encode())
+
+
 async def test_a_book_whose_best_prices_are_not_the_venues_is_taken_anew(rig, feed, quotes, monkeypatch):
     """A trade takes the best ask and leaves a bid at its price; the change is lost. The next change shows it:
     no quote is passed on until the book was requested, and then with the venue's prices."""
@@ -252,21 +270,25 @@ async def test_a_difference_that_the_next_message_ends_is_no_lost_change(rig, fe
     monkeypatch.setattr(market_feed, "DIFFERENCE_S", 0.3)
     await feed.whole()
     (price, _), (next_price, _) = rig.asks()[:2]
-    token = rig.market.token(SIDE)
-
-    def send(side: str, shares: str) -> None:
-        row = {"asset_id": token, "price": str(price), "side": side, "size": shares, "hash": "x"}
-        best = {"best_bid": str(price), "best_ask": str(next_price)}
-        head = {"event_type": "price_change", "market": rig.market.condition_id, "timestamp": "1703875200000"}
-        feed.client._handle_raw_ws_message(json.dumps({**head, "price_changes": [row | best]}).encode())
-
     quotes.prices.clear()
-    send("BUY", "7")
+    send(rig, feed, [("BUY", price, "7")], (price, next_price))
     assert len(feed.client._differing) == 1
-    send("SELL", "0")
+    send(rig, feed, [("SELL", price, "0")], (price, next_price))
     assert not feed.client._differing
     await asyncio.gather(*feed.client._waiting)
     assert not feed.client._outdated
-    assert set(quotes.prices) == {(price, next_price)}
-    feed.client._refuse("the rig's book is not the venue's", b"", {token})
+    assert quotes.prices == [(price, next_price)]
+    feed.client._refuse("the rig's book is not the venue's", b"", {rig.market.token(SIDE)})
     await feed.whole()
+
+
+async def test_a_message_with_two_changes_is_one_quote(rig, feed, quotes):
+    """Between its two changes the book is one that the venue never had."""
+    await feed.whole()
+    (price, _), (next_price, _) = rig.asks()[:2]
+    quotes.prices.clear()
+    send(rig, feed, [("SELL", price, "0"), ("BUY", price, "7")], (price, next_price))
+    feed.client._refuse("the rig's book is not the venue's", b"", {rig.market.token(SIDE)})
+    await feed.whole()
+    assert quotes.prices[0] == (price, next_price)
+    assert len(quotes.prices) == 2
