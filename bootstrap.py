@@ -8,7 +8,13 @@ import signal
 import sys
 from importlib.util import find_spec
 
-MEANT_FOR_OTHERS = ("LOGURU_", "PROMETHEUS_MULTIPROC_DIR")
+MEANT_FOR_OTHERS = (
+    "ECC_BACKEND_CLASS",
+    "ETH_HASH_BACKEND",
+    "LOGURU_",
+    "PROMETHEUS_MULTIPROC_DIR",
+    "WEBSOCKETS_",
+)
 """Settings of libraries that are meant for other programs, and that can keep this one from starting."""
 OF_THE_INTERPRETER = ("PYTHONINSPECT", "PYTHONSAFEPATH", "PYTHONWARNINGS")
 """Settings of Python that turn a warning or a normal exit into a traceback, or hide the project's folder."""

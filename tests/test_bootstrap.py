@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from config import ROOT
 
 
@@ -63,6 +65,32 @@ def test_settings_of_the_interpreter_that_end_in_a_traceback_are_dropped():
     assert (done.stdout, done.stderr) == ("0 False [] ['PYTHONUTF8'] ['-c', '--help']\n", "")
 
 
+def test_settings_of_libraries_that_are_meant_for_other_programs_are_dropped():
+    """With each of these the worker or the practice venue ended with a traceback, again and again."""
+    code = (
+        "import os, bootstrap; bootstrap.ensure_environment('runner.py')\n"
+        "import loguru, prometheus_client, websockets.frames, eth_hash.auto, eth_keys\n"
+        "eth_hash.auto.keccak(b''); eth_keys.KeyAPI().backend; print(sorted(os.environ))"
+    )
+    dropped = {
+        "ECC_BACKEND_CLASS": "no.such.Backend",
+        "ETH_HASH_BACKEND": "nonsense",
+        "LOGURU_LEVEL": "nonsense",
+        "PROMETHEUS_MULTIPROC_DIR": "/nonexistent",
+        "WEBSOCKETS_MAX_LOG_SIZE": "x",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**dropped, "OTHER": "1", "LC_CTYPE": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("['LC_CTYPE', 'OTHER']\n", "")
+
+
+@pytest.mark.slow
 def test_every_command_starts_without_its_folder_on_the_path():
     """PYTHONSAFEPATH hides the project's modules from a script; and a normal exit is no traceback."""
     environment = {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONINSPECT": "1"}
