@@ -343,7 +343,7 @@ def trades_section(trades: Sequence[TradeRow]) -> Markup:
     rows = [
         (
             f"{datetime.fromtimestamp(trade.created_ns // 10**9, UTC):%Y-%m-%d %H:%M}",
-            trade.slug,
+            trade.slug if trade.kind is None else f"{trade.slug} {trade.kind}",
             trade.side.value,
             f"{trade.cost:.2f}",
             f"{trade.price:.3f}",

@@ -111,6 +111,21 @@ def test_everything_is_there(ledger_path):
         assert fragment in page.text, fragment
 
 
+def test_recorded_and_generated_markets_are_told_apart(ledger_path):
+    """Each trade's market is called recorded or generated, and each kind has a sum of its own."""
+    report = report_of(ledger_path)
+    trades = [
+        msgspec.structs.replace(row, origin="synthetic-57-1" if number % 2 else "btc-updown-15m-1790586000")
+        for number, row in enumerate(report.trades)
+    ]
+    found = performance(trades, starting=Decimal(1000))
+    text = Page(render(msgspec.structs.replace(report, trades=trades, performance=found))).text
+    assert f"{market(1).slug} recorded" in text
+    assert f"{market(2).slug} generated" in text
+    assert "Recorded3 settled" in text
+    assert "Generated2 settled" in text
+
+
 def test_open_positions_are_apart_from_the_results(ledger_path):
     """Each pending position has its mark, waiting time and reason; without positions there is no section."""
     report = report_of(ledger_path)
