@@ -243,8 +243,11 @@ class MixedHistories:
 def _called_edges(price, n):
     """The most wins that are called a loss, and the fewest that are called a profit."""
 
+    # Built once: the samples differ only in how many of the same trades are won.
+    won, lost = sample(n, 0, price), sample(0, n, price)
+
     def called(wins):
-        return not statistics(sample(wins, n - wins, price)).conclusion.startswith("Not")
+        return not statistics([*won[:wins], *lost[wins:]]).conclusion.startswith("Not")
 
     middle = round(n * break_even(trade(True, price)))
     assert called(0)
