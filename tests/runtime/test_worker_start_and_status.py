@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 from ledger_builders import market
+from test_decision_service import feeds
 from test_redemption_setup import PLAN
 
 from bot import DecisionSchedule, IntegratedBTCStrategy
@@ -163,7 +164,7 @@ class Account:
         return answer
 
 
-def reporter(account=None) -> StatusReporter:
+def reporter(account=None, adapter=None) -> StatusReporter:
     plan = msgspec.structs.replace(PLAN, armed=True, clock=MarketClock(speed=15.0))
     params, _ = decision_settings(Settings(), plan)
     return StatusReporter(
@@ -173,7 +174,7 @@ def reporter(account=None) -> StatusReporter:
         IntegratedBTCStrategy(SimpleNamespace()),
         SimpleNamespace(halted="three refusals", unknown=lambda: ["i1"]),
         SimpleNamespace(allows_orders=False, decision=SimpleNamespace(why="the mode store is empty")),
-        None,
+        adapter,
         account,
     )
 
@@ -201,6 +202,19 @@ def test_the_state_between_markets():
     assert found.reconnects == {"market": 2, "user": 0}
     assert found.second_length_s == pytest.approx(1 / 15)
     assert abs(found.ts_ns - time.time_ns()) < 60e9
+
+
+def test_the_state_has_the_sources_and_what_they_agree_on():
+    """Consensus and health are read from the feeds that the decisions use."""
+    adapter = feeds()
+    adapter.sources.counts.succeeded("coinbase")
+    found = reporter(adapter=adapter).status(None)
+    assert found.consensus is not None
+    assert (found.consensus.median, sorted(found.consensus.sources)) == (
+        Decimal(65800),
+        ["binance", "chainlink"],
+    )
+    assert [(one.source, one.up) for one in found.feeds] == [("coinbase", True)]
 
 
 def test_the_clock_is_compared_again_and_again(monkeypatch):
