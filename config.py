@@ -5,6 +5,7 @@
 
 import codecs
 import difflib
+import errno
 import io
 import os
 import stat
@@ -39,6 +40,8 @@ from errors import ConfigError
 from models import BrainParams
 
 ROOT = Path(__file__).resolve().parent
+NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
+"""Errors of a path that no permission and no missing folder explains."""
 VERSION = str(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
 TIMEFRAMES = {"5m": 300, "15m": 900, "4h": 14400}
 
@@ -273,19 +276,27 @@ class Settings(BaseModel):
     @classmethod
     def _in_project(cls, path: Path) -> Path:
         """Resolve a relative path against the project's folder, independent of the working directory."""
-        return ROOT / path.expanduser()
+        try:
+            resolved = ROOT / path.expanduser()
+            resolved.stat()
+        except RuntimeError:
+            raise ValueError("a path; the home folder of its user is not known") from None
+        except OSError as error:
+            if error.errno in NO_PATH:
+                raise ValueError(f"a path: {error.strerror}") from None
+        return resolved
 
     @field_validator("redis_url", mode="after")
     @classmethod
     def _readable(cls, url: SecretStr) -> SecretStr:
         text = url.get_secret_value()
         if text and not text.startswith(("redis://", "rediss://")):
-            raise ValueError("it starts neither with redis:// nor with rediss://")
+            raise ValueError("an address that begins with redis:// or rediss://")
         parts = urlsplit(text)
         if text and not parts.hostname:
-            raise ValueError("it names no host")
+            raise ValueError("an address with a host")
         if parts.path.strip("/") and not parts.path.strip("/").isdecimal():
-            raise ValueError("what follows the host is no database number")
+            raise ValueError("an address with a database number after the host, or none")
         _ = parts.port  # raises ValueError if it is invalid
         return url
 
@@ -524,7 +535,8 @@ def _explain(error: ValidationError, given: Mapping[str, str]) -> tuple[str, str
     name = str(fault["loc"][0])
     field = Settings.model_fields[name]
     value = "(secret)" if field.annotation is SecretStr else repr(given.get(name, ""))
-    return f"{name.upper()} is {value}, allowed: {fault['msg']}", f"It means: {field.description}"
+    allowed = fault["msg"].removeprefix("Value error, ")
+    return f"{name.upper()} is {value}, allowed: {allowed}", f"It means: {field.description}"
 
 
 def _default(field: FieldInfo) -> str:

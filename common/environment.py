@@ -36,8 +36,12 @@ def prepare_environment() -> None:
 def _without_proxy(environ: Mapping[str, str]) -> str:
     """The user's own list, from whichever spelling holds one, and this machine."""
     spelled = {name: value for name, value in environ.items() if name.lower() == "no_proxy"}
-    listed = [host.strip() for value in spelled.values() for host in value.split(",")]
-    return ",".join(dict.fromkeys(filter(None, [*listed, *LOOPBACK])))
+    listed = [host.strip(" []") for value in spelled.values() for host in value.split(",")]
+    # No library matches a name with a network, and httpx fails at one of IPv6.
+    hosts = [
+        host for host in listed if host and not ("/" in host and host.count(":") > 1 and "//" not in host)
+    ]
+    return ",".join(dict.fromkeys([*hosts, *LOOPBACK]))
 
 
 def _check() -> None:

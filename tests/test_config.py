@@ -28,6 +28,8 @@ def test_defaults_need_nothing(tmp_path):
         ("ORDER_MAX_ATTEMPTS", "many", "ORDER_MAX_ATTEMPTS is 'many'"),
         ("TRADER_ID", "nodash", "TRADER_ID is 'nodash'"),
         ("FUSION_MIN_WEIGHT", "-0.1", "FUSION_MIN_WEIGHT is '-0.1'"),
+        ("STATE_DIR", "a" * 300, "allowed: a path: File name too long"),
+        ("LOG_DIR", "~nobody-of-this-name/x", "the home folder of its user is not known"),
         ("MARKET_INTERVAL_SECONDS", "300", "SECONDS is 300, allowed: 900, as MARKET_TIMEFRAME is 15m"),
     ],
 )

@@ -54,6 +54,17 @@ def test_loopback_goes_through_no_proxy(environ, proxy, own):
             assert client._transport_for_url(httpx.URL(f"http://{host}")) is client._transport
 
 
+def test_addresses_and_networks_of_ipv6_may_be_listed(environ):
+    """httpx cannot read brackets and networks, which other programs accept; the other hosts are kept."""
+    environ.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    environ.setenv("NO_PROXY", "[2001:db8::1], fd00::/8,10.0.0.0/8 ,corp.example")
+    prepare_environment()
+    assert os.environ["NO_PROXY"] == "2001:db8::1,10.0.0.0/8,corp.example,127.0.0.1,localhost,::1"
+    with httpx.Client(verify=WITHOUT_CERTIFICATES) as client:
+        for url in ("http://[2001:db8::1]", "http://corp.example"):
+            assert client._transport_for_url(httpx.URL(url)) is client._transport
+
+
 def test_a_list_of_everything_stays_everything(environ):
     """`*` means no proxy at all."""
     environ.setenv("ALL_PROXY", "http://127.0.0.1:9")
@@ -69,7 +80,7 @@ def test_a_list_of_everything_stays_everything(environ):
         ("ALL_PROXY", "socks5://user:hush@127.0.0.1:1080", "ALL_PROXY names a SOCKS proxy"),
         ("all_proxy", "socks5h://127.0.0.1:1080", "all_proxy names a SOCKS proxy"),
         ("HTTPS_PROXY", "foo://hush", "HTTPS_PROXY"),
-        ("no_proxy", "[::1", "no_proxy"),
+        ("no_proxy", "http://x:y", "no_proxy"),
         ("SSL_CERT_DIR", "/nonexistent", "no certificate is in SSL_CERT_DIR"),
         ("SSL_CERT_FILE", "/nonexistent", "SSL_CERT_FILE of the environment: No such file"),
         ("SSLKEYLOGFILE", "/nonexistent/keys", "SSLKEYLOGFILE of the environment: No such file"),
