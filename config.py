@@ -278,9 +278,10 @@ class Settings(BaseModel):
         """Resolve a relative path against the project's folder, independent of the working directory."""
         try:
             resolved = ROOT / path.expanduser()
-            resolved.stat()
         except RuntimeError:
             raise ValueError("a path; the home folder of its user is not known") from None
+        try:
+            resolved.stat()
         except OSError as error:
             if error.errno in NO_PATH:
                 raise ValueError(f"a path: {error.strerror}") from None
