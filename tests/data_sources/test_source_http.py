@@ -133,11 +133,13 @@ async def test_address_that_is_none_is_refused(clock: Clock) -> None:
     await fetcher.aclose()
 
 
-async def test_endless_answer_is_cut_off(host: Host, fetcher: HttpFetcher) -> None:
+async def test_endless_answer_is_cut_off(host: Host, clock: Clock) -> None:
     """More than eight megabytes are not read."""
     host.answer("/x", b" " * 8_000_001)
+    fetcher = HttpFetcher("test", host.url, now_ns=clock, timeout_s=20)
     with pytest.raises(MalformedPayload, match="larger than"):
         await fetcher.get("/x")
+    await fetcher.aclose()
 
 
 async def test_retry_after_is_kept(host: Host, fetcher: HttpFetcher, clock: Clock) -> None:
