@@ -10,7 +10,7 @@ from bot_process import ROOT, BotProcess
 from decision_replay import encode, replay
 
 from execution.ledger import LedgerReader, ledger_path
-from models import Decision, Reason
+from models import Decision, MarketKind, Reason
 
 SIX = {
     "OrderBookImbalance",
@@ -95,15 +95,30 @@ def test_a_slow_source_costs_its_deadline_and_decisions_never_overlap(tmp_path):
 
 
 @pytest.mark.slow
-def test_two_markets_of_the_generated_venue(tmp_path):
-    """`--venue synthetic --markets 2` ends with 0, its cash equal to the venue's."""
-    with BotProcess(tmp_path, "--test-mode", "--venue", "synthetic", "--markets", "2") as bot:
-        assert bot.wait(150) == 0, bot.output
+@pytest.mark.timeout(300)
+def test_the_first_run_has_a_recorded_and_a_generated_market(tmp_path):
+    """`--test-mode --markets 2` ends with 0 and equal cash; all six can vote in the generated market only."""
+    with BotProcess(tmp_path, "--test-mode", "--markets", "2") as bot:
+        assert bot.wait(240) == 0, bot.output
     assert "Traceback" not in bot.output
-    with LedgerReader(ledger_path(tmp_path / "state", "synthetic")) as ledger:
+    assert re.search(r"recorded and generated markets in turn: 18 real .* generated ones of\s+│?", bot.output)
+    assert "practice venue, recorded and generated markets" in bot.output
+    with LedgerReader(ledger_path(tmp_path / "state", "mixed")) as ledger:
         check = ledger.last_cash_check()
+        found = [ledger.decision(row.id) for row in ledger.decisions()]
     assert check is not None
     assert abs(check.difference) <= 1e-5
+    assert {decision.context.market.kind for decision in found} == set(MarketKind)
+    for decision in found:
+        kind = decision.context.market.kind
+        assert f"{kind:<9}  Up " in bot.output
+        if decision.votes:
+            generated = kind is MarketKind.GENERATED
+            assert ("coinbase" not in decision.context.absent) is generated
+            assert (decision.context.spot is not None) is generated
+            assert (decision.context.strike is not None) is generated
+            assert {vote.source for vote in decision.votes} == SIX
+    assert any(decision.votes for decision in found if decision.context.market.kind is MarketKind.GENERATED)
 
 
 def _pure(decision: Decision) -> bool:
