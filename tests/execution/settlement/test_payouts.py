@@ -78,3 +78,6 @@ def test_months_of_unredeemed_wins_are_no_work() -> None:
     distinct = named([Decimal(2**20 + 2**number) / 10**6 for number in range(20)])
     assert paid(distinct["m7"], distinct, TOLERANCE) == ("m7",)  # sums above the surplus are skipped
     assert paid(sum(list(distinct.values())[::2], Decimal(0)), distinct, TOLERANCE) is None
+    many = named([Decimal(2**30 + 2**number) / 10**6 for number in range(30)])
+    four = ("m0", "m1", "m2", "m3")  # only the sums up to four of thirty are tried, not those of five or six
+    assert paid(sum((many[slug] for slug in four), Decimal(0)), many, TOLERANCE) == four
