@@ -228,6 +228,7 @@ def test_break_even_is_at_most_certainty():
         (0.9, 300, 0.8608335376153785, 0.9290520854049847),
         (1.0, 1, 0.20654931437723745, 1.0),
         (0.0, 14, 0.0, 0.2153108027377357),
+        (1.0, 9, 9 / 12.8414588206941245, 1.0),  # rounding alone would give a bound above 1
     ],
 )
 def test_wilson_to_the_last_digits(rate, n, low, high):
