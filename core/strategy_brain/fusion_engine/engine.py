@@ -119,12 +119,11 @@ def check(fused: FusedSignal, min_signals: int, min_score: float, min_weight: fl
     Parameters
     ----------
     min_signals : int
-            Minimum number of directional signals with a weight above 0.
-        min_score : float
-            Minimum score, 0 to 100, inclusive. It measures how one-sided the vote is, not the amount of
-            evidence.
-        min_weight : float
-            Minimum sum of the weights behind the winning side, 0 to 1, inclusive.
+        Minimum number of directional signals with a weight above 0.
+    min_score : float
+        Minimum score, 0 to 100, inclusive. It measures how one-sided the vote is, not the amount of evidence.
+    min_weight : float
+        Minimum sum of the weights behind the winning side, 0 to 1, inclusive.
     """
     if fused.signals < min_signals:
         return Refusal(

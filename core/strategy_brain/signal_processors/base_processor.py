@@ -1,5 +1,6 @@
 """Base class of the signal processors: one evaluation, returned as a signal, a vote or an abstention."""
 
+import math
 from abc import ABC, abstractmethod
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -93,5 +94,5 @@ def relative_move(now: Decimal, then: Decimal, points: int = 1) -> float:
 def require_positive(**settings: float) -> None:
     """Raise ValueError, with the name of the setting, unless all are finite numbers above 0."""
     for name, value in settings.items():
-        if not 0 < value < float("inf"):
+        if not 0 < value < math.inf:
             raise ValueError(f"{name} is {value}, must be above 0")

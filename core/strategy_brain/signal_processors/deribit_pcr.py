@@ -1,5 +1,6 @@
 """Contrarian vote from the put/call ratio: many puts are bullish, many calls bearish."""
 
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -36,7 +37,7 @@ class DeribitPCRProcessor(BaseSignalProcessor):
     name = DERIBIT_PCR
 
     def __init__(self, bullish_pcr: float = 1.20, bearish_pcr: float = 0.70) -> None:
-        if not 0 < bearish_pcr < bullish_pcr < float("inf"):
+        if not 0 < bearish_pcr < bullish_pcr < math.inf:
             raise ValueError(
                 f"bearish_pcr {bearish_pcr} must lie above 0 and below bullish_pcr {bullish_pcr}"
             )

@@ -1,5 +1,6 @@
 """Vote for the side with more shares in the book near the price of Up."""
 
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -43,7 +44,7 @@ class OrderBookImbalanceProcessor(BaseSignalProcessor):
     def __init__(self, imbalance_threshold: float = 0.30, min_book_volume: float = 50.0) -> None:
         if not 0 < imbalance_threshold <= 1:
             raise ValueError(f"imbalance_threshold is {imbalance_threshold}, must be above 0 and at most 1")
-        if not 0 <= min_book_volume < float("inf"):
+        if not 0 <= min_book_volume < math.inf:
             raise ValueError(f"min_book_volume is {min_book_volume}, must be 0 or more")
         self.imbalance_threshold = imbalance_threshold
         self.min_book_volume = min_book_volume

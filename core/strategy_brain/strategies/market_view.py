@@ -161,8 +161,6 @@ def real_price(book: Book, min_spread: Decimal) -> Decimal | None:
     closer than `min_spread` to 0 or 1, and a crossed or locked book.
     """
     bid, ask = book.best_bid, book.best_ask
-    if bid is None and ask is None:
-        return None
     present = [price for price in (bid, ask) if price is not None]
     if any(not (0 < price < 1 and min_spread <= price <= 1 - min_spread) for price in present):
         return None

@@ -32,6 +32,7 @@ from core.strategy_brain.strategies import (
     in_window,
     price_cap,
 )
+from core.strategy_brain.strategies.appraisal import Appraisal, appraise
 from models import RETRIED, Book, Decision, Direction, Level, Outcome, Reason
 
 UP, DOWN = Outcome.UP, Outcome.DOWN
@@ -238,6 +239,21 @@ def test_an_unknown_fair_value_cannot_reach_a_minimum_edge():
 
 def no_asks():
     return book(bids=(("0.80", 400),))
+
+
+def test_the_limit_of_a_books_age_is_exact():
+    """Ten seconds are allowed, and five nanoseconds more are not."""
+    base = context("0.80")
+    for age_ns, fresh in ((10_000_000_000, True), (10_000_000_005, False)):
+        aged = msgspec.structs.replace(base.up_book, ts_ns=NOW_NS - age_ns)
+        assert decided(msgspec.structs.replace(base, up_book=aged), params()).buys is fresh
+
+
+def test_without_a_favourite_nothing_is_offered():
+    """The appraisal of an even market is empty: no outcome, no asks, no prices."""
+    assert appraise(context("0.50"), params()) == Appraisal(
+        outcome=None, asks=(), ask=None, price_cap=None, fair=None, edge=None
+    )
 
 
 @pytest.mark.parametrize("min_edge", [None, D("0.01")])

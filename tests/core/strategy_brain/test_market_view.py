@@ -78,10 +78,10 @@ def test_a_gap_in_the_book_is_no_price(side, price):
     assert real_price(book(**{side: ((price, 1),)}), SPREAD) is None
 
 
-@pytest.mark.parametrize("price", ["0", "1"])
-def test_a_border_of_zero_still_excludes_certainty(price):
+@pytest.mark.parametrize(("side", "price"), [("asks", "0"), ("bids", "1")])
+def test_a_border_of_zero_still_excludes_certainty(side, price):
     """With `min_spread` 0 a price of 0 or 1 is invalid: relative changes from 0 do not exist."""
-    assert real_price(book(bids=((price, 1),)), D(0)) is None
+    assert real_price(book(**{side: ((price, 1),)}), D(0)) is None
 
 
 def test_a_crossed_down_book_spoils_the_update():
@@ -91,6 +91,16 @@ def test_a_crossed_down_book_spoils_the_update():
     assert not feed(view, 2, at("0.9"), book(bids=(("0.6", 1),), asks=(("0.5", 1),)))
     assert view.p == D("0.5")
     assert feed(view, 3, at("0.9"), book())
+
+
+def test_three_valid_quotes_are_required_by_default():
+    """After the second quote the market is not tradable, after the third it is."""
+    view = MarketView(market())
+    seen = []
+    for second in range(3):
+        feed(view, second, QUOTE)
+        seen.append(view.tradable)
+    assert seen == [False, False, True]
 
 
 def test_tradable_after_the_required_quotes_in_a_row():
@@ -183,7 +193,8 @@ def test_context_freezes_everything():
     }
     frozen = view.context(6.0, NOW_NS, **given_values)
     feed(view, 6.5, at("0.9"))
-    assert (frozen.second, frozen.now_ns, frozen.p) == (6.0, NOW_NS, D("0.61"))
+    assert (frozen.market, frozen.second, frozen.now_ns) == (market(), 6.0, NOW_NS)
+    assert frozen.p == D("0.61")
     assert frozen.history == (D("0.61"),)
     assert frozen.ticks == (Tick(second=5.5, price=D("0.61")),)
     assert frozen.up_book == QUOTE
@@ -204,3 +215,13 @@ def test_books_are_kept_sorted_and_without_emptied_levels():
     assert [level.price for level in up.bids] == [D("0.3"), D("0.1")]
     assert [level.price for level in up.asks] == [D("0.5"), D("0.9")]
     assert up.ts_ns == 7
+
+
+def test_levels_of_one_price_are_sorted_by_size():
+    """The result depends on the levels only, not on their order: the larger one comes first."""
+    view = MarketView(market())
+    pairs = (("0.3", 1), ("0.3", 5)), (("0.5", 2), ("0.5", 4))
+    feed(view, 1, book(bids=pairs[0], asks=pairs[1]))
+    up = view.context(1, NOW_NS).up_book
+    assert up.bids == levels(("0.3", 5), ("0.3", 1))
+    assert up.asks == levels(("0.5", 4), ("0.5", 2))
