@@ -502,10 +502,10 @@ class TradeOutcome(StrEnum):
 
 
 class PaperTrade(Frozen, frozen=True):
-    """A trade in the format of `paper_trades.json`: the first bot's seven keys, and the amount spent.
+    """A trade in the format of `paper_trades.json`: exactly these seven keys.
 
-    `direction` is LONG for Up and SHORT for Down; `size_usd` is the amount ordered, `spent_usd` the amount
-    paid for the shares without the fee, and `price` what was paid per share of that token.
+    `direction` is LONG for Up and SHORT for Down; `size_usd` is the amount ordered, and `price` what was paid
+    per share of that token.
     """
 
     timestamp: str
@@ -515,4 +515,3 @@ class PaperTrade(Frozen, frozen=True):
     signal_score: float
     signal_confidence: float
     outcome: TradeOutcome
-    spent_usd: float

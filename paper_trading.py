@@ -19,9 +19,10 @@ def paper_trades(reader: LedgerReader) -> list[PaperTrade]:
 def paper_trade(trade: TradeRow) -> PaperTrade:
     """Convert a trade of the ledger to the keys of the export.
 
-    `timestamp` is the time of the decision on the machine's clock, UTC; `size_usd` is the amount ordered,
-    `spent_usd` the amount paid for the shares, without the fee: less if the order was filled in part or the
-    amount is not a multiple of the price. Score and confidence are 0 if the trade was made without a vote.
+    `timestamp` is the time of the decision on the machine's clock, UTC; `size_usd` is the amount ordered. The
+    amount spent is in the ledger and in the table of `view_paper_trades.py`: it is less if the order was
+    filled in part or the amount is not a multiple of the price. Score and confidence are 0 if the trade was
+    made without a vote.
     """
     return PaperTrade(
         timestamp=datetime.fromtimestamp(trade.created_ns // 10**9, UTC).isoformat(),
@@ -31,7 +32,6 @@ def paper_trade(trade: TradeRow) -> PaperTrade:
         signal_score=trade.score or 0.0,
         signal_confidence=trade.confidence or 0.0,
         outcome=trade.outcome,
-        spent_usd=float(trade.cost),
     )
 
 

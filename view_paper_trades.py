@@ -479,9 +479,12 @@ def _period(results: Results) -> str:
 
 
 def _table(results: Results, *, wide: bool) -> Table:
+    """`stake` is the amount ordered, `spent` the amount paid for the shares, both without the fee."""
     trades, marks = results.trades, {p.trade.intent_id: p.unrealised for p in results.positions}
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold underline")
-    for heading in ("#", "time", "market", "dir", "stake", "price", "fee", "score", "conf", "outcome", "P&L"):
+    spent = ("spent",) if wide else ()
+    money = ("stake", *spent, "price", "fee")
+    for heading in ("#", "time", "market", "dir", *money, "score", "conf", "outcome", "P&L"):
         text = heading in ("time", "market", "dir", "outcome")
         table.add_column(heading, justify="left" if text else "right", no_wrap=True)
     for number, trade in enumerate(trades, start=1):
@@ -491,7 +494,8 @@ def _table(results: Results, *, wide: bool) -> Table:
             f"{_moment(trade.created_ns):%m-%d %H:%M}",
             f"{trade.slug} {trade.kind or ''}" if wide else _short_name(trade, start),
             trade.side.upper(),
-            f"{trade.cost:.2f}",
+            f"{trade.usd:.2f}",
+            *([f"{trade.cost:.6f}"] if wide else []),
             f"{trade.price:.3f}",
             f"{trade.fee:.4f}",
             "-" if trade.score is None else f"{trade.score:.1f}",

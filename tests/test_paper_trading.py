@@ -1,4 +1,4 @@
-"""The export: its eight keys, complete from the ledger, and written as a whole."""
+"""The export: the seven keys, complete from the ledger, and written as a whole."""
 
 import json
 import os
@@ -15,10 +15,7 @@ from execution.ledger import FillStatus, LedgerReader
 from models import Outcome, PaperTrade, TradeOutcome
 from paper_trading import export_paper_trades, paper_trades
 
-KEYS = [
-    *("timestamp", "direction", "size_usd", "price", "signal_score", "signal_confidence", "outcome"),
-    "spent_usd",
-]
+KEYS = ["timestamp", "direction", "size_usd", "price", "signal_score", "signal_confidence", "outcome"]
 
 
 @pytest.fixture
@@ -35,12 +32,11 @@ def some_trade(outcome=TradeOutcome.PENDING):
         signal_score=61.5,
         signal_confidence=0.72,
         outcome=outcome,
-        spent_usd=0.999999,
     )
 
 
 def test_ledger_to_file(tmp_path, path):
-    """Wins, losses and pending trades of several runs are exported in order, with exactly these keys."""
+    """Wins, losses and pending trades of several runs are exported in order, with exactly the seven keys."""
     ledger_path = tmp_path / "ledger.sqlite"
     with open_ledger(ledger_path) as ledger:
         buy(ledger, 1)
@@ -64,20 +60,19 @@ def test_ledger_to_file(tmp_path, path):
         "signal_score": 61.5,
         "signal_confidence": 0.72,
         "outcome": "LOSS",
-        "spent_usd": 1.0,
     }
     assert [row["outcome"] for row in exported] == ["WIN", "LOSS", "PENDING"]
 
 
-def test_ordered_and_spent_are_two_numbers(tmp_path):
-    """The size is what was ordered, the spent amount what the shares cost, the price that per share."""
+def test_the_size_is_what_was_ordered(tmp_path):
+    """An order of $1 of which $0.60 was filled has size 1; the price is the cost per share."""
     ledger_path = tmp_path / "ledger.sqlite"
     with open_ledger(ledger_path) as ledger, LedgerReader(ledger_path) as reader:
         buy(ledger, shares="0.8", price="0.75", fee="0.0105", created_ns=NOON_NS)
 
         (trade,) = paper_trades(reader)
 
-    assert (trade.size_usd, trade.spent_usd, trade.price) == (1.0, 0.6, 0.75)
+    assert (trade.size_usd, trade.price) == (1.0, 0.75)
     assert trade.timestamp == "2026-09-28T12:00:00+00:00"
 
 
@@ -194,4 +189,4 @@ def test_trade_without_a_vote(tmp_path):
     shown = paper_trading.paper_trade(type(row)(**fields | {"score": None, "confidence": None}))
 
     assert (shown.signal_score, shown.signal_confidence) == (0.0, 0.0)
-    assert (shown.size_usd, shown.spent_usd) == (1.0, 0.99)
+    assert shown.size_usd == 1.0

@@ -57,14 +57,28 @@ def test_table_fits_and_is_complete(capsys, state, at_width, columns):
     code, out, _ = run(capsys, state)
 
     lines = out.splitlines()
-    headings = ["#", "time", "market", "dir", "stake", "price", "fee", "score", "conf", "outcome", "P&L"]
+    spent = ["spent"] if columns == 120 else []
+    headings = [
+        "#",
+        "time",
+        "market",
+        "dir",
+        "stake",
+        *spent,
+        "price",
+        "fee",
+        "score",
+        "conf",
+        "outcome",
+        "P&L",
+    ]
     assert code == 0
     assert max(map(len, lines)) <= columns
     assert next(line for line in lines if line.lstrip().startswith("#")).split() == headings
     place = market(2).slug if columns == 120 else "09-28 12:30"
     row = next(line for line in lines if line.startswith("2 "))
     assert row.split() == [
-        *("2", "09-28", "12:00", *place.split(), "DOWN", "1.00", "0.800"),
+        *("2", "09-28", "12:00", *place.split(), "DOWN", "1.00", *(["1.000000"] if spent else []), "0.800"),
         *("0.0140", "61.5", "72%", "LOSS", "-1.014"),
     ]
 

@@ -51,7 +51,7 @@ def test_one_market_is_traded_settled_and_balanced(tmp_path):
         assert len(ledger.attempts(trade.slug)) == 1
     (exported,) = json.loads((tmp_path / "paper_trades.json").read_text())
     assert exported["outcome"] in ("WIN", "LOSS")
-    assert len(exported) == 8
+    assert len(exported) == 7
 
 
 @pytest.mark.slow
