@@ -24,7 +24,7 @@ from core.strategy_brain.fair_value import (
 )
 from core.strategy_brain.refusals import Abstention
 from core.strategy_brain.signal_processors import PriceDivergenceProcessor
-from models import Direction, Rule, SignalType, Strength, Tick
+from models import Direction, Outcome, Rule, SignalType, Strength, Tick
 
 SPOT = 84_000.0
 PATHS = 40_000
@@ -294,3 +294,61 @@ def test_divergence_abstains_with_its_reason():
     assert str(judge(context(spot=spot(SPOT), strike=strike(SPOT)), 0.18).abstained).startswith(
         "no volatility"
     )
+
+
+def value(seen) -> Any:
+    return fair_value(seen.market, seen.second, seen.spot, seen.strike, seen.spot_path)
+
+
+@pytest.mark.parametrize(("rule", "seconds"), [(Rule.SPOT, 100.0), (Rule.TWAP30, 80.0), (Rule.TWAP60, 60.0)])
+def test_the_averaging_time_of_each_rule(rule, seconds):
+    """With 100 s left two thirds of the averaging time have no variance: none, 20 s and 40 s."""
+    found = value(at(100, rule=rule))
+    assert (found.effective_seconds, found.expected) == (seconds, SPOT)
+
+
+def test_the_two_outcomes_share_the_probability():
+    """Above the strike Up is likelier, and Down has the rest."""
+    found = value(at(100, strike_price=SPOT * 0.9995))
+    assert found.of(Outcome.UP) > 0.6
+    assert found.of(Outcome.DOWN) == pytest.approx(1 - found.of(Outcome.UP), abs=1e-12)
+
+
+def test_prices_below_one_dollar_are_prices():
+    """An asset at $0.50 has a volatility and a probability of one half at its strike."""
+    path = tuple(Tick(second=700.0 + n, price=D("0.5") + D(n % 2) / 1000) for n in range(101))
+    seen = at(100, rule=Rule.SPOT, path=path)
+    found = fair_value(seen.market, 800.0, spot(0.5), strike("0.5", Rule.SPOT), path)
+    assert isinstance(found, FairValue)
+    assert found.probability == 0.5
+    assert found.volatility == pytest.approx(math.log(0.501 / 0.5))
+
+
+def test_the_last_second_has_a_value():
+    """One second before the end the market is not over."""
+    found = value(at(1, rule=Rule.SPOT))
+    assert (found.effective_seconds, found.expected) == (1.0, SPOT)
+
+
+@pytest.mark.parametrize(("returns", "known"), [(30, True), (29, False)])
+def test_thirty_returns_are_needed(returns, known):
+    """The price at the decision's own second counts, and a price of 0 does not."""
+    path = tuple(Tick(second=800.0 - n, price=D(84_000 + n % 2)) for n in range(returns, -1, -1))
+    nothing = Tick(second=800.0 - returns - 1, price=D(0))
+    found = value(at(100, path=(nothing, *path)))
+    assert isinstance(found, FairValue) is known
+
+
+def test_the_volatility_is_of_the_last_300_seconds():
+    """A jump that ended 300.5 s ago does not count, though the price after it does."""
+    calm = tuple(Tick(second=500.0 + n, price=D(84_000 + n % 2)) for n in range(301))
+    jump = (Tick(second=499.25, price=D(90_000)), Tick(second=499.5, price=D(84_001)))
+    found = value(at(100, path=(*jump, *calm)))
+    assert found.volatility == pytest.approx(math.log(84_001 / 84_000), rel=1e-6)
+
+
+def test_the_average_uses_one_price_before_its_start_and_the_spot_price_at_its_end():
+    """Of two earlier prices the later one is used; a path's price at the end is replaced by the spot's."""
+    path = [(-2.0, 1.0), (-1.0, 10.0), (3.0, 10.0), (6.0, 99.0)]
+    # 3 s at 10, and 3 s from 10 to 20, whose logarithms have the mean of 10 and 20: √200.
+    assert elapsed_average(path, 0.0, 6.0, 20.0) == pytest.approx((10**3 * 200**1.5) ** (1 / 6))

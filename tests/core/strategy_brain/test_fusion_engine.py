@@ -15,6 +15,7 @@ from core.strategy_brain.fusion_engine import (
     get_fusion_engine,
     reset_fusion_engine,
 )
+from core.strategy_brain.refusals import Refusal
 from models import Direction, FusedSignal, Reason, SignalType, Strength, TradingSignal
 
 BULL, BEAR, NEUTRAL = Direction.BULLISH, Direction.BEARISH, Direction.NEUTRAL
@@ -224,3 +225,33 @@ def test_the_shared_engine_is_made_once():
     reset_fusion_engine()
     assert get_fusion_engine() is not engine
     assert get_fusion_engine().weights == REFERENCE_WEIGHTS
+
+
+def test_the_weight_behind_the_winning_side_by_hand():
+    """0.30 + 0.10 of the bullish sources; the bearish 0.12 does not count."""
+    fused = FusionEngine(REFERENCE_WEIGHTS).fuse(
+        [signal("OrderBookImbalance", BULL), signal("DeribitPCR", BULL), signal("SpikeDetection", BEAR)]
+    )
+    assert (fused.direction, fused.signals) == (BULL, 3)
+    assert fused.weight == pytest.approx(0.40, rel=1e-12)
+
+
+@pytest.mark.parametrize(("weight", "enough"), [(0.12, True), (0.12 - 1e-9, True), (0.119_999_99, False)])
+def test_the_minimum_weight(weight, enough):
+    """It is inclusive, with a tolerance of a billionth for rounding; the refusal has both numbers."""
+    fused = FusedSignal(
+        direction=BEAR, score=100.0, confidence=0.6, bullish=0.0, bearish=0.05, signals=1, weight=weight
+    )
+    refusal = Refusal(reason=Reason.LOW_WEIGHT, detail="the bearish sources weigh 0.120, 0.12 needed")
+    assert check(fused, 1, 40.0, 0.12) == (None if enough else refusal)
+
+
+def test_errors_in_full():
+    """An unknown source with the known ones in order; weights for an engine that exists."""
+    with pytest.raises(UnknownSource) as unknown:
+        FusionEngine({"B": 0.5, "A": 0.5}).weight_of("C")
+    assert str(unknown.value) == "no weight for 'C'; known: A, B"
+    get_fusion_engine()
+    with pytest.raises(ValueError, match="exists") as twice:
+        get_fusion_engine({"A": 0.5})
+    assert str(twice.value) == "the fusion engine exists already; change its weights with set_weight"
