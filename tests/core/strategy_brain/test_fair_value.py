@@ -278,7 +278,7 @@ def test_divergence_votes_towards_the_fair_price(p, direction, strength, confide
 def test_divergence_threshold_acts():
     """A gap of 0.04 is no signal at 0.05 and a signal at 0.03; a gap equal to the threshold is one."""
     assert divergence("0.4375", threshold=0.0625).confidence == 0.55
-    assert isinstance(divergence("0.54"), Abstention)
+    assert divergence("0.54") == Abstention(reason="fair 0.500 is within 0.05 of 0.54")
     assert divergence("0.54", threshold=0.03).direction is Direction.BEARISH
     with pytest.raises(ValueError, match="divergence_threshold"):
         PriceDivergenceProcessor(0)

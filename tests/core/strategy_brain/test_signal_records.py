@@ -6,7 +6,17 @@ from decimal import Decimal as D
 from typing import Any
 
 import pytest
-from brain_builders import book, context, levels, market, put_call, sentiment, with_externals
+from brain_builders import (
+    book,
+    context,
+    levels,
+    market,
+    put_call,
+    sentiment,
+    spot,
+    strike,
+    with_externals,
+)
 
 from core.strategy_brain.metadata import metadata_of
 from core.strategy_brain.refusals import Abstention
@@ -292,6 +302,16 @@ ABSTENTIONS = {
         "imbalance +0.100 is within ±0.3",
     ),
     "divergence without a market": (PriceDivergenceProcessor(), {}, "no market and market time given"),
+    "divergence without a time": (
+        PriceDivergenceProcessor(),
+        {"market": market()},
+        "no market and market time given",
+    ),
+    "divergence without a path": (
+        PriceDivergenceProcessor(),
+        {"market": market(), "second": 800.0, "spot": spot(84_000), "strike": strike(84_000)},
+        "no volatility: fewer than 30 spot returns, or a constant price",
+    ),
     "divergence without a spot price, and why": (
         PriceDivergenceProcessor(),
         {"market": market(), "second": 800.0, "absent": {"coinbase": "stale"}},
@@ -364,6 +384,19 @@ def test_limits_that_are_allowed():
     """The ends of the ranges that belong to them: an imbalance of 1, no minimum volume, a lookback of 3."""
     assert OrderBookImbalanceProcessor(imbalance_threshold=1.0, min_book_volume=0.0).min_book_volume == 0.0
     assert SpikeDetectionProcessor(lookback=3).lookback == 3
+    assert SentimentAnalysisProcessor(fear_threshold=0.5, greed_threshold=99.5).fear_threshold == 0.5
+
+
+def test_a_jump_of_exactly_three_percent():
+    """It is a jump; a deviation from the mean of exactly three percent is not a new one."""
+    price = D("0.515")
+    jumped = [price] * 17 + [HALF, price, price]
+    signal = SpikeDetectionProcessor().process(price, jumped, {})
+    assert signal is not None
+    assert (signal.metadata["detection_mode"], signal.metadata["velocity"]) == ("continuation", 0.03)
+    assert SpikeDetectionProcessor().evaluate(price, [HALF] * 20, {}) == Abstention(
+        reason="deviation +0.0300 and velocity +0.0300 are in the normal range"
+    )
 
 
 def test_an_empty_book_abstains_without_a_minimum_volume():
