@@ -387,6 +387,15 @@ def test_limits_that_are_allowed():
     assert SentimentAnalysisProcessor(fear_threshold=0.5, greed_threshold=99.5).fear_threshold == 0.5
 
 
+def test_a_price_as_sixty_seconds_ago_is_no_reversal():
+    """Only a change of the other sign reduces the confidence: 0.82 + 0.06 is not reduced."""
+    returned = ticks((700, "0.5"), (740, "0.55"), (755, "0.5"), (770, "0.52"), (799, "0.54"))
+    signal = TickVelocityProcessor().process(PRICE, [], {"tick_buffer": returned, "second": 800.0})
+    assert signal is not None
+    assert signal.metadata["velocity_60s"] == 0.0
+    assert signal.confidence == pytest.approx(0.88, rel=1e-12)
+
+
 def test_a_jump_of_exactly_three_percent():
     """It is a jump; a deviation from the mean of exactly three percent is not a new one."""
     price = D("0.515")
