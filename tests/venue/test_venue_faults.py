@@ -252,14 +252,14 @@ async def test_a_trades_events_may_come_otherwise(
 ) -> None:
     """Without a fault in order, with one twice, backwards, failing, or with a retry in between."""
     if name is not None:
-        practice_venue.fault(name)
+        # For every trade: an order that takes two levels has two.
+        practice_venue.fault(name, None)
     trade_id, found, _ = await trade_events(practice_venue, trader, up, len(statuses))
     assert found == statuses
     account = practice_venue.account(trader.address)
     trades = {trade["id"]: trade for trade in account["trades"]}
     failed = name == "failed_after_match"
     assert (trades[trade_id]["status"] == "FAILED") is failed
-    # An order that took two levels has two trades, and the fault applies to one of them.
     held = sum(Decimal(t["shares"]) for t in trades.values() if t["status"] != "FAILED")
     assert sum(Decimal(position["shares"]) for position in account["positions"]) == held
     assert held > 0 or failed
