@@ -220,12 +220,13 @@ class Counting:
 def test_what_the_venue_has_paid_is_booked_and_nothing_else(bot: Bot) -> None:
     """One of two positions is gone and its money has arrived: that one is recorded, the other still owed."""
     first, second = bot.won
+    owed = bot.owed[first.slug]
     bot.operator_pays(first)
     look = bot.redemption()
     asyncio.run(look.check())
     assert bot.owed == {second.slug: second.shares}
     assert bot.difference == 0
-    assert bot.payout_texts() == [f"{first.slug} has paid {first.shares} pUSD"]
+    assert bot.payout_texts() == [f"{first.slug} has paid {owed} pUSD"]
     asyncio.run(look.check())
     assert len(bot.payout_texts()) == 1
 
@@ -380,7 +381,7 @@ def test_what_cannot_be_redeemed_is_reported_once_with_the_next_step(bot: Bot) -
     assert second.manual
     assert "polymarket.com/portfolio" in first.what
     assert "because the official client is not installed" in first.what
-    assert any(f"{row.shares} pUSD won in {row.slug}" in first.what for row in bot.won)
+    assert any(f"{amount} pUSD won in {slug}" in first.what for slug, amount in bot.owed.items())
     assert "the wallet is not deployed" in second.what
 
 
