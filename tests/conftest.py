@@ -1,5 +1,6 @@
 """Lets every test import the builders beside this file, in every import mode of pytest."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -21,6 +22,12 @@ settings.register_profile(
     derandomize=True,
     phases=(Phase.explicit, Phase.generate),
 )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """One worker more than cores: a third of the time a worker waits for the processes that it started."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(optionalhook=True)
