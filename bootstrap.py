@@ -56,5 +56,5 @@ def run_tests(script: str, folder: str) -> None:
     ensure_environment(script)
     os.chdir(HERE)
     sys.stdout.flush()
-    # All cores, as `./bot test` does; a later -n takes precedence.
+    # As many workers as `./bot test`; a later -n takes precedence.
     os.execv(sys.executable, [sys.executable, "-m", "pytest", "-n", "auto", folder, *sys.argv[1:]])

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from itertools import count
 
+from execution.ledger import LedgerReader
 from execution.ledger.rows import Mode, Venue
 from execution.ledger.writer import Ledger
 from execution.order_records import OrderEntry
@@ -65,13 +66,33 @@ def clock(start_ns: int = NOON_NS):
     return lambda: start_ns + next(seconds) * 10**9
 
 
-def open_ledger(path, *, mode=Mode.SIMULATION, venue=Venue.RECORDED, cash="1000", session="", note=""):
-    """A ledger with a run in progress."""
-    ledger = Ledger(path, clock())
+def open_ledger(
+    path,
+    *,
+    mode=Mode.SIMULATION,
+    venue=Venue.RECORDED,
+    cash="1000",
+    session="",
+    note="",
+    clock_speed=15,
+    clock_ns=None,
+):
+    """A ledger with a run in progress; without `clock_ns` its own clock moves with each row."""
+    ledger = Ledger(path, clock_ns or clock())
     ledger.open_run(
-        mode=mode, venue=venue, clock_speed=15, starting_cash=Decimal(cash), session=session, note=note
+        mode=mode,
+        venue=venue,
+        clock_speed=clock_speed,
+        starting_cash=Decimal(cash),
+        session=session,
+        note=note,
     )
     return ledger
+
+
+def open_with_reader(path, **run):
+    """A ledger with a run in progress and its reader; `run` as for `open_ledger`."""
+    return open_ledger(path, **run), LedgerReader(path)
 
 
 def market(number=1, **changes):

@@ -11,13 +11,13 @@ from typing import Any
 
 import msgspec
 from ledger_builders import market as any_market
+from ledger_builders import open_with_reader
 
 from config import Settings
 from core.strategy_brain.strategies.decide import decide
 from core.strategy_brain.strategies.market_view import MarketView
 from execution.execution_engine import ExecutionEngine, OrderRules
-from execution.ledger import LedgerReader, Mode, Venue
-from execution.ledger.writer import Ledger
+from execution.ledger import Venue
 from execution.ledger_thread import LedgerThread
 from execution.outcomes import OutcomeKind, PostOutcome
 from execution.risk_engine import RiskEngine, RiskLimits
@@ -109,18 +109,8 @@ class PracticeRun:
         """
         thread = LedgerThread(lambda error: None)
 
-        def opened() -> tuple[Ledger, LedgerReader]:
-            ledger = Ledger(self.path)
-            ledger.open_run(
-                mode=Mode.SIMULATION,
-                venue=Venue.SYNTHETIC,
-                clock_speed=1.0,
-                starting_cash=Decimal(1000),
-                session="practice",
-            )
-            return ledger, LedgerReader(self.path)
-
-        ledger, reader = await thread.call(opened)
+        run = {"venue": Venue.SYNTHETIC, "session": "practice", "clock_speed": 1.0, "clock_ns": time.time_ns}
+        ledger, reader = await thread.call(lambda: open_with_reader(self.path, **run))
         engine = ExecutionEngine(
             ledger,
             reader,

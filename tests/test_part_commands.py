@@ -43,7 +43,7 @@ def test_each_command_runs_the_tests_of_its_part(script, folder, tmp_path):
 
 @pytest.mark.parametrize("script", COMMANDS)
 def test_a_bare_clone_installs_first(script, tmp_path):
-    """Without the dependencies the command hands itself, with its arguments, to `./bot exec`."""
+    """Without the dependencies the command and its arguments are passed to `./bot exec`."""
     for name in ("bootstrap.py", *COMMANDS, "data_sources/types.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from ledger_builders import decision as make_decision
 from ledger_builders import market as make_market
-from ledger_builders import open_ledger
+from ledger_builders import open_with_reader
 from redis_servers import Pretender, Relay, free_port
 
 from control.halt_file import HALT_FILE, HaltFile
@@ -22,7 +22,7 @@ from control.mode_gate import ModeController
 from control.mode_store import Endpoint, RedisModeStore
 from control.mode_switch import switch_to_live, switch_to_simulation
 from execution.execution_engine import ExecutionEngine, OrderRules
-from execution.ledger import LIVE_PROFILE, LedgerReader, Mode
+from execution.ledger import LIVE_PROFILE, Mode
 from execution.ledger_thread import LedgerThread
 from execution.risk_engine import RiskEngine, RiskLimits
 from models import OrderState
@@ -51,9 +51,7 @@ class Bench:
         self.thread = LedgerThread(lambda error: None)
 
     async def __aenter__(self):
-        self.ledger, self.reader = await self.thread.call(
-            lambda: (open_ledger(self.path), LedgerReader(self.path))
-        )
+        self.ledger, self.reader = await self.thread.call(lambda: open_with_reader(self.path))
         self.engine = ExecutionEngine(
             self.ledger,
             self.reader,

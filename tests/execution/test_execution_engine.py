@@ -10,7 +10,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 from ledger_builders import decision as make_decision
-from ledger_builders import intend
+from ledger_builders import intend, open_with_reader
 from ledger_builders import market as make_market
 
 from control.halt_file import HALT_FILE, HaltFile
@@ -18,8 +18,7 @@ from control.mode_gate import ModeController
 from errors import Refused
 from events import Halted, Resumed
 from execution.execution_engine import ExecutionEngine, OrderRules
-from execution.ledger import LedgerReader, Mode, Venue
-from execution.ledger.writer import Ledger
+from execution.ledger import LedgerReader
 from execution.ledger_thread import LedgerThread
 from execution.outcomes import classify
 from execution.risk_engine import RiskEngine, RiskLimits
@@ -57,18 +56,9 @@ class Bench:
         self.pause_ns = pause_ns
 
     async def open(self):
-        def opened():
-            ledger = Ledger(self.path)
-            ledger.open_run(
-                mode=Mode.SIMULATION,
-                venue=Venue.RECORDED,
-                clock_speed=15.0,
-                starting_cash=Decimal(1000),
-                session="bench",
-            )
-            return ledger, LedgerReader(self.path)
-
-        self.ledger, self.reader = await self.thread.call(opened)
+        self.ledger, self.reader = await self.thread.call(
+            lambda: open_with_reader(self.path, session="bench", clock_ns=time.time_ns)
+        )
         self.engine = ExecutionEngine(
             self.ledger,
             self.reader,

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from eth_account import Account
 from ledger_builders import decision as any_decision
+from ledger_builders import open_with_reader
 from nautilus_trader.live.node import TradingNode
 from nautilus_trader.model.currencies import pUSD
 from nautilus_trader.model.enums import TradingState
@@ -32,8 +33,7 @@ from core.nautilus_core.instruments.calendar import SlugCalendar
 from core.nautilus_core.instruments.market_board import MarketBoard
 from core.nautilus_core.instruments.market_clock import MarketClock
 from execution.execution_engine import ExecutionEngine, OrderRules
-from execution.ledger import LedgerReader, Mode, Venue
-from execution.ledger.writer import Ledger
+from execution.ledger import Venue
 from execution.ledger_thread import LedgerThread
 from execution.polymarket_client import PolymarketClient
 from execution.risk_engine import RiskEngine, RiskLimits
@@ -87,18 +87,11 @@ class Attempt:
         self.cash = await asyncio.to_thread(self.rig.client.balance)
         self.known_trades = {trade["id"] for trade in self.rig.account()["trades"]}
 
-        def opened() -> tuple[Ledger, LedgerReader]:
-            ledger = Ledger(self.path)
-            ledger.open_run(
-                mode=Mode.SIMULATION,
-                venue=Venue.SYNTHETIC,
-                clock_speed=1.0,
-                starting_cash=self.cash,
-                session="rig",
-            )
-            return ledger, LedgerReader(self.path)
-
-        self.ledger, self.reader = await self.thread.call(opened)
+        run = {"venue": Venue.SYNTHETIC, "cash": self.cash, "session": "rig"}
+        clocks = {"clock_speed": 1.0, "clock_ns": time.time_ns}
+        self.ledger, self.reader = await self.thread.call(
+            lambda: open_with_reader(self.path, **run, **clocks)
+        )
         gate = OrderGate(
             ModeController(None, False, False, self.folder / "mode.json"),
             HaltFile(self.folder / HALT_FILE),

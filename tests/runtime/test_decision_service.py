@@ -75,7 +75,7 @@ def test_the_values_of_the_feeds_are_in_the_context(origin, decide):
 
 
 def test_a_recorded_market_has_no_values_of_the_prices_beside_it(decide):
-    """Between generated markets the feeds run on; a recorded market is decided without them, and says so."""
+    """Between generated markets the feeds run on; a recorded market is decided without them, and why."""
     context = decide("btc-updown-15m-1790586000", feeds()).context
     assert context.market.kind is MarketKind.RECORDED
     assert (context.spot, context.strike, context.spot_path, context.consensus) == (None, None, (), None)

@@ -59,7 +59,7 @@ LIMITS = RiskLimits(
 
 
 class Seen(list):
-    """An observer that keeps what it is told."""
+    """An observer that keeps the events it receives."""
 
     def start(self):
         return None

@@ -1,4 +1,4 @@
-"""Takes a recorded decision again, from its context and parameters, and compares the two."""
+"""Repeats a recorded decision from its context and parameters, and compares the two."""
 
 from collections.abc import Callable
 
@@ -49,7 +49,7 @@ class Replay(Frozen, frozen=True):
 
 
 def replay(recorded: Decision) -> Replay:
-    """Take a decision again, with the six processors and the parameters of its row."""
+    """Repeat a decision, with the six processors and the parameters of its row."""
     again = decide(recorded.context, recorded.params)
     outside = _outside(recorded)
     ignored = set() if outside is None else {"reason", "detail"}
