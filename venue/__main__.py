@@ -17,7 +17,7 @@ from venue.ledger import VenueLedgerInUse
 from venue.market import INTERVAL
 from venue.plain_log import PlainFormatter
 from venue.private_files import UMASK
-from venue.sources.choice import SourceMismatch, chosen_source
+from venue.sources.choice import SHADOW, SourceMismatch, chosen_protocol, chosen_source
 from venue.sources.shadow.upstream import UpstreamUnreachable
 from venue.venue import PracticeVenue
 from venue.wire.app import make_app
@@ -116,7 +116,9 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO if given.verbose else logging.WARNING, handlers=[handler])
     try:
         source = chosen_source(given.source, given.seed, given.state, upstream_of(given))
-        venue = PracticeVenue(source, options_of(given))
+        mirrors = given.source == SHADOW
+        protocol = "v1" if mirrors else chosen_protocol(given.source, given.protocol, given.state)
+        venue = PracticeVenue(source, options_of(given, protocol))
     except SourceMismatch as error:
         parser.error(f"--state {given.state}: {error}; start it with that, or give another folder")
     except VenueLedgerInUse:

@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from venue.amounts import micro
+from venue.schedule import Protocol
 from venue.sources.choice import MIXED, NAMES, RECORDED, SEEDED, SHADOW, SYNTHETIC
 from venue.sources.shadow.upstream import UpstreamVenue
 from venue.sources.synthetic import DEFAULT_SEED
@@ -13,7 +14,7 @@ from venue.venue import VenueOptions
 INTERVALS = {"5m": 300, "15m": 900, "4h": 14_400}
 """Lengths of the up/down markets in seconds, by the name in their slugs."""
 SPEED = 15.0
-SCRIPTED = ("speed", "start_at", "first", "from_market", "real_time", "hold_clock")
+SCRIPTED = ("speed", "start_at", "first", "from_market", "real_time", "hold_clock", "protocol")
 """Options of scripted markets; a mirror follows its upstream instead."""
 MIRRORED = ("upstream_gamma", "upstream_clob", "upstream_ws", "asset", "timeframe")
 
@@ -28,7 +29,7 @@ def read_arguments(arguments: list[str] | None) -> tuple[argparse.ArgumentParser
     return parser, given
 
 
-def options_of(given: argparse.Namespace) -> VenueOptions:
+def options_of(given: argparse.Namespace, protocol: Protocol = "v1") -> VenueOptions:
     """The venue options of a command line."""
     real_time = given.source == SHADOW or bool(given.real_time)
     return VenueOptions(
@@ -43,6 +44,7 @@ def options_of(given: argparse.Namespace) -> VenueOptions:
         resume=given.resume,
         redeem=given.redeem,
         external_lag=given.external_lag,
+        protocol=protocol,
     )
 
 
@@ -117,6 +119,11 @@ def _parser() -> argparse.ArgumentParser:
         "--seed",
         type=_seed,
         help=f"synthetic and mixed markets: their seed; a state folder keeps its own ({DEFAULT_SEED})",
+    )
+    scripted.add_argument(
+        "--protocol",
+        choices=("v1", "v2", "alternate"),
+        help="protocol of the markets (synthetic: alternate, beginning with v1; others: v1)",
     )
     scripted.add_argument(
         "--external-lag",

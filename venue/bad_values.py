@@ -28,7 +28,7 @@ def value_of(parameters: dict[str, Any]) -> str | msgspec.Raw:
     return msgspec.Raw(text.encode()) if parameters["raw"] else text
 
 
-def with_value(content: Any, field: str, value: str | msgspec.Raw) -> Any:
+def with_value(content: Any, field: str, value: Any) -> Any:
     """JSON content with a field's value replaced wherever it occurs; unchanged if it does not occur."""
     if isinstance(content, dict):
         new = {k: value if k == field else with_value(v, field, value) for k, v in content.items()}

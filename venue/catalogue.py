@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from venue.market import VenueMarket
+from venue.position_ids import unpadded
 
 
 class Catalogue:
@@ -26,7 +27,7 @@ class Catalogue:
         """List a market."""
         self._by_start[market.start] = market
         self._by_slug[market.slug] = market
-        self._by_condition[market.condition_id] = market
+        self._by_condition[unpadded(market.condition_id)] = market
         self._by_token.update(dict.fromkeys(market.tokens, market))
         self._open[market.start] = market
 
@@ -48,7 +49,8 @@ class Catalogue:
         return self._by_token.get(token)
 
     def by_condition(self, condition_id: str) -> VenueMarket | None:
-        return self._by_condition.get(condition_id)
+        """The market of a condition id; that of a v2 market may be padded to 32 bytes."""
+        return self._by_condition.get(unpadded(condition_id))
 
     def __iter__(self) -> Iterator[VenueMarket]:
         return iter(self._by_start.values())

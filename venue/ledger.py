@@ -19,6 +19,7 @@ from venue.private_files import private_file, private_folder
 from venue.records import (
     LIVE,
     AccountStanding,
+    Asset,
     Counterparty,
     VenueAccount,
     VenueOrder,
@@ -34,6 +35,9 @@ CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS account (
   address TEXT PRIMARY KEY, balance INTEGER NOT NULL CHECK (balance >= 0), allowance INTEGER NOT NULL,
   fees_paid INTEGER NOT NULL, created_ns INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS allowance (
+  address TEXT, asset TEXT, spender TEXT, amount INTEGER NOT NULL CHECK (amount >= 0),
+  PRIMARY KEY (address, asset, spender));
 CREATE TABLE IF NOT EXISTS wallet (wallet TEXT PRIMARY KEY, address TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS standing (
   address TEXT PRIMARY KEY, money_in INTEGER, closed_only INTEGER NOT NULL);
@@ -175,6 +179,23 @@ class VenueLedger:
             "WHERE address = ?",
             (balance, allowance, address),
         )
+
+    def allowance(self, account: VenueAccount, asset: Asset, spender: str) -> int:
+        """The maximum that one order of a spender may take of an account's asset (micro units)."""
+        row = self._db.execute(
+            "SELECT amount FROM allowance WHERE address = ? AND asset = ? AND spender = ?",
+            (account.address, asset, spender),
+        ).fetchone()
+        return account.allowance if row is None else row["amount"]
+
+    def set_allowance(self, address: str, asset: Asset, spender: str, amount: int) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO allowance VALUES (?, ?, ?, ?)", (address, asset, spender, amount)
+        )
+
+    def clear_allowances(self, address: str) -> None:
+        """Give every spender the allowance of the account again."""
+        self._db.execute("DELETE FROM allowance WHERE address = ?", (address,))
 
     def standing(self, address: str) -> AccountStanding:
         """Special properties of an account; the defaults unless a test set them."""

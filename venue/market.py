@@ -1,6 +1,7 @@
 """A market: its time, its names, and its trading terms."""
 
 from decimal import Decimal
+from typing import Literal
 
 import msgspec
 
@@ -10,6 +11,9 @@ INTERVAL = 900
 """Length of a replayed market in market seconds."""
 
 UP, DOWN = "Up", "Down"
+
+Version = Literal["v1", "v2"]
+"""Protocol of a market: v1 trades CTF tokens, v2 positions of Protocol V2."""
 
 FEE_RATE = Decimal("0.07")
 """Crypto markets' taker fee rate."""
@@ -21,8 +25,10 @@ RESOLUTION_SOURCE = "https://data.chain.link/streams/btc-usd-twap-60s-streams"
 class VenueMarket(msgspec.Struct, frozen=True):
     """A market. `start` in market seconds since the epoch, its key in the venue.
 
-    `minimum_shares` in micro shares. `index` and `resolution_delay` belong to a scripted market: its position
-    in the script, and the market seconds from its end to its resolution.
+    `up_token` and `down_token` are the ids that are traded: CTF tokens of a v1 market, positions of a v2
+    market. `ctf_tokens` are the ids that a v2 market shows besides and that have no book. `minimum_shares` in
+    micro shares. `index` and `resolution_delay` belong to a scripted market: its position in the script, and
+    the market seconds from its end to its resolution.
     """
 
     start: int
@@ -41,6 +47,8 @@ class VenueMarket(msgspec.Struct, frozen=True):
     minimum_shares: int = MINIMUM_SHARES
     resolution_source: str = RESOLUTION_SOURCE
     description: str = ""
+    version: Version = "v1"
+    ctf_tokens: tuple[str, ...] = ()
 
     @property
     def end(self) -> int:

@@ -19,10 +19,10 @@ from venue.lifecycle import TradeLifecycle
 from venue.market import VenueMarket
 from venue.market_feed import MarketFeed
 from venue.matching import Match, match, meet, offers
-from venue.records import CANCELED, CANCELED_NOT_ENOUGH, LIVE, MATCHED, VenueOrder, VenueTrade
+from venue.records import ASSETS, CANCELED, CANCELED_NOT_ENOUGH, LIVE, MATCHED, VenueOrder, VenueTrade
 from venue.refusal import VenueRefusal
 from venue.rules import OrderTerms
-from venue.signing import checksum
+from venue.signing import checksum, exchange_of
 from venue.trade_booking import TradeBooker
 from venue.user_feed import UserFeed
 
@@ -150,7 +150,9 @@ class OrderIntake:
         available = 0
         if position_accounting.seen_by(self._ledger, address, terms.wire.signatureType):
             available = position_accounting.available(self._ledger, address, terms.side, terms.wire.tokenId)
-        rules.check_funds(amount, available, account.allowance)
+        spender = exchange_of(terms.wire.tokenId)
+        allowance = self._ledger.allowance(account, ASSETS[terms.side], spender)
+        rules.check_funds(amount, available, allowance, spender)
 
     # --- matching ----------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """Records of the ledger: accounts, orders, trades, positions. Amounts in micro units, prices in mills."""
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -16,9 +16,17 @@ CANCELED_RESOLVED = "CANCELED_MARKET_RESOLVED"
 CANCELED_NOT_ENOUGH = "CANCELED_NOT_ENOUGH_BALANCE"
 FINAL_TRADE = ("CONFIRMED", "FAILED")
 
+Asset = Literal["pUSD", "outcomes"]
+ASSETS: Final[dict[Side, Asset]] = {"BUY": "pUSD", "SELL": "outcomes"}
+"""What an order of a side spends. An exchange may spend either only with an approval of its own."""
+
 
 class VenueAccount(msgspec.Struct, frozen=True):
-    """A wallet's money at the venue. `allowance` is the maximum that one order may spend."""
+    """A wallet's money at the venue.
+
+    `allowance` is the maximum that one order may spend of either asset, for a spender without an allowance of
+    its own.
+    """
 
     address: str
     balance: int

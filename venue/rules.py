@@ -11,7 +11,7 @@ import msgspec
 from venue.amounts import MICRO, MILL, decimal_text, taker_fee
 from venue.market import FEE_RATE, MINIMUM_SHARES
 from venue.refusal import VenueRefusal
-from venue.signing import DEPOSIT_WALLET, EXCHANGE, WireOrder, checksum, order_id, order_signer
+from venue.signing import DEPOSIT_WALLET, WireOrder, checksum, order_id, order_signer
 
 MINIMUM_BUY = 1 * MICRO
 """A BUY that takes liquidity must be worth at least 1 pUSD."""
@@ -196,11 +196,11 @@ def needed(terms: OrderTerms, price: int, *, marketable: bool, fee_rate: Decimal
     return terms.usd + fee
 
 
-def check_funds(amount: int, available: int, allowance: int) -> None:
-    """Check that balance and allowance cover the amount (micro units of the spent asset)."""
+def check_funds(amount: int, available: int, allowance: int, spender: str) -> None:
+    """Check that the balance, and what the spender may take of it, cover the amount (micro units)."""
     if available < amount:
         text = f"the balance is not enough -> balance: {available}, order amount: {amount}"
         raise VenueRefusal(400, f"{NOT_ENOUGH}: {text}")
     if allowance < amount:
-        text = f"the allowance is not enough -> spender: {EXCHANGE}, allowance: {allowance}"
+        text = f"the allowance is not enough -> spender: {spender}, allowance: {allowance}"
         raise VenueRefusal(400, f"{NOT_ENOUGH}: {text}, order amount: {amount}")

@@ -4,8 +4,7 @@ import logging
 from contextlib import ExitStack
 from typing import Literal
 
-import msgspec
-
+from venue import position_accounting
 from venue.amounts import MICRO, decimal_text
 from venue.exchange import Exchange
 from venue.faults import Faults
@@ -13,7 +12,9 @@ from venue.ledger import VenueLedger
 from venue.market import DOWN, UP, VenueMarket
 from venue.market_feed import MarketFeed
 from venue.order_intake import OrderIntake
+from venue.position_ids import unpadded
 from venue.records import CANCELED_RESOLVED, VenuePayout, VenuePosition
+from venue.refusal import VenueRefusal
 
 log = logging.getLogger("venue.settlement")
 
@@ -70,6 +71,34 @@ class VenueSettlement:
             for market in self._exchange.schedule.unresolved()
         ]
 
+    def redeem_position(self, address: str, token: str, shares: int | None = None) -> VenuePayout:
+        """Pay out shares of one position of a v2 market, by the rules of the Router contract.
+
+        Parameters
+        ----------
+        token : str
+            The position id: condition and outcome index.
+        shares : int, optional
+            Micro shares; all by default.
+
+        Raises
+        ------
+        VenueRefusal
+            400 if the id is not a position id, its market has no outcome, or fewer shares are held.
+        """
+        market = self._exchange.schedule.by_token(token)
+        if market is None or market.version != "v2":
+            raise VenueRefusal(400, f"{token} is not a position of a market of Protocol V2")
+        up_pays = self._exchange.up_pays(market)
+        if up_pays is None:
+            raise VenueRefusal(400, f"{market.slug} has no outcome")
+        position = self._ledger.position(address, token)
+        held = 0 if position is None else position.shares
+        wanted = held if shares is None else shares
+        if position is None or not 0 < wanted <= held:
+            raise VenueRefusal(400, f"{wanted} micro shares to redeem, {held} held")
+        return self._pay(position, market, up_pays, wanted)
+
     def redeem(self, address: str, condition_id: str | None = None) -> list[VenuePayout]:
         """Pay out and remove an account's positions in resolved markets, or in one of them."""
         paid: list[VenuePayout] = []
@@ -78,7 +107,7 @@ class VenueSettlement:
             market = self._exchange.schedule.at(position.start)
             if resolution is None or market is None:
                 continue
-            if condition_id in (None, market.condition_id):
+            if condition_id is None or unpadded(condition_id) == market.condition_id.lower():
                 paid.append(self._pay(position, market, resolution[0]))
         return paid
 
@@ -114,24 +143,23 @@ class VenueSettlement:
         shown = {True: UP, False: DOWN, None: f"with {decimal_text(up_pays)} for Up"}[up_won]
         log.info("%s resolved %s", market.slug, shown)
 
-    def _pay(self, position: VenuePosition, market: VenueMarket, up_pays: int) -> VenuePayout:
-        """Pay an Up share its value and a Down share the rest of 1 pUSD; both tokens are burned."""
+    def _pay(
+        self, position: VenuePosition, market: VenueMarket, up_pays: int, shares: int | None = None
+    ) -> VenuePayout:
+        """Pay an Up share its value and a Down share the rest of 1 pUSD; the shares are burned."""
+        shares = position.shares if shares is None else shares
         share = up_pays if position.token == market.up_token else MICRO - up_pays
-        amount = position.shares * share // MICRO
+        amount = shares * share // MICRO
         payout = VenuePayout(
             address=position.address,
             token=position.token,
             start=position.start,
-            shares=position.shares,
+            shares=shares,
             amount=amount,
             paid_ns=self._exchange.clock.wall_ns(),
         )
         with self._ledger.transaction():
             self._ledger.pay(position.address, amount)
             self._ledger.add_payout(payout)
-            self._ledger.put_position(
-                msgspec.structs.replace(
-                    position, shares=0, cost=0, realized=position.realized + amount - position.cost
-                )
-            )
+            self._ledger.put_position(position_accounting.sold(position, shares, amount))
         return payout

@@ -1,8 +1,12 @@
 """Verifies a client's signatures: EIP-712 order hashes and their signers.
 
 Every field of the signed structures occupies 32 bytes, so they are encoded here directly. The layouts
-are those of the venue's exchange contract V2 and of its client library (domain version "2", Polygon).
+are those of the venue's exchange contracts and of its client library (Polygon). The id of the outcome decides
+the domain: CTF tokens are traded by CTF Exchange V2 (domain version "2"), positions of Protocol V2 by
+Exchange V3 (domain version "3"). The order structure is the same.
 """
+
+from typing import NamedTuple
 
 import msgspec
 from eth_account import Account
@@ -11,6 +15,8 @@ from eth_keys.exceptions import BadSignature
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
+
+from venue.position_ids import is_position_id
 
 CHAIN_ID = 137
 EXCHANGE = "0xE111180000d2663C0091e4f400237545B87B996B"
@@ -57,13 +63,33 @@ def _hex_word(text: str) -> bytes:
     return bytes.fromhex(text.removeprefix("0x")).rjust(32, b"\0")
 
 
-_DOMAIN_SEPARATOR = keccak(
-    keccak(text=_DOMAIN_TYPE)
-    + keccak(text="Polymarket CTF Exchange")
-    + keccak(text="2")
-    + _word(CHAIN_ID)
-    + _hex_word(EXCHANGE)
-)
+class _Domain(NamedTuple):
+    exchange: str
+    separator: bytes
+
+
+def _domain(version: str, exchange: str) -> _Domain:
+    separator = keccak(
+        keccak(text=_DOMAIN_TYPE)
+        + keccak(text="Polymarket CTF Exchange")
+        + keccak(text=version)
+        + _word(CHAIN_ID)
+        + _hex_word(exchange)
+    )
+    return _Domain(exchange, separator)
+
+
+_CTF_DOMAIN = _domain("2", EXCHANGE)
+_POSITION_DOMAIN = _domain("3", EXCHANGE_V3)
+
+
+def _domain_of(token: str) -> _Domain:
+    return _POSITION_DOMAIN if is_position_id(token) else _CTF_DOMAIN
+
+
+def exchange_of(token: str) -> str:
+    """The contract that trades an outcome, and that has to be allowed to spend."""
+    return _domain_of(token).exchange
 
 
 def struct_hash(order: WireOrder) -> bytes:
@@ -92,7 +118,7 @@ def struct_hash(order: WireOrder) -> bytes:
 
 def order_id(order: WireOrder) -> str:
     """The order's id: its EIP-712 digest, which the client can compute before it sends the order."""
-    return "0x" + keccak(b"\x19\x01" + _DOMAIN_SEPARATOR + struct_hash(order)).hex()
+    return "0x" + keccak(b"\x19\x01" + _domain_of(order.tokenId).separator + struct_hash(order)).hex()
 
 
 def order_signer(order: WireOrder) -> str | None:
@@ -102,7 +128,7 @@ def order_signer(order: WireOrder) -> str | None:
         body = struct_hash(order)
         if order.signatureType == DEPOSIT_WALLET:
             return _nested_signer(order, body, signature)
-        return _recover(SignableMessage(b"\x01", _DOMAIN_SEPARATOR, body), signature)
+        return _recover(SignableMessage(b"\x01", _domain_of(order.tokenId).separator, body), signature)
     except (ValueError, OverflowError):
         return None
 
@@ -110,7 +136,8 @@ def order_signer(order: WireOrder) -> str | None:
 def _nested_signer(order: WireOrder, contents: bytes, signature: bytes) -> str | None:
     """The signer inside the ERC-7739 wrapper: signature ‖ domain ‖ contents hash ‖ contents type ‖ length."""
     type_text = _ORDER_TYPE.encode()
-    wrapper = _DOMAIN_SEPARATOR + contents + type_text + len(type_text).to_bytes(2, "big")
+    separator = _domain_of(order.tokenId).separator
+    wrapper = separator + contents + type_text + len(type_text).to_bytes(2, "big")
     if signature[65:] != wrapper:
         return None
     nested = keccak(
@@ -122,7 +149,7 @@ def _nested_signer(order: WireOrder, contents: bytes, signature: bytes) -> str |
         + _hex_word(order.signer)
         + _word(0)
     )
-    return _recover(SignableMessage(b"\x01", _DOMAIN_SEPARATOR, nested), signature[:65])
+    return _recover(SignableMessage(b"\x01", separator, nested), signature[:65])
 
 
 def auth_signer(address: str, timestamp: str, nonce: int, signature: str) -> str | None:

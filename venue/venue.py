@@ -21,6 +21,7 @@ from venue.market import INTERVAL, VenueMarket
 from venue.market_feed import MarketFeed
 from venue.order_intake import TAKER_DELAY, OrderIntake
 from venue.records import VenueAccount
+from venue.schedule import Protocol
 from venue.settlement import Redeem, VenueSettlement
 from venue.sources.base import MarketScript, MarketSource, PriceSource
 from venue.sources.replay import ScriptedSource
@@ -45,6 +46,7 @@ class VenueOptions(msgspec.Struct, frozen=True):
     delay of the real ones. With `real_time` market time is the machine's, whatever
     `speed` and `start_at` are. With `hold` market time stands still at first. With `resume` the clock of the
     state folder continues as if the venue had never ended, and replaces `speed`, `start_at` and `hold`.
+    `protocol` is that of scripted markets.
     """
 
     speed: float = 15.0
@@ -59,6 +61,7 @@ class VenueOptions(msgspec.Struct, frozen=True):
     real_time: bool = False
     hold: bool = False
     resume: bool = False
+    protocol: Protocol = "v1"
 
 
 class LogEntry(msgspec.Struct, frozen=True):
@@ -251,7 +254,7 @@ class PracticeVenue:
 
     def _replay(self, script: MarketScript) -> ScriptedSource:
         """The source that plays a script, and the external services if the script has prices for them."""
-        replay = ScriptedSource(script, self.clock, self._first_start())
+        replay = ScriptedSource(script, self.clock, self._first_start(), self.options.protocol)
         if isinstance(script, PriceSource):
             lagging = self.options.external_lag
             self.external = Feeds(self.clock, replay.catalogue, script, self.faults, lagging=lagging)

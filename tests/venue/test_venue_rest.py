@@ -295,7 +295,8 @@ def test_trades_are_found_by_id_market_and_time(url: str, trader: Trader, tokens
 
 
 def test_balances_are_in_micro_units(url: str, trader: Trader, tokens: tuple[str, str]) -> None:
-    """Collateral and shares are six-decimal integers; an unknown asset type is refused."""
+    """Collateral and shares are six-decimal integers; an unknown asset type, or a token of another, is
+    refused."""
     client = trader.client(url)
     assert client.get_balance_allowance(BalanceAllowanceParams(asset_type=AssetType.COLLATERAL))[
         "balance"
@@ -304,8 +305,11 @@ def test_balances_are_in_micro_units(url: str, trader: Trader, tokens: tuple[str
     params = BalanceAllowanceParams(asset_type=AssetType.CONDITIONAL, token_id=tokens[0])
     assert int(client.get_balance_allowance(params)["balance"]) / 10**6 == float(answer["takingAmount"])
     assert client.update_balance_allowance(params) == ""
-    wrong = trader.send(url, "GET", "/balance-allowance", asset_type="CONDITIONAL-V2")
+    wrong = trader.send(url, "GET", "/balance-allowance", asset_type="CONDITIONAL-V3")
     assert error(wrong) == (400, "Invalid asset type")
+    path, token = "/balance-allowance", tokens[0]
+    foreign = trader.send(url, "GET", path, asset_type="CONDITIONAL-V2", token_id=token)
+    assert error(foreign) == (400, "Invalid token id")
 
 
 # --- public data -----------------------------------------------------------------------------

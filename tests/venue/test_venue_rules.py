@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from venue_builders import Trader
+from venue_builders import EXCHANGE, Trader
 
 from venue import rules
 from venue.auth import new_key
@@ -159,10 +159,10 @@ def test_a_resting_order_has_five_shares() -> None:
 
 def test_balance_and_allowance_have_their_texts() -> None:
     """Too little of either is refused with the numbers."""
-    assert text_of(rules.check_funds, 5_000_000, 0, 10**9) == (
+    assert text_of(rules.check_funds, 5_000_000, 0, 10**9, EXCHANGE) == (
         "not enough balance / allowance: the balance is not enough -> balance: 0, order amount: 5000000"
     )
-    assert text_of(rules.check_funds, 5_000_000, 10**9, 0) == (
+    assert text_of(rules.check_funds, 5_000_000, 10**9, 0, EXCHANGE) == (
         "not enough balance / allowance: the allowance is not enough -> "
         "spender: 0xE111180000d2663C0091e4f400237545B87B996B, allowance: 0, order amount: 5000000"
     )

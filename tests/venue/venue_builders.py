@@ -26,6 +26,10 @@ from venue.venue import PracticeVenue, VenueOptions
 ZERO = "0x" + "0" * 64
 SECOND = 10**9
 EXCHANGE = get_contract_config(137).exchange_v2
+EXCHANGE_V3 = get_contract_config(137).exchange_v3
+CTF_DOMAIN = (EXCHANGE, "2")
+POSITION_DOMAIN = (EXCHANGE_V3, "3")
+"""Contract and domain version of the orders for CTF tokens, and for positions of Protocol V2."""
 
 
 @dataclass
@@ -53,9 +57,15 @@ class Trader:
         post_only: bool = False,
         owner: str | None = None,
         signer: str | None = None,
+        domain: tuple[str, str] | None = None,
     ) -> dict[str, Any]:
-        """A POST /order body with exactly these amounts (micro units)."""
-        builder = ExchangeOrderBuilderV2(EXCHANGE, 137, Signer(self.key, 137))
+        """A POST /order body with exactly these amounts (micro units).
+
+        By default it is signed under the domain of the id: a position id, unlike a hash, has zero bits.
+        """
+        structural = int(token) >> 248 == 1 and int(token) >> 40 & (2**64 - 1) == 0
+        exchange, version = domain or (POSITION_DOMAIN if structural else CTF_DOMAIN)
+        builder = ExchangeOrderBuilderV2(exchange, 137, Signer(self.key, 137), domain_version=version)
         wallet = self.funder or self.address
         data = OrderDataV2(
             maker=wallet,

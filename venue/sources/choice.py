@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import msgspec
+
 from venue.ledger import VenueLedger
+from venue.schedule import Protocol
 from venue.sources.base import MarketScript
 from venue.sources.mixed import MixedSource
 from venue.sources.recorded import RecordedSource
@@ -57,6 +60,32 @@ def chosen_source(
     if name == RECORDED:
         return RecordedSource()
     return (SyntheticSource if name == SYNTHETIC else MixedSource)(DEFAULT_SEED if seed is None else seed)
+
+
+def chosen_protocol(name: str, wanted: Protocol | None, state: Path | None) -> Protocol:
+    """The protocol of scripted markets: the requested one, the folder's, or the default of the source.
+
+    Raises
+    ------
+    SourceMismatch
+        If the folder was created with another one: its open markets would change their ids.
+    """
+    default: Protocol = "alternate" if name == SYNTHETIC else "v1"
+    if state is None:
+        return wanted or default
+    ledger = VenueLedger(state)
+    try:
+        kept = ledger.text("protocol")
+        if kept is None and ledger.meta("first_start") is not None:
+            # A folder from a version that had only such markets.
+            kept = "v1"
+        if kept is not None and wanted not in (None, kept):
+            raise SourceMismatch(f"it was started with --protocol {kept}")
+        chosen = msgspec.convert(kept or wanted or default, Protocol)
+        ledger.set_text("protocol", chosen)
+        return chosen
+    finally:
+        ledger.close()
 
 
 def _keep_source(ledger: VenueLedger, name: str) -> None:

@@ -7,7 +7,7 @@ from venue.amounts import CENT_MILLS, MICRO
 from venue.clock import VenueClock
 from venue.market import VenueMarket
 from venue.order_book import VenueBook
-from venue.schedule import Schedule
+from venue.schedule import Protocol, Schedule
 from venue.sources.base import MarketScript
 
 RULES = (
@@ -27,12 +27,16 @@ class ScriptedSource:
         The venue's.
     first_start : int
         Start of the script's market 0, on the 900-second grid of market time.
+    protocol : str
+        Protocol of the markets: v1, v2 or alternate.
     """
 
-    def __init__(self, script: MarketScript, clock: VenueClock, first_start: int) -> None:
+    def __init__(
+        self, script: MarketScript, clock: VenueClock, first_start: int, protocol: Protocol = "v1"
+    ) -> None:
         self.script = script
         self._clock = clock
-        self.catalogue = Schedule(first_start)
+        self.catalogue = Schedule(first_start, protocol)
         self.catalogue.list_until(clock.market_s())
 
     def info(self) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from aiohttp import web
 
 from venue import payloads, position_accounting
 from venue.auth import BAD_L1, check_l1, new_key
-from venue.records import VenueOrder, VenueTrade
+from venue.position_ids import is_position_id
+from venue.records import Asset, VenueOrder, VenueTrade
 from venue.refusal import VenueRefusal
 from venue.signing import EXCHANGE, EXCHANGE_V3, NEG_RISK_EXCHANGE
 from venue.wire.common import authenticate, json_answer, json_body, paged, refuse_future, venue_of
@@ -14,6 +15,12 @@ from venue.wire.common import authenticate, json_answer, json_body, paged, refus
 routes = web.RouteTableDef()
 
 CANCEL_LIMIT = 1000
+EXCHANGES = {
+    "COLLATERAL": (EXCHANGE, EXCHANGE_V3),
+    "CONDITIONAL": (EXCHANGE,),
+    "CONDITIONAL-V2": (EXCHANGE_V3,),
+}
+"""The exchanges that trade with an asset: pUSD, CTF tokens, positions of Protocol V2."""
 
 
 # --- keys ------------------------------------------------------------------------------------
@@ -174,19 +181,26 @@ async def balance_allowance(request: web.Request) -> web.Response:
     venue = venue_of(request)
     account = venue.open_account(key.address)
     kind = request.query.get("asset_type", "COLLATERAL")
-    if kind not in ("COLLATERAL", "CONDITIONAL"):
+    if kind not in EXCHANGES:
         raise VenueRefusal(400, "Invalid asset type")
-    balance, allowance = account.balance, account.allowance
-    if kind == "CONDITIONAL":
-        position = venue.ledger.position(key.address, request.query.get("token_id", ""))
+    asset: Asset = "pUSD"
+    balance = account.balance
+    if kind != "COLLATERAL":
+        asset = "outcomes"
+        token = request.query.get("token_id", "")
+        if not token.isdecimal() or is_position_id(token) is not (kind == "CONDITIONAL-V2"):
+            raise VenueRefusal(400, "Invalid token id")
+        position = venue.ledger.position(key.address, token)
         balance = 0 if position is None else position.shares
-    if not position_accounting.seen_by(venue.ledger, key.address, _signature_type(request)):
-        balance, allowance = 0, 0
-    if venue.faults.armed("stale_balance") is not None:
-        balance, allowance = 0, 0
-    # The neg-risk exchange and V3 accept no order of these markets, and have no allowance here.
-    allowances = dict.fromkeys((NEG_RISK_EXCHANGE, EXCHANGE_V3), "0") | {EXCHANGE: str(allowance)}
-    return json_answer({"balance": str(balance), "allowances": allowances})
+    # The neg-risk exchange accepts no order of these markets, and has no allowance here.
+    allowances = {NEG_RISK_EXCHANGE: 0} | {
+        exchange: venue.ledger.allowance(account, asset, exchange) for exchange in EXCHANGES[kind]
+    }
+    seen = position_accounting.seen_by(venue.ledger, key.address, _signature_type(request))
+    if not seen or venue.faults.armed("stale_balance") is not None:
+        balance, allowances = 0, dict.fromkeys(allowances, 0)
+    amounts = {exchange: str(amount) for exchange, amount in allowances.items()}
+    return json_answer({"balance": str(balance), "allowances": amounts})
 
 
 def _signature_type(request: web.Request) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 from aiohttp import web
 
 from venue.amounts import MICRO, MILL
+from venue.position_ids import unpadded
 from venue.records import VenuePosition, VenueTrade
 from venue.refusal import VenueRefusal
 from venue.schedule import DOWN, UP, VenueMarket
@@ -43,7 +44,8 @@ async def trades(request: web.Request) -> web.Response:
     chosen = [
         trade
         for trade in found
-        if trade.status != "FAILED" and request.query.get("market", trade.condition_id) == trade.condition_id
+        if trade.status != "FAILED"
+        and unpadded(request.query.get("market", trade.condition_id)) == unpadded(trade.condition_id)
     ]
     return json_answer([_trade(venue, wallet, trade) for trade in _window(request, chosen)])
 

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from venue.bad_values import value_of, with_value
 from venue.market import VenueMarket
+from venue.position_ids import condition_of_event, position_ids
 from venue.refusal import VenueRefusal
 from venue.venue import PracticeVenue
 from venue.wire.common import json_answer, page, venue_of
@@ -109,17 +110,24 @@ def _next_slug(venue: PracticeVenue) -> str:
     return min((m for m in venue.schedule if m.start > now), key=lambda m: m.start).slug
 
 
-def _foreign_ids(venue: PracticeVenue, market: VenueMarket, kind: str) -> dict[str, str]:
+def _foreign_ids(venue: PracticeVenue, market: VenueMarket, kind: str) -> dict[str, Any]:
     """Fields of a market with the ids of the previous market, or with ids that do not exist."""
     previous = venue.schedule.at(market.start - market.interval)
     if kind == "previous" and previous is not None:
         condition, tokens = previous.condition_id, list(previous.tokens)
-    else:
+    elif market.version == "v1":
         condition = "0x" + _digest("condition", market).hex()
         tokens = [str(int.from_bytes(_digest(token, market))) for token in market.tokens]
-    fields = {"conditionId": condition, "clobTokenIds": json.dumps(tokens)}
-    chosen = {"condition": ("conditionId",), "tokens": ("clobTokenIds",)}.get(kind, tuple(fields))
-    return {name: fields[name] for name in chosen}
+    else:
+        condition = condition_of_event(_digest("condition", market))
+        tokens = list(position_ids(condition))
+    own: dict[str, Any] = {"clobTokenIds": json.dumps(tokens)}
+    if market.version == "v2":
+        own = {"positionIds": tokens}
+    return {
+        **(own if kind != "condition" else {}),
+        **({"conditionId": condition} if kind != "tokens" else {}),
+    }
 
 
 def _digest(purpose: str, market: VenueMarket) -> bytes:
@@ -134,12 +142,12 @@ def _by_slug(request: web.Request) -> VenueMarket:
 
 
 def _chosen(request: web.Request, *, closed_default: bool | None) -> list[VenueMarket]:
-    """Markets selected by the query's slug, condition_ids, clob_token_ids and closed."""
+    """Markets selected by the query's slug, condition_ids, clob_token_ids or position_ids, and closed."""
     venue, query = venue_of(request), request.query
     closed = {"true": True, "false": False}.get(query.get("closed", "").lower(), closed_default)
     schedule = venue.schedule
     slugs, conditions = query.getall("slug", []), query.getall("condition_ids", [])
-    tokens = query.getall("clob_token_ids", [])
+    tokens = [*query.getall("clob_token_ids", []), *query.getall("position_ids", [])]
     named: list[VenueMarket | None] = [
         *(schedule.by_slug(slug) for slug in slugs),
         *(schedule.by_condition(condition) for condition in conditions),

@@ -96,10 +96,10 @@ def gamma_market(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
         # Not part of Polymarket's format: lets statistics detect that a recording was shown before.
         "practiceOrigin": venue.source.origin(market),
         "resolutionSource": market.resolution_source,
-        "version": "v1",
+        "version": market.version,
         "outcomes": json.dumps([UP, DOWN]),
         "outcomePrices": json.dumps(list(outcome_prices(venue, market))),
-        "clobTokenIds": json.dumps(list(market.tokens)),
+        **_outcome_ids(market),
         "active": True,
         "closed": resolution is not None,
         "archived": False,
@@ -121,6 +121,13 @@ def gamma_market(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
         body["umaResolutionStatus"] = "disputed" if disputed else "resolved"
         body["closedTime"] = _closed_time(resolution[1])
     return body
+
+
+def _outcome_ids(market: VenueMarket) -> dict[str, Any]:
+    """The ids of the outcomes. A v2 market also shows CTF tokens, which are not traded."""
+    if market.version == "v1":
+        return {"clobTokenIds": json.dumps(list(market.tokens))}
+    return {"positionIds": list(market.tokens), "clobTokenIds": json.dumps(list(market.ctf_tokens))}
 
 
 def _rule(market: VenueMarket) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from venue.faults import CATALOG, STANDING, ArmedFault, UnknownFault
 from venue.refusal import VenueRefusal
 from venue.signing import checksum
 from venue.timekeeping import ClockRefused, ClockRequest
+from venue.venue import UNLIMITED
 from venue.wire.common import json_answer, venue_of
 
 routes = web.RouteTableDef()
@@ -25,6 +26,8 @@ class _SetAccount(msgspec.Struct, forbid_unknown_fields=True):
     address: str
     balance: str | None = None
     allowance: str | None = None
+    allowances: dict[str, str] = {}
+    operators: dict[str, bool] = {}
     signature_type: Literal[0, 1, 2, 3] | msgspec.UnsetType | None = msgspec.UNSET
     closed_only: bool | None = None
 
@@ -32,6 +35,8 @@ class _SetAccount(msgspec.Struct, forbid_unknown_fields=True):
 class _Redeem(msgspec.Struct, forbid_unknown_fields=True):
     address: str
     condition_id: str | None = None
+    position_id: str | None = None
+    shares: str | None = None
 
 
 async def _body(request: web.Request, kind: type[Any]) -> Any:
@@ -161,8 +166,9 @@ async def account(request: web.Request) -> web.Response:
 async def set_account(request: web.Request) -> web.Response:
     """Open an account if it is new, and set its balance or allowance (decimal strings), or its properties.
 
-    `signature_type` puts all its money into the wallet of that type only; null: into whichever wallet it
-    uses.
+    `allowance` is that of every contract for every asset; `allowances` are pUSD by contract, `operators`
+    whether a contract may transfer outcome shares. `signature_type` puts all its money into the wallet of
+    that type only; null: into whichever wallet it uses.
     """
     venue = venue_of(request)
     wanted: _SetAccount = await _body(request, _SetAccount)
@@ -170,13 +176,21 @@ async def set_account(request: web.Request) -> web.Response:
     try:
         balance = None if wanted.balance is None else micro(wanted.balance)
         allowance = None if wanted.allowance is None else micro(wanted.allowance)
+        allowances = {_address(spender): micro(amount) for spender, amount in wanted.allowances.items()}
     except ValueError as error:
         raise VenueRefusal(400, str(error)) from error
-    if (balance is not None and balance < 0) or (allowance is not None and allowance < 0):
+    operators = {_address(spender): UNLIMITED * allowed for spender, allowed in wanted.operators.items()}
+    if min(balance or 0, allowance or 0, *allowances.values()) < 0:
         raise VenueRefusal(400, "balance and allowance cannot be negative")
     with venue.ledger.transaction():
         venue.open_account(address)
         venue.ledger.set_funds(address, balance=balance, allowance=allowance)
+        if allowance is not None:
+            venue.ledger.clear_allowances(address)
+        for spender, amount in allowances.items():
+            venue.ledger.set_allowance(address, "pUSD", spender, amount)
+        for spender, amount in operators.items():
+            venue.ledger.set_allowance(address, "outcomes", spender, amount)
         standing = venue.ledger.standing(address)
         if wanted.signature_type is not msgspec.UNSET:
             standing = msgspec.structs.replace(standing, money_in=wanted.signature_type)
@@ -189,10 +203,21 @@ async def set_account(request: web.Request) -> web.Response:
 
 @routes.post("/practice/redeem")
 async def redeem(request: web.Request) -> web.Response:
-    """Pay out an account's positions in resolved markets, or in the named one."""
+    """Pay out an account's positions in resolved markets, or in the named one.
+
+    With `position_id`, pay out that position of a v2 market, or so many of its shares (a decimal string).
+    """
     venue = venue_of(request)
     wanted: _Redeem = await _body(request, _Redeem)
-    paid = venue.settlement.redeem(venue.owner_of(_address(wanted.address)), wanted.condition_id)
+    address = venue.owner_of(_address(wanted.address))
+    if wanted.position_id is None:
+        paid = venue.settlement.redeem(address, wanted.condition_id)
+    else:
+        try:
+            shares = None if wanted.shares is None else micro(wanted.shares)
+        except ValueError as error:
+            raise VenueRefusal(400, str(error)) from error
+        paid = [venue.settlement.redeem_position(address, wanted.position_id, shares)]
     return json_answer({"redeemed": len(paid), "amount": decimal_text(sum(p.amount for p in paid))})
 
 
