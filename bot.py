@@ -386,6 +386,7 @@ class IntegratedBTCStrategy(Strategy):
                 "ask": str(intent.ask),
                 "price_cap": str(intent.price_cap),
                 "fee_rate": str(tracked.market.fee_rate),
+                "version": intent.version.value,
             },
         )
 

@@ -2,6 +2,7 @@
 
 BotError
 ├── Refused      no order may be sent; the message is the reason. Do not retry unchanged.
+│   └── UnknownVersion   a market is of a protocol version that needs a newer bot
 ├── Temporary    nothing happened yet; retry a limited number of times.
 └── Fatal        stop the process. `exit_code` and `next_step` are for the operator.
     └── ConfigError   a setting is wrong: exit code 2
@@ -16,6 +17,20 @@ class BotError(Exception):
 
 class Refused(BotError):
     """No order exists, and none may be sent unchanged."""
+
+
+class UnknownVersion(Refused):
+    """A market of a protocol version that this bot does not support.
+
+    Parameters
+    ----------
+    slug, version : str
+        The market, and the version that the catalogue states, on one line without control characters.
+    """
+
+    def __init__(self, slug: str, version: str) -> None:
+        super().__init__(f"market {slug} is of protocol version {version}, only v1 and v2 are supported")
+        self.version = version
 
 
 class Temporary(BotError):

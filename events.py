@@ -16,6 +16,8 @@ class MarketRefused(Frozen, frozen=True):
 
     slug: str
     why: str
+    unknown_version: bool = False
+    """Whether it is the first market of a protocol version that this bot does not support."""
 
 
 class Decided(Frozen, frozen=True):

@@ -64,6 +64,30 @@ def market_kind(origin: str) -> MarketKind | None:
     return MarketKind.GENERATED if origin.startswith(GENERATED_ORIGIN) else MarketKind.RECORDED
 
 
+class ProtocolVersion(StrEnum):
+    """The settlement layer of a market, as the catalogue names it: it decides the ids of the outcomes and the
+    contract that trades them."""
+
+    V1 = "v1"
+    """CTF tokens, traded by CTF Exchange V2."""
+    V2 = "v2"
+    """Positions of Protocol V2, traded by Exchange V3."""
+
+    @classmethod
+    def of_id(cls, outcome_id: str) -> "ProtocolVersion":
+        """The version whose ids have the form of this decimal number.
+
+        A position id begins with the number of its module and has 64 zero bits, which no hash has by chance.
+        """
+        value = int(outcome_id)
+        structural = value >> 248 in POSITION_MODULES and value >> 40 & (1 << 64) - 1 == 0
+        return cls.V2 if structural else cls.V1
+
+
+POSITION_MODULES = (1, 2, 3)
+"""First byte of a position id: binary, neg-risk, combinatorial."""
+
+
 class Market(Frozen, frozen=True):
     """One up/down market. `start` is in market-clock seconds since the epoch, as in the slug."""
 
@@ -80,6 +104,8 @@ class Market(Frozen, frozen=True):
     origin: str = ""
     """Id of the event behind the prices, where a practice venue may replay one event several times;
     empty if the condition id identifies it."""
+    version: ProtocolVersion = ProtocolVersion.V1
+    """Its tokens are CTF tokens or positions of Protocol V2."""
 
     @property
     def end(self) -> int:
@@ -392,6 +418,13 @@ class OrderIntent(Frozen, frozen=True):
     price_cap: Decimal
     attempt: int
     created_ns: int
+    version: ProtocolVersion = ProtocolVersion.V1
+    """`token_id` is a CTF token or a position of Protocol V2."""
+
+    @property
+    def position_id(self) -> str | None:
+        """The id of the outcome in a market of Protocol V2."""
+        return self.token_id if self.version is ProtocolVersion.V2 else None
 
 
 class OrderState(StrEnum):

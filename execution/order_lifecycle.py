@@ -323,6 +323,7 @@ class OrderLifecycle:
             price_cap=decision.price_cap,
             attempt=len(self._by_market.get(market.slug, ())) + 1,
             created_ns=now_ns,
+            version=market.version,
         )
 
     # --- from the signature to the answer ----------------------------------------------------------

@@ -45,7 +45,7 @@ async def look_up(
     Temporary
         If the venue does not answer.
     """
-    listed = await asyncio.to_thread(client.trades, asked.condition_id)
+    listed = await asyncio.to_thread(client.trades, asked.condition_id, intent.position_id)
     own = [trade for trade in listed if trade.get("taker_order_id") == asked.order_id]
     reported: list[TradeReported] = []
     readable: list[dict[str, Any]] = []

@@ -22,13 +22,18 @@ from common.constants import POLYGON_CHAIN_ID
 from common.plain_text import one_line
 from errors import Fatal, Temporary
 from execution.clob_http import REQUEST_LIMIT_S, BoundedClobClient
-from models import Frozen, fill_cost
+from models import Frozen, ProtocolVersion, fill_cost
 
 UNIT = Decimal(1_000_000)
 SIGNATURE_TYPES = (0, 1, 2, 3)
 """Own account, proxy of an e-mail login, safe of a browser wallet, deposit wallet."""
-ORDER_SPENDERS = (str(get_contract_config(POLYGON_CHAIN_ID).exchange_v2),)
-"""The contracts that collect the money of this bot's orders; markets that need others are refused."""
+_CONTRACTS = get_contract_config(POLYGON_CHAIN_ID)
+EXCHANGES = {
+    ProtocolVersion.V1: str(_CONTRACTS.exchange_v2),
+    ProtocolVersion.V2: str(_CONTRACTS.exchange_v3),
+}
+"""The contract that collects the money of an order, by the protocol version of its market."""
+EXCHANGE_NAMES = {ProtocolVersion.V1: "CTF Exchange V2", ProtocolVersion.V2: "Exchange V3"}
 POSITIONS_PAGE = 100
 MAX_POSITIONS_PAGES = 50
 """Maximum pages of a list of positions."""
@@ -48,11 +53,10 @@ class Funds(Frozen, frozen=True):
     balance: Decimal
     allowances: dict[str, Decimal]
 
-    @property
-    def allowance(self) -> Decimal:
-        """The allowance for an order: the smallest one of the contracts that it needs."""
-        given = {spender.lower(): amount for spender, amount in self.allowances.items()}
-        return min(given.get(spender.lower(), Decimal(0)) for spender in ORDER_SPENDERS)
+    def allowance(self, version: ProtocolVersion) -> Decimal | None:
+        """The allowance for an order in a market of this version; None if the venue does not state it."""
+        wanted = EXCHANGES[version].lower()
+        return next((given for key, given in self.allowances.items() if key.lower() == wanted), None)
 
 
 class Geoblock(Frozen, frozen=True):
@@ -66,7 +70,7 @@ class Geoblock(Frozen, frozen=True):
 class Redeemable(Frozen, frozen=True):
     """A position in a resolved market that is still in the wallet.
 
-    `slug` and `outcome` are empty if the venue does not return them.
+    `slug`, `outcome` and `token_id` are empty if the venue does not return them.
     """
 
     condition_id: str
@@ -75,6 +79,13 @@ class Redeemable(Frozen, frozen=True):
     shares: Decimal
     pays: Decimal
     """pUSD per share: 1 or 0, or the split of a market without a winner."""
+    token_id: str = ""
+
+    @property
+    def position_id(self) -> str | None:
+        """Its id if it is a position of Protocol V2, by the form of the id."""
+        structural = self.token_id and ProtocolVersion.of_id(self.token_id) is ProtocolVersion.V2
+        return self.token_id if structural else None
 
     @property
     def won(self) -> bool:
@@ -93,6 +104,7 @@ class _Position(msgspec.Struct):
     redeemable: bool
     slug: str | None = None
     outcome: str | None = None
+    token_id: str | None = None
 
 
 class _Pagination(msgspec.Struct):
@@ -282,7 +294,7 @@ class PolymarketClient:
         """
         kind = self._signature_type if signature_type is None else signature_type
         with _describe_errors(f"the balance of {self.address} as signature type {kind}", given=self._given):
-            return _funds(self._as(kind).get_balance_allowance(_COLLATERAL))
+            return parse_funds(self._as(kind).get_balance_allowance(_COLLATERAL))
 
     def funded_types(self) -> dict[int, Decimal]:
         """The balance by signature type.
@@ -327,16 +339,22 @@ class PolymarketClient:
                 asked["cursor"] = page.pagination.next_cursor
             raise ValueError(f"no end of the list after {MAX_POSITIONS_PAGES} pages")
 
-    def trades(self, condition_id: str) -> list[dict[str, Any]]:
+    def trades(self, condition_id: str, position_id: str | None = None) -> list[dict[str, Any]]:
         """This account's trades in one market, in the venue's format.
+
+        Those of a position of Protocol V2 are selected by its id: its condition has 31 bytes, and it is
+        unknown whether the order API pads it.
 
         Raises
         ------
         Temporary
             If the venue does not answer.
         """
+        wanted = (
+            TradeParams(market=condition_id) if position_id is None else TradeParams(asset_id=position_id)
+        )
         with _describe_errors(f"the trades of {condition_id}", given=self._given):
-            return list(self._client.get_trades(TradeParams(market=condition_id)))
+            return list(self._client.get_trades(wanted))
 
     def open_orders(self) -> list[str]:
         """Ids of this wallet's resting orders in all markets.
@@ -405,8 +423,18 @@ def geoblock(url: str) -> Geoblock:
 _COLLATERAL = BalanceAllowanceParams(cast(AssetType, AssetType.COLLATERAL))
 
 
-def _funds(answer: Any) -> Funds:
-    allowances = answer["allowances"] if "allowances" in answer else {ORDER_SPENDERS[0]: answer["allowance"]}
+def parse_funds(answer: Any) -> Funds:
+    """Read the venue's answer about pUSD.
+
+    Raises
+    ------
+    AttributeError, KeyError, TypeError, ValueError
+        If it is not such an answer.
+    """
+    if "allowances" in answer:
+        allowances = answer["allowances"]
+    else:
+        allowances = {EXCHANGES[ProtocolVersion.V1]: answer["allowance"]}
     return Funds(
         balance=int(answer["balance"]) / UNIT,
         allowances={str(spender): int(amount) / UNIT for spender, amount in allowances.items()},
@@ -416,6 +444,7 @@ def _funds(answer: Any) -> Funds:
 def _redeemable(row: _Position) -> Redeemable:
     return Redeemable(
         condition_id=row.condition_id.lower(),
+        token_id=row.token_id if row.token_id is not None and row.token_id.isdecimal() else "",
         slug=one_line(row.slug or ""),
         outcome=one_line(row.outcome or ""),
         shares=row.current_size,

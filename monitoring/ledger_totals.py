@@ -498,4 +498,5 @@ def _plan_of(intent: OrderIntent, decision_id: int, decision: Decision, run: Run
         rule=market.rule,
         origin=market.origin,
         end_ns=context.now_ns + int(left / run.clock_speed * 1e9),
+        version=intent.version,
     )

@@ -26,6 +26,7 @@ from monitoring.report.text_lines import readable_name, statistics_lines
 from monitoring.statistics import statistics
 
 RESUME = "No new position until: python redis_control.py resume"
+NEWER = "The bot trades the markets of the versions that it supports: check for a newer one"
 
 
 class Importance(IntEnum):
@@ -60,6 +61,9 @@ def message_of(event: Event) -> Message | None:
             return Message(title, what, Importance.ALERTS if manual else Importance.TRADES)
         case Started() | Stopped():
             return _of_process(event)
+        case MarketRefused(why=why, unknown_version=True):
+            title = "Protocol version not supported"
+            return Message(title, f"{why}. {NEWER}", Importance.ALERTS)
         case MarketRefused(slug=slug, why=why):
             return Message("Market not traded", f"{slug}: {why}", Importance.TRADES)
         case _:

@@ -15,7 +15,7 @@ import msgspec
 
 from common.singleton import Singleton
 from execution.ledger import TradeRow
-from models import Frozen, MarketKind, Outcome
+from models import Frozen, MarketKind, Outcome, ProtocolVersion
 from monitoring.equity_curve import Drawdown, EquityCurve, EquityPoint, closed_ns
 from monitoring.statistics import (
     Statistics,
@@ -136,6 +136,8 @@ class Performance(Frozen, frozen=True):
     by_side: tuple[Group, ...]
     by_kind: tuple[Group, ...]
     """Recorded and generated markets of the practice venue; empty for Polymarket's."""
+    by_version: tuple[Group, ...]
+    """By protocol version of the market."""
     by_source: tuple[SourceResult, ...]
 
 
@@ -396,6 +398,10 @@ class PerformanceTracker:
                 _group(kind.value, every, lambda trade, k=kind: trade.kind is k)
                 for kind in MarketKind
                 if any(trade.kind is kind for trade in every)
+            ),
+            by_version=tuple(
+                _group(version.value, every, lambda trade, v=version: trade.version is v)
+                for version in ProtocolVersion
             ),
             by_source=_by_source(votes, every),
         )

@@ -16,6 +16,7 @@ from nautilus_trader.model.identifiers import InstrumentId
 
 from common.bounded_http import AnswerTooLarge, BoundedHttp
 from common.plain_text import escaped_json, one_line
+from core.nautilus_core.instruments.outcome_ids import outcome_ids
 from errors import Temporary
 
 REQUEST_LIMIT_S = 10.0
@@ -160,7 +161,9 @@ class SlugProvider(PolymarketInstrumentProvider):
     def _load(self, market: Mapping[str, Any]) -> set[InstrumentId]:
         """Create the instruments of a market unless they are loaded; returns the ids of both."""
         # Nautilus logs instruments with their complete content.
-        normalized = normalize_gamma_market_to_clob_format(escaped_json(dict(market)))
+        row = escaped_json(dict(market))
+        # Nautilus reads the ids from one field, whatever the protocol version.
+        normalized = normalize_gamma_market_to_clob_format({**row, "clobTokenIds": outcome_ids(row)})
         found: set[InstrumentId] = set()
         for token in normalized["tokens"]:
             instrument_id = get_polymarket_instrument_id(normalized["condition_id"], token["token_id"])

@@ -41,8 +41,9 @@ from common.plain_text import one_line
 from errors import Refused, Temporary
 from execution.amounts import MarketBuy, amount_of, market_buy
 from execution.outcomes import OutcomeKind, PostOutcome, classify
-from execution.polymarket_client import NO_ANSWER
+from execution.polymarket_client import EXCHANGE_NAMES, EXCHANGES, NO_ANSWER, Funds, parse_funds
 from execution.venue_answers import status_of
+from models import ProtocolVersion
 from patches.signing import sign_market_buy
 from patches.user_feed import ALL_MARKETS, AccountWebSocketClient, order_fault, trade_fault
 
@@ -91,8 +92,8 @@ class WithheldError(Exception):
 class UsdFakExecutionClient(PolymarketExecutionClient):
     """Submits market BUY orders in USD as FAK; accepts no other orders except settlement closes.
 
-    An order has ``params={"ask": str, "price_cap": str, "fee_rate": str}``; a settlement close has
-    ``params={"settlement": str}``, the payout per share, and is filled locally, without the venue.
+    An order has ``params={"ask": str, "price_cap": str, "fee_rate": str, "version": str}``; a settlement
+    close has ``params={"settlement": str}``, the payout per share, and is filled locally, without the venue.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         self._max_usd = max_usd
         self._account_seconds = account_seconds
         self._account_task: asyncio.Task[None] | None = None
+        self._funds: Funds | None = None
         self._unanswered: dict[VenueOrderId, asyncio.Event] = {}
         self._undetermined: set[VenueOrderId] = set()
         self._determined: set[VenueOrderId] = set()
@@ -169,6 +171,8 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         units = int(answer["balance"])
         if not 0 <= units < LARGEST_BALANCE:
             raise ValueError(f"balance {one_line(units, 40)}")
+        # An answer without allowances does not refuse an order: the venue decides.
+        self._funds = parse_funds(answer) if "allowances" in answer else None
         self._collateral_balance_pusd = units / 1_000_000
         total = pusd_from_units(units)
         self.generate_account_state(
@@ -194,8 +198,11 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
     async def _submit_market_order(self, command: SubmitOrder, instrument: BinaryOption) -> None:
         order = command.order
         try:
-            amounts = self._amounts(order, instrument, command.params or {})
-            signed, order_id = await asyncio.to_thread(self._sign, instrument, amounts)
+            params = command.params or {}
+            amounts = self._amounts(order, instrument, params)
+            version = self._version(instrument, params)
+            self._check_allowance(amounts, version)
+            signed, order_id = await asyncio.to_thread(self._sign, instrument, amounts, version)
             await self._journal.order_signed(order.client_order_id.value, order_id.value)
         except Refused as error:
             self._deny_market_order_quantity(order, str(error))
@@ -227,8 +234,8 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
             or not order.is_quote_quantity
         ):
             raise Refused("only USD-denominated BUY orders with time in force IOC are sent")
-        if not {"ask", "price_cap", "fee_rate"} <= params.keys():
-            raise Refused("the order carries no ask, price_cap and fee_rate")
+        if not {"ask", "price_cap", "fee_rate", "version"} <= params.keys():
+            raise Refused("the order carries no ask, price_cap, fee_rate and version")
         usd = order.quantity.as_decimal()
         if usd > self._max_usd:
             raise Refused(f"order of ${usd} is above MARKET_BUY_USD ({self._max_usd})")
@@ -239,10 +246,35 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
             raise Refused(f"balance ${balance} is below the order's ${amounts.most} with its fee")
         return amounts
 
-    def _sign(self, instrument: BinaryOption, amounts: MarketBuy) -> tuple[Any, VenueOrderId]:
-        neg_risk = bool(self._get_neg_risk_for_instrument(instrument))
+    def _version(self, instrument: BinaryOption, params: dict[str, Any]) -> ProtocolVersion:
+        """The protocol version that an order is signed for, which the id of its outcome has to confirm."""
+        version = ProtocolVersion(params["version"])
+        if ProtocolVersion.of_id(get_polymarket_token_id(instrument.id)) is not version:
+            raise Refused(f"the id of {instrument.id} has not the form of version {version}")
+        if self._get_neg_risk_for_instrument(instrument):
+            raise Refused(f"{instrument.id} is of a negRisk market")
+        return version
+
+    def _check_allowance(self, amounts: MarketBuy, version: ProtocolVersion) -> None:
+        """Refuse an order that the exchange of its market may not collect.
+
+        Raises
+        ------
+        Refused
+            With the name and the address of the contract.
+        """
+        allowance = None if self._funds is None else self._funds.allowance(version)
+        if allowance is not None and allowance < amounts.most:
+            raise Refused(
+                f"the allowance of {EXCHANGE_NAMES[version]} ({EXCHANGES[version]}) is ${allowance},"
+                f" below the order's ${amounts.most} with its fee"
+            )
+
+    def _sign(
+        self, instrument: BinaryOption, amounts: MarketBuy, version: ProtocolVersion
+    ) -> tuple[Any, VenueOrderId]:
         token_id = get_polymarket_token_id(instrument.id)
-        signed, order_id = sign_market_buy(self._http_client, token_id, amounts, neg_risk=neg_risk)
+        signed, order_id = sign_market_buy(self._http_client, token_id, amounts, version)
         return signed, VenueOrderId(order_id)
 
     async def _post(self, signed: Any, client_order_id: str) -> PostOutcome:

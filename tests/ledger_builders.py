@@ -20,6 +20,7 @@ from models import (
     OrderIntent,
     OrderState,
     Outcome,
+    ProtocolVersion,
     Reason,
     Rule,
     Settlement,
@@ -110,6 +111,12 @@ def market(number=1, **changes):
         "title": "Bitcoin Up or Down",
     }
     return Market(**fields | changes)
+
+
+def v2_market(number=1):
+    """The same market in Protocol V2, with position ids."""
+    first = (1 << 248) + (number << 104)
+    return market(number, up_token=str(first), down_token=str(first + 1), version=ProtocolVersion.V2)
 
 
 def decision(number=1, *, outcome=Outcome.UP, reason=None, ask="0.90", history=3, now_ns=None):

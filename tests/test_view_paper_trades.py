@@ -196,6 +196,8 @@ def test_json_has_performance_and_funnel(capsys, state):
     assert found["equity"] == 1000 + document["pnl"] == Decimal("999.08907")
     assert (found["realised"], found["drawdown"]["amount"]) == (document["pnl"], Decimal("0.91093"))
     assert {group["name"]: group["statistics"]["n"] for group in found["by_side"]} == {"Up": 1, "Down": 1}
+    versions = {group["name"]: group["statistics"]["n"] for group in found["by_version"]}
+    assert versions == {"v1": 2, "v2": 0}
     assert [source["source"] for source in found["by_source"]] == ["TickVelocity"]
     stages = {stage["stage"]: stage["markets"] for stage in document["funnel"]["stages"]}
     assert next(iter(stages)) == "seen"

@@ -27,6 +27,7 @@ from models import (
     OrderIntent,
     OrderState,
     Outcome,
+    ProtocolVersion,
     Reason,
     Rule,
     Settlement,
@@ -89,9 +90,10 @@ def last_run(connection: sqlite3.Connection) -> RunRow | None:
 
 def market(connection: sqlite3.Connection, session: str, slug: str) -> Market:
     """A market of the ledger."""
-    ((start, interval, condition_id, up, down, fee_rate, tick, rule, title, origin),) = rows(
+    ((start, interval, condition_id, up, down, fee_rate, tick, rule, title, origin, version),) = rows(
         connection,
-        "SELECT start, interval, condition_id, up_token, down_token, fee_rate, tick, rule, title, origin"
+        "SELECT start, interval, condition_id, up_token, down_token, fee_rate, tick, rule, title, origin,"
+        " version"
         " FROM markets WHERE session = ? AND slug = ?",
         (session, slug),
     )
@@ -107,6 +109,7 @@ def market(connection: sqlite3.Connection, session: str, slug: str) -> Market:
         rule=Rule(rule),
         title=title,
         origin=origin,
+        version=ProtocolVersion(version),
     )
 
 
@@ -215,7 +218,7 @@ def in_flight(connection: sqlite3.Connection, session: str) -> list[tuple[str, D
 
 _INTENT = (
     "i.intent_id, i.decision_id, i.slug, i.condition_id, i.token_id, i.outcome, i.usd, i.ask, i.price_cap,"
-    " i.attempt, i.created_ns, i.state, i.order_id, i.detail"
+    " i.attempt, i.created_ns, i.state, i.order_id, i.detail, i.version"
 )
 
 
@@ -291,6 +294,7 @@ def _intent(row: Row) -> IntentRow:
         state,
         order,
         detail,
+        version,
     ) = row
     intent = OrderIntent(
         intent_id=intent_id,
@@ -304,6 +308,7 @@ def _intent(row: Row) -> IntentRow:
         price_cap=Decimal(cap),
         attempt=attempt,
         created_ns=created,
+        version=ProtocolVersion(version),
     )
     return IntentRow(intent=intent, state=OrderState(state), order_id=order, detail=detail)
 
@@ -318,7 +323,7 @@ JOIN decisions d ON d.id = i.decision_id
 JOIN runs r ON r.id = d.run_id
 JOIN markets m ON m.session = i.session AND m.slug = i.slug
 LEFT JOIN settlements s ON s.session = i.session AND s.slug = i.slug"""
-_ORIGIN = "m.origin, d.now_ns, d.second, r.clock_speed"
+_ORIGIN = "m.origin, d.now_ns, d.second, r.clock_speed, i.version"
 
 
 def trades(connection: sqlite3.Connection, where: str = "", parameters: Sequence[Any] = ()) -> list[TradeRow]:
@@ -386,6 +391,7 @@ def _trade(group: list[Row]) -> TradeRow:
         pnl=None if payout is None else payout - cost - fee,
         origin=group[0][27],
         end_ns=decided_ns + int(left / speed * 1e9),
+        version=ProtocolVersion(group[0][31]),
     )
 
 

@@ -9,6 +9,7 @@ from models import (
     OrderIntent,
     OrderState,
     Outcome,
+    ProtocolVersion,
     Reason,
     Rule,
     Strike,
@@ -125,6 +126,7 @@ class TradeRow(Frozen, frozen=True, gc=False):
     origin: str = ""
     end_ns: int = 0
     """End of the market on the machine's clock, computed at the decision."""
+    version: ProtocolVersion = ProtocolVersion.V1
 
     @property
     def event(self) -> str:

@@ -348,5 +348,13 @@ DROP TABLE runs;
 ALTER TABLE runs_on_more_venues RENAME TO runs;
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH)
+_EIGHTH = """
+-- Earlier files have markets of the first version only. The tokens of a v2 market are position ids.
+ALTER TABLE markets ADD COLUMN version TEXT NOT NULL DEFAULT 'v1' CHECK (version IN ('v1', 'v2'));
+ALTER TABLE intents ADD COLUMN version TEXT NOT NULL DEFAULT 'v1' CHECK (version IN ('v1', 'v2'));
+ALTER TABLE intents ADD COLUMN position_id TEXT
+    CHECK (position_id IS CASE version WHEN 'v2' THEN token_id END);
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH, _EIGHTH)
 """The file's ``PRAGMA user_version`` is the number of steps applied to it."""

@@ -191,12 +191,13 @@ class Ledger:
                 "On a practice venue start a new session; on Polymarket check the market before you continue",
             )
         db.execute(
-            "INSERT INTO markets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            "INSERT INTO markets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
             " fee_rate = excluded.fee_rate, tick = excluded.tick, rule = excluded.rule,"
             " title = excluded.title, origin = excluded.origin",
             (
                 *(self._session, market.slug, *identity),
                 *(money(market.fee_rate), money(market.tick), market.rule, market.title, market.origin),
+                market.version,
             ),
         )
 
@@ -286,6 +287,7 @@ class Ledger:
             *(intent.condition_id, intent.token_id, intent.outcome, money(intent.usd), money(intent.ask)),
             *(money(intent.price_cap), intent.attempt, intent.created_ns),
             *(entry.state, entry.order_id, entry.detail),
+            *(intent.version, intent.position_id),
         )
         db.execute(f"INSERT INTO intents VALUES ({queries.placeholders(values)})", values)
         # The history has both states, although both reach the disk at once.

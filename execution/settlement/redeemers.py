@@ -66,13 +66,13 @@ class OfficialRedeemer:
         self._keys = keys
         self._urls = urls
 
-    def redeem(self, condition_id: str) -> str:
+    def redeem(self, condition_id: str, position_id: str | None = None) -> str:
         from polymarket import PolymarketError, UserInputError
 
         try:
             client = self._client()
             try:
-                handle = client.redeem_positions(condition_id=condition_id)
+                handle = client.redeem_positions(**_named(condition_id, position_id))
             finally:
                 client.close()
         except UserInputError as error:
@@ -111,6 +111,11 @@ class OfficialRedeemer:
         )
 
 
+def _named(condition_id: str, position_id: str | None) -> dict[str, str]:
+    """What a redemption names: a position of Protocol V2, or the condition of CTF tokens."""
+    return {"condition_id": condition_id} if position_id is None else {"position_id": position_id}
+
+
 def _bound_requests() -> None:
     """Limit the duration and size of the official client's requests.
 
@@ -140,8 +145,8 @@ class PracticeRedeemer:
         self._url = url
         self._address = address
 
-    def redeem(self, condition_id: str) -> str:
-        asked = {"address": self._address, "condition_id": condition_id}
+    def redeem(self, condition_id: str, position_id: str | None = None) -> str:
+        asked = {"address": self._address, **_named(condition_id, position_id)}
         try:
             answer = BoundedHttp(total_s=REQUEST_LIMIT_S).post(f"{self._url}/practice/redeem", json=asked)
             payout = msgspec.json.decode(answer.raise_for_status().content, type=dict[str, Any])

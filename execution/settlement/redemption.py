@@ -25,8 +25,10 @@ MOST_ATTEMPTS = 3
 class Redeemer(Protocol):
     """Redeems a won position."""
 
-    def redeem(self, condition_id: str) -> str:
+    def redeem(self, condition_id: str, position_id: str | None = None) -> str:
         """Redeem and return a short description; blocking.
+
+        A position of Protocol V2 is redeemed by its id, CTF tokens by their condition.
 
         The result shows in the balance: this call does not wait for the chain.
 
@@ -138,7 +140,7 @@ class Redemption:
         self._attempts[row.slug] = self._attempts.get(row.slug, 0) + 1
         self._not_before[row.slug] = time.monotonic() + self._timing.retry_s
         try:
-            how = await asyncio.to_thread(redeemer.redeem, row.condition_id)
+            how = await asyncio.to_thread(redeemer.redeem, row.condition_id, row.position_id)
             what = f"redeeming {row.amount} pUSD of {row.slug}: {how}"
             self._publish(Payout(slug=row.slug, what=what))
         except Temporary as error:

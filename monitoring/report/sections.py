@@ -153,6 +153,7 @@ def groups_section(found: Performance) -> Markup:
         ),
         _groups_table(found.by_price, "price paid", "Result by price band"),
         _groups_table(found.by_side, "side", "Result by side"),
+        _groups_table(found.by_version, "protocol version", "Result by protocol version of the market"),
         tag(
             "p",
             f"With {len(shown)} groups compared, one in twenty is expected to look significant by chance"

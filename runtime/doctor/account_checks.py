@@ -7,10 +7,10 @@ from config import Settings
 from control.locks import holder, wallet_lock
 from core.nautilus_core.data_engine.venue_urls import VenueUrls
 from errors import ConfigError, Temporary
-from execution.polymarket_client import PolymarketClient
+from execution.polymarket_client import EXCHANGE_NAMES, EXCHANGES, Funds, PolymarketClient
 from execution.settlement.redeemers import ChainUrls, RedemptionKeys, official_redeemer
 from execution.wallets import wallets_of
-from models import Frozen
+from models import Frozen, ProtocolVersion
 from runtime.doctor.finding import Finding, fail, ok, warn
 from runtime.worker.plan import LiveWallet
 
@@ -18,6 +18,7 @@ HIGHEST_FEE_RATE = Decimal("0.07")
 """Fee in pUSD per pUSD of stake at the lowest possible price."""
 KINDS = {0: "own wallet", 1: "e-mail login", 2: "browser wallet", 3: "deposit wallet"}
 AREA = "account"
+APPROVE = "Approve trading once with this wallet, on polymarket.com or with the official client"
 KEY_PATIENCE_S = 150.0
 """Seconds that a new API key may need until the venue accepts it; two minutes were reported."""
 
@@ -136,6 +137,8 @@ class AccountCheck:
         Whether it is to trade in the live profile, or in a rehearsal of it.
     own_orders : Callable[[Sequence[str]], set[str]]
         Returns the given order ids that the bot's own ledger contains.
+    versions : Callable[[], set[ProtocolVersion]]
+        Returns the protocol versions of the running and the next market.
     """
 
     def __init__(
@@ -147,6 +150,7 @@ class AccountCheck:
         operators: bool,
         live_path: bool,
         own_orders: Callable[[Sequence[str]], set[str]] = lambda order_ids: set(),
+        versions: Callable[[], set[ProtocolVersion]] = lambda: set(ProtocolVersion),
     ) -> None:
         self._settings = settings
         self._urls = urls
@@ -154,6 +158,7 @@ class AccountCheck:
         self._operators = operators
         self._live_path = live_path
         self._own_orders = own_orders
+        self._versions = versions
         self.wallet: LiveWallet | None = None
         self.balance = Decimal(0)
 
@@ -220,11 +225,23 @@ class AccountCheck:
             yield fail("balance", f"${funds.balance}, but {text}", f"Fund {wallet.funder} with pUSD")
         else:
             yield ok("balance", f"${funds.balance}; {text}")
-        if funds.allowance < needed:
-            todo = "Approve trading once with this wallet, on polymarket.com or with the official client"
-            yield fail("allowance", f"the allowance of the exchange is ${funds.allowance}, but {text}", todo)
-        else:
-            yield ok("allowance", "the allowance of the exchange covers an order")
+        yield from self._allowances(funds, needed, text)
+
+    def _allowances(self, funds: Funds, needed: Decimal, text: str) -> Iterator[Finding]:
+        """Check the allowance of each exchange; a failure if no listed market can be traded."""
+        given = {version: funds.allowance(version) or Decimal(0) for version in ProtocolVersion}
+        short = {version: amount for version, amount in given.items() if amount < needed}
+        listed = self._versions() or set(ProtocolVersion)
+        usable = listed - short.keys()
+        for version, amount in short.items():
+            found = fail if version in listed and not usable else warn
+            exchange = f"{EXCHANGE_NAMES[version]} ({EXCHANGES[version]})"
+            effect = f"orders in markets of version {version} are refused"
+            what = f"the allowance of {exchange} is ${amount}, but {text}: {effect}"
+            yield found("allowance", what, APPROVE)
+        if not short:
+            names = " and ".join(EXCHANGE_NAMES.values())
+            yield ok("allowance", f"the allowances of {names} cover an order")
 
     def _lock(self, wallet: LiveWallet) -> Finding:
         who = holder(wallet_lock(wallet.funder))

@@ -21,7 +21,7 @@ from core.nautilus_core.instruments.market_clock import MarketClock
 from core.nautilus_core.instruments.pairing import market_of
 from errors import Refused, Temporary
 from execution.polymarket_client import PolymarketClient, geoblock
-from models import Frozen, Market
+from models import Frozen, Market, ProtocolVersion
 from runtime.doctor.file_checks import host_of
 from runtime.doctor.finding import Finding, fail, ok, warn
 from runtime.worker.settings_mapping import market_calendar
@@ -38,6 +38,7 @@ SKEW_FAIL_S = 20.0
 """Signed requests carry the time, and the venue rejects those that are 30 s old."""
 SMALLEST_USD = Decimal("1.00")
 """The venue's minimum for a marketable buy order, pUSD."""
+UNSUPPORTED = "The bot does not trade such markets: check for a newer version"
 UNREACHABLE = "Check the network, or run without it: python runner.py --test-mode"
 VOTERS = {"coinbase": PRICE_DIVERGENCE, "deribit": DERIBIT_PCR, "fear_greed": SENTIMENT_ANALYSIS}
 
@@ -103,15 +104,28 @@ def markets(settings: Settings, where: CatalogueEndpoints) -> Iterator[Finding]:
             what = f"{host_of(where.gamma)} has no market {slug}{instead}"
             yield fail("catalogue", what, "Check MARKET_*, GAMMA_URL and the clock")
             return
-    understood = []
+    understood, refused = [], []
     for slug in slugs:
         try:
             understood.append(market_of(listed[slug], calendar))
         except Refused as error:
-            yield fail("market", str(error), "The bot does not trade such markets: check for a newer version")
-            return
-    yield from _terms(settings, understood[-1], listed[slugs[-1]])
-    yield from _stream(where.ws, understood)
+            refused.append(str(error))
+    for why in refused:
+        yield (warn if understood else fail)("market", why, UNSUPPORTED)
+    if understood:
+        yield from _terms(settings, understood[-1], listed[understood[-1].slug])
+        yield from _stream(where.ws, understood)
+
+
+def listed_versions(settings: Settings, where: CatalogueEndpoints) -> set[ProtocolVersion]:
+    """The supported protocol versions of the running and the next market; none if there is no answer."""
+    slugs = market_calendar(settings).upcoming(where.clock.market_time(time.time_ns()))[:2]
+    try:
+        listed = _listed(where.gamma, slugs)
+    except (httpx.HTTPError, msgspec.MsgspecError, RecursionError):
+        return set()
+    stated = {str(row.get("version")) for row in listed.values()}
+    return {version for version in ProtocolVersion if version in stated}
 
 
 def _listed(gamma_url: str, slugs: list[str]) -> dict[str, dict[str, Any]]:
@@ -129,7 +143,7 @@ def _terms(settings: Settings, market: Market, gamma: dict[str, Any]) -> Iterato
     size = settings.position_size_usd
     yield ok(
         "market",
-        f"{market.slug}: version {gamma.get('version', 'v1')}, settles by {market.rule}, tick {market.tick},"
+        f"{market.slug}: version {market.version}, settles by {market.rule}, tick {market.tick},"
         f" fee rate {market.fee_rate}",
     )
     resting = gamma.get("orderMinSize")

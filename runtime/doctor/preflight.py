@@ -124,10 +124,16 @@ def _account(session: Session, profile: TradingProfile, found: list[Finding]) ->
             own_orders=lambda order_ids: _own_orders(
                 ledger_path(settings.state_dir, profile.name), order_ids
             ),
+            versions=lambda: network_checks.listed_versions(settings, _catalogue(profile)),
         )
     except Fatal as error:
         found.append(finding_of_error("credentials", error))
         return None
+
+
+def _catalogue(profile: TradingProfile) -> network_checks.CatalogueEndpoints:
+    urls = profile.market_urls
+    return network_checks.CatalogueEndpoints(urls.gamma, urls.ws, profile.clock)
 
 
 def _own_orders(ledger: Path, order_ids: Sequence[str]) -> set[str]:
@@ -139,10 +145,7 @@ def _own_orders(ledger: Path, order_ids: Sequence[str]) -> set[str]:
 
 def _remote_checks(session: Session, profile: TradingProfile) -> list[tuple[str, Check]]:
     """Checks that need answers from the network."""
-    settings, sources = session.settings, profile.feeds
-    books = network_checks.CatalogueEndpoints(
-        profile.market_urls.gamma, profile.market_urls.ws, profile.clock
-    )
+    settings, sources, books = session.settings, profile.feeds, _catalogue(profile)
     checks: list[tuple[str, Check]] = [
         ("order API", lambda: network_checks.order_api(profile.market_urls.clob)),
         ("market", lambda: network_checks.markets(settings, books)),

@@ -96,7 +96,10 @@ def build(
         time.time_ns,
     )
     board = MarketBoard(
-        market_calendar(settings), engine.register_market, lambda slug, why: worker.market_refused(slug, why)
+        market_calendar(settings),
+        engine.register_market,
+        lambda slug, why: worker.market_refused(slug, why),
+        lambda slug, why: worker.version_unknown(slug, why),
     )
     _remember_markets(board, plan, reader, thread)
     decision_loop = DecisionLoop()

@@ -192,6 +192,10 @@ class Worker:
         """Report a market of the catalogue that is not traded."""
         self._parts.events.publish(MarketRefused(slug=slug, why=why))
 
+    def version_unknown(self, slug: str, why: str) -> None:
+        """Report the first market of a protocol version that this bot does not support."""
+        self._parts.events.publish(MarketRefused(slug=slug, why=why, unknown_version=True))
+
     # --- background tasks -------------------------------------------------------------------------
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

@@ -20,6 +20,7 @@ from execution.outcomes import OutcomeKind, PostOutcome, classify
 from execution.polymarket_client import PolymarketClient, geoblock
 from execution.settlement import outcome_poller, redeemers
 from execution.settlement.redeemers import ChainUrls, OfficialRedeemer, PracticeRedeemer, RedemptionKeys
+from models import ProtocolVersion
 from patches.clob_client import PromptClobClient
 from patches.signing import sign_market_buy
 
@@ -48,7 +49,7 @@ def post_order(url: str) -> PostOutcome:
         url, chain_id=137, key=KEY, creds=ApiCreds("key", "c2VjcmV0", "phrase"), signature_type=0
     )
     amounts = market_buy(Decimal(1), Decimal("0.95"), Decimal("0.97"), Decimal("0.01"), Decimal("0.07"))
-    signed, _ = sign_market_buy(client, "1", amounts, neg_risk=False)
+    signed, _ = sign_market_buy(client, "1", amounts, ProtocolVersion.V1)
     try:
         body = client.post_order(signed, cast(OrderType, OrderType.FAK), False)
     except PolyApiException as error:

@@ -170,6 +170,7 @@ class TestOlderFile:
         run_sql(path, f"{third} {TODAY} PRAGMA application_id = {0x50424C47}; PRAGMA user_version = 3;")
         with Ledger(path) as ledger, LedgerReader(path) as reader:
             won, lost = reader.trades()
+            assert (won.version, lost.version) == ("v1", "v1")
             assert (won.payout, won.pnl, won.outcome) == (
                 Decimal("1.1"),
                 Decimal("0.10307"),

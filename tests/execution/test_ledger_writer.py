@@ -11,17 +11,19 @@ from ledger_builders import (
     clock,
     decision,
     fill,
+    intent,
     market,
     open_ledger,
     send,
     settlement,
+    v2_market,
 )
 
 from errors import Fatal, Refused
 from execution.ledger import FillStatus, LedgerReader, Mode, Venue
 from execution.ledger.writer import Ledger
-from execution.order_records import StateEntry
-from models import OrderState, Outcome, Split, TradeOutcome
+from execution.order_records import OrderEntry, StateEntry
+from models import OrderState, Outcome, ProtocolVersion, Split, TradeOutcome
 
 
 @pytest.fixture
@@ -52,6 +54,29 @@ def history(path):
         return connection.execute("SELECT state, detail FROM order_states ORDER BY id").fetchall()
     finally:
         connection.close()
+
+
+def test_an_order_in_a_v2_market_has_its_version_and_position(ledger, reader, path):
+    """Intent, market, stored order and trade have them after a restart; a v1 order has no position."""
+    bought, made = v2_market(2), decision(2)
+    made = msgspec.structs.replace(made, context=msgspec.structs.replace(made.context, market=bought))
+    wanted = msgspec.structs.replace(intent(0, 2), token_id=bought.up_token, version=ProtocolVersion.V2)
+    send(ledger, 1)
+    ledger.write([OrderEntry(made, wanted, "0xo2-1", OrderState.SENT)])
+    ledger.record_fill(fill(2))
+    stored = {order.intent.slug: order for order in reader.stored_orders()}
+    assert stored[bought.slug].market == bought
+    assert stored[bought.slug].intent.position_id == bought.up_token == str((1 << 248) + (2 << 104))
+    assert stored[market(1).slug].intent.position_id is None
+    assert [trade.version for trade in reader.trades()] == ["v2"]
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT version, position_id FROM intents ORDER BY intent_id").fetchall() == [
+            ("v1", None),
+            ("v2", bought.up_token),
+        ]
+        for change in ("version = 'v3'", "position_id = '1'", "position_id = NULL", "version = 'v1'"):
+            with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+                db.execute(f"UPDATE intents SET {change} WHERE intent_id = 'i2-1'")
 
 
 class TestOneMarketOnce:

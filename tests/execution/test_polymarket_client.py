@@ -17,13 +17,13 @@ from venue_builders import Trader
 from errors import Fatal, Temporary
 from execution import polymarket_client
 from execution.polymarket_client import (
-    ORDER_SPENDERS,
     Funds,
     Geoblock,
     PolymarketClient,
     geoblock,
     throwaway_key,
 )
+from models import ProtocolVersion
 from venue.auth import ApiKey
 
 TEST_KEY = "0x" + "11" * 32  # a test key, never holds money
@@ -210,7 +210,7 @@ def test_money_is_seen_by_the_type_whose_wallet_has_it(
     assert client.funded_types() == dict.fromkeys(range(4), Decimal(1000))
     set_account(manual_venue, client.address, balance="12.345678", allowance="50", signature_type=3)
     assert client.funded_types() == {0: 0, 1: 0, 2: 0, 3: Decimal("12.345678")}
-    assert client.funds(3).allowance == 50
+    assert client.funds(3).allowance(ProtocolVersion.V1) == 50
     assert client.funds() == Funds(
         balance=Decimal(0), allowances=dict.fromkeys(client.funds(3).allowances, Decimal(0))
     )
@@ -234,15 +234,15 @@ def test_an_order_of_the_wallet_without_money_is_refused(
 def test_the_allowance_is_that_of_the_contracts_an_order_needs(
     manual_venue: VenueProcess, client: PolymarketClient
 ) -> None:
-    """Contracts that no order of the bot uses do not count, in any spelling of their addresses."""
-    set_account(manual_venue, client.address, allowance="0")
+    """Each version has its own contract, in any spelling of its address; others do not count."""
+    ctf, v3 = "0xE111180000d2663C0091e4f400237545B87B996B", "0xe3333700cA9d93003F00f0F71f8515005F6c00Aa"
+    set_account(manual_venue, client.address, allowance="0", allowances={v3: "12.5"})
     funds = client.funds()
-    assert (funds.balance, funds.allowance) == (1000, 0)
+    assert funds.balance == 1000
+    assert [funds.allowance(version) for version in ProtocolVersion] == [0, Decimal("12.5")]
     assert len(funds.allowances) == 3
-    lower = Funds(
-        balance=Decimal(1), allowances={ORDER_SPENDERS[0].lower(): Decimal(7), "0xother": Decimal(0)}
-    )
-    assert lower.allowance == 7
+    lower = Funds(balance=Decimal(1), allowances={ctf.lower(): Decimal(7), "0xother": Decimal(0)})
+    assert [lower.allowance(version) for version in ProtocolVersion] == [7, None]
 
 
 def test_the_older_wording_of_an_allowance_is_read(canned: CannedServer) -> None:
@@ -250,7 +250,7 @@ def test_the_older_wording_of_an_allowance_is_read(canned: CannedServer) -> None
     canned.answers["GET", "/balance-allowance"] = (200, {"balance": "1500000", "allowance": "2000000"})
     client = PolymarketClient(canned.url, TEST_KEY)
     client.credentials(("key", "c2VjcmV0", "phrase"))
-    assert (client.balance(), client.funds().allowance) == (Decimal("1.5"), 2)
+    assert (client.balance(), client.funds().allowance(ProtocolVersion.V1)) == (Decimal("1.5"), 2)
 
 
 def test_closed_only_accounts_are_reported_and_cannot_buy(

@@ -11,7 +11,7 @@ from ledger_builders import fill, market, open_ledger, send, settlement
 
 from errors import Fatal
 from execution.ledger import FillStatus, TradeRow
-from models import OrderState, Outcome, Rule
+from models import OrderState, Outcome, ProtocolVersion, Rule
 from monitoring.performance_tracker import (
     PerformanceTracker,
     SourceVote,
@@ -192,6 +192,17 @@ def test_up_and_down_are_mirror_images(outcomes):
     assert [g.statistics for g in here.by_side] == [g.statistics for g in reversed(there.by_side)]
 
 
+def test_results_by_protocol_version():
+    """A trade counts for the version of its market; a version without trades is an empty group."""
+    new = msgspec.structs.replace(trade(2, False), version=ProtocolVersion.V2)
+    groups = {group.name: group.statistics for group in found(trade(1, True), new, trade(3, True)).by_version}
+    assert {name: (numbers.n, numbers.wins) for name, numbers in groups.items()} == {
+        "v1": (2, 2),
+        "v2": (1, 0),
+    }
+    assert [group.statistics.n for group in found(trade(1, True)).by_version] == [1, 0]
+
+
 @given(OUTCOMES)
 def test_groups_add_up_and_the_fall_is_the_largest(outcomes):
     """Bands and sides each contain the whole P&L, and no later point is deeper below an earlier one."""
@@ -203,7 +214,7 @@ def test_groups_add_up_and_the_fall_is_the_largest(outcomes):
     )
     curve = [point.equity for point in numbers.curve]
 
-    for groups in (numbers.by_price, numbers.by_side):
+    for groups in (numbers.by_price, numbers.by_side, numbers.by_version):
         assert float(sum(g.statistics.pnl for g in groups)) == pytest.approx(float(numbers.realised))
         assert sum(g.statistics.n + g.statistics.pending for g in groups) == len(outcomes)
     falls = [early - late for i, early in enumerate(curve) for late in curve[i:]]
@@ -270,7 +281,7 @@ def test_one_trade_at_a_time_is_the_same_as_all_at_once(changes, looked_at):
             # Reading computes the curve, so that the next change extends it.
             assert tracker.drawdown == found(*left.values()).drawdown
     at_once, by_steps = found(*left.values()), tracker.performance()
-    for name in ("drawdown", "profit_factor", "sharpe", "by_price", "by_side"):
+    for name in ("drawdown", "profit_factor", "sharpe", "by_price", "by_side", "by_version"):
         assert getattr(by_steps, name) == getattr(at_once, name)
     assert [(p.ts_ns, float(p.equity)) for p in by_steps.curve] == [
         (p.ts_ns, pytest.approx(float(p.equity))) for p in at_once.curve

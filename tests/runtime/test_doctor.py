@@ -35,6 +35,7 @@ from errors import ConfigError, Fatal
 from execution.ledger import ledger_path
 from execution.ledger.schema import APPLICATION_ID
 from execution.wallets import wallets_of
+from models import ProtocolVersion
 from runtime.doctor import file_checks, machine_checks, mode_checks, network_checks
 from runtime.doctor.account_checks import AccountCheck, ConfiguredWallet, choose_wallet
 from runtime.doctor.finding import Finding, Status, run_check
@@ -45,6 +46,9 @@ from runtime.worker.plan import LiveWallet
 TEST_KEY = "0x" + "11" * 32  # a test key, never holds money
 OWN = Account.from_key(TEST_KEY).address
 STRANGE = "0x" + "ab" * 20
+V1, V2 = ProtocolVersion
+CTF_EXCHANGE = "0xE111180000d2663C0091e4f400237545B87B996B"
+EXCHANGE_V3 = "0xe3333700cA9d93003F00f0F71f8515005F6c00Aa"
 PROXY, SAFE, DEPOSIT = (wallets_of(OWN)[kind][0] for kind in (1, 2, 3))
 
 
@@ -331,7 +335,7 @@ def catalogue(venue: VenueProcess) -> network_checks.CatalogueEndpoints:
 def test_the_next_market_is_read_to_its_terms(faultless):
     """Version, rule, tick, fee rate, order size, and that the stream sends a book."""
     market, size, stream = network_checks.markets(Settings(), catalogue(faultless))
-    for fragment in ("version v1", "settles by twap60", "tick 0.01", "fee rate 0.07"):
+    for fragment in ("version v2", "settles by twap60", "tick 0.01", "fee rate 0.07"):
         assert fragment in market.what
     assert "$1.00" in size.what
     assert (stream.area, stream.status) == ("market stream", Status.OK)
@@ -355,24 +359,29 @@ def test_a_catalogue_that_is_of_no_use(gamma, area, fragment, faultless):
     assert fragment in found.what
 
 
-def test_a_market_of_a_new_kind_is_named(faultless):
-    """A market that the bot would skip is reported before the start."""
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_market_of_a_new_kind_is_named(faultless, number):
+    """A market that the bot would skip is reported before the start, and the other one is traded."""
     where = catalogue(faultless)
     slug = faultless.get("/practice/info")["current"]
     start = int(slug.rpartition("-")[2])
     listed = faultless.get("/gamma/markets", slug=slug) + faultless.get(
         "/gamma/markets", slug=f"btc-updown-15m-{start + 900}"
     )
-    listed[1]["version"] = "v2"
+    listed[number]["version"] = "v3"
     with CannedServer() as server:
         server.answers["GET", "/markets"] = (200, listed)
-        found = only(
-            network_checks.markets(
-                Settings(), network_checks.CatalogueEndpoints(server.url, where.ws, where.clock)
-            )
-        )
-    assert found.status is Status.FAIL
-    assert "protocol version v2" in found.what
+        other = network_checks.CatalogueEndpoints(server.url, where.ws, where.clock)
+        found, market, *_ = network_checks.markets(Settings(), other)
+        assert network_checks.listed_versions(Settings(), other) == {[V2, V1][number]}
+        listed[1 - number]["version"] = None
+        failures = list(network_checks.markets(Settings(), other))
+        assert network_checks.listed_versions(Settings(), other) == set()
+    assert (found.status, market.status) == (Status.WARN, Status.OK)
+    assert f"market {listed[number]['slug']} is of protocol version v3, only v1 and v2" in found.what
+    assert f"{listed[1 - number]['slug']}: version {['v2', 'v1'][number]}, settles" in market.what
+    assert [(f.area, f.status) for f in failures] == [("market", Status.FAIL)] * 2
+    assert "of protocol version (none stated)" in failures[1 - number].what
 
 
 def account_of(venue: VenueProcess, key: str, live_path: bool = True, **given) -> list[Finding]:
@@ -416,7 +425,7 @@ def test_an_account_that_may_trade(faultless, key):
     ("account", "given", "area", "fragment"),
     [
         ({"balance": "1.06"}, {}, "balance", "$1.06, but an order of $1.00 takes $1.07"),
-        ({"allowance": "1"}, {}, "allowance", "allowance of the exchange is $1,"),
+        ({"allowance": "1"}, {}, "allowance", "the allowance of CTF Exchange V2 (0xE1111800"),
         ({"closed_only": True}, {}, "account", "may only close positions"),
         ({"balance": "0"}, {}, "account", "no wallet of the key"),
         (
@@ -443,6 +452,38 @@ def test_an_account_that_may_not_trade(account, given, area, fragment, faultless
     assert area in {finding.area for finding in failures}
     assert any(fragment in finding.what for finding in failures)
     assert all(finding.todo for finding in failures)
+
+
+@pytest.mark.parametrize(
+    ("allowances", "listed", "found"),
+    [
+        ({EXCHANGE_V3: "0"}, {V1, V2}, {EXCHANGE_V3: Status.WARN}),
+        ({EXCHANGE_V3: "0"}, {V1}, {EXCHANGE_V3: Status.WARN}),
+        ({EXCHANGE_V3: "0"}, {V2}, {EXCHANGE_V3: Status.FAIL}),
+        ({CTF_EXCHANGE: "1.06"}, {V1}, {CTF_EXCHANGE: Status.FAIL}),
+        ({CTF_EXCHANGE: "1.06"}, {V2}, {CTF_EXCHANGE: Status.WARN}),
+        (
+            {EXCHANGE_V3: "0", CTF_EXCHANGE: "0"},
+            set(),
+            dict.fromkeys((EXCHANGE_V3, CTF_EXCHANGE), Status.FAIL),
+        ),
+    ],
+)
+def test_an_exchange_without_an_allowance_is_named(allowances, listed, found, faultless, key):
+    """A failure if no listed market can be traded, otherwise a warning; with contract, amount and effect."""
+    put(faultless, key, allowances=allowances)
+    settings = Settings(polymarket_pk=SecretStr(key))
+    check = AccountCheck(
+        settings, practice_urls(faultless.url), key, operators=True, live_path=False, versions=lambda: listed
+    )
+    findings = [finding for finding in run_check("account", check.run) if finding.area == "allowance"]
+    named = {address: f.status for f in findings for address in allowances if address in f.what}
+    assert named == found
+    assert len(findings) == len(found)
+    for finding in findings:
+        version = "v2" if EXCHANGE_V3 in finding.what else "v1"
+        assert f"orders in markets of version {version} are refused" in finding.what
+        assert finding.todo.startswith("Approve trading once")
 
 
 def test_money_in_another_kind_of_wallet_is_found(faultless, key):

@@ -1,5 +1,6 @@
 """A mirror alone: its handling of the stream's messages, and of the catalogue's answers."""
 
+import json
 import random
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,7 @@ from test_shadow_books import made_book
 from venue.amounts import MICRO, decimal_text, price_text
 from venue.market import VenueMarket
 from venue.order_book import VenueBook, changes_between, summary
+from venue.schedule import make_market
 from venue.sources.shadow.listing import UnsupportedMarket, clob_outcome, gamma_outcome, listed
 from venue.sources.shadow.mirror import STALE_NS, BookMirror
 from venue.sources.shadow.starts import next_start, running_start
@@ -131,7 +133,11 @@ async def test_a_market_is_read_by_its_labels(row: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"version": "v2"}, "protocol version v2"),
+        ({"version": "v3"}, "protocol version v3"),
+        ({"version": "v2"}, "malformed"),
+        ({"version": "v2", "positionIds": ["1", "2"]}, "its token ids are 1, 2"),
+        ({"clobTokenIds": json.dumps([str(1 << 248), str((1 << 248) + 1)])}, "its token ids are 45231"),
+        ({"version": "v2", "positionIds": [str((1 << 248) + 1), str(1 << 248)]}, "its token ids are 45231"),
         ({"negRisk": True}, "negRisk"),
         ({"enableOrderBook": False}, "no order book"),
         ({"outcomes": '["Yes", "No"]'}, "not Up and Down"),
@@ -155,6 +161,16 @@ async def test_what_is_not_understood_is_refused_with_its_reason(
     start = int(row["slug"].rpartition("-")[2])
     with pytest.raises(UnsupportedMarket, match=reason):
         listed(row | change, UPSTREAM, start)
+
+
+async def test_a_market_of_protocol_v2_is_read_by_its_positions() -> None:
+    """The mirror has the upstream's version and position ids, not the CTF tokens that are shown besides."""
+    async with upstream_only() as pair:
+        market = make_market(pair.upstream.market.start, 0, "v2")
+        row = gamma_market(pair.upstream.venue, market)
+    mirrored = listed(row, UPSTREAM, market.start).market
+    assert (mirrored.version, list(mirrored.tokens)) == ("v2", row["positionIds"])
+    assert mirrored.condition_id == row["conditionId"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from common.plain_text import one_line
 from core.nautilus_core.instruments.calendar import SlugCalendar
 from core.nautilus_core.instruments.identity import MarketIds, shared_ids
 from core.nautilus_core.instruments.pairing import market_of, suspension_of
-from errors import Refused
+from errors import Refused, UnknownVersion
 from models import Book, Market, Outcome
 
 EMPTY = Book(bids=(), asks=(), ts_ns=0)
@@ -43,6 +43,9 @@ class MarketBoard:
         Called for each market when both of its tokens are known, and again when its fee rate or rule changes.
     on_refused : Callable[[str, str], None]
         Called once for each market that is not traded: slug, reason.
+    on_unknown_version : Callable[[str, str], None], optional
+        Called instead, and once for each protocol version, for the first market of a version that is not
+        supported.
     """
 
     def __init__(
@@ -50,10 +53,13 @@ class MarketBoard:
         calendar: SlugCalendar,
         on_market: Callable[[Market], None],
         on_refused: Callable[[str, str], None],
+        on_unknown_version: Callable[[str, str], None] | None = None,
     ) -> None:
         self.calendar = calendar
         self._on_market = on_market
         self._on_refused = on_refused
+        self._on_unknown_version = on_unknown_version or on_refused
+        self._unknown_versions: set[str] = set()
         self._by_start: dict[int, TrackedMarket] = {}
         self._by_instrument: dict[InstrumentId, tuple[TrackedMarket, Outcome]] = {}
         self._halves: dict[str, dict[Outcome, InstrumentId]] = {}
@@ -96,6 +102,10 @@ class MarketBoard:
                 continue
             try:
                 market = market_of(row, self.calendar)
+            except UnknownVersion as error:
+                self._suspended[slug] = str(error)
+                self._report_version(slug, error)
+                continue
             except Refused as error:
                 self._suspended[slug] = str(error)
                 self.report(slug, str(error))
@@ -135,6 +145,12 @@ class MarketBoard:
         if slug not in self._reported:
             self._reported.add(slug)
             self._on_refused(one_line(slug), one_line(why))
+
+    def _report_version(self, slug: str, error: UnknownVersion) -> None:
+        """Report once that a protocol version is not supported: all later markets may have it."""
+        if error.version not in self._unknown_versions:
+            self._unknown_versions.add(error.version)
+            self._on_unknown_version(slug, str(error))
 
     def refuse(self, slug: str, why: str) -> None:
         """Refuse a market permanently, also one that was admitted before, and report it."""

@@ -6,10 +6,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from common.bounded_http import parse_json
 from common.plain_text import one_line
 from core.nautilus_core.instruments.calendar import SlugCalendar
-from errors import Refused
+from core.nautilus_core.instruments.outcome_ids import json_list, outcome_ids, version_of
+from errors import Refused, UnknownVersion
 from models import Market, Outcome, Rule
 
 RULES = {(False, 0): Rule.SPOT, (True, 30): Rule.TWAP30, (True, 60): Rule.TWAP60}
@@ -18,7 +18,6 @@ FEE_TYPES = (None, "", "crypto_fees", "crypto_fees_v2")
 FEE_TERMS = {"rate", "exponent", "takerOnly", "rebateRate"}
 """Fields of `feeSchedule` with a known meaning; the rebate goes to makers."""
 CONDITION_ID = re.compile(r"0x[0-9a-fA-F]{1,64}")
-TOKEN_ID = re.compile(r"[0-9]{1,78}")
 TICK_DECIMALS = 6
 """Maximum decimals of a tick; the venue's finest has four."""
 LONGEST_TITLE = 200
@@ -45,6 +44,8 @@ def market_of(gamma: Mapping[str, Any], calendar: SlugCalendar) -> Market:
     try:
         slug = one_line(gamma.get("slug", ""), LONGEST_TITLE)
         return _read(str(gamma.get("slug", "")), gamma, calendar)
+    except UnknownVersion:
+        raise
     except Refused as error:
         raise Refused(one_line(error)) from None
     except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
@@ -66,11 +67,11 @@ def suspension_of(gamma: Mapping[str, Any]) -> str | None:
 
 def _read(slug: str, gamma: Mapping[str, Any], calendar: SlugCalendar) -> Market:
     start = calendar.start_of(slug)
-    tokens = dict(zip(_json_list(gamma, "outcomes"), _json_list(gamma, "clobTokenIds"), strict=True))
-    if set(tokens) != {Outcome.UP.value, Outcome.DOWN.value}:
-        raise Refused(f"market {slug} has outcomes {list(tokens)}, not Up and Down")
-    if (version := gamma.get("version", "v1")) != "v1":
-        raise Refused(f"market {slug} is of protocol version {version}, only v1 is supported")
+    version = version_of(gamma)
+    outcomes = json_list(gamma, "outcomes")
+    if sorted(map(str, outcomes)) != [Outcome.DOWN, Outcome.UP]:
+        raise Refused(f"market {slug} has outcomes {outcomes}, not Up and Down")
+    tokens = dict(zip(outcomes, outcome_ids(gamma), strict=True))
     if gamma.get("negRisk"):
         raise Refused(f"market {slug} is a negRisk market, which up/down markets are not")
     tick = Decimal(str(gamma["orderPriceMinTickSize"]))
@@ -82,14 +83,15 @@ def _read(slug: str, gamma: Mapping[str, Any], calendar: SlugCalendar) -> Market
         slug=slug,
         start=start,
         interval=_length(slug, gamma, start, calendar),
-        condition_id=_id(CONDITION_ID, "condition id", gamma["conditionId"]),
-        up_token=_id(TOKEN_ID, "token id", tokens[Outcome.UP.value]),
-        down_token=_id(TOKEN_ID, "token id", tokens[Outcome.DOWN.value]),
+        condition_id=_condition_id(gamma["conditionId"]),
+        up_token=tokens[Outcome.UP.value],
+        down_token=tokens[Outcome.DOWN.value],
         fee_rate=_fee_rate(slug, gamma),
         tick=tick,
         rule=_rule(slug, gamma.get("cryptoMarketConfig"), calendar),
         title=one_line(gamma.get("question", ""), LONGEST_TITLE),
         origin=one_line(gamma.get("practiceOrigin", ""), LONGEST_TITLE),
+        version=version,
     )
 
 
@@ -143,16 +145,8 @@ def _rule(slug: str, config: Any, calendar: SlugCalendar) -> Rule:
     return rule
 
 
-def _id(form: re.Pattern[str], name: str, value: Any) -> str:
+def _condition_id(value: Any) -> str:
     text = str(value)
-    if form.fullmatch(text) is None:
-        raise ValueError(f"{name} {text[:100]!r}")
+    if CONDITION_ID.fullmatch(text) is None:
+        raise ValueError(f"condition id {text[:100]!r}")
     return text
-
-
-def _json_list(gamma: Mapping[str, Any], key: str) -> list[Any]:
-    value = gamma[key]
-    parsed = parse_json(value) if isinstance(value, str) else value
-    if not isinstance(parsed, list):
-        raise TypeError(f"{key} is not a list")
-    return parsed

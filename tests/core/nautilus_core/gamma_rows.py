@@ -26,5 +26,11 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
     }
 
 
+def v2_row(number: int, **changes: Any) -> dict[str, Any]:
+    """The same market in Protocol V2: module 1, a hash, zeros, and the index of the outcome."""
+    first = int("01" + f"{number:02x}" * 18 + "00" * 13, 16)
+    return row(number, **{"version": "v2", "positionIds": [str(first), str(first + 1)], **changes})
+
+
 def slug(number: int) -> str:
     return f"btc-updown-15m-{FIRST + 900 * number}"

@@ -33,6 +33,7 @@ GAMMA = {
     "feeSchedule": FEES,
     "cryptoMarketConfig": CONFIG,
     "negRisk": False,
+    "version": "v1",
 }
 
 
@@ -133,7 +134,8 @@ def test_up_and_down_are_identified_by_their_labels():
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"version": "v2"}, "protocol version v2"),
+        ({"version": "v3"}, "protocol version v3, only v1 and v2 are supported"),
+        ({"version": None}, r"protocol version \(none stated\)"),
         ({"negRisk": True}, "negRisk"),
         ({"cryptoMarketConfig": {"twapEnabled": True, "twapLookbackSeconds": 45}}, "unknown rule"),
         ({"outcomes": '["Yes", "No"]'}, "not Up and Down"),

@@ -4,6 +4,7 @@ import json
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from nautilus_trader.model.instruments import BinaryOption
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2] / "execution"))
 from canned_server import CannedServer
-from gamma_rows import FIRST, row, slug
+from gamma_rows import FIRST, row, slug, v2_row
 from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentProviderConfig
 from raw_server import ENDLESS, RawServer, answer
 
@@ -52,11 +53,14 @@ BAD_VALUES: list[tuple[str, Any, str]] = [
 class Catalogue:
     """A board and a provider with a server that lists a test's markets."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, on_unknown_version: Callable[[str, str], None] | None = None) -> None:
         self.refused: list[tuple[str, str]] = []
         self.markets: list[Market] = []
         self.board = MarketBoard(
-            CALENDAR, self.markets.append, lambda name, why: self.refused.append((name, why))
+            CALENDAR,
+            self.markets.append,
+            lambda name, why: self.refused.append((name, why)),
+            on_unknown_version,
         )
         self.provider = SlugProvider(
             client=None,
@@ -119,12 +123,12 @@ async def test_one_bad_market_is_refused_and_the_others_are_loaded(
 
 async def test_a_malformed_market_is_loaded_once_it_is_right(canned: CannedServer) -> None:
     """A refusal for a value holds for that answer only, and removes nothing that was loaded before."""
-    listed(canned, *map(row, (0, 1)), row(2, version="v2"))
+    listed(canned, *map(row, (0, 1)), row(2, version="v3"))
     catalogue = Catalogue(canned.url)
     assert await catalogue.load() == [slug(0), slug(1)]
     listed(canned, *map(row, (0, 1, 2)))
     assert await catalogue.load() == [slug(0), slug(1), slug(2)]
-    listed(canned, row(0, version="v2"), *map(row, (1, 2)))
+    listed(canned, row(0, version="v3"), *map(row, (1, 2)))
     assert await catalogue.load() == [slug(0), slug(1), slug(2)]
 
 
@@ -134,7 +138,7 @@ async def test_a_malformed_market_is_loaded_once_it_is_right(canned: CannedServe
         ({"acceptingOrders": False}, "the catalogue has acceptingOrders False"),
         ({"closed": True}, "the catalogue has closed True"),
         ({"enableOrderBook": False}, "the catalogue has enableOrderBook False"),
-        ({"version": "v2"}, f"market {slug(1)} is of protocol version v2, only v1 is supported"),
+        ({"version": "v3"}, f"market {slug(1)} is of protocol version v3, only v1 and v2 are supported"),
         ({"slug": "btc-updown-15m-0"}, "the catalogue does not list it"),
     ],
 )
@@ -149,6 +153,47 @@ async def test_the_latest_answer_says_whether_orders_are_taken(
         assert catalogue.board.suspension(slug(1)) == suspension
         assert all(catalogue.board.suspension(slug(number)) is None for number in (0, 2, 3, 4))
     assert catalogue.refused == ([] if "does not list" in why else [(slug(1), why)])
+
+
+async def test_an_unknown_version_is_reported_once_and_the_others_are_traded(canned: CannedServer) -> None:
+    """Not once for each of its markets, and not as a market's own fault; each version once."""
+    unknown: list[tuple[str, str]] = []
+    listed(canned, row(0), row(1, version="v3"), v2_row(2), row(3, version="v3"), row(4, version="v4"))
+    catalogue = Catalogue(canned.url, lambda name, why: unknown.append((name, why)))
+    for _ in range(2):
+        assert await catalogue.load() == [slug(0), slug(2)]
+    text = "market {} is of protocol version {}, only v1 and v2 are supported"
+    assert unknown == [(slug(1), text.format(slug(1), "v3")), (slug(4), text.format(slug(4), "v4"))]
+    assert catalogue.refused == []
+    assert catalogue.board.suspension(slug(3)) == text.format(slug(3), "v3")
+
+
+async def test_nautilus_gets_the_ids_of_the_markets_version(canned: CannedServer) -> None:
+    """The instruments of a v2 market have its position ids, although the row has CTF tokens as well."""
+    listed(canned, row(0), v2_row(1), row(2, positionIds=v2_row(2)["positionIds"]))
+    catalogue = Catalogue(canned.url)
+    assert await catalogue.load() == [slug(0), slug(1), slug(2)]
+    symbols = {instrument_id.symbol.value for instrument_id in catalogue.provider.get_all()}
+    positions = v2_row(1)["positionIds"]
+    assert symbols == {
+        "0xc0-01", "0xc0-02", f"0xc1-{positions[0]}", f"0xc1-{positions[1]}", "0xc2-21", "0xc2-22",
+    }  # fmt: skip
+    market = catalogue.markets[1]
+    assert (market.version, market.up_token, market.down_token) == ("v2", *positions)
+    assert [market.version for market in catalogue.markets] == ["v1", "v2", "v1"]
+
+
+async def test_a_market_that_moves_to_another_version_is_refused(canned: CannedServer) -> None:
+    """Its ids are others then: what was bought, and where orders go, would no longer agree."""
+    catalogue = Catalogue(canned.url)
+    listed(canned, row(0), row(1))
+    await catalogue.load()
+    listed(canned, row(0), v2_row(1))
+    assert await catalogue.load() == [slug(0)]
+    ((name, why),) = catalogue.refused
+    assert name == slug(1)
+    assert why.startswith("its Up token is 4540866244…")
+    assert why.endswith("now and was 11 before")
 
 
 async def test_a_market_that_takes_no_orders_yet_is_watched(canned: CannedServer) -> None:

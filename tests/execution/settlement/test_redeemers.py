@@ -33,6 +33,10 @@ WALLETS: dict[int, Callable[..., str]] = {
     2: derive_safe_wallet_address,
     3: derive_beacon_deposit_wallet_address,
 }
+ROUTER = "0x12121212006e4CD160D18e3f00711DA5c3372600"
+"""The contract that redeems positions of Protocol V2."""
+HELD = 1_612_903
+"""Micro shares that the wallet holds of a position."""
 HASH = "0x" + "ab" * 32
 
 
@@ -70,6 +74,7 @@ def _node(body: bytes) -> Answer:
         "eth_getBlockByNumber": {"timestamp": hex(int(time.time()))},
         "eth_estimateGas": "0x5208",
         "eth_sendRawTransaction": HASH,
+        "eth_call": f"0x{HELD:064x}",
     }
     return 200, {"jsonrpc": "2.0", "id": asked["id"], "result": expected[asked["method"]]}
 
@@ -89,6 +94,19 @@ def test_an_own_account_sends_the_redemption_to_the_chain(chain: CannedServer) -
     assert Account.recover_transaction(raw) == OWNER
     assert ADAPTER.lower().removeprefix("0x") in raw
     assert condition.removeprefix("0x") in raw
+
+
+def test_a_position_of_protocol_v2_is_redeemed_by_its_id(chain: CannedServer) -> None:
+    """The Router gets the first 31 bytes of the id, the outcome index and the balance, without a market."""
+    condition = "01" + "5c" * 18 + "00" * 12
+    position = str(int(condition + "01", 16))
+    chain.answers["GET", "/markets/keyset"] = (200, {"markets": []})
+    assert redeemer(chain, OWNER, None).redeem("0x" + condition, position) == f"transaction {HASH}"
+    (raw,) = [
+        json.loads(body)["params"][0] for _, _, body in chain.asked if b"eth_sendRawTransaction" in body
+    ]
+    assert ROUTER.lower().removeprefix("0x") in raw
+    assert f"{condition}00{1:064x}{HELD:064x}" in raw
 
 
 @pytest.mark.parametrize("signature_type", WALLETS)
@@ -135,7 +153,7 @@ def test_a_drift_of_the_official_client_is_noticed() -> None:
     """The two calls that are used still accept their arguments."""
     create = inspect.signature(SecureClient.create).parameters
     assert {"private_key", "wallet", "environment", "credentials", "api_key"} <= set(create)
-    assert "condition_id" in inspect.signature(SecureClient.redeem_positions).parameters
+    assert {"condition_id", "position_id"} <= set(inspect.signature(SecureClient.redeem_positions).parameters)
 
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -207,11 +207,11 @@ class Counting:
         self._inner = inner
         self._error = error
 
-    def redeem(self, condition_id: str) -> str:
+    def redeem(self, condition_id: str, position_id: str | None = None) -> str:
         self.asked.append(condition_id)
         if self._error is not None:
             raise self._error
-        return "as asked" if self._inner is None else self._inner.redeem(condition_id)
+        return "as asked" if self._inner is None else self._inner.redeem(condition_id, position_id)
 
 
 # --- the venue pays -------------------------------------------------------------------------------

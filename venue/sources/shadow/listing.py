@@ -8,6 +8,7 @@ import msgspec
 
 from venue.amounts import CENT_MILLS, MICRO, micro
 from venue.market import DOWN, UP, VenueMarket
+from venue.position_ids import is_position_id
 from venue.sources.shadow.starts import next_start
 from venue.sources.shadow.upstream import UpstreamVenue
 
@@ -37,9 +38,10 @@ class _Market(msgspec.Struct):
     slug: str
     conditionId: str
     outcomes: str
-    clobTokenIds: str
     orderPriceMinTickSize: float
     orderMinSize: float
+    clobTokenIds: str | None = None
+    positionIds: list[str] | None = None
     questionID: str | None = None
     question: str | None = None
     description: str | None = None
@@ -70,7 +72,7 @@ def listed(row: dict[str, Any], upstream: UpstreamVenue, start: int) -> ListedMa
     try:
         known = msgspec.convert(row, _Market)
         names = msgspec.json.decode(known.outcomes, type=list[str])
-        tokens = dict(zip(names, msgspec.json.decode(known.clobTokenIds, type=list[str]), strict=True))
+        tokens = dict(zip(names, _outcome_ids(known), strict=True))
         minimum = micro(known.orderMinSize)
     except ValueError as error:
         raise UnsupportedMarket(f"it is malformed: {error}") from error
@@ -91,6 +93,7 @@ def listed(row: dict[str, Any], upstream: UpstreamVenue, start: int) -> ListedMa
             minimum_shares=minimum,
             resolution_source=known.resolutionSource or "",
             description=known.description or "",
+            version="v2" if known.version == "v2" else "v1",
         ),
         tick_of(known.orderPriceMinTickSize),
     )
@@ -150,15 +153,34 @@ def _check(known: _Market, slug: str, tokens: dict[str, str]) -> None:
     wrong = {
         f"its slug is {known.slug}": known.slug != slug,
         f"its outcomes are {names}, not Up and Down": sorted(names) != [DOWN, UP],
-        f"it is of protocol version {known.version}, only v1 is supported": known.version != "v1",
+        f"it is of protocol version {known.version}, only v1 and v2 are supported": known.version
+        not in ("v1", "v2"),
         f"its condition id is {known.conditionId:.100}": CONDITION_ID.fullmatch(known.conditionId) is None,
-        f"its token ids are {known.clobTokenIds:.300}": not all(map(TOKEN_ID.fullmatch, tokens.values())),
+        f"its token ids are {', '.join(tokens.values()):.300}": not _valid_ids(known.version, tokens),
         "it is a negRisk market": known.negRisk is True,
         "it has no order book": known.enableOrderBook is False,
     }
     for reason, holds in wrong.items():
         if holds:
             raise UnsupportedMarket(reason)
+
+
+def _outcome_ids(known: _Market) -> list[str]:
+    """The ids that are traded, in the order of the outcomes."""
+    if known.version == "v2":
+        return known.positionIds or []
+    return msgspec.json.decode(known.clobTokenIds or "[]", type=list[str])
+
+
+def _valid_ids(version: str, tokens: dict[str, str]) -> bool:
+    """Whether the ids are numbers in the form of the version; of positions, of one condition and in order."""
+    ids = list(tokens.values())
+    if not all(map(TOKEN_ID.fullmatch, ids)):
+        return False
+    if version != "v2":
+        return not any(map(is_position_id, ids))
+    first = int(ids[0])
+    return all(is_position_id(text) and int(text) == first + index for index, text in enumerate(ids))
 
 
 def _fee_rate(known: _Market) -> Decimal:
