@@ -1,0 +1,136 @@
+"""The bot on markets of both protocol versions: one after the other, without an approval, and killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bot_process import BUYS, ROOT, BotProcess
+
+sys.path += [str(Path(__file__).parent / "venue")]
+from eth_account import Account
+from kills import account, arm, venue_url
+from ledger_comparison import Paths, compare, rows, venue_copy
+from process import VenueProcess
+
+from execution.ledger import LedgerReader
+from execution.polymarket_client import throwaway_key
+from models import OrderState
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(480)]
+
+GENERATED = ("--test-mode", "--venue", "synthetic", "--no-grafana")
+EXCHANGE_V3 = "0xe3333700cA9d93003F00f0F71f8515005F6c00Aa"
+MILLIONTH = Decimal("0.000001")
+EARLY = BUYS | {
+    "TREND_UP_THRESHOLD": "0.501",
+    "TREND_DOWN_THRESHOLD": "0.5",
+    "TRADE_WINDOW_START": "60",
+    "TRADE_WINDOW_END": "880",
+}
+"""Settings under which each market is bought: its favourite, as soon as it has one."""
+
+
+def assert_equal_everywhere(folder: Path, trades: int) -> None:
+    """Ledger, venue and export have the same trades; cost and fee of each agree to a millionth."""
+    paths = Paths.of(folder, "synthetic")
+    report = compare(paths)
+    assert report.wrong == ()
+    assert (report.lost, report.doubled, report.unresolved) == (0, 0, ())
+    with LedgerReader(paths.ledger) as ledger:
+        recorded, flow = ledger.trades(), ledger.cash_flow()
+    assert len(recorded) == trades
+    exported = json.loads((folder / "paper_trades.json").read_text())
+    copy = venue_copy(paths.venue, folder)
+    orders = rows(copy, 'SELECT start, matched_usd FROM "order" WHERE matched_shares > 0 ORDER BY start')
+    fees = rows(copy, "SELECT start, sum(fee) FROM trade GROUP BY start ORDER BY start")
+    ((balance,),) = rows(copy, "SELECT balance FROM account")
+    assert abs(flow.cash - Decimal(balance) / 1_000_000) <= MILLIONTH
+    for trade, shown, (start, usd), (_, fee) in zip(recorded, exported, orders, fees, strict=True):
+        assert trade.market_start == start
+        assert abs(trade.cost - Decimal(usd) / 1_000_000) <= MILLIONTH
+        assert abs(trade.fee - Decimal(fee) / 1_000_000) <= MILLIONTH
+        assert abs(Decimal(str(shown["size_usd"])) - trade.cost) <= MILLIONTH
+        assert shown["outcome"] == trade.outcome
+
+
+def intents(folder: Path) -> list[tuple[Any, ...]]:
+    """Version, position id, token and state of each intent, oldest first."""
+    question = "SELECT version, position_id, token_id, state FROM intents ORDER BY created_ns"
+    return rows(Paths.of(folder, "synthetic").ledger, question)
+
+
+def prepared(folder: Path, *arguments: str, **fields: Any) -> None:
+    """Create the state of the bot's practice venue, with its options and the bot's account."""
+    venue = folder / "state" / "synthetic" / "venue"
+    address = Account.from_key(throwaway_key(venue / "wallet.json")).address
+    with VenueProcess.start("--source", "synthetic", *arguments, "--state", str(venue)) as running:
+        running.set_account(address, **fields)
+
+
+def test_both_versions_are_traded_one_after_the_other(tmp_path):
+    """Four generated markets, v1 and v2 by turns: each is bought by its own ids, settled, paid and booked."""
+    with BotProcess(
+        tmp_path, *GENERATED, "--markets", "4", "--first", "2", "--start-at", "60", settings=EARLY
+    ) as bot:
+        assert bot.wait(420) == 0, bot.output
+    assert "Traceback" not in bot.output
+    made = intents(tmp_path)
+    versions = [version for version, *_ in made]
+    # On a busy machine the first market is over before the bot has its prices; a fifth one is bought before
+    # the result of the fourth.
+    assert len(versions) >= 3
+    assert all(one != other for one, other in pairwise(versions))
+    for version, position, token, state in made:
+        assert position == (token if version == "v2" else None)
+        assert (int(token) >> 248 == 1 and int(token) >> 40 & (2**64 - 1) == 0) is (version == "v2")
+        assert state == OrderState.MATCHED
+    assert_equal_everywhere(tmp_path, len(made))
+
+
+def test_a_missing_allowance_of_exchange_v3_is_named_and_costs_nothing(tmp_path):
+    """The doctor names it before the start, the v2 market is refused by name, the v1 market is traded."""
+    prepared(tmp_path, allowances={EXCHANGE_V3: "0"})
+    doctor = subprocess.run(
+        [sys.executable, str(ROOT / "runner.py"), *GENERATED, "--doctor"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "STATE_DIR": str(tmp_path / "state"), "COLUMNS": "400"},
+    )
+    assert f"the allowance of Exchange V3 ({EXCHANGE_V3}) is $0" in doctor.stdout
+    with BotProcess(tmp_path, *GENERATED, "--markets", "2", "--start-at", "60", settings=EARLY) as bot:
+        assert bot.wait(360) == 0, bot.output
+    assert "Traceback" not in bot.output
+    made = intents(tmp_path)
+    assert {(version, state) for version, _, _, state in made} == {("v2", "refused"), ("v1", "matched")}
+    details = rows(Paths.of(tmp_path, "synthetic").ledger, "SELECT detail FROM intents WHERE version = 'v2'")
+    for (detail,) in details:
+        assert f"the allowance of Exchange V3 ({EXCHANGE_V3}) is $0, below the order's $1.0" in detail
+    assert_equal_everywhere(tmp_path, sum(state == "matched" for *_, state in made))
+
+
+def test_killed_between_post_and_answer_in_a_v2_market(tmp_path):
+    """The order of a position is filled, its answer is lost with the worker: one fill, recorded once."""
+    prepared(tmp_path, "--protocol", "v2")
+    paths = Paths.of(tmp_path, "synthetic")
+    with BotProcess(tmp_path, *GENERATED, "--markets", "1", "--start-at", "60", settings=EARLY) as bot:
+        url = venue_url(bot)
+        arm(url, "hang", 1, {"seconds": 10.0})
+        arm(url, "user_feed_silent", None, {})
+        bot.until(lambda: (account(url, paths) or {}).get("orders"), "an order at the venue", 150, pause=0.01)
+        os.kill(bot.children()["worker"], signal.SIGKILL)
+        bot.wait_for("starting it again", 60)
+        bot.wait_for(r"(Up|Down) won [+-]", 180)
+        bot.interrupt()
+    (made, *_) = intents(tmp_path)
+    assert (made[0], made[3]) == ("v2", "matched")
+    (states,) = rows(paths.ledger, "SELECT group_concat(state) FROM (SELECT state FROM order_states LIMIT 4)")
+    assert states == ("intent,sent,unknown,matched",)
+    assert_equal_everywhere(tmp_path, len(intents(tmp_path)))
