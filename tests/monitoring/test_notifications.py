@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import msgspec
 import pytest
 from ledger_builders import NOON_NS, buy, open_ledger, settlement
 
 from errors import ConfigError
-from events import Halted, ModeChanged, Started, Stopped
+from events import Halted, MarketRefused, ModeChanged, Started, Stopped
 from monitoring.notification_messages import Importance, Message, daily_summary, message_of
 from monitoring.notifications import CAPACITY, Notifier, NotifyParams, check_urls, importance
 
@@ -209,3 +210,12 @@ def test_a_restart_by_plan_is_a_detail():
     assert message_of(Stopped(why="x", restarts=True)).importance is Importance.ALL
     assert message_of(Stopped(why="x", failed=True)).importance is Importance.ALERTS
     assert message_of(Stopped(why="x")) == Message("Stopped", "x", Importance.TRADES)
+
+
+def test_an_unsupported_protocol_version_is_an_alert():
+    """All later markets may have it: it is more than one market that is not traded."""
+    refused = MarketRefused(slug="btc", why="market btc is of protocol version v3")
+    assert message_of(refused).importance is Importance.TRADES
+    unknown = message_of(msgspec.structs.replace(refused, unknown_version=True))
+    assert (unknown.title, unknown.importance) == ("Protocol version not supported", Importance.ALERTS)
+    assert unknown.body.startswith("market btc is of protocol version v3. ")

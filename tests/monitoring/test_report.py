@@ -153,7 +153,7 @@ def test_no_win_rate_without_its_interval(ledger_path):
     heads = [re.findall(r"<th [^>]*>(.*?)</th>", head) for head in re.findall(r"<thead>.*?</thead>", html)]
     with_rates = [head for head in heads if "won" in head or "right" in head]
 
-    assert len(with_rates) == 6
+    assert len(with_rates) == 7
     for head in with_rates:
         assert {"n", "95 % interval"} <= set(head)
         assert {"break-even", "implied chance", "market&#x27;s price"} & set(head)
