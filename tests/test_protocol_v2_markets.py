@@ -56,7 +56,7 @@ def assert_equal_everywhere(folder: Path, trades: int) -> None:
         assert trade.market_start == start
         assert abs(trade.cost - Decimal(usd) / 1_000_000) <= MILLIONTH
         assert abs(trade.fee - Decimal(fee) / 1_000_000) <= MILLIONTH
-        assert abs(Decimal(str(shown["size_usd"])) - trade.cost) <= MILLIONTH
+        assert abs(Decimal(str(shown["spent_usd"])) - trade.cost) <= MILLIONTH
         assert shown["outcome"] == trade.outcome
 
 
