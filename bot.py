@@ -14,7 +14,6 @@ if __name__ == "__main__":
     # Before the imports below: the supervisor does not need Nautilus.
     runpy.run_path(str(Path(__file__).with_name("runner.py")), run_name="__main__")
 
-import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from decimal import Decimal
@@ -34,6 +33,7 @@ from core.nautilus_core.instruments.market_board import MarketBoard, TrackedMark
 from core.nautilus_core.instruments.market_clock import MarketClock
 from core.nautilus_core.providers.book_conversion import full_book, top_of_book
 from core.nautilus_core.providers.feed_actor import FEED, ExternalUpdate
+from core.nautilus_core.providers.tasks import Tasks
 from core.strategy_brain.strategies.market_view import MarketView
 from core.strategy_brain.strategies.window import in_window
 from errors import Refused
@@ -117,6 +117,8 @@ class StrategyPorts:
         Restores the state of an earlier process; awaited before the first market opens.
     close : Callable[[], Awaitable[None]]
         Releases what `prepare` opened.
+    tasks : Tasks
+        Runs the strategy's coroutines.
     """
 
     board: MarketBoard
@@ -131,7 +133,8 @@ class StrategyPorts:
     trading_halted: Callable[[], bool]
     market_closed: Callable[[Market, bool], None]
     prepare: Callable[[], Awaitable[None]]
-    close: Callable[[], Awaitable[None]]
+    close: Callable[[], Coroutine[Any, Any, None]]
+    tasks: Tasks
 
 
 class IntegratedBTCStrategy(Strategy):
@@ -143,7 +146,6 @@ class IntegratedBTCStrategy(Strategy):
         self._running: TrackedMarket | None = None
         self._view: MarketView | None = None
         self._subscribed: set[InstrumentId] = set()
-        self._tasks: set[asyncio.Task[Any]] = set()
         self._unclosed: dict[str, Settlement] = {}
         self.externals: Externals | None = None
         """The newest external values; None without feeds."""
@@ -159,9 +161,8 @@ class IntegratedBTCStrategy(Strategy):
 
     def on_stop(self) -> None:
         self._ports.execution.stop()
-        for task in self._tasks:
-            task.cancel()
-        self._closing = asyncio.ensure_future(self._ports.close())
+        self._ports.tasks.cancel()
+        self._ports.tasks.spawn(self._ports.close(), self._close_failed)
 
     async def _run_live(self) -> None:
         await self._ports.prepare()
@@ -190,15 +191,14 @@ class IntegratedBTCStrategy(Strategy):
         return self._view is not None and self._view.tradable
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._on_task_end)
+        self._ports.tasks.spawn(work, self._task_failed)
 
-    def _on_task_end(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.log.exception("a task of the strategy failed", error)
-            self._ports.execution.halt(f"internal error: {error!r}; details are in the log")
+    def _close_failed(self, error: Exception) -> None:
+        self.log.exception("closing failed", error)
+
+    def _task_failed(self, error: Exception) -> None:
+        self.log.exception("a task of the strategy failed", error)
+        self._ports.execution.halt(f"internal error: {error!r}; details are in the log")
 
     def on_external(self, update: ExternalUpdate) -> None:
         self.externals = update.externals
@@ -235,7 +235,8 @@ class IntegratedBTCStrategy(Strategy):
             if self._running is None:
                 # The running market is not in the catalogue yet: check again soon.
                 wake = min(wake, now + interval / 60)
-            await asyncio.sleep(max(0.001, (clock.wall_time_ns(wake) - self.clock.timestamp_ns()) / 1e9))
+            pause_s = (clock.wall_time_ns(wake) - self.clock.timestamp_ns()) / 1e9
+            await self._ports.tasks.sleep(max(0.001, pause_s))
 
     def _open(self, tracked: TrackedMarket | None, now: float) -> None:
         if tracked is self._running:

@@ -65,6 +65,8 @@ if TYPE_CHECKING:
 WIDE = 112
 """Terminal width from which the slug of a market fits into the table."""
 STYLES = {TradeOutcome.WIN: "green", TradeOutcome.LOSS: "red", TradeOutcome.PENDING: "yellow"}
+BACKTEST_PROFILE = "backtest"
+"""Name of the ledgers of `research.backtest`."""
 
 
 class Results(Frozen, frozen=True):
@@ -453,6 +455,8 @@ def _show_funnel(found: Funnel, console: Console) -> None:
 def _title(results: Results) -> str:
     if results.mode is Mode.LIVE:
         return "LIVE TRADES: real money on Polymarket"
+    if results.profile == BACKTEST_PROFILE:
+        return "BACKTEST (simulation): recorded markets, no venue"
     what = {
         "recorded": "practice venue, recorded real markets",
         "synthetic": "practice venue, generated markets",

@@ -14,7 +14,7 @@ LAYERS = (
     {"tools"},
     {"runner", "test"},
     {"runtime"},
-    {"bot", "book_result", "view_paper_trades", "redis_control"},
+    {"bot", "settings_mapping", "book_result", "view_paper_trades", "redis_control", "research"},
     {"paper_trading"},
     {"monitoring", "feedback", "patches", "control"},
     {"execution"},

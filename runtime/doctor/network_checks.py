@@ -24,7 +24,7 @@ from execution.polymarket_client import PolymarketClient, geoblock
 from models import Frozen, Market, ProtocolVersion
 from runtime.doctor.file_checks import host_of
 from runtime.doctor.finding import Finding, fail, ok, warn
-from runtime.worker.settings_mapping import market_calendar
+from settings_mapping import market_calendar
 
 MOST_MARKETS = 100
 """Markets per page of the catalogue."""

@@ -16,6 +16,7 @@ from core.nautilus_core.instruments.market_board import MarketBoard
 from core.nautilus_core.instruments.refresh_times import RefreshTimes
 from core.nautilus_core.providers.decision_loop import DecisionLoop
 from core.nautilus_core.providers.feed_actor import FeedActor
+from core.nautilus_core.providers.tasks import EventLoopTasks
 from core.nautilus_core.providers.trading_state import HaltedTradingState
 from core.strategy_brain.strategies.market_view import MarketView
 from execution.execution_engine import ExecutionEngine, OrderRules, get_execution_engine
@@ -40,12 +41,12 @@ from runtime.worker.plan import WorkerPlan
 from runtime.worker.position_marks import PositionMarker
 from runtime.worker.redemption_setup import make_redemption
 from runtime.worker.run_control import RunControl
-from runtime.worker.settings_mapping import decision_settings, market_calendar, risk_limits
 from runtime.worker.settlement_flow import SettlementFlow
 from runtime.worker.start import StartLimit
 from runtime.worker.weight_learning import WeightLearning
 from runtime.worker.worker import Worker, WorkerParts
 from runtime.worker.worker_status import StatusReporter
+from settings_mapping import decision_settings, market_calendar, risk_limits
 
 UNLIMITED_USD = Decimal(1_000_000)
 """Limit of an order that closes a settled position, which costs nothing."""
@@ -71,7 +72,7 @@ def build(
         If the venue does not answer.
     """
     folder, clock = plan.folder(settings.state_dir), plan.clock
-    params, schedule = decision_settings(settings, plan)
+    params, schedule = decision_settings(settings, every_minute=plan.every_minute)
     account, wallet = open_account(settings, plan)
     observers = ObserverGroup(settings, plan, console, build_observers(settings, plan))
     control = RunControl(observers, plan.done)
@@ -135,6 +136,7 @@ def build(
             market_closed=market_closed,
             prepare=lambda: worker.prepare(),
             close=lambda: worker.close(),
+            tasks=EventLoopTasks(),
         )
     )
     control.connect(strategy.shutdown_system, engine.halt)

@@ -16,7 +16,7 @@ from execution.ledger.writer import Ledger
 from execution.ledger_thread import LedgerThread
 from models import MarketKind
 from runtime.worker.plan import WorkerPlan
-from runtime.worker.settings_mapping import market_calendar
+from settings_mapping import market_calendar
 
 SPOT_PATH_FILE = "spot_path.json"
 """In the state folder, or in the profile's for a practice account."""

@@ -26,9 +26,9 @@ from monitoring.status_file import StatusFile
 from runtime.worker import start, worker_status
 from runtime.worker.heartbeat import Heartbeat
 from runtime.worker.observer_setup import build_observers
-from runtime.worker.settings_mapping import decision_settings, market_calendar, risk_limits
 from runtime.worker.start import StartLimit
 from runtime.worker.worker_status import StatusReporter, feed_reconnects, feed_statuses, spot_text
+from settings_mapping import decision_settings, market_calendar, risk_limits
 
 SPOT = Spot("coinbase", Decimal("65012.5"), 1, 1)
 STRIKE = Strike(price=Decimal(65000), rule=Rule.TWAP60, source="chainlink_twap60/rtds")
@@ -166,7 +166,7 @@ class Account:
 
 def reporter(account=None, adapter=None) -> StatusReporter:
     plan = msgspec.structs.replace(PLAN, armed=True, clock=MarketClock(speed=15.0))
-    params, _ = decision_settings(Settings(), plan)
+    params, _ = decision_settings(Settings(), every_minute=False)
     return StatusReporter(
         plan,
         params,
@@ -241,10 +241,10 @@ def test_the_clock_is_compared_again_and_again(monkeypatch):
 
 def test_a_market_is_decided_once_in_its_window():
     """Window and pause are those of the settings; test mode on Polymarket decides every minute."""
-    params, schedule = decision_settings(Settings(), PLAN)
+    params, schedule = decision_settings(Settings(), every_minute=False)
     assert (params.window_start, params.window_end, schedule) == (780.0, 840.0, DecisionSchedule())
     assert (schedule.interval_ns, schedule.repeat) == (1_000_000_000, False)
-    params, schedule = decision_settings(Settings(), msgspec.structs.replace(PLAN, every_minute=True))
+    params, schedule = decision_settings(Settings(), every_minute=True)
     assert (params.window_start, params.window_end) == (0.0, 900.0)
     assert (schedule.interval_ns, schedule.repeat) == (60_000_000_000, True)
 

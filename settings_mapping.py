@@ -7,16 +7,15 @@ from config import Settings
 from core.nautilus_core.instruments.calendar import NEW_YORK, SlugCalendar
 from execution.risk_engine import RiskLimits
 from models import SCALE_SECONDS, BrainParams
-from runtime.worker.plan import WorkerPlan
 
 HOUR_S = 3600
 MINUTE_NS = 60 * 1_000_000_000
 
 
-def decision_settings(settings: Settings, plan: WorkerPlan) -> tuple[BrainParams, DecisionSchedule]:
+def decision_settings(settings: Settings, *, every_minute: bool) -> tuple[BrainParams, DecisionSchedule]:
     """Decide once in each market's window; or, in test mode, every minute of the running market."""
     params = settings.brain_params()
-    if not plan.every_minute:
+    if not every_minute:
         return params, DecisionSchedule()
     return msgspec.structs.replace(
         params, window_start=0.0, window_end=float(SCALE_SECONDS)

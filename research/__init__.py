@@ -1,0 +1,1 @@
+"""Research: the bot's own strategy over recorded markets."""

@@ -1,0 +1,72 @@
+"""Backtest from the command line: `python -m research.backtest --recordings bundled --html report.html`."""
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from errors import Fatal
+from monitoring.terminal import PlainConsole, print_error
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Trade the recorded markets with the settings of this folder, and show the result."""
+    options = _parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except Fatal as error:
+        print_error(error)
+        return error.exit_code
+
+
+def _run(options: argparse.Namespace) -> int:
+    # Imported here, because --help does not need them and NautilusTrader takes seconds.
+    import view_paper_trades
+    from config import load_settings
+    from research.backtest.engine import run
+    from research.backtest.progress import show_progress
+    from research.recordings import BUNDLED, load
+
+    settings = load_settings()
+    folder = BUNDLED if options.recordings == "bundled" else Path(options.recordings)
+    markets = list(load(folder))
+    with tempfile.TemporaryDirectory() as scratch:
+        folder_out = Path(options.out or scratch) / view_paper_trades.BACKTEST_PROFILE
+        path = folder_out / "ledger.db"
+        folder_out.mkdir(parents=True, exist_ok=True)
+        with show_progress(len(markets)) as advance:
+            run(markets, settings, path, advance)
+        results = view_paper_trades.load(path, view_paper_trades.BACKTEST_PROFILE, None)
+        if options.html is not None:
+            view_paper_trades.write_html(results, options.html)
+        console = PlainConsole(highlight=False, markup=False)
+        if options.json:
+            console.print(view_paper_trades.as_json(results), soft_wrap=True)
+        else:
+            view_paper_trades.show(results, console)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m research.backtest",
+        description="Trades recorded markets with the bot's own strategy and settings, without a network.",
+    )
+    parser.add_argument(
+        "--recordings",
+        default="bundled",
+        metavar="FOLDER",
+        help="a folder with catalog.json and books.parquet; default: bundled, the 18 markets of the project",
+    )
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a report with plots to FILE")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument(
+        "--out", metavar="FOLDER", help="keep the run's ledger in FOLDER; it must not have one"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    from common.process_exit import exit_process
+
+    exit_process(main())

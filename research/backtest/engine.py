@@ -1,0 +1,256 @@
+"""Runs the bot's strategy over recorded markets on NautilusTrader's backtest engine, into a ledger."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+
+import msgspec
+from nautilus_trader.backtest.engine import BacktestEngine, BacktestEngineConfig
+from nautilus_trader.config import LoggingConfig, RiskEngineConfig
+from nautilus_trader.model.currencies import pUSD
+from nautilus_trader.model.enums import AccountType, BookType, OmsType
+from nautilus_trader.model.identifiers import AccountId, InstrumentId
+from nautilus_trader.model.identifiers import Venue as NautilusVenue
+from nautilus_trader.model.objects import Money
+
+from bot import DecisionSchedule, IntegratedBTCStrategy, StrategyPorts
+from config import Settings
+from core.nautilus_core.data_engine.node import VENUE
+from core.nautilus_core.instruments.market_board import MarketBoard
+from core.nautilus_core.instruments.market_clock import MarketClock
+from core.nautilus_core.instruments.pairing import market_of
+from core.strategy_brain.strategies.decide import decide
+from core.strategy_brain.strategies.market_view import MarketView
+from errors import Fatal
+from events import Event
+from execution.ledger import LedgerReader, Mode, Venue
+from execution.ledger.writer import Ledger
+from execution.order_lifecycle import OrderRules
+from execution.risk_engine import RiskEngine
+from models import Decision, DecisionContext, Market, Outcome, Settlement
+from research.backtest.execution import InlineExecution
+from research.backtest.market_data import NANOS, events, instrument
+from research.backtest.order_client import TAKER_DELAY_NS, BacktestOrderClient
+from research.backtest.stepped_tasks import SteppedTasks
+from research.recordings import RecordedMarket
+from settings_mapping import market_calendar, risk_limits
+
+NO_FEEDS = dict.fromkeys(("coinbase", "strike", "deribit", "fear_greed"), "not recorded")
+RESOLUTION_S = 60
+"""Seconds from a market's end to its result; the real venue takes between 30 s and 3 minutes."""
+FINE_TICK = Decimal("0.001")
+STARTING_CASH = Decimal(1000)
+TAIL_S = 120
+"""Seconds after the last market's end until the run ends."""
+
+
+def run(
+    markets: Sequence[RecordedMarket],
+    settings: Settings,
+    ledger_path: Path,
+    advance: Callable[[], None] = lambda: None,
+    *,
+    cash: Decimal = STARTING_CASH,
+    delay_ns: int = TAKER_DELAY_NS,
+) -> None:
+    """Trade recorded markets in their order and write everything to a new ledger.
+
+    Parameters
+    ----------
+    settings : Settings
+        The bot's: decision parameters, risk limits, order size.
+    ledger_path : Path
+        The ledger to create.
+    advance : Callable[[], None]
+        Called after each settled market.
+    cash : Decimal
+        pUSD at the start.
+    delay_ns : int
+        The venue's delay before it matches an order.
+
+    Raises
+    ------
+    Fatal
+        If the ledger exists.
+    """
+    if ledger_path.exists():
+        raise Fatal(f"{ledger_path} exists", "Choose another folder")
+    with ExitStack() as stack:
+        _Run(settings, ledger_path, advance, cash, delay_ns, stack).play(markets)
+
+
+class _Run:
+    """One run: its parts, connected like a worker's, and its clock."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger_path: Path,
+        advance: Callable[[], None],
+        cash: Decimal,
+        delay_ns: int,
+        stack: ExitStack,
+    ) -> None:
+        self._settings = settings
+        self._calendar = market_calendar(settings)
+        self._advance = advance
+        self._engine = BacktestEngine(
+            BacktestEngineConfig(
+                trader_id="BACKTEST-001",
+                logging=LoggingConfig(bypass_logging=True),
+                risk_engine=RiskEngineConfig(bypass=False),
+                run_analysis=False,
+            )
+        )
+        stack.callback(self._engine.dispose)
+        kernel = self._engine.kernel
+        self._now_ns = kernel.clock.timestamp_ns
+        self._ledger = stack.enter_context(Ledger(ledger_path, self._now_ns))
+        self._alerts = 0
+        self._results: dict[str, Outcome] = {}
+        self._engine.add_venue(
+            NautilusVenue(VENUE),
+            OmsType.NETTING,
+            AccountType.CASH,
+            [Money(cash, pUSD)],
+            base_currency=pUSD,
+            book_type=BookType.L2_MBP,
+            trade_execution=False,
+            bar_execution=False,
+        )
+        self._ledger.open_run(
+            mode=Mode.SIMULATION,
+            venue=Venue.RECORDED,
+            clock_speed=1.0,
+            starting_cash=cash,
+            note="backtest",
+        )
+        stack.callback(self._ledger.close_run)
+        self._reader = stack.enter_context(LedgerReader(ledger_path))
+        self._execution = InlineExecution(
+            self._ledger,
+            self._reader,
+            RiskEngine(risk_limits(settings)),
+            OrderRules(max_attempts=settings.order_max_attempts),
+            lambda intent: self._strategy.send(intent),
+            self._publish,
+            self._now_ns,
+        )
+        self._board = MarketBoard(self._calendar, self._ledger.record_market, self._refused)
+        self._params = settings.brain_params()
+        self._strategy = IntegratedBTCStrategy(
+            StrategyPorts(
+                board=self._board,
+                clock=MarketClock(),
+                params=self._params,
+                schedule=DecisionSchedule(),
+                execution=self._execution,
+                decide=self._decide,
+                new_view=self._new_view,
+                publish=self._publish,
+                limit_notional=lambda instrument_id, usd: kernel.risk_engine.set_max_notional_per_order(
+                    instrument_id, usd or Decimal(1_000_000)
+                ),
+                trading_halted=lambda: False,
+                market_closed=self._market_closed,
+                prepare=_nothing,
+                close=_nothing,
+                tasks=SteppedTasks(self._now_ns, self._call_at),
+            )
+        )
+        self._client = self._replace_client(cash, delay_ns)
+
+    def _replace_client(self, cash: Decimal, delay_ns: int) -> BacktestOrderClient:
+        """Send the orders to our own client: the engine's fills by shares, without a price cap."""
+        kernel, venue = self._engine.kernel, NautilusVenue(VENUE)
+        client = BacktestOrderClient(
+            kernel, venue, self._execution, self._market_and_outcome, self._call_at, cash, delay_ns
+        )
+        client._set_account_id(AccountId(f"{VENUE}-001"))
+        kernel.exec_engine.deregister_client(kernel.exec_engine._clients[client.id])
+        kernel.exec_engine.register_client(client)
+        kernel.exec_engine.register_venue_routing(client, venue)
+        return client
+
+    def play(self, markets: Sequence[RecordedMarket]) -> None:
+        """Run all markets."""
+        engine = self._engine
+        paired = [(recorded, market_of(recorded.gamma, self._calendar)) for recorded in markets]
+        for recorded, market in paired:
+            self._results[market.slug] = recorded.won
+            for outcome in Outcome:
+                engine.add_instrument(instrument(recorded, market, outcome, market.tick))
+            engine.add_data(list(events(recorded, market)), sort=False)
+        engine.sort_data()
+        engine.add_strategy(self._strategy)
+        for recorded, market in paired:
+            if recorded.fine_tick_ns is not None:
+                at_ns = market.start * NANOS + recorded.fine_tick_ns
+                self._call_at(at_ns, partial(self._refine_tick, recorded, market))
+        first, last = paired[0][1], paired[-1][1]
+        engine.run(start=(first.start - 30) * NANOS, end=(last.end + TAIL_S) * NANOS)
+
+    def _refine_tick(self, recorded: RecordedMarket, market: Market) -> None:
+        """The venue changes the price grid: both instruments are announced with the finer one."""
+        for outcome in Outcome:
+            finer = instrument(recorded, market, outcome, FINE_TICK)
+            self._engine.kernel.cache.add_instrument(finer)
+            self._strategy.on_instrument(finer)
+
+    async def _decide(self, context: DecisionContext) -> Decision:
+        return decide(msgspec.structs.replace(context, absent=NO_FEEDS), self._params)
+
+    def _new_view(self, market: Market) -> MarketView:
+        settings = self._settings
+        return MarketView(
+            market,
+            max_history=settings.max_price_history,
+            tick_buffer=settings.tick_buffer_size,
+            quote_stability_required=settings.quote_stability_required,
+            min_spread=settings.quote_min_spread,
+        )
+
+    def _call_at(self, at_ns: int, call: Callable[[], None]) -> None:
+        self._alerts += 1
+        self._strategy.clock.set_time_alert_ns(
+            f"task-{self._alerts}", max(at_ns, self._now_ns()), lambda event: call()
+        )
+
+    def _market_and_outcome(self, instrument_id: InstrumentId) -> tuple[Market, Outcome]:
+        found = self._board.find(instrument_id)
+        if found is None:
+            raise Fatal(f"{instrument_id} is not on the board", "Report this")
+        return found[0].market, found[1]
+
+    def _publish(self, event: Event) -> None:
+        del event
+
+    def _refused(self, slug: str, why: str) -> None:
+        raise Fatal(f"{slug} cannot be traded: {why}", "Leave it out of the recordings")
+
+    def _market_closed(self, market: Market, observed: bool) -> None:
+        del observed
+        self._call_at(self._now_ns() + RESOLUTION_S * NANOS, lambda: self._settle(market))
+
+    def _settle(self, market: Market) -> None:
+        settlement = Settlement(
+            slug=market.slug,
+            outcome=self._results[market.slug],
+            source="recording",
+            settled_ns=self._now_ns(),
+        )
+        self._ledger.record_settlement(settlement)
+        owed = self._reader.claimable().get(market.slug)
+        if owed is not None:
+            self._ledger.record_redemption(market.slug, owed)
+            self._client.cash += owed
+        self._execution.market_settled(market.slug)
+        self._strategy.close_settled(market.slug, settlement)
+        self._ledger.record_cash_check(self._client.cash)
+        self._advance()
+
+
+async def _nothing() -> None:
+    """There is no earlier process, and nothing to close."""
