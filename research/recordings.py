@@ -96,6 +96,7 @@ def _gamma(listed: _Listed) -> dict[str, Any]:
     return {
         "slug": listed.slug,
         "question": listed.question,
+        "version": "v1",
         "conditionId": listed.condition_id,
         "outcomes": '["Up", "Down"]',
         "clobTokenIds": msgspec.json.encode([_token(listed, side) for side in Outcome]).decode(),
