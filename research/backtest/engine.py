@@ -1,6 +1,6 @@
 """Runs the bot's strategy over recorded markets on NautilusTrader's backtest engine, into a ledger."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from decimal import Decimal
 from functools import partial
@@ -32,7 +32,7 @@ from execution.risk_engine import RiskEngine
 from models import Decision, DecisionContext, Market, Outcome, Settlement
 from research.backtest.execution import InlineExecution
 from research.backtest.market_data import NANOS, events, instrument
-from research.backtest.order_client import TAKER_DELAY_NS, BacktestOrderClient
+from research.backtest.order_client import BacktestOrderClient
 from research.backtest.stepped_tasks import SteppedTasks
 from research.recordings import RecordedMarket
 from settings_mapping import market_calendar, risk_limits
@@ -47,13 +47,13 @@ TAIL_S = 120
 
 
 def run(
-    markets: Sequence[RecordedMarket],
+    markets: Iterable[RecordedMarket],
     settings: Settings,
     ledger_path: Path,
     advance: Callable[[], None] = lambda: None,
     *,
     cash: Decimal = STARTING_CASH,
-    delay_ns: int = TAKER_DELAY_NS,
+    delay_ns: int | None = None,
 ) -> None:
     """Trade recorded markets in their order and write everything to a new ledger.
 
@@ -68,7 +68,7 @@ def run(
     cash : Decimal
         pUSD at the start.
     delay_ns : int
-        The venue's delay before it matches an order.
+        The venue's delay before it matches an order, in place of each market's own.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def run(
     if ledger_path.exists():
         raise Fatal(f"{ledger_path} exists", "Choose another folder")
     with ExitStack() as stack:
-        _Run(settings, ledger_path, advance, cash, delay_ns, stack).play(markets)
+        _Run(settings, ledger_path, advance, cash, delay_ns, stack).play(list(markets))
 
 
 class _Run:
@@ -90,7 +90,7 @@ class _Run:
         ledger_path: Path,
         advance: Callable[[], None],
         cash: Decimal,
-        delay_ns: int,
+        delay_ns: int | None,
         stack: ExitStack,
     ) -> None:
         self._settings = settings
@@ -110,6 +110,8 @@ class _Run:
         self._ledger = stack.enter_context(Ledger(ledger_path, self._now_ns))
         self._alerts = 0
         self._results: dict[str, Outcome] = {}
+        self._delay = delay_ns
+        self._delays: dict[str, int] = {}
         self._engine.add_venue(
             NautilusVenue(VENUE),
             OmsType.NETTING,
@@ -160,13 +162,13 @@ class _Run:
                 tasks=SteppedTasks(self._now_ns, self._call_at),
             )
         )
-        self._client = self._replace_client(cash, delay_ns)
+        self._client = self._replace_client(cash)
 
-    def _replace_client(self, cash: Decimal, delay_ns: int) -> BacktestOrderClient:
+    def _replace_client(self, cash: Decimal) -> BacktestOrderClient:
         """Send the orders to our own client: the engine's fills by shares, without a price cap."""
         kernel, venue = self._engine.kernel, NautilusVenue(VENUE)
         client = BacktestOrderClient(
-            kernel, venue, self._execution, self._market_and_outcome, self._call_at, cash, delay_ns
+            kernel, venue, self._execution, self._market_and_outcome, self._call_at, cash, self._delay_ns
         )
         client._set_account_id(AccountId(f"{VENUE}-001"))
         kernel.exec_engine.deregister_client(kernel.exec_engine._clients[client.id])
@@ -180,6 +182,7 @@ class _Run:
         paired = [(recorded, market_of(recorded.gamma, self._calendar)) for recorded in markets]
         for recorded, market in paired:
             self._results[market.slug] = recorded.won
+            self._delays[market.slug] = recorded.delay_ns
             for outcome in Outcome:
                 engine.add_instrument(instrument(recorded, market, outcome, market.tick))
             engine.add_data(list(events(recorded, market)), sort=False)
@@ -223,6 +226,9 @@ class _Run:
         if found is None:
             raise Fatal(f"{instrument_id} is not on the board", "Report this")
         return found[0].market, found[1]
+
+    def _delay_ns(self, slug: str) -> int:
+        return self._delays[slug] if self._delay is None else self._delay
 
     def _publish(self, event: Event) -> None:
         del event

@@ -131,9 +131,9 @@ def _price(mills: int) -> Price:
     return Price.from_raw(mills * _PRICE_RAW, PRICE_DECIMALS)
 
 
-def _size(centi_shares: int) -> Quantity:
-    return Quantity.from_raw(centi_shares * _SIZE_RAW, SIZE_DECIMALS)
+def _size(micro_shares: int) -> Quantity:
+    return Quantity.from_raw(micro_shares * _SIZE_RAW, SIZE_DECIMALS)
 
 
 _PRICE_RAW = Price(Decimal("0.001"), PRICE_DECIMALS).raw
-_SIZE_RAW = Quantity(Decimal("0.01"), SIZE_DECIMALS).raw
+_SIZE_RAW = Quantity(Decimal(1).scaleb(-SIZE_DECIMALS), SIZE_DECIMALS).raw

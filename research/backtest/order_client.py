@@ -21,9 +21,6 @@ from models import Fill, FillStatus, Market, Outcome, fill_cost
 from research.backtest.execution import InlineExecution
 from research.backtest.matching import LevelFill, match
 
-TAKER_DELAY_NS = 150_000_000
-"""The venue matches an order that takes liquidity this long after it arrived."""
-
 
 class BacktestOrderClient(ExecutionClient):
     """Fills USD-denominated FAK orders from the recorded book of the moment at which they are matched.
@@ -38,8 +35,8 @@ class BacktestOrderClient(ExecutionClient):
         Calls a function when the clock reaches a time in nanoseconds.
     cash : Decimal
         pUSD at the start.
-    delay_ns : int
-        From the order to its matching.
+    delay_ns : Callable[[str], int]
+        Time from an order to its matching in a market, by its slug.
     """
 
     def __init__(
@@ -50,7 +47,7 @@ class BacktestOrderClient(ExecutionClient):
         market_of: Callable[[Any], tuple[Market, Outcome]],
         call_at: Callable[[int, Callable[[], None]], None],
         cash: Decimal,
-        delay_ns: int = TAKER_DELAY_NS,
+        delay_ns: Callable[[str], int],
     ) -> None:
         super().__init__(
             client_id=ClientId(venue.value),
@@ -67,7 +64,6 @@ class BacktestOrderClient(ExecutionClient):
         self._call_at = call_at
         self._delay_ns = delay_ns
         self._orders = 0
-        self._taken: dict[tuple[str, Decimal], Decimal] = {}
         self.cash = cash
 
     def submit_order(self, command: SubmitOrder) -> None:
@@ -85,7 +81,9 @@ class BacktestOrderClient(ExecutionClient):
             self.generate_order_denied(**self._keys(order), reason=str(error), ts_event=self._now())
             return
         self.generate_order_submitted(**self._keys(order), ts_event=self._now())
-        self._call_at(self._now() + self._delay_ns, lambda: self._match(order, order_id, amounts))
+        market, _ = self._market_of(order.instrument_id)
+        at_ns = self._now() + self._delay_ns(market.slug)
+        self._call_at(at_ns, lambda: self._match(order, order_id, amounts))
 
     def _amounts(self, order: Order, params: dict[str, Any]) -> MarketBuy:
         instrument = self._cache.instrument(order.instrument_id)

@@ -1,4 +1,4 @@
-"""Recorded markets: what the catalogue said, the Up token's order books, and the official result."""
+"""Reads the markets that come with the project: a folder with `catalog.json` and `books.parquet`."""
 
 import hashlib
 from collections.abc import Iterator
@@ -9,42 +9,15 @@ import msgspec
 import pyarrow.parquet as parquet
 
 from models import Frozen, Outcome
+from research.recordings.market import RecordedMarket, Snapshot
 
-BUNDLED = Path(__file__).parent.parent / "venue" / "data"
+BUNDLED = Path(__file__).parents[2] / "venue" / "data"
 """The 18 recorded markets that the project comes with."""
-MILL_NS = 1_000_000
+MILLI_NS = 1_000_000
+CENTI_SHARE = 10_000
+"""The files' sizes are in hundredths of a share."""
 
-
-class Snapshot(Frozen, frozen=True):
-    """The Up token's order book from `offset_ns` after the market's start on, best level first.
-
-    Levels are (price in thousandths of a pUSD, size in hundredths of a share).
-    """
-
-    offset_ns: int
-    bids: tuple[tuple[int, int], ...]
-    asks: tuple[tuple[int, int], ...]
-
-
-class RecordedMarket(Frozen, frozen=True):
-    """One recorded market.
-
-    Attributes
-    ----------
-    gamma : dict
-        The market's object in the catalogue.
-    start : int
-        Market-clock seconds since the epoch.
-    fine_tick_ns : int or None
-        Time after the start from which prices are on a grid of 0.001; None if never.
-    """
-
-    slug: str
-    start: int
-    gamma: dict[str, Any]
-    won: Outcome
-    fine_tick_ns: int | None
-    snapshots: tuple[Snapshot, ...]
+Levels = tuple[tuple[int, int], ...]
 
 
 class _Listed(Frozen, frozen=True):
@@ -71,13 +44,14 @@ def load(folder: Path = BUNDLED) -> Iterator[RecordedMarket]:
             slug=listed.slug,
             start=listed.start,
             gamma=_gamma(listed),
+            source=str(folder / "books.parquet"),
             won=Outcome.UP if listed.up_won else Outcome.DOWN,
-            fine_tick_ns=None if change is None else max(0, change) * MILL_NS,
+            fine_tick_ns=None if change is None else max(0, change) * MILLI_NS,
             snapshots=tuple(
                 Snapshot(
-                    offset_ns=offset * MILL_NS,
-                    bids=tuple(zip(bid_prices, bid_sizes, strict=True)),
-                    asks=tuple(zip(ask_prices, ask_sizes, strict=True)),
+                    offset_ns=offset * MILLI_NS,
+                    bids=_levels(bid_prices, bid_sizes),
+                    asks=_levels(ask_prices, ask_sizes),
                 )
                 for offset, bid_prices, bid_sizes, ask_prices, ask_sizes in zip(
                     rows["offset_ms"],
@@ -91,10 +65,15 @@ def load(folder: Path = BUNDLED) -> Iterator[RecordedMarket]:
         )
 
 
+def _levels(mills: list[int], centi_shares: list[int]) -> Levels:
+    return tuple((price, size * CENTI_SHARE) for price, size in zip(mills, centi_shares, strict=True))
+
+
 def _gamma(listed: _Listed) -> dict[str, Any]:
     """The catalogue's object of a bundled market, with the terms of its time: fee rate 0.07, TWAP of 60 s."""
     return {
         "slug": listed.slug,
+        "version": "v1",
         "question": listed.question,
         "version": "v1",
         "conditionId": listed.condition_id,
