@@ -7,7 +7,6 @@ completely. Up and Down trades are treated alike: cost and payout.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from itertools import pairwise
 from math import sqrt
 from statistics import fmean
 
@@ -163,18 +162,21 @@ def _group(name: str, trades: Iterable[TradeRow], belongs: Callable[[TradeRow], 
 
 
 def _by_price(trades: Sequence[TradeRow]) -> tuple[Group, ...]:
-    groups = []
-    for low, high in pairwise(PRICE_BANDS):
-        last = high == PRICE_BANDS[-1]
-        inside = [trade for trade in trades if low <= _paid(trade) < high or (last and _paid(trade) >= high)]
-        if inside:
-            groups.append(Group(name=f"{low:.2f} to {high:.2f}", statistics=statistics(inside)))
-    return tuple(groups)
+    grouped: dict[str, list[TradeRow]] = {}
+    for trade in sorted(trades, key=lambda trade: trade.price):
+        grouped.setdefault(price_band(trade.price), []).append(trade)
+    return tuple(Group(name=name, statistics=statistics(inside)) for name, inside in grouped.items())
 
 
-def _paid(trade: TradeRow) -> Decimal:
-    """Price to a hundredth of a cent: a cost that was rounded down must not fall below its band."""
-    return round(trade.price, 4)
+def price_band(price: Decimal) -> str:
+    """Name of the price band with this price, such as "0.80 to 0.90"; the upper edge is the next band's.
+
+    The price is rounded to a hundredth of a cent: a cost that was rounded down must not fall below its band.
+    """
+    paid = round(price, 4)
+    edges = PRICE_BANDS[:-1]
+    index = max(number for number, low in enumerate(edges) if low <= paid)
+    return f"{edges[index]:.2f} to {PRICE_BANDS[index + 1]:.2f}"
 
 
 def _by_source(votes: Iterable[SourceVote], trades: Sequence[TradeRow]) -> tuple[SourceResult, ...]:

@@ -335,8 +335,8 @@ def wilson(rate: float, n: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def required_markets(even: float) -> int:
-    """Observations required for a binomial test to detect a win rate `EDGE_WORTH_FINDING` off `even`.
+def required_markets(even: float, edge: float = EDGE_WORTH_FINDING) -> int:
+    """Observations required for a binomial test to detect a win rate that is `edge` above or below `even`.
 
     The one-sample size for a two-sided test at 5 % with 80 % power that uses the sample's own variance, as
     the conclusion does (Chow, Shao and Wang, "Sample Size Calculations in Clinical Research"): ((z₀.₉₇₅ +
@@ -344,10 +344,10 @@ def required_markets(even: float) -> int:
     wins and losses are expected.
     """
     p0 = min(max(even, 0.0), 1.0)
-    p1 = p0 - EDGE_WORTH_FINDING if p0 > 0.5 else p0 + EDGE_WORTH_FINDING
+    p1 = p0 - edge if p0 > 0.5 else p0 + edge
     spread = (_Z95 + _Z_POWER) * sqrt(p1 * (1 - p1))
     rarer = max(min(p0, 1 - p0), 0.001)
-    return ceil(max((spread / EDGE_WORTH_FINDING) ** 2, LEAST_OF_EACH / rarer))
+    return ceil(max((spread / edge) ** 2, LEAST_OF_EACH / rarer))
 
 
 def binomial_p_value(wins: int, n: int, chance: float) -> float:

@@ -1,5 +1,5 @@
 """The HTML report: one file with a profile's results, without scripts and without network access."""
 
-from monitoring.report.page import Report, render, write
+from monitoring.report.page import Report, document, render, write, write_page
 
-__all__ = ["Report", "render", "write"]
+__all__ = ["Report", "document", "render", "write", "write_page"]

@@ -11,7 +11,7 @@ from execution.ledger import Position, TradeRow, WeightRow
 from models import Frozen
 from monitoring.funnel import Funnel
 from monitoring.performance_tracker import Performance
-from monitoring.report.html import Markup, tag
+from monitoring.report.html import Markup, join, tag
 from monitoring.report.sections import (
     calibration_section,
     equity_section,
@@ -57,27 +57,10 @@ class Report(Frozen, frozen=True):
 
 def render(report: Report) -> str:
     """The report as one HTML document."""
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        # Without it a browser requests an icon from the server.
-        tag("link", rel="icon", href="data:,"),
-        tag("title", report.title),
-        # A style sheet is not HTML: escaped quotes would break it, and it contains no external text.
-        tag("style", Markup(STYLE)),
-    )
-    body = tag(
-        "body",
-        tag(
-            "header",
-            tag("h1", report.title),
-            tag("p", report.period, class_="soft"),
-            tag("p", f"Read from the ledger at {report.generated:%Y-%m-%d %H:%M:%S %Z}.", class_="soft"),
-        ),
-        tag(
-            "main",
+    return document(
+        report.title,
+        (report.period, f"Read from the ledger at {report.generated:%Y-%m-%d %H:%M:%S %Z}."),
+        (
             result_section(report.performance, list(report.account)),
             open_section(report.positions, report.generated),
             equity_section(report.performance),
@@ -89,11 +72,45 @@ def render(report: Report) -> str:
             trades_section(report.trades),
         ),
     )
+
+
+def document(
+    title: str, lines: Sequence[str], sections: Sequence[Markup], *, reload_seconds: int | None = None
+) -> str:
+    """A page with a title, lines below it, and sections; without scripts and without network access.
+
+    Parameters
+    ----------
+    reload_seconds : int or None
+        Time after which the browser reads the page again; None for a page that is complete.
+    """
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        join([] if reload_seconds is None else [tag("meta", http_equiv="refresh", content=reload_seconds)]),
+        # Without it a browser requests an icon from the server.
+        tag("link", rel="icon", href="data:,"),
+        tag("title", title),
+        # A style sheet is not HTML: escaped quotes would break it, and it contains no external text.
+        tag("style", Markup(STYLE)),
+    )
+    body = tag(
+        "body",
+        tag("header", tag("h1", title), *(tag("p", line, class_="soft") for line in lines)),
+        tag("main", *sections),
+    )
     return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
 
 
 def write(report: Report, path: Path) -> None:
-    """Write the report to `path` atomically.
+    """Write the report to `path` atomically; raises `Fatal` if the file cannot be written."""
+    write_page(render(report), path)
+
+
+def write_page(html: str, path: Path) -> None:
+    """Write a page to `path` atomically.
 
     Raises
     ------
@@ -104,7 +121,7 @@ def write(report: Report, path: Path) -> None:
         raise Fatal(f"{path} is a folder", "Name a file for --html")
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        draft.write_text(render(report), encoding="utf-8")
+        draft.write_text(html, encoding="utf-8")
         draft.replace(path)
     except OSError as error:
         with suppress(OSError):

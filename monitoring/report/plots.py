@@ -25,16 +25,32 @@ class Interval(Frozen, frozen=True):
     chance: float
 
 
-def equity_plot(curve: Sequence[EquityPoint], fall: Drawdown) -> Markup:
-    """Equity over time as steps, with the largest drawdown shaded from its peak to its trough."""
+class BandPoint(Frozen, frozen=True):
+    """The lower and upper limit of equity at an instant, pUSD."""
+
+    ts_ns: int
+    low: float
+    high: float
+
+
+def equity_plot(curve: Sequence[EquityPoint], fall: Drawdown, band: Sequence[BandPoint] = ()) -> Markup:
+    """Equity over time as steps, with the largest drawdown shaded from its peak to its trough.
+
+    Parameters
+    ----------
+    band : Sequence[BandPoint]
+        The limits within which equity could have been, drawn behind it.
+    """
     height = 300
     shown = thinned(curve)
     times, values = [point.ts_ns / NS for point in shown], [float(point.equity) for point in shown]
     first, last = times[0], times[-1] if times[-1] > times[0] else times[0] + 1
     x = Scale(low=first, high=last, start=LEFT, stop=WIDTH - RIGHT)
-    low, high = padded(values)
+    low, high = padded([*values, *(limit for point in band for limit in (point.low, point.high))])
     y = Scale(low=low, high=high, start=height - BOTTOM, stop=TOP)
     parts = [*_rows(y, low, high, ".2f"), *_time_axis(x, height)]
+    if band:
+        parts.append(_area(x, y, band))
     if fall.peak_ns is not None and fall.trough_ns is not None:
         left, right = x(fall.peak_ns / NS), x(fall.trough_ns / NS)
         parts.append(
@@ -59,7 +75,15 @@ def equity_plot(curve: Sequence[EquityPoint], fall: Drawdown) -> Markup:
         f"From {values[0]:.2f} to {values[-1]:.2f} pUSD over {len(curve) - 1} settlements; the shaded part"
         " is the largest drawdown, the dashed line where it started."
     )
+    if band:
+        described += " The band around the curve is described below the plot."
     return _svg("equity", "Equity after each settlement", described, height, parts)
+
+
+def _area(x: Scale, y: Scale, band: Sequence[BandPoint]) -> Markup:
+    upper = [f"{x(point.ts_ns / NS)},{y(point.high)}" for point in band]
+    lower = [f"{x(point.ts_ns / NS)},{y(point.low)}" for point in reversed(band)]
+    return tag("polygon", class_="band", points=" ".join([*upper, *lower]))
 
 
 def thinned(curve: Sequence[EquityPoint], columns: int = COLUMNS) -> list[EquityPoint]:

@@ -31,7 +31,7 @@ def result_section(found: Performance, account: Lines) -> Markup:
     """The statistics, the performance and the account, as text."""
     *lines, (_, conclusion) = statistics_lines(found.total)
     every = [*lines, *performance_lines(found), *account]
-    return _section(
+    return section(
         "Result",
         tag("p", tag("strong", conclusion), class_="conclusion"),
         tag(
@@ -55,7 +55,7 @@ def open_section(positions: Sequence[Position], now: datetime) -> Markup:
         for found in positions
     ]
     headings = ("market", "side", "shares", "paid", "market's chance", "worth", "so far", "outcome", "waits")
-    return _section(
+    return section(
         "Open positions",
         tag(
             "p",
@@ -80,7 +80,7 @@ def _waiting(found: Position, now: datetime) -> str:
 
 def equity_section(found: Performance) -> Markup:
     if not found.total.n:
-        return _section("Equity", _empty(NONE_SETTLED))
+        return section("Equity", empty(NONE_SETTLED))
     rows = [
         ("start", f"{found.starting:.3f}"),
         ("now", f"{found.equity:.3f}"),
@@ -88,7 +88,7 @@ def equity_section(found: Performance) -> Markup:
         ("lowest", f"{min(point.equity for point in found.curve):.3f}"),
         ("largest fall from a peak", f"{found.drawdown.amount:.3f}"),
     ]
-    return _section(
+    return section(
         "Equity",
         equity_plot(found.curve, found.drawdown),
         table(("equity", "pUSD"), rows, caption="Starting balance and the P&L of settled trades, after fees"),
@@ -99,7 +99,7 @@ def calibration_section(trades: Sequence[TradeRow]) -> Markup:
     """Calibration of the prices paid and of the modelled probabilities."""
     paid, modelled = by_price(trades), by_model(trades)
     if not paid:
-        return _section("Calibration", _empty(NONE_SETTLED))
+        return section("Calibration", empty(NONE_SETTLED))
     parts = [
         tag("h3", "The price paid, as a chance"),
         calibration_plot("calibration-price", "Share won by price paid", paid),
@@ -113,9 +113,9 @@ def calibration_section(trades: Sequence[TradeRow]) -> Markup:
         ]
     else:
         parts.append(
-            _empty("No settled trade has a modelled probability: it needs a spot price and a strike.")
+            empty("No settled trade has a modelled probability: it needs a spot price and a strike.")
         )
-    return _section("Calibration", *parts)
+    return section("Calibration", *parts)
 
 
 def _calibration_table(bins: Iterable[CalibrationBin], caption: str) -> Markup:
@@ -137,10 +137,10 @@ def _calibration_table(bins: Iterable[CalibrationBin], caption: str) -> Markup:
 def groups_section(found: Performance) -> Markup:
     """The result by price band and by side."""
     if not found.total.n:
-        return _section("By price and side", _empty(NONE_SETTLED))
+        return section("By price and side", empty(NONE_SETTLED))
     groups = [*found.by_price, *found.by_side]
     shown = [group for group in groups if group.statistics.n]
-    return _section(
+    return section(
         "By price and side",
         interval_plot(
             "groups",
@@ -210,7 +210,7 @@ def source_section(sources: Sequence[SourceResult]) -> Markup:
     """The votes of each signal source against the market's price, and the trades in their direction and
     against."""
     if not sources:
-        return _section("By signal", _empty("No directional vote in a settled market yet."))
+        return section("By signal", empty("No directional vote in a settled market yet."))
     votes = [
         (
             *(found.source, str(found.n), str(found.markets), f"{found.accuracy:.1%}"),
@@ -224,7 +224,7 @@ def source_section(sources: Sequence[SourceResult]) -> Markup:
         for found in sources
         for label, numbers in (("for", found.backed), ("against", found.opposed))
     ]
-    return _section(
+    return section(
         "By signal",
         tag(
             "p",
@@ -275,7 +275,7 @@ def weights_section(weights: Sequence[WeightRow]) -> Markup:
         )
         for row in reversed(weights[-NEWEST:])
     ]
-    return _section(
+    return section(
         "Weights",
         tag(
             "details",
@@ -294,7 +294,7 @@ def funnel_section(found: Funnel) -> Markup:
     """Markets by stage reached, and every refusal reason with its count."""
     seen = found.stages[0].markets
     if not seen:
-        return _section("Funnel", _empty("No market seen yet."))
+        return section("Funnel", empty("No market seen yet."))
     rows = [
         (
             stage,
@@ -305,7 +305,7 @@ def funnel_section(found: Funnel) -> Markup:
         )
         for stage, markets, stops in funnel_rows(found)
     ]
-    return _section(
+    return section(
         "Funnel",
         tag(
             "p",
@@ -339,7 +339,7 @@ def _counted(counts: dict[str, int]) -> list[tuple[str, str]]:
 def trades_section(trades: Sequence[TradeRow]) -> Markup:
     """The newest trades, newest first."""
     if not trades:
-        return _section("Trades", _empty("No trade yet."))
+        return section("Trades", empty("No trade yet."))
     newest = list(reversed(trades[-NEWEST:]))
     rows = [
         (
@@ -347,6 +347,7 @@ def trades_section(trades: Sequence[TradeRow]) -> Markup:
             trade.slug if trade.kind is None else f"{trade.slug} {trade.kind}",
             trade.side.value,
             f"{trade.cost:.2f}",
+            f"{trade.ask:.3f}",
             f"{trade.price:.3f}",
             f"{trade.fee:.4f}",
             DASH if trade.score is None else f"{trade.score:.1f}",
@@ -356,26 +357,28 @@ def trades_section(trades: Sequence[TradeRow]) -> Markup:
         for trade in newest
     ]
     what = f"the newest {NEWEST:,} of {len(trades):,}" if len(trades) > NEWEST else f"all {len(trades):,}"
-    return _section(
+    return section(
         "Trades",
         tag(
             "details",
             tag("summary", f"Show {what}"),
             table(
-                ("time, UTC", "market", "side", "stake", "price", "fee", "score", "outcome", "P&L"),
+                ("time, UTC", "market", "side", "stake", "ask", "price", "fee", "score", "outcome", "P&L"),
                 rows,
                 caption=f"Trades, {what}, newest first",
-                text=(0, 1, 2, 7),
+                text=(0, 1, 2, 8),
             ),
         ),
     )
 
 
-def _section(title: str, *parts: Markup) -> Markup:
+def section(title: str, *parts: Markup) -> Markup:
+    """A section with a heading; its id is the title in lower case with hyphens."""
     name = title.lower().replace(" ", "-")
     heading = tag("h2", title, id=f"heading-{name}")
     return tag("section", heading, join(parts), id=name, aria_labelledby=f"heading-{name}")
 
 
-def _empty(text: str) -> Markup:
+def empty(text: str) -> Markup:
+    """The text in the place of a plot or table without data."""
     return tag("p", text, class_="empty")

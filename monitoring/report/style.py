@@ -33,6 +33,7 @@ svg text { fill: var(--soft); font: 13px system-ui, -apple-system, "Segoe UI", R
 .curve { fill: none; stroke: var(--accent); stroke-width: 2; stroke-linejoin: round; }
 .dot { fill: var(--accent); stroke: var(--panel); stroke-width: 1.5; }
 .fall { fill: var(--fall); }
+.band { fill: var(--bar); }
 .scroll { overflow-x: auto; margin: 1rem 0; }
 .scroll:focus-visible, summary:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
