@@ -75,7 +75,6 @@ def _gamma(listed: _Listed) -> dict[str, Any]:
         "slug": listed.slug,
         "version": "v1",
         "question": listed.question,
-        "version": "v1",
         "conditionId": listed.condition_id,
         "outcomes": '["Up", "Down"]',
         "clobTokenIds": msgspec.json.encode([_token(listed, side) for side in Outcome]).decode(),
