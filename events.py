@@ -2,7 +2,18 @@
 
 from decimal import Decimal
 
-from models import Consensus, Decision, Fill, FillStatus, Frozen, Market, OrderIntent, OrderState, Settlement
+from models import (
+    Consensus,
+    Decision,
+    Fill,
+    FillStatus,
+    Frozen,
+    Market,
+    MarketKind,
+    OrderIntent,
+    OrderState,
+    Settlement,
+)
 
 
 class MarketOpened(Frozen, frozen=True):
@@ -189,6 +200,8 @@ class WorkerStatus(Frozen, frozen=True):
     mode_detail: str
     slug: str | None = None
     title: str = ""
+    kind: MarketKind | None = None
+    """Recorded or generated; None for a market of Polymarket."""
     second: float = 0.0
     second_length_s: float = 1.0
     """Wall seconds per market second: below 1 on an accelerated practice venue."""

@@ -34,6 +34,7 @@ from control.mode_switch import SwitchResult, candidate_stores, switch_to_live, 
 from control.running import choose_store, running_store
 from errors import BotError, ConfigError, Fatal, Temporary
 from execution.ledger import LIVE_PROFILE, Mode
+from monitoring.status_file import STATUS_FILE, read_worker_status
 from monitoring.terminal import TolerantConsole, print_error, replace_unencodable
 
 COMMAND_MODES = {
@@ -51,6 +52,8 @@ MENU = {
     "resume": "lift the halts",
 }
 
+SILENT_AFTER_NS = 5_000_000_000
+"""Time without a heartbeat after which a bot's last status is not its present one."""
 ON_ITS_WAY_S = 0.25
 """Time from the last check of an order, if it was before a switch or a halt, to its first byte."""
 
@@ -173,6 +176,8 @@ def _status(settings: Settings, console: Console) -> int:
 
     who = holder(state_lock(state_dir))
     row("bot", f"{who} runs on {state_dir}" if who else f"none runs on {state_dir}")
+    if who:
+        row("its orders", *_orders_of_running_bot(state_dir, time.time_ns()))
     running = running_store(state_dir, _configured(settings))
     asked = running or _next_store(_configured(settings), state_dir)
     by = " (for the next bot)" if running is None else " (used by the running bot)"
@@ -196,6 +201,17 @@ def _status(settings: Settings, console: Console) -> int:
         row("HALTED", f"{file.path.parent.name}: {file.standing()}", "red")
     console.print(table)
     return 0
+
+
+def _orders_of_running_bot(state_dir: Path, now_ns: int) -> tuple[str, str]:
+    """What the running bot's orders use, by its newest heartbeat; text and style."""
+    statuses = [status for path in state_dir.glob(f"*/{STATUS_FILE}") if (status := read_worker_status(path))]
+    newest = max(statuses, key=lambda status: status.ts_ns, default=None)
+    if newest is None or now_ns - newest.ts_ns > SILENT_AFTER_NS:
+        return "unknown: no heartbeat from it, it starts or restarts", "yellow"
+    if newest.mode == Mode.LIVE:
+        return f"REAL MONEY, profile {newest.profile}", "red"
+    return f"no real money: {newest.mode.upper()}, profile {newest.profile}", "green"
 
 
 def _next_store(configured: ConfiguredRedis, state_dir: Path) -> ModeStore:

@@ -31,6 +31,7 @@ from errors import Fatal
 from execution.ledger import Venue
 from monitoring.terminal import TolerantConsole, print_error, replace_unencodable
 from runtime.operator_dialog import money_at_risk, show_results, start_banner, terminal_prompt
+from runtime.output import show_message, show_to_people
 from runtime.session import TEST_START_AT, Flags, Session, close_files
 from runtime.supervisor import Supervisor
 
@@ -66,6 +67,16 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
         "polymarket: the real venue (default)",
     )
     parser.add_argument("--markets", type=_count, default=0, metavar="N", help="stop after N settled markets")
+    parser.add_argument(
+        "--quiet",
+        action="store_true",
+        help="print no market: only halts, mode changes, payouts, late results, and the results at the end",
+    )
+    parser.add_argument(
+        "--json-lines",
+        action="store_true",
+        help="print one JSON object a line for programs: every event, and the results at the end",
+    )
     parser.add_argument("--no-grafana", action="store_true", help="no metrics endpoint")
     parser.add_argument(
         "--doctor", action="store_true", help="run the preflight checks of this start and exit"
@@ -128,21 +139,22 @@ def _keep_close() -> None:
 
 def _run(flags: Flags, settings: Settings, console: Console, stack: ExitStack) -> int:
     if open_to_others(ROOT / ".env") and not flags.live:
-        console.print("warning: .env is readable by other users: chmod 600 .env", style="yellow")
+        show_message(flags.output, console, "warning: .env is readable by other users: chmod 600 .env")
     stack.enter_context(hold_state(settings.state_dir))
     close_files(settings)
     store = stack.enter_context(find_store(_configured(settings), settings.state_dir))
     session = Session(flags, settings, store.store)
     stack.callback(session.stop)
     if flags.live:
-        _arm(session, store, console, stack)
+        # The dialog is for people: with --json-lines it must not appear between the lines.
+        _arm(session, store, TolerantConsole(stderr=True) if flags.json_lines else console, stack)
     elif not flags.replay:
         _require_polymarket(settings)
     session.begin()
-    console.print(start_banner(session, session.profile(), store.description))
+    show_to_people(flags.output, console, start_banner(session, session.profile(), store.description))
     supervisor = Supervisor(
         session,
-        lambda text: console.print(text, style="yellow", markup=False, highlight=False),
+        lambda text: show_message(flags.output, console, text),
         heartbeat_s=settings.worker_heartbeat_seconds,
     )
     try:

@@ -45,7 +45,7 @@ from execution.ledger import (
     profile_name,
 )
 from models import Frozen, TradeOutcome
-from monitoring.funnel import Funnel, funnel
+from monitoring.funnel import Funnel, Stage, funnel
 from monitoring.performance_tracker import Performance, performance
 from monitoring.report.reader import ReportReader
 from monitoring.report.text_lines import (
@@ -53,6 +53,7 @@ from monitoring.report.text_lines import (
     duration,
     funnel_rows,
     performance_lines,
+    readable_name,
     source_line,
     statistics_lines,
 )
@@ -62,6 +63,12 @@ from monitoring.terminal import PlainConsole, print_error, replace_unencodable
 if TYPE_CHECKING:
     from core.strategy_brain.strategies.replay import Replay
 
+LAST_TRADES = 5
+"""Trades of the table on one screen."""
+ESSENTIAL = ("Trades", "Recorded", "Generated", "Win rate", "Money", "Per trade", "Conclusion")
+"""Statistics that are shown without --details."""
+STAGES = (Stage.SEEN, Stage.IN_WINDOW, Stage.AGREED, Stage.ORDERED, Stage.MATCHED)
+"""Stages of the funnel that are shown without --details."""
 WIDE = 112
 """Terminal width from which the slug of a market fits into the table."""
 STYLES = {TradeOutcome.WIN: "green", TradeOutcome.LOSS: "red", TradeOutcome.PENDING: "yellow"}
@@ -148,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     elif options.html is not None:
         print(f"The report is in {options.html}. Open it in a browser.")
     else:
-        show(results, console)
+        show(results, console, details=options.details)
     return 0
 
 
@@ -162,6 +169,9 @@ def _parser() -> argparse.ArgumentParser:
             "Exit code: 0 shown, 1 no ledger or not readable, or not identical with --replay, 2 bad usage."
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--details", action="store_true", help="every trade, every statistic, the signals and the funnel"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     parser.add_argument(
@@ -346,6 +356,11 @@ def _conclusion(found: "Replay") -> str:
 
 
 def as_json(results: Results) -> str:
+    """The results as indented JSON; see `json_document`."""
+    return msgspec.json.format(json_document(results), indent=2).decode()
+
+
+def json_document(results: Results) -> bytes:
     """One JSON object: the statistics, flat, with profile, period and cash. Money as exact numbers."""
     names = zip(Statistics.__struct_fields__, Statistics.__struct_encode_fields__, strict=True)
     numbers = {key: getattr(results.statistics, name) for name, key in names}
@@ -373,8 +388,7 @@ def as_json(results: Results) -> str:
             "checked_at": _moment(check.ts_ns) if check else None,
         },
     }
-    encoder = msgspec.json.Encoder(decimal_format="number")
-    return msgspec.json.format(encoder.encode(document), indent=2).decode()
+    return msgspec.json.Encoder(decimal_format="number").encode(document)
 
 
 def _position(position: Position) -> dict[str, object]:
@@ -403,29 +417,63 @@ def _performance(found: Performance) -> dict[str, object]:
 # --- for people ----------------------------------------------------------------------------------
 
 
-def show(results: Results, console: Console) -> None:
-    """Print header, table, statistics and cash, fitted to the console's width."""
+def show(results: Results, console: Console, *, details: bool = False) -> None:
+    """Print the results, fitted to the console's width: on one screen, or with all details."""
     console.print(Text(_title(results), style="bold"))
     console.print(_period(results))
     for name, text in _state_lines(results):
         console.print(Text(f"{name}: {text}", style="bold red"))
-    if results.trades:
-        console.print(_table(results, wide=console.width >= WIDE))
+    shown = results.trades if details else results.trades[-LAST_TRADES:]
+    if shown:
+        console.print(_table(results, shown, wide=console.width >= WIDE))
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column()
     grid.add_row("", "")
+    for name, text in _detailed_lines(results) if details else _short_lines(results):
+        grid.add_row(name, text)
+    console.print(grid)
+    if details:
+        _show_sources(results.performance, console)
+        _show_funnel(results.funnel, console)
+    else:
+        console.print(Text(_more(results, len(results.trades) - len(shown)), style="dim"))
+
+
+def _more(results: Results, earlier: int) -> str:
+    """How to see what is not shown; `earlier` trades are not in the table."""
+    before = f"{_number(earlier, 'earlier trade')}, " if earlier else ""
+    if results.profile == BACKTEST_PROFILE:
+        return f"{before}every statistic: the same command with --html FILE"
+    flags = " --live" if results.profile == LIVE_PROFILE else f" --venue {results.profile}"
+    return f"{before}every statistic: python view_paper_trades.py{flags} --details"
+
+
+def _short_lines(results: Results) -> list[tuple[str, str]]:
+    """What fits on one screen: the essential statistics, pending trades, cash, and the funnel in a line."""
     found = results.performance
-    for name, text in [
+    every = dict(statistics_lines(found.total)) | dict(performance_lines(found))
+    funnel = ", ".join(
+        f"{count.markets} {readable_name(count.stage)}"
+        for count in results.funnel.stages
+        if count.stage in STAGES
+    )
+    return [
+        *((name, text) for name, text in every.items() if name in ESSENTIAL),
+        *(("Pending", _pending(position)) for position in results.positions),
+        *_business_lines(results),
+        ("Markets", f"{funnel}; {decisions_line(results.funnel)}"),
+    ]
+
+
+def _detailed_lines(results: Results) -> list[tuple[str, str]]:
+    found = results.performance
+    return [
         *statistics_lines(found.total),
         *performance_lines(found),
         *(("Pending", _pending(position)) for position in results.positions),
         *_business_lines(results),
-    ]:
-        grid.add_row(name, text)
-    console.print(grid)
-    _show_sources(found, console)
-    _show_funnel(results.funnel, console)
+    ]
 
 
 def _show_sources(found: Performance, console: Console) -> None:
@@ -482,16 +530,16 @@ def _period(results: Results) -> str:
     return "; ".join(parts)
 
 
-def _table(results: Results, *, wide: bool) -> Table:
-    """`stake` is the amount ordered, `spent` the amount paid for the shares, both without the fee."""
-    trades, marks = results.trades, {p.trade.intent_id: p.unrealised for p in results.positions}
+def _table(results: Results, trades: Sequence[TradeRow], *, wide: bool) -> Table:
+    """The newest `trades`; `stake` is the amount ordered, `spent` the amount paid, both without the fee."""
+    marks = {p.trade.intent_id: p.unrealised for p in results.positions}
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold underline")
     spent = ("spent",) if wide else ()
     money = ("stake", *spent, "price", "fee")
     for heading in ("#", "time", "market", "dir", *money, "score", "conf", "outcome", "P&L"):
         text = heading in ("time", "market", "dir", "outcome")
         table.add_column(heading, justify="left" if text else "right", no_wrap=True)
-    for number, trade in enumerate(trades, start=1):
+    for number, trade in enumerate(trades, start=len(results.trades) - len(trades) + 1):
         start = datetime.fromtimestamp(trade.market_start, UTC)
         table.add_row(
             str(number),

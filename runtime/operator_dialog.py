@@ -3,9 +3,11 @@
 import signal
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
@@ -15,8 +17,10 @@ from config import ROOT
 from errors import Fatal
 from execution.ledger import Mode, ledger_path
 from execution.settlement.bookkeeping import CASH_TOLERANCE
+from monitoring.json_lines import json_line, print_line
+from runtime.output import show_message
 from runtime.session import Session, TradingProfile
-from view_paper_trades import load, show
+from view_paper_trades import json_document, load, show
 
 
 def start_banner(session: Session, profile: TradingProfile, store: str) -> Panel:
@@ -106,7 +110,11 @@ def show_results(session: Session, console: Console) -> int:
         if not profile.used or not path.exists():
             continue
         results = load(path, profile.name, None)
-        show(results, console)
+        if session.flags.json_lines:
+            document = msgspec.Raw(json_document(results))
+            print_line(console, json_line("results", {"results": document}, datetime.now(UTC)))
+        else:
+            show(results, console)
         shown += 1
         check = results.check
         if check is not None and abs(check.difference) > CASH_TOLERANCE:
@@ -115,7 +123,7 @@ def show_results(session: Session, console: Console) -> int:
                 f"Keep {session.settings.state_dir} and report it",
             )
     if not shown:
-        console.print("Stopped before the first market.")
+        show_message(session.flags.output, console, "Stopped before the first market.")
     return 0
 
 

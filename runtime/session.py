@@ -24,6 +24,7 @@ from errors import ConfigError, Fatal, Temporary
 from execution.ledger import LedgerReader, Mode, Venue, ledger_path, profile_name
 from execution.ledger.writer import Ledger
 from models import Frozen
+from runtime.output import Output
 from runtime.practice_venue_process import STOP_LIMIT_S, PracticeVenueProcess, VenueState, VenueSupervisor
 from runtime.worker.plan import LiveWallet, WorkerPlan
 
@@ -48,6 +49,15 @@ class Flags(Frozen, frozen=True):
     reset_learning: bool = False
     no_grafana: bool = False
     doctor: bool = False
+    quiet: bool = False
+    json_lines: bool = False
+
+    @property
+    def output(self) -> Output:
+        """The output of the run."""
+        if self.json_lines:
+            return Output.JSON_LINES
+        return Output.QUIET if self.quiet else Output.BLOCKS
 
     @property
     def replay(self) -> bool:
@@ -66,6 +76,8 @@ class Flags(Frozen, frozen=True):
         ------
         ConfigError
         """
+        if self.json_lines and self.quiet:
+            raise ConfigError("--quiet and --json-lines contradict each other", "Leave out one of them")
         if self.live and self.test_mode and not self.replay:
             raise ConfigError(
                 "--test-mode cannot be combined with --live on Polymarket",
@@ -383,6 +395,7 @@ class Session:
             reset_learning=self.flags.reset_learning and first,
             restarted=not first,
             failed_starts=failed_starts,
+            output=self.flags.output,
             done=sum(profile.settled() - profile.settled_before for profile in self.profiles),
         )
         return msgspec.json.encode(plan).decode()

@@ -111,7 +111,7 @@ def test_the_first_run_has_a_recorded_and_a_generated_market(tmp_path):
     assert {decision.context.market.kind for decision in found} == set(MarketKind)
     for decision in found:
         kind = decision.context.market.kind
-        assert f"{kind:<9}  Up " in bot.output
+        assert f"{kind}  Up " in bot.output
         if decision.votes:
             generated = kind is MarketKind.GENERATED
             assert ("coinbase" not in decision.context.absent) is generated

@@ -206,11 +206,37 @@ def test_json_has_performance_and_funnel(capsys, state):
     assert document["funnel"]["orders"]["unknown"] == 1
 
 
+@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (120, 24)])
+def test_the_results_fit_one_screen(state, columns, rows):
+    """Without --details: a screen of 24 lines, the essential statistics, and the command for the rest."""
+    screen = Console(file=io.StringIO(), width=columns, highlight=False, markup=False)
+    results = view_paper_trades.load(ledger_path(state, "recorded"), "recorded", None)
+    view_paper_trades.show(results, screen)
+    lines = screen.file.getvalue().splitlines()
+    assert len(lines) <= rows
+    assert max(map(len, lines)) <= columns
+    names = {line.split("  ")[0] for line in lines}
+    assert {"Trades", "Win rate", "Per trade", "Money", "Conclusion", "Cash", "Markets"} <= names
+    assert lines[-1] == "every statistic: python view_paper_trades.py --venue recorded --details"
+
+
+def test_the_table_has_the_newest_trades(state):
+    """Of many trades the newest five are in the table, numbered as in --details, and the rest is counted."""
+    screen = Console(file=io.StringIO(), width=120, highlight=False, markup=False)
+    results = view_paper_trades.load(ledger_path(state, "recorded"), "recorded", None)
+    many = msgspec.structs.replace(results, trades=results.trades * 4)
+    view_paper_trades.show(many, screen)
+    text = screen.file.getvalue()
+    numbers = [line.split()[0] for line in text.splitlines() if " DOWN " in line or " UP " in line]
+    assert numbers == ["8", "9", "10", "11", "12"]
+    assert "7 earlier trades, every statistic: " in text
+
+
 def test_performance_signals_and_funnel_in_the_text(capsys, state, at_width):
     """The table view shows equity, drawdown, each signal with its interval, and what stopped markets."""
     at_width(200)
 
-    _, out, _ = run(capsys, state)
+    _, out, _ = run(capsys, state, "--details")
 
     lines = {line.split("  ")[0].strip(): line for line in out.splitlines()}
     assert "999.089 pUSD from 1000.000, realised -0.911" in lines["Equity"]
@@ -417,10 +443,10 @@ def marked(state, *, delay=""):
 def test_an_open_position_is_marked_and_stays_pending(capsys, state, at_width):
     """It shows the value at the market's price, separate from every sum of results."""
     at_width(200)
-    _, before, _ = run(capsys, state)
+    _, before, _ = run(capsys, state, "--details")
     marked(state)
 
-    _, out, _ = run(capsys, state)
+    _, out, _ = run(capsys, state, "--details")
 
     worth = Decimal("1.0526") * Decimal("0.97")
     assert f"implied chance 97.0%: worth {worth:.4f} (+0.0176), PENDING" in out

@@ -7,8 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from events import FeedStatus, WorkerStatus
+from execution.ledger import DecisionRow
 from models import SCALE_SECONDS, OrderState, TradeOutcome, Vote
-from monitoring.console import vote_text
+from monitoring.market_block import vote_text
 from monitoring.report.text_lines import duration, funnel_rows, readable_name
 from monitoring.statistics import Statistics
 from monitoring.watch.snapshot import LedgerSnapshot, WatchSnapshot
@@ -86,7 +87,7 @@ def _market(worker_status: WorkerStatus, width: int) -> RenderableType:
         return Text("between markets: the catalogue does not list the running one yet", style="dim")
     price = f"Up {worker_status.p:.3f}" if worker_status.p is not None else "no price"
     left, right = (
-        f"{_start(worker_status.slug)} ",
+        f"{_start(worker_status.slug)}{_kind(worker_status)} ",
         f" {worker_status.second:3.0f} s  {price}  {_countdown(worker_status)}",
     )
     bar_width = max(6, min(40, width - len(left) - len(right)))
@@ -97,6 +98,10 @@ def _market(worker_status: WorkerStatus, width: int) -> RenderableType:
         .append("─" * (bar_width - done), style="dim")
     )
     return line.append(right)
+
+
+def _kind(worker_status: WorkerStatus) -> str:
+    return "" if worker_status.kind is None else f" {worker_status.kind}"
 
 
 def _countdown(worker_status: WorkerStatus) -> str:
@@ -137,19 +142,29 @@ def _weight(vote: Vote) -> str:
 
 
 def _decisions(record: LedgerSnapshot, count: int, width: int) -> RenderableType:
+    """The newest decisions; only the last column is shortened to the width."""
+    rows = record.recent[:count]
+    decision_columns = max((len(_decision(row)) for row in rows), default=0)
+    columns = {"time": 8, "market": 12, "sec": 3, "Up": 5, "decision": max(8, decision_columns)}
+    rest = width - sum(columns.values()) - len(columns)
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold underline")
-    for heading in ("time", "market", "sec", "Up", "decision", "result"):
-        table.add_column(heading, no_wrap=True, overflow="ellipsis")
-    for row in record.recent[:count]:
+    for heading, fitting in columns.items():
+        table.add_column(heading, no_wrap=True, min_width=fitting)
+    table.add_column("result", no_wrap=True, overflow="ellipsis", max_width=max(6, rest))
+    for row in rows:
         table.add_row(
             f"{datetime.fromtimestamp(row.now_ns // 10**9, UTC):%H:%M:%S}",
             _start(row.slug),
             f"{row.second:.0f}",
             f"{row.p:.3f}",
-            f"BUY {row.outcome} at {row.ask}" if row.reason is None else readable_name(row.reason),
-            _came(record, row.id) if row.reason is None else Text(row.detail[: max(10, width - 52)]),
+            _decision(row),
+            _came(record, row.id) if row.reason is None else Text(row.detail),
         )
-    return table if record.recent else Text("no decision yet", style="dim")
+    return table if rows else Text("no decision yet", style="dim")
+
+
+def _decision(row: DecisionRow) -> str:
+    return f"BUY {row.outcome} at {row.ask}" if row.reason is None else readable_name(row.reason)
 
 
 def _came(record: LedgerSnapshot, decision_id: int) -> Text:

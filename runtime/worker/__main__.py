@@ -21,7 +21,7 @@ from control.mode_store import ConfiguredRedis
 from control.running import open_store
 from errors import BotError, ConfigError, Fatal, Temporary
 from execution.ledger import LedgerLocked
-from monitoring.console import log_to_file
+from monitoring.log_file import log_to_file
 from monitoring.terminal import TolerantConsole, print_error, replace_unencodable
 from runtime.worker.assembly import build
 from runtime.worker.heartbeat import Heartbeat

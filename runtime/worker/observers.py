@@ -12,7 +12,7 @@ from rich.console import Console
 from config import Settings
 from events import Event, WorkerStatus
 from models import Market
-from monitoring.console import ConsoleReporter
+from runtime.output import reporter
 from runtime.worker.plan import WorkerPlan
 
 LOG_EVERY_S = 60.0
@@ -96,8 +96,8 @@ class ObserverGroup:
         observers: Sequence[Observer] = (),
         isolation: ObserverIsolation | None = None,
     ) -> None:
-        self.reporter = ConsoleReporter(
-            console, (settings.trade_window_start, settings.trade_window_end), plan.clock.speed
+        self.reporter = reporter(
+            plan.output, console, (settings.trade_window_start, settings.trade_window_end), plan.clock.speed
         )
         self.isolation = isolation or ObserverIsolation()
         self._observers = observers
@@ -131,7 +131,7 @@ class ObserverGroup:
     def progress(
         self, market: Market | None, second: float, p: Decimal | None, settling: int, outside: str
     ) -> None:
-        """Draw the console's waiting line; see `ConsoleReporter.progress`."""
+        """Draw the console's waiting line; see `Reporter.progress`."""
         self._call(self.reporter, self.reporter.progress, market, second, p, settling, outside)
 
     def _call[T](self, observer: object, method: Callable[..., T], *args: Any) -> T | None:

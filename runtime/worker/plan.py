@@ -8,6 +8,7 @@ from core.nautilus_core.data_engine.venue_urls import VenueUrls
 from core.nautilus_core.instruments.market_clock import MarketClock
 from execution.ledger import Mode, Venue
 from models import Frozen
+from runtime.output import Output
 
 
 class LiveWallet(Frozen, frozen=True):
@@ -53,6 +54,8 @@ class WorkerPlan(Frozen, frozen=True):
     """Whether this run had an earlier worker."""
     failed_starts: int = 0
     """Number of consecutive earlier workers whose strategy could not start."""
+    output: Output = Output.BLOCKS
+    """What the worker shows on its standard output."""
     done: int = 0
     """Markets that earlier workers of the same run have settled."""
 

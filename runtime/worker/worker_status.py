@@ -112,6 +112,7 @@ class StatusReporter:
             mode_detail=self._mode.decision.why,
             slug=tracked.market.slug if tracked else None,
             title=tracked.market.title if tracked else "",
+            kind=tracked.market.kind if tracked else None,
             second=second,
             second_length_s=self._plan.clock.wall_seconds(self._interval_s) / 900,
             window=(self._params.window_start, self._params.window_end),

@@ -2,9 +2,11 @@
 
 import io
 import os
+import time
 from contextlib import ExitStack
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 from redis_servers import Pretender, RedisServer, Relay, free_port
 
@@ -16,7 +18,9 @@ from control.mode_gate import ModeController
 from control.mode_store import Endpoint, ModeValue, RedisModeStore
 from control.mode_switch import switch_to_simulation
 from control.running import find_store
+from events import WorkerStatus
 from execution.ledger import Mode
+from monitoring.status_file import STATUS_FILE
 
 
 class Operator:
@@ -107,6 +111,7 @@ def test_a_running_bot_obeys_and_the_screen_shows_what_follows(operator, redis_s
         assert bot.mode_decision().mode is Mode.SIMULATION
         _, screen = operator.run("status")
         assert "used by the running bot" in screen
+        assert "unknown: no heartbeat from it" in screen
         assert "SIMULATION: a bot with --live, armed" in screen
         assert "at its next market" in operator.run("live", "--yes")[1]
         assert bot.mode_decision().mode is Mode.LIVE
@@ -114,6 +119,35 @@ def test_a_running_bot_obeys_and_the_screen_shows_what_follows(operator, redis_s
     redis_server.set(None)
     with ExitStack() as stack:
         assert running_bot(stack, operator, redis_server.endpoint).mode_decision().mode is Mode.SIMULATION
+
+
+@pytest.mark.parametrize(
+    ("profile", "mode", "line"),
+    [
+        ("mixed", "simulation", "no real money: SIMULATION, profile mixed"),
+        ("rehearsal-mixed", "simulation", "no real money: SIMULATION, profile rehearsal-mixed"),
+        ("live", "live", "REAL MONEY, profile live"),
+    ],
+)
+def test_status_begins_with_the_running_bot(operator, redis_server, profile, mode, line):
+    """What the running bot's orders use comes before what another bot would do."""
+    status = WorkerStatus(
+        ts_ns=time.time_ns(),
+        profile=profile,
+        mode=mode,
+        armed=False,
+        halted=None,
+        allows_orders=True,
+        mode_detail="",
+    )
+    folder = operator.state / profile
+    folder.mkdir(parents=True)
+    (folder / STATUS_FILE).write_bytes(msgspec.json.encode(status))
+    with ExitStack() as stack:
+        running_bot(stack, operator, redis_server.endpoint)
+        lines = operator.run("status")[1].splitlines()
+    assert lines[0].startswith("bot ")
+    assert lines[1].split("  ", 1)[1].strip() == line
 
 
 def test_an_emergency_switch_works_while_the_store_is_away(operator, redis_server):

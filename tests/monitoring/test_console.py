@@ -1,4 +1,4 @@
-"""The console: one line per market, from its decision to its result, and who may still trade."""
+"""The console: one block per market, from its decision to its result, and what concerns the bot itself."""
 
 import io
 from decimal import Decimal
@@ -24,16 +24,24 @@ from events import (
 from models import Decision, OrderState, Reason, TradingSignal, Vote
 from monitoring.console import ConsoleReporter
 
+ALL_PROCESSORS = (
+    "TickVelocity",
+    "OrderBookImbalance",
+    "PriceDivergence",
+    "SpikeDetection",
+    "DeribitPCR",
+    "SentimentAnalysis",
+)
 RECORDED, GENERATED = "btc-updown-15m-1790586000", "synthetic-57-1"
 
 
 class Screen:
-    """A reporter that writes into a pipe, or onto a terminal of 160 columns."""
+    """A reporter that writes into a pipe, or onto a terminal; without `Live`'s redrawing."""
 
-    def __init__(self, *, terminal: bool = False) -> None:
+    def __init__(self, *, terminal: bool = False, width: int = 160, quiet: bool = False) -> None:
         self.stream = io.StringIO()
-        console = Console(file=self.stream, width=160, force_terminal=terminal, color_system=None)
-        self.reporter = ConsoleReporter(console, (780.0, 840.0), 15.0)
+        console = Console(file=self.stream, width=width, force_terminal=terminal, color_system=None)
+        self.reporter = ConsoleReporter(console, (780.0, 840.0), 15.0, quiet=quiet)
 
     def lines(self) -> list[str]:
         """What was written since the last call, without trailing blanks."""
@@ -59,54 +67,87 @@ def made(origin: str = "", **changes) -> Decision:
     return msgspec.structs.replace(base, context=context, **changes)
 
 
+HEADER = "28 Sep 12:15  Up 0.89/0.90"
+VOTES = "  votes     Tick ▲0.75"
+BUY = "  decision  BUY Up at 0.90  (score 62, weight 0.25)"
+FILLED = "  order     filled 1.1 at 0.900, fee 0.00693"
+WON = "  result    Up won +0.1031  total +0.2000"
+SETTLED = Settled(
+    market=market(1), settlement=settlement(1), pnl=Decimal("0.10307"), total_pnl=Decimal("0.2")
+)
+
+
 def test_a_trade_from_the_decision_to_the_result(screen):
-    """Each step is a line in a pipe, and the settled line has everything: vote, fill, outcome, total."""
-    head = "28 Sep 12:15  Up 0.89/0.90  Tick ▲0.75  vote 62, weight 0.25  BUY Up at 0.90"
+    """In a pipe a market is a header and a row for each step, printed once, when it happens."""
     assert screen.handle(MarketOpened(market=market(1))) == []
-    assert screen.handle(Decided(decision=made(), final=True)) == [head]
-    assert screen.handle(Filled(fill=fill(1, shares="1.1", price="0.9", fee="0.00693"))) == [
-        "28 Sep 12:15  filled 1.1 at 0.900, fee 0.00693"
-    ]
-    settled = Settled(
-        market=market(1), settlement=settlement(1), pnl=Decimal("0.10307"), total_pnl=Decimal("0.2")
-    )
-    assert screen.handle(settled) == [
-        f"{head}  filled 1.1 at 0.900, fee 0.00693  → Up won +0.1031  total +0.2000"
-    ]
+    assert screen.handle(Decided(decision=made(), final=True)) == [HEADER, VOTES, BUY]
+    assert screen.handle(Filled(fill=fill(1, shares="1.1", price="0.9", fee="0.00693"))) == [FILLED]
+    assert screen.handle(SETTLED) == [WON]
 
 
-@pytest.mark.parametrize(("origin", "kind"), [(RECORDED, "recorded "), (GENERATED, "generated")])
-def test_a_practice_market_is_called_recorded_or_generated(screen, origin, kind):
-    """Every line of the market, decision and result alike, says which of the two it is."""
-    (decided,) = screen.handle(Decided(decision=made(origin), final=True))
-    settled = Settled(
-        market=market(1, origin=origin), settlement=settlement(1), pnl=None, total_pnl=Decimal(0)
-    )
-    (result,) = screen.handle(settled)
-    for line in (decided, result):
-        assert line.startswith(f"28 Sep 12:15  {kind}  Up 0.89/0.90")
+def test_on_a_terminal_a_settled_market_is_one_block():
+    """The block is printed once, at the result, with every row in order."""
+    screen = Screen(terminal=True)
+    screen.handle(Decided(decision=made(), final=True))
+    screen.handle(OrderMoved(intent=intent(1), state=OrderState.NO_FILL, reason=""))
+    screen.handle(Filled(fill=fill(1, shares="1.1", price="0.9", fee="0.00693")))
+    assert screen.handle(SETTLED) == [HEADER, VOTES, BUY, "  order     no fill", FILLED, WON]
 
 
-def test_abstentions_are_grouped_by_their_reason(screen):
-    """The processors that abstain are named once for each reason, in the line below."""
-    why = "recorded markets have no external feeds"
-    votes = (
-        *(Vote(source=name, weight=0.1, abstained=why) for name in ("PriceDivergence", "DeribitPCR")),
-        Vote(source="SpikeDetection", weight=0.1, abstained="no spike"),
-    )
-    _, below = screen.handle(Decided(decision=made(votes=votes), final=True))
-    assert below == f"              abstains  Div, PCR: {why}; Spike: no spike"
+def test_a_block_fits_a_terminal_of_80_columns():
+    """Six votes with a confidence each are one row; a long reason continues below its own column."""
+    (vote,) = made().votes
+    votes = tuple(msgspec.structs.replace(vote, source=source) for source in ALL_PROCESSORS)
+    refused = made(votes=votes, reason=Reason.LOW_WEIGHT, detail="the bullish sources weigh too little " * 3)
+    screen = Screen(terminal=True, width=80)
+    screen.handle(Decided(decision=refused, final=True))
+    lines = screen.handle(SETTLED)
+    assert lines[1] == ("  votes     Tick ▲0.75  Book ▲0.75  Div ▲0.75  Spike ▲0.75  PCR ▲0.75  F&G ▲0.75")
+    assert len(lines[1]) == 80
+    assert lines[2].startswith("  decision  skip, low weight: the bullish sources")
+    assert lines[3].startswith("            ")
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(("origin", "kind"), [(RECORDED, "recorded"), (GENERATED, "generated")])
+def test_the_header_names_the_kind_of_a_practice_market(screen, origin, kind):
+    """Recorded or generated, in the header of its block."""
+    header, *_ = screen.handle(Decided(decision=made(origin), final=True))
+    assert header == f"28 Sep 12:15  {kind}  Up 0.89/0.90"
+
+
+def test_a_market_without_a_decision_has_its_result(screen):
+    """A market that was never tradable ends with its result, and states that nothing was decided."""
+    assert screen.handle(SETTLED) == ["28 Sep 12:15", "  decision  none", WON]
+
+
+def test_the_header_is_repeated_after_the_rows_of_another_market(screen):
+    """A result that arrives after the next market's decision is shown under its own market."""
+    screen.handle(Decided(decision=made(), final=True))
+    other = made()
+    other = msgspec.structs.replace(other, context=msgspec.structs.replace(other.context, market=market(2)))
+    assert screen.handle(Decided(decision=other, final=True))[0] == "28 Sep 12:30  Up 0.89/0.90"
+    assert screen.handle(SETTLED) == [HEADER, WON]
 
 
 def test_a_refusal_is_shown_once(screen):
-    """Decisions come every second: a new line appears only for a new reason, or for the last decision."""
+    """Decisions come every second: a row appears only for a new reason, and the votes with new directions."""
     refused = made(reason=Reason.NO_ASK, detail="no ask for Up")
-    line = "28 Sep 12:15  Up 0.89/0.90  Tick ▲0.75  vote 62, weight 0.25  skip, no ask: no ask for Up"
-    assert screen.handle(Decided(decision=refused, final=False)) == [line]
+    skip = "  decision  skip, no ask: no ask for Up  (score 62, weight 0.25)"
+    assert screen.handle(Decided(decision=refused, final=False)) == [HEADER, VOTES, skip]
     assert screen.handle(Decided(decision=refused, final=False)) == []
-    assert screen.handle(Decided(decision=refused, final=True)) == [line]
+    assert screen.handle(Decided(decision=refused, final=True)) == []
     other = made(reason=Reason.THIN_BOOK, detail="too thin")
-    assert len(screen.handle(Decided(decision=other, final=False))) == 1
+    thin = "  decision  skip, thin book: too thin  (score 62, weight 0.25)"
+    assert screen.handle(Decided(decision=other, final=False)) == [thin]
+    silent = made(
+        votes=(Vote(source="TickVelocity", weight=0.25, abstained="flat"),),
+        reason=Reason.THIN_BOOK,
+        detail="too thin",
+    )
+    assert screen.handle(Decided(decision=silent, final=False)) == []
+    again = msgspec.structs.replace(silent, reason=Reason.NO_ASK)
+    assert screen.handle(Decided(decision=again, final=False))[0] == "  votes     Tick –"
 
 
 @pytest.mark.parametrize(
@@ -119,12 +160,27 @@ def test_a_refusal_is_shown_once(screen):
     ],
 )
 def test_what_became_of_an_order(screen, state, shown):
-    """Each outcome that is no fill is named with its reason, also in the market's last line."""
+    """Each outcome that is no fill is named with its reason."""
     screen.handle(Decided(decision=made(), final=True))
     moved = OrderMoved(intent=intent(1), state=state, reason="not enough balance")
-    assert screen.handle(moved) == [f"28 Sep 12:15  {shown}"]
+    assert screen.handle(moved) == [f"  order     {shown}"]
+
+
+def test_an_unsettled_market_is_left_on_the_terminal():
+    """At the end of a run the block of a market without a result is printed as it is."""
+    screen = Screen(terminal=True)
+    screen.handle(Decided(decision=made(), final=True))
     screen.reporter.close()
-    assert screen.lines()[-1].endswith(f"BUY Up at 0.90  {shown}")
+    assert screen.lines() == [HEADER, VOTES, BUY]
+
+
+def test_quiet_prints_no_market_but_what_concerns_the_bot():
+    """With --quiet a whole trade prints nothing, a halt does."""
+    screen = Screen(quiet=True)
+    assert screen.handle(Decided(decision=made(), final=True), SETTLED) == []
+    assert screen.handle(Halted(why="three")) == [
+        "HALTED: three. No new position until: python redis_control.py resume"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -156,8 +212,8 @@ def test_the_direction_of_a_vote_is_an_arrow(screen):
         vote, signal=msgspec.structs.replace(vote.signal, direction="bearish", confidence=0.5)
     )
     none = Vote(source="DeribitPCR", weight=0.1, abstained="no chain")
-    line, _ = screen.handle(Decided(decision=made(votes=(vote, bearish, none)), final=True))
-    assert "Tick ▲0.75  Tick ▼0.50  PCR –" in line
+    _, votes, _ = screen.handle(Decided(decision=made(votes=(vote, bearish, none)), final=True))
+    assert votes == "  votes     Tick ▲0.75  Tick ▼0.50  PCR –"
 
 
 @pytest.mark.parametrize(

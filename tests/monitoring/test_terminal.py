@@ -78,7 +78,7 @@ LOGS = """
 import logging, sys
 from pathlib import Path
 from loguru import logger
-from monitoring.console import log_to_file
+from monitoring.log_file import log_to_file
 
 text = sys.argv[2].encode("latin-1").decode("unicode_escape")
 with log_to_file(Path(sys.argv[1])):

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from events import FeedStatus, WorkerStatus
 from execution.ledger import ledger_path
+from models import Reason
 from monitoring.report.text_lines import duration
 from monitoring.status_file import STATUS_FILE
 from monitoring.watch.screen import screen
@@ -74,6 +75,29 @@ def test_it_fits_the_terminal(tmp_path, width, height):
         assert part in text
     for part in ("no ask", "open", "break-even", "95 %", "funnel" if height < 30 else "redeemed"):
         assert part in text
+
+
+@pytest.mark.parametrize("width", [80, 110])
+def test_time_market_and_decision_are_never_shortened(tmp_path, width):
+    """A long reason ends in an ellipsis; the columns before it keep every character."""
+    write_ledger(tmp_path, markets=2)
+    with open_ledger(ledger_path(tmp_path, "recorded")) as ledger:
+        refused = msgspec.structs.replace(
+            refusal(5), reason=Reason.LOW_WEIGHT, detail="the signals contradict " * 9
+        )
+        ledger.record_decision(refused)
+    (row,) = [line for line in drawn(tmp_path, width) if "contradict" in line]
+    assert row.startswith("12:00:00 28 Sep 13:15 ")
+    assert " low weight     the signals contradict" in row
+    assert row.endswith("…")
+    assert len(row) == width
+
+
+def test_the_kind_of_a_practice_market_is_named(tmp_path):
+    """Beside the start of the running market."""
+    kind = msgspec.structs.replace(ALIVE, kind="generated")
+    write_ledger(tmp_path, worker_status=kind)
+    assert drawn(tmp_path)[1].startswith("28 Sep 12:00 generated ━")
 
 
 def test_a_silent_bot_is_called_silent(tmp_path):
