@@ -30,7 +30,7 @@ SETTINGS = BUYS | {
     "REDIS_PORT": "9",
 }
 """Armed, without a Redis, and buying whatever the signals are."""
-DECISION = r"Up \S+/\S+ .*(BUY|skip)"
+DECISION = r"decision +(BUY|skip)"
 MINUTE_S = 100.0
 """More than one market: a decision that was missed in one is made in the next."""
 SECRET = "5ec2e7" * 4
