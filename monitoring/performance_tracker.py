@@ -15,6 +15,7 @@ import msgspec
 from common.singleton import Singleton
 from execution.ledger import TradeRow
 from models import Frozen, MarketKind, Outcome, ProtocolVersion
+from monitoring.confidence_sequence import ConfidenceSequence, edge_sequence
 from monitoring.equity_curve import Drawdown, EquityCurve, EquityPoint, closed_ns
 from monitoring.statistics import (
     Statistics,
@@ -138,6 +139,8 @@ class Performance(Frozen, frozen=True):
     by_version: tuple[Group, ...]
     """By protocol version of the market."""
     by_source: tuple[SourceResult, ...]
+    edge: ConfidenceSequence | None = None
+    """Win rate above break-even, valid at any time of a running test; None without settled trades."""
 
 
 def performance(
@@ -406,6 +409,7 @@ class PerformanceTracker:
                 for version in ProtocolVersion
             ),
             by_source=_by_source(votes, every),
+            edge=edge_sequence(every),
         )
 
 

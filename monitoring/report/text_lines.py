@@ -1,5 +1,6 @@
 """Results as text lines, shared by the table view and the HTML report."""
 
+from monitoring.confidence_sequence import ConfidenceSequence
 from monitoring.funnel import Funnel
 from monitoring.performance_tracker import Performance, Sharpe, SourceResult
 from monitoring.statistics import Statistics
@@ -53,11 +54,12 @@ def counts(numbers: Statistics) -> str:
 
 
 def performance_lines(found: Performance) -> Lines:
-    """Equity, drawdown, profit factor and Sharpe; empty without settled trades."""
+    """Edge, equity, drawdown, profit factor and Sharpe; empty without settled trades."""
     if not found.total.n:
         return []
     return [
         *_kind_lines(found),
+        *(() if found.edge is None else (("Edge", _edge(found.edge)),)),
         ("Equity", _equity(found)),
         ("Drawdown", _drawdown(found)),
         (
@@ -81,6 +83,16 @@ def _kind_lines(found: Performance) -> Lines:
         )
         for group in found.by_kind
     ]
+
+
+def _edge(found: ConfidenceSequence) -> str:
+    near = found.low <= 0 <= found.high
+    markets = "1 market" if found.n == 1 else f"{found.n} markets"
+    return (
+        f"{100 * found.low:+.1f} to {100 * found.high:+.1f} points of win rate above break-even after"
+        f" {markets}, 95 % interval that holds however often it is looked at:"
+        f" {'not distinguishable from zero' if near else 'it excludes zero'}"
+    )
 
 
 def _equity(found: Performance) -> str:

@@ -12,6 +12,7 @@ from ledger_builders import fill, market, open_ledger, send, settlement
 from errors import Fatal
 from execution.ledger import FillStatus, TradeRow
 from models import OrderState, Outcome, ProtocolVersion, Rule
+from monitoring.confidence_sequence import confidence_sequence
 from monitoring.performance_tracker import (
     PerformanceTracker,
     SourceVote,
@@ -20,6 +21,7 @@ from monitoring.performance_tracker import (
     reset_performance_tracker,
 )
 from monitoring.report.reader import ReportReader
+from monitoring.report.text_lines import performance_lines
 
 THOUSAND = Decimal(1000)
 
@@ -361,3 +363,22 @@ class TestTracker:
         get_performance_tracker(THOUSAND)
         with pytest.raises(Fatal, match="PerformanceTracker already exists with other settings"):
             get_performance_tracker(Decimal(5))
+
+
+def test_the_edge_counts_an_event_once_and_settlements_in_order():
+    """Repeats of an event are left out, and the interval is that of the settlements in their order."""
+    trades = [trade(1, True), trade(2, False), trade(3, True, settled=1), trade(4, None)]
+    again = msgspec.structs.replace(trade(5, False), condition_id="0x1")
+    in_order = [(1.0, 0.8), (1.0, 0.8), (0.0, 0.8)]
+    assert found(*trades, again).edge == confidence_sequence(in_order)
+    assert found(trade(4, None)).edge is None
+
+
+def test_the_edge_as_text():
+    """The interval in points, the markets, and what it means."""
+    lines = dict(performance_lines(found(*(trade(number, True, "0.50") for number in range(1, 31)))))
+    assert lines["Edge"] == (
+        "+24.9 to +75.1 points of win rate above break-even after 30 markets, 95 % interval that holds"
+        " however often it is looked at: it excludes zero"
+    )
+    assert "not distinguishable from zero" in dict(performance_lines(found(trade(1, True))))["Edge"]
