@@ -12,6 +12,7 @@ import stat
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -40,6 +41,7 @@ from errors import ConfigError
 from models import BrainParams
 
 ROOT = Path(__file__).resolve().parent
+ENV_FILE = ROOT / ".env"
 NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
 """Errors of a path that no permission and no missing folder explains."""
 VERSION = str(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
@@ -471,6 +473,14 @@ class Settings(BaseModel):
         )
 
 
+class Source(StrEnum):
+    """Where the value of a setting is from."""
+
+    DEFAULT = "default"
+    ENV_FILE = ".env"
+    ENVIRONMENT = "environment"
+
+
 def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> Settings:
     """Read `.env` and the environment, which takes precedence.
 
@@ -479,12 +489,34 @@ def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | Non
     ConfigError
         With the key, its value (never of a secret) and the allowed values.
     """
+    return load_with_sources(environ, env_file)[0]
+
+
+def load_with_sources(
+    environ: Mapping[str, str] | None = None, env_file: Path | None = None
+) -> tuple[Settings, dict[str, Source]]:
+    """As `load_settings`, and where the value of each field is from. An empty value counts as not given."""
     environ = os.environ if environ is None else environ
-    env_file = ROOT / ".env" if env_file is None else env_file
+    env_file = ENV_FILE if env_file is None else env_file
     keys = {name.upper(): name for name in Settings.model_fields}
     values = _read_env_file(env_file, keys) if env_file.is_file() else {}
+    sources = dict.fromkeys(values, Source.ENV_FILE)
     values.update({key: environ[key] for key in keys if key in environ})
+    sources.update(dict.fromkeys(keys.keys() & environ.keys(), Source.ENVIRONMENT))
     given = {keys[key]: value.strip() for key, value in values.items() if key in keys and value.strip()}
+    return settings_from(given), {
+        name: sources[key] if name in given else Source.DEFAULT for key, name in keys.items()
+    }
+
+
+def settings_from(given: Mapping[str, str]) -> Settings:
+    """The settings with these values, by field name; the others have their defaults.
+
+    Raises
+    ------
+    ConfigError
+        As `load_settings`.
+    """
     try:
         return Settings.model_validate(given)
     except ValidationError as error:

@@ -22,7 +22,7 @@ from common.atomic_file import create_private_files
 from common.bounded_http import BoundedHttp
 from common.environment import prepare_environment
 from common.process_exit import exit_process
-from config import ROOT, Settings, load_settings, open_to_others
+from config import ENV_FILE, Settings, load_settings, open_to_others
 from control.arming import arm, require_doctor
 from control.locks import hold_state, hold_wallet
 from control.mode_store import ConfiguredRedis
@@ -82,6 +82,14 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
         "--doctor", action="store_true", help="run the preflight checks of this start and exit"
     )
     parser.add_argument(
+        "--show-config",
+        action="store_true",
+        help="print every setting with its value and where it is from, secrets hidden, and exit",
+    )
+    parser.add_argument(
+        "--new-config", action="store_true", help="ask for the most important settings, write .env and exit"
+    )
+    parser.add_argument(
         "--start-at",
         type=_second,
         metavar="SECOND",
@@ -111,6 +119,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = parse(arguments)
     console = TolerantConsole()
     try:
+        if flags.show_config or flags.new_config:
+            from runtime.settings_commands import create_env_file, show_settings
+
+            return show_settings(console) if flags.show_config else create_env_file(ENV_FILE, console)
         settings = load_settings()
         flags.check(settings)
         _keep_close()
@@ -138,7 +150,7 @@ def _keep_close() -> None:
 
 
 def _run(flags: Flags, settings: Settings, console: Console, stack: ExitStack) -> int:
-    if open_to_others(ROOT / ".env") and not flags.live:
+    if open_to_others(ENV_FILE) and not flags.live:
         show_message(flags.output, console, "warning: .env is readable by other users: chmod 600 .env")
     stack.enter_context(hold_state(settings.state_dir))
     close_files(settings)

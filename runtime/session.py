@@ -49,6 +49,8 @@ class Flags(Frozen, frozen=True):
     reset_learning: bool = False
     no_grafana: bool = False
     doctor: bool = False
+    show_config: bool = False
+    new_config: bool = False
     quiet: bool = False
     json_lines: bool = False
 

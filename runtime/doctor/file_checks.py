@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from config import ROOT, Settings, open_to_others
+from config import ENV_FILE, ROOT, Settings, open_to_others
 from control.halt_file import HALT_FILE, HaltFile
 from errors import Fatal
 from execution.ledger import LedgerReader, ledger_path
@@ -15,10 +15,8 @@ from execution.ledger.connection import examine
 from monitoring.notifications import check_urls
 from runtime.doctor.finding import Finding, fail, ok, warn
 
-ENV = ROOT / ".env"
 
-
-def env_file(live: bool, path: Path = ENV) -> Iterator[Finding]:
+def env_file(live: bool, path: Path = ENV_FILE) -> Iterator[Finding]:
     """Check that other users cannot read the file that may hold the keys."""
     if not path.is_file():
         yield ok(".env", "not found: defaults and the environment are used")
