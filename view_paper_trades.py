@@ -143,6 +143,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.replay is not None:
             console = PlainConsole(highlight=False, markup=False)
             return show_replay(path, options.replay, console, as_json=options.json)
+        if options.csv is not None or options.parquet is not None:
+            return _export(path, options)
         results = load(path, profile, options.since)
         if options.html is not None:
             write_html(results, options.html)
@@ -176,6 +178,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     parser.add_argument(
         "--html", type=Path, metavar="FILE", help="write a report with plots to FILE instead of the table"
+    )
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write a table to FILE, for spreadsheets")
+    parser.add_argument("--parquet", type=Path, metavar="FILE", help="write a table to FILE, for data frames")
+    parser.add_argument(
+        "--table",
+        choices=("trades", "decisions"),
+        default="trades",
+        help="with --csv and --parquet: which table; default: trades",
     )
     parser.add_argument(
         "--replay",
@@ -267,6 +277,21 @@ def _start(cash: CashFlow | None, trades: Sequence[TradeRow], since_ns: int) -> 
     return paid_in + sum(
         (trade.pnl or Decimal(0) for trade in trades if trade.created_ns < since_ns), Decimal(0)
     )
+
+
+def _export(path: Path, options: argparse.Namespace) -> int:
+    """Write the chosen table to the chosen files."""
+    # Imported here, because the table for people does not need it.
+    from monitoring.data_export import Table, write_csv, write_parquet
+
+    table = Table(options.table)
+    since_ns = 0 if options.since is None else int(options.since.timestamp()) * 10**9
+    with LedgerReader(path) as reader:
+        rows = reader.trades(since_ns) if table is Table.TRADES else reader.decisions(since_ns)
+    for target, write in ((options.csv, write_csv), (options.parquet, write_parquet)):
+        if target is not None:
+            print(f"{target}: {_number(write(table, rows, target), 'row')} of {table}")
+    return 0
 
 
 def write_html(results: Results, path: Path) -> None:
