@@ -245,6 +245,10 @@ class Settings(BaseModel):
     state_dir: Path = _s(Path("state"), "folder of the ledgers, accounts and locks")
     paper_trades_file: Path = _s(Path("paper_trades.json"), "export file of the paper trades")
     log_dir: Path = _s(Path("logs"), "folder of the logs of bot and practice venue")
+    recordings_dir: Path = _s(Path("recordings"), "folder of the recordings of --record without a folder")
+    recordings_limit_mb: Annotated[int, Field(ge=10, le=100_000_000)] = _s(
+        20_000, "size of one recording, MiB, from which its oldest files are removed"
+    )
     restart_after_minutes: Annotated[float, Field(gt=0, le=10_080)] = _s(
         90.0, "time until the worker restarts, between two markets"
     )
@@ -274,7 +278,9 @@ class Settings(BaseModel):
     relayer_url: str = _s("https://relayer-v2.polymarket.com", "relayer for redemptions without gas")
     polygon_rpc_url: str = _s("https://polygon.drpc.org", "Polygon RPC, for redemptions from an own account")
 
-    @field_validator("state_dir", "paper_trades_file", "log_dir", "nautilus_log_dir", mode="after")
+    @field_validator(
+        "state_dir", "paper_trades_file", "log_dir", "recordings_dir", "nautilus_log_dir", mode="after"
+    )
     @classmethod
     def _in_project(cls, path: Path) -> Path:
         """Resolve a relative path against the project's folder, independent of the working directory."""

@@ -185,6 +185,18 @@ class FeedStatus(Frozen, frozen=True):
     up: bool
 
 
+class RecordingStatus(Frozen, frozen=True):
+    """State of a recording; `error` is empty while frames are written."""
+
+    frames: int
+    """Frames on the disk, in this process."""
+    lost: int
+    """Frames that were not written: the queue was full, or the disk failed."""
+    bytes: int
+    """Size of all files of the folder."""
+    error: str = ""
+
+
 class WorkerStatus(Frozen, frozen=True):
     """State of the worker at one instant; created once a second on the node's loop.
 
@@ -224,3 +236,5 @@ class WorkerStatus(Frozen, frozen=True):
     """This machine's clock minus the venue's, from the last measurement."""
     outside: str = ""
     """Spot price against strike, as text."""
+    recording: RecordingStatus | None = None
+    """None without --record."""

@@ -30,6 +30,7 @@ from control.running import FoundStore, choose_store, find_store, running_store
 from errors import Fatal
 from execution.ledger import Venue
 from monitoring.terminal import TolerantConsole, print_error, replace_unencodable
+from research.recording_file import FrameWriter
 from runtime.operator_dialog import money_at_risk, show_results, start_banner, terminal_prompt
 from runtime.output import show_message, show_to_people
 from runtime.session import TEST_START_AT, Flags, Session, close_files
@@ -61,7 +62,7 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
     )
     parser.add_argument(
         "--venue",
-        choices=[venue.value for venue in Venue],
+        choices=[venue.value for venue in Venue if venue is not Venue.RECORDING],
         help="mixed: recorded and synthetic markets in turn (default with --test-mode); "
         "recorded: bundled real markets; synthetic: generated markets with all external feeds; "
         "polymarket: the real venue (default)",
@@ -76,6 +77,21 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
         "--json-lines",
         action="store_true",
         help="print one JSON object a line for programs: every event, and the results at the end",
+    )
+    parser.add_argument(
+        "--recordings",
+        type=Path,
+        metavar="PATH",
+        help="trade the markets of a recording: its folder, or one of its files",
+    )
+    parser.add_argument(
+        "--record",
+        type=Path,
+        nargs="?",
+        const=Path(),
+        metavar="FOLDER",
+        help="record the market stream, the catalogue and the feeds (default folder: the profile's below "
+        "RECORDINGS_DIR)",
     )
     parser.add_argument("--no-grafana", action="store_true", help="no metrics endpoint")
     parser.add_argument(
@@ -108,8 +124,11 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
         help="index, from 0, of the first market of a new state folder (default: 0)",
     )
     given = vars(parser.parse_args(arguments))
+    if given["recordings"] and given["venue"]:
+        parser.error("--recordings: the markets are those of the recording; leave out --venue")
     default = Venue.MIXED if given["test_mode"] else Venue.POLYMARKET
-    return Flags(**{**given, "venue": Venue(given["venue"]) if given["venue"] else default})
+    chosen = Venue(given["venue"]) if given["venue"] else default
+    return Flags(**{**given, "venue": Venue.RECORDING if given["recordings"] else chosen})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -163,6 +182,7 @@ def _run(flags: Flags, settings: Settings, console: Console, stack: ExitStack) -
     elif not flags.replay:
         _require_polymarket(settings)
     session.begin()
+    _check_recording(session)
     show_to_people(flags.output, console, start_banner(session, session.profile(), store.description))
     supervisor = Supervisor(
         session,
@@ -175,6 +195,18 @@ def _run(flags: Flags, settings: Settings, console: Console, stack: ExitStack) -
         return show_results(session, console) if code == 0 else code
     finally:
         supervisor.stop_venues()
+
+
+def _check_recording(session: Session) -> None:
+    """Check that the folder of --record can be written and is not in use; later failures are only counted.
+
+    Raises
+    ------
+    Fatal
+    """
+    for profile in session.profiles:
+        if profile.record is not None:
+            FrameWriter(profile.record).close()
 
 
 def _arm(session: Session, store: FoundStore, console: Console, stack: ExitStack) -> None:

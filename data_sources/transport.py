@@ -21,6 +21,10 @@ _PAUSE_IF_UNSAID_S = 5.0
 _LONGEST_PAUSE_S = 300.0
 
 
+Received = Callable[[str, bytes], None]
+"""Called with the name of a feed and a text that was received from it, for a recording."""
+
+
 class Reply(Frozen, frozen=True):
     """A 200 answer: its bytes, the time of receipt, and how long a cache had kept it."""
 
@@ -44,6 +48,8 @@ class HttpFetcher:
         Limit of one request, from connecting to the last byte.
     throttle : callable, optional
         Awaited before every request, for a rate limiter.
+    received : Received, optional
+        Called with the source and path of every 200 answer, and its body.
     """
 
     def __init__(
@@ -54,12 +60,14 @@ class HttpFetcher:
         now_ns: Callable[[], int] = time.time_ns,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         throttle: Callable[[], Awaitable[object]] | None = None,
+        received: Received | None = None,
     ) -> None:
         self.source = source
         self.base_url = base_url.rstrip("/")
         self._now_ns = now_ns
         self._timeout_s = timeout_s
         self._throttle = throttle
+        self._received = received
         self._silent_until_ns = 0
         local = is_loopback(base_url)
         self._client = httpx.AsyncClient(
@@ -123,6 +131,8 @@ class HttpFetcher:
             raise Temporary(f"{what}: {type(error).__name__}: {one_line(error)}") from None
         if response.status_code != 200:
             raise self._failure(what, response)
+        if self._received is not None:
+            self._received(f"{self.source}{path}", response.content)
         held_ns = _held_seconds(response.headers.get("Age")) * SECOND
         return Reply(body=response.content, received_ns=self._now_ns(), held_ns=held_ns)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 from nautilus_trader.adapters.polymarket.factories import (
     PolymarketLiveDataClientFactory,
@@ -67,6 +67,18 @@ class ReportingExecutionClient(UsdFakExecutionClient):
         await _reporting(super()._connect(), self, "orders")
 
 
+class Recorder(Protocol):
+    """Receives what the clients receive. Returns at once, and raises nothing."""
+
+    def market(self, raw: bytes) -> None:
+        """A frame of the market stream."""
+        ...
+
+    def catalogue(self, answer: bytes) -> None:
+        """An answer of the catalogue."""
+        ...
+
+
 def _raise(client: str, error: Exception) -> None:
     """Leave a failed connection to NautilusTrader, which prints it to the terminal."""
     raise error
@@ -79,6 +91,7 @@ def client_factories(
     board: MarketBoard,
     reconnected: Callable[[str], None],
     connect_failed: Callable[[str, Exception], None] = _raise,
+    recorder: Recorder | None = None,
 ) -> tuple[type[PolymarketLiveDataClientFactory], type[PolymarketLiveExecClientFactory]]:
     """Return the factories of the data client and of the execution client.
 
@@ -98,6 +111,8 @@ def client_factories(
         Called with the name of a stream, ``market`` or ``user``, each time it was reconnected.
     connect_failed : Callable[[str, Exception], None], optional
         Called with the name of a client that did not connect, and the error; NautilusTrader does not retry.
+    recorder : Recorder, optional
+        Receives the frames of the market stream and the answers of the catalogue.
     """
 
     def counting(stream: str) -> Callable[[], Awaitable[None]]:
@@ -120,6 +135,7 @@ def client_factories(
                 admit=board.admit,
                 neighbours=board.calendar.neighbours,
                 report=board.report,
+                received=None if recorder is None else recorder.catalogue,
             )
         return shared["provider"]
 
@@ -136,6 +152,7 @@ def client_factories(
                 config=config,
                 name=name,
                 refresh_pause=plan.refresh_pause,
+                received=None if recorder is None else recorder.market,
             )
             data_client.connect_failed = connect_failed
             data_client._ws_client._handler_reconnect = counting("market")

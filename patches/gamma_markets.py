@@ -54,6 +54,8 @@ class SlugProvider(PolymarketInstrumentProvider):
         Slugs of the markets with other starts that overlap one of the calendar.
     report : Callable[[str, str], None]
         Called with slug and reason for a market whose instruments cannot be created.
+    received : Callable[[bytes], None], optional
+        Called with each answer of the catalogue.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class SlugProvider(PolymarketInstrumentProvider):
         admit: Admit,
         neighbours: Callable[[str], list[str]],
         report: Report,
+        received: Callable[[bytes], None] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -72,6 +75,7 @@ class SlugProvider(PolymarketInstrumentProvider):
         self._admit = admit
         self._neighbours = neighbours
         self._report = report
+        self._received = received
 
     async def load_all_async(self, filters: dict | None = None) -> None:
         """Load the requested markets and remove all others.
@@ -127,6 +131,8 @@ class SlugProvider(PolymarketInstrumentProvider):
                 raise Temporary(
                     f"the catalogue answered HTTP {answer.status_code}: {one_line(answer.text, 120)}"
                 )
+            if self._received is not None:
+                self._received(answer.content)
             return list(answer.json()["markets"])
         except (AnswerTooLarge, KeyError, TypeError, ValueError) as error:
             raise UnreadableAnswer(_unusable(error)) from None

@@ -181,10 +181,19 @@ class CheckedDataClient(PolymarketDataClient):
     refresh_pause : Callable[[], float]
         Seconds from now until the catalogue is read again; the stock client counts in whole minutes, and
         stops at the first failure.
+    received : Callable[[bytes], None], optional
+        Called with each frame before it is processed.
     """
 
-    def __init__(self, *args: Any, refresh_pause: Callable[[], float], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        refresh_pause: Callable[[], float],
+        received: Callable[[bytes], None] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self._received = received
         self._refresh_pause = refresh_pause
         self._refused = RefusedMessages("market stream")
         self._outdated: dict[InstrumentId, int] = {}
@@ -233,6 +242,8 @@ class CheckedDataClient(PolymarketDataClient):
     # --- messages --------------------------------------------------------------------------------
 
     def _handle_raw_ws_message(self, raw: bytes) -> None:
+        if self._received is not None:
+            self._received(raw)
         try:
             decoded = self._decoder_market_msg.decode(raw)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -91,6 +91,7 @@ class RecordingError(Fatal):
         super().__init__(f"{place}: {fault}", next_step)
         self.path = path
         self.row = row
+        self.fault = fault
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -275,6 +276,8 @@ class FrameWriter:
         self.folder = folder
         self.written = 0
         """Frames on the disk."""
+        self.lost = 0
+        """Frames that could not be written."""
         self.removed = 0
         """Files removed because of the limit."""
         self.bytes = 0
@@ -293,6 +296,7 @@ class FrameWriter:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(folder / LOCK)
             self._lock.acquire(blocking=False)
+            self._repair()
         except Timeout:
             raise Fatal(f"another process records into {folder}", "Stop it, or give another folder") from None
         except OSError as error:
@@ -351,6 +355,7 @@ class FrameWriter:
             _write_all(self._file.fileno(), block)
             os.fsync(self._file.fileno())
         except OSError:
+            self.lost += len(rows)
             self._close_file()  # opening it again cuts what was written of the block
             raise
         self._size += len(block)
@@ -368,14 +373,12 @@ class FrameWriter:
         OSError
             As `flush` does; the recording is closed then, too.
         """
-        complete = False
         try:
             self.flush()
-            complete = True
+            self._close_file()
+            self._repair()
         finally:
             self._close_file()
-            if complete:
-                (self.folder / WRITING).unlink(missing_ok=True)
             self._lock.release()
 
     def _open_file(self) -> None:
@@ -391,6 +394,16 @@ class FrameWriter:
         self._file = path.open("ab", buffering=0)
         self._path, self._size = path, path.stat().st_size
         self.bytes = sum(each.stat().st_size for each in _files(self.folder))
+
+    def _repair(self) -> None:
+        """Cut the incomplete end of the file that was being written, also by an earlier process."""
+        try:
+            path = self.folder / (self.folder / WRITING).read_text()
+        except FileNotFoundError:
+            return
+        if FILE_NAME.fullmatch(path.name) and path.parent == self.folder and path.exists():
+            cut_incomplete_block(path)
+        (self.folder / WRITING).unlink()
 
     def _newest_day(self) -> str:
         """The day of the newest file, which a clock that was set back does not leave."""

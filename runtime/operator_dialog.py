@@ -40,6 +40,7 @@ def start_banner(session: Session, profile: TradingProfile, store: str) -> Panel
         ),
         ("switch", store),
         ("stops", f"after {flags.markets} settled markets, or on Ctrl-C" if flags.markets else "on Ctrl-C"),
+        *([] if profile.record is None else [("records", _short(profile.record))]),
         (
             "files",
             ", ".join(map(_short, (settings.state_dir, settings.paper_trades_file, settings.log_dir))),

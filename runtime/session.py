@@ -7,6 +7,7 @@ they differ in the venue that orders are sent to. The mode determines the profil
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -46,6 +47,10 @@ class Flags(Frozen, frozen=True):
     start_at: int | None = None
     seed: int | None = None
     first: int | None = None
+    recordings: Path | None = None
+    """The recording that the practice venue replays; None for the source of `venue`."""
+    record: Path | None = None
+    """Folder to record into; an empty path for the folder of the settings."""
     reset_learning: bool = False
     no_grafana: bool = False
     doctor: bool = False
@@ -91,6 +96,8 @@ class Flags(Frozen, frozen=True):
                     f"--{name.replace('_', '-')} applies to practice markets only",
                     "Add --test-mode, or --venue mixed, recorded or synthetic",
                 )
+        if self.seed is not None and self.recordings is not None:
+            raise ConfigError("--seed applies to generated markets only", "Leave it out")
         if self.replay and (settings.market_asset != "btc" or settings.market_timeframe != "15m"):
             raise ConfigError(
                 f"practice markets are btc 15m, not {settings.market_asset} {settings.market_timeframe}",
@@ -212,6 +219,14 @@ class TradingProfile:
             return reader.settled_markets()
 
     @property
+    def record(self) -> Path | None:
+        """Folder to record into: the one of --record, or the profile's below RECORDINGS_DIR."""
+        if self.flags.record is None:
+            return None
+        given = self.flags.record
+        return self.settings.recordings_dir / self.name if given == Path() else given.absolute()
+
+    @property
     def urls(self) -> VenueUrls:
         """The addresses that orders are sent to."""
         return practice_urls(self.process.url) if self.process else polymarket_urls(self.settings)
@@ -268,6 +283,8 @@ class TradingProfile:
             flags.start_at if flags.start_at is not None else (TEST_START_AT if flags.test_mode else None)
         )
         arguments = ["--source", flags.venue.value, "--speed", str(speed), "--state", str(state)]
+        if flags.recordings is not None:
+            arguments += ["--path", str(flags.recordings.absolute())]
         for name, value in (("--start-at", start_at), ("--seed", flags.seed), ("--first", flags.first)):
             arguments += [] if value is None else [name, str(value)]
         if self.other is not None and (running := self.other.running_market()) is not None:
@@ -392,6 +409,8 @@ class Session:
             store=None if self._store is None else self._store.location,
             feeds=profile.feeds,
             every_minute=self.flags.test_mode and not self.flags.replay,
+            record=None if profile.record is None else str(profile.record),
+            record_limit_mb=self.settings.recordings_limit_mb,
             metrics=not self.flags.no_grafana,
             # The first worker only: a restart must not reset the weights again.
             reset_learning=self.flags.reset_learning and first,

@@ -18,6 +18,7 @@ from venue.market import INTERVAL
 from venue.plain_log import PlainFormatter
 from venue.private_files import UMASK
 from venue.sources.choice import SHADOW, SourceMismatch, chosen_protocol, chosen_source
+from venue.sources.recording import RecordingRefused
 from venue.sources.shadow.upstream import UpstreamUnreachable
 from venue.venue import PracticeVenue
 from venue.wire.app import make_app
@@ -115,12 +116,14 @@ def main(arguments: list[str] | None = None) -> int:
     handler.setFormatter(PlainFormatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO if given.verbose else logging.WARNING, handlers=[handler])
     try:
-        source = chosen_source(given.source, given.seed, given.state, upstream_of(given))
+        source = chosen_source(given.source, given.seed, given.state, upstream_of(given), given.path)
         mirrors = given.source == SHADOW
         protocol = "v1" if mirrors else chosen_protocol(given.source, given.protocol, given.state)
         venue = PracticeVenue(source, options_of(given, protocol))
     except SourceMismatch as error:
         parser.error(f"--state {given.state}: {error}; start it with that, or give another folder")
+    except RecordingRefused as error:
+        parser.error(f"--path {error}; check it: python -m research.integrity {given.path}")
     except VenueLedgerInUse:
         parser.error(
             f"--state {given.state}: another venue runs on this folder; stop it, or give another folder"

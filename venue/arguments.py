@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from venue.amounts import micro
 from venue.schedule import Protocol
-from venue.sources.choice import MIXED, NAMES, RECORDED, SEEDED, SHADOW, SYNTHETIC
+from venue.sources.choice import MIXED, NAMES, RECORDED, RECORDING, SEEDED, SHADOW, SYNTHETIC
 from venue.sources.shadow.upstream import UpstreamVenue
 from venue.sources.synthetic import DEFAULT_SEED
 from venue.venue import VenueOptions
@@ -72,7 +72,11 @@ def _parser() -> argparse.ArgumentParser:
         "--source",
         choices=NAMES,
         default=RECORDED,
-        help="source of the order books (recorded); mixed: a recorded and a generated market in turn",
+        help="source of the order books (recorded); mixed: a recorded and a generated market in turn; "
+        "recording: a recording of the bot",
+    )
+    parser.add_argument(
+        "--path", type=Path, help="recording: its folder, as given to --record, or one of its files"
     )
     parser.add_argument("--port", type=_port, default=0, help="TCP port; 0: any free port (0)")
     parser.add_argument("--state", type=Path, help="state folder; without it, state is kept in memory")
@@ -90,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--exit-with-stdin", action="store_true", help="stop when stdin is closed")
     parser.add_argument("--verbose", action="store_true", help="log every request to stderr")
-    scripted = parser.add_argument_group("recorded, synthetic and mixed markets")
+    scripted = parser.add_argument_group("recorded, synthetic and mixed markets, and recordings")
     scripted.add_argument("--speed", type=_speed, help="market seconds per wall second (15)")
     scripted.add_argument(
         "--real-time",
@@ -144,6 +148,8 @@ def _misplaced(given: argparse.Namespace) -> str | None:
     if given.source not in SEEDED and (given.seed is not None or given.external_lag):
         option = "--external-lag" if given.external_lag else "--seed"
         return f"{option}: not for {given.source} markets; use it with --source {SYNTHETIC} or {MIXED}"
+    if (given.source == RECORDING) != (given.path is not None):
+        return f"--source {RECORDING} and --path FOLDER need each other"
     named = vars(given)
     if given.real_time and (given.speed or 1.0, given.start_at) != (1.0, None):
         return "--real-time: market time is the machine's; leave out --speed and --start-at"

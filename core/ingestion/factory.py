@@ -22,6 +22,7 @@ from data_sources.coinbase import CoinbaseSource, get_coinbase_source, reset_coi
 from data_sources.deribit import DeribitSource, get_deribit_source, reset_deribit_source
 from data_sources.news_social import NewsSocialSource, get_news_social_source, reset_news_social_source
 from data_sources.solana import SolanaSource, get_solana_source, reset_solana_source
+from data_sources.transport import Received
 from errors import Refused
 from models import Frozen
 
@@ -49,8 +50,15 @@ class FeedSettings(Frozen, frozen=True):
 class _Sources:
     """Creates the sources of the process, each with the shared clock and its rate limit."""
 
-    def __init__(self, settings: FeedSettings, limiter: RateLimiter, now_ns: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        settings: FeedSettings,
+        limiter: RateLimiter,
+        now_ns: Callable[[], int],
+        received: Received | None,
+    ) -> None:
         self._settings = settings
+        self._received = received
         self._limiter = limiter
         self._now_ns = now_ns
 
@@ -62,6 +70,7 @@ class _Sources:
             exchange_url=urls.coinbase_exchange,
             now_ns=self._now_ns,
             throttle=self._limiter.throttle("coinbase"),
+            received=self._received,
         )
 
     def deribit(self) -> DeribitSource:
@@ -72,6 +81,7 @@ class _Sources:
             cache_s=self._settings.deribit_cache_s,
             now_ns=self._now_ns,
             throttle=self._limiter.throttle("deribit"),
+            received=self._received,
         )
 
     def news_social(self) -> NewsSocialSource:
@@ -82,6 +92,7 @@ class _Sources:
             cryptopanic_key=self._settings.cryptopanic_key,
             now_ns=self._now_ns,
             throttle=self._limiter.throttle("fear_greed"),
+            received=self._received,
         )
 
     def chainlink(self) -> ChainlinkSource:
@@ -100,6 +111,7 @@ class _Sources:
             stream_url=self._settings.urls.binance_stream,
             now_ns=self._now_ns,
             throttle=self._limiter.throttle("binance"),
+            received=self._received,
         )
 
     def solana(self) -> SolanaSource:
@@ -108,6 +120,7 @@ class _Sources:
             base_url=self._settings.urls.solana,
             now_ns=self._now_ns,
             throttle=self._limiter.throttle("solana"),
+            received=self._received,
         )
 
 
@@ -118,8 +131,9 @@ def build_data_adapter(
     market_time: Callable[[int], float] = same_clock,
     running: Callable[[float], tuple[int, int]] | None = None,
     memory: FeedMemory | None = None,
+    received: Received | None = None,
 ) -> UnifiedDataAdapter:
-    """Create the adapter and its sources; `running` as in `UnifiedDataAdapter`.
+    """Create the adapter and its sources; `running` and `received` as in `UnifiedDataAdapter`.
 
     Sources that do not have the asset are left out, except Coinbase, because a spot price is required.
 
@@ -130,7 +144,7 @@ def build_data_adapter(
     """
     settings = settings or FeedSettings()
     limiter = RateLimiter()
-    sources = _Sources(settings, limiter, now_ns)
+    sources = _Sources(settings, limiter, now_ns, received)
     unavailable: dict[str, str] = {}
 
     def optional[T](name: str, build: Callable[[], T]) -> T | None:
@@ -161,6 +175,7 @@ def build_data_adapter(
         market_time=market_time,
         running=running,
         memory=memory,
+        received=received,
     )
 
 

@@ -7,7 +7,7 @@ from common.singleton import Singleton
 from data_sources.binance.parsers import SOURCE, parse_book_ticker, parse_stream_frame
 from data_sources.channel import open_channel
 from data_sources.parsing import SECOND
-from data_sources.transport import HttpFetcher
+from data_sources.transport import HttpFetcher, Received
 from data_sources.types import BookTicker, Channel, symbol_for
 from models import Spot
 
@@ -42,6 +42,8 @@ class BinanceSource:
         Seconds for one request or handshake.
     throttle : callable, optional
         Awaited before every request.
+    received : Received, optional
+        Called with every answer.
 
     Raises
     ------
@@ -63,13 +65,16 @@ class BinanceSource:
         now_ns: Callable[[], int] = time.time_ns,
         timeout_s: float = 5.0,
         throttle: Callable[[], Awaitable[object]] | None = None,
+        received: Received | None = None,
     ) -> None:
         self.symbol = symbol_for(SOURCE, asset, SYMBOLS)
         self._stream_url = stream_url.rstrip("/")
         self._stale_after_ns = int(stale_after_s * SECOND)
         self._now_ns = now_ns
         self._timeout_s = timeout_s
-        self._http = HttpFetcher(SOURCE, base_url, now_ns=now_ns, timeout_s=timeout_s, throttle=throttle)
+        self._http = HttpFetcher(
+            SOURCE, base_url, now_ns=now_ns, timeout_s=timeout_s, throttle=throttle, received=received
+        )
         self._quote: BookTicker | None = None
 
     async def book_ticker(self) -> BookTicker:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from common.singleton import Singleton
 from data_sources.coinbase.parsers import SOURCE, parse_spot, parse_ticker
-from data_sources.transport import HttpFetcher
+from data_sources.transport import HttpFetcher, Received
 from data_sources.types import Ticker, symbol_for
 from errors import BotError, Refused, Temporary
 from models import Spot
@@ -41,6 +41,8 @@ class CoinbaseSource:
         Seconds for one request; `spot` may need two of them.
     throttle : callable, optional
         Awaited before every request.
+    received : Received, optional
+        Called with every answer.
 
     Raises
     ------
@@ -59,13 +61,16 @@ class CoinbaseSource:
         now_ns: Callable[[], int] = time.time_ns,
         timeout_s: float = 3.0,
         throttle: Callable[[], Awaitable[object]] | None = None,
+        received: Received | None = None,
     ) -> None:
         self.product = symbol_for(SOURCE, asset, PRODUCTS)
         self._now_ns = now_ns
         self._app_failed_ns = -AVOIDED_FOR_NS
-        self._app = HttpFetcher(SOURCE, base_url, now_ns=now_ns, timeout_s=timeout_s, throttle=throttle)
+        self._app = HttpFetcher(
+            SOURCE, base_url, now_ns=now_ns, timeout_s=timeout_s, throttle=throttle, received=received
+        )
         self._exchange = HttpFetcher(
-            SOURCE, exchange_url, now_ns=now_ns, timeout_s=timeout_s, throttle=throttle
+            SOURCE, exchange_url, now_ns=now_ns, timeout_s=timeout_s, throttle=throttle, received=received
         )
 
     async def spot(self) -> Spot:

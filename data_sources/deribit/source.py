@@ -7,7 +7,7 @@ from decimal import Decimal
 from common.singleton import Singleton
 from data_sources.cache import TimedCache
 from data_sources.deribit.parsers import SOURCE, parse_book_summary
-from data_sources.transport import HttpFetcher
+from data_sources.transport import HttpFetcher, Received
 from data_sources.types import symbol_for
 from models import PutCall
 
@@ -36,6 +36,8 @@ class DeribitSource:
         Seconds for one request.
     throttle : callable, optional
         Awaited before every request.
+    received : Received, optional
+        Called with every answer.
 
     Raises
     ------
@@ -57,13 +59,16 @@ class DeribitSource:
         now_ns: Callable[[], int] = time.time_ns,
         timeout_s: float = 8.0,
         throttle: Callable[[], Awaitable[object]] | None = None,
+        received: Received | None = None,
     ) -> None:
         self.underlying = symbol_for(SOURCE, asset, UNDERLYINGS)
         self._max_dte = max_dte
         self._min_open_interest = min_open_interest
         self._cache_s = cache_s
         self._cache: TimedCache[PutCall] = TimedCache(now_ns, failure_cache_s)
-        self._http = HttpFetcher(SOURCE, base_url, now_ns=now_ns, timeout_s=timeout_s, throttle=throttle)
+        self._http = HttpFetcher(
+            SOURCE, base_url, now_ns=now_ns, timeout_s=timeout_s, throttle=throttle, received=received
+        )
 
     async def put_call(self, min_left_s: float = 0.0) -> PutCall:
         """The ratios, at most `cache_s` old.

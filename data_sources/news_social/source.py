@@ -15,7 +15,7 @@ from data_sources.news_social.parsers import (
     parse_fear_greed,
     parse_posts,
 )
-from data_sources.transport import HttpFetcher
+from data_sources.transport import HttpFetcher, Received
 from data_sources.types import NewsSentiment
 from errors import Refused, Temporary
 from models import Sentiment
@@ -44,6 +44,8 @@ class NewsSocialSource:
         Seconds for one request.
     throttle : callable, optional
         Awaited before every request.
+    received : Received, optional
+        Called with every answer.
     """
 
     name = SOURCE
@@ -61,6 +63,7 @@ class NewsSocialSource:
         now_ns: Callable[[], int] = time.time_ns,
         timeout_s: float = 5.0,
         throttle: Callable[[], Awaitable[object]] | None = None,
+        received: Received | None = None,
     ) -> None:
         self._currency = asset.upper()
         self._key = cryptopanic_key
@@ -69,10 +72,10 @@ class NewsSocialSource:
         self._index_cache: TimedCache[Sentiment] = TimedCache(now_ns, failure_cache_s)
         self._news_cache: TimedCache[NewsSentiment] = TimedCache(now_ns, failure_cache_s)
         self._index_http = HttpFetcher(
-            SOURCE, base_url, now_ns=now_ns, timeout_s=timeout_s, throttle=throttle
+            SOURCE, base_url, now_ns=now_ns, timeout_s=timeout_s, throttle=throttle, received=received
         )
         self._news_http = HttpFetcher(
-            NEWS_SOURCE, news_url, now_ns=now_ns, timeout_s=timeout_s, throttle=throttle
+            NEWS_SOURCE, news_url, now_ns=now_ns, timeout_s=timeout_s, throttle=throttle, received=received
         )
         if cryptopanic_key:
             _redact_http_log()

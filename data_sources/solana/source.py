@@ -9,7 +9,7 @@ from common.singleton import Singleton
 from data_sources.solana.parsers import SOURCE, parse_account
 from data_sources.solana.pyth import SOURCE as PYTH
 from data_sources.solana.pyth import decode_price_account
-from data_sources.transport import HttpFetcher
+from data_sources.transport import HttpFetcher, Received
 from data_sources.types import MalformedPayload, PythPrice, symbol_for
 from errors import Temporary
 from models import Spot
@@ -46,6 +46,8 @@ class SolanaSource:
         Seconds for one request.
     throttle : callable, optional
         Awaited before every request.
+    received : Received, optional
+        Called with every answer.
 
     Raises
     ------
@@ -64,13 +66,16 @@ class SolanaSource:
         now_ns: Callable[[], int] = time.time_ns,
         timeout_s: float = 5.0,
         throttle: Callable[[], Awaitable[object]] | None = None,
+        received: Received | None = None,
     ) -> None:
         self.account = symbol_for(SOURCE, asset, PYTH_ACCOUNTS)
         self.symbol = f"{asset.upper()}/USD"
         self._owner = owner
         self._now_ns = now_ns
         self._ids = itertools.count(1)
-        self._http = HttpFetcher(SOURCE, base_url, now_ns=now_ns, timeout_s=timeout_s, throttle=throttle)
+        self._http = HttpFetcher(
+            SOURCE, base_url, now_ns=now_ns, timeout_s=timeout_s, throttle=throttle, received=received
+        )
 
     async def pyth_price(self) -> PythPrice:
         """The content of the price account, of any age."""

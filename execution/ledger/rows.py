@@ -32,6 +32,8 @@ class Venue(StrEnum):
     SYNTHETIC = "synthetic"
     MIXED = "mixed"
     """A recorded and a synthetic market in turn."""
+    RECORDING = "recording"
+    """A recording of the bot."""
     POLYMARKET = "polymarket"
 
 

@@ -22,10 +22,25 @@ class ResolutionSource:
 
     The catalogue hides closed markets unless they are requested, and removes short ones some time later; the
     order API keeps them. If both have an outcome they have to agree.
+
+    Parameters
+    ----------
+    client : httpx.AsyncClient
+    gamma_url, clob_url : str
+        Catalogue and order API.
+    received : Callable[[bytes], None], optional
+        Called with each answer of the catalogue.
     """
 
-    def __init__(self, client: httpx.AsyncClient, gamma_url: str, clob_url: str) -> None:
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        gamma_url: str,
+        clob_url: str,
+        received: Callable[[bytes], None] | None = None,
+    ) -> None:
         self._client = client
+        self._received = received
         self._gamma_url = gamma_url
         self._clob_url = clob_url
 
@@ -55,7 +70,11 @@ class ResolutionSource:
     async def _get(self, url: str, params: dict[str, str]) -> object:
         try:
             answer = await bounded_request(self._client, "GET", url, total_s=REQUEST_LIMIT_S, params=params)
-            return answer.json() if answer.status_code == 200 else None
+            if answer.status_code != 200:
+                return None
+            if self._received is not None and url.startswith(self._gamma_url):
+                self._received(answer.content)
+            return answer.json()
         except (httpx.HTTPError, ValueError):
             return None
 

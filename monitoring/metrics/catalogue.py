@@ -119,5 +119,9 @@ CATALOGUE: tuple[MetricSpec, ...] = (
     ),
     _counter("trading_feed_failures", "failed requests to the source, in this process", "source"),
     _counter("trading_reconnects", "reconnects of the stream, in this process", "stream"),
+    _counter("trading_recorded_frames", "frames of --record on the disk, in this process"),
+    _counter(
+        "trading_recording_lost_frames", "frames of --record that could not be written, in this process"
+    ),
 )
 """A counter's exposed name ends in `_total`."""

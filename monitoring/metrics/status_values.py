@@ -65,6 +65,7 @@ def state_values(worker_status: WorkerStatus, now_ns: int, *, live_path: bool) -
     age = beat_age_s(worker_status, now_ns)
     begin, end = worker_status.window
     feeds, consensus = worker_status.feeds, worker_status.consensus
+    recording = worker_status.recording
     return {
         "trading_mode": {name: float(name == mode) for name in MODES},
         "trading_armed": float(worker_status.armed),
@@ -91,4 +92,6 @@ def state_values(worker_status: WorkerStatus, now_ns: int, *, live_path: bool) -
         },
         "trading_feed_failures": {f.source: float(f.failures) for f in feeds},
         "trading_reconnects": {name: float(count) for name, count in worker_status.reconnects.items()},
+        "trading_recorded_frames": float(recording.frames) if recording else 0.0,
+        "trading_recording_lost_frames": float(recording.lost) if recording else 0.0,
     }

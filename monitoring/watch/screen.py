@@ -121,6 +121,10 @@ def _world(worker_status: WorkerStatus) -> list[RenderableType]:
         line.append(f"spot {worker_status.outside}  ", style="cyan")
     for feed in worker_status.feeds:
         line.append(f"{feed.source} {_age(feed)}  ", style="" if feed.up else "red")
+    if (recording := worker_status.recording) is not None:
+        failing = bool(recording.error or recording.lost)
+        text = f"recorded {recording.frames} frames, lost {recording.lost} {recording.error}".rstrip()
+        line.append(f"{text}  ", style="red" if failing else "")
     return [line] if line.cell_len else []
 
 

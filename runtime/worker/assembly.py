@@ -28,6 +28,7 @@ from execution.risk_engine import get_risk_engine
 from execution.settlement.bookkeeping import SettlementBookkeeper
 from models import Market, MarketKind, Rule, Settlement
 from patches.client_factories import client_factories
+from research.recorder import Recorder
 from runtime.worker.account import open_account
 from runtime.worker.decision_service import DecisionService
 from runtime.worker.event_sink import EventSink
@@ -39,6 +40,7 @@ from runtime.worker.observers import ObserverGroup
 from runtime.worker.order_gate import OrderGate
 from runtime.worker.plan import WorkerPlan
 from runtime.worker.position_marks import PositionMarker
+from runtime.worker.recording_setup import build_recorder
 from runtime.worker.redemption_setup import make_redemption
 from runtime.worker.run_control import RunControl
 from runtime.worker.settlement_flow import SettlementFlow
@@ -110,7 +112,8 @@ def build(
         return None if tracked is None else tracked.market.kind
 
     memory = feed_memory(settings, plan, session, ledger, reader, thread, kind_of)
-    feeds = build_feeds(settings, plan, wallet, memory)
+    recorder = build_recorder(plan)
+    feeds = build_feeds(settings, plan, wallet, memory, None if recorder is None else recorder.feed)
 
     def limit_notional(instrument_id: InstrumentId, usd: Decimal | None) -> None:
         node.kernel.risk_engine.set_max_notional_per_order(instrument_id, usd or UNLIMITED_USD)
@@ -158,10 +161,31 @@ def build(
         return tracked.market.slug if tracked else ""
 
     mode = ModeFollower(plan, gate, engine, ledger, thread, events, running_slug)
-    status = StatusReporter(plan, params, settings.interval_seconds, strategy, engine, mode, feeds, account)
+    status = StatusReporter(
+        plan,
+        params,
+        settings.interval_seconds,
+        strategy,
+        engine,
+        mode,
+        feeds,
+        account,
+        None if recorder is None else recorder.status,
+    )
     refresh = RefreshTimes(board.calendar, clock, params.window_start, params.window_end)
     node = _build_node(
-        settings, plan, wallet, refresh, strategy, feeds, decision_loop, engine, board, status, start
+        settings,
+        plan,
+        wallet,
+        refresh,
+        strategy,
+        feeds,
+        decision_loop,
+        engine,
+        board,
+        status,
+        start,
+        recorder,
     )
     trading_state = HaltedTradingState(node.kernel.risk_engine, node.kernel.loop, strategy.close_after_halt)
     engine.watch_halts(trading_state.follow)
@@ -201,6 +225,7 @@ def build(
             node=node,
             start=start,
             heartbeat=heartbeat,
+            recorder=recorder,
         )
     )
     return worker
@@ -258,6 +283,7 @@ def _build_node(
     board: MarketBoard,
     status: StatusReporter,
     start: StartLimit,
+    recorder: Recorder | None,
 ) -> TradingNode:
     clock = plan.clock
 
@@ -286,5 +312,6 @@ def _build_node(
         board,
         status.reconnected,
         start.connect_failed,
+        recorder,
     )
     return build_node(node_plan, strategy, actors, *factories)

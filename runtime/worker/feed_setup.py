@@ -11,6 +11,7 @@ from core.ingestion.adapters.unified_adapter import UnifiedDataAdapter
 from core.ingestion.factory import FeedSettings, get_data_adapter
 from core.nautilus_core.data_engine.node import Wallet
 from data_sources.chainlink import PolyBoltCredentials
+from data_sources.transport import Received
 from execution.ledger import LedgerReader, Mode, Venue
 from execution.ledger.writer import Ledger
 from execution.ledger_thread import LedgerThread
@@ -55,7 +56,11 @@ def feed_memory(
 
 
 def build_feeds(
-    settings: Settings, plan: WorkerPlan, wallet: Wallet, memory: FeedMemory
+    settings: Settings,
+    plan: WorkerPlan,
+    wallet: Wallet,
+    memory: FeedMemory,
+    received: Received | None = None,
 ) -> UnifiedDataAdapter | None:
     """The external feeds; None where the venue's markets have none."""
     if plan.feeds is None:
@@ -80,4 +85,5 @@ def build_feeds(
         market_time=plan.clock.market_time,
         running=market_calendar(settings).running,
         memory=memory,
+        received=received,
     )

@@ -48,6 +48,10 @@ class WorkerPlan(Frozen, frozen=True):
     """Where the external feeds are; None when the venue's markets have none."""
     every_minute: bool = False
     """Decide once a minute on the running market, instead of once in its window."""
+    record: str | None = None
+    """Folder of the recording; None without --record."""
+    record_limit_mb: int = 0
+    """Size of its files from which the oldest are removed."""
     metrics: bool = True
     reset_learning: bool = False
     restarted: bool = False

@@ -25,6 +25,7 @@ from execution.settlement.bookkeeping import SettlementBookkeeper
 from execution.settlement.outcome_poller import OutcomePoller, ResolutionSource
 from execution.settlement.redemption import Redemption
 from models import Market
+from research.recorder import Recorder
 from runtime.worker.event_sink import EventSink
 from runtime.worker.heartbeat import Heartbeat
 from runtime.worker.mode_follower import ModeFollower
@@ -76,6 +77,7 @@ class WorkerParts:
     node: TradingNode
     start: StartLimit
     heartbeat: Heartbeat
+    recorder: Recorder | None = None
 
 
 class Worker:
@@ -92,6 +94,8 @@ class Worker:
         """Run the node; returns the exit code for the supervisor."""
         parts = self._parts
         parts.observers.start()
+        if parts.recorder is not None:
+            parts.recorder.start()
         try:
             why_not = run_node(parts.node, parts.start, parts.heartbeat)
             if why_not is not None:
@@ -106,6 +110,8 @@ class Worker:
         if not parts.control.stop_announced:
             parts.observers.handle(Stopped(why="stopped by the operator"))
         parts.observers.close()
+        if parts.recorder is not None:
+            parts.recorder.close()
         # Not `node.dispose()`: it also closes the event loop. Threads of NautilusTrader may still call on it,
         # and would print a traceback. The process ends right after this.
         parts.node.kernel.dispose()
@@ -168,7 +174,12 @@ class Worker:
         return OutcomePoller(
             # Results come from the venue that holds the account: it does not pay for a result that it does
             # not have.
-            ResolutionSource(self._http, parts.plan.urls.gamma, parts.plan.urls.clob),
+            ResolutionSource(
+                self._http,
+                parts.plan.urls.gamma,
+                parts.plan.urls.clob,
+                None if parts.recorder is None else parts.recorder.catalogue,
+            ),
             parts.settlement.settle,
             parts.settlement.late,
             parts.settlement.failed,

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from loguru import logger
 
@@ -10,7 +10,7 @@ from bot import IntegratedBTCStrategy
 from core.ingestion.adapters.health import SourceHealth
 from core.ingestion.adapters.unified_adapter import Externals, UnifiedDataAdapter
 from errors import Temporary
-from events import FeedStatus, WorkerStatus
+from events import FeedStatus, RecordingStatus, WorkerStatus
 from execution.execution_engine import ExecutionEngine
 from execution.polymarket_client import PolymarketClient
 from execution.settlement.outcome_poller import OutcomePoller
@@ -61,6 +61,8 @@ class StatusReporter:
     feeds : UnifiedDataAdapter or None
     account : PolymarketClient
         Queried for the venue's time.
+    recording : Callable[[], RecordingStatus], optional
+        The state of the recording.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class StatusReporter:
         mode: ModeFollower,
         feeds: UnifiedDataAdapter | None,
         account: PolymarketClient,
+        recording: Callable[[], RecordingStatus] | None = None,
     ) -> None:
         self._plan = plan
         self._params = params
@@ -82,6 +85,7 @@ class StatusReporter:
         self._mode = mode
         self._feeds = feeds
         self._account = account
+        self._recording = recording
         self._reconnects: dict[str, int] = {"market": 0, "user": 0}
         self._skew_s: float | None = None
 
@@ -127,4 +131,5 @@ class StatusReporter:
             consensus=None if self._feeds is None else self._feeds.consensus(),
             clock_skew_s=self._skew_s,
             outside=spot_text(self._strategy.externals, tracked.market if tracked else None),
+            recording=None if self._recording is None else self._recording(),
         )

@@ -9,11 +9,13 @@ from venue.schedule import Protocol
 from venue.sources.base import MarketScript
 from venue.sources.mixed import MixedSource
 from venue.sources.recorded import RecordedSource
+from venue.sources.recording import RecordingSource
 from venue.sources.shadow.upstream import UpstreamVenue
 from venue.sources.synthetic import DEFAULT_SEED, SyntheticSource
 
 RECORDED, SYNTHETIC, MIXED, SHADOW = "recorded", "synthetic", "mixed", "shadow"
-NAMES = (RECORDED, SYNTHETIC, MIXED, SHADOW)
+RECORDING = "recording"
+NAMES = (RECORDED, SYNTHETIC, MIXED, RECORDING, SHADOW)
 SEEDED = (SYNTHETIC, MIXED)
 """Sources with generated markets, external services and a seed."""
 
@@ -23,7 +25,11 @@ class SourceMismatch(ValueError):
 
 
 def chosen_source(
-    name: str, seed: int | None, state: Path | None, upstream: UpstreamVenue | None = None
+    name: str,
+    seed: int | None,
+    state: Path | None,
+    upstream: UpstreamVenue | None = None,
+    path: Path | None = None,
 ) -> MarketScript | UpstreamVenue:
     """The requested source.
 
@@ -37,11 +43,15 @@ def chosen_source(
         The venue's folder, which stores source, seed, and the kind of mirrored markets.
     upstream : UpstreamVenue, optional
         The upstream of the shadow source.
+    path : Path, optional
+        The recording of the recording source.
 
     Raises
     ------
     SourceMismatch
             If the folder was created with another source, seed, asset or timeframe.
+        RecordingRefused
+        If the recording cannot be replayed.
         VenueLedgerInUse, OSError
         If the folder cannot be used.
     """
@@ -53,10 +63,14 @@ def chosen_source(
                 seed = _kept_seed(ledger, seed)
             if upstream is not None:
                 _keep_markets(ledger, upstream)
+            if path is not None:
+                _keep_text(ledger, "recording", f"--path {path.resolve()}")
         finally:
             ledger.close()
     if upstream is not None:
         return upstream
+    if path is not None:
+        return RecordingSource(path.resolve())
     if name == RECORDED:
         return RecordedSource()
     return (SyntheticSource if name == SYNTHETIC else MixedSource)(DEFAULT_SEED if seed is None else seed)
@@ -109,8 +123,11 @@ def _kept_seed(ledger: VenueLedger, seed: int | None) -> int:
 
 
 def _keep_markets(ledger: VenueLedger, upstream: UpstreamVenue) -> None:
-    wanted = f"--asset {upstream.asset} --timeframe {upstream.timeframe}"
-    began = ledger.text("markets")
+    _keep_text(ledger, "markets", f"--asset {upstream.asset} --timeframe {upstream.timeframe}")
+
+
+def _keep_text(ledger: VenueLedger, name: str, wanted: str) -> None:
+    began = ledger.text(name)
     if began not in (None, wanted):
         raise SourceMismatch(f"it was started with {began}")
-    ledger.set_text("markets", wanted)
+    ledger.set_text(name, wanted)

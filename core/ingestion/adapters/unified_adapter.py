@@ -7,6 +7,8 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+import msgspec
+
 from core.ingestion.adapters.checked_sources import (
     BINANCE,
     CHAINLINK,
@@ -22,12 +24,15 @@ from core.ingestion.adapters.health import SourceHealth
 from core.ingestion.adapters.spot_path import path_seconds, until_next_second
 from core.ingestion.adapters.strikes import KnownStrike, Strikes
 from core.ingestion.managers.websocket_manager import Backoff, StreamState, WebSocketManager
+from data_sources.transport import Received
 from data_sources.types import PriceKind
 from errors import Refused, Temporary
 from models import Consensus, Frozen, PutCall, Rule, Sentiment, Spot, Strike, Tick
 
 _log = logging.getLogger(__name__)
 
+EXTERNALS = "externals"
+"""Name under which the values of a refresh are passed to `received`."""
 STRIKE = "strike"
 """Name of a missing strike; other missing values have the names of their sources."""
 WARM_EVERY_S = 20.0
@@ -60,6 +65,16 @@ class Externals(Frozen, frozen=True):
     consensus: Consensus | None = None
 
 
+class RefreshedValues(Frozen, frozen=True):
+    """The values of a refresh as they are recorded: `values.spot_path` has only what is new in it.
+
+    `start` is that of the market, from which the path's seconds count.
+    """
+
+    start: int
+    values: Externals
+
+
 class Absent(Frozen, frozen=True):
     """A missing value, and the reason."""
 
@@ -87,6 +102,8 @@ class UnifiedDataAdapter:
         Start and length of the market that runs at a market time; multiples of the interval if absent.
     memory : FeedMemory, optional
         Data that persist across processes; by default none.
+    received : Received, optional
+        Called with every text that a source sends, and with the values of each `refresh` as JSON.
     """
 
     def __init__(
@@ -100,12 +117,16 @@ class UnifiedDataAdapter:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         running: Callable[[float], tuple[int, int]] | None = None,
         memory: FeedMemory | None = None,
+        received: Received | None = None,
     ) -> None:
         self.sources = sources
         self._running = running or (lambda at: (int(at // interval) * interval, interval))
         self._memory = memory or FeedMemory()
         self._interval = interval
         self._now_ns = now_ns
+        self._received = received
+        self._path_passed = (0, float("-inf"))
+        """Start of the market, and its second up to which the spot path was passed to `received`."""
         self._market_time = market_time
         self._sleep = sleep
         self._strikes = Strikes(market_time, SPOT)
@@ -117,7 +138,9 @@ class UnifiedDataAdapter:
             *(sources.chainlink.streams if sources.chainlink else ()),
             *([sources.binance] if sources.binance else ()),
         ]
-        self.managers = tuple(WebSocketManager(stream, backoff=backoff, sleep=sleep) for stream in streams)
+        self.managers = tuple(
+            WebSocketManager(stream, backoff=backoff, sleep=sleep, received=received) for stream in streams
+        )
 
     async def start(self) -> None:
         """Restore the path of an earlier process and start to refresh all sources in the background."""
@@ -194,7 +217,7 @@ class UnifiedDataAdapter:
         strike = self._find_strike(start, rule)
         if isinstance(strike, str):
             absent[STRIKE] = strike
-        return Externals(
+        externals = Externals(
             spot=self._present(SPOT, spot, absent),
             spot_path=self.sources.path.ticks(start, self._running(start)[1]),
             strike=strike if isinstance(strike, Strike) else None,
@@ -203,6 +226,17 @@ class UnifiedDataAdapter:
             absent=absent,
             consensus=self.consensus(),
         )
+        if self._received is not None:
+            self._received(EXTERNALS, msgspec.json.encode(self._news(start, externals)))
+        return externals
+
+    def _news(self, start: int, externals: Externals) -> RefreshedValues:
+        """The values without the part of the spot path that an earlier refresh of the market had."""
+        market, second = self._path_passed
+        seen = second if market == start else float("-inf")
+        new = tuple(tick for tick in externals.spot_path if tick.second > seen)
+        self._path_passed = (start, new[-1].second if new else seen)
+        return RefreshedValues(start, msgspec.structs.replace(externals, spot_path=new))
 
     async def _within[T](self, deadline_s: float, name: str, ask: Callable[[], Awaitable[T]]) -> T | Absent:
         try:

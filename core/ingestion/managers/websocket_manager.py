@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from enum import StrEnum
 from typing import Any
 
+from data_sources.transport import Received
 from data_sources.types import Channel, MalformedPayload, RateLimited, Stream, StreamClosed
 from errors import Refused, Temporary
 from models import Frozen
@@ -62,6 +63,8 @@ class WebSocketManager:
         Coroutine function taking seconds.
     jitter : callable
         Uniform in [0, 1).
+    received : Received, optional
+        Called with the stream's name and every frame with data.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class WebSocketManager:
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
+        received: Received | None = None,
     ) -> None:
         self.stream = stream
         self.state = StreamState.DISCONNECTED
@@ -88,6 +92,7 @@ class WebSocketManager:
         self._monotonic = monotonic
         self._sleep = sleep
         self._jitter = jitter
+        self._received = received
         self._attempts = 0
         self._opened = 0.0
         self._last_data = 0.0
@@ -207,6 +212,8 @@ class WebSocketManager:
                 continue
             if brought_data:
                 self._note_data()
+                if self._received is not None:
+                    self._received(self.stream.name, frame)
 
     def _note_data(self) -> None:
         self.frames += 1

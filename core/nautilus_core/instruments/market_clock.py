@@ -19,6 +19,11 @@ class MarketClock(Frozen, frozen=True):
         """Market-clock seconds since the epoch at a wall-clock instant."""
         return (self.market_ns + (wall_ns - self.wall_ns) * self.speed) / NANOS
 
+    def market_time_ns(self, wall_ns: int) -> int:
+        """Market-clock nanoseconds since the epoch at a wall-clock instant."""
+        passed_ns = wall_ns - self.wall_ns
+        return self.market_ns + (passed_ns if self.speed == 1 else round(passed_ns * self.speed))
+
     def wall_time_ns(self, market_time: float) -> int:
         """The wall-clock instant, in ns, at which the market clock shows `market_time`."""
         return self.wall_ns + round((market_time * NANOS - self.market_ns) / self.speed)
