@@ -424,6 +424,7 @@ def worker_of(parts: Parts) -> Worker:
             thread=parts.thread,
             reader=parts.reader,
             marker=PositionMarker(parts.ledger, parts.thread, parts.engine.has_open_order),
+            recorder=None,
         )
     )
 
