@@ -123,6 +123,12 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
         metavar="MARKET",
         help="index, from 0, of the first market of a new state folder (default: 0)",
     )
+    parser.add_argument(
+        "--protocol",
+        choices=("v1", "v2", "alternate"),
+        help="protocol version of the practice markets of a new state folder "
+        "(synthetic: alternate, beginning with v1; others: v1)",
+    )
     given = vars(parser.parse_args(arguments))
     if given["recordings"] and given["venue"]:
         parser.error("--recordings: the markets are those of the recording; leave out --venue")

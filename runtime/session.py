@@ -51,6 +51,8 @@ class Flags(Frozen, frozen=True):
     """The recording that the practice venue replays; None for the source of `venue`."""
     record: Path | None = None
     """Folder to record into; an empty path for the folder of the settings."""
+    protocol: str | None = None
+    """Protocol version of the practice markets: v1, v2 or alternate."""
     reset_learning: bool = False
     no_grafana: bool = False
     doctor: bool = False
@@ -90,7 +92,7 @@ class Flags(Frozen, frozen=True):
                 "--test-mode cannot be combined with --live on Polymarket",
                 "Leave out --test-mode, or add --venue synthetic",
             )
-        for name in ("start_at", "seed", "first"):
+        for name in ("start_at", "seed", "first", "protocol"):
             if getattr(self, name) is not None and not self.replay:
                 raise ConfigError(
                     f"--{name.replace('_', '-')} applies to practice markets only",
@@ -285,7 +287,13 @@ class TradingProfile:
         arguments = ["--source", flags.venue.value, "--speed", str(speed), "--state", str(state)]
         if flags.recordings is not None:
             arguments += ["--path", str(flags.recordings.absolute())]
-        for name, value in (("--start-at", start_at), ("--seed", flags.seed), ("--first", flags.first)):
+        options = {
+            "--start-at": start_at,
+            "--seed": flags.seed,
+            "--first": flags.first,
+            "--protocol": flags.protocol,
+        }
+        for name, value in options.items():
             arguments += [] if value is None else [name, str(value)]
         if self.other is not None and (running := self.other.running_market()) is not None:
             # What one profile has traded is not traded by the other, however often the mode is switched.

@@ -57,6 +57,14 @@ def test_simulation_alone_continues_where_it_was(tmp_path):
     assert option(only, "--from-market") is None
 
 
+def test_the_protocol_of_the_practice_markets(tmp_path):
+    """It is the venue's own option; without it the venue decides, and its folder keeps it."""
+    for wanted in (None, "v2"):
+        flags = parse(["--test-mode", "--venue", "synthetic", *(["--protocol", wanted] if wanted else [])])
+        only = Session(flags, Settings.model_validate({"state_dir": tmp_path}), None).paper
+        assert option(only, "--protocol") == wanted
+
+
 def test_paper_beside_real_money_mirrors_the_real_venue(tmp_path):
     """On Polymarket both profiles have the real markets: nothing is skipped there."""
     flags = msgspec.structs.replace(REHEARSAL, test_mode=False, venue=Venue.POLYMARKET)
@@ -109,6 +117,7 @@ def test_the_note_names_which_markets_there_are(session):
     [
         ({"live": True, "test_mode": True}, {}, "--test-mode cannot be combined with --live on Polymarket"),
         ({"first": 3}, {}, "--first applies to practice markets only"),
+        ({"protocol": "v2"}, {}, "--protocol applies to practice markets only"),
         ({"venue": Venue.MIXED}, {"market_asset": "eth"}, "practice markets are btc 15m, not eth 15m"),
     ],
 )
