@@ -118,6 +118,10 @@ class Settings(BaseModel):
     order_max_attempts: Annotated[int, Field(ge=1, le=20)] = _s(
         5, "maximum orders per market while none is matched"
     )
+    order_client: Literal["py-clob-client-v2", "polymarket-client"] = _s(
+        "py-clob-client-v2",
+        "library that signs and sends orders; polymarket-client: practice money only (docs/upgrades.md)",
+    )
 
     # Risk
     max_position_size: Usd = _s(Decimal("1.00"), "maximum size of one position, pUSD")

@@ -98,3 +98,14 @@ class BoundedClobClient(ClobClient):
         if isinstance(answer, dict) and answer.get("next_cursor") == INITIAL_CURSOR:
             raise PolyApiException(error_msg=f"{endpoint}: the list starts again from its first page")
         return answer
+
+
+class PromptClobClient(BoundedClobClient):
+    """A client for orders that does not wait inside the POST.
+
+    The library since 1.1.0 polls up to 30 s for transaction hashes after a matched order, which would delay
+    the fill by that time. The hashes are not needed.
+    """
+
+    def _resolve_transactions_hashes(self, response: Any) -> Any:
+        return response

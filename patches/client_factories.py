@@ -11,11 +11,14 @@ from nautilus_trader.adapters.polymarket.factories import (
 from py_clob_client_v2.client import ApiCreds
 
 from common.constants import POLYGON_CHAIN_ID
+from common.library_check import require_version
 from common.plain_text import one_line
 from core.nautilus_core.data_engine.node import NodePlan, Wallet
 from core.nautilus_core.data_engine.venue_urls import VenueUrls
 from core.nautilus_core.instruments.market_board import MarketBoard
-from patches.clob_client import PromptClobClient
+from execution.clob_http import PromptClobClient
+from execution.order_clients.clob_client_v2 import ClobClientV2Orders
+from execution.order_clients.port import CLOB_CLIENT_V2, POLYMARKET_CLIENT, OrderClient
 from patches.gamma_markets import SlugProvider
 from patches.market_feed import CheckedDataClient
 from patches.market_orders import OrderJournal, UsdFakExecutionClient
@@ -31,6 +34,40 @@ def clob_client(urls: VenueUrls, wallet: Wallet) -> PromptClobClient:
         creds=ApiCreds(wallet.api_key, wallet.api_secret, wallet.passphrase),
         key=wallet.private_key,
         funder=wallet.funder,
+    )
+
+
+def order_client(plan: NodePlan, client: PromptClobClient) -> OrderClient:
+    """The library that signs and sends the orders of a node.
+
+    Parameters
+    ----------
+    client : PromptClobClient
+        The node's own client, which reads the account.
+
+    Raises
+    ------
+    Fatal
+        If the library is not the version that this bot was written for.
+    ConfigError
+        If it would sign for another kind of wallet.
+    """
+    if plan.order_client == CLOB_CLIENT_V2:
+        return ClobClientV2Orders(client)
+    # Of an optional extra, and slow to import.
+    require_version(*POLYMARKET_CLIENT)
+    from execution.order_clients.polymarket_sdk import PolymarketSdkOrders, verify_sdk
+
+    verify_sdk()
+    wallet = plan.wallet
+    return PolymarketSdkOrders(
+        plan.urls.clob,
+        private_key=wallet.private_key,
+        funder=wallet.funder,
+        signature_type=wallet.signature_type,
+        api_key=wallet.api_key,
+        api_secret=wallet.api_secret,
+        passphrase=wallet.passphrase,
     )
 
 
@@ -122,6 +159,7 @@ def client_factories(
         return again
 
     client = clob_client(plan.urls, plan.wallet)
+    orders = order_client(plan, client)
     shared: dict[str, SlugProvider] = {}
 
     def provider(clock: Any, config: Any) -> SlugProvider:
@@ -175,6 +213,7 @@ def client_factories(
                 ),
                 name=name,
                 journal=journal,
+                orders=orders,
                 max_usd=plan.max_order_usd,
                 account_seconds=plan.account_seconds,
             )

@@ -1,9 +1,6 @@
 """Refuses to start with libraries that the patches were not written for."""
 
-import hashlib
-import inspect
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from nautilus_trader.adapters.polymarket.common.gamma_markets import normalize_gamma_market_to_clob_format
@@ -15,8 +12,8 @@ from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.http_helpers import helpers
 from py_clob_client_v2.order_utils import ExchangeOrderBuilderV2
 
-from errors import Fatal
-from patches.signing import verify_signing
+from common.library_check import require_source, require_version
+from execution.order_clients.clob_client_v2 import verify_signing
 
 VERSIONS = {"nautilus_trader": "1.231.0", "py-clob-client-v2": "1.2.1"}
 
@@ -64,11 +61,6 @@ FINGERPRINTS: dict[Callable[..., Any], str] = {
 """The functions that the patches override or depend on, and the `fingerprint` of each."""
 
 
-def fingerprint(function: Callable[..., Any]) -> str:
-    """First 12 hex digits of the SHA-256 of a function's source text."""
-    return hashlib.sha256(inspect.getsource(function).encode()).hexdigest()[:12]
-
-
 def verify() -> None:
     """Check versions and source fingerprints, and run the signing self-test.
 
@@ -79,21 +71,6 @@ def verify() -> None:
         the self-test.
     """
     for package, wanted in VERSIONS.items():
-        try:
-            found = version(package)
-        except PackageNotFoundError:
-            found = "not installed"
-        if found != wanted:
-            raise Fatal(
-                f"{package} is {found}, the patches are for {wanted}",
-                "Run ./bot once to install the pinned versions",
-            )
-    for function, wanted in FINGERPRINTS.items():
-        found = fingerprint(function)
-        if found != wanted:
-            raise Fatal(
-                f"{function.__qualname__} in {function.__module__} is not the code that was patched"
-                f" ({found}, not {wanted})",
-                "Remove .venv and run ./bot to install the pinned versions",
-            )
+        require_version(package, wanted)
+    require_source(FINGERPRINTS)
     verify_signing()

@@ -34,17 +34,16 @@ from nautilus_trader.model.identifiers import ClientOrderId, TradeId, VenueOrder
 from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.model.objects import AccountBalance, Money, Price, Quantity
 from nautilus_trader.model.orders import Order
-from py_clob_client_v2.clob_types import AssetType, BalanceAllowanceParams, OrderType
-from py_clob_client_v2.exceptions import PolyApiException
+from py_clob_client_v2.clob_types import AssetType, BalanceAllowanceParams
 
 from common.plain_text import one_line
 from errors import Refused, Temporary
 from execution.amounts import MarketBuy, amount_of, market_buy
-from execution.outcomes import OutcomeKind, PostOutcome, classify
+from execution.order_clients.port import OrderClient, WithheldError
+from execution.outcomes import OutcomeKind, PostOutcome
 from execution.polymarket_client import EXCHANGE_NAMES, EXCHANGES, NO_ANSWER, Funds, parse_funds
 from execution.venue_answers import status_of
 from models import ProtocolVersion
-from patches.signing import sign_market_buy
 from patches.user_feed import ALL_MARKETS, AccountWebSocketClient, order_fault, trade_fault
 
 POST_ANSWER_LIMIT_S = 35.0
@@ -85,10 +84,6 @@ class OrderJournal(Protocol):
         ...
 
 
-class WithheldError(Exception):
-    """The order was not sent; the message is the reason."""
-
-
 class UsdFakExecutionClient(PolymarketExecutionClient):
     """Submits market BUY orders in USD as FAK; accepts no other orders except settlement closes.
 
@@ -97,10 +92,17 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
     """
 
     def __init__(
-        self, *args: Any, journal: OrderJournal, max_usd: Decimal, account_seconds: float, **kwargs: Any
+        self,
+        *args: Any,
+        journal: OrderJournal,
+        orders: OrderClient,
+        max_usd: Decimal,
+        account_seconds: float,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._journal = journal
+        self._orders = orders
         self._max_usd = max_usd
         self._account_seconds = account_seconds
         self._account_task: asyncio.Task[None] | None = None
@@ -202,7 +204,9 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
             amounts = self._amounts(order, instrument, params)
             version = self._version(instrument, params)
             self._check_allowance(amounts, version)
-            signed, order_id = await asyncio.to_thread(self._sign, instrument, amounts, version)
+            token_id = get_polymarket_token_id(instrument.id)
+            signed = await self._orders.sign(token_id, amounts, version)
+            order_id = VenueOrderId(signed.order_id)
             await self._journal.order_signed(order.client_order_id.value, order_id.value)
         except Refused as error:
             self._deny_market_order_quantity(order, str(error))
@@ -215,7 +219,9 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         self._cache.add_venue_order_id(order.client_order_id, order_id)
         answered = self._unanswered[order_id] = asyncio.Event()
         try:
-            outcome = await self._post(signed, order.client_order_id.value)
+            outcome = await self._orders.post(
+                signed, lambda: self._journal.refusal_before_sending(order.client_order_id.value)
+            )
             self._apply(order, instrument, order_id, outcome)
         except WithheldError as error:
             self._journal.order_withheld(order.client_order_id.value, str(error))
@@ -269,37 +275,6 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
                 f"the allowance of {EXCHANGE_NAMES[version]} ({EXCHANGES[version]}) is ${allowance},"
                 f" below the order's ${amounts.most} with its fee"
             )
-
-    def _sign(
-        self, instrument: BinaryOption, amounts: MarketBuy, version: ProtocolVersion
-    ) -> tuple[Any, VenueOrderId]:
-        token_id = get_polymarket_token_id(instrument.id)
-        signed, order_id = sign_market_buy(self._http_client, token_id, amounts, version)
-        return signed, VenueOrderId(order_id)
-
-    async def _post(self, signed: Any, client_order_id: str) -> PostOutcome:
-        """Send the order, unless mode gate or halt refuse it now.
-
-        Raises
-        ------
-        WithheldError
-            If nothing was sent.
-        """
-        try:
-            body = await asyncio.to_thread(self._send, signed, client_order_id)
-        except WithheldError:
-            raise
-        except PolyApiException as error:
-            return classify(error.status_code, error.error_msg)
-        except Exception as error:  # noqa: BLE001  bytes may have been sent: the outcome is unknown
-            return classify(None, repr(error))
-        return classify(200, body)
-
-    def _send(self, signed: Any, client_order_id: str) -> Any:
-        # Checked here, in the sending thread, so that nothing delays the first byte after the check.
-        if (refusal := self._journal.refusal_before_sending(client_order_id)) is not None:
-            raise WithheldError(refusal)
-        return self._http_client.post_order(signed, cast(OrderType, OrderType.FAK), False)
 
     def _apply(
         self, order: Order, instrument: BinaryOption, order_id: VenueOrderId, outcome: PostOutcome

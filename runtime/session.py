@@ -27,6 +27,7 @@ from execution.ledger.writer import Ledger
 from models import Frozen
 from runtime.output import Output
 from runtime.practice_venue_process import STOP_LIMIT_S, PracticeVenueProcess, VenueState, VenueSupervisor
+from runtime.worker.account import require_live_order_client
 from runtime.worker.plan import LiveWallet, WorkerPlan
 
 TEST_SPEED = 15.0
@@ -92,6 +93,8 @@ class Flags(Frozen, frozen=True):
                 "--test-mode cannot be combined with --live on Polymarket",
                 "Leave out --test-mode, or add --venue synthetic",
             )
+        if self.live and not self.replay:
+            require_live_order_client(settings)
         for name in ("start_at", "seed", "first", "protocol"):
             if getattr(self, name) is not None and not self.replay:
                 raise ConfigError(

@@ -90,6 +90,8 @@ def test_a_worker_trades_with_no_other_key_than_the_armed_one(tmp_path: Path) ->
         open_account(Settings(polymarket_pk=SecretStr(TEST_KEY)), plan)
     with pytest.raises(ConfigError, match="POLYMARKET_PK is not set"):
         open_account(Settings(), plan)
+    with pytest.raises(ConfigError, match="ORDER_CLIENT is polymarket-client, which is for practice money"):
+        open_account(Settings(order_client="polymarket-client"), plan)
 
 
 # --- the rehearsal --------------------------------------------------------------------------------

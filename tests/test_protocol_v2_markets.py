@@ -94,6 +94,18 @@ def test_both_versions_are_traded_one_after_the_other(tmp_path):
     assert_equal_everywhere(tmp_path, len(made))
 
 
+def test_a_market_is_traded_with_the_venues_current_library(tmp_path):
+    """polymarket-client signs and sends the order of a position and of a CTF token: equal books."""
+    chosen = EARLY | {"ORDER_CLIENT": "polymarket-client"}
+    with BotProcess(tmp_path, *GENERATED, "--markets", "2", "--start-at", "60", settings=chosen) as bot:
+        assert bot.wait(360) == 0, bot.output
+    assert "Traceback" not in bot.output
+    made = intents(tmp_path)
+    assert {state for *_, state in made} == {OrderState.MATCHED}
+    assert "v2" in {version for version, *_ in made}
+    assert_equal_everywhere(tmp_path, len(made))
+
+
 def test_a_missing_allowance_of_exchange_v3_is_named_and_costs_nothing(tmp_path):
     """The doctor names it before the start, the v2 market is refused by name, the v1 market is traded."""
     prepared(tmp_path, allowances={EXCHANGE_V3: "0"})

@@ -10,7 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import patches
+from common.library_check import require_version
 from config import ROOT, Settings
+from execution.order_clients.port import CLOB_CLIENT_V2, POLYMARKET_CLIENT
 from patches.library import VERSIONS
 from runtime.doctor.finding import Finding, fail, ok, warn
 
@@ -64,6 +66,24 @@ def patches_check() -> Iterator[Finding]:
     """
     patches.verify()
     yield ok("patches", "the installed Polymarket adapter is the version the patches are for")
+
+
+def order_client_check(settings: Settings) -> Iterator[Finding]:
+    """Check the library that signs and sends orders, if it is not the adapter's own.
+
+    Raises
+    ------
+    Fatal
+        If it is missing, or of another version than this bot was written for.
+    """
+    if settings.order_client == CLOB_CLIENT_V2:
+        return
+    require_version(*POLYMARKET_CLIENT)
+    from execution.order_clients.polymarket_sdk import verify_sdk  # of an optional extra
+
+    verify_sdk()
+    name, number = POLYMARKET_CLIENT
+    yield ok("order client", f"{name} {number} signs and sends the orders, with practice money only")
 
 
 def disk_check(folder: Path) -> Iterator[Finding]:

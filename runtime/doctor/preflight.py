@@ -80,6 +80,7 @@ def _local_checks(
         ("Python", machine_checks.python_check),
         ("libraries", machine_checks.libraries_check),
         ("patches", machine_checks.patches_check),
+        ("order client", lambda: machine_checks.order_client_check(settings)),
         ("settings", lambda: file_checks.changed(settings)),
         (".env", lambda: file_checks.env_file(live)),
         ("state folder", lambda: file_checks.state_folder(settings, refused)),

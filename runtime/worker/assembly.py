@@ -298,6 +298,7 @@ def _build_node(
         urls=plan.urls,
         wallet=wallet,
         max_order_usd=settings.market_buy_usd,
+        order_client=settings.order_client,
         refresh_pause=lambda: refresh.pause_s(time.time_ns()),
         connect_delay_seconds=min(5.0, 5.0 / clock.speed),
         data_qsize=settings.data_engine_qsize,

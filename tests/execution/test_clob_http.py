@@ -1,30 +1,32 @@
 """Endless, oversized or malformed answers of the order API: each is an error of one request only."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from canned_server import CannedServer
 from eth_account import Account
-from py_clob_client_v2.clob_types import ApiCreds, OrderType
-from py_clob_client_v2.exceptions import PolyApiException
+from py_clob_client_v2.clob_types import ApiCreds
 from raw_server import ENDLESS, RawServer, Serve, answer
 
 from errors import Temporary
 from execution import clob_http, polymarket_client
 from execution.amounts import market_buy
-from execution.clob_http import bound_requests
+from execution.clob_http import PromptClobClient, bound_requests
+from execution.order_clients import polymarket_sdk
+from execution.order_clients.clob_client_v2 import ClobClientV2Orders
+from execution.order_clients.polymarket_sdk import PolymarketSdkOrders
 from execution.outcomes import OutcomeKind, PostOutcome, classify
 from execution.polymarket_client import PolymarketClient, geoblock
 from execution.settlement import outcome_poller, redeemers
 from execution.settlement.redeemers import ChainUrls, OfficialRedeemer, PracticeRedeemer, RedemptionKeys
 from models import ProtocolVersion
-from patches.clob_client import PromptClobClient
-from patches.signing import sign_market_buy
 
 KEY = "0x" + "11" * 32  # a test key, never holds money
+TOKEN = str(int("5c" * 32, 16))
 LIMIT_S = 0.5
 NESTED = b"[" * 100_000 + b"]" * 100_000
 HUGE = b'{"a":"' + b"x" * 9_000_000 + b'"}'
@@ -37,52 +39,64 @@ def short_limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Half a second for every request of this process, instead of five."""
     bound_requests(LIMIT_S)
     monkeypatch.setattr(polymarket_client, "_http", clob_http.BoundedHttp(total_s=LIMIT_S))
+    monkeypatch.setattr(polymarket_sdk, "REQUEST_LIMIT_S", LIMIT_S)
     monkeypatch.setattr(redeemers, "REQUEST_LIMIT_S", LIMIT_S)
     monkeypatch.setattr(outcome_poller, "REQUEST_LIMIT_S", LIMIT_S)
     yield
     bound_requests()
 
 
-def post_order(url: str) -> PostOutcome:
+def post_order(library: str, url: str) -> PostOutcome:
     """Send a signed order as the adapter does, and classify the answer."""
-    client = PromptClobClient(
-        url, chain_id=137, key=KEY, creds=ApiCreds("key", "c2VjcmV0", "phrase"), signature_type=0
-    )
+    if library == "py-clob-client-v2":
+        creds = ApiCreds("key", "c2VjcmV0", "phrase")
+        client = ClobClientV2Orders(PromptClobClient(url, chain_id=137, key=KEY, creds=creds))
+    else:
+        keys = {"api_key": "key", "api_secret": "c2VjcmV0", "passphrase": "phrase"}
+        owner = Account.from_key(KEY).address
+        client = PolymarketSdkOrders(url, private_key=KEY, funder=owner, signature_type=0, **keys)
     amounts = market_buy(Decimal(1), Decimal("0.95"), Decimal("0.97"), Decimal("0.01"), Decimal("0.07"))
-    signed, _ = sign_market_buy(client, "1", amounts, ProtocolVersion.V1)
-    try:
-        body = client.post_order(signed, cast(OrderType, OrderType.FAK), False)
-    except PolyApiException as error:
-        return classify(error.status_code, error.error_msg)
-    return classify(200, body)
+
+    async def send() -> PostOutcome:
+        return await client.post(await client.sign(TOKEN, amounts, ProtocolVersion.V1), lambda: None)
+
+    return asyncio.run(send())
 
 
+LIBRARIES = pytest.mark.parametrize("library", ["py-clob-client-v2", "polymarket-client"])
+
+
+@LIBRARIES
 @pytest.mark.parametrize("what", ENDLESS)
-def test_a_post_without_a_complete_answer_is_unknown_and_sent_once(what: str) -> None:
+def test_a_post_without_a_complete_answer_is_unknown_and_sent_once(what: str, library: str) -> None:
     """The order may exist: its outcome is unknown after the bound, and the POST is not repeated."""
     with RawServer(ENDLESS[what]) as server:
         began = time.monotonic()
-        outcome = post_order(server.url)
+        outcome = post_order(library, server.url)
         assert time.monotonic() - began < 5
         assert outcome.kind is OutcomeKind.UNKNOWN
         assert len([request for request in server.requests if request.startswith(b"POST /order")]) == 1
 
 
+@LIBRARIES
 @pytest.mark.parametrize("body", [NESTED, HUGE, b"", b"\xff\xfe", b'{"success": NaN}', b"1e999"])
-def test_a_post_answered_with_what_cannot_be_read_is_unknown(body: bytes) -> None:
+def test_a_post_answered_with_what_cannot_be_read_is_unknown(body: bytes, library: str) -> None:
     """Nesting, size, encoding and non-finite numbers never raise, and never mark an order as ended."""
     with RawServer(answer(body)) as server:
-        assert post_order(server.url).kind is OutcomeKind.UNKNOWN
+        assert post_order(library, server.url).kind is OutcomeKind.UNKNOWN
         assert len(server.requests) == 1
 
 
+@LIBRARIES
 @pytest.mark.parametrize("status", [400, 500])
-def test_an_error_text_is_shown_without_its_control_characters(canned: CannedServer, status: int) -> None:
+def test_an_error_text_is_shown_without_its_control_characters(
+    canned: CannedServer, status: int, library: str
+) -> None:
     """An error text of the venue becomes one line of printable text, with a bounded length."""
     canned.answers["POST", "/order"] = (status, f'{{"error": {TERMINAL}}}'.encode())
-    assert post_order(canned.url).reason == f"HTTP {status}: {SHOWN}"
+    assert post_order(library, canned.url).reason == f"HTTP {status}: {SHOWN}"
     canned.answers["POST", "/order"] = (status, NESTED)
-    outcome = post_order(canned.url)
+    outcome = post_order(library, canned.url)
     assert outcome.kind is (OutcomeKind.REFUSED if status == 400 else OutcomeKind.UNKNOWN)
     assert len(outcome.reason) < 600
 

@@ -338,6 +338,20 @@ def test_whatever_is_no_answer_is_temporary(canned: CannedServer, question: str)
         QUESTIONS[question](gone, "http://127.0.0.1:9")
 
 
+@pytest.mark.parametrize(("position", "query"), [(None, "market=0xc0"), ("452312848", "asset_id=452312848")])
+def test_the_trades_of_a_position_are_asked_for_by_its_id(
+    canned: CannedServer, position: str | None, query: str
+) -> None:
+    """Those of CTF tokens by the condition: the order API may pad a condition of Protocol V2."""
+    canned.answers["GET", "/data/trades"] = (200, {"data": [{"id": "t1"}], "next_cursor": "LTE="})
+    client = PolymarketClient(canned.url, TEST_KEY)
+    client.credentials(("key", "c2VjcmV0", "phrase"))
+    assert client.trades("0xc0", position) == [{"id": "t1"}]
+    ((_, path, _),) = [asked for asked in canned.asked if asked[1].startswith("/data/trades")]
+    assert path.partition("?")[2].split("&")[0] == query
+    assert ("market" in path, "asset_id" in path) == (position is None, position is not None)
+
+
 def test_only_a_dead_order_without_a_match_is_killed(canned: CannedServer) -> None:
     """An order that the venue does not have may still match; one without information is requested again."""
     client = PolymarketClient(canned.url, TEST_KEY)

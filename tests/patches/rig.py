@@ -182,6 +182,9 @@ class Attempt:
 class Rig:
     """The node, the account and the venue. As an async context manager, on one event loop."""
 
+    order_client = "py-clob-client-v2"
+    """The library that signs and sends the orders."""
+
     def __init__(self, folder: Path, world: tuple[str, ...] = WORLD) -> None:
         self.folder = folder
         self.key = Account.create().key.hex()  # a test key: made for this run, never holds money
@@ -224,6 +227,7 @@ class Rig:
             log_dir=self.folder,
             order_rate="1000/00:00:01",
             account_seconds=0.5,
+            order_client=self.order_client,
         )
         self.node = self.build()
         self._running = asyncio.get_running_loop().create_task(self.node.run_async())

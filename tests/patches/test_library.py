@@ -6,8 +6,8 @@ from py_clob_client_v2.order_utils import ExchangeOrderBuilderV2
 
 import patches
 from errors import Fatal
+from execution.order_clients.clob_client_v2 import verify_signing
 from patches import library
-from patches.signing import verify_signing
 
 
 def test_the_installed_libraries_are_the_patched_ones():

@@ -256,6 +256,16 @@ def test_a_library_that_is_not_the_locked_one_is_named(tmp_path):
     assert found.what == f"httpx {httpx.__version__} instead of 0.0.1"
 
 
+def test_the_venues_current_library_is_checked_if_it_is_chosen(monkeypatch):
+    """Its name and version are a finding; another version ends the checks of a run that would use it."""
+    chosen = Settings(order_client="polymarket-client")
+    assert list(machine_checks.order_client_check(Settings())) == []
+    assert only(machine_checks.order_client_check(chosen)).what.startswith("polymarket-client 0.14.0 signs")
+    monkeypatch.setattr(machine_checks, "POLYMARKET_CLIENT", ("polymarket-client", "0.15.0"))
+    with pytest.raises(Fatal, match=r"polymarket-client is 0\.14\.0, the patches are for 0\.15\.0"):
+        only(machine_checks.order_client_check(chosen))
+
+
 def test_a_missing_terminal_is_reported_before_the_start():
     """Without a terminal only the setting can arm; the finding names the available one."""
     assert "no terminal to type" in only(machine_checks.arming_check(Settings(), False)).what
@@ -368,16 +378,17 @@ def test_a_market_of_a_new_kind_is_named(faultless, number):
     listed = faultless.get("/gamma/markets", slug=slug) + faultless.get(
         "/gamma/markets", slug=f"btc-updown-15m-{start + 900}"
     )
-    listed[number]["version"] = "v3"
+    listed[number] |= {"version": "v3", "orderMinSize": 77}
     with CannedServer() as server:
         server.answers["GET", "/markets"] = (200, listed)
         other = network_checks.CatalogueEndpoints(server.url, where.ws, where.clock)
-        found, market, *_ = network_checks.markets(Settings(), other)
+        found, market, size, *_ = network_checks.markets(Settings(), other)
         assert network_checks.listed_versions(Settings(), other) == {[V2, V1][number]}
         listed[1 - number]["version"] = None
         failures = list(network_checks.markets(Settings(), other))
         assert network_checks.listed_versions(Settings(), other) == set()
     assert (found.status, market.status) == (Status.WARN, Status.OK)
+    assert "77 shares" not in size.what
     assert f"market {listed[number]['slug']} is of protocol version v3, only v1 and v2" in found.what
     assert f"{listed[1 - number]['slug']}: version {['v2', 'v1'][number]}, settles" in market.what
     assert [(f.area, f.status) for f in failures] == [("market", Status.FAIL)] * 2

@@ -57,6 +57,12 @@ def test_simulation_alone_continues_where_it_was(tmp_path):
     assert option(only, "--from-market") is None
 
 
+@pytest.mark.parametrize("flags", [Flags(), Flags(test_mode=True, venue=Venue.MIXED), REHEARSAL])
+def test_practice_money_may_use_the_venues_current_library(flags):
+    """Paper on live books, a test run and a rehearsal may; only real money may not."""
+    flags.check(Settings(order_client="polymarket-client"))
+
+
 def test_the_protocol_of_the_practice_markets(tmp_path):
     """It is the venue's own option; without it the venue decides, and its folder keeps it."""
     for wanted in (None, "v2"):
@@ -117,6 +123,11 @@ def test_the_note_names_which_markets_there_are(session):
     [
         ({"live": True, "test_mode": True}, {}, "--test-mode cannot be combined with --live on Polymarket"),
         ({"first": 3}, {}, "--first applies to practice markets only"),
+        (
+            {"live": True},
+            {"order_client": "polymarket-client"},
+            "ORDER_CLIENT is polymarket-client, which is",
+        ),
         ({"protocol": "v2"}, {}, "--protocol applies to practice markets only"),
         ({"venue": Venue.MIXED}, {"market_asset": "eth"}, "practice markets are btc 15m, not eth 15m"),
     ],

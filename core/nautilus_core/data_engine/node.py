@@ -62,6 +62,8 @@ class NodePlan(Frozen, frozen=True):
     log_dir: Path
     order_rate: str = "5/00:00:01"
     """Maximum order rate of Nautilus' own risk engine; the bot sends at most one order per second."""
+    order_client: str = "py-clob-client-v2"
+    """The library that signs and sends orders."""
     account_seconds: float = 30.0
     """Seconds between two reads of the balance. Payouts arrive minutes before the next decision."""
 

@@ -1,37 +1,10 @@
 """The asyncio loop of the decisions, in its own thread."""
 
-import asyncio
-import threading
-from collections.abc import Coroutine
-from concurrent.futures import Future
-from typing import Any
+from common.loop_thread import LoopThread
 
 
-class DecisionLoop:
-    """A loop that runs as long as the strategy, so that pooled connections are kept between decisions."""
+class DecisionLoop(LoopThread):
+    """Runs as long as the strategy."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="decisions", daemon=True)
-        self._thread.start()
-
-    def submit[T](self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Run a coroutine on the loop; the future may be awaited from any thread."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
-
-    def close(self) -> None:
-        """Cancel all tasks, then end the thread."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(5)
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        try:
-            self._loop.run_forever()
-            pending = asyncio.all_tasks(self._loop)
-            for task in pending:
-                task.cancel()
-            self._loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
-        finally:
-            self._loop.close()
+        super().__init__("decisions")

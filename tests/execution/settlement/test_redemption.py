@@ -33,7 +33,7 @@ from venue.auth import ApiKey
 
 AT_ONCE = RedemptionTiming(interval_s=0.05, patience_s=0.0, retry_s=1000.0)
 NEVER = RedemptionTiming(interval_s=0.05, patience_s=1000.0, retry_s=1000.0)
-WINNERS = 16
+WINNERS = 17
 PRICE, FEE = Decimal("0.9"), Decimal("0.00693")
 """Of the builders' fills."""
 
@@ -204,11 +204,13 @@ class Counting:
 
     def __init__(self, inner: PracticeRedeemer | None = None, error: Exception | None = None) -> None:
         self.asked: list[str] = []
+        self.positions: list[str | None] = []
         self._inner = inner
         self._error = error
 
     def redeem(self, condition_id: str, position_id: str | None = None) -> str:
         self.asked.append(condition_id)
+        self.positions.append(position_id)
         if self._error is not None:
             raise self._error
         return "as asked" if self._inner is None else self._inner.redeem(condition_id, position_id)
@@ -406,6 +408,17 @@ def test_a_position_of_a_market_without_a_winner_is_redeemed_at_what_it_pays(bot
     asyncio.run(bot.redemption(positions=lambda: halves, redeemer=redeemer, timing=AT_ONCE).check())
     assert sorted(redeemer.asked) == sorted(row.condition_id for row in bot.won)
     assert any(what.startswith("1.500000 pUSD won in") for what in bot.payout_texts())
+
+
+def test_a_position_of_protocol_v2_is_named_to_the_redeemer(bot: Bot) -> None:
+    """A won position whose id has the form of Protocol V2 is redeemed by that id, a CTF token without one."""
+    position = str((1 << 248) + (7 << 104) + 1)
+    first, second = bot.won
+    held = [msgspec.structs.replace(first, token_id=position), second]
+    redeemer = Counting()
+    asyncio.run(bot.redemption(positions=lambda: held, redeemer=redeemer, timing=AT_ONCE).check())
+    assert redeemer.asked == [first.condition_id, second.condition_id]
+    assert redeemer.positions == [position, None]
 
 
 def test_a_venue_that_does_not_answer_is_asked_again(bot: Bot) -> None:

@@ -1,28 +1,34 @@
-"""Signs a market BUY; the order id is known with the signature, before anything is sent.
+"""Signs a market BUY with py-clob-client-v2 and sends it; the order id is known before anything is sent.
 
 The structure of the order is the same for all markets. The signing domain is that of the contract that
 trades the market: CTF Exchange V2 for CTF tokens, Exchange V3 for positions of Protocol V2. The library's own
 function uses float arithmetic and reads the order book; this one does neither.
 """
 
+import asyncio
 import itertools
 import time
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
+from py_clob_client_v2.clob_types import OrderType
 from py_clob_client_v2.constants import BYTES32_ZERO
+from py_clob_client_v2.exceptions import PolyApiException
 from py_clob_client_v2.order_utils import ExchangeOrderBuilderV2, Side
 from py_clob_client_v2.order_utils.model.order_data_v2 import OrderDataV2
 
 from common.constants import POLYGON_CHAIN_ID
 from errors import Fatal
 from execution.amounts import MarketBuy, market_buy
+from execution.clob_http import PromptClobClient
+from execution.order_clients.port import SignedOrder, WithheldError
+from execution.outcomes import PostOutcome, classify
 from execution.polymarket_client import EXCHANGES
 from models import ProtocolVersion
-from patches.clob_client import PromptClobClient
 
 DOMAIN_VERSIONS = {ProtocolVersion.V1: "2", ProtocolVersion.V2: "3"}
 """Version of the EIP-712 domain, by the protocol version of the market."""
@@ -30,6 +36,33 @@ NOWHERE = "http://127.0.0.1:9"
 """Address for a client that only signs."""
 WALLET_SIGNATURE_BYTES = 317
 """Length of a deposit wallet's signature: the key's 65 bytes, two hashes, the full order type, a length."""
+
+
+class ClobClientV2Orders:
+    """An `OrderClient` on py-clob-client-v2, which blocks: each call runs in a thread of the pool."""
+
+    def __init__(self, client: PromptClobClient) -> None:
+        self._client = client
+
+    async def sign(self, token_id: str, amounts: MarketBuy, version: ProtocolVersion) -> SignedOrder:
+        signed, order_id = await asyncio.to_thread(sign_market_buy, self._client, token_id, amounts, version)
+        return SignedOrder(order_id, signed)
+
+    async def post(self, signed: SignedOrder, refusal: Callable[[], str | None]) -> PostOutcome:
+        try:
+            body = await asyncio.to_thread(self._send, signed, refusal)
+        except WithheldError:
+            raise
+        except PolyApiException as error:
+            return classify(error.status_code, error.error_msg)
+        except Exception as error:  # noqa: BLE001  bytes may have been sent: the outcome is unknown
+            return classify(None, repr(error))
+        return classify(200, body)
+
+    def _send(self, signed: SignedOrder, refusal: Callable[[], str | None]) -> Any:
+        if (why := refusal()) is not None:
+            raise WithheldError(why)
+        return self._client.post_order(signed.body, cast(OrderType, OrderType.FAK), False)
 
 
 def sign_market_buy(
