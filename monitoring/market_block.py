@@ -63,7 +63,8 @@ class MarketBlock:
     def rows(self) -> Iterator[Row]:
         """All rows so far."""
         if self.decision is not None:
-            yield VOTES, votes_text(self.decision)
+            if self.decision.votes:
+                yield VOTES, votes_text(self.decision)
             yield DECISION, decision_text(self.decision)
         elif self.settled is not None:
             yield DECISION, NO_DECISION
@@ -93,7 +94,7 @@ class MarketBlock:
         if before is not None and not event.decision.buys and before.reason is event.decision.reason:
             return []
         rows = []
-        if self._directions != (directions := _directions(event.decision)):
+        if event.decision.votes and self._directions != (directions := _directions(event.decision)):
             rows.append((VOTES, votes_text(event.decision)))
             self._directions = directions
         return [*rows, (DECISION, decision_text(event.decision))]

@@ -116,6 +116,15 @@ def test_the_header_names_the_kind_of_a_practice_market(screen, origin, kind):
     assert header == f"28 Sep 12:15  {kind}  Up 0.89/0.90"
 
 
+def test_a_refusal_before_the_votes_has_no_row_of_votes(screen):
+    """A market that was not tradable was not voted on."""
+    refused = made(votes=(), fused=None, reason=Reason.NO_ASK, detail="no ask for Up")
+    assert screen.handle(Decided(decision=refused, final=True)) == [
+        HEADER,
+        "  decision  skip, no ask: no ask for Up",
+    ]
+
+
 def test_a_market_without_a_decision_has_its_result(screen):
     """A market that was never tradable ends with its result, and states that nothing was decided."""
     assert screen.handle(SETTLED) == ["28 Sep 12:15", "  decision  none", WON]
