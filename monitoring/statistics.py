@@ -335,6 +335,32 @@ def wilson(rate: float, n: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def clopper_pearson(wins: int, n: int) -> tuple[float, float]:
+    """95 % interval of a probability of which `wins` of `n` observations are known, exact for few of them.
+
+    Source: C. J. Clopper and E. S. Pearson, "The use of confidence or fiducial limits illustrated in the case
+    of the binomial", Biometrika 26 (1934): the probabilities at which so many wins or more, and so many or
+    fewer, have a chance of 2.5 %. Its width is at least the necessary one.
+    """
+    if n < 1:
+        raise ValueError(f"n is {n}, an interval needs at least one observation")
+    return 1 - _upper_limit(n - wins, n), _upper_limit(wins, n)
+
+
+def _upper_limit(wins: int, n: int) -> float:
+    """The probability at which `wins` or fewer have a chance of 2.5 %."""
+    if wins >= n:
+        return 1.0
+    low, high = wins / n, 1.0
+    while high - low > 1e-12:
+        middle = (low + high) / 2
+        if sum(exp(_log_binomial(k, n, middle)) for k in range(wins + 1)) > 0.025:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
 def required_markets(even: float, edge: float = EDGE_WORTH_FINDING) -> int:
     """Observations required for a binomial test to detect a win rate that is `edge` above or below `even`.
 

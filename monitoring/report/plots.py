@@ -76,7 +76,7 @@ def equity_plot(curve: Sequence[EquityPoint], fall: Drawdown, band: Sequence[Ban
         " is the largest drawdown, the dashed line where it started."
     )
     if band:
-        described += " The band around the curve is described below the plot."
+        described += " The band along the curve is described below."
     return _svg("equity", "Equity after each settlement", described, height, parts)
 
 

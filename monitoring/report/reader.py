@@ -67,6 +67,16 @@ class ReportReader(LedgerReader):
             if status is not None:
                 steps.add_fill(FillStatus(status), won)
 
+    def halt(self) -> str | None:
+        """Why the newest run halted, if it did and has not been resumed."""
+        with self.snapshot():
+            found = queries.rows(
+                self._connection,
+                "SELECT event, why FROM halts WHERE run_id = (SELECT max(id) FROM runs)"
+                " ORDER BY id DESC LIMIT 1",
+            )
+        return found[0][1] if found and found[0][0] == "halt" else None
+
     def votes(self, since_ns: int = 0) -> list[SourceVote]:
         """Every directional vote in a settled market: of the decision that was filled, otherwise of the last.
 

@@ -23,9 +23,12 @@ def _run(options: argparse.Namespace) -> int:
     # Imported here, because --help does not need them and NautilusTrader takes seconds.
     import view_paper_trades
     from config import load_settings
+    from monitoring.report import write_page
     from research.backtest.engine import run
     from research.backtest.progress import show_progress
     from research.recordings import BUNDLED, load
+    from research.report.page import progress_page, render
+    from research.report.run_reader import own_fill_rates, read_run
 
     settings = load_settings()
     folder = BUNDLED if options.recordings == "bundled" else Path(options.recordings)
@@ -34,11 +37,24 @@ def _run(options: argparse.Namespace) -> int:
         folder_out = Path(options.out or scratch) / view_paper_trades.BACKTEST_PROFILE
         path = folder_out / "ledger.db"
         folder_out.mkdir(parents=True, exist_ok=True)
-        with show_progress(len(markets)) as advance:
+        with (
+            progress_page(options.html, len(markets)) as advance_page,
+            show_progress(len(markets)) as advance_bar,
+        ):
+
+            def advance() -> None:
+                advance_page()
+                advance_bar()
+
             run(markets, settings, path, advance)
+            if options.html is not None:
+                found = read_run(path)
+                rates = own_fill_rates(settings.state_dir)
+                page = render(
+                    found, f"Recordings: {options.recordings}", recorded=len(markets), own_rates=rates
+                )
+                write_page(page, options.html)
         results = view_paper_trades.load(path, view_paper_trades.BACKTEST_PROFILE, None)
-        if options.html is not None:
-            view_paper_trades.write_html(results, options.html)
         console = PlainConsole(highlight=False, markup=False)
         if options.json:
             console.print(view_paper_trades.as_json(results), soft_wrap=True)

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from execution.ledger import TradeRow
 from models import OrderState, Outcome, Rule
-from monitoring.statistics import binomial_p_value, break_even, required_markets, statistics, wilson
+from monitoring.statistics import (
+    binomial_p_value,
+    break_even,
+    clopper_pearson,
+    required_markets,
+    statistics,
+    wilson,
+)
 
 
 def trade(won, price="0.90", *, number=0, stake="1", rate="0.07"):
@@ -268,3 +275,13 @@ def _changed(row, **changes):
 
 PRICES = ("0.62", "0.75", "0.88", "0.95")
 FAIR = {(price, won): trade(won, price) for price in PRICES for won in (True, False)}
+
+
+def test_clopper_pearson():
+    """Published limits: 7 of 7, 3 of 5, 0 of 10 (upper limit 1 - 0.025^(1/10)), and a fraction of many."""
+    assert clopper_pearson(7, 7) == pytest.approx((0.025 ** (1 / 7), 1))
+    assert clopper_pearson(3, 5) == pytest.approx((0.146633, 0.947255), abs=1e-6)
+    assert clopper_pearson(0, 10) == pytest.approx((0, 1 - 0.025**0.1))
+    assert clopper_pearson(800, 1000) == pytest.approx(wilson(0.8, 1000), abs=0.001)
+    with pytest.raises(ValueError, match="n is 0"):
+        clopper_pearson(0, 0)
