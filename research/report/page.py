@@ -1,7 +1,7 @@
 """The page of a backtest: its sections in order, and the page shown while it runs."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,6 @@ from monitoring.report.sections import (
 from research.report.edge import FillRate, edge
 from research.report.run_reader import RunResults
 from research.report.sections import (
-    LeftOut,
     ablation_section,
     conclusion,
     equity_section,
@@ -41,7 +40,7 @@ def render(
     source: str,
     *,
     recorded: int,
-    left_out: Sequence[LeftOut] = (),
+    left_out: Mapping[str, str] | None = None,
     own_rates: Sequence[FillRate] = (),
 ) -> str:
     """The report as one HTML document. The same run gives the same bytes.
@@ -52,17 +51,17 @@ def render(
         Where the recordings are from.
     recorded : int
         All markets of the recordings, those left out included.
-    left_out : Sequence[LeftOut]
-        Recorded markets that were not part of the run.
+    left_out : Mapping[str, str] or None
+        The reason for each recorded market that was not part of the run, by slug.
     own_rates : Sequence[FillRate]
         How often the user's own bot traded. The last one is used in the conclusion, instead of the run's.
     """
-    found = edge(run.trades)
+    found, left_out = edge(run.trades), left_out or {}
     rates = [rate for rate in (run.fill_rate, *own_rates) if rate is not None]
     result = conclusion(len(run.markets), found, rates[-1] if rates else None)
     return document(
         TITLE,
-        (source, _period(run)),
+        (source, run.note, _period(run)),
         (
             result_section(result, left_out_text(recorded, left_out, run.funnel), found, run),
             sample_section(found, rates),

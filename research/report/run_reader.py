@@ -32,6 +32,8 @@ class RunResults(Frozen, frozen=True):
         Of the first decision; None without one.
     halted : str or None
         Why the run opened no further position, if it halted.
+    note : str
+        The run's own description.
     """
 
     markets: dict[str, Market]
@@ -42,6 +44,7 @@ class RunResults(Frozen, frozen=True):
     ablations: list[Ablation]
     params: BrainParams | None
     halted: str | None = None
+    note: str = ""
 
     @property
     def fill_rate(self) -> FillRate | None:
@@ -59,7 +62,7 @@ def read_run(path: Path) -> RunResults:
     """
     with ReportReader(path) as reader, reader.snapshot():
         trades, decisions = reader.trades(), reader.decisions()
-        flow = reader.cash_flow()
+        flow, last = reader.cash_flow(), reader.last_run()
         return RunResults(
             markets={market.slug: market for market in reader.markets_since(0)},
             trades=trades,
@@ -71,6 +74,7 @@ def read_run(path: Path) -> RunResults:
             ablations=ablations(_decided_markets(reader, decisions, trades)),
             params=reader.decision(decisions[0].id).params if decisions else None,
             halted=reader.halt(),
+            note="" if last is None else last.note,
         )
 
 

@@ -1,9 +1,9 @@
 """The sections of a backtest's report: result, sample, markets, equity, gap, groups, processors."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from models import BrainParams, Frozen, Market
+from models import BrainParams, Market
 from monitoring.funnel import Funnel, Stage
 from monitoring.performance_tracker import Performance, price_band
 from monitoring.report.html import Markup, table, tag
@@ -34,13 +34,6 @@ HEADINGS = (
     *("n", "markets", "won", "95 % interval", "break-even"),
     *("edge before fees", "edge after fees, 95 % interval", "P&L"),
 )
-
-
-class LeftOut(Frozen, frozen=True):
-    """A recorded market that was not part of the run, and the reason."""
-
-    slug: str
-    reason: str
 
 
 # --- result ----------------------------------------------------------------------------------------
@@ -193,9 +186,9 @@ def _rate_text(rate: FillRate) -> str:
 # --- markets ---------------------------------------------------------------------------------------
 
 
-def left_out_text(recorded: int, left_out: Sequence[LeftOut], found: Funnel) -> str:
+def left_out_text(recorded: int, left_out: Mapping[str, str], found: Funnel) -> str:
     """The share of markets that are not in the result, with the reasons."""
-    reasons = Counter(each.reason for each in left_out)
+    reasons = Counter(left_out.values())
     text = f"{_count(recorded, 'recorded market')}: {_share(len(left_out), recorded)} left out of the run"
     if reasons:
         text += f" ({_reasons(reasons)})"
@@ -218,7 +211,7 @@ def _reasons(counts: Counter[str]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.most_common() if count)
 
 
-def markets_section(run: RunResults, left_out: Sequence[LeftOut]) -> Markup:
+def markets_section(run: RunResults, left_out: Mapping[str, str]) -> Markup:
     """The rules under which the markets were traded, and each market that was left out."""
     eras: dict[str, list[Market]] = {}
     for market in run.markets.values():
@@ -239,7 +232,7 @@ def markets_section(run: RunResults, left_out: Sequence[LeftOut]) -> Markup:
     if left_out:
         listed = table(
             ("market", "reason"),
-            [(each.slug, each.reason) for each in left_out],
+            list(left_out.items()),
             caption="Recorded markets that were left out of the run",
             text=(0, 1),
         )

@@ -51,7 +51,7 @@ def test_half_the_sample_is_too_small():
 
 
 def test_few_expected_losses_have_an_exact_interval():
-    """3 of 5 at 0.90 include zero, as the exact binomial test does (p = 0.08); Wilson's interval would not."""
+    """3 of 5 at 0.90 include zero, as the exact binomial test does (p = 0.08); Wilson's would not."""
     found = edge_interval(0.6, 0.9, 5)
     assert (found.low, found.high) == pytest.approx((0.146633 - 0.9, 0.947255 - 0.9), abs=1e-6)
     assert edge_interval(0.6, 0.9, 200).high == pytest.approx(wilson(0.6, 200)[1] - 0.9)
