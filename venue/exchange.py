@@ -1,6 +1,7 @@
 """The present state of the markets: phases, ticks, and books with the accounts' orders and trades applied."""
 
 from collections import defaultdict
+from typing import NamedTuple
 
 from venue.amounts import MICRO, MILL
 from venue.clock import VenueClock
@@ -17,6 +18,13 @@ from venue.sources.base import MarketSource
 NO_BOOK = VenueRefusal(404, "No orderbook exists for the requested token id")
 
 
+class LastTrade(NamedTuple):
+    """A trade's price in mills, and the side of the order that took the liquidity."""
+
+    price: int
+    side: Side
+
+
 class Exchange:
     """Reads the source at the clock's time and applies the accounts' orders and trades to its books."""
 
@@ -29,7 +37,7 @@ class Exchange:
         for start in self.resolutions:
             self.schedule.close(start)
         self._taken: dict[int, ConsumedLiquidity] = defaultdict(ConsumedLiquidity)
-        self._last_price: dict[str, int] = {}
+        self._last_trade: dict[str, LastTrade] = {}
 
     # --- phases ------------------------------------------------------------------------------
 
@@ -148,14 +156,22 @@ class Exchange:
 
     # --- prices ------------------------------------------------------------------------------
 
-    def traded(self, token: str, other_token: str, price: int) -> None:
-        """Store the last trade's price for both tokens."""
-        self._last_price[token] = price
-        self._last_price[other_token] = MILL - price
+    def traded(self, token: str, other_token: str, price: int, side: Side) -> None:
+        """Store the last trade of a token; for the market's other token it is the opposite one.
 
-    def last_price(self, token: str) -> int | None:
-        """Price of accounts' last trade in mills; recordings contain no trades."""
-        return self._last_price.get(token)
+        Parameters
+        ----------
+        price : int
+            In mills.
+        side : str
+            Side of the order that took the liquidity.
+        """
+        self._last_trade[token] = LastTrade(price, side)
+        self._last_trade[other_token] = LastTrade(MILL - price, "SELL" if side == "BUY" else "BUY")
+
+    def last_trade(self, token: str) -> LastTrade | None:
+        """Accounts' last trade of a token; recordings contain no trades."""
+        return self._last_trade.get(token)
 
 
 def view_from(order: VenueOrder, token: str) -> tuple[Side, int, int]:

@@ -214,14 +214,14 @@ class MarketFeed:
 
     def _summary(self, market: VenueMarket, token: str) -> dict[str, Any]:
         published = self._published[market.start]
-        last = self._exchange.last_price(token)
+        last = self._exchange.last_trade(token)
         return summary(
             self._exchange.seen_from(market, token, published.book),
             market=market.condition_id,
             token=token,
             timestamp_ms=self._exchange.clock.wall_ms(),
             tick=published.tick,
-            last_price="" if last is None else price_text(last),
+            last_price="" if last is None else price_text(last.price),
             minimum_shares=market.minimum_shares,
         )
 

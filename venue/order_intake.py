@@ -21,7 +21,7 @@ from venue.market_feed import MarketFeed
 from venue.matching import Match, match, meet, offers
 from venue.records import ASSETS, CANCELED, CANCELED_NOT_ENOUGH, LIVE, MATCHED, VenueOrder, VenueTrade
 from venue.refusal import VenueRefusal
-from venue.rules import OrderTerms
+from venue.rules import OrderTerms, Side
 from venue.signing import checksum, exchange_of
 from venue.trade_booking import TradeBooker
 from venue.user_feed import UserFeed
@@ -264,7 +264,8 @@ class OrderIntake:
                     resting, str(uuid.uuid4()), fill.shares, fill.usd, self._trade_booker.house(order)
                 )
             self._exchange.consume(market, source, order.token, order.side, fill.price, fill.shares)
-            self._exchange.traded(order.token, market.sibling(order.token), order.price)
+            taker: Side = "SELL" if order.side == "BUY" else "BUY"
+            self._exchange.traded(order.token, market.sibling(order.token), order.price, taker)
 
     def shed(self, address: str) -> None:
         """Cancel an account's resting orders that its balance or shares no longer cover."""

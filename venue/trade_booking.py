@@ -50,7 +50,7 @@ class TradeBooker:
         if maker is not None:
             usd = buy_cost(fill.shares, maker.price)
             self.maker(maker, trade_id, fill.shares, usd, _counterparty(order))
-        self._exchange.traded(order.token, market.sibling(order.token), fill.price)
+        self._exchange.traded(order.token, market.sibling(order.token), fill.price, order.side)
         return trade
 
     def maker(self, maker: VenueOrder, trade_id: str, shares: int, usd: int, other: Counterparty) -> None:

@@ -36,8 +36,8 @@ class MarketSource(Protocol):
         """The Up token's book; None if it is unknown. Before the start the opening book is constant."""
         ...
 
-    def book_before(self, market: VenueMarket, seconds: int) -> VenueBook | None:
-        """The book of that many market seconds ago."""
+    def book_at(self, market: VenueMarket, market_s: float) -> VenueBook | None:
+        """The book at a market time that is not in the future; None if it is unknown."""
         ...
 
     def tick(self, market: VenueMarket) -> int:

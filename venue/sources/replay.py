@@ -52,10 +52,10 @@ class ScriptedSource:
         return self.script.origin(market.index)
 
     def book(self, market: VenueMarket) -> VenueBook:
-        return self.book_before(market, 0)
+        return self.book_at(market, self._clock.market_s())
 
-    def book_before(self, market: VenueMarket, seconds: int) -> VenueBook:
-        return self.script.book(market.index, max(0.0, self._offset(market) - seconds))
+    def book_at(self, market: VenueMarket, market_s: float) -> VenueBook:
+        return self.script.book(market.index, max(0.0, market_s - market.start))
 
     def tick(self, market: VenueMarket) -> int:
         change = self.script.tick_change(market.index)

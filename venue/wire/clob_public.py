@@ -1,15 +1,16 @@
-"""The CLOB's public routes: server, markets, books, prices."""
+"""The CLOB's public routes: server, markets, books."""
 
 from typing import Any
 
 from aiohttp import web
 
-from venue.amounts import MILL, decimal_text, price_text
+from venue.amounts import price_text
 from venue.market import VenueMarket
 from venue.order_book import VenueBook, summary
 from venue.refusal import VenueRefusal
 from venue.wire import market_json
-from venue.wire.common import json_answer, json_body, paged, venue_of
+from venue.wire.common import json_answer, paged, venue_of
+from venue.wire.tokens import asked_tokens, books_of, token_of
 
 routes = web.RouteTableDef()
 
@@ -72,50 +73,14 @@ async def market_by_token(request: web.Request) -> web.Response:
 
 @routes.get("/book")
 async def book(request: web.Request) -> web.Response:
-    return json_answer(await _summary(request, _token(request)))
+    token = token_of(request)
+    return json_answer(_summary(request, token, *await venue_of(request).exchange.book(token)))
 
 
 @routes.post("/books")
 async def books(request: web.Request) -> web.Response:
-    asked = await json_body(request)
-    if not isinstance(asked, list) or not all(isinstance(row, dict) for row in asked):
-        raise VenueRefusal(400, "Invalid payload")
-    known = venue_of(request).schedule.by_token
-    tokens = [str(row.get("token_id", "")) for row in asked]
-    return json_answer([await _summary(request, token) for token in tokens if known(token) is not None])
-
-
-@routes.get("/midpoint")
-async def midpoint(request: web.Request) -> web.Response:
-    _, standing = await _book(request)
-    if not (standing.bids and standing.asks):
-        raise VenueRefusal(404, "No orderbook exists for the requested token id")
-    return json_answer({"mid": standing.mid_text})
-
-
-@routes.get("/price")
-async def price(request: web.Request) -> web.Response:
-    """BUY is the best bid and SELL the best ask, as observed live."""
-    _, standing = await _book(request)
-    side = request.query.get("side", "").upper()
-    if side not in ("BUY", "SELL"):
-        raise VenueRefusal(400, "Invalid side")
-    best = standing.best_bid if side == "BUY" else standing.best_ask
-    return json_answer({"price": "0" if best is None else price_text(best)})
-
-
-@routes.get("/spread")
-async def spread(request: web.Request) -> web.Response:
-    _, standing = await _book(request)
-    bid, ask = standing.best_bid, standing.best_ask
-    return json_answer({"spread": "0" if bid is None or ask is None else decimal_text(ask - bid, MILL)})
-
-
-@routes.get("/last-trade-price")
-async def last_trade_price(request: web.Request) -> web.Response:
-    await _book(request)
-    last = venue_of(request).exchange.last_price(_token(request))
-    return json_answer({"price": "0.5" if last is None else price_text(last), "side": ""})
+    found = await books_of(request, await asked_tokens(request))
+    return json_answer([_summary(request, token, *book) for token, book in found.items()])
 
 
 @routes.get("/tick-size")
@@ -142,17 +107,9 @@ async def builder_fees(_: web.Request) -> web.Response:
     return json_answer({"builder_maker_fee_rate_bps": 0, "builder_taker_fee_rate_bps": 0})
 
 
-def _token(request: web.Request) -> str:
-    return request.query.get("token_id", "")
-
-
-async def _book(request: web.Request) -> tuple[VenueMarket, VenueBook]:
-    return await venue_of(request).exchange.book(_token(request))
-
-
 def _by_token(request: web.Request) -> VenueMarket:
     """The market of the requested token, for terms that are independent of its book."""
-    return venue_of(request).exchange.trading(_token(request))
+    return venue_of(request).exchange.trading(token_of(request))
 
 
 def _by_condition(request: web.Request) -> VenueMarket:
@@ -162,16 +119,15 @@ def _by_condition(request: web.Request) -> VenueMarket:
     return found
 
 
-async def _summary(request: web.Request, token: str) -> dict[str, Any]:
+def _summary(request: web.Request, token: str, found: VenueMarket, standing: VenueBook) -> dict[str, Any]:
     exchange = venue_of(request).exchange
-    found, standing = await exchange.book(token)
-    last = exchange.last_price(token)
+    last = exchange.last_trade(token)
     return summary(
         standing,
         market=found.condition_id,
         token=token,
         timestamp_ms=exchange.clock.wall_ms(),
         tick=exchange.tick(found),
-        last_price="" if last is None else price_text(last),
+        last_price="" if last is None else price_text(last.price),
         minimum_shares=found.minimum_shares,
     )

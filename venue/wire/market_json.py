@@ -168,7 +168,8 @@ def _fees(market: VenueMarket) -> dict[str, Any]:
 
 
 def _stale_quote(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
-    old = venue.source.book_before(market, STALE_SECONDS) or VenueBook()
+    source, at = venue.source, venue.clock.market_s() - STALE_SECONDS
+    old = source.book_at(market, at) or source.book(market) or VenueBook()
     quote = {"bestBid": old.best_bid, "bestAsk": old.best_ask}
     return {name: price / MILL for name, price in quote.items() if price is not None}
 

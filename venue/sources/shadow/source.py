@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import defaultdict
 from typing import Any
 
 from venue.amounts import MICRO, decimal_text
@@ -35,6 +36,8 @@ QUIET_NS = 10 * SECOND
 KEPT_SECONDS = 900
 """Time for which an ended market stays subscribed, for the event of its resolution."""
 SHORTEST_WAIT = 0.01
+MINUTE = 60
+"""Resolution of the recorded prices in seconds."""
 
 
 class ShadowSource:
@@ -65,6 +68,7 @@ class ShadowSource:
         self._reasons: dict[str, str] = {}
         self._requested_s: dict[int, float] = {}
         self._compared_ns: dict[int, int] = {}
+        self._recorded: dict[int, dict[int, VenueBook]] = defaultdict(dict)
         self._changed = asyncio.Event()
         known = ledger.markets()
         self.catalogue = Catalogue(known[0].start if known else self._running_start())
@@ -100,10 +104,9 @@ class ShadowSource:
         mirror = self._mirrors.get(market.start)
         return None if mirror is None else mirror.book
 
-    def book_before(self, market: VenueMarket, seconds: int) -> VenueBook | None:
-        """The present book: earlier books are not stored."""
-        del seconds
-        return self.book(market)
+    def book_at(self, market: VenueMarket, market_s: float) -> VenueBook | None:
+        """The best prices of that minute, if the market was running and its book was certain."""
+        return self._recorded.get(market.start, {}).get(int(market_s) // MINUTE)
 
     def tick(self, market: VenueMarket) -> int:
         return self._mirrors[market.start].tick if market.start in self._mirrors else 1
@@ -163,6 +166,7 @@ class ShadowSource:
             await self.look_for_markets()
             await self.look_for_outcomes()
             await self.look_at_doubts()
+            self.record_books()
             await asyncio.sleep(LOOK_SECONDS)
 
     # --- markets -----------------------------------------------------------------------------
@@ -263,6 +267,15 @@ class ShadowSource:
             if mirror.broken or (running and mirror.streamed and now_ns - since > QUIET_NS):
                 self._compared_ns[market.start] = now_ns
                 await self._read(mirror)
+
+    def record_books(self) -> None:
+        """Store the best prices of running markets, the first ones of each minute."""
+        now = self._clock.market_s()
+        for start, mirror in self._mirrors.items():
+            book = mirror.book
+            if book is not None and start <= now <= mirror.market.end and self.certain(mirror.market):
+                best = VenueBook(bids=book.bids[:1], asks=book.asks[:1])
+                self._recorded[start].setdefault(int(now) // MINUTE, best)
 
     async def _read(self, mirror: BookMirror) -> bool:
         """Replace the mirror's book with the one of `/book`."""
