@@ -62,6 +62,11 @@ CREATE TABLE IF NOT EXISTS resolution (
 CREATE TABLE IF NOT EXISTS split (start INTEGER PRIMARY KEY, up_pays INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS payout (
   address TEXT, token TEXT, start INTEGER, shares INTEGER, amount INTEGER, paid_ns INTEGER);
+CREATE TABLE IF NOT EXISTS chain_transaction (
+  hash TEXT PRIMARY KEY, sender TEXT NOT NULL, succeeded INTEGER NOT NULL, sent_ns INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS chain_sender ON chain_transaction (sender);
+CREATE TABLE IF NOT EXISTS payout_transaction (
+  address TEXT, token TEXT, paid_ns INTEGER, hash TEXT NOT NULL, PRIMARY KEY (address, token, paid_ns));
 CREATE TABLE IF NOT EXISTS market (start INTEGER PRIMARY KEY, terms TEXT NOT NULL);
 """
 
@@ -311,6 +316,43 @@ class VenueLedger:
 
     def payouts_of(self, address: str) -> list[VenuePayout]:
         return self._all(VenuePayout, "SELECT * FROM payout WHERE address = ? ORDER BY paid_ns", address)
+
+    # --- transactions on chain ----------------------------------------------------------------
+
+    def add_chain_transaction(
+        self, transaction_hash: str, sender: str, succeeded: bool, sent_ns: int
+    ) -> None:
+        self._db.execute(
+            "INSERT INTO chain_transaction VALUES (?, ?, ?, ?)",
+            (transaction_hash, sender, succeeded, sent_ns),
+        )
+
+    def chain_transaction(self, transaction_hash: str) -> bool | None:
+        """Whether a transaction succeeded; None if it is unknown."""
+        row = self._db.execute(
+            "SELECT succeeded FROM chain_transaction WHERE hash = ?", (transaction_hash,)
+        ).fetchone()
+        return None if row is None else bool(row["succeeded"])
+
+    def chain_transactions(self, sender: str) -> int:
+        """Number of a sender's transactions."""
+        return self._db.execute(
+            "SELECT count(*) FROM chain_transaction WHERE sender = ?", (sender,)
+        ).fetchone()[0]
+
+    def set_payout_transaction(self, payout: VenuePayout, transaction_hash: str) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO payout_transaction VALUES (?, ?, ?, ?)",
+            (payout.address, payout.token, payout.paid_ns, transaction_hash),
+        )
+
+    def payout_transaction(self, payout: VenuePayout) -> str | None:
+        """Hash of the wallet's transaction that redeemed a position; None if the venue paid it."""
+        row = self._db.execute(
+            "SELECT hash FROM payout_transaction WHERE address = ? AND token = ? AND paid_ns = ?",
+            (payout.address, payout.token, payout.paid_ns),
+        ).fetchone()
+        return None if row is None else row["hash"]
 
     # --- rows to objects ---------------------------------------------------------------------
 

@@ -21,6 +21,10 @@ ASSETS: Final[dict[Side, Asset]] = {"BUY": "pUSD", "SELL": "outcomes"}
 """What an order of a side spends. An exchange may spend either only with an approval of its own."""
 
 
+UNLIMITED = 2**62
+"""An account's allowance unless a test sets another."""
+
+
 class VenueAccount(msgspec.Struct, frozen=True):
     """A wallet's money at the venue.
 

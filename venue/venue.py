@@ -11,16 +11,18 @@ import msgspec
 
 from venue.amounts import MICRO
 from venue.catalogue import Catalogue
+from venue.chain import Chain
 from venue.clock import SECOND
 from venue.exchange import Exchange
 from venue.external.feeds import Feeds
 from venue.faults import Faults
+from venue.heartbeats import Heartbeats
 from venue.ledger import VenueLedger
 from venue.lifecycle import TradeLifecycle
 from venue.market import INTERVAL, VenueMarket
 from venue.market_feed import MarketFeed
 from venue.order_intake import TAKER_DELAY, OrderIntake
-from venue.records import VenueAccount
+from venue.records import UNLIMITED, VenueAccount
 from venue.schedule import Protocol
 from venue.settlement import Redeem, VenueSettlement
 from venue.sources.base import MarketScript, MarketSource, PriceSource
@@ -30,8 +32,6 @@ from venue.sources.shadow.upstream import UpstreamVenue
 from venue.timekeeping import LEASE_SECONDS, ClockRefused, ClockRequest, opening_clock, save_clock, target_ns
 from venue.user_feed import UserFeed
 
-UNLIMITED = 2**62
-"""An account's allowance unless a test sets another."""
 LOG_LENGTH = 2_000
 LEAST_STEP_NS = 1_000
 """Minimum progress of a step from one event to the next: a float of seconds is not exact to a nanosecond."""
@@ -123,6 +123,8 @@ class PracticeVenue:
         self.settlement = VenueSettlement(
             self.exchange, self.ledger, self.order_intake, self.markets, self.faults, options.redeem
         )
+        self.heartbeats = Heartbeats()
+        self.chain = Chain(self.exchange, self.ledger, self.settlement, self.open_account)
         self.requests: deque[LogEntry] = deque(maxlen=LOG_LENGTH)
         self._loops: list[asyncio.Task[None]] = []
 
@@ -187,6 +189,7 @@ class PracticeVenue:
         self.markets.send_stray()
         self.users.send_stray()
         self.settlement.resolve_due()
+        self._cancel_silent_keys()
 
     async def change_clock(self, wanted: ClockRequest) -> None:
         """Hold or run the clock, change its speed, or step it; returns when the venue has caught up.
@@ -213,6 +216,13 @@ class PracticeVenue:
                 self.clock.run()
             save_clock(self.ledger, self.clock, ahead_seconds=2 * LEASE_SECONDS)
             self.step()
+
+    def _cancel_silent_keys(self) -> None:
+        """Cancel the resting orders of API keys whose heartbeat is overdue."""
+        for key in self.heartbeats.expired(self.clock.wall_s()):
+            for order in self.ledger.open_orders():
+                if order.owner == key:
+                    self.order_intake.cancel(order)
 
     async def _play_to(self, target: int) -> None:
         while (due := self._next_event()) < target / SECOND:

@@ -7,10 +7,10 @@ from aiohttp import web
 
 from venue.amounts import MILL, decimal_text, micro, price_text
 from venue.faults import CATALOG, STANDING, ArmedFault, UnknownFault
+from venue.records import UNLIMITED
 from venue.refusal import VenueRefusal
 from venue.signing import checksum
 from venue.timekeeping import ClockRefused, ClockRequest
-from venue.venue import UNLIMITED
 from venue.wire.common import json_answer, venue_of
 
 routes = web.RouteTableDef()
