@@ -115,6 +115,12 @@ class BotProcess:
             pass
         return self.process.wait(max(0.1, deadline - time.monotonic()))
 
+    def read_for(self, seconds: float) -> None:
+        """Read what is on the screen, and wait for more."""
+        deadline = time.monotonic() + seconds
+        while self._read(deadline) and time.monotonic() < deadline:
+            pass
+
     def interrupt(self, number: signal.Signals = signal.SIGINT) -> float:
         """Send Ctrl-C; returns the seconds until the process ended."""
         began = time.monotonic()

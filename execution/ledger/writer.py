@@ -134,6 +134,11 @@ class Ledger:
             raise Fatal(f"the ledger {self.path} has no run", "There is nothing to book")
         self._run_id, self._session = last.id, last.session
 
+    def annotate_run(self, note: str) -> None:
+        """Replace the remarks on the run's results."""
+        with self._write() as db:
+            db.execute("UPDATE runs SET note = ? WHERE id = ?", (note, self._run))
+
     def close_run(self) -> None:
         """Mark the run as ended normally."""
         with self._write() as db:

@@ -24,15 +24,17 @@ def _run(options: argparse.Namespace) -> int:
     import view_paper_trades
     from config import load_settings
     from monitoring.report import write_page
-    from research.backtest.engine import run
     from research.backtest.progress import show_progress
-    from research.recordings import BUNDLED, load
+    from research.backtest.sharded import SelectionRules, run_listed
+    from research.recordings import BUNDLED, list_markets
+    from research.recordings.selection import Defects
     from research.report.page import progress_page, render
     from research.report.run_reader import own_fill_rates, read_run
 
     settings = load_settings()
     folder = BUNDLED if options.recordings == "bundled" else Path(options.recordings)
-    markets = list(load(folder))
+    markets = list_markets(folder)
+    rules = SelectionRules(defects=Defects(options.defects), era=options.era)
     with tempfile.TemporaryDirectory() as scratch:
         folder_out = Path(options.out or scratch) / view_paper_trades.BACKTEST_PROFILE
         path = folder_out / "ledger.db"
@@ -46,12 +48,15 @@ def _run(options: argparse.Namespace) -> int:
                 advance_page()
                 advance_bar()
 
-            run(markets, settings, path, advance)
+            contents = run_listed(markets, settings, path, advance, rules=rules, workers=options.workers)
             if options.html is not None:
                 found = read_run(path)
                 rates = own_fill_rates(settings.state_dir)
                 page = render(
-                    found, f"Recordings: {options.recordings}", recorded=len(markets), own_rates=rates
+                    found,
+                    f"Recordings: {options.recordings}, {contents.note}",
+                    recorded=len(markets),
+                    own_rates=rates,
                 )
                 write_page(page, options.html)
         results = view_paper_trades.load(path, view_paper_trades.BACKTEST_PROFILE, None)
@@ -72,10 +77,30 @@ def _parser() -> argparse.ArgumentParser:
         "--recordings",
         default="bundled",
         metavar="FOLDER",
-        help="a folder with catalog.json and books.parquet; default: bundled, the 18 markets of the project",
+        help="a folder or file of recordings, see docs/research.md; default: bundled, 18 markets",
     )
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a report with plots to FILE")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument(
+        "--defects",
+        choices=["refuse", "leave-out", "use"],
+        default="refuse",
+        help="markets with gaps, crossed books or a clock that ran backwards: refuse the recording "
+        "(default), leave such markets out, or use them",
+    )
+    parser.add_argument(
+        "--era",
+        metavar="ERA",
+        help="trade the markets of one rule era, as twap60-v1-fee0.07-150ms, or of all; "
+        "default: an error if there are several",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes; the result does not depend on it; default: 1",
+    )
     parser.add_argument(
         "--out", metavar="FOLDER", help="keep the run's ledger in FOLDER; it must not have one"
     )

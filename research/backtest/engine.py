@@ -1,10 +1,14 @@
 """Runs the bot's strategy over recorded markets on NautilusTrader's backtest engine, into a ledger."""
 
+import os
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from decimal import Decimal
 from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import Self
 
 import msgspec
 from nautilus_trader.backtest.engine import BacktestEngine, BacktestEngineConfig
@@ -28,9 +32,18 @@ from events import Event
 from execution.ledger import LedgerReader, Mode, Venue
 from execution.ledger.writer import Ledger
 from execution.order_lifecycle import OrderRules
-from execution.risk_engine import RiskEngine
-from models import Decision, DecisionContext, Market, Outcome, Settlement
+from execution.risk_engine import RiskLimits
+from models import Decision, DecisionContext, Frozen, Market, Outcome, Settlement
+from research.backtest.carry import (
+    BalanceCheck,
+    CarriedRiskEngine,
+    Carry,
+    MarketResult,
+    RiskCheck,
+    still_valid,
+)
 from research.backtest.execution import InlineExecution
+from research.backtest.journal import JournaledLedger, JournalEntry, Replay
 from research.backtest.market_data import NANOS, events, instrument
 from research.backtest.order_client import BacktestOrderClient
 from research.backtest.stepped_tasks import SteppedTasks
@@ -42,8 +55,41 @@ RESOLUTION_S = 60
 """Seconds from a market's end to its result; the real venue takes between 30 s and 3 minutes."""
 FINE_TICK = Decimal("0.001")
 STARTING_CASH = Decimal(1000)
+GROUP = 8
+"""Markets that are played on one engine; the result does not depend on it."""
 TAIL_S = 120
 """Seconds after the last market's end until the run ends."""
+
+
+class GroupResult(Frozen, frozen=True):
+    """Everything that playing a group of markets results in."""
+
+    assumed: Carry
+    journal: tuple[JournalEntry, ...]
+    results: tuple[MarketResult, ...]
+    risk_checks: tuple[RiskCheck, ...]
+    balance_checks: tuple[BalanceCheck, ...]
+    halted: str | None
+
+    def valid_after(self, carry: Carry, limits: RiskLimits) -> bool:
+        """Whether the result is the same after groups that left this carry."""
+        return carry == self.assumed or still_valid(self.risk_checks, self.balance_checks, limits, carry)
+
+
+def play_group(
+    markets: Sequence[RecordedMarket], settings: Settings, carry: Carry, delay_ns: int | None = None
+) -> GroupResult:
+    """Trade a few recorded markets in their order, on an engine of their own.
+
+    Parameters
+    ----------
+    carry : Carry
+        The account's state before them.
+    delay_ns : int or None
+        The venue's delay before it matches an order, in place of each market's own.
+    """
+    with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
+        return _Run(settings, Path(scratch) / "ledger.db", carry, delay_ns, stack).play(markets)
 
 
 def run(
@@ -54,11 +100,16 @@ def run(
     *,
     cash: Decimal = STARTING_CASH,
     delay_ns: int | None = None,
+    note: Callable[[], str] = lambda: "backtest",
 ) -> None:
     """Trade recorded markets in their order and write everything to a new ledger.
 
+    A few markets at a time are in memory. The ledger appears when the run has ended; an error leaves none.
+
     Parameters
     ----------
+    markets : iterable of RecordedMarket
+        By their start.
     settings : Settings
         The bot's: decision parameters, risk limits, order size.
     ledger_path : Path
@@ -69,33 +120,96 @@ def run(
         pUSD at the start.
     delay_ns : int
         The venue's delay before it matches an order, in place of each market's own.
+    note : Callable[[], str]
+        The remark on the results, from after the last market.
 
     Raises
     ------
     Fatal
-        If the ledger exists.
+        If the ledger exists, or there is no market.
     """
-    if ledger_path.exists():
-        raise Fatal(f"{ledger_path} exists", "Choose another folder")
-    with ExitStack() as stack:
-        _Run(settings, ledger_path, advance, cash, delay_ns, stack).play(list(markets))
+    with RunLedger(ledger_path, cash) as ledger:
+        remaining, carry = iter(markets), ledger.carry
+        while group := list(islice(remaining, GROUP)):
+            carry = ledger.add(play_group(group, settings, carry, delay_ns), carry, advance)
+        ledger.complete(note())
+
+
+class RunLedger:
+    """The ledger of a run, written group by group beside its place and moved there when it is complete."""
+
+    def __init__(self, path: Path, cash: Decimal) -> None:
+        if path.exists():
+            raise Fatal(f"{path} exists", "Choose another folder")
+        self._path = path
+        self._stack = ExitStack()
+        self._replay = Replay()
+        self._markets = 0
+        self._complete = False
+        self.carry = Carry(cash=cash, peak=cash)
+
+    def __enter__(self) -> Self:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix=".backtest-", dir=self._path.parent)
+        self._written = Path(self._stack.enter_context(folder)) / "ledger.db"
+        self._ledger = Ledger(self._written, self._replay.now_ns)
+        return self
+
+    def add(self, result: GroupResult, carry: Carry, advance: Callable[[], None]) -> Carry:
+        """Write a group's result after a carry; returns the carry after it."""
+        if self._markets == 0:
+            self._replay.set(result.journal[0].at_ns)
+            self._ledger.open_run(
+                mode=Mode.SIMULATION,
+                venue=Venue.RECORDED,
+                clock_speed=1.0,
+                starting_cash=self.carry.cash,
+                note="backtest",
+            )
+        self._replay.repeat(self._ledger, result.journal, carry.cash - result.assumed.cash)
+        for entry in result.journal:
+            if entry.method == "record_settlement":
+                self._markets += 1
+                advance()
+        return carry.after(result.results, carry.halted or result.halted)
+
+    def complete(self, note: str) -> None:
+        """End the run: its ledger moves to its place.
+
+        Raises
+        ------
+        Fatal
+            If no market was traded.
+        """
+        if self._markets == 0:
+            raise Fatal(f"no market was traded: {note}", "Choose another recording or other filters")
+        self._ledger.annotate_run(note)
+        self._ledger.close_run()
+        self._complete = True
+
+    def __exit__(self, *_: object) -> None:
+        self._ledger.close()
+        if self._complete:
+            os.replace(self._written, self._path)
+        self._stack.close()
 
 
 class _Run:
-    """One run: its parts, connected like a worker's, and its clock."""
+    """The run of a group: its parts, connected like a worker's, and its clock."""
 
     def __init__(
         self,
         settings: Settings,
         ledger_path: Path,
-        advance: Callable[[], None],
-        cash: Decimal,
+        carry: Carry,
         delay_ns: int | None,
         stack: ExitStack,
     ) -> None:
+        cash = carry.cash
         self._settings = settings
         self._calendar = market_calendar(settings)
-        self._advance = advance
+        self._carry = carry
+        self._market_results: list[MarketResult] = []
         self._engine = BacktestEngine(
             BacktestEngineConfig(
                 trader_id="BACKTEST-001",
@@ -107,7 +221,7 @@ class _Run:
         stack.callback(self._engine.dispose)
         kernel = self._engine.kernel
         self._now_ns = kernel.clock.timestamp_ns
-        self._ledger = stack.enter_context(Ledger(ledger_path, self._now_ns))
+        self._ledger = stack.enter_context(JournaledLedger(ledger_path, self._now_ns))
         self._alerts = 0
         self._results: dict[str, Outcome] = {}
         self._delay = delay_ns
@@ -127,19 +241,19 @@ class _Run:
             venue=Venue.RECORDED,
             clock_speed=1.0,
             starting_cash=cash,
-            note="backtest",
         )
-        stack.callback(self._ledger.close_run)
         self._reader = stack.enter_context(LedgerReader(ledger_path))
+        self._risk = CarriedRiskEngine(risk_limits(settings), carry)
         self._execution = InlineExecution(
             self._ledger,
             self._reader,
-            RiskEngine(risk_limits(settings)),
+            self._risk,
             OrderRules(max_attempts=settings.order_max_attempts),
             lambda intent: self._strategy.send(intent),
             self._publish,
             self._now_ns,
         )
+        self._execution.halted = carry.halted
         self._board = MarketBoard(self._calendar, self._ledger.record_market, self._refused)
         self._params = settings.brain_params()
         self._strategy = IntegratedBTCStrategy(
@@ -176,7 +290,7 @@ class _Run:
         kernel.exec_engine.register_venue_routing(client, venue)
         return client
 
-    def play(self, markets: Sequence[RecordedMarket]) -> None:
+    def play(self, markets: Sequence[RecordedMarket]) -> GroupResult:
         """Run all markets."""
         engine = self._engine
         paired = [(recorded, market_of(recorded.gamma, self._calendar)) for recorded in markets]
@@ -194,6 +308,14 @@ class _Run:
                 self._call_at(at_ns, partial(self._refine_tick, recorded, market))
         first, last = paired[0][1], paired[-1][1]
         engine.run(start=(first.start - 30) * NANOS, end=(last.end + TAIL_S) * NANOS)
+        return GroupResult(
+            assumed=self._carry,
+            journal=tuple(self._ledger.journal),
+            results=tuple(self._market_results),
+            risk_checks=tuple(self._risk.checks),
+            balance_checks=tuple(self._client.checks),
+            halted=self._execution.halted,
+        )
 
     def _refine_tick(self, recorded: RecordedMarket, market: Market) -> None:
         """The venue changes the price grid: both instruments are announced with the finer one."""
@@ -255,7 +377,9 @@ class _Run:
         self._execution.market_settled(market.slug)
         self._strategy.close_settled(market.slug, settlement)
         self._ledger.record_cash_check(self._client.cash)
-        self._advance()
+        pnl = self._reader.market_pnl(market.slug)
+        if pnl is not None:
+            self._market_results.append(MarketResult(settled_ns=self._now_ns(), pnl=pnl))
 
 
 async def _nothing() -> None:

@@ -68,7 +68,7 @@ class InlineExecution:
         self._send = send
         self._publish = publish
         self._now_ns = now_ns
-        self._decisions = 0
+        self._decisions: dict[int, int] = {}
         self.halted: str | None = None
 
     def may_order(self, slug: str) -> bool:
@@ -82,10 +82,11 @@ class InlineExecution:
         refused = None
         if decision.buys and self.halted is None:
             refused = self._risk_refusal(decision)
-        self._decisions += 1
+        start = decision.context.market.start
+        self._decisions[start] = number = self._decisions.get(start, 0) + 1
         made = DecisionMade(
             decision=decision,
-            intent_id=f"BACKTEST-{self._decisions:010}",
+            intent_id=f"BACKTEST-{start}-{number:04}",
             halt=self.halted if decision.buys else None,
             risk_refusal=refused,
         )

@@ -25,6 +25,7 @@ WHOLE = 1000
 """Thousandths of a pUSD: what both tokens' prices add up to."""
 
 Levels = dict[int, int]
+Top = tuple[tuple[int, int] | None, tuple[int, int] | None]
 
 
 def instrument(recorded: RecordedMarket, market: Market, outcome: Outcome, tick: Decimal) -> BinaryOption:
@@ -61,9 +62,11 @@ def events(recorded: RecordedMarket, market: Market) -> Iterator[Data]:
     streams = [_TokenStream(instrument_id(market, outcome), outcome) for outcome in Outcome]
     for snapshot in recorded.snapshots:
         ts_ns = market.start * NANOS + snapshot.offset_ns
-        # Down first: the strategy decides on the Up quote, and then both books are of the same instant.
-        for stream in reversed(streams):
-            yield from stream.follow(snapshot, ts_ns)
+        # As from the venue's stream: a message changes both books, and the quotes follow.
+        for stream in streams:
+            yield from stream.changes(snapshot, ts_ns)
+        for stream in streams:
+            yield from stream.quotes(ts_ns)
 
 
 class _TokenStream:
@@ -74,9 +77,11 @@ class _TokenStream:
         self._mirrored = outcome is Outcome.DOWN
         self._bids: Levels = {}
         self._asks: Levels = {}
-        self._top: tuple[tuple[int, int] | None, tuple[int, int] | None] | None = None
+        self._top: Top = (None, None)
+        self._quoted: Top | None = None
 
-    def follow(self, snapshot: Snapshot, ts_ns: int) -> Iterator[Data]:
+    def changes(self, snapshot: Snapshot, ts_ns: int) -> Iterator[Data]:
+        """The book's changes from the last snapshot to this one."""
         bids, asks = snapshot.bids, snapshot.asks
         if self._mirrored:
             bids, asks = _mirror(snapshot.asks), _mirror(snapshot.bids)
@@ -94,12 +99,15 @@ class _TokenStream:
                 for n, (action, order) in enumerate(changes)
             ]
             yield OrderBookDeltas(self._id, deltas)
-        top = (bids[0] if bids else None, asks[0] if asks else None)
-        if top != self._top:
-            self._top = top
-            yield self._quote(top, ts_ns)
+        self._top = (bids[0] if bids else None, asks[0] if asks else None)
 
-    def _quote(self, top: tuple[tuple[int, int] | None, tuple[int, int] | None], ts_ns: int) -> QuoteTick:
+    def quotes(self, ts_ns: int) -> Iterator[Data]:
+        """The best prices, if they differ from the last quote."""
+        if self._top != self._quoted:
+            self._quoted = self._top
+            yield self._quote(self._top, ts_ns)
+
+    def _quote(self, top: Top, ts_ns: int) -> QuoteTick:
         bid, ask = top
         return QuoteTick(
             self._id,

@@ -1,5 +1,6 @@
 """The execution client of a backtest: matches the strategy's orders after the venue's delay."""
 
+import hashlib
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -18,6 +19,7 @@ from execution.amounts import MarketBuy, market_buy, taker_fee
 from execution.order_messages import TradeReported
 from execution.outcomes import OutcomeKind, PostOutcome
 from models import Fill, FillStatus, Market, Outcome, fill_cost
+from research.backtest.carry import BalanceCheck
 from research.backtest.execution import InlineExecution
 from research.backtest.matching import LevelFill, match
 
@@ -63,7 +65,8 @@ class BacktestOrderClient(ExecutionClient):
         self._market_of = market_of
         self._call_at = call_at
         self._delay_ns = delay_ns
-        self._orders = 0
+        self._start_cash = cash
+        self.checks: list[BalanceCheck] = []
         self.cash = cash
 
     def submit_order(self, command: SubmitOrder) -> None:
@@ -74,8 +77,7 @@ class BacktestOrderClient(ExecutionClient):
         order = command.order
         try:
             amounts = self._amounts(order, params)
-            self._orders += 1
-            order_id = f"0x{self._orders:064x}"
+            order_id = "0x" + hashlib.sha256(order.client_order_id.value.encode()).hexdigest()
             self._engine.order_signed(order.client_order_id.value, order_id)
         except Refused as error:
             self.generate_order_denied(**self._keys(order), reason=str(error), ts_event=self._now())
@@ -90,7 +92,10 @@ class BacktestOrderClient(ExecutionClient):
         ask, cap, rate = (Decimal(params[name]) for name in ("ask", "price_cap", "fee_rate"))
         tick = instrument.price_increment.as_decimal()
         amounts = market_buy(order.quantity.as_decimal(), ask, cap, tick, rate)
-        if self.cash < amounts.most:
+        enough = self.cash >= amounts.most
+        own = self.cash - self._start_cash
+        self.checks.append(BalanceCheck(own=own, needed=amounts.most, enough=enough))
+        if not enough:
             raise Refused(f"balance ${self.cash} is below the order's ${amounts.most} with its fee")
         return amounts
 
@@ -109,7 +114,7 @@ class BacktestOrderClient(ExecutionClient):
         self._engine.order_answered(client_id, outcome)
         self._accept(order, order_id, shares)
         for number, fill in enumerate(fills):
-            self._fill(order, order_id, f"{order_id[-8:]}-{number}", fill)
+            self._fill(order, order_id, f"{order_id[-16:]}-{number}", fill)
 
     def _accept(self, order: Order, order_id: str, shares: Decimal) -> None:
         instrument = self._cache.instrument(order.instrument_id)

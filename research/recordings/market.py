@@ -1,31 +1,13 @@
 """A recorded market: its object in the catalogue, the Up token's order books, its result, its rule era."""
 
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from core.ingestion.adapters.unified_adapter import Externals
-from errors import Fatal
 from models import Frozen, Outcome, ProtocolVersion, Rule
 
 TAKER_DELAY_NS = 150_000_000
 """The venue matches an order that takes liquidity this long after it arrived, since 2026-09-04."""
-
-
-class BadRecording(Fatal):
-    """A recording that cannot be used.
-
-    Parameters
-    ----------
-    file : Path
-    row : int or None
-        Number of the row, line or frame in the file, counted from 1; None if it concerns the whole file.
-    what, next_step : str
-        What is wrong, and what to do about it.
-    """
-
-    def __init__(self, file: Path | str, row: int | None, what: str, next_step: str) -> None:
-        super().__init__(f"{file}{'' if row is None else f', row {row}'}: {what}", next_step)
 
 
 class Snapshot(Frozen, frozen=True):

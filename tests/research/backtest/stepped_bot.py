@@ -1,0 +1,177 @@
+"""Runs the whole bot on a clock that only moves when it is stepped, so that a run is deterministic.
+
+Runner, worker and practice venue read one time from a file (libfaketime). A step writes the file, and ends
+when no thread of the processes has anything left to do.
+"""
+
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+from bot_process import BotProcess
+
+LIBRARY = "libfaketimeMT.so.1"
+PACE_S = 0.004
+"""Length of a step of a clock that runs: it is stepped by what has passed."""
+IDLE_CHECK_S = 0.0005
+PAST_NS = 2_000
+"""Added to a step, so that what is due at its time is due."""
+NUDGE_NS, MOST_NUDGES, BUSY_S = 10_000, 40, 1.0
+LONGEST_NS = 240 * 10**9
+LIMITS = {"WORKER_START_SECONDS": "600", "WORKER_HEARTBEAT_SECONDS": "3600"}
+
+
+class SteppedClock:
+    """The time of all processes that are started with `environment`."""
+
+    def __init__(self, file: Path, start_ns: int) -> None:
+        self._file = file
+        self.now_ns = start_ns
+        self.step_to(start_ns)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        listed = subprocess.check_output(["faketime", "-f", "+0", "env"], text=True)
+        (preload,) = [line for line in listed.splitlines() if line.startswith("LD_PRELOAD=")]
+        library = Path(preload.partition("=")[2]).with_name(LIBRARY)
+        return {
+            "LD_PRELOAD": str(library),
+            "FAKETIME_TIMESTAMP_FILE": str(self._file),
+            "FAKETIME_NO_CACHE": "1",
+            "TZ": "UTC",
+        }
+
+    def step_to(self, now_ns: int) -> None:
+        self.now_ns = now_ns
+        seconds, nanos = divmod(now_ns, 1_000_000_000)
+        fresh = self._file.with_suffix(".new")
+        fresh.write_text(f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{nanos:09}\n")
+        os.replace(fresh, self._file)
+
+
+def threads_of(pid: int) -> dict[str, str]:
+    """State and numbers of context switches of each thread of a process; "ended" if it ended meanwhile."""
+    found = {}
+    for task in os.listdir(f"/proc/{pid}/task"):
+        try:
+            lines = Path(f"/proc/{pid}/task/{task}/status").read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError):
+            found[task] = "ended"
+            continue
+        state = lines[2].split()[1]
+        # A timer that is due within a millisecond keeps this thread polling while the clock stands still.
+        polls = lines[0].endswith("tokio-rt-worker")
+        found[task] = state if polls else f"{state} {lines[-2]} {lines[-1]}"
+    return found
+
+
+def is_idle(pids: list[int], seconds: float) -> bool:
+    """Wait for an instant at which all threads slept: each slept twice and did not run in between."""
+    before: dict[str, str] = {}
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        now: dict[str, str] = {}
+        for pid in pids:
+            now |= threads_of(pid)
+        if now == before and all(thread.startswith("S") for thread in now.values()):
+            return True
+        before = now
+        time.sleep(IDLE_CHECK_S)
+    return False
+
+
+def rows(ledger: Path, statement: str) -> list[tuple[Any, ...]]:
+    """Rows of a ledger; none while it has no tables."""
+    try:
+        with closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True, timeout=5)) as database:
+            return database.execute(statement).fetchall()
+    except sqlite3.OperationalError:
+        return []
+
+
+class SteppedBot:
+    """A bot at a practice venue. The clock runs until the first market is open, and is stepped from then on.
+
+    Parameters
+    ----------
+    folder : Path
+        Files of the bot.
+    clock : SteppedClock
+        The time of its processes.
+    arguments, settings
+        Of the bot.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        ledger: Path,
+        clock: SteppedClock,
+        arguments: tuple[str, ...],
+        settings: dict[str, str],
+    ) -> None:
+        self.clock = clock
+        self.bot = BotProcess(folder, *arguments, settings=settings | LIMITS | clock.environment)
+        self._http = httpx.Client(trust_env=False, timeout=60)
+        self._url = self._run_until(r"practice venue at (http://127\.0\.0\.1:\d+)")
+        self._run(lambda: bool(rows(ledger, "SELECT slug FROM markets")))
+        reading = self._venue_clock()
+        self._offset_ns = reading["market_ns"] - reading["wall_ns"]
+        children = self.bot.children()
+        self._pids = [children["venue"], children["worker"]]
+        # The supervisor polls with time.sleep, which returns at once on a clock that stands still.
+        self.bot.process.send_signal(signal.SIGSTOP)
+
+    def step_to(self, market_ns: int) -> None:
+        """Move market time; returns when everything due has been done."""
+        self.clock.step_to(market_ns - self._offset_ns + PAST_NS)
+        self._venue_clock()
+        for _ in range(MOST_NUDGES):
+            if is_idle(self._pids, BUSY_S):
+                return
+            # A timer of asyncio that is due at exactly the present time does not fire, and its loop spins.
+            self.clock.step_to(self.clock.now_ns + NUDGE_NS)
+        raise AssertionError("the bot is never idle")
+
+    @property
+    def market_ns(self) -> int:
+        return self.clock.now_ns + self._offset_ns
+
+    def run_to_end(self) -> None:
+        """Let the clock run until the bot has ended."""
+        self.bot.process.send_signal(signal.SIGCONT)
+        self._run(lambda: self.bot.process.poll() is not None)
+
+    def _venue_clock(self) -> dict[str, int]:
+        answer: dict[str, int] = self._http.get(f"{self._url}/practice/clock").json()
+        return answer
+
+    def _run_until(self, pattern: str) -> str:
+        self._run(lambda: re.search(pattern, self.bot.output) is not None)
+        found = re.search(pattern, self.bot.output)
+        assert found is not None
+        return found[1]
+
+    def _run(self, done: Callable[[], bool]) -> None:
+        began, first = time.monotonic_ns(), self.clock.now_ns
+        while not done():
+            self.clock.step_to(first + time.monotonic_ns() - began)
+            self.bot.read_for(PACE_S)
+            assert time.monotonic_ns() - began < LONGEST_NS, self.bot.output
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bot.process.send_signal(signal.SIGCONT)
+        self._http.close()
+        self.bot.__exit__(*error)
