@@ -81,6 +81,6 @@ def test_all_bundled_markets_twice(tmp_path):
         assert sum(shares for shares, _, _ in own) == expected[0], slug
         assert sum(fee for _, _, fee in own) == expected[2], slug
         total += expected[3]
-    assert len(orders) == shown["n"] == 7
+    assert len(orders) == shown["n"] == 6
     assert shown["pnl"] == total
     assert shown["cash"]["difference"] == 0
