@@ -54,8 +54,9 @@ def _run(options: argparse.Namespace) -> int:
                 rates = own_fill_rates(settings.state_dir)
                 page = render(
                     found,
-                    f"Recordings: {options.recordings}, {contents.note}",
+                    f"Recordings: {options.recordings}",
                     recorded=len(markets),
+                    left_out={left.slug: left.reason for left in contents.left_out},
                     own_rates=rates,
                 )
                 write_page(page, options.html)
