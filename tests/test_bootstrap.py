@@ -94,7 +94,13 @@ def test_settings_of_libraries_that_are_meant_for_other_programs_are_dropped():
 def test_every_command_starts_without_its_folder_on_the_path():
     """PYTHONSAFEPATH hides the project's modules from a script; and a normal exit is no traceback."""
     environment = {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONINSPECT": "1"}
-    for command in ("runner.py", "redis_control.py", "view_paper_trades.py", "book_result.py"):
+    for command in (
+        "runner.py",
+        "redis_control.py",
+        "view_paper_trades.py",
+        "book_result.py",
+        "state_backup.py",
+    ):
         done = subprocess.run(
             [sys.executable, str(ROOT / command), "--help"],
             env=environment,

@@ -82,7 +82,7 @@ class SettlementFlow:
         if market.slug in self._observed:
             self._control.settled += 1
             if self._stop_after and self._control.settled >= self._stop_after:
-                self._control.stop(ExitCode.DONE, f"{self._control.settled} markets are settled")
+                self._control.stop(ExitCode.DONE, "the number of markets of --markets is settled")
 
     async def late(self, market: Market, resolution: ResolutionStatus) -> None:
         """Record why a finished market has no result; halt if waiting cannot produce one."""
