@@ -12,17 +12,19 @@ from bot_process import ROOT
 import book_result
 import redis_control
 import runner
+import state_backup
 import view_paper_trades
 
 TEXT = (ROOT / "docs/operations.md").read_text()
 PARSERS = {
     "runner.py": runner.parse,
     "book_result.py": book_result.parse,
+    "state_backup.py": state_backup.parse,
     "redis_control.py": redis_control.parse,
     "view_paper_trades.py": lambda arguments: view_paper_trades._parser().parse_args(arguments),
 }
 COMMANDS = sorted(
-    set(re.findall(r"python ((?:runner|book_result|redis_control|view_paper_trades)\.py[^`\n#&]*)", TEXT))
+    set(re.findall(r"python ((?:runner|book_result|redis_control|state_backup|view_paper_trades)\.py[^`\n#&]*)", TEXT))
 )
 UNIT = re.search(r"```ini\n(.*?)```", TEXT, re.DOTALL)[1]
 
