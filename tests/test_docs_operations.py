@@ -23,9 +23,8 @@ PARSERS = {
     "redis_control.py": redis_control.parse,
     "view_paper_trades.py": lambda arguments: view_paper_trades._parser().parse_args(arguments),
 }
-COMMANDS = sorted(
-    set(re.findall(r"python ((?:runner|book_result|redis_control|state_backup|view_paper_trades)\.py[^`\n#&]*)", TEXT))
-)
+PROGRAMS = "runner|book_result|redis_control|state_backup|view_paper_trades"
+COMMANDS = sorted(set(re.findall(rf"python ((?:{PROGRAMS})\.py[^`\n#&]*)", TEXT)))
 UNIT = re.search(r"```ini\n(.*?)```", TEXT, re.DOTALL)[1]
 
 
