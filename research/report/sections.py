@@ -27,6 +27,8 @@ from research.report.run_reader import RunResults
 
 EDGES = (0.01, 0.02, 0.03, 0.05)
 """Edges whose required sample is shown."""
+NAMES = {"Edge": "Edge at any time"}
+"""Names of performance lines that would be mistaken for another value of the page."""
 SECOND_BAND = 10
 """Width of the groups by market second."""
 UNLIMITED = (float("-inf"), float("inf"))
@@ -104,7 +106,11 @@ def result_section(text: str, left_out: str, found: Edge | None, run: RunResults
     lines = [
         ("P&L per trade", money),
         *((name, texts[name]) for name in ("Return", "Money", "Trades")),
-        *(line for line in performance_lines(run.performance) if enough or line[0] != "Sharpe"),
+        *(
+            (NAMES.get(name, name), line)
+            for name, line in performance_lines(run.performance)
+            if enough or name != "Sharpe"
+        ),
     ]
     return section(
         "Result",
@@ -165,7 +171,7 @@ def sample_section(found: Edge | None, rates: Sequence[FillRate]) -> Markup:
             "p",
             f"The required number is that of a two-sided test at 5 % for a break-even of {even:.1%}. An edge"
             " may be positive or negative. Stopping as soon as an interval excludes zero makes the error"
-            " larger than 5 %: decide at the number above.",
+            f" larger than 5 %: decide at the number above, or by the interval of “{NAMES['Edge']}”.",
             class_="soft",
         ),
     )
@@ -243,7 +249,7 @@ def markets_section(run: RunResults, left_out: Mapping[str, str]) -> Markup:
 def era(market: Market) -> str:
     """The terms of a market: what it settles on, its protocol, its fee rate and its length."""
     minutes = market.interval / 60
-    return f"{market.rule}, protocol {market.version}, fee rate {market.fee_rate}, {minutes:g} min"
+    return f"{market.rule}, {market.version}, fee {market.fee_rate}, {minutes:g} min"
 
 
 # --- equity ----------------------------------------------------------------------------------------
@@ -267,10 +273,11 @@ def equity_section(found: Performance, run: RunResults) -> Markup:
         " replacement, and each with all of its trades. It assumes that the order of the markets has no"
         " meaning."
     )
-    if min(lost, len(clusters) - lost) < LEAST_OF_EACH:
+    rarer, what = min((lost, "lost"), (len(clusters) - lost, "won"))
+    if rarer < LEAST_OF_EACH:
         text += (
-            f" It is too narrow here: only {lost:,} of {_count(len(clusters), 'market')} were lost, and"
-            " losses that did not happen cannot be drawn."
+            f" It is too narrow here: only {rarer:,} of {_count(len(clusters), 'market')} were {what}, and"
+            " what did not happen cannot be drawn."
         )
     return section("Equity", equity_plot(curve, found.drawdown, band), tag("p", text, class_="soft"))
 

@@ -71,7 +71,7 @@ def test_everything_is_there(ledger_path):
         "to see an edge of 2 points, about 1,978 trades are needed, that is 29 more days at 68.6 trades a",
         "9 recorded markets: 2 (22%) left out of the run (gap 2); 2 (22%) not traded"
         " (disagreement 1, no fill 1).",
-        *("twap60, protocol v1, fee rate 0.07, 15 min", "790 to 800 s"),
+        *("twap60, v1, fee 0.07, 15 min", "Edge at any time", "790 to 800 s"),
         *("0.90 to 0.96", "without TickVelocity", "Orders: matched 5, no fill 1", "m-9", "position_size_usd"),
     ):
         assert fragment in page.text, fragment
