@@ -31,6 +31,24 @@ class MarketRefused(Frozen, frozen=True):
     """Whether it is the first market of a protocol version that this bot does not support."""
 
 
+class TermsChanged(Frozen, frozen=True):
+    """A market has another fee rate, tick, minimum size or taker delay than the one that was listed before.
+
+    Attributes
+    ----------
+    term : str
+        `fee_rate`, `tick`, `minimum_shares` or `taker_delay`.
+    value, before : str
+        As the venue states them, for this market and for `before_slug`.
+    """
+
+    slug: str
+    term: str
+    value: str
+    before: str
+    before_slug: str
+
+
 class Decided(Frozen, frozen=True):
     """A decision was recorded; `final` is True if no other decision follows in this market."""
 
@@ -103,9 +121,14 @@ class Redeemed(Frozen, frozen=True):
 
 
 class CashChecked(Frozen, frozen=True):
-    """The ledger's cash was compared with the venue's; `difference` is venue − ledger, pUSD."""
+    """The ledger's cash was compared with the venue's; `difference` is venue − ledger, pUSD.
+
+    `unexplained` is the part of it that outstanding payouts do not explain, `venue_cash` the venue's balance.
+    """
 
     difference: Decimal
+    unexplained: Decimal = Decimal(0)
+    venue_cash: Decimal = Decimal(0)
 
 
 class SettlementLate(Frozen, frozen=True):
@@ -157,6 +180,7 @@ class ModeChanged(Frozen, frozen=True):
 Event = (
     MarketOpened
     | MarketRefused
+    | TermsChanged
     | Decided
     | OrderSent
     | OrderSigned

@@ -106,6 +106,8 @@ class Market(Frozen, frozen=True):
     empty if the condition id identifies it."""
     version: ProtocolVersion = ProtocolVersion.V1
     """Its tokens are CTF tokens or positions of Protocol V2."""
+    minimum_shares: Decimal | None = None
+    """Minimum size of an order that may rest, which this bot does not send; None if it is not known."""
 
     @property
     def end(self) -> int:

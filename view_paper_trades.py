@@ -44,9 +44,13 @@ from execution.ledger import (
     ledger_path,
     profile_name,
 )
+from execution.venue_facts.store import FactStatus
+from execution.venue_facts.store import load as load_facts
+from execution.venue_facts.store import rows as fact_rows
 from models import Frozen, TradeOutcome
 from monitoring.funnel import Funnel, Stage, funnel
 from monitoring.performance_tracker import Performance, performance
+from monitoring.report.fact_lines import raw_text, sighting_text, summary, venue_of
 from monitoring.report.reader import ReportReader
 from monitoring.report.text_lines import (
     decisions_line,
@@ -71,6 +75,11 @@ STAGES = (Stage.SEEN, Stage.IN_WINDOW, Stage.AGREED, Stage.ORDERED, Stage.MATCHE
 """Stages of the funnel that are shown without --details."""
 WIDE = 112
 """Terminal width from which the slug of a market fits into the table."""
+FACT_STYLES = {
+    FactStatus.CONTRADICTED: "bold red",
+    FactStatus.CONFIRMED: "green",
+    FactStatus.NOT_SEEN: "yellow",
+}
 STYLES = {TradeOutcome.WIN: "green", TradeOutcome.LOSS: "red", TradeOutcome.PENDING: "yellow"}
 BACKTEST_PROFILE = "backtest"
 """Name of the ledgers of `research.backtest`."""
@@ -137,6 +146,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         profile = LIVE_PROFILE if options.live else options.venue or newest_profile(options.state)
         path = None if profile is None else ledger_path(options.state, profile)
+        if options.venue_facts:
+            console = PlainConsole(highlight=False, markup=False)
+            show_facts(options.state, venue_of(profile), console, as_json=options.json)
+            return 0
         if profile is None or path is None or not path.is_file():
             print(_nothing_yet(profile, options.state), file=sys.stderr)
             return 1
@@ -147,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _export(path, options)
         results = load(path, profile, options.since)
         if options.html is not None:
-            write_html(results, options.html)
+            write_html(results, options.html, options.state)
     except Fatal as error:
         print_error(error)
         return error.exit_code
@@ -168,6 +181,7 @@ def _parser() -> argparse.ArgumentParser:
             "A report from a day on: python view_paper_trades.py --since 2026-11-01 --html report.html\n"
             "For a program:        python view_paper_trades.py --live --json\n"
             "A decision again:     python view_paper_trades.py --replay 120\n"
+            "The venue's rules:    python view_paper_trades.py --venue-facts\n"
             "Exit code: 0 shown, 1 no ledger or not readable, or not identical with --replay, 2 bad usage."
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -194,6 +208,11 @@ def _parser() -> argparse.ArgumentParser:
         const=0,
         metavar="DECISION_ID",
         help="take a recorded decision again and show whether it is identical; without a number: the newest",
+    )
+    parser.add_argument(
+        "--venue-facts",
+        action="store_true",
+        help="show what the bot assumes about the venue, and the observations that confirm or contradict it",
     )
     parser.add_argument("--watch", action="store_true", help="follow a running bot until q is pressed")
     parser.add_argument("--live", action="store_true", help="the profile with real money")
@@ -294,11 +313,15 @@ def _export(path: Path, options: argparse.Namespace) -> int:
     return 0
 
 
-def write_html(results: Results, path: Path) -> None:
-    """Write the report; raises `Fatal` if the file cannot be written."""
+def write_html(results: Results, path: Path, state: Path | None = None) -> None:
+    """Write the report; raises `Fatal` if the file cannot be written.
+
+    `state` is the state folder, which has the evidence about the venue; without it the report has none.
+    """
     # Imported here, because the table does not need it.
     from monitoring.report import Report, write
 
+    venue = venue_of(results.profile)
     report = Report(
         title=_title(results),
         period=_period(results),
@@ -309,8 +332,47 @@ def write_html(results: Results, path: Path) -> None:
         account=[*_state_lines(results), *_business_lines(results)],
         positions=results.positions,
         weights=results.weights,
+        facts=() if state is None else fact_rows(load_facts(state), venue),
+        facts_venue=venue,
     )
     write(report, path)
+
+
+# --- the venue -----------------------------------------------------------------------------------
+
+
+def show_facts(state: Path, venue: str, console: Console, *, as_json: bool) -> None:
+    """Print each assumption about a venue with its evidence."""
+    facts = fact_rows(load_facts(state), venue)
+    if as_json:
+        document = {
+            "venue": venue,
+            "facts": [
+                {
+                    "id": row.fact.id,
+                    "claim": row.fact.claim,
+                    "evidence": row.fact.evidence,
+                    "money": row.fact.money,
+                    "status": row.record.status,
+                    **msgspec.to_builtins(row.record),
+                }
+                for row in facts
+            ],
+        }
+        console.print(msgspec.json.format(msgspec.json.encode(document)).decode(), soft_wrap=True)
+        return
+    console.print(Text(f"VENUE FACTS: {summary(facts, venue)}", style="bold"))
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for row in sorted(facts, key=lambda row: list(FACT_STYLES).index(row.record.status)):
+        status = row.record.status
+        grid.add_row(Text(status, style=FACT_STYLES[status]), row.fact.id, row.fact.claim)
+        grid.add_row("", "", Text(sighting_text(row), style="dim"))
+        if raw := raw_text(row.record.sighting):
+            grid.add_row("", "", Text(raw, style="dim"))
+    console.print(grid)
 
 
 # --- one decision --------------------------------------------------------------------------------

@@ -51,6 +51,8 @@ from execution.order_messages import (
 from execution.outcomes import PostOutcome
 from execution.polymarket_client import PolymarketClient
 from execution.risk_engine import RiskEngine
+from execution.venue_facts.observations import TradesLookedUp
+from execution.venue_facts.recorder import Observe, ignore
 from models import Decision, Market, OrderIntent, OrderState
 
 LONGEST_WAIT_S = 60.0
@@ -112,6 +114,8 @@ class ExecutionEngine:
         Passes events to the observers.
     now_ns : Callable[[], int]
         This machine's clock.
+    observe : Observe
+        Receives the look-ups of orders, as evidence of the venue's rules.
     """
 
     def __init__(
@@ -125,6 +129,7 @@ class ExecutionEngine:
         send: Callable[[OrderIntent], None],
         publish: Callable[[Event], None],
         now_ns: Callable[[], int],
+        observe: Observe = ignore,
     ) -> None:
         self._ledger = ledger
         self._reader = reader
@@ -134,6 +139,7 @@ class ExecutionEngine:
         self._send = send
         self._publish = publish
         self._now_ns = now_ns
+        self._observe = observe
         self._lifecycle = OrderLifecycle(rules)
         self._client: ExecutionClient | None = None
         self._markets: dict[str, Market] = {}
@@ -172,6 +178,10 @@ class ExecutionEngine:
         """Register a market for orders and store it."""
         self._markets[market.slug] = market
         self._thread.post(self._ledger.record_market, market)
+
+    def market(self, slug: str) -> Market | None:
+        """A registered market."""
+        return self._markets.get(slug)
 
     def may_order(self, slug: str) -> bool:
         """Whether the earlier orders in this market allow another one now.
@@ -331,6 +341,7 @@ class ExecutionEngine:
             logger.warning(f"order {asked.order_id} is not resolved yet: {error}")
             self._feed(LookUpFailed(asked.order_id))
             return
+        self._observe(TradesLookedUp(order.intent.position_id, record.trades))
         # A total among the commands allows the adapter to fill the order from the trades.
         await self._feed(record.found)
         if self._client is not None and record.trades:

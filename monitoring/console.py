@@ -28,9 +28,11 @@ from events import (
     Resumed,
     Settled,
     SettlementLate,
+    TermsChanged,
 )
 from models import SCALE_SECONDS, Market
 from monitoring.market_block import MarketBlock, Row, row_line
+from monitoring.report.text_lines import terms_text
 
 
 class ConsoleReporter:
@@ -117,6 +119,8 @@ class ConsoleReporter:
                 self._print(Text(f"RESUMED: trading continues; the halt was: {why}", style="bold green"))
             case SettlementLate(market=market, why=why):
                 self._print(Text(f"{market.slug} has no official outcome yet: {why}", style="yellow"))
+            case TermsChanged():
+                self._print(Text(terms_text(event), style="yellow"))
             case ModeChanged(mode=mode, allows_orders=allows, why=why):
                 what = mode.upper() if allows else f"{mode.upper()}, no new position"
                 self._print(Text(f"MODE {what}: {why}", style="bold yellow"))

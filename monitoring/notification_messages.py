@@ -19,10 +19,11 @@ from events import (
     SettlementLate,
     Started,
     Stopped,
+    TermsChanged,
 )
 from execution.ledger import DecisionRow, TradeRow
 from models import Frozen, OrderState
-from monitoring.report.text_lines import readable_name, statistics_lines
+from monitoring.report.text_lines import readable_name, statistics_lines, terms_text
 from monitoring.statistics import statistics
 
 RESUME = "No new position until: python redis_control.py resume"
@@ -61,6 +62,8 @@ def message_of(event: Event) -> Message | None:
             return Message(title, what, Importance.ALERTS if manual else Importance.TRADES)
         case Started() | Stopped():
             return _of_process(event)
+        case TermsChanged():
+            return Message("Terms of the markets changed", terms_text(event), Importance.ALERTS)
         case MarketRefused(why=why, unknown_version=True):
             title = "Protocol version not supported"
             return Message(title, f"{why}. {NEWER}", Importance.ALERTS)

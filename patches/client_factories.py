@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from nautilus_trader.adapters.polymarket.factories import (
@@ -19,10 +20,27 @@ from core.nautilus_core.instruments.market_board import MarketBoard
 from execution.clob_http import PromptClobClient
 from execution.order_clients.clob_client_v2 import ClobClientV2Orders
 from execution.order_clients.port import CLOB_CLIENT_V2, POLYMARKET_CLIENT, OrderClient
+from execution.venue_facts.recorder import Observe, ignore
 from patches.gamma_markets import SlugProvider
 from patches.market_feed import CheckedDataClient
 from patches.market_orders import OrderJournal, UsdFakExecutionClient
+from patches.stream_evidence import StreamEvidence
 from patches.user_feed import QuietAuth
+
+
+@dataclass(frozen=True)
+class VenueObservers:
+    """Receivers of observations, by venue: the one of the market data, and the one that takes the orders.
+
+    `running_condition` returns the condition id of the running market.
+    """
+
+    markets: Observe = ignore
+    orders: Observe = ignore
+    running_condition: Callable[[], str | None] = lambda: None
+
+
+UNOBSERVED = VenueObservers()
 
 
 def clob_client(urls: VenueUrls, wallet: Wallet) -> PromptClobClient:
@@ -129,6 +147,7 @@ def client_factories(
     reconnected: Callable[[str], None],
     connect_failed: Callable[[str, Exception], None] = _raise,
     recorder: Recorder | None = None,
+    observers: VenueObservers = UNOBSERVED,
 ) -> tuple[type[PolymarketLiveDataClientFactory], type[PolymarketLiveExecClientFactory]]:
     """Return the factories of the data client and of the execution client.
 
@@ -150,10 +169,14 @@ def client_factories(
         Called with the name of a client that did not connect, and the error; NautilusTrader does not retry.
     recorder : Recorder, optional
         Receives the frames of the market stream and the answers of the catalogue.
+    observers : VenueObservers, optional
+        Receive what the messages show about the venue's rules.
     """
+    evidence = StreamEvidence(observers.markets, observers.running_condition)
 
     def counting(stream: str) -> Callable[[], Awaitable[None]]:
         async def again() -> None:
+            evidence.reconnected()
             reconnected(stream)
 
         return again
@@ -174,6 +197,7 @@ def client_factories(
                 neighbours=board.calendar.neighbours,
                 report=board.report,
                 received=None if recorder is None else recorder.catalogue,
+                observe=observers.markets,
             )
         return shared["provider"]
 
@@ -191,6 +215,7 @@ def client_factories(
                 name=name,
                 refresh_pause=plan.refresh_pause,
                 received=None if recorder is None else recorder.market,
+                evidence=evidence,
             )
             data_client.connect_failed = connect_failed
             data_client._ws_client._handler_reconnect = counting("market")
@@ -216,6 +241,7 @@ def client_factories(
                 orders=orders,
                 max_usd=plan.max_order_usd,
                 account_seconds=plan.account_seconds,
+                observe=observers.orders,
             )
             exec_client.connect_failed = connect_failed
             exec_client._ws_client._handler_reconnect = counting("user")

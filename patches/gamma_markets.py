@@ -18,6 +18,8 @@ from common.bounded_http import AnswerTooLarge, BoundedHttp
 from common.plain_text import escaped_json, one_line
 from core.nautilus_core.instruments.outcome_ids import outcome_ids
 from errors import Temporary
+from execution.venue_facts.observations import MarketsListed
+from execution.venue_facts.recorder import Observe, ignore
 
 REQUEST_LIMIT_S = 10.0
 """Maximum seconds of a request to the catalogue, from connecting to the last byte."""
@@ -56,6 +58,8 @@ class SlugProvider(PolymarketInstrumentProvider):
         Called with slug and reason for a market whose instruments cannot be created.
     received : Callable[[bytes], None], optional
         Called with each answer of the catalogue.
+    observe : Observe
+        Receives each answer as evidence of the catalogue's rules.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class SlugProvider(PolymarketInstrumentProvider):
         neighbours: Callable[[str], list[str]],
         report: Report,
         received: Callable[[bytes], None] | None = None,
+        observe: Observe = ignore,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -76,6 +81,7 @@ class SlugProvider(PolymarketInstrumentProvider):
         self._neighbours = neighbours
         self._report = report
         self._received = received
+        self._observe = observe
 
     async def load_all_async(self, filters: dict | None = None) -> None:
         """Load the requested markets and remove all others.
@@ -133,11 +139,13 @@ class SlugProvider(PolymarketInstrumentProvider):
                 )
             if self._received is not None:
                 self._received(answer.content)
-            return list(answer.json()["markets"])
+            rows = list(answer.json()["markets"])
         except (AnswerTooLarge, KeyError, TypeError, ValueError) as error:
             raise UnreadableAnswer(_unusable(error)) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Temporary(_unusable(error)) from None
+        self._observe(MarketsListed(tuple(slugs), tuple(rows)))
+        return rows
 
     def _log_differences(self, slugs: list[str], listed: list[Any]) -> None:
         names = {str(row.get("slug")) if isinstance(row, dict) else repr(row)[:40] for row in listed}

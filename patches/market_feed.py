@@ -47,6 +47,7 @@ from nautilus_trader.model.objects import Price
 from common.bounded_http import parse_json
 from common.plain_text import one_line
 from errors import Refused, Temporary
+from execution.venue_facts.recorder import ignore
 from patches.best_prices import differing_best
 from patches.message_values import (
     CONDITION_ID,
@@ -59,6 +60,7 @@ from patches.message_values import (
 )
 from patches.price_grid import finer_tick, off_grid
 from patches.refused_messages import RefusedMessages
+from patches.stream_evidence import StreamEvidence
 
 RETRY_REFRESH_S = 10.0
 """Maximum seconds until the catalogue is read again after an unusable answer."""
@@ -183,6 +185,8 @@ class CheckedDataClient(PolymarketDataClient):
         stops at the first failure.
     received : Callable[[bytes], None], optional
         Called with each frame before it is processed.
+    evidence : StreamEvidence, optional
+        Receives what the stream shows about its own rules.
     """
 
     def __init__(
@@ -190,11 +194,13 @@ class CheckedDataClient(PolymarketDataClient):
         *args: Any,
         refresh_pause: Callable[[], float],
         received: Callable[[bytes], None] | None = None,
+        evidence: StreamEvidence | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._received = received
         self._refresh_pause = refresh_pause
+        self._evidence = evidence or StreamEvidence(ignore, lambda: None)
         self._refused = RefusedMessages("market stream")
         self._outdated: dict[InstrumentId, int] = {}
         """Books that miss a change, with the number of snapshot requests since."""
@@ -238,6 +244,7 @@ class CheckedDataClient(PolymarketDataClient):
         while True:
             await asyncio.sleep(1.0)
             self._refused.log_if_due()
+            self._evidence.alive()
 
     # --- messages --------------------------------------------------------------------------------
 
@@ -251,6 +258,8 @@ class CheckedDataClient(PolymarketDataClient):
             return
         for message in decoded if isinstance(decoded, list) else [decoded]:
             self._handle_checked(message, raw)
+        if isinstance(decoded, list):
+            self._evidence.books(decoded)
 
     def _handle_checked(self, message: Message, raw: bytes) -> None:
         fault = fault_of(message)
@@ -260,6 +269,7 @@ class CheckedDataClient(PolymarketDataClient):
             return
         fault = fault or self._follow_grid(message)
         if fault is None:
+            self._evidence.message(message.market)
             try:
                 self._apply(best_last(message))
                 return
@@ -342,26 +352,38 @@ class CheckedDataClient(PolymarketDataClient):
             old_tick_size=str(known),
             timestamp=message.timestamp,
         )
-        self._handle_instrument_update(instrument, change)
+        self._change_tick(instrument, change, announced=False)
         if has_book:
             self._create_local_book(instrument.id)
 
     def _handle_instrument_update(
         self, instrument: BinaryOption, ws_message: PolymarketTickSizeChange
     ) -> None:
-        super()._handle_instrument_update(instrument, ws_message)
+        self._change_tick(instrument, ws_message, announced=True)
+
+    def _change_tick(
+        self, instrument: BinaryOption, change: PolymarketTickSizeChange, *, announced: bool
+    ) -> None:
+        super()._handle_instrument_update(instrument, change)
         if instrument.id in self._pending_snapshot_after_tick_change:
-            self._wait(self._await_snapshot(instrument.id))
+            tick = change.new_tick_size if announced else None
+            self._wait(self._await_snapshot(instrument.id, tick))
 
     def _wait(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)
 
-    async def _await_snapshot(self, instrument_id: InstrumentId) -> None:
-        """Request the snapshot that follows a change of the tick if the venue does not send it."""
+    async def _await_snapshot(self, instrument_id: InstrumentId, announced: str | None) -> None:
+        """Request the snapshot that follows a change of the tick if the venue does not send it.
+
+        `announced` is the tick of the venue's message; None if there was none.
+        """
         await asyncio.sleep(SNAPSHOT_WAIT_S)
-        if instrument_id in self._pending_snapshot_after_tick_change:
+        missing = instrument_id in self._pending_snapshot_after_tick_change
+        if announced is not None:
+            self._evidence.tick_changed(announced, followed=not missing)
+        if missing:
             if instrument_id not in self._local_books:
                 self._create_local_book(instrument_id)
             self._outdate([instrument_id])
@@ -379,6 +401,7 @@ class CheckedDataClient(PolymarketDataClient):
             difference = differing_best((change.best_bid, change.best_ask), known)
             if difference is None:
                 self._differing.pop(instrument_id, None)
+                self._evidence.best_prices(None)
             elif instrument_id not in self._differing:
                 self._differing[instrument_id] = difference
                 self._wait(self._await_agreement(instrument_id, difference))
@@ -390,6 +413,7 @@ class CheckedDataClient(PolymarketDataClient):
             self._differing.pop(instrument_id, None)  # it is not subscribed any more
         elif self._differing.get(instrument_id) is difference:
             self._log.warning(f"{instrument_id}: {difference}; it may miss a change")
+            self._evidence.best_prices(difference)
             self._outdate([instrument_id])
 
     # --- books that miss a change ------------------------------------------------------------------

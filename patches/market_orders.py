@@ -16,6 +16,7 @@ Errors of the stock client on this path, and their solution here:
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Protocol, cast
@@ -43,6 +44,8 @@ from execution.order_clients.port import OrderClient, WithheldError
 from execution.outcomes import OutcomeKind, PostOutcome
 from execution.polymarket_client import EXCHANGE_NAMES, EXCHANGES, NO_ANSWER, Funds, parse_funds
 from execution.venue_answers import status_of
+from execution.venue_facts.observations import OrderAnswered, StreamTradeSeen
+from execution.venue_facts.recorder import Observe, ignore
 from models import ProtocolVersion
 from patches.user_feed import ALL_MARKETS, AccountWebSocketClient, order_fault, trade_fault
 
@@ -89,6 +92,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
 
     An order has ``params={"ask": str, "price_cap": str, "fee_rate": str, "version": str}``; a settlement
     close has ``params={"settlement": str}``, the payout per share, and is filled locally, without the venue.
+    `observe` receives the venue's answers and trades as evidence of its rules.
     """
 
     def __init__(
@@ -98,11 +102,13 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         orders: OrderClient,
         max_usd: Decimal,
         account_seconds: float,
+        observe: Observe = ignore,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._journal = journal
         self._orders = orders
+        self._observe = observe
         self._max_usd = max_usd
         self._account_seconds = account_seconds
         self._account_task: asyncio.Task[None] | None = None
@@ -219,10 +225,24 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         self._cache.add_venue_order_id(order.client_order_id, order_id)
         answered = self._unanswered[order_id] = asyncio.Event()
         try:
-            outcome = await self._orders.post(
+            began = time.monotonic()
+            answer = await self._orders.post(
                 signed, lambda: self._journal.refusal_before_sending(order.client_order_id.value)
             )
+            outcome = answer.outcome
             self._apply(order, instrument, order_id, outcome)
+            self._observe(
+                OrderAnswered(
+                    order_id=order_id.value,
+                    version=version,
+                    tick=instrument.price_increment.as_decimal(),
+                    amounts=amounts,
+                    outcome=outcome,
+                    status=answer.status,
+                    body=answer.body,
+                    seconds=time.monotonic() - began,
+                )
+            )
         except WithheldError as error:
             self._journal.order_withheld(order.client_order_id.value, str(error))
             reason = f"withheld: {error}"
@@ -383,6 +403,9 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         readable = self._journal.trade(msg.to_dict())
         if (fault := trade_fault(msg)) is not None:
             raise Refused(f"a trade's message has {fault}")
+        # Without waiting it is one of `/data/trades`.
+        if wait_for_ack and self._cache.client_order_id(VenueOrderId(msg.taker_order_id)) is not None:
+            self._observe(StreamTradeSeen(msg.to_dict()))
         if readable and msg.status not in (PolymarketTradeStatus.RETRYING, FAILED):
             super()._handle_ws_trade_msg(msg, wait_for_ack)
 

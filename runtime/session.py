@@ -135,7 +135,9 @@ def close_files(settings: Settings) -> None:
         profile_name(live_path=live_path, venue=venue) for live_path in (False, True) for venue in Venue
     }
     close_to_other_users(
-        settings.state_dir, ["running.", "mode", ".mode", "redis", *profiles], excluded=MODE_FOLDER
+        settings.state_dir,
+        ["running.", "mode", ".mode", "redis", "venue_facts", ".venue_facts", *profiles],
+        excluded=MODE_FOLDER,
     )
     close_to_other_users(settings.log_dir, ["bot.log", "venue.log", settings.nautilus_log_dir.name])
     close_to_other_users(settings.nautilus_log_dir, [settings.trader_id])

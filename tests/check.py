@@ -25,7 +25,8 @@ STEPS: dict[str, list[str]] = {
         "sh",
         "-c",
         f"{sys.executable} config.py | diff .env.example - && {sys.executable} -m grafana.dashboard --check"
-        f" && {sys.executable} -m tools.order_lifecycle_table | diff docs/order-lifecycle.md -",
+        f" && {sys.executable} -m tools.order_lifecycle_table | diff docs/order-lifecycle.md -"
+        f" && {sys.executable} -m tools.unverified_page | diff docs/unverified.md -",
     ],
     "tests": ["env", "EXAMPLES=all", sys.executable, "-m", "pytest", "-n", "2", "-q"],
     # They mostly wait for processes: three at a time use two cores fully.

@@ -44,6 +44,8 @@ def book(tmp_path_factory):
         ledger.record_state(send(ledger, 6), OrderState.NO_FILL, "no orders found to match")
         ledger.record_state(send(ledger, 7), OrderState.UNKNOWN, "timeout")
         intend(ledger, 8)
+        ledger.record_terms(market(1).slug, {"fee_rate": "0.07", "tick": "0.01"})
+        ledger.record_terms(market(2).slug, {"fee_rate": "0.072", "tick": "0.01"})
         ledger.record_cash_check(Decimal("990"))
         ledger.record_mode(Mode.SIMULATION, True, "started without --live")
         ledger.record_halt("three refusals")

@@ -99,6 +99,10 @@ CATALOG: dict[str, FaultSpec] = {
     "failed_after_match": FaultSpec(
         "the trade fails on chain after MATCHED: FAILED, money and shares go back"
     ),
+    "fee_offset": FaultSpec(
+        "taking orders are charged `basis_points` above the fee rate that the market states, while armed",
+        {"basis_points": 1},
+    ),
     "retrying": FaultSpec("the trade is RETRYING between MATCHED and MINED"),
     "killed_event": FaultSpec(
         "user feed: a killed order is published with the venue's free-text CANCELED status"
@@ -196,6 +200,7 @@ TWISTED = ("resolution_disputed", "gamma_forgets", "clob_contradicts")
 
 STANDING = EXTERNAL | {
     "geoblocked",
+    "fee_offset",
     "market_feed_stall",
     "tick_size_change_lost",
     "stale_balance",

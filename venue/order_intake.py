@@ -68,7 +68,7 @@ class OrderIntake:
         self._markets = markets
         self._faults = faults
         self._taker_delay = taker_delay
-        self._trade_booker = TradeBooker(exchange, ledger, lifecycle, users)
+        self._trade_booker = TradeBooker(exchange, ledger, lifecycle, users, faults)
         self._waiting: set[str] = set()
 
     # --- accepting ---------------------------------------------------------------------------

@@ -1,12 +1,14 @@
 """Turns fills into trades: transfers money and shares, updates orders, and publishes events."""
 
 import uuid
+from decimal import Decimal
 
 import msgspec
 
 from venue import payloads, position_accounting
 from venue.amounts import buy_cost, taker_fee
 from venue.exchange import Exchange
+from venue.faults import Faults
 from venue.ledger import VenueLedger
 from venue.lifecycle import TradeLifecycle
 from venue.market import VenueMarket
@@ -14,6 +16,7 @@ from venue.matching import LevelFill
 from venue.records import MATCHED, Counterparty, Role, VenueOrder, VenueTrade
 from venue.user_feed import UserFeed
 
+BASIS_POINTS = 10_000
 HOUSE = Counterparty(
     order_id="",
     wallet="0x000000000000000000000000000000000000bEEF",
@@ -32,17 +35,23 @@ class TradeBooker:
     """
 
     def __init__(
-        self, exchange: Exchange, ledger: VenueLedger, lifecycle: TradeLifecycle, users: UserFeed
+        self,
+        exchange: Exchange,
+        ledger: VenueLedger,
+        lifecycle: TradeLifecycle,
+        users: UserFeed,
+        faults: Faults,
     ) -> None:
         self._exchange = exchange
         self._ledger = ledger
         self._lifecycle = lifecycle
         self._users = users
+        self._faults = faults
 
     def taker(self, order: VenueOrder, market: VenueMarket, fill: LevelFill) -> VenueTrade:
         """Record one fill of a taking order, and the maker's side if it matched an account's order."""
         trade_id = str(uuid.uuid4())
-        fee = taker_fee(fill.shares, fill.price, market.fee_rate)
+        fee = taker_fee(fill.shares, fill.price, self.fee_rate(market))
         maker = None if fill.order_id is None else self._ledger.order(fill.order_id)
         other = self.house(order) if maker is None else _counterparty(maker)
         trade = self._trade(trade_id, order, "TAKER", fill.price, fill.shares, fill.usd, fee, other)
@@ -52,6 +61,12 @@ class TradeBooker:
             self.maker(maker, trade_id, fill.shares, usd, _counterparty(order))
         self._exchange.traded(order.token, market.sibling(order.token), fill.price, order.side)
         return trade
+
+    def fee_rate(self, market: VenueMarket) -> Decimal:
+        """The rate that is charged: the stated one, unless a fault adds to it."""
+        offset = self._faults.consume("fee_offset")
+        points = 0 if offset is None else offset["basis_points"]
+        return market.fee_rate + Decimal(str(points)) / BASIS_POINTS
 
     def maker(self, maker: VenueOrder, trade_id: str, shares: int, usd: int, other: Counterparty) -> None:
         """Record a fill of a resting order at its own price; makers pay no fee."""

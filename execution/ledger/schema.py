@@ -356,5 +356,24 @@ ALTER TABLE intents ADD COLUMN position_id TEXT
     CHECK (position_id IS CASE version WHEN 'v2' THEN token_id END);
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH, _EIGHTH)
+_NINTH = f"""
+-- One row per change, and one for the first value: most markets have the terms of the one before.
+CREATE TABLE terms (
+    id INTEGER PRIMARY KEY,
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    session TEXT NOT NULL,
+    slug TEXT NOT NULL,
+    ts_ns INTEGER NOT NULL,
+    term TEXT NOT NULL CHECK (term IN ('fee_rate', 'tick', 'minimum_shares', 'taker_delay')),
+    value TEXT NOT NULL,
+    before TEXT CHECK (before <> value),
+    before_slug TEXT,
+    CHECK ((before IS NULL) = (before_slug IS NULL)),
+    FOREIGN KEY (session, slug) REFERENCES markets (session, slug)
+) STRICT;
+CREATE INDEX terms_by_term ON terms (session, term);
+{_append_only("terms")}
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH, _EIGHTH, _NINTH)
 """The file's ``PRAGMA user_version`` is the number of steps applied to it."""

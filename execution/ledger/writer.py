@@ -14,6 +14,7 @@ import msgspec
 from loguru import logger
 
 from errors import Fatal, Refused
+from events import TermsChanged
 from execution.ledger import order_states, queries
 from execution.ledger.connection import money, open_writer, transaction
 from execution.ledger.rows import CashCheck, Mode, Venue
@@ -205,6 +206,39 @@ class Ledger:
                 market.version,
             ),
         )
+
+    def record_terms(self, slug: str, terms: Mapping[str, str]) -> list[TermsChanged]:
+        """Store the terms of a market that differ from the last ones of this session; return the changes.
+
+        The first value of a term is stored too, and is no change.
+
+        Parameters
+        ----------
+        terms : mapping
+            The values that the venue states, by `fee_rate`, `tick`, `minimum_shares` and `taker_delay`.
+        """
+        changes = []
+        with self._write() as db:
+            for term, value in terms.items():
+                known = db.execute(
+                    "SELECT value, slug FROM terms WHERE session = ? AND term = ? ORDER BY id DESC LIMIT 1",
+                    (self._session, term),
+                ).fetchone()
+                before, before_slug = known or (None, None)
+                if value == before:
+                    continue
+                db.execute(
+                    "INSERT INTO terms (run_id, session, slug, ts_ns, term, value, before, before_slug)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (self._run, self._session, slug, self._clock_ns(), term, value, before, before_slug),
+                )
+                if before is not None and before_slug is not None:
+                    changes.append(
+                        TermsChanged(
+                            slug=slug, term=term, value=value, before=before, before_slug=before_slug
+                        )
+                    )
+        return changes
 
     def record_decision(self, decision: Decision) -> int:
         """Store a decision with its evidence, and its market if it is new; return the decision's id."""

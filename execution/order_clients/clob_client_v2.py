@@ -25,8 +25,7 @@ from common.constants import POLYGON_CHAIN_ID
 from errors import Fatal
 from execution.amounts import MarketBuy, market_buy
 from execution.clob_http import PromptClobClient
-from execution.order_clients.port import SignedOrder, WithheldError
-from execution.outcomes import PostOutcome, classify
+from execution.order_clients.port import OrderAnswer, SignedOrder, WithheldError, answer_of
 from execution.polymarket_client import EXCHANGES
 from models import ProtocolVersion
 
@@ -48,16 +47,16 @@ class ClobClientV2Orders:
         signed, order_id = await asyncio.to_thread(sign_market_buy, self._client, token_id, amounts, version)
         return SignedOrder(order_id, signed)
 
-    async def post(self, signed: SignedOrder, refusal: Callable[[], str | None]) -> PostOutcome:
+    async def post(self, signed: SignedOrder, refusal: Callable[[], str | None]) -> OrderAnswer:
         try:
             body = await asyncio.to_thread(self._send, signed, refusal)
         except WithheldError:
             raise
         except PolyApiException as error:
-            return classify(error.status_code, error.error_msg)
+            return answer_of(error.status_code, error.error_msg)
         except Exception as error:  # noqa: BLE001  bytes may have been sent: the outcome is unknown
-            return classify(None, repr(error))
-        return classify(200, body)
+            return answer_of(None, repr(error))
+        return answer_of(200, body)
 
     def _send(self, signed: SignedOrder, refusal: Callable[[], str | None]) -> Any:
         if (why := refusal()) is not None:

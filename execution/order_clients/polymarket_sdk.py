@@ -38,8 +38,7 @@ from common.plain_text import escaped, escaped_json
 from errors import ConfigError, Refused
 from execution.amounts import MarketBuy
 from execution.clob_http import REQUEST_LIMIT_S
-from execution.order_clients.port import POLYMARKET_CLIENT, SignedOrder, WithheldError
-from execution.outcomes import PostOutcome, classify
+from execution.order_clients.port import OrderAnswer, POLYMARKET_CLIENT, SignedOrder, WithheldError, answer_of
 from execution.polymarket_client import EXCHANGES
 from models import ProtocolVersion
 
@@ -119,7 +118,7 @@ class PolymarketSdkOrders:
     async def sign(self, token_id: str, amounts: MarketBuy, version: ProtocolVersion) -> SignedOrder:
         return await asyncio.wrap_future(self._loop.submit(self._sign(token_id, amounts, version)))
 
-    async def post(self, signed: SignedOrder, refusal: Callable[[], str | None]) -> PostOutcome:
+    async def post(self, signed: SignedOrder, refusal: Callable[[], str | None]) -> OrderAnswer:
         return await asyncio.wrap_future(self._loop.submit(self._post(signed, refusal)))
 
     def close(self) -> None:
@@ -148,7 +147,7 @@ class PolymarketSdkOrders:
         signed = await self._client._sign_order(draft, post_only=False)
         return SignedOrder(_order_id(signed, draft), signed)
 
-    async def _post(self, signed: SignedOrder, refusal: Callable[[], str | None]) -> PostOutcome:
+    async def _post(self, signed: SignedOrder, refusal: Callable[[], str | None]) -> OrderAnswer:
         answers: list[BoundedResponse] = []
         _ANSWERS.set(answers)
         if (why := refusal()) is not None:
@@ -159,8 +158,8 @@ class PolymarketSdkOrders:
         except Exception as error:  # noqa: BLE001  bytes may have been sent: the answer decides, if there is one
             failure = repr(error)
         if not answers:
-            return classify(None, failure)
-        return classify(answers[-1].status_code, _body(answers[-1]))
+            return answer_of(None, failure)
+        return answer_of(answers[-1].status_code, _body(answers[-1]))
 
 
 class LimitedClient:

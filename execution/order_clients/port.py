@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from execution.amounts import MarketBuy
-from execution.outcomes import PostOutcome
+from execution.outcomes import PostOutcome, classify
 from models import Frozen, ProtocolVersion
 
 CLOB_CLIENT_V2 = "py-clob-client-v2"
@@ -24,6 +24,20 @@ class SignedOrder(Frozen, frozen=True):
     body: Any
 
 
+class OrderAnswer(Frozen, frozen=True):
+    """The venue's answer to an order, classified and as it came: `status` is None without an answer, `body`
+    decoded JSON, or text."""
+
+    outcome: PostOutcome
+    status: int | None
+    body: Any
+
+
+def answer_of(status: int | None, body: Any) -> OrderAnswer:
+    """Classify an answer."""
+    return OrderAnswer(outcome=classify(status, body), status=status, body=body)
+
+
 class OrderClient(Protocol):
     """Signs market BUY orders of one wallet and sends them."""
 
@@ -34,7 +48,7 @@ class OrderClient(Protocol):
         """
         ...
 
-    async def post(self, signed: SignedOrder, refusal: Callable[[], str | None]) -> PostOutcome:
+    async def post(self, signed: SignedOrder, refusal: Callable[[], str | None]) -> OrderAnswer:
         """Send an order once as FAK, and classify the answer.
 
         Parameters

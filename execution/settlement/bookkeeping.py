@@ -19,6 +19,9 @@ from models import Frozen, Market, Settlement
 CASH_TOLERANCE = Decimal("0.00001")
 """pUSD; twice the possible rounding difference of one fee."""
 
+FEE_ERROR = Decimal("0.05")
+"""pUSD; a larger difference than this, next to a sum of payouts, is not taken for one of fees."""
+
 
 class SettledMarket(Frozen, frozen=True):
     """A settled market: its P&L, None without a position, and the total P&L of the ledger."""
@@ -29,10 +32,12 @@ class SettledMarket(Frozen, frozen=True):
 
 class CashComparison(Frozen, frozen=True):
     """Ledger's against venue's cash; `paid` are markets whose payouts the venue has made and the ledger has
-    not recorded, None if payouts do not explain the difference."""
+    not recorded, None if payouts do not explain the difference. `unexplained` is the difference without
+    the payouts nearest to it."""
 
     check: CashCheck
     paid: tuple[str, ...] | None
+    unexplained: Decimal
 
     @property
     def matches(self) -> bool:
@@ -168,11 +173,19 @@ class SettlementBookkeeper:
         async with self._cash:
             venue_cash = await asyncio.to_thread(self._balance)
             comparison = await self._thread.call(self._held_against, venue_cash)
-        self._publish(CashChecked(difference=comparison.check.difference))
+        self._publish(
+            CashChecked(
+                difference=comparison.check.difference,
+                unexplained=comparison.unexplained,
+                venue_cash=venue_cash,
+            )
+        )
         return comparison
 
     def _held_against(self, venue_cash: Decimal) -> CashComparison:
-        check = self._ledger.record_cash_check(venue_cash)
-        return CashComparison(
-            check=check, paid=paid(check.difference, self._reader.claimable(), CASH_TOLERANCE)
-        )
+        check, owed = self._ledger.record_cash_check(venue_cash), self._reader.claimable()
+        found = paid(check.difference, owed, CASH_TOLERANCE)
+        # Beside a wrong fee too, the payouts that were made are not part of it.
+        near = paid(check.difference, owed, FEE_ERROR) if found is None else found
+        payouts = sum((owed[slug] for slug in near or ()), Decimal(0))
+        return CashComparison(check=check, paid=found, unexplained=check.difference - payouts)

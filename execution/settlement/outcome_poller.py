@@ -7,6 +7,8 @@ import httpx
 
 from common.bounded_http import bounded_request
 from execution.venue_answers import ResolutionStatus, clob_outcome, clob_pays_halves, gamma_resolution
+from execution.venue_facts.observations import EndedMarketListed
+from execution.venue_facts.recorder import Observe, ignore
 from models import Market, Settlement
 
 REQUEST_LIMIT_S = 5.0
@@ -38,9 +40,11 @@ class ResolutionSource:
         gamma_url: str,
         clob_url: str,
         received: Callable[[bytes], None] | None = None,
+        observe: Observe = ignore,
     ) -> None:
         self._client = client
         self._received = received
+        self._observe = observe
         self._gamma_url = gamma_url
         self._clob_url = clob_url
 
@@ -53,6 +57,8 @@ class ResolutionSource:
         listed = found if isinstance(found, list) else []
         own = next((m for m in listed if isinstance(m, dict) and m.get("slug") == market.slug), None)
         gamma, clob = gamma_resolution(own), clob_outcome(answer)
+        if isinstance(found, list) and (gamma.official or clob is not None):
+            self._observe(EndedMarketListed(market.slug, own))
         if found is None and clob is None:
             return ResolutionStatus(None, "neither the catalogue nor the order API answers"), ""
         if gamma.official and clob is not None and clob is not gamma.outcome:

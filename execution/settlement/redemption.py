@@ -16,6 +16,8 @@ from errors import Refused, Temporary
 from events import Event, Payout
 from execution.polymarket_client import Redeemable
 from execution.settlement.bookkeeping import SettlementBookkeeper
+from execution.venue_facts.observations import PayoutArrived, PayoutOverdue
+from execution.venue_facts.recorder import Observe, ignore
 from models import Frozen
 
 MOST_ATTEMPTS = 3
@@ -71,6 +73,8 @@ class Redemption:
     publish : Callable[[Event], None]
         Receives the events for the operator.
     timing : RedemptionTiming
+    observe : Observe
+        Receives when payouts arrive, as evidence of the venue's rules.
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class Redemption:
         undisturbed: Callable[[], bool],
         publish: Callable[[Event], None],
         timing: RedemptionTiming,
+        observe: Observe = ignore,
     ) -> None:
         self._bookkeeper = bookkeeper
         self._positions = positions
@@ -90,6 +95,9 @@ class Redemption:
         self._undisturbed = undisturbed
         self._publish = publish
         self._timing = timing
+        self._observe = observe
+        self._earlier: frozenset[str] | None = None
+        """Markets that earlier processes settled: these may have redeemed them."""
         self._seen: dict[str, float] = {}
         self._attempts: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
@@ -106,6 +114,8 @@ class Redemption:
         later."""
         try:
             owed = await self._bookkeeper.owed()
+            if self._earlier is None:
+                self._earlier = frozenset(owed)
             if owed and await self._settled_orders():
                 await self._check_positions(owed)
         except Temporary as error:
@@ -118,11 +128,26 @@ class Redemption:
         if paid is None:
             return
         for slug in paid.recorded:
+            self._observe_payout(slug, owed[slug])
             self._publish(Payout(slug=slug, what=f"{slug} has paid {owed[slug]} pUSD"))
         bought = await self._bookkeeper.bought()
         for slug, row in held.items():
             if slug in bought and slug not in paid.arrived:
                 await self._handle_position(row)
+
+    def _observe_payout(self, slug: str, amount: Decimal) -> None:
+        if self._earlier is None or slug in self._earlier:
+            return
+        now = time.monotonic()
+        self._observe(
+            PayoutArrived(
+                slug=slug,
+                amount=amount,
+                listed=slug in self._seen,
+                attempts=self._attempts.get(slug, 0),
+                waited_s=now - self._seen.get(slug, now),
+            )
+        )
 
     async def _handle_position(self, row: Redeemable) -> None:
         now = time.monotonic()
@@ -137,6 +162,9 @@ class Redemption:
             await self._redeem(self._redeemer, row)
 
     async def _redeem(self, redeemer: Redeemer, row: Redeemable) -> None:
+        if row.slug not in self._attempts:
+            waited_s = time.monotonic() - self._seen[row.slug]
+            self._observe(PayoutOverdue(slug=row.slug, waited_s=waited_s))
         self._attempts[row.slug] = self._attempts.get(row.slug, 0) + 1
         self._not_before[row.slug] = time.monotonic() + self._timing.retry_s
         try:

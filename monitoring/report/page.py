@@ -8,6 +8,7 @@ from pathlib import Path
 
 from errors import Fatal
 from execution.ledger import Position, TradeRow, WeightRow
+from execution.venue_facts.store import PRACTICE, FactRow
 from models import Frozen
 from monitoring.funnel import Funnel
 from monitoring.performance_tracker import Performance
@@ -15,6 +16,7 @@ from monitoring.report.html import Markup, join, tag
 from monitoring.report.sections import (
     calibration_section,
     equity_section,
+    facts_section,
     funnel_section,
     groups_section,
     open_section,
@@ -42,6 +44,8 @@ class Report(Frozen, frozen=True):
         (name, text) lines about cash and pending items.
     positions, weights : Sequence[Position], Sequence[WeightRow]
         Unsettled trades, and every change of a signal's weight, oldest first.
+    facts, facts_venue : Sequence[FactRow], str
+        The assumptions about the venue with their evidence, and which venue it is.
     """
 
     title: str
@@ -53,6 +57,8 @@ class Report(Frozen, frozen=True):
     account: Sequence[tuple[str, str]]
     positions: Sequence[Position] = ()
     weights: Sequence[WeightRow] = ()
+    facts: Sequence[FactRow] = ()
+    facts_venue: str = PRACTICE
 
 
 def render(report: Report) -> str:
@@ -70,6 +76,7 @@ def render(report: Report) -> str:
             weights_section(report.weights),
             funnel_section(report.funnel),
             trades_section(report.trades),
+            facts_section(report.facts, report.facts_venue),
         ),
     )
 

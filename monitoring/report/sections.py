@@ -5,9 +5,11 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from execution.ledger import Position, TradeRow, WeightRow
+from execution.venue_facts.store import FactRow
 from monitoring.funnel import Funnel
 from monitoring.performance_tracker import Group, Performance, SourceResult
 from monitoring.report.calibration import CalibrationBin, by_model, by_price
+from monitoring.report.fact_lines import VENUE_NAMES, sighting_text, summary
 from monitoring.report.html import Markup, join, table, tag
 from monitoring.report.plots import Interval, calibration_plot, equity_plot, interval_plot
 from monitoring.report.text_lines import (
@@ -367,6 +369,39 @@ def trades_section(trades: Sequence[TradeRow]) -> Markup:
                 rows,
                 caption=f"Trades, {what}, newest first",
                 text=(0, 1, 2, 8),
+            ),
+        ),
+    )
+
+
+def facts_section(facts: Sequence[FactRow], venue: str) -> Markup:
+    """The assumptions about the venue with their evidence; empty without any."""
+    if not facts:
+        return join(())
+    rows = [
+        (
+            row.record.status.value,
+            row.fact.claim.replace("`", ""),
+            sighting_text(row),
+            DASH if row.record.sighting is None else row.record.sighting.raw or DASH,
+        )
+        for row in facts
+    ]
+    return section(
+        "Venue facts",
+        tag(
+            "p",
+            "What the bot assumes about the venue, and the observation that confirms or contradicts it.",
+        ),
+        tag("p", tag("strong", summary(facts, venue)), class_="conclusion"),
+        tag(
+            "details",
+            tag("summary", f"Show all {len(rows)}"),
+            table(
+                ("status", "assumption", "evidence", "raw message"),
+                rows,
+                caption=f"Assumptions about {VENUE_NAMES[venue]}",
+                text=(0, 1, 2, 3),
             ),
         ),
     )

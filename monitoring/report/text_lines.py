@@ -1,5 +1,6 @@
 """Results as text lines, shared by the table view and the HTML report."""
 
+from events import TermsChanged
 from monitoring.confidence_sequence import ConfidenceSequence
 from monitoring.funnel import Funnel
 from monitoring.performance_tracker import Performance, Sharpe, SourceResult
@@ -9,6 +10,20 @@ NOT_CHANCE = 1.959964
 """Standard errors from which zero is outside the 95 % interval."""
 
 Lines = list[tuple[str, str]]
+
+
+TERM_NAMES = {
+    "fee_rate": "the fee rate",
+    "tick": "the tick",
+    "minimum_shares": "the minimum size of a resting order",
+    "taker_delay": "the delay of taking orders",
+}
+
+
+def terms_text(changed: TermsChanged) -> str:
+    """A change of the terms from one market to another."""
+    name = TERM_NAMES.get(changed.term, changed.term)
+    return f"{name} is {changed.value} in {changed.slug}, {changed.before} in {changed.before_slug}"
 
 
 def statistics_lines(numbers: Statistics) -> Lines:

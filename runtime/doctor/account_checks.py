@@ -9,13 +9,13 @@ from core.nautilus_core.data_engine.venue_urls import VenueUrls
 from errors import ConfigError, Temporary
 from execution.polymarket_client import EXCHANGE_NAMES, EXCHANGES, Funds, PolymarketClient
 from execution.settlement.redeemers import ChainUrls, RedemptionKeys, official_redeemer
+from execution.venue_facts.observations import PermissionChecked, WalletsFunded
+from execution.venue_facts.recorder import Observe, ignore
 from execution.wallets import wallets_of
-from models import Frozen, ProtocolVersion
+from models import Frozen, Market, ProtocolVersion
 from runtime.doctor.finding import Finding, fail, ok, warn
 from runtime.worker.plan import LiveWallet
 
-HIGHEST_FEE_RATE = Decimal("0.07")
-"""Fee in pUSD per pUSD of stake at the lowest possible price."""
 KINDS = {0: "own wallet", 1: "e-mail login", 2: "browser wallet", 3: "deposit wallet"}
 AREA = "account"
 APPROVE = "Approve trading once with this wallet, on polymarket.com or with the official client"
@@ -137,8 +137,11 @@ class AccountCheck:
         Whether it is to trade in the live profile, or in a rehearsal of it.
     own_orders : Callable[[Sequence[str]], set[str]]
         Returns the given order ids that the bot's own ledger contains.
-    versions : Callable[[], set[ProtocolVersion]]
-        Returns the protocol versions of the running and the next market.
+    markets : Callable[[], Sequence[Market]]
+        Returns the running and the next market, without those that are not supported; none if the catalogue
+        does not answer.
+    observe : Observe
+        Receives the venue's answers as evidence of its rules.
     """
 
     def __init__(
@@ -150,7 +153,8 @@ class AccountCheck:
         operators: bool,
         live_path: bool,
         own_orders: Callable[[Sequence[str]], set[str]] = lambda order_ids: set(),
-        versions: Callable[[], set[ProtocolVersion]] = lambda: set(ProtocolVersion),
+        markets: Callable[[], Sequence[Market]] = lambda: (),
+        observe: Observe = ignore,
     ) -> None:
         self._settings = settings
         self._urls = urls
@@ -158,7 +162,8 @@ class AccountCheck:
         self._operators = operators
         self._live_path = live_path
         self._own_orders = own_orders
-        self._versions = versions
+        self._markets = markets
+        self._observe = observe
         self.wallet: LiveWallet | None = None
         self.balance = Decimal(0)
 
@@ -181,6 +186,7 @@ class AccountCheck:
         client.credentials(given, patience_s=KEY_PATIENCE_S)
         origin = "the settings" if all(given) else "derived from the key"
         closed_only = client.closed_only()  # answered only to the owner of the API key
+        self._observe(PermissionChecked(closed_only))
         yield ok("credentials", f"the venue accepts the API key of {client.address} ({origin})")
         if closed_only:
             yield fail(
@@ -188,6 +194,7 @@ class AccountCheck:
             )
         funded = client.funded_types()
         self.wallet = wallet = choose_wallet(self._wanted(client.address), funded)
+        self._observe(WalletsFunded(funded, wallet.signature_type))
         yield self._type(wallet, funded)
         yield from self._money(client, wallet)
         if self._live_path:
@@ -218,20 +225,25 @@ class AccountCheck:
     def _money(self, client: PolymarketClient, wallet: LiveWallet) -> Iterator[Finding]:
         funds = client.funds(wallet.signature_type)
         self.balance = funds.balance
-        size = self._settings.position_size_usd
-        needed = size * (1 + HIGHEST_FEE_RATE)
+        size, markets = self._settings.position_size_usd, self._markets()
+        # The fee per pUSD of stake is rate × (1 − price).
+        needed = size * (1 + max((market.fee_rate for market in markets), default=Decimal(0)))
         text = f"an order of ${size} takes ${needed:.2f} with the highest fee"
+        if not markets:
+            text = f"an order of ${size} takes its fee in addition, which no market states now"
         if funds.balance < needed:
             yield fail("balance", f"${funds.balance}, but {text}", f"Fund {wallet.funder} with pUSD")
         else:
             yield ok("balance", f"${funds.balance}; {text}")
-        yield from self._allowances(funds, needed, text)
+        yield from self._allowances(funds, needed, text, {market.version for market in markets})
 
-    def _allowances(self, funds: Funds, needed: Decimal, text: str) -> Iterator[Finding]:
+    def _allowances(
+        self, funds: Funds, needed: Decimal, text: str, versions: set[ProtocolVersion]
+    ) -> Iterator[Finding]:
         """Check the allowance of each exchange; a failure if no listed market can be traded."""
         given = {version: funds.allowance(version) or Decimal(0) for version in ProtocolVersion}
         short = {version: amount for version, amount in given.items() if amount < needed}
-        listed = self._versions() or set(ProtocolVersion)
+        listed = versions or set(ProtocolVersion)
         usable = listed - short.keys()
         for version, amount in short.items():
             found = fail if version in listed and not usable else warn

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -21,7 +22,9 @@ from core.nautilus_core.instruments.market_clock import MarketClock
 from core.nautilus_core.instruments.pairing import market_of
 from errors import Refused, Temporary
 from execution.polymarket_client import PolymarketClient, geoblock
-from models import Frozen, Market, ProtocolVersion
+from execution.venue_facts.observations import LocationChecked
+from execution.venue_facts.recorder import Observe, ignore
+from models import Frozen, Market
 from runtime.doctor.file_checks import host_of
 from runtime.doctor.finding import Finding, fail, ok, warn
 from settings_mapping import market_calendar
@@ -65,13 +68,14 @@ def order_api(url: str) -> Iterator[Finding]:
         yield warn("clock", text, todo) if abs(skew) > SKEW_WARN_S else ok("clock", text)
 
 
-def geoblock_check(url: str) -> Iterator[Finding]:
+def geoblock_check(url: str, observe: Observe = ignore) -> Iterator[Finding]:
     """Check that orders are accepted from this machine's location."""
     try:
         answer = geoblock(url)
     except Temporary as error:
         yield fail("geoblock", f"{host_of(url)}: {error}", UNREACHABLE)
         return
+    observe(LocationChecked(msgspec.structs.asdict(answer)))
     where = " ".join(filter(None, (answer.country, answer.region))) or "an unknown location"
     if answer.blocked:
         what = f"the venue accepts no orders from {where}, the location of this machine's address"
@@ -117,15 +121,19 @@ def markets(settings: Settings, where: CatalogueEndpoints) -> Iterator[Finding]:
         yield from _stream(where.ws, understood)
 
 
-def listed_versions(settings: Settings, where: CatalogueEndpoints) -> set[ProtocolVersion]:
-    """The supported protocol versions of the running and the next market; none if there is no answer."""
-    slugs = market_calendar(settings).upcoming(where.clock.market_time(time.time_ns()))[:2]
+def listed_markets(settings: Settings, where: CatalogueEndpoints) -> list[Market]:
+    """The running and the next market, without those that are not supported; none if there is no answer."""
+    calendar = market_calendar(settings)
+    slugs = calendar.upcoming(where.clock.market_time(time.time_ns()))[:2]
     try:
         listed = _listed(where.gamma, slugs)
     except (httpx.HTTPError, msgspec.MsgspecError, RecursionError):
-        return set()
-    stated = {str(row.get("version")) for row in listed.values()}
-    return {version for version in ProtocolVersion if version in stated}
+        return []
+    found = []
+    for row in listed.values():
+        with suppress(Refused):
+            found.append(market_of(row, calendar))
+    return found
 
 
 def _listed(gamma_url: str, slugs: list[str]) -> dict[str, dict[str, Any]]:

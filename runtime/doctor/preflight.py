@@ -10,7 +10,13 @@ from control.last_mode_switch import LAST_SWITCH_FILE
 from control.running import FoundStore
 from errors import Fatal
 from execution.ledger import LedgerReader, Mode, ledger_path
+from execution.venue_facts.observations import Observation
+from execution.venue_facts.recorder import Observe, collect
+from execution.venue_facts.store import load as load_facts
+from execution.venue_facts.store import rows as fact_rows
+from execution.venue_facts.store import venue_name
 from models import Frozen
+from monitoring.report.fact_lines import contradictions, sighting_text, summary
 from runtime.doctor import file_checks, machine_checks, mode_checks, network_checks
 from runtime.doctor.account_checks import AccountCheck
 from runtime.doctor.finding import Check, Finding, Status, finding_of_error, ok, run_check, warn
@@ -60,12 +66,15 @@ def run_preflight(
     started = _start(profile, refused)
     found += [] if started is None else [started]
     up = started is None or started.status is Status.OK
-    account = _account(session, profile, found) if up else None
+    seen: list[Observation] = []
+    account = _account(session, profile, found, seen.append) if up else None
     # Checks that need a practice venue are omitted if it does not run.
-    far = _remote_checks(session, profile) if up or not session.flags.replay else []
+    far = _remote_checks(session, profile, seen.append) if up or not session.flags.replay else []
     if account is not None:
         far.append(("account", account.run))
     found += _run_in_parallel(far)
+    if up:
+        found += _venue_facts(session, profile, seen if refused is None else [])
     if account is None:
         return PreflightReport(tuple(found), None, Decimal(0))
     return PreflightReport(tuple(found), account.wallet, account.balance)
@@ -110,7 +119,29 @@ def _start(profile: TradingProfile, refused: Fatal | None) -> Finding | None:
     return ok("practice venue", f"{process.url if process else ''}, {profile.note}")
 
 
-def _account(session: Session, profile: TradingProfile, found: list[Finding]) -> AccountCheck | None:
+def _venue_facts(session: Session, profile: TradingProfile, seen: Sequence[Observation]) -> list[Finding]:
+    """Store what the checks have seen, and show what is known about the venue of the markets."""
+    area, state_dir = "venue facts", session.settings.state_dir
+
+    def check() -> list[Finding]:
+        markets, orders = (
+            venue_name(urls.clob, urls.gamma, urls.ws) for urls in (profile.market_urls, profile.urls)
+        )
+        collect(state_dir, profile.name, [(orders, observation) for observation in seen])
+        venue, rows = markets, fact_rows(load_facts(state_dir), markets)
+        found = contradictions(rows)
+        text = f"{summary(rows, venue)} (python view_paper_trades.py --venue-facts)"
+        if not found:
+            return [ok(area, text)]
+        shown = "; ".join(f"{row.fact.id}: {sighting_text(row)}" for row in found[:3])
+        return [warn(area, f"{text}; {shown}", "Check for a newer version of the bot before it trades")]
+
+    return run_check(area, check)
+
+
+def _account(
+    session: Session, profile: TradingProfile, found: list[Finding], observe: Observe
+) -> AccountCheck | None:
     """The check of the account at the venue; None, and a finding, without a key."""
     settings = session.settings
     real = profile.mode is Mode.LIVE
@@ -125,7 +156,8 @@ def _account(session: Session, profile: TradingProfile, found: list[Finding]) ->
             own_orders=lambda order_ids: _own_orders(
                 ledger_path(settings.state_dir, profile.name), order_ids
             ),
-            versions=lambda: network_checks.listed_versions(settings, _catalogue(profile)),
+            markets=lambda: network_checks.listed_markets(settings, _catalogue(profile)),
+            observe=observe,
         )
     except Fatal as error:
         found.append(finding_of_error("credentials", error))
@@ -144,7 +176,7 @@ def _own_orders(ledger: Path, order_ids: Sequence[str]) -> set[str]:
         return reader.own_orders(order_ids)
 
 
-def _remote_checks(session: Session, profile: TradingProfile) -> list[tuple[str, Check]]:
+def _remote_checks(session: Session, profile: TradingProfile, observe: Observe) -> list[tuple[str, Check]]:
     """Checks that need answers from the network."""
     settings, sources, books = session.settings, profile.feeds, _catalogue(profile)
     checks: list[tuple[str, Check]] = [
@@ -153,7 +185,7 @@ def _remote_checks(session: Session, profile: TradingProfile) -> list[tuple[str,
         ("feeds", lambda: network_checks.feeds(settings, sources)),
     ]
     if profile.live_path:
-        checks.append(("geoblock", lambda: network_checks.geoblock_check(profile.geoblock_url)))
+        checks.append(("geoblock", lambda: network_checks.geoblock_check(profile.geoblock_url, observe)))
     return checks
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from decimal import Decimal
 
 from nautilus_trader.live.node import TradingNode
@@ -12,7 +13,7 @@ from bot import IntegratedBTCStrategy, StrategyPorts
 from config import Settings
 from core.ingestion.adapters.unified_adapter import UnifiedDataAdapter
 from core.nautilus_core.data_engine.node import NodePlan, Wallet, build_node
-from core.nautilus_core.instruments.market_board import MarketBoard
+from core.nautilus_core.instruments.market_board import MarketBoard, TrackedMarket
 from core.nautilus_core.instruments.refresh_times import RefreshTimes
 from core.nautilus_core.providers.decision_loop import DecisionLoop
 from core.nautilus_core.providers.feed_actor import FeedActor
@@ -26,14 +27,18 @@ from execution.ledger_thread import LedgerThread
 from execution.polymarket_client import PolymarketClient
 from execution.risk_engine import get_risk_engine
 from execution.settlement.bookkeeping import SettlementBookkeeper
+from execution.venue_facts.recorder import FactRecorder
+from execution.venue_facts.store import venue_name
 from models import Market, MarketKind, Rule, Settlement
-from patches.client_factories import client_factories
+from patches.client_factories import VenueObservers, client_factories
 from research.recorder import Recorder
 from runtime.worker.account import open_account
 from runtime.worker.decision_service import DecisionService
 from runtime.worker.event_sink import EventSink
+from runtime.worker.fact_events import FactEvents
 from runtime.worker.feed_setup import build_feeds, feed_memory
 from runtime.worker.heartbeat import Heartbeat
+from runtime.worker.market_terms import MarketTermsReader
 from runtime.worker.mode_follower import ModeFollower
 from runtime.worker.observer_setup import build_observers
 from runtime.worker.observers import ObserverGroup
@@ -84,6 +89,8 @@ def build(
     ledger, reader = _open_ledger(settings, plan, account, session, thread)
     events = EventSink(observers, thread, reader, None if plan.live_path else settings.paper_trades_file)
     # The strategy, the engine and the worker refer to each other; none calls another before the node runs.
+    facts = _fact_recorder(settings, plan, wallet, lambda why: _halt(engine, node.kernel.loop, why))
+    watched = _venue_observers(facts, plan, lambda: strategy.now()[0])
     engine = get_execution_engine(
         ledger,
         reader,
@@ -97,10 +104,22 @@ def build(
         lambda intent: strategy.send(intent),
         events.publish,
         time.time_ns,
+        watched.orders,
     )
+    terms = MarketTermsReader(
+        plan.market_urls.clob,
+        lambda market: market.start <= clock.market_time(time.time_ns()),
+        engine.register_market,
+        ledger,
+        thread,
+        events.publish,
+        watched.markets,
+    )
+    observers.add(FactEvents(watched.orders, engine.market))
+
     board = MarketBoard(
         market_calendar(settings),
-        engine.register_market,
+        terms.market_listed,
         lambda slug, why: worker.market_refused(slug, why),
         lambda slug, why: worker.version_unknown(slug, why),
     )
@@ -154,7 +173,9 @@ def build(
     )
     redemption = None
     if plan.live_path:
-        redemption = make_redemption(settings, plan, account, wallet, engine, bookkeeper, events.publish)
+        redemption = make_redemption(
+            settings, plan, account, wallet, engine, bookkeeper, events.publish, watched.orders
+        )
 
     def running_slug() -> str:
         tracked, _, _ = strategy.now()
@@ -186,6 +207,7 @@ def build(
         status,
         start,
         recorder,
+        watched,
     )
     trading_state = HaltedTradingState(node.kernel.risk_engine, node.kernel.loop, strategy.close_after_halt)
     engine.watch_halts(trading_state.follow)
@@ -226,9 +248,47 @@ def build(
             start=start,
             heartbeat=heartbeat,
             recorder=recorder,
+            facts=facts,
+            terms=terms,
+            observe_account=watched.orders,
         )
     )
     return worker
+
+
+def _fact_recorder(
+    settings: Settings, plan: WorkerPlan, wallet: Wallet, halt: Callable[[str], None]
+) -> FactRecorder:
+    """The recorder of what the venue shows; a contradiction halts on the live path only."""
+    secrets = (wallet.private_key.removeprefix("0x"), wallet.api_key, wallet.api_secret, wallet.passphrase)
+    return FactRecorder(settings.state_dir, plan.profile, secrets, halt if plan.live_path else None)
+
+
+def _halt(engine: ExecutionEngine, loop: asyncio.AbstractEventLoop, why: str) -> None:
+    """Halt trading from any thread: at once on the node's loop, otherwise with its next step."""
+    try:
+        running = asyncio.get_running_loop()
+    except RuntimeError:
+        running = None
+    if running is loop:
+        engine.halt(why)
+    else:
+        loop.call_soon_threadsafe(engine.halt, why)
+
+
+def _venue_observers(
+    facts: FactRecorder, plan: WorkerPlan, running: Callable[[], TrackedMarket | None]
+) -> VenueObservers:
+    """The observers of the venue of the market data, and of the venue that takes the orders."""
+
+    def running_condition() -> str | None:
+        tracked = running()
+        return None if tracked is None else tracked.market.condition_id
+
+    markets, orders = (
+        facts.observer(venue_name(urls.clob, urls.gamma, urls.ws)) for urls in (plan.market_urls, plan.urls)
+    )
+    return VenueObservers(markets, orders, running_condition)
 
 
 def _open_ledger(
@@ -284,6 +344,7 @@ def _build_node(
     status: StatusReporter,
     start: StartLimit,
     recorder: Recorder | None,
+    watched: VenueObservers,
 ) -> TradingNode:
     clock = plan.clock
 
@@ -314,5 +375,6 @@ def _build_node(
         status.reconnected,
         start.connect_failed,
         recorder,
+        watched,
     )
     return build_node(node_plan, strategy, actors, *factories)

@@ -100,7 +100,11 @@ class ObserverGroup:
             plan.output, console, (settings.trade_window_start, settings.trade_window_end), plan.clock.speed
         )
         self.isolation = isolation or ObserverIsolation()
-        self._observers = observers
+        self._observers = list(observers)
+
+    def add(self, observer: Observer) -> None:
+        """Add an observer that depends on parts built later; before `start`."""
+        self._observers.append(observer)
 
     def start(self) -> None:
         """Start every observer and print what they report."""

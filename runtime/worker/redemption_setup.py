@@ -11,6 +11,7 @@ from execution.polymarket_client import PolymarketClient
 from execution.settlement.bookkeeping import SettlementBookkeeper
 from execution.settlement.redeemers import ChainUrls, PracticeRedeemer, RedemptionKeys, official_redeemer
 from execution.settlement.redemption import Redeemer, Redemption, RedemptionTiming
+from execution.venue_facts.recorder import Observe, ignore
 from runtime.worker.plan import WorkerPlan
 
 
@@ -22,6 +23,7 @@ def make_redemption(
     engine: ExecutionEngine,
     bookkeeper: SettlementBookkeeper,
     publish: Callable[[Event], None],
+    observe: Observe = ignore,
 ) -> Redemption:
     """The redemption of a worker, not started."""
 
@@ -40,6 +42,7 @@ def make_redemption(
         undisturbed,
         publish,
         redemption_timing(plan),
+        observe,
     )
 
 

@@ -24,10 +24,12 @@ from execution.polymarket_client import PolymarketClient
 from execution.settlement.bookkeeping import SettlementBookkeeper
 from execution.settlement.outcome_poller import OutcomePoller, ResolutionSource
 from execution.settlement.redemption import Redemption
+from execution.venue_facts.recorder import FactRecorder, Observe
 from models import Market
 from research.recorder import Recorder
 from runtime.worker.event_sink import EventSink
 from runtime.worker.heartbeat import Heartbeat
+from runtime.worker.market_terms import MarketTermsReader
 from runtime.worker.mode_follower import ModeFollower
 from runtime.worker.observers import ObserverGroup
 from runtime.worker.plan import WorkerPlan
@@ -77,6 +79,10 @@ class WorkerParts:
     node: TradingNode
     start: StartLimit
     heartbeat: Heartbeat
+    facts: FactRecorder
+    terms: MarketTermsReader
+    observe_account: Observe
+    """Receives what the venue that holds the account shows about its rules."""
     recorder: Recorder | None = None
 
 
@@ -112,6 +118,7 @@ class Worker:
         parts.observers.close()
         if parts.recorder is not None:
             parts.recorder.close()
+        parts.facts.close()
         # Not `node.dispose()`: it also closes the event loop. Threads of NautilusTrader may still call on it,
         # and would print a traceback. The process ends right after this.
         parts.node.kernel.dispose()
@@ -143,8 +150,11 @@ class Worker:
             if plan.restarted:
                 parts.settlement.count(market.slug)
         await parts.engine.resume()
+        # After `resume`, which applies a halt of an earlier process.
+        parts.facts.start()
         self._spawn(parts.engine.follow_orders(parts.account))
         self._spawn(parts.mode.run())
+        self._spawn(parts.terms.run())
         self._spawn(parts.status.measure_skew())
         self._spawn(self._report_status())
         self._spawn(self._check_clock())
@@ -179,6 +189,7 @@ class Worker:
                 parts.plan.urls.gamma,
                 parts.plan.urls.clob,
                 None if parts.recorder is None else parts.recorder.catalogue,
+                parts.observe_account,
             ),
             parts.settlement.settle,
             parts.settlement.late,

@@ -20,6 +20,7 @@ from ledger_builders import (
 )
 
 from errors import Fatal, Refused
+from events import TermsChanged
 from execution.ledger import FillStatus, LedgerReader, Mode, Venue
 from execution.ledger.writer import Ledger
 from execution.order_records import OrderEntry, StateEntry
@@ -481,3 +482,41 @@ class TestRuns:
         ledger.close_run()
 
         assert reader.last_run().ended_ns > reader.last_run().started_ns
+
+
+# --- terms of the markets --------------------------------------------------------------------------
+
+
+def test_terms_are_stored_when_they_change(tmp_path):
+    """The first value of a term is a row and no change; the same value is no row; another one is a change."""
+    first, second, third = (market(number).slug for number in (1, 2, 3))
+    with open_ledger(tmp_path / "ledger.sqlite") as ledger:
+        for number in (1, 2, 3):
+            ledger.record_market(market(number))
+        assert ledger.record_terms(first, {"fee_rate": "0.07", "tick": "0.01"}) == []
+        assert ledger.record_terms(second, {"fee_rate": "0.07", "tick": "0.01", "taker_delay": "true"}) == []
+        (change,) = ledger.record_terms(third, {"fee_rate": "0.072", "tick": "0.01", "taker_delay": "true"})
+        assert change == TermsChanged(
+            slug=third, term="fee_rate", value="0.072", before="0.07", before_slug=first
+        )
+        assert ledger.record_terms(third, {"fee_rate": "0.072"}) == []
+        rows = ledger._connection.execute(
+            "SELECT slug, term, value, before, before_slug FROM terms"
+        ).fetchall()
+    assert rows == [
+        (first, "fee_rate", "0.07", None, None),
+        (first, "tick", "0.01", None, None),
+        (second, "taker_delay", "true", None, None),
+        (third, "fee_rate", "0.072", "0.07", first),
+    ]
+
+
+def test_terms_of_another_session_are_not_compared(tmp_path):
+    """A new practice account starts without terms."""
+    path = tmp_path / "ledger.sqlite"
+    with open_ledger(path, session="a") as ledger:
+        ledger.record_market(market(1))
+        ledger.record_terms(market(1).slug, {"tick": "0.01"})
+    with open_ledger(path, session="b") as ledger:
+        ledger.record_market(market(1))
+        assert ledger.record_terms(market(1).slug, {"tick": "0.001"}) == []

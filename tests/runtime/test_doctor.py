@@ -5,6 +5,7 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from bot_process import BotProcess
 from eth_account import Account
 from hypothesis import given
 from hypothesis import strategies as st
+from ledger_builders import market, v2_market
 from pydantic import SecretStr
 from resting_orders import leave_resting_order
 
@@ -35,7 +37,7 @@ from errors import ConfigError, Fatal
 from execution.ledger import ledger_path
 from execution.ledger.schema import APPLICATION_ID
 from execution.wallets import wallets_of
-from models import ProtocolVersion
+from models import Market, ProtocolVersion
 from runtime.doctor import file_checks, machine_checks, mode_checks, network_checks
 from runtime.doctor.account_checks import AccountCheck, ConfiguredWallet, choose_wallet
 from runtime.doctor.finding import Finding, Status, run_check
@@ -382,23 +384,54 @@ def test_a_market_of_a_new_kind_is_named(faultless, number):
     with CannedServer() as server:
         server.answers["GET", "/markets"] = (200, listed)
         other = network_checks.CatalogueEndpoints(server.url, where.ws, where.clock)
-        found, market, size, *_ = network_checks.markets(Settings(), other)
-        assert network_checks.listed_versions(Settings(), other) == {[V2, V1][number]}
+        found, traded, size, *_ = network_checks.markets(Settings(), other)
+        assert versions(network_checks.listed_markets(Settings(), other)) == {[V2, V1][number]}
         listed[1 - number]["version"] = None
         failures = list(network_checks.markets(Settings(), other))
-        assert network_checks.listed_versions(Settings(), other) == set()
-    assert (found.status, market.status) == (Status.WARN, Status.OK)
+        assert network_checks.listed_markets(Settings(), other) == []
+    assert (found.status, traded.status) == (Status.WARN, Status.OK)
     assert "77 shares" not in size.what
     assert f"market {listed[number]['slug']} is of protocol version v3, only v1 and v2" in found.what
-    assert f"{listed[1 - number]['slug']}: version {['v2', 'v1'][number]}, settles" in market.what
+    assert f"{listed[1 - number]['slug']}: version {['v2', 'v1'][number]}, settles" in traded.what
     assert [(f.area, f.status) for f in failures] == [("market", Status.FAIL)] * 2
     assert "of protocol version (none stated)" in failures[1 - number].what
 
 
-def account_of(venue: VenueProcess, key: str, live_path: bool = True, **given) -> list[Finding]:
+def versions(markets: Iterable[Market]) -> set[ProtocolVersion]:
+    return {one.version for one in markets}
+
+
+def both(rate: str = "0.07") -> list[Market]:
+    """A market of each version, with this fee rate."""
+    return [market(1, fee_rate=Decimal(rate)), v2_market(2)]
+
+
+def account_of(
+    venue: VenueProcess, key: str, live_path: bool = True, markets: Sequence[Market] | None = None, **given
+) -> list[Finding]:
     settings = Settings(polymarket_pk=SecretStr(key), **given)
-    check = AccountCheck(settings, practice_urls(venue.url), key, operators=True, live_path=live_path)
+    listed = both() if markets is None else markets
+    check = AccountCheck(
+        settings,
+        practice_urls(venue.url),
+        key,
+        operators=True,
+        live_path=live_path,
+        markets=lambda: listed,
+    )
     return run_check("account", check.run)
+
+
+def test_the_fee_is_that_of_the_listed_markets(faultless, key):
+    """The highest rate of the running and the next market, from the catalogue and from no constant."""
+    put(faultless, key, balance="20")
+    for markets, text in [
+        (both(), "an order of $1.00 takes $1.07 with the highest fee"),
+        (both("0.25"), "an order of $1.00 takes $1.25 with the highest fee"),
+        ([], "an order of $1.00 takes its fee in addition, which no market states now"),
+    ]:
+        (found,) = [one for one in account_of(faultless, key, markets=markets) if one.area == "balance"]
+        assert found.what == f"$20; {text}"
 
 
 def new_key() -> str:
@@ -485,7 +518,12 @@ def test_an_exchange_without_an_allowance_is_named(allowances, listed, found, fa
     put(faultless, key, allowances=allowances)
     settings = Settings(polymarket_pk=SecretStr(key))
     check = AccountCheck(
-        settings, practice_urls(faultless.url), key, operators=True, live_path=False, versions=lambda: listed
+        settings,
+        practice_urls(faultless.url),
+        key,
+        operators=True,
+        live_path=False,
+        markets=lambda: [one for one in both() if not listed or one.version in listed],
     )
     findings = [finding for finding in run_check("account", check.run) if finding.area == "allowance"]
     named = {address: f.status for f in findings for address in allowances if address in f.what}

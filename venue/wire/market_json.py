@@ -243,7 +243,7 @@ def clob_info(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
         "tbf": 1000,
         "fd": {"r": float(market.fee_rate), "e": 1, "to": True},
         "nr": False,
-        "itode": True,
+        "itode": venue.options.taker_delay > 0,
         "oas": 0,
     }
 

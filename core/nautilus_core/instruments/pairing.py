@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from common.plain_text import one_line
@@ -92,7 +92,19 @@ def _read(slug: str, gamma: Mapping[str, Any], calendar: SlugCalendar) -> Market
         title=one_line(gamma.get("question", ""), LONGEST_TITLE),
         origin=one_line(gamma.get("practiceOrigin", ""), LONGEST_TITLE),
         version=version,
+        minimum_shares=_minimum(gamma.get("orderMinSize")),
     )
+
+
+def _minimum(value: Any) -> Decimal | None:
+    """The minimum size as a number; None if there is none. The bot's orders do not depend on it."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        least = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return least if least.is_finite() and least >= 0 else None
 
 
 def _length(slug: str, gamma: Mapping[str, Any], start: int, calendar: SlugCalendar) -> int:

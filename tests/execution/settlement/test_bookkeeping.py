@@ -189,7 +189,10 @@ async def test_the_cash_check(books, more, paid, matches):
     found = await bookkeeper.check_cash()
     assert (found.paid, found.matches) == (paid, matches)
     assert (found.check.ledger_cash, found.check.venue_cash) == (CASH, books.balance)
-    assert books.events == [CashChecked(difference=Decimal(more))]
+    unexplained = Decimal(0) if paid == (ONE,) else Decimal(more)
+    assert books.events == [
+        CashChecked(difference=Decimal(more), unexplained=unexplained, venue_cash=books.balance)
+    ]
     assert await books.thread.call(books.reader.last_cash_check) == found.check
 
 
