@@ -51,7 +51,7 @@ def test_a_rehearsal_confirms_and_one_basis_point_more_halts(tmp_path: Path):
         bot.interrupt()
     records = recorded(tmp_path)
     orders = {"minimum-order", "order-tick", "order-status", "user-stream", "stated-fee", "outcome-order"}
-    for name in (*orders, "fee-rounding", "catalogue-version", "ended-market", "wallet-balance", "location"):
+    for name in (*orders, "fee-rounding", "catalogue-version", "ended-market", "permission", "location"):
         assert records[name]["confirmations"] > 0, name
         assert records[name]["contradictions"] == 0, name
     # The first market is one of version v1, the second of v2.

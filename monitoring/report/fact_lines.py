@@ -24,10 +24,9 @@ def summary(rows: Sequence[FactRow], venue: str) -> str:
     return f"{VENUE_NAMES[venue]}: " + ", ".join(f"{count[status]} {status}" for status in FactStatus)
 
 
-def contradictions(rows: Sequence[FactRow]) -> list[FactRow]:
-    """The contradicted assumptions, those about money first."""
-    found = [row for row in rows if row.record.status is FactStatus.CONTRADICTED]
-    return sorted(found, key=lambda row: not row.fact.money)
+def money_contradictions(rows: Sequence[FactRow]) -> list[FactRow]:
+    """The contradicted assumptions that halt live trading."""
+    return [row for row in rows if row.fact.money and row.record.status is FactStatus.CONTRADICTED]
 
 
 def sighting_text(row: FactRow) -> str:

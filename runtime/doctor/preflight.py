@@ -16,7 +16,7 @@ from execution.venue_facts.store import load as load_facts
 from execution.venue_facts.store import rows as fact_rows
 from execution.venue_facts.store import venue_name
 from models import Frozen
-from monitoring.report.fact_lines import contradictions, sighting_text, summary
+from monitoring.report.fact_lines import money_contradictions, sighting_text, summary
 from runtime.doctor import file_checks, machine_checks, mode_checks, network_checks
 from runtime.doctor.account_checks import AccountCheck
 from runtime.doctor.finding import Check, Finding, Status, finding_of_error, ok, run_check, warn
@@ -129,7 +129,7 @@ def _venue_facts(session: Session, profile: TradingProfile, seen: Sequence[Obser
         )
         collect(state_dir, profile.name, [(orders, observation) for observation in seen])
         venue, rows = markets, fact_rows(load_facts(state_dir), markets)
-        found = contradictions(rows)
+        found = money_contradictions(rows)
         text = f"{summary(rows, venue)} (python view_paper_trades.py --venue-facts)"
         if not found:
             return [ok(area, text)]
