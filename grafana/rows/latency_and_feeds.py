@@ -29,8 +29,7 @@ def latency() -> tuple[Line, ...]:
                 ),
                 _quantiles(
                     "Order",
-                    "From the intent in the ledger to the venue's answer, including the venue's delay of"
-                    " 150 ms.",
+                    "From the intent in the ledger to the venue's answer, including the venue's taker delay.",
                     "trading_order_latency_seconds",
                     "no order has been answered yet",
                 ),

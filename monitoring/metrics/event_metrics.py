@@ -15,7 +15,8 @@ VOTES = ("bullish", "bearish", "neutral", "abstained")
 DECISION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.5)
 """From the local book only (a millisecond) to the deadline of the feeds (1.5 s)."""
 ORDER_BUCKETS = (0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0, 120.0, 600.0)
-"""From the venue's taker delay (150 ms) and its time-out (5 s) to an order that had to be looked up."""
+"""From an answer after the venue's taker delay, over its time-out (5 s), to an order that had to be looked
+up."""
 
 
 class EventMetrics:

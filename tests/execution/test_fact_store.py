@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_venue_facts import FILL, ID, MATCHED, answered
+from test_venue_facts import FILL, MATCHED, answered
 
 from errors import Temporary
 from execution.venue_facts import store
@@ -156,8 +156,3 @@ def test_a_command_adds_what_it_saw(tmp_path: Path):
     """The preflight checks store their answers at once."""
     collect(tmp_path, "live", [("polymarket", PermissionChecked(closed_only=True))])
     assert status(tmp_path, "polymarket") == {"permission": FactStatus.CONFIRMED}
-
-
-def test_the_id_of_the_literal_order():
-    """The builder's order has the id of the venue's answer, in another case."""
-    assert ID.lower() == MATCHED["orderID"]

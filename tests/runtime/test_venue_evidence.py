@@ -49,8 +49,10 @@ def test_each_check_has_the_fills_and_the_change_since_the_last_one():
 def test_fills_of_an_unknown_market_are_no_evidence():
     """Without the rate of one fill, the sum of the fees shows nothing."""
     seen: list[CashCompared] = []
-    events = FactEvents(seen.append, lambda slug: None)
-    events.handle(Filled(fill=fill(1)))
+    one, two = fill(1), fill(2)
+    events = FactEvents(seen.append, lambda slug: market(1) if slug == one.slug else None)
+    events.handle(Filled(fill=one))
+    events.handle(Filled(fill=two))
     events.handle(checked("0"))
     assert seen == [CashCompared(change=D(0), fills=(), venue_cash=D(999))]
 

@@ -35,6 +35,7 @@ from execution.ledger_thread import LedgerThread
 from execution.risk_engine import RiskEngine, RiskLimits
 from execution.settlement.bookkeeping import SettlementBookkeeper
 from execution.venue_answers import ResolutionStatus
+from execution.venue_facts.recorder import ignore
 from models import OrderState, Outcome
 from runtime.worker import mode_follower
 from runtime.worker.event_sink import EventSink
@@ -425,6 +426,7 @@ def worker_of(parts: Parts) -> Worker:
             reader=parts.reader,
             marker=PositionMarker(parts.ledger, parts.thread, parts.engine.has_open_order),
             recorder=None,
+            observe_account=ignore,
         )
     )
 

@@ -14,6 +14,7 @@ from venue.order_book import VenueBook
 from venue.records import LIVE
 from venue.refusal import VenueRefusal
 from venue.venue import VenueOptions
+from venue.wire.market_json import clob_info
 
 pytestmark = pytest.mark.asyncio
 
@@ -54,6 +55,18 @@ async def test_a_fak_buy_pays_cost_and_fee(bench: Bench) -> None:
     assert [trade.fee for trade in result.trades] == [26_600]
     assert money(bench, trader) == START - 999_999 - 26_600
     assert shares(bench, trader, bench.market.up_token) == 1_612_903
+
+
+async def test_a_fee_of_one_basis_point_more_than_stated(bench: Bench) -> None:
+    """With the fault the rate is 0.0701: 1.612903 × 0.0701 × 0.62 × 0.38 = 0.02664, and the market states
+    0.07."""
+    trader = bench.trader()
+    bench.venue.faults.arm("fee_offset", 1, {})
+    for fee in (26_640, 26_600):
+        result = await bench.place(trader, trader.buy(bench.market.up_token, 100, 620))
+        assert [trade.fee for trade in result.trades] == [fee]
+    assert money(bench, trader) == START - 2 * 999_999 - 26_640 - 26_600
+    assert clob_info(bench.venue, bench.market)["fd"]["r"] == 0.07
 
 
 async def test_down_is_bought_from_the_mirror_of_the_up_bids(bench: Bench) -> None:
