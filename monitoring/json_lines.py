@@ -33,6 +33,7 @@ from events import (
     SettlementLate,
     Started,
     Stopped,
+    TermsChanged,
 )
 from models import Market, Outcome
 
@@ -99,6 +100,14 @@ def _fields(event: Event) -> tuple[str, dict[str, Any]]:  # noqa: C901 - one cas
             return "market_opened", _market(market)
         case MarketRefused(slug=slug, why=why):
             return "market_refused", {"slug": slug, "reason": why}
+        case TermsChanged(slug=slug, term=term, value=value, before=before, before_slug=before_slug):
+            return "terms_changed", {
+                "slug": slug,
+                "term": term,
+                "value": value,
+                "before": before,
+                "before_slug": before_slug,
+            }
         case Decided():
             return "decided", _decided(event)
         case OrderSent(intent=intent):

@@ -20,6 +20,7 @@ from events import (
     Resumed,
     Settled,
     SettlementLate,
+    TermsChanged,
 )
 from models import Decision, OrderState, Reason, TradingSignal, Vote
 from monitoring.console import ConsoleReporter
@@ -198,6 +199,10 @@ def test_quiet_prints_no_market_but_what_concerns_the_bot():
         (Halted(why="three"), "HALTED: three. No new position until: python redis_control.py resume"),
         (Resumed(why="three"), "RESUMED: trading continues; the halt was: three"),
         (MarketRefused(slug="btc-1", why="negRisk"), "btc-1 is not traded: negRisk"),
+        (
+            TermsChanged(slug="btc-2", term="fee_rate", value="0.072", before="0.07", before_slug="btc-1"),
+            "the fee rate is 0.072 in btc-2, 0.07 in btc-1",
+        ),
         (Payout(slug="btc-1", what="Redeemed $1.1", manual=False), "Redeemed $1.1"),
         (
             SettlementLate(market=market(1), why="no winner"),

@@ -32,6 +32,7 @@ from events import (
     SettlementLate,
     Started,
     Stopped,
+    TermsChanged,
 )
 from models import FillStatus, OrderState
 from monitoring.json_lines import JsonLinesReporter, event_line
@@ -43,6 +44,9 @@ EVENTS = {
     "stopped": Stopped(why="the operator"),
     "market_opened": MarketOpened(market=market(1)),
     "market_refused": MarketRefused(slug="btc-1", why="negRisk"),
+    "terms_changed": TermsChanged(
+        slug="btc-2", term="fee_rate", value="0.072", before="0.07", before_slug="btc-1"
+    ),
     "decided": Decided(decision=decision(1), final=True, decision_id=7),
     "order_sent": OrderSent(intent=intent(1)),
     "order_signed": OrderSigned(intent=intent(1), order_id="0x1"),

@@ -12,7 +12,7 @@ import pytest
 from ledger_builders import NOON_NS, buy, open_ledger, settlement
 
 from errors import ConfigError
-from events import Halted, MarketRefused, ModeChanged, Started, Stopped
+from events import Halted, MarketRefused, ModeChanged, Started, Stopped, TermsChanged
 from monitoring.notification_messages import Importance, Message, daily_summary, message_of
 from monitoring.notifications import CAPACITY, Notifier, NotifyParams, check_urls, importance
 
@@ -219,3 +219,11 @@ def test_an_unsupported_protocol_version_is_an_alert():
     unknown = message_of(msgspec.structs.replace(refused, unknown_version=True))
     assert (unknown.title, unknown.importance) == ("Protocol version not supported", Importance.ALERTS)
     assert unknown.body.startswith("market btc is of protocol version v3. ")
+
+
+def test_another_fee_rate_is_an_alert():
+    """The terms of all later markets may have changed: both values and both markets are named."""
+    changed = TermsChanged(slug="btc-2", term="fee_rate", value="0.072", before="0.07", before_slug="btc-1")
+    message = message_of(changed)
+    assert (message.title, message.importance) == ("Terms of the markets changed", Importance.ALERTS)
+    assert message.body == "the fee rate is 0.072 in btc-2, 0.07 in btc-1"
