@@ -144,27 +144,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         watch(options.state, LIVE_PROFILE if options.live else options.venue, PlainConsole(highlight=False))
         return 0
     try:
-        profile = LIVE_PROFILE if options.live else options.venue or newest_profile(options.state)
-        path = None if profile is None else ledger_path(options.state, profile)
-        if options.venue_facts:
-            console = PlainConsole(highlight=False, markup=False)
-            show_facts(options.state, venue_of(profile), console, as_json=options.json)
-            return 0
-        if profile is None or path is None or not path.is_file():
-            print(_nothing_yet(profile, options.state), file=sys.stderr)
-            return 1
-        if options.replay is not None:
-            console = PlainConsole(highlight=False, markup=False)
-            return show_replay(path, options.replay, console, as_json=options.json)
-        if options.csv is not None or options.parquet is not None:
-            return _export(path, options)
-        results = load(path, profile, options.since)
-        if options.html is not None:
-            write_html(results, options.html, options.state)
+        return _show_profile(options)
     except Fatal as error:
         print_error(error)
         return error.exit_code
+
+
+def _show_profile(options: argparse.Namespace) -> int:
+    """Print or write what the options ask for about one profile; exit code 1 if there is no ledger."""
+    profile = LIVE_PROFILE if options.live else options.venue or newest_profile(options.state)
+    path = None if profile is None else ledger_path(options.state, profile)
     console = PlainConsole(highlight=False, markup=False)
+    if options.venue_facts:
+        show_facts(options.state, venue_of(profile), console, as_json=options.json)
+        return 0
+    if profile is None or path is None or not path.is_file():
+        print(_nothing_yet(profile, options.state), file=sys.stderr)
+        return 1
+    if options.replay is not None:
+        return show_replay(path, options.replay, console, as_json=options.json)
+    if options.csv is not None or options.parquet is not None:
+        return _export(path, options)
+    results = load(path, profile, options.since)
+    if options.html is not None:
+        write_html(results, options.html, options.state)
     if options.json:
         console.print(as_json(results), soft_wrap=True)
     elif options.html is not None:
