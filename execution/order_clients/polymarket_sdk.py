@@ -38,7 +38,7 @@ from common.plain_text import escaped, escaped_json
 from errors import ConfigError, Refused
 from execution.amounts import MarketBuy
 from execution.clob_http import REQUEST_LIMIT_S
-from execution.order_clients.port import OrderAnswer, POLYMARKET_CLIENT, SignedOrder, WithheldError, answer_of
+from execution.order_clients.port import POLYMARKET_CLIENT, OrderAnswer, SignedOrder, WithheldError, answer_of
 from execution.polymarket_client import EXCHANGES
 from models import ProtocolVersion
 

@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
-from loguru import logger
 
 from common.atomic_file import write_atomically
 from common.plain_text import one_line
@@ -175,9 +174,7 @@ def load(state_dir: Path) -> Records:
         damaged = path.with_name(f"{path.name}.damaged")
         with suppress(OSError):
             path.replace(damaged)
-        logger.warning(
-            f"{path} cannot be read ({one_line(error)}): kept as {damaged.name}, and started again"
-        )
+        _warn(f"{path} cannot be read ({one_line(error)}): kept as {damaged.name}, and started again")
         return {}
 
 
@@ -187,7 +184,14 @@ def save(state_dir: Path, records: Records) -> None:
     try:
         write_atomically(state_dir / FACTS_FILE, content, private=True)
     except Temporary as error:
-        logger.warning(f"the venue facts are not stored: {error}")
+        _warn(f"the venue facts are not stored: {error}")
+
+
+def _warn(text: str) -> None:
+    # Imported here, because it imports asyncio, which a command that only reads does not need.
+    from loguru import logger
+
+    logger.warning(text)
 
 
 def rows(records: Records, venue: str) -> list[FactRow]:

@@ -132,8 +132,9 @@ def test_both_libraries_send_the_same_body(canned: CannedServer, signature_type:
     for make in (older, current):
         client = make(account.key.hex(), funder, signature_type, canned.url)
         signed = asyncio.run(client.sign(CTF_TOKEN, AMOUNTS, ProtocolVersion.V1))
-        outcome = asyncio.run(client.post(signed, lambda: None))
-        assert outcome.reason == "the venue answered status live"
+        answer = asyncio.run(client.post(signed, lambda: None))
+        assert answer.outcome.reason == "the venue answered status live"
+        assert (answer.status, answer.body["orderID"]) == (200, "0x1")
         sent = json.loads(canned.asked[-1][2])
         assert order_id(msgspec.convert(sent["order"], WireOrder)) == signed.order_id
     first, second = (json.loads(body) for _, _, body in canned.asked)
