@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from errors import Fatal
+from errors import ConfigError, Fatal
+from execution.order_clients.port import CLOB_CLIENT_V2
 
 CONFIRMATION = "LIVE"
 
@@ -19,6 +20,21 @@ def require_doctor(failures: int) -> None:
         raise Fatal(
             f"--live is not armed: {failures} preflight check{'' if failures == 1 else 's'} failed",
             "Fix the failures and run --doctor again; nothing was traded",
+        )
+
+
+def require_live_order_client(order_client: str) -> None:
+    """Refuse the order client that has not been tried with real money.
+
+    Raises
+    ------
+    ConfigError
+        With the setting and its value.
+    """
+    if order_client != CLOB_CLIENT_V2:
+        raise ConfigError(
+            f"ORDER_CLIENT is {order_client}, which is for practice money only",
+            "Unset ORDER_CLIENT to trade real money, or rehearse with it: --live --venue synthetic",
         )
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from common.atomic_file import close_to_other_users
 from config import Settings
+from control.arming import require_live_order_client
 from control.last_mode_switch import LAST_SWITCH_FILE
 from control.mode_file import FOLDER as MODE_FOLDER
 from control.mode_gate import ModeController, ModeDecision
@@ -27,7 +28,6 @@ from execution.ledger.writer import Ledger
 from models import Frozen
 from runtime.output import Output
 from runtime.practice_venue_process import STOP_LIMIT_S, PracticeVenueProcess, VenueState, VenueSupervisor
-from runtime.worker.account import require_live_order_client
 from runtime.worker.plan import LiveWallet, WorkerPlan
 
 TEST_SPEED = 15.0
@@ -94,7 +94,7 @@ class Flags(Frozen, frozen=True):
                 "Leave out --test-mode, or add --venue synthetic",
             )
         if self.live and not self.replay:
-            require_live_order_client(settings)
+            require_live_order_client(settings.order_client)
         for name in ("start_at", "seed", "first", "protocol"):
             if getattr(self, name) is not None and not self.replay:
                 raise ConfigError(

@@ -6,10 +6,10 @@ from pathlib import Path
 from eth_keys.constants import SECPK1_N
 
 from config import Settings
+from control.arming import require_live_order_client
 from core.nautilus_core.data_engine.node import Wallet
 from errors import ConfigError, Fatal
 from execution.ledger import Mode
-from execution.order_clients.port import CLOB_CLIENT_V2
 from execution.polymarket_client import PolymarketClient, throwaway_key
 from runtime.worker.plan import LiveWallet, WorkerPlan
 
@@ -74,7 +74,7 @@ def open_account(settings: Settings, plan: WorkerPlan) -> tuple[PolymarketClient
     """
     if plan.mode is Mode.LIVE:
         # Each worker reads the settings again.
-        require_live_order_client(settings)
+        require_live_order_client(settings.order_client)
     if plan.wallet is None:
         key = practice_key(plan.folder(settings.state_dir))
         client = PolymarketClient(plan.urls.clob, key)
@@ -92,21 +92,6 @@ def open_account(settings: Settings, plan: WorkerPlan) -> tuple[PolymarketClient
         funder=client.funder,
         signature_type=kind,
     )
-
-
-def require_live_order_client(settings: Settings) -> None:
-    """Refuse the order client that has not been tried with real money.
-
-    Raises
-    ------
-    ConfigError
-        With the setting and its value.
-    """
-    if settings.order_client != CLOB_CLIENT_V2:
-        raise ConfigError(
-            f"ORDER_CLIENT is {settings.order_client}, which is for practice money only",
-            "Unset ORDER_CLIENT to trade real money, or rehearse with it: --live --venue synthetic",
-        )
 
 
 def _require_armed(signer: str, wallet: LiveWallet) -> None:

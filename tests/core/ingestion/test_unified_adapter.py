@@ -233,7 +233,9 @@ async def test_stale_values_are_absent(host: Host) -> None:
     host.answer(SPOT_PATH, p.COINBASE_SPOT, headers={"Age": "60"})
     old = str(p.NOW_S - 2 * 86_400).encode()
     host.answer("/fng/", p.FEAR_GREED.replace(str(p.NOW_S - 43_200).encode(), old))
-    async with _adapter(host) as adapter:
+    clock = Clock()
+    clock.stands_still = True
+    async with _adapter(host, clock) as adapter:
         seen = await adapter.refresh()
         assert "stale, 60 s old, at most 30" in seen.absent["coinbase"]
         assert "stale, 172800 s old, at most 93600" in seen.absent["fear_greed"]
