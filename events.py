@@ -238,6 +238,8 @@ class WorkerStatus(Frozen, frozen=True):
     title: str = ""
     kind: MarketKind | None = None
     """Recorded or generated; None for a market of Polymarket."""
+    version: str = ""
+    """Protocol version of the running market; empty between markets."""
     second: float = 0.0
     second_length_s: float = 1.0
     """Wall seconds per market second: below 1 on an accelerated practice venue."""

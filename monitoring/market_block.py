@@ -16,7 +16,7 @@ from common.constants import (
     TICK_VELOCITY,
 )
 from events import Decided, Filled, OrderMoved, Settled
-from models import Decision, Direction, Market, OrderState, Outcome, Vote
+from models import Decision, Direction, Market, OrderState, Outcome, ProtocolVersion, Vote
 
 SHORT_NAMES = {
     ORDER_BOOK_IMBALANCE: "Book",
@@ -51,10 +51,12 @@ class MarketBlock:
         self._fee = Decimal(0)
 
     def header(self) -> Text:
-        """Start time, kind of a practice market, and the prices of the decision."""
+        """Start time, kind of a practice market, Protocol V2, and the prices of the decision."""
         text = Text(f"{datetime.fromtimestamp(self.market.start, UTC):%d %b %H:%M}", style="bold")
         if self.market.kind is not None:
             text.append(f"  {self.market.kind.value}", style="dim")
+        if self.market.version is ProtocolVersion.V2:
+            text.append("  Protocol V2", style="dim")
         if self.decision is not None:
             bid, ask = self.decision.context.up_book.best_bid, self.decision.context.up_book.best_ask
             text.append(f"  Up {_price(bid)}/{_price(ask)}")

@@ -12,16 +12,18 @@ from typing import Any
 
 import pytest
 from bot_process import BUYS, ROOT, BotProcess
+from canned_server import CannedServer
 
 sys.path += [str(Path(__file__).parent / "venue")]
 from eth_account import Account
 from kills import account, arm, venue_url
 from ledger_comparison import Paths, compare, rows, venue_copy
-from process import VenueProcess
+from process import HTTP, VenueProcess
 
 from execution.ledger import LedgerReader
 from execution.polymarket_client import throwaway_key
 from models import OrderState
+from view_paper_trades import as_json, load
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(480)]
 
@@ -38,7 +40,7 @@ EARLY = BUYS | {
 
 
 def assert_equal_everywhere(folder: Path, trades: int) -> None:
-    """Ledger, venue and export have the same trades; cost and fee of each agree to a millionth."""
+    """Ledger, venue and JSON have the same trades and cash; each amount agrees to a millionth."""
     paths = Paths.of(folder, "synthetic")
     report = compare(paths)
     assert report.wrong == ()
@@ -48,16 +50,21 @@ def assert_equal_everywhere(folder: Path, trades: int) -> None:
     assert len(recorded) == trades
     exported = json.loads((folder / "paper_trades.json").read_text())
     copy = venue_copy(paths.venue, folder)
-    orders = rows(copy, 'SELECT start, matched_usd FROM "order" WHERE matched_shares > 0 ORDER BY start')
+    wanted = 'SELECT start, matched_usd, matched_shares FROM "order" WHERE matched_shares > 0 ORDER BY start'
+    orders = rows(copy, wanted)
     fees = rows(copy, "SELECT start, sum(fee) FROM trade GROUP BY start ORDER BY start")
     ((balance,),) = rows(copy, "SELECT balance FROM account")
     assert abs(flow.cash - Decimal(balance) / 1_000_000) <= MILLIONTH
-    for trade, shown, (start, usd), (_, fee) in zip(recorded, exported, orders, fees, strict=True):
+    for trade, shown, (start, usd, shares), (_, fee) in zip(recorded, exported, orders, fees, strict=True):
         assert trade.market_start == start
         assert abs(trade.cost - Decimal(usd) / 1_000_000) <= MILLIONTH
         assert abs(trade.fee - Decimal(fee) / 1_000_000) <= MILLIONTH
-        assert abs(Decimal(str(shown["spent_usd"])) - trade.cost) <= MILLIONTH
-        assert shown["outcome"] == trade.outcome
+        assert abs(Decimal(str(shown["price"])) - Decimal(usd) / shares) <= MILLIONTH
+        assert (shown["size_usd"], shown["outcome"]) == (float(trade.usd), trade.outcome)
+    totals = json.loads(as_json(load(paths.ledger, "synthetic", None)))
+    spent = sum(Decimal(usd) for _, usd, _ in orders) / 1_000_000
+    assert abs(Decimal(str(totals["staked"] + totals["staked_pending"])) - spent) <= MILLIONTH
+    assert abs(Decimal(str(totals["cash"]["ledger_cash"])) - Decimal(balance) / 1_000_000) <= MILLIONTH
 
 
 def intents(folder: Path) -> list[tuple[Any, ...]]:
@@ -104,6 +111,31 @@ def test_a_market_is_traded_with_the_venues_current_library(tmp_path):
     assert {state for *_, state in made} == {OrderState.MATCHED}
     assert "v2" in {version for version, *_ in made}
     assert_equal_everywhere(tmp_path, len(made))
+
+
+def test_a_market_of_an_unknown_version_is_refused_and_the_bot_goes_on(tmp_path):
+    """Named once on the screen and once to the operator; it has no order, and the next market is traded."""
+    with CannedServer() as operator:
+        operator.default = (200, {})
+        notified = EARLY | {"NOTIFY_URL": operator.url.replace("http", "json")}
+        with BotProcess(tmp_path, *GENERATED, "--markets", "2", settings=notified) as bot:
+            url = venue_url(bot)
+            running = HTTP.get(f"{url}/practice/info").json()["current"]
+            unknown = f"btc-updown-15m-{int(running.rpartition('-')[2]) + 900}"
+            arm(url, "gamma_value", None, {"field": "version", "value": "v3", "slug": unknown})
+            assert bot.wait(360) == 0, bot.output
+        sent = [json.loads(body) for _, _, body in operator.asked]
+    assert "Traceback" not in bot.output
+    text = f"market {unknown} is of protocol version v3, only v1 and v2 are supported"
+    assert bot.output.count(f"{unknown} is not traded: {text}") == 1
+    (alert,) = [note for note in sent if note["title"].endswith("Protocol version not supported")]
+    assert alert["message"].startswith(text)
+    assert [note for note in sent if note["title"].endswith("Market not traded")] == []
+    question = "SELECT slug FROM intents WHERE state = 'matched' ORDER BY created_ns"
+    bought = [slug for (slug,) in rows(Paths.of(tmp_path, "synthetic").ledger, question)]
+    assert unknown not in bought
+    assert max(bought) > unknown
+    assert_equal_everywhere(tmp_path, len(bought))
 
 
 def test_a_missing_allowance_of_exchange_v3_is_named_and_costs_nothing(tmp_path):

@@ -10,7 +10,7 @@ from typing import Literal
 from common.constants import (
     PROCESSOR_NAMES,
 )
-from models import Frozen, OrderState, Reason
+from models import Frozen, OrderState, ProtocolVersion, Reason
 from monitoring.funnel import BEFORE, BUY, Stage
 
 Value = float | Mapping[str, float]
@@ -18,6 +18,7 @@ Value = float | Mapping[str, float]
 
 SOURCES = PROCESSOR_NAMES
 MODES = ("simulation", "rehearsal", "live")
+VERSIONS = tuple(map(str, ProtocolVersion))
 CONCLUSIONS = ("chance", "profit", "loss")
 STOPS = tuple(str(stop) for stops in BEFORE.values() for stop in stops)
 DECISIONS = (BUY, *map(str, Reason))
@@ -100,6 +101,12 @@ CATALOGUE: tuple[MetricSpec, ...] = (
     _gauge("orders_allowed", "1 if a new position may be opened: the mode allows it, and no halt"),
     _gauge("market_second", "market second, 0 to 900"),
     _gauge("market_price", "price of the running market's Up token"),
+    _gauge(
+        "market_version",
+        "1 for the protocol version of the running market; 0 for both between markets",
+        "version",
+        VERSIONS,
+    ),
     _gauge("market_tradable", "1 if the running market has shown enough valid quotes"),
     _gauge("in_window", "1 inside the decision window"),
     _gauge("quote_age_seconds", "age of the running market's last quote; 0 between markets"),

@@ -2,7 +2,7 @@
 
 from events import WorkerStatus
 from models import Frozen
-from monitoring.metrics.catalogue import MODES, Value
+from monitoring.metrics.catalogue import MODES, VERSIONS, Value
 
 NO_QUOTE_S = 60.0
 """A running market is quoted several times a second; a minute without a quote is an error."""
@@ -18,6 +18,7 @@ class Health(Frozen, frozen=True):
     beat_age_s: float | None = None
     quote_age_s: float | None = None
     market: str | None = None
+    market_version: str | None = None
     market_second: float | None = None
 
     @property
@@ -51,6 +52,7 @@ def health(worker_status: WorkerStatus | None, now_ns: int, market_ns: int | Non
         beat_age_s=round(age, 3),
         quote_age_s=None if quote_age is None else round(quote_age, 3),
         market=worker_status.slug,
+        market_version=worker_status.version or None,
         market_second=round(worker_status.second, 1),
     )
 
@@ -73,6 +75,7 @@ def state_values(worker_status: WorkerStatus, now_ns: int, *, live_path: bool) -
         "trading_orders_allowed": float(worker_status.allows_orders and worker_status.halted is None),
         "trading_market_second": worker_status.second,
         "trading_market_price": float(worker_status.p or 0),
+        "trading_market_version": {name: float(name == worker_status.version) for name in VERSIONS},
         "trading_market_tradable": float(worker_status.tradable),
         "trading_in_window": float(begin <= worker_status.second < end),
         "trading_quote_age_seconds": 0.0

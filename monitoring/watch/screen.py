@@ -8,7 +8,7 @@ from rich.text import Text
 
 from events import FeedStatus, WorkerStatus
 from execution.ledger import DecisionRow
-from models import SCALE_SECONDS, OrderState, TradeOutcome, Vote
+from models import SCALE_SECONDS, OrderState, ProtocolVersion, TradeOutcome, Vote
 from monitoring.market_block import vote_text
 from monitoring.report.text_lines import duration, funnel_rows, readable_name
 from monitoring.statistics import Statistics
@@ -101,7 +101,8 @@ def _market(worker_status: WorkerStatus, width: int) -> RenderableType:
 
 
 def _kind(worker_status: WorkerStatus) -> str:
-    return "" if worker_status.kind is None else f" {worker_status.kind}"
+    kind = "" if worker_status.kind is None else f" {worker_status.kind}"
+    return f"{kind}, Protocol V2" if worker_status.version == ProtocolVersion.V2 else kind
 
 
 def _countdown(worker_status: WorkerStatus) -> str:

@@ -116,6 +116,7 @@ class StatusReporter:
             mode_detail=self._mode.decision.why,
             slug=tracked.market.slug if tracked else None,
             title=tracked.market.title if tracked else "",
+            version=tracked.market.version.value if tracked else "",
             kind=tracked.market.kind if tracked else None,
             second=second,
             second_length_s=self._plan.clock.wall_seconds(self._interval_s) / 900,

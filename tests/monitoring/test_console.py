@@ -22,7 +22,7 @@ from events import (
     SettlementLate,
     TermsChanged,
 )
-from models import Decision, OrderState, Reason, TradingSignal, Vote
+from models import Decision, OrderState, ProtocolVersion, Reason, TradingSignal, Vote
 from monitoring.console import ConsoleReporter
 
 ALL_PROCESSORS = (
@@ -115,6 +115,17 @@ def test_the_header_names_the_kind_of_a_practice_market(screen, origin, kind):
     """Recorded or generated, in the header of its block."""
     header, *_ = screen.handle(Decided(decision=made(origin), final=True))
     assert header == f"28 Sep 12:15  {kind}  Up 0.89/0.90"
+
+
+def test_the_header_marks_a_market_of_protocol_v2(screen):
+    """Its order goes to another exchange, under another allowance."""
+    decided = made(GENERATED)
+    bought = msgspec.structs.replace(decided.context.market, version=ProtocolVersion.V2)
+    decided = msgspec.structs.replace(
+        decided, context=msgspec.structs.replace(decided.context, market=bought)
+    )
+    header, *_ = screen.handle(Decided(decision=decided, final=True))
+    assert header == "28 Sep 12:15  generated  Protocol V2  Up 0.89/0.90"
 
 
 def test_a_refusal_before_the_votes_has_no_row_of_votes(screen):

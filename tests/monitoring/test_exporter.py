@@ -297,6 +297,16 @@ def test_everything_is_there_before_anything_happened(tmp_path):
             assert (f"{spec.name}_total" if spec.kind == "counter" else spec.name) in names
 
 
+@pytest.mark.parametrize(("version", "shown"), [("v1", ["v1"]), ("v2", ["v2"]), ("", [])])
+def test_the_protocol_version_of_the_running_market(version, shown):
+    """One of the supported versions is 1 while a market runs; /health names it, and none between markets."""
+    now = msgspec.structs.replace(ALIVE, version=version)
+    values = state_values(now, NOON_NS, live_path=False)["trading_market_version"]
+    assert set(values) == {"v1", "v2"}
+    assert [name for name, value in values.items() if value] == shown
+    assert health(now, NOON_NS).market_version == (version or None)
+
+
 @pytest.mark.parametrize(
     ("mode", "live_path", "shown"),
     [("simulation", False, "simulation"), ("simulation", True, "rehearsal"), ("live", True, "live")],

@@ -100,6 +100,15 @@ def test_the_kind_of_a_practice_market_is_named(tmp_path):
     assert drawn(tmp_path)[1].startswith("28 Sep 12:00 generated ━")
 
 
+def test_a_market_of_protocol_v2_is_marked(tmp_path):
+    """Beside its start and kind; a v1 market is not marked."""
+    write_ledger(tmp_path, worker_status=msgspec.structs.replace(ALIVE, kind="generated", version="v2"))
+    assert drawn(tmp_path)[1].startswith("28 Sep 12:00 generated, Protocol V2 ━")
+    usual = msgspec.structs.replace(ALIVE, version="v1")
+    (tmp_path / "recorded" / STATUS_FILE).write_bytes(msgspec.json.encode(usual))
+    assert "Protocol" not in drawn(tmp_path)[1]
+
+
 def test_a_silent_bot_is_called_silent(tmp_path):
     """When the heartbeat stops its last time is shown, instead of an old state as the present one."""
     write_ledger(tmp_path)
