@@ -239,6 +239,9 @@ async def faults(venue: VenueProcess, token: str, ask: Decimal) -> tuple[Table, 
                     # Each POST of this order meets the fault once; a second one meets the venue itself.
                     venue.fault(fault, 1, **parameters)
                 what, seconds = await returned(_way(way, wallet, token, cap, amounts))
+                if fault == "hang":
+                    # The venue logs a request when it has answered.
+                    await asyncio.sleep(max(0.0, parameters["seconds"] + 1 - seconds))
                 posts, fills = await _settled(wallet, before)
                 venue.clear_faults()
                 sent = sum(b"eth_sendRawTransaction" in body for _, _, body in chain.asked)
@@ -263,7 +266,7 @@ def _way(way: str, wallet: Wallet, token: str, cap: Decimal, amounts: MarketBuy)
 
 
 async def _settled(wallet: Wallet, before: int) -> tuple[int, int]:
-    """POSTs and fills once the venue has logged the last POST: it logs a request when it has answered."""
+    """POSTs and fills once the venue has logged a POST."""
     for _ in range(int(LONGEST_S / 0.25)):
         await asyncio.sleep(0.25)
         if wallet.posts() > before:

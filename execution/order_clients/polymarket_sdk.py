@@ -1,6 +1,6 @@
 """Signs a market BUY with polymarket-client, the venue's current library, and sends it; practice venues only.
 
-The library's public functions for orders compute the amounts themselves and need three requests for that.
+The library's public functions for orders compute the amounts themselves, and read the market first.
 Here it signs the amounts it is given. It computes no order id: that is the hash of the order's structure in
 the domain of its exchange. Its transport raises for each answer that is not a success, without the answer's
 body, which decides what became of the order: the body is kept here.
