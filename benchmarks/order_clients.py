@@ -179,14 +179,15 @@ async def speed(wallet: Wallet, token: str, amounts: MarketBuy, orders: int, see
 
 async def through_port(client: OrderClient, token: str, amounts: MarketBuy) -> str:
     signed = await client.sign(token, amounts, ProtocolVersion.V1)
-    return (await client.post(signed, lambda: None)).kind.value
+    return (await client.post(signed, lambda: None)).outcome.kind.value
 
 
 async def through_older(wallet: Wallet, token: str, cap: Decimal, retry: bool) -> str:
     wanted = MarketOrderArgsV2(token_id=token, amount=1, side="BUY", price=float(cap))
     client = wallet.library_older(retry)
+    kind: Any = OrderType.FAK
     answer: Any = await asyncio.to_thread(
-        lambda: client.create_and_post_market_order(wanted, order_type=OrderType.FAK)
+        lambda: client.create_and_post_market_order(wanted, order_type=kind)
     )
     return f"success {answer.get('success')}, {answer.get('status') or answer.get('errorMsg')}"
 
@@ -232,7 +233,7 @@ async def faults(venue: VenueProcess, token: str, ask: Decimal) -> tuple[Table, 
                 chain.answers["POST", "/rpc"] = _node
                 wallet = Wallet(venue, chain.url)
                 if name == "no allowance":
-                    allowances = dict.fromkeys(EXCHANGES.values(), "0")
+                    allowances: Any = dict.fromkeys(EXCHANGES.values(), "0")
                     venue.set_account(wallet.address, allowances=allowances)
                 before = wallet.posts()
                 if fault:
