@@ -198,9 +198,8 @@ FACTS: tuple[VenueFact, ...] = (
     VenueFact(
         "market-resolved",
         "`market_resolved` is sent on a stream that subscribed to it, not later than Gamma's outcome",
-        "not decided by a run, which does not subscribe to it: `python -m venue --source shadow … --verbose"
-        ' 2>&1 \\| grep "won, by the"` over some markets',
-        judges.none,
+        "which source had the outcome of a market first, by the mirror that fills the orders of a paper run",
+        judges.market_resolved,
     ),
     # --- payouts
     VenueFact(

@@ -17,6 +17,7 @@ from execution.venue_facts.observations import (
     MarketsListed,
     Observation,
     OrderAnswered,
+    OutcomeWitnessed,
     PayoutArrived,
     PayoutOverdue,
     PermissionChecked,
@@ -315,6 +316,14 @@ def ended_market(found: Observation) -> Judgement | None:
         return Judgement(holds=False, seen="not listed", expected=expected)
     raw = _shown(found.row, ("slug", "closed", "outcomePrices", "umaResolutionStatus", "closedTime"))
     return Judgement(holds=True, seen=expected, expected=expected, raw=raw)
+
+
+def market_resolved(found: Observation) -> Judgement | None:
+    if not isinstance(found, OutcomeWitnessed):
+        return None
+    seen = f"{found.slug}: the outcome came by the {found.source} first"
+    expected = "the outcome by the stream, not later than by the catalogue"
+    return Judgement(holds=found.source == "stream", seen=seen, expected=expected, raw=found)
 
 
 # --- the market stream -----------------------------------------------------------------------------

@@ -63,6 +63,14 @@ class EndedMarketListed(Frozen, frozen=True):
     row: dict[str, Any] | None
 
 
+class OutcomeWitnessed(Frozen, frozen=True):
+    """Which source had the outcome of a market first, by the mirror of a paper run: `stream`, `catalogue` or
+    `order API`. The market was on the stream until then."""
+
+    slug: str
+    source: str
+
+
 class TermsStated(Frozen, frozen=True):
     """`/clob-markets` of a market that has not started, and the market as Gamma describes it."""
 
@@ -183,6 +191,7 @@ Observation = (
     | TradesLookedUp
     | MarketsListed
     | EndedMarketListed
+    | OutcomeWitnessed
     | TermsStated
     | CashCompared
     | PayoutArrived

@@ -39,6 +39,7 @@ from runtime.worker.fact_events import FactEvents
 from runtime.worker.feed_setup import build_feeds, feed_memory
 from runtime.worker.heartbeat import Heartbeat
 from runtime.worker.market_terms import MarketTermsReader
+from runtime.worker.mirror_evidence import MirrorEvidence
 from runtime.worker.mode_follower import ModeFollower
 from runtime.worker.observer_setup import build_observers
 from runtime.worker.observers import ObserverGroup
@@ -251,6 +252,7 @@ def build(
             facts=facts,
             terms=terms,
             observe_account=watched.orders,
+            mirror=_mirror_evidence(plan, watched),
         )
     )
     return worker
@@ -262,6 +264,12 @@ def _fact_recorder(
     """The recorder of what the venue shows; a contradiction halts on the live path only."""
     secrets = (wallet.private_key.removeprefix("0x"), wallet.api_key, wallet.api_secret, wallet.passphrase)
     return FactRecorder(settings.state_dir, plan.profile, secrets, halt if plan.live_path else None)
+
+
+def _mirror_evidence(plan: WorkerPlan, watched: VenueObservers) -> MirrorEvidence | None:
+    """The evidence of the practice venue that mirrors Polymarket; None where there is no mirror."""
+    mirrored = plan.venue is Venue.POLYMARKET and plan.market_urls != plan.urls
+    return MirrorEvidence(plan.urls.clob, watched.markets) if mirrored else None
 
 
 def _halt(engine: ExecutionEngine, loop: asyncio.AbstractEventLoop, why: str) -> None:

@@ -30,6 +30,7 @@ from research.recorder import Recorder
 from runtime.worker.event_sink import EventSink
 from runtime.worker.heartbeat import Heartbeat
 from runtime.worker.market_terms import MarketTermsReader
+from runtime.worker.mirror_evidence import MirrorEvidence
 from runtime.worker.mode_follower import ModeFollower
 from runtime.worker.observers import ObserverGroup
 from runtime.worker.plan import WorkerPlan
@@ -83,6 +84,7 @@ class WorkerParts:
     terms: MarketTermsReader
     observe_account: Observe
     """Receives what the venue that holds the account shows about its rules."""
+    mirror: MirrorEvidence | None
     recorder: Recorder | None = None
 
 
@@ -158,6 +160,8 @@ class Worker:
         self._spawn(parts.status.measure_skew())
         self._spawn(self._report_status())
         self._spawn(self._check_clock())
+        if parts.mirror is not None:
+            self._spawn(parts.mirror.run())
         if parts.redemption is not None:
             self._spawn(parts.redemption.run())
 

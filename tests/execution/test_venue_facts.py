@@ -19,6 +19,7 @@ from execution.venue_facts.observations import (
     LocationChecked,
     MarketsListed,
     OrderAnswered,
+    OutcomeWitnessed,
     PayoutArrived,
     PayoutOverdue,
     PermissionChecked,
@@ -246,6 +247,8 @@ MIRROR = {D("0.6"): D(10), D("0.61"): D(5)}
     [
         (EndedMarketListed("a", {"slug": "a", "closed": True}), {"ended-market": True}),
         (EndedMarketListed("a", None), {"ended-market": False}),
+        (OutcomeWitnessed("a", "stream"), {"market-resolved": True}),
+        (OutcomeWitnessed("a", "catalogue"), {"market-resolved": False}),
         (StreamTradeSeen({"id": "t1", "status": "MATCHED"}), {"user-stream": True}),
         (TradesLookedUp("77", ({"id": "t1"},)), {"trades-v2": True}),
         (TradesLookedUp("77", ()), {}),

@@ -10,10 +10,11 @@ from ledger_builders import fill, market, open_ledger
 
 from events import CashChecked, Filled, FillMoved, TermsChanged
 from execution.ledger_thread import LedgerThread
-from execution.venue_facts.observations import CashCompared, ChargedFill, TermsStated
+from execution.venue_facts.observations import CashCompared, ChargedFill, OutcomeWitnessed, TermsStated
 from models import FillStatus
 from runtime.worker.fact_events import FactEvents
 from runtime.worker.market_terms import MarketTermsReader, terms_of
+from runtime.worker.mirror_evidence import MirrorEvidence
 
 D = Decimal
 MARKET = msgspec.structs.replace(market(2), minimum_shares=D(5))
@@ -107,3 +108,19 @@ async def test_a_change_between_two_markets_is_recorded_and_published(tmp_path):
         TermsChanged(slug=third.slug, term="fee_rate", value="0.072", before="0.07", before_slug=first.slug)
     ]
     assert registered.count(second.slug) == 2
+
+
+async def test_the_mirror_names_the_source_of_each_outcome_once():
+    """Each ended market is reported once; an answer of another form reports nothing."""
+    seen: list[OutcomeWitnessed] = []
+    with CannedServer() as server:
+        mirror = MirrorEvidence(server.url, seen.append)
+        for source in (
+            *({"resolved_by": {"a": "stream"}}, {"resolved_by": {"a": "stream", "b": "catalogue"}}),
+            *({}, {"resolved_by": ["a"]}),
+        ):
+            server.answers["GET", "/practice/info"] = (200, {"source": source})
+            await mirror.check()
+        server.answers["GET", "/practice/info"] = (500, {})
+        await mirror.check()
+    assert seen == [OutcomeWitnessed("a", "stream"), OutcomeWitnessed("b", "catalogue")]

@@ -42,6 +42,7 @@ async def test_the_event_of_the_resolution_settles_at_once(up_wins: bool, paid: 
         await until(lambda: pair.shadow.exchange.up_won(pair.market) is up_wins)
         assert balance(pair, address) == before + paid
         assert pair.asked("closed=true") == 0
+        assert pair.source.info()["resolved_by"] == {pair.market.slug: "stream"}
         await pair.source.look_for_markets()
         assert pair.doubt() == "not mirrored"
 
@@ -65,6 +66,8 @@ async def test_without_the_event_the_catalogue_resolves_and_without_that_the_ord
         assert pair.shadow.exchange.up_won(pair.market) is up_wins
         assert balance(pair, address) == before + (SHARES if up_wins else 0)
         assert pair.asked("/markets/0x") == (1 if silent else 0)
+        # The stream was lost before: that it had no event shows nothing about the venue.
+        assert pair.source.info()["resolved_by"] == {}
 
 
 async def test_an_outcome_is_never_the_mirrors_own() -> None:

@@ -39,6 +39,9 @@ SHORTEST_WAIT = 0.01
 MINUTE = 60
 """Resolution of the recorded prices in seconds."""
 
+SHOWN_OUTCOMES = 20
+"""Number of ended markets whose source of the outcome is shown."""
+
 
 class ShadowSource:
     """Mirrors the running and the coming markets of an upstream.
@@ -64,6 +67,8 @@ class ShadowSource:
         self._mirrors: dict[int, BookMirror] = {}
         self._by_condition: dict[str, BookMirror] = {}
         self._outcomes: dict[int, int] = {}
+        self._resolved_by: dict[str, str] = {}
+        """Which source had the outcome first, for each market that was on the stream until then, by slug."""
         self._new: list[VenueMarket] = []
         self._reasons: dict[str, str] = {}
         self._requested_s: dict[int, float] = {}
@@ -85,6 +90,7 @@ class ShadowSource:
             "asset": upstream.asset,
             "timeframe": upstream.timeframe,
             "upstream": {"gamma": upstream.gamma, "clob": upstream.clob, "ws": upstream.ws},
+            "resolved_by": dict(list(self._resolved_by.items())[-SHOWN_OUTCOMES:]),
             "doubts": {mirror.market.slug: mirror.doubt(now) for mirror in self._mirrors.values()},
         }
 
@@ -338,6 +344,9 @@ class ShadowSource:
         if up_pays is not None and market.start not in self._outcomes:
             log.info("%s: an Up share pays %s by the %s", market.slug, decimal_text(up_pays), witness)
             self._outcomes[market.start] = up_pays
+            mirror = self._mirrors.get(market.start)
+            if mirror is not None and mirror.streamed:
+                self._resolved_by[market.slug] = witness
             self._changed.set()
 
     def _due(self, start: int, pause: float) -> bool:
