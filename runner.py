@@ -62,7 +62,7 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
     )
     parser.add_argument(
         "--venue",
-        choices=[venue.value for venue in Venue if venue is not Venue.RECORDING],
+        choices=[venue.value for venue in Venue],
         help="mixed: recorded and synthetic markets in turn (default with --test-mode); "
         "recorded: bundled real markets; synthetic: generated markets with all external feeds; "
         "polymarket: the real venue (default)",
@@ -134,7 +134,7 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
         parser.error("--recordings: the markets are those of the recording; leave out --venue")
     default = Venue.MIXED if given["test_mode"] else Venue.POLYMARKET
     chosen = Venue(given["venue"]) if given["venue"] else default
-    return Flags(**{**given, "venue": Venue.RECORDING if given["recordings"] else chosen})
+    return Flags(**{**given, "venue": Venue.RECORDED if given["recordings"] else chosen})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

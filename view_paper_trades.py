@@ -39,10 +39,8 @@ from execution.ledger import (
     Position,
     RunRow,
     TradeRow,
-    Venue,
     WeightRow,
     ledger_path,
-    profile_name,
 )
 from execution.venue_facts.store import FactStatus
 from execution.venue_facts.store import load as load_facts
@@ -135,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print_error(error)
             return error.exit_code
     if options.live and options.venue not in (None, "polymarket"):
-        profile = profile_name(live_path=True, venue=Venue(options.venue.removeprefix("rehearsal-")))
+        profile = f"rehearsal-{options.venue.removeprefix('rehearsal-')}"
         _parser().error(f"--live is real money on polymarket; the rehearsal is --venue {profile}")
     if options.watch:
         # Imported here, because the table does not need it.
@@ -599,6 +597,7 @@ def _title(results: Results) -> str:
         "recorded": "practice venue, recorded real markets",
         "synthetic": "practice venue, generated markets",
         "mixed": "practice venue, recorded and generated markets",
+        "recording": "practice venue, a replayed recording",
         "polymarket": "live Polymarket market data, paper orders",
     }[results.profile.removeprefix("rehearsal-")]
     if results.profile in REHEARSAL_PROFILES:

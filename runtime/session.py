@@ -23,7 +23,16 @@ from core.ingestion.feed_urls import FeedUrls
 from core.nautilus_core.data_engine.venue_urls import VenueUrls
 from core.nautilus_core.instruments.market_clock import MarketClock
 from errors import ConfigError, Fatal, Temporary
-from execution.ledger import LedgerReader, Mode, Venue, ledger_path, profile_name
+from execution.ledger import (
+    LIVE_PROFILE,
+    PAPER_PROFILES,
+    REHEARSAL_PROFILES,
+    LedgerReader,
+    Mode,
+    Venue,
+    ledger_path,
+    profile_name,
+)
 from execution.ledger.writer import Ledger
 from models import Frozen
 from runtime.output import Output
@@ -131,9 +140,7 @@ def feed_urls(settings: Settings) -> FeedUrls:
 
 def close_files(settings: Settings) -> None:
     """Remove other users' access to the state and logs of earlier runs."""
-    profiles = {
-        profile_name(live_path=live_path, venue=venue) for live_path in (False, True) for venue in Venue
-    }
+    profiles = (*PAPER_PROFILES, *REHEARSAL_PROFILES, LIVE_PROFILE)
     close_to_other_users(
         settings.state_dir,
         ["running.", "mode", ".mode", "redis", "venue_facts", ".venue_facts", *profiles],
@@ -158,7 +165,9 @@ class TradingProfile:
         self.settings = settings
         self.live_path = live_path
         self.mode = Mode.LIVE if live_path and not flags.replay else Mode.SIMULATION
-        self.name = profile_name(live_path=live_path, venue=flags.venue)
+        self.name = profile_name(
+            live_path=live_path, venue=flags.venue, recording=flags.recordings is not None
+        )
         self.settled_before = 0
         self.used = False
         """Whether a worker of this run has used it."""
@@ -289,9 +298,11 @@ class TradingProfile:
         start_at = (
             flags.start_at if flags.start_at is not None else (TEST_START_AT if flags.test_mode else None)
         )
-        arguments = ["--source", flags.venue.value, "--speed", str(speed), "--state", str(state)]
-        if flags.recordings is not None:
-            arguments += ["--path", str(flags.recordings.absolute())]
+        arguments = ["--speed", str(speed), "--state", str(state)]
+        if flags.recordings is None:
+            arguments += ["--source", flags.venue.value]
+        else:
+            arguments += ["--source", "recording", "--path", str(flags.recordings.absolute())]
         options = {
             "--start-at": start_at,
             "--seed": flags.seed,

@@ -7,42 +7,51 @@ import pytest
 from bot_process import BUYS, BotProcess
 
 from execution.ledger import LedgerReader, ledger_path
+from models import Decision
 from research.integrity import check
 from research.recording_file import FrameKind, read_frames
-
-pytestmark = pytest.mark.slow
 
 MARKET = 3
 """A recorded market with books at its seconds 779.0, 780.6 and 781.9: the first in the window is the same,
 also if a frame is late by a second of market time."""
+RUN = ("--test-mode", "--markets", "1", "--start-at", "300")
+"""Half a minute before the window."""
 
 
-def played(
-    folder: Path, profile: str, *arguments: str
-) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-    """The decisions and the trades of a run of one market."""
+def played(folder: Path, profile: str, *arguments: str) -> list[tuple[Any, ...]]:
+    """The decisions of a run of one market, in which one order is matched."""
     folder.mkdir()
-    with BotProcess(folder, "--test-mode", *arguments, "--markets", "1", settings=BUYS) as bot:
-        assert bot.wait(120) == 0, bot.output
+    with BotProcess(folder, *RUN, *arguments, settings=BUYS) as bot:
+        assert bot.wait(200) == 0, bot.output
     assert "Traceback" not in bot.output
     with LedgerReader(ledger_path(folder / "state", profile)) as ledger:
-        decisions = [
-            (row.outcome, row.reason, row.p, row.ask, row.price_cap, ledger.decision(row.id).votes)
+        (trade,) = ledger.trades()
+        assert trade.pnl is not None
+        # A fill depends on the order's arrival, whose delay is fifteen times as long in market time.
+        return [
+            (row.outcome, row.reason, row.p, row.ask, row.price_cap, *votes(ledger.decision(row.id)))
             for row in ledger.decisions()
         ]
-        return decisions, [(t.side, t.cost, t.fee, t.pnl) for t in ledger.trades()]
 
 
+def votes(decision: Decision) -> list[Any]:
+    """Each vote's direction, and all of the vote on the order book; the others are computed from the times of
+    the ticks, too, which differ by the latency of the process."""
+    return [
+        vote.signal if vote.source == "OrderBookImbalance" else vote.signal and vote.signal.direction
+        for vote in decision.votes
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(420)
 def test_a_recorded_rehearsal_is_replayed_with_the_same_decisions(tmp_path):
-    """The replay of a recorded run has its decision with its votes, its fill and its result."""
+    """The replay of a recorded run decides the same at the same prices, with the same votes."""
     recording = tmp_path / "recording"
     source = ("--venue", "recorded", "--first", str(MARKET), "--record", str(recording))
-    decisions, trades = played(tmp_path / "rehearsal", "recorded", *source)
-    assert len(trades) == 1
+    decided = played(tmp_path / "rehearsal", "recorded", *source)
     report = check(recording)
     assert report.findings == ()
     assert report.markets[0].findings == ()
-    kinds = {frame.kind for frame in read_frames(recording)}
-    assert kinds == {FrameKind.MARKET, FrameKind.GAMMA}
-    replayed = played(tmp_path / "replay", "recording", "--recordings", str(recording))
-    assert replayed == (decisions, trades)
+    assert {frame.kind for frame in read_frames(recording)} == {FrameKind.MARKET, FrameKind.GAMMA}
+    assert played(tmp_path / "replay", "recording", "--recordings", str(recording)) == decided

@@ -177,11 +177,9 @@ class MarketFeed:
             subscriber.tokens -= set(message.assets_ids)
             return
         subscriber.custom = subscriber.custom or message.custom_feature_enabled
-        books: list[dict[str, Any]] = []
-        for token in message.assets_ids:
-            market = self._exchange.schedule.by_token(token)
-            if market is None or self._exchange.resolved(market):
-                continue
+        found = {token: self._exchange.schedule.by_token(token) for token in message.assets_ids}
+        wanted = {t: m for t, m in found.items() if m is not None and not self._exchange.resolved(m)}
+        for market in {market.start: market for market in wanted.values()}.values():
             if market.start in self._published:
                 # Other subscribers may have an older state: update them, so that one state applies to all.
                 self.refresh(market)
@@ -189,8 +187,9 @@ class MarketFeed:
                 self._published[market.start] = _Published(
                     self._exchange.visible(market), self._exchange.tick(market)
                 )
-            subscriber.tokens.add(token)
-            books.append(self._book_event(market, token))
+        # After all updates: otherwise a token's first book could follow a newer update of it.
+        books = [self._book_event(market, token) for token, market in wanted.items()]
+        subscriber.tokens.update(wanted)
         connection.send([damaged(self._faults, "market_feed_value", book) for book in books])
 
     def _send(self, market: VenueMarket, events: dict[str, dict[str, Any]], *, custom: bool = False) -> None:

@@ -5,19 +5,22 @@ from pathlib import Path
 from execution.ledger.rows import Venue
 
 LIVE_PROFILE = "live"
-PAPER_PROFILES = tuple(venue.value for venue in Venue)
+RECORDING = "recording"
+"""Name of the markets of --recordings, in the place of a venue's."""
+PAPER_PROFILES = (*(venue.value for venue in Venue), RECORDING)
 
 
-REHEARSAL_PROFILES = tuple(f"rehearsal-{venue.value}" for venue in Venue if venue is not Venue.POLYMARKET)
+REHEARSAL_PROFILES = tuple(f"rehearsal-{name}" for name in PAPER_PROFILES if name != Venue.POLYMARKET)
 """The live path on a practice venue: its runs are simulation, because no real money moves."""
 
 
-def profile_name(*, live_path: bool, venue: Venue) -> str:
+def profile_name(*, live_path: bool, venue: Venue, recording: bool = False) -> str:
     """`live` for real money, ``rehearsal-…`` for the live path on a practice venue, otherwise the venue's
-    name."""
+    name; with `recording` that of the markets of --recordings."""
+    name = RECORDING if recording else venue.value
     if not live_path:
-        return venue.value
-    return LIVE_PROFILE if venue is Venue.POLYMARKET else f"rehearsal-{venue.value}"
+        return name
+    return LIVE_PROFILE if name == Venue.POLYMARKET else f"rehearsal-{name}"
 
 
 def ledger_path(state_dir: Path, profile: str) -> Path:

@@ -32,8 +32,6 @@ class Venue(StrEnum):
     SYNTHETIC = "synthetic"
     MIXED = "mixed"
     """A recorded and a synthetic market in turn."""
-    RECORDING = "recording"
-    """A recording of the bot."""
     POLYMARKET = "polymarket"
 
 

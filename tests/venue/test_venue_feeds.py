@@ -1,6 +1,7 @@
 """The two WebSockets from a client's point of view."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,9 @@ from process import VenueProcess
 from venue_builders import Trader, trader_at
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+
+from venue.sources.synthetic import SyntheticSource
+from venue.venue import PracticeVenue, VenueOptions
 
 pytestmark = pytest.mark.asyncio
 
@@ -99,6 +103,24 @@ async def test_changes_keep_both_books_in_step_with_rest(practice_venue: VenuePr
             apply(frames[-1])
     mirrored = {f"{1 - float(price):.2f}": size for price, size in books[down]["BUY"].items()}
     assert mirrored == {f"{float(price):.2f}": size for price, size in books[up]["SELL"].items()}
+
+
+async def test_no_update_precedes_the_books_of_a_new_subscriber() -> None:
+    """The books of all tokens are of one instant, also if a book changes during the subscription."""
+    now = itertools.count(1_800_000_000 * 10**9, 10**9)  # every reading of the clock is a second later
+    venue = PracticeVenue(SyntheticSource(7), VenueOptions(speed=1.0), lambda: next(now))
+    market = next(iter(venue.schedule))
+    frames: list[Any] = []
+
+    class Listener:
+        send = frames.append
+
+    listener: Any = Listener()
+    venue.markets._opened(listener)
+    await venue.markets._received(listener, {"assets_ids": list(market.tokens)})
+    (books,) = frames
+    assert [book["asset_id"] for book in books] == list(market.tokens)
+    venue.close()
 
 
 async def test_a_text_ping_is_answered_and_a_frame_ping_too(practice_venue: VenueProcess) -> None:
