@@ -308,13 +308,18 @@ class _Run:
                 self._call_at(at_ns, partial(self._refine_tick, recorded, market))
         first, last = paired[0][1], paired[-1][1]
         engine.run(start=(first.start - 30) * NANOS, end=(last.end + TAIL_S) * NANOS)
+        halted = self._execution.halted
+        if halted is not None and halted.startswith("internal error"):
+            raise Fatal(
+                f"the backtest of {first.slug} and the markets after it failed: {halted}", "Report this"
+            )
         return GroupResult(
             assumed=self._carry,
             journal=tuple(self._ledger.journal),
             results=tuple(self._market_results),
             risk_checks=tuple(self._risk.checks),
             balance_checks=tuple(self._client.checks),
-            halted=self._execution.halted,
+            halted=halted,
         )
 
     def _refine_tick(self, recorded: RecordedMarket, market: Market) -> None:

@@ -8,14 +8,13 @@ from research.recordings import bundled, frames, json_lines, nautilus_catalog, q
 from research.recordings.bundled import BUNDLED, BundledMarket
 from research.recordings.frames import FramesMarket
 from research.recordings.json_lines import JsonLinesMarket
-from research.recordings.market import RecordedExternals, RecordedMarket, RuleEra, Snapshot
+from research.recordings.market import RecordedMarket, RuleEra, Snapshot
 from research.recordings.nautilus_catalog import CatalogMarket
 from research.recordings.quote_table import TableMarket
 
 __all__ = [
     "BUNDLED",
     "ListedMarket",
-    "RecordedExternals",
     "RecordedMarket",
     "RuleEra",
     "Snapshot",

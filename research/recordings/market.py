@@ -3,7 +3,6 @@
 from decimal import Decimal
 from typing import Any
 
-from core.ingestion.adapters.unified_adapter import Externals
 from models import Frozen, Outcome, ProtocolVersion, Rule
 
 TAKER_DELAY_NS = 150_000_000
@@ -19,13 +18,6 @@ class Snapshot(Frozen, frozen=True):
     offset_ns: int
     bids: tuple[tuple[int, int], ...]
     asks: tuple[tuple[int, int], ...]
-
-
-class RecordedExternals(Frozen, frozen=True):
-    """The external values that the bot had from `offset_ns` after the market's start on."""
-
-    offset_ns: int
-    values: Externals
 
 
 class RuleEra(Frozen, frozen=True):
@@ -57,8 +49,6 @@ class RecordedMarket(Frozen, frozen=True):
         5m, 15m or 4h.
     delay_ns : int
         The venue's delay before it matched an order that takes liquidity.
-    externals : tuple of RecordedExternals
-        In time order; empty if the recording has none.
     source : str
         The file it was read from.
     defects : tuple of str
@@ -73,6 +63,5 @@ class RecordedMarket(Frozen, frozen=True):
     snapshots: tuple[Snapshot, ...]
     timeframe: str = "15m"
     delay_ns: int = TAKER_DELAY_NS
-    externals: tuple[RecordedExternals, ...] = ()
     source: str = ""
     defects: tuple[str, ...] = ()

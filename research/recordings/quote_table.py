@@ -76,7 +76,6 @@ class TableMarket(Frozen, frozen=True):
             what = f"outcome {won!r} of {self.slug} is not Up or Down"
             raise RecordingError(file, self.first, what, "Add the official outcome")
         market, gamma = market_from(self._object(file, rows), file, self.first)
-        delay_ms = self._same(file, rows, "delay_ms")
         return RecordedMarket(
             slug=self.slug,
             start=self.start,
@@ -85,10 +84,19 @@ class TableMarket(Frozen, frozen=True):
             fine_tick_ns=0 if market.tick <= FINE_TICK else fine_tick_of(snapshots),
             snapshots=tuple(snapshots),
             timeframe=self.slug.split("-")[2],
-            delay_ns=delay_ns_at(self.start) if delay_ms is None else int(delay_ms) * 1_000_000,
+            delay_ns=self._delay_ns(file, rows),
             source=self.path,
             defects=(*defects, *defects_of(file, snapshots, market.interval)),
         )
+
+    def _delay_ns(self, file: Path, rows: list[Row]) -> int:
+        delay_ms = self._same(file, rows, "delay_ms")
+        if delay_ms is None:
+            return delay_ns_at(self.start)
+        if not str(delay_ms).isdecimal():
+            what = f"delay_ms {delay_ms!r} is not a whole number of milliseconds"
+            raise RecordingError(file, self.first, what, "Correct the column")
+        return int(delay_ms) * 1_000_000
 
     def _object(self, file: Path, rows: list[Row]) -> dict[str, Any]:
         rule = self._same(file, rows, "rule")
@@ -147,7 +155,10 @@ def _runs(slugs: Any) -> Iterator[tuple[str, int]]:
 @lru_cache(maxsize=2)
 def _table(file: Path, modified_ns: int) -> arrow.Table:
     del modified_ns
-    table = _csv(file) if file.suffix == ".csv" else _parquet(file)
+    try:
+        table = _csv(file) if file.suffix == ".csv" else _parquet(file)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise RecordingError(file, None, f"it is not a CSV file: {error}", "Copy it again") from None
     missing = [name for name in REQUIRED if name not in table.column_names]
     if missing:
         what = f"column {missing[0]} is missing; there are {', '.join(table.column_names)}"

@@ -64,9 +64,10 @@ def recomputed(slug: str, outcome: str, created_ns: int, usd: Decimal, cap: Deci
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_all_bundled_markets_twice(tmp_path):
-    """18 markets: every fill, fee and P&L equals the second computation, and a second run is identical."""
+    """18 markets: every fill, fee and P&L equals the second computation; a second run, on two processes, is
+    identical."""
     shown = json.loads(backtest(tmp_path / "first", "--json"), parse_float=Decimal)
-    backtest(tmp_path / "second", "--html", str(tmp_path / "report.html"))
+    backtest(tmp_path / "second", "--workers", "2", "--html", str(tmp_path / "report.html"))
     assert dump(tmp_path / "first") == dump(tmp_path / "second")
     assert "<svg" in (tmp_path / "report.html").read_text()
     with closing(sqlite3.connect(tmp_path / "first" / "backtest" / "ledger.db")) as database:
@@ -84,3 +85,17 @@ def test_all_bundled_markets_twice(tmp_path):
     assert len(orders) == shown["n"] == 6
     assert shown["pnl"] == total
     assert shown["cash"]["difference"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_bad_recording_leaves_nothing(tmp_path):
+    """The command ends with exit code 1 and the file and row of the error; there is no ledger."""
+    slug, out = "btc-updown-15m-1790586000", tmp_path / "out"
+    table = tmp_path / "quotes.csv"
+    table.write_text(f"slug,time,best_bid,best_ask,outcome\n{slug},1790586001,0.4,0.5,Up\n{slug},17905")
+    command = [sys.executable, "-m", "research.backtest", "--recordings", str(table), "--out", str(out)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    assert ended.returncode == 1
+    assert f"{table}, row 2: it has 2 columns, not 5: the file is truncated" in " ".join(ended.stderr.split())
+    assert [path for path in out.rglob("*") if path.is_file()] == []
