@@ -533,6 +533,22 @@ def settings_from(given: Mapping[str, str]) -> Settings:
         raise ConfigError(*_explain(error, given)) from None
 
 
+def with_values(settings: Settings, values: Mapping[str, str]) -> Settings:
+    """The settings with some of them changed, by their names in `.env`; an empty text is the default.
+
+    Raises
+    ------
+    ConfigError
+        With the key, its value (never of a secret) and the allowed values.
+    """
+    given = {key.lower(): value for key, value in values.items() if value}
+    kept = settings.model_dump(exclude={key.lower() for key in values})
+    try:
+        return Settings.model_validate(kept | given)
+    except ValidationError as error:
+        raise ConfigError(*_explain(error, given)) from None
+
+
 def open_to_others(env_file: Path) -> bool:
     """Whether users other than the owner can read the file with the secrets."""
     return env_file.is_file() and bool(env_file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))

@@ -104,8 +104,8 @@ def _edge(found: ConfidenceSequence) -> str:
     near = found.low <= 0 <= found.high
     markets = "1 market" if found.n == 1 else f"{found.n} markets"
     return (
-        f"{100 * found.low:+.1f} to {100 * found.high:+.1f} points of win rate above break-even after"
-        f" {markets}, 95 % interval that holds however often it is looked at:"
+        f"{100 * found.low:+.1f} to {100 * found.high:+.1f} points of win rate over break-even after"
+        f" {markets}; a 95 % interval for a test that is looked at after every market:"
         f" {'not distinguishable from zero' if near else 'it excludes zero'}"
     )
 

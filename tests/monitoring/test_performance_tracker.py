@@ -376,9 +376,11 @@ def test_the_edge_counts_an_event_once_and_settlements_in_order():
 
 def test_the_edge_as_text():
     """The interval in points, the markets, and what it means."""
-    lines = dict(performance_lines(found(*(trade(number, True, "0.50") for number in range(1, 31)))))
-    assert lines["Edge"] == (
-        "+24.9 to +75.1 points of win rate above break-even after 30 markets, 95 % interval that holds"
-        " however often it is looked at: it excludes zero"
+    thirty = dict(performance_lines(found(*(trade(number, True, "0.50") for number in range(1, 31)))))
+    assert thirty["Edge"] == (
+        "+24.9 to +75.1 points of win rate over break-even after 30 markets; a 95 % interval for a test that"
+        " is looked at after every market: it excludes zero"
     )
-    assert "not distinguishable from zero" in dict(performance_lines(found(trade(1, True))))["Edge"]
+    one = dict(performance_lines(found(trade(1, True, "0.50"))))
+    assert one["Edge"].startswith("-100.0 to +100.0 points of win rate over break-even after 1 market;")
+    assert one["Edge"].endswith("not distinguishable from zero")

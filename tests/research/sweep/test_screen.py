@@ -1,0 +1,51 @@
+"""The screen against the engine for unusual settings, on bundled markets."""
+
+import pytest
+
+from config import Settings, with_values
+from research.sweep.points import backtest_point
+from research.sweep.screen import difference, screen
+from research.sweep.sources import Recordings, Source
+
+BUYS = {
+    "REQUIRE_SIGNAL_AGREEMENT": "false",
+    "FUSION_MIN_SCORE": "0",
+    "FUSION_MIN_WEIGHT": "0",
+    "ORDERBOOK_IMBALANCE_THRESHOLD": "0.000001",
+}
+UNUSUAL = {
+    "a window without a decision": {"QUOTE_STABILITY_REQUIRED": "1000"},
+    "no valid quote": {"QUOTE_MIN_SPREAD": "0.1", "TRADE_WINDOW_START": "890", "TRADE_WINDOW_END": "900"},
+    "the whole market": BUYS | {"TRADE_WINDOW_START": "0", "TRADE_WINDOW_END": "900"},
+    "a window between two milliseconds": {"TRADE_WINDOW_START": "811.3", "TRADE_WINDOW_END": "822.7"},
+    "orders without a match": BUYS | {"MAX_SLIPPAGE": "0", "TRADE_WINDOW_START": "600"},
+    "one attempt": BUYS | {"MAX_SLIPPAGE": "0", "TRADE_WINDOW_START": "600", "ORDER_MAX_ATTEMPTS": "1"},
+    "a daily loss that is reached": BUYS | {"TRADE_WINDOW_START": "300", "MAX_LOSS_PER_DAY": "1.2"},
+    "a drawdown that is reached": BUYS | {"TRADE_WINDOW_START": "300", "MAX_DRAWDOWN_PCT": "0.0005"},
+    "a large position": BUYS
+    | {"POSITION_SIZE_USD": "400", "MARKET_BUY_USD": "400", "MAX_POSITION_SIZE": "400"}
+    | {"MAX_TOTAL_EXPOSURE": "1000", "MAX_LOSS_PER_DAY": "2000", "TRADE_WINDOW_START": "200"},
+    "a short history": {"MAX_PRICE_HISTORY": "20", "TICK_BUFFER_SIZE": "20", "SPIKE_LOOKBACK": "5"},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.filterwarnings("ignore:.*is deprecated.*")  # pandas 3, about calls of nautilus_trader 1.231.0
+def test_unusual_settings():
+    """Every decision and amount equals the engine's where orders fail, limits refuse, windows are empty."""
+    markets = list(Recordings(Source(path="bundled", timeframe="15m")))[:4]
+    every = [with_values(Settings(), values) for values in UNUSUAL.values()]
+    screened = screen(markets, every)
+    found = {
+        name: difference(results, backtest_point(markets, settings))
+        for name, settings, results in zip(UNUSUAL, every, screened, strict=True)
+    }
+    assert found == dict.fromkeys(UNUSUAL)
+    by_name = dict(zip(UNUSUAL, screened, strict=True))
+    last = {name: {market.last for market in results} for name, results in by_name.items()}
+    assert last["a window without a decision"] == {"not_tradable"}
+    assert "risk" in last["a daily loss that is reached"]
+    assert "risk" in last["a drawdown that is reached"]
+    assert max(market.decisions for market in by_name["orders without a match"]) > 1
+    assert any(market.cost > 300 for market in by_name["a large position"])
