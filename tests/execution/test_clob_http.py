@@ -58,7 +58,8 @@ def post_order(library: str, url: str) -> PostOutcome:
     amounts = market_buy(Decimal(1), Decimal("0.95"), Decimal("0.97"), Decimal("0.01"), Decimal("0.07"))
 
     async def send() -> PostOutcome:
-        return await client.post(await client.sign(TOKEN, amounts, ProtocolVersion.V1), lambda: None)
+        signed = await client.sign(TOKEN, amounts, ProtocolVersion.V1)
+        return (await client.post(signed, lambda: None)).outcome
 
     return asyncio.run(send())
 
