@@ -51,13 +51,14 @@ def _run(options: argparse.Namespace) -> int:
             contents = run_listed(markets, settings, path, advance, rules=rules, workers=options.workers)
             if options.html is not None:
                 found = read_run(path)
-                rates = own_fill_rates(settings.state_dir)
+                rates, errors = own_fill_rates(settings.state_dir)
                 page = render(
                     found,
                     f"Recordings: {options.recordings}",
                     recorded=len(markets),
                     left_out={left.slug: left.reason for left in contents.left_out},
                     own_rates=rates,
+                    errors=errors,
                 )
                 write_page(page, options.html)
         results = view_paper_trades.load(path, view_paper_trades.BACKTEST_PROFILE, None)

@@ -42,6 +42,7 @@ def render(
     recorded: int,
     left_out: Mapping[str, str] | None = None,
     own_rates: Sequence[FillRate] = (),
+    errors: Sequence[str] = (),
 ) -> str:
     """The report as one HTML document. The same run gives the same bytes.
 
@@ -55,6 +56,8 @@ def render(
         The reason for each recorded market that was not part of the run, by slug.
     own_rates : Sequence[FillRate]
         How often the user's own bot traded. The last one is used in the conclusion, instead of the run's.
+    errors : Sequence[str]
+        Why the rate of the user's own bot is not known.
     """
     found, left_out = edge(run.trades), left_out or {}
     rates = [rate for rate in (run.fill_rate, *own_rates) if rate is not None]
@@ -64,7 +67,7 @@ def render(
         (source, run.note, _period(run)),
         (
             result_section(result, left_out_text(recorded, left_out, run.funnel), found, run),
-            sample_section(found, rates),
+            sample_section(found, rates, errors),
             markets_section(run, left_out),
             equity_section(run.performance, run),
             gap_section(run),

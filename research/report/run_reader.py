@@ -5,6 +5,7 @@ from decimal import Decimal
 from itertools import groupby
 from pathlib import Path
 
+from errors import Fatal
 from execution.ledger import LIVE_PROFILE, DecisionRow, LedgerReader, TradeRow, Venue, ledger_path
 from models import BrainParams, Frozen, Market
 from monitoring.funnel import Funnel, funnel
@@ -96,23 +97,26 @@ def _decided_markets(
         )
 
 
-def own_fill_rates(state_dir: Path) -> list[FillRate]:
+def own_fill_rates(state_dir: Path) -> tuple[list[FillRate], list[str]]:
     """How often the user's own bot traded on Polymarket: on paper, and with real money, if it ran.
 
-    Raises
-    ------
-    Fatal
-        If a ledger cannot be read.
+    The second list has the errors of ledgers that cannot be read: no reason to lose a backtest's report.
     """
-    rates = []
+    rates: list[FillRate] = []
+    errors: list[str] = []
     for profile, name in OWN_PROFILES:
         path = ledger_path(state_dir, profile)
-        if path.is_file():
+        if not path.is_file():
+            continue
+        try:
             with ReportReader(path) as reader, reader.snapshot():
                 observed = len(reader.market_progress())
                 rate = fill_rate(name, reader.markets_since(0), reader.trades(), observed)
+        except Fatal as error:
+            errors.append(str(error))
+        else:
             rates += [] if rate is None else [rate]
-    return rates
+    return rates, errors
 
 
 def fill_rate(

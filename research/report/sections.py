@@ -136,7 +136,7 @@ def _method(found: Edge) -> str:
     )
 
 
-def sample_section(found: Edge | None, rates: Sequence[FillRate]) -> Markup:
+def sample_section(found: Edge | None, rates: Sequence[FillRate], errors: Sequence[str]) -> Markup:
     """The markets required to see an edge, and the days until then at each fill rate."""
     if found is None:
         return section("Required sample", empty(NONE_SETTLED))
@@ -167,6 +167,10 @@ def sample_section(found: Edge | None, rates: Sequence[FillRate]) -> Markup:
             caption="Markets until an edge is seen with a probability of 80 %, and the days until then",
         ),
         *(tag("p", _rate_text(rate), class_="soft") for rate in rates),
+        *(
+            tag("p", f"The fill rate of your own bot is not known: {error}", class_="soft")
+            for error in errors
+        ),
         tag(
             "p",
             f"The required number is that of a two-sided test at 5 % for a break-even of {even:.1%}. An edge"

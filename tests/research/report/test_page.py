@@ -176,7 +176,7 @@ class TestConclusion:
 
 def test_own_fill_rate(tmp_path):
     """The paper and the live ledger of the user are read, with the markets that were observed."""
-    assert own_fill_rates(tmp_path) == []
+    assert own_fill_rates(tmp_path) == ([], [])
     for profile in ("polymarket", "live"):
         (tmp_path / profile).mkdir()
     with open_ledger(tmp_path / "polymarket" / "ledger.sqlite") as ledger:
@@ -186,9 +186,21 @@ def test_own_fill_rate(tmp_path):
         ledger.record_market(market(3))
     with open_ledger(tmp_path / "live" / "ledger.sqlite"):
         pass
-    (rate,) = own_fill_rates(tmp_path)
+    (rate,), errors = own_fill_rates(tmp_path)
+    assert errors == []
     assert rate == FillRate(name="your paper trades", traded=1, markets=2, seconds=1800)
     assert fill_rate("x", [], [trade(1)], 1) is None
+
+
+def test_an_unreadable_ledger_does_not_cost_the_report(ledger_path, tmp_path):
+    """A damaged ledger of the user is named in the report, which is complete otherwise."""
+    (tmp_path / "polymarket").mkdir()
+    (tmp_path / "polymarket" / "ledger.sqlite").write_bytes(b"x" * 5000)
+    rates, errors = own_fill_rates(tmp_path)
+    assert (rates, len(errors)) == ([], 1)
+    text = Page(page_of(ledger_path, own_rates=rates, errors=errors)).text
+    assert f"The fill rate of your own bot is not known: {errors[0]}" in text
+    assert "cannot tell" in text
 
 
 class TestProgress:
