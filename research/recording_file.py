@@ -305,11 +305,6 @@ class FrameWriter:
             ) from None
         self.bytes = sum(path.stat().st_size for path in _files(folder))
 
-    @property
-    def buffered(self) -> int:
-        """Frames that `flush` would write."""
-        return len(self._rows)
-
     def write(self, frame: Frame) -> None:
         """Buffer a frame; writes the buffered ones first if this is the first of another day.
 

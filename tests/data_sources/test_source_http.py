@@ -49,6 +49,18 @@ async def fetcher(host: Host, clock: Clock):
     await made.aclose()
 
 
+async def test_answers_are_recorded_as_they_were_received(host: Host, clock: Clock):
+    """Every 200 answer is passed on with the source's name, the path without parameters, and its bytes."""
+    seen: list[tuple[str, bytes]] = []
+    fetcher = HttpFetcher("test", host.url, now_ns=clock, received=lambda *text: seen.append(text))
+    host.answer("/a", b'{"x": 1.10}')
+    await fetcher.get("/a", {"key": "secret"})
+    with pytest.raises(Refused):
+        await fetcher.get("/missing")
+    await fetcher.aclose()
+    assert seen == [("test/a", b'{"x": 1.10}')]
+
+
 @pytest.fixture
 async def coinbase(host: Host, clock: Clock):
     made = CoinbaseSource(base_url=host.url, exchange_url=host.url, now_ns=clock, timeout_s=0.3)

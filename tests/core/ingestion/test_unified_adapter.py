@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 
 import feed_payloads as p  # pyright: ignore[reportMissingImports]
+import msgspec
 import pytest
 from feed_servers import HTML, Host, socket_server, until  # pyright: ignore[reportMissingImports]
 from ledger_builders import market
 from websockets.asyncio.server import ServerConnection
 
 from core.ingestion.adapters.checked_sources import CheckedSources, same_clock
-from core.ingestion.adapters.unified_adapter import Externals, UnifiedDataAdapter
+from core.ingestion.adapters.unified_adapter import Externals, RefreshedValues, UnifiedDataAdapter
 from core.ingestion.factory import FeedSettings, get_data_adapter, reset_data_adapter
 from core.ingestion.feed_urls import FeedUrls
 from core.ingestion.managers.websocket_manager import Backoff, StreamState
@@ -25,6 +26,7 @@ from data_sources.coinbase import CoinbaseSource
 from data_sources.deribit import DeribitSource
 from data_sources.news_social import NewsSocialSource
 from data_sources.solana import SolanaSource
+from data_sources.transport import Received
 from data_sources.types import ChainPrice, PriceKind
 from errors import Refused
 from models import Rule, Strike, Tick
@@ -70,6 +72,7 @@ async def _adapter(
     backoff: Backoff | None = None,
     deribit: bool = True,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    received: Received | None = None,
 ) -> AsyncIterator[UnifiedDataAdapter]:
     clock = clock or Clock()
     wall = clock.wall
@@ -92,6 +95,7 @@ async def _adapter(
         now_ns=wall,
         market_time=clock.market,
         sleep=sleep,
+        received=received,
     )
     try:
         yield adapter
@@ -123,6 +127,28 @@ async def test_all_there(host: Host) -> None:
     assert seen.put_call.short == pytest.approx(1.5, abs=0.01)
     assert [tick.price for tick in seen.spot_path] == [Decimal("68923.67")]
     assert set(seen.absent) == {"strike"}
+
+
+async def test_the_values_of_each_refresh_are_recorded_with_what_is_new_in_the_path(host: Host) -> None:
+    """Each refresh passes on its values; the spot path of all of them together is that of the last one."""
+    _healthy(host)
+    seen: list[tuple[str, bytes]] = []
+    clock = Clock()
+    clock.stands_still = True
+    async with _adapter(host, clock, received=lambda *text: seen.append(text)) as adapter:
+        refreshed = []
+        for _ in range(3):
+            refreshed.append(await adapter.refresh(start=START))
+            clock.offset_ns += 2 * 10**9
+    assert [name for name, _ in seen] == ["externals"] * 3
+    recorded = [msgspec.json.decode(text, type=RefreshedValues) for _, text in seen]
+    assert [each.start for each in recorded] == [START] * 3
+    path = tuple(tick for each in recorded for tick in each.values.spot_path)
+    assert path == refreshed[-1].spot_path
+    assert len(path) == 3
+    assert [msgspec.structs.replace(each.values, spot_path=()) for each in recorded] == [
+        msgspec.structs.replace(each, spot_path=()) for each in refreshed
+    ]
 
 
 async def test_slow_source_is_given_up_at_the_deadline_and_leaves_nothing_behind(host: Host) -> None:

@@ -231,3 +231,13 @@ def test_rule_eras():
     for seconds, rule in eras.items():
         config = None if seconds is None else {"twapEnabled": True, "twapLookbackSeconds": seconds}
         assert market_of({**GAMMA, "cryptoMarketConfig": config}, BTC).rule is rule
+
+
+@pytest.mark.parametrize(
+    ("speed", "passed_ns", "market_ns"),
+    [(1.0, 1_795_000_000_123_456_789, 1_795_000_000_123_456_789), (15.0, 1_000_000_007, 15_000_000_105)],
+)
+def test_market_time_in_nanoseconds_is_exact(speed, passed_ns, market_ns):
+    """Times of receipt are recorded to the nanosecond, which a float of seconds does not have."""
+    assert MarketClock(speed=speed).market_time_ns(passed_ns) == market_ns
+    assert MarketClock(wall_ns=5, market_ns=7, speed=speed).market_time_ns(5 + passed_ns) == 7 + market_ns
