@@ -129,11 +129,24 @@ BOOK = json.dumps(
 SLUG = f"btc-updown-15m-{START}"
 
 
-def write(folder: Path, *rows: tuple[FrameKind, str, str]) -> None:
+def write(folder: Path, *rows: tuple[FrameKind, str, str], apart_ns: int = 1) -> None:
     writer = FrameWriter(folder)
     for number, (kind, source, raw) in enumerate(rows):
-        writer.write(Frame(START * NANOS + number, kind, source, raw))
+        writer.write(Frame(START * NANOS + number * apart_ns, kind, source, raw))
     writer.close()
+
+
+def test_a_frame_is_replayed_at_the_microsecond_of_its_receipt(tmp_path):
+    """Times within a millisecond are kept, and the official result is the recorded one."""
+    frames = [(FrameKind.MARKET, "clob", BOOK.replace("0.4", price)) for price in ("0.40", "0.41", "0.42")]
+    write(tmp_path, (FrameKind.GAMMA, SLUG, gamma(SLUG)), *frames, apart_ns=250_000)
+    source = RecordingSource(tmp_path)
+    assert source.next_change(0, 0.0) == 0.0005
+    assert source.next_change(0, 0.0005) == 0.00075
+    assert [source.book(0, at).best_bid for at in (0.0, 0.000499, 0.0005, 0.000749, 0.00075)] == [
+        *(400, 400, 410, 410, 420)
+    ]
+    assert source.up_wins(0) is True
 
 
 def test_frames_of_one_instant_keep_their_order(tmp_path):
