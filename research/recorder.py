@@ -18,7 +18,7 @@ from errors import Fatal
 from events import RecordingStatus
 from research.recording_file import Frame, FrameKind, FrameWriter
 
-FLUSH_S = 0.5
+FLUSH_S = 0.25
 """Maximum age of a frame that is not on the disk, apart from the duration of the write."""
 QUEUE_FRAMES = 20_000
 RETRY_S = 5.0
@@ -49,6 +49,8 @@ class Recorder:
         The market clock's nanoseconds at a machine time in nanoseconds.
     queue_frames : int
         Maximum number of frames that wait for the disk.
+    close_limit_s : float
+        Seconds that `close` waits for the disk.
     """
 
     def __init__(
@@ -57,9 +59,11 @@ class Recorder:
         market_time_ns: Callable[[int], int],
         *,
         queue_frames: int = QUEUE_FRAMES,
+        close_limit_s: float = CLOSE_LIMIT_S,
     ) -> None:
         self._open_writer = open_writer
         self._market_time_ns = market_time_ns
+        self._close_limit_s = close_limit_s
         self._queue: queue.Queue[Frame | None] = queue.Queue(queue_frames)
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._writer: FrameWriter | None = None
@@ -77,11 +81,17 @@ class Recorder:
         self._thread.start()
 
     def close(self) -> None:
-        """Write what is queued, and close the recording; waits at most `CLOSE_LIMIT_S`."""
+        """Write what is queued, and close the recording.
+
+        What is not written within `CLOSE_LIMIT_S` is counted as lost.
+        """
         self._stopping.set()
         with suppress(queue.Full):  # if it is full, the thread ends after its last frame
             self._queue.put_nowait(None)
-        self._thread.join(CLOSE_LIMIT_S)
+        self._thread.join(self._close_limit_s)
+        if self._thread.is_alive():
+            self._dropped += self._queue.qsize()
+            self._report("the disk did not take all frames before the end")
 
     def status(self) -> RecordingStatus:
         """The present state."""
