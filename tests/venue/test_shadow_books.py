@@ -12,6 +12,7 @@ from venue_builders import BOOK, side
 from venue.amounts import MICRO, taker_fee
 from venue.market import FEE_RATE, VenueMarket
 from venue.order_book import VenueBook
+from venue.price_history import price_at, price_points
 from venue.refusal import VenueRefusal
 from venue.sources.shadow import stream
 from venue.venue import PracticeVenue
@@ -264,3 +265,22 @@ async def test_the_next_market_is_followed_before_the_running_one_is_left() -> N
             await pair.place(trader, trader.buy(pair.market.up_token, 100, 650))
         (trade,) = await pair.place(trader, trader.buy(following.up_token, 100, 650))
         assert trade.price == 640
+
+
+async def test_past_prices_are_those_that_the_mirror_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One a minute, while the book was certain; Gamma's delayed quote is the one of a minute ago."""
+    monkeypatch.setattr("venue.sources.shadow.source.LOOK_SECONDS", 3600.0)
+    async with mirrored_pair() as pair:
+        market, exchange = pair.market, pair.shadow.exchange
+        pair.source.record_books()
+        pair.clock.forward(60)
+        pair.quote(VenueBook(bids=side((700, 5)), asks=side((720, 5))))
+        await until(lambda: pair.doubt() == "" and pair.shown() == pair.upstream.source.standing)
+        pair.source.record_books()
+        assert market_json.gamma_market(pair.shadow, market)["bestBid"] == 0.6
+        pair.clock.forward(60)
+        assert pair.doubt() != ""
+        pair.source.record_books()
+        points = list(price_points(exchange, market.up_token, market.start, market.end, 60))
+        assert points == [(market.start, "0.61"), (market.start + 60, "0.71")]
+        assert price_at(exchange, market.down_token, market.start + 60) == "0.29"

@@ -9,6 +9,8 @@ from served_bench import ServedBench, served
 from test_venue_data_api import MANUAL, resolve
 from venue_builders import EXCHANGE_V3, Bench, Trader
 
+from venue.market import VenueMarket
+
 PUSD = "0xC011a7E12a19f7B1f670d46F03B03f3342E82DFB"
 CTF = "0x4D97DCd97eC945f40cF65F87097ACe5EA0476045"
 MANAGER = "0x006F54F7f9A22e0000CC2AB60031000000ae9fEF"
@@ -56,6 +58,19 @@ async def send(world: ServedBench, trader: Trader, nonce: int, to: str, data: st
     return receipt["status"] == "0x1"
 
 
+def redemption_of(market: VenueMarket) -> str:
+    """The adapter's redemption of a condition; an id of 31 bytes is padded."""
+    condition = bytes.fromhex(market.condition_id[2:]).ljust(32, b"\0")
+    signature = "redeemPositions(address,bytes32,bytes32,uint256[])"
+    return called(signature, PUSD, bytes(32), condition, [1, 2])
+
+
+def redemption_from(market: VenueMarket, index: int, amount: int) -> str:
+    """The Router's redemption of an amount of an outcome."""
+    condition = bytes.fromhex(market.condition_id[2:])[:31]
+    return called("redeem(bytes31,uint256,uint256)", condition, index, amount)
+
+
 async def test_approvals_are_changed_by_transactions() -> None:
     """An allowance of pUSD and an operator of the positions, as the venue then applies them."""
     bench = Bench()
@@ -85,10 +100,7 @@ async def test_a_v1_condition_is_redeemed_once_it_has_an_outcome() -> None:
         await bench.place(trader, trader.buy(market.up_token, 496, 620))
         held = await read(world, CTF, "balanceOf(address,uint256)", trader.address, int(market.up_token))
         assert int(held, 16) == 8_000_000
-        condition = bytes.fromhex(market.condition_id[2:])
-        redemption = called(
-            "redeemPositions(address,bytes32,bytes32,uint256[])", PUSD, bytes(32), condition, [1, 2]
-        )
+        redemption = redemption_of(market)
         reason = "execution reverted: result for condition not received yet"
         assert await rpc(world, "eth_estimateGas", {"to": ADAPTER, "data": redemption}) == reason
         assert not await send(world, trader, 0, ADAPTER, redemption)
@@ -98,9 +110,7 @@ async def test_a_v1_condition_is_redeemed_once_it_has_an_outcome() -> None:
         assert await send(world, trader, 1, ADAPTER, redemption)
         assert bench.venue.open_account(trader.address).balance - before == 8_000_000
         assert bench.venue.ledger.positions_of(trader.address) == []
-        assert not await send(
-            world, trader, 2, ROUTER, called("redeem(bytes31,uint256,uint256)", condition[:31], 0, 1)
-        )
+        assert not await send(world, trader, 2, ROUTER, redemption_from(market, 0, 1))
 
 
 async def test_a_v2_position_is_redeemed_in_parts() -> None:
@@ -119,20 +129,22 @@ async def test_a_v2_position_is_redeemed_in_parts() -> None:
         answer = bytes.fromhex((await read(world, MANAGER, *batch))[2:])
         assert [int.from_bytes(answer[i : i + 32]) for i in range(0, 128, 32)] == [32, 2, 8_000_000, 0]
 
-        def redeem(index: int, amount: int) -> str:
-            condition = bytes.fromhex(market.condition_id[2:])
-            return called("redeem(bytes31,uint256,uint256)", condition, index, amount)
-
         before = bench.venue.open_account(trader.address).balance
         results: list[bool] = []
         for nonce, part in enumerate([(0, 8_000_001), (1, 1), (2, 1), (0, 3_000_000), (0, 5_000_000)]):
-            results.append(await send(world, trader, nonce, ROUTER, redeem(*part)))
+            results.append(await send(world, trader, nonce, ROUTER, redemption_from(market, *part)))
             bench.clock.forward(1)
+        assert not await send(world, trader, 5, ADAPTER, redemption_of(market))
         assert results == [False, False, False, True, True]
         assert bench.venue.open_account(trader.address).balance - before == 8_000_000
         _, activity = await world.get("/data-api/v2/activity", user=trader.address, type="REDEEM")
         paid = {row["transaction_hash"]: row["usdc_size"] for row in activity["data"]}
-        sent = "0x" + keccak(bytes.fromhex(signed(trader, 3, ROUTER, redeem(0, 3_000_000))[2:])).hex()
+        sent = (
+            "0x"
+            + keccak(
+                bytes.fromhex(signed(trader, 3, ROUTER, redemption_from(market, 0, 3_000_000))[2:])
+            ).hex()
+        )
         assert paid[sent] == 3
 
 
@@ -165,11 +177,22 @@ async def test_a_node_refuses_what_it_cannot_execute() -> None:
 
 
 async def test_money_of_another_type_is_not_in_an_own_account() -> None:
-    """Where the shares are in the wallet of signature type 3, the key's own address has none."""
-    bench = Bench()
+    """Where the shares are in the wallet of signature type 3, the key's own address has and redeems none."""
+    bench = Bench(options=MANUAL)
     async with served(bench) as world:
-        trader, token = bench.trader(), bench.market.up_token
-        await bench.place(trader, trader.buy(token, 496, 620))
+        trader, v1 = bench.trader(), bench.market
+        v2 = bench.venue.schedule.at(v1.start + 900)
+        assert v2 is not None
+        for market in (v1, v2):
+            await bench.place(trader, trader.buy(market.up_token, 496, 620))
         await world.post("/practice/accounts", {"address": trader.address, "signature_type": 3})
-        held = await read(world, CTF, "balanceOf(address,uint256)", trader.address, int(token))
-        assert int(held, 16) == 0
+        for contract, market in ((CTF, v1), (MANAGER, v2)):
+            owned = ("balanceOf(address,uint256)", trader.address, int(market.up_token))
+            assert int(await read(world, contract, *owned), 16) == 0
+        bench.clock.forward(2000)
+        bench.venue.step()
+        before = bench.venue.open_account(trader.address).balance
+        assert await send(world, trader, 0, ADAPTER, redemption_of(v1))
+        assert not await send(world, trader, 1, ROUTER, redemption_from(v2, 0, 1))
+        assert bench.venue.open_account(trader.address).balance == before
+        assert len(bench.venue.ledger.positions_of(trader.address)) == 2

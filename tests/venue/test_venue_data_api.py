@@ -86,6 +86,7 @@ async def test_activity_has_the_mined_trades_and_the_redemptions_of_the_ledger()
         bench.venue.settlement.redeem(trader.address)
         (redemption,) = await data(world, "/activity", **asked, type="REDEEM,SPLIT")
         assert (redemption["usdc_size"], redemption["condition_id"]) == (6.0, market.condition_id)
+        assert await data(world, "/activity", **asked, side="SELL") == [sale]
         assert len(await data(world, "/activity", **asked, event_id=market.start)) == 3
         assert await data(world, "/activity", **asked, event_id=market.start + 900) == []
 
