@@ -44,6 +44,9 @@ BALANCE = Decimal(100_000)
 MILLIONTH = Decimal("0.000001")
 VERSIONS = ("v1", "v2")
 LONGEST_WAIT = 30.0
+HIGHEST = 0.99
+"""Price limit of market orders of py-clob-client-v2 1.2.1, which rounds 0.29, 0.57 and 0.58 down by a cent:
+with the book's own price it sends an order below the ask, which is killed."""
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +73,10 @@ def environment(venue: VenueProcess) -> Environment:
 
 
 def running_slug(venue: VenueProcess, version: str) -> str:
-    """Step to the first minute of the next market of a version."""
+    """Step to the first minute of the next market of a version, in which no test has traded."""
     for start in range(venue.clock.current_start(), venue.clock.current_start() + 3600, 900):
         slug = f"btc-updown-15m-{start}"
-        if start + 60 >= venue.clock.market_s() and version_of(venue, slug) == version:
+        if start + 60 > venue.clock.market_s() and version_of(venue, slug) == version:
             venue.set_clock(to=start + 60)
             return slug
     raise AssertionError(f"no market of {version} is listed")
@@ -420,17 +423,20 @@ def test_a_session_of_py_clob_client_v2(venue: VenueProcess, version: str) -> No
     best_bid = assert_clob_prices(client, up, down)
     assert collateral(client) == 1000
     fak = client.create_and_post_market_order(
-        MarketOrderArgsV2(**{name: up}, amount=20, side="BUY"), order_type=OrderType.FAK
+        MarketOrderArgsV2(**{name: up}, amount=20, side="BUY", price=HIGHEST), order_type=OrderType.FAK
     )
     assert (fak["status"], len(fak["transactionsHashes"])) == ("matched", len(fak["tradeIDs"]))
     fok = client.create_and_post_market_order(
-        MarketOrderArgsV2(**{name: down}, amount=10, side="BUY"), order_type=OrderType.FOK
+        MarketOrderArgsV2(**{name: down}, amount=10, side="BUY", price=HIGHEST), order_type=OrderType.FOK
     )
     sold = client.create_and_post_market_order(
         MarketOrderArgsV2(**{name: up}, amount=5, side="SELL"), order_type=OrderType.FAK
     )
     assert float(sold["makingAmount"]) == 5
-    assert client.get_last_trade_price(up) == {"price": str(best_bid), "side": "SELL"}
+    worst = min(Decimal(row["price"]) for row in client.get_trades() if row["side"] == "SELL")
+    last = client.get_last_trade_price(up)
+    assert (Decimal(last["price"]), last["side"]) == (worst, "SELL")
+    assert worst <= best_bid
     gtc = client.create_and_post_order(OrderArgsV2(**{name: up}, price=0.02, size=10, side="BUY"))
     gtd = client.create_order(
         OrderArgsV2(**{name: down}, price=0.03, size=7, side="BUY", expiration=int(time.time()) + 600)
