@@ -7,7 +7,15 @@ from typing import Any
 import msgspec
 
 from models import Frozen, Outcome
-from research.recording_file import Frame, FrameKind, RecordingError, read_rows
+from research.recording_file import (
+    FILE_NAME,
+    Frame,
+    FrameKind,
+    RecordingError,
+    read_rows,
+    recording_files,
+    utc_day,
+)
 from research.recordings.books import BadMessage, MarketBooks
 from research.recordings.calendars import calendar_of, delay_ns_at
 from research.recordings.catalogue import Gamma, market_from, winner_of
@@ -131,7 +139,7 @@ class _Reader:
         return [opened.listed.slug for opened in self._reading] + [market.slug for market in self._waiting]
 
     def read(self) -> Iterator[RecordedMarket]:
-        for file, row, frame in read_rows(self._path):
+        for file, row, frame in self._rows():
             while self._waiting and frame.recv_ns >= (self._waiting[0].start - LISTED_AHEAD_S) * NANOS:
                 self._open()
             if frame.kind is FrameKind.MARKET and self._reading:
@@ -145,6 +153,14 @@ class _Reader:
             self._open()
         while self._reading:
             yield from self._finish()
+
+    def _rows(self) -> Iterator[tuple[Path, int, Frame]]:
+        """The frames, without the day files that end before the first market is listed."""
+        first_day = utc_day((self._waiting[0].start - LISTED_AHEAD_S) * NANOS)
+        for file in recording_files(self._path):
+            named = FILE_NAME.fullmatch(file.name)
+            if named is None or named[1] >= first_day:
+                yield from read_rows(file)
 
     def _open(self) -> None:
         listed = self._waiting.pop(0)
