@@ -22,10 +22,12 @@ from bot_process import BotProcess
 LIBRARY = "libfaketimeMT.so.1"
 PACE_S = 0.004
 """Length of a step of a clock that runs: it is stepped by what has passed."""
-IDLE_CHECK_S = 0.0005
+IDLE_CHECK_S = 0.001
 PAST_NS = 2_000
 """Added to a step, so that what is due at its time is due."""
-NUDGE_NS, MOST_NUDGES, BUSY_S = 10_000, 40, 1.0
+NUDGES_NS = (10_000, 50_000, 250_000, *[1_000_000] * 100)
+"""Added to a step until the bot is idle: a timer that is due within a millisecond keeps its loop polling."""
+BUSY_S = 0.5
 LONGEST_NS = 240 * 10**9
 LIMITS = {"WORKER_START_SECONDS": "600", "WORKER_HEARTBEAT_SECONDS": "3600"}
 
@@ -74,19 +76,28 @@ def threads_of(pid: int) -> dict[str, str]:
     return found
 
 
-def is_idle(pids: list[int], seconds: float) -> bool:
-    """Wait for an instant at which all threads slept: each slept twice and did not run in between."""
+def busy_threads(pids: list[int], seconds: float) -> list[str]:
+    """Wait for an instant at which all threads slept: each slept twice and did not run in between.
+
+    Returns the threads that were busy to the end, none if there was such an instant.
+    """
     before: dict[str, str] = {}
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    while True:
         now: dict[str, str] = {}
         for pid in pids:
             now |= threads_of(pid)
-        if now == before and all(thread.startswith("S") for thread in now.values()):
-            return True
+        busy = [
+            f"thread {task}: {state}, was {before.get(task)}"
+            for task, state in now.items()
+            if before.get(task) != state or not state.startswith("S")
+        ]
+        if not busy and len(before) == len(now):
+            return []
+        if time.monotonic() > deadline:
+            return busy
         before = now
         time.sleep(IDLE_CHECK_S)
-    return False
 
 
 def rows(ledger: Path, statement: str) -> list[tuple[Any, ...]]:
@@ -103,8 +114,8 @@ class SteppedBot:
 
     Parameters
     ----------
-    folder : Path
-        Files of the bot.
+    folder, ledger : Path
+        Files of the bot, and its ledger.
     clock : SteppedClock
         The time of its processes.
     arguments, settings
@@ -121,10 +132,19 @@ class SteppedBot:
     ) -> None:
         self.clock = clock
         self.bot = BotProcess(folder, *arguments, settings=settings | LIMITS | clock.environment)
+        self._ledger = ledger
         self._http = httpx.Client(trust_env=False, timeout=60)
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def _start(self) -> None:
         self._url = self._run_until(r"practice venue at (http://127\.0\.0\.1:\d+)")
-        self._run(lambda: bool(rows(ledger, "SELECT slug FROM markets")))
-        reading = self._venue_clock()
+        self._run(lambda: bool(rows(self._ledger, "SELECT slug FROM markets")))
+        self.first_start_ns = self._get("/practice/info")["first_start"] * 10**9
+        reading = self._get("/practice/clock")
         self._offset_ns = reading["market_ns"] - reading["wall_ns"]
         children = self.bot.children()
         self._pids = [children["venue"], children["worker"]]
@@ -134,25 +154,26 @@ class SteppedBot:
     def step_to(self, market_ns: int) -> None:
         """Move market time; returns when everything due has been done."""
         self.clock.step_to(market_ns - self._offset_ns + PAST_NS)
-        self._venue_clock()
-        for _ in range(MOST_NUDGES):
-            if is_idle(self._pids, BUSY_S):
+        self._get("/practice/clock")  # wakes the venue
+        busy: list[str] = []
+        for nudge_ns in NUDGES_NS:
+            busy = busy_threads(self._pids, BUSY_S)
+            if not busy:
                 return
-            # A timer of asyncio that is due at exactly the present time does not fire, and its loop spins.
-            self.clock.step_to(self.clock.now_ns + NUDGE_NS)
-        raise AssertionError("the bot is never idle")
+            self.clock.step_to(self.clock.now_ns + nudge_ns)
+        raise AssertionError(f"the bot is never idle: {busy}")
 
     @property
     def market_ns(self) -> int:
         return self.clock.now_ns + self._offset_ns
 
     def run_to_end(self) -> None:
-        """Let the clock run until the bot has ended."""
+        """Let the clock run, fast, until the bot has ended."""
         self.bot.process.send_signal(signal.SIGCONT)
-        self._run(lambda: self.bot.process.poll() is not None)
+        self._run(lambda: self.bot.process.poll() is not None, speed=10)
 
-    def _venue_clock(self) -> dict[str, int]:
-        answer: dict[str, int] = self._http.get(f"{self._url}/practice/clock").json()
+    def _get(self, path: str) -> dict[str, Any]:
+        answer: dict[str, Any] = self._http.get(self._url + path).json()
         return answer
 
     def _run_until(self, pattern: str) -> str:
@@ -161,10 +182,10 @@ class SteppedBot:
         assert found is not None
         return found[1]
 
-    def _run(self, done: Callable[[], bool]) -> None:
+    def _run(self, done: Callable[[], bool], speed: int = 1) -> None:
         began, first = time.monotonic_ns(), self.clock.now_ns
         while not done():
-            self.clock.step_to(first + time.monotonic_ns() - began)
+            self.clock.step_to(first + speed * (time.monotonic_ns() - began))
             self.bot.read_for(PACE_S)
             assert time.monotonic_ns() - began < LONGEST_NS, self.bot.output
 
