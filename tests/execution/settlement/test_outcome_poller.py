@@ -131,7 +131,7 @@ UNREADABLE = {
 @pytest.mark.parametrize("how", UNREADABLE)
 async def test_a_catalogue_that_cannot_be_read_leaves_the_order_api(venue, over, how, monkeypatch):
     """A slow, nested or huge answer of the catalogue is no answer; the winner of the order API counts."""
-    monkeypatch.setattr(outcome_poller, "REQUEST_LIMIT_S", 1.0)
+    monkeypatch.setattr(outcome_poller, "REQUEST_LIMIT_S", 3.0)  # also of the order API, which must answer
     with RawServer(UNREADABLE[how]) as gamma:
         async with httpx.AsyncClient(trust_env=False) as client:
             work = ResolutionSource(client, gamma.url, venue.url).resolution(over)
