@@ -34,7 +34,7 @@ SECOND_BAND = 10
 UNLIMITED = (float("-inf"), float("inf"))
 HEADINGS = (
     *("n", "markets", "won", "95 % interval", "break-even"),
-    *("edge before fees", "edge after fees, 95 % interval", "P&L"),
+    *("edge before fees, 95 % interval", "edge after fees, 95 % interval", "P&L"),
 )
 
 
@@ -388,7 +388,7 @@ def edge_cells(found: Edge | None) -> tuple[str, ...]:
         f"{numbers.win_rate:.1%}",
         f"{found.after.low + found.even:.1%} to {found.after.high + found.even:.1%}",
         f"{found.even:.1%}",
-        points(found.before.mean),
+        f"{points(found.before.mean)} ({_range(found.before)})",
         f"{points(found.after.mean)} ({_range(found.after)})",
         f"{numbers.pnl:+.3f}",
     )
