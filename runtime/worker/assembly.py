@@ -48,6 +48,7 @@ from runtime.worker.plan import WorkerPlan
 from runtime.worker.position_marks import PositionMarker
 from runtime.worker.recording_setup import build_recorder
 from runtime.worker.redemption_setup import make_redemption
+from runtime.worker.reported_versions import ReportedVersions
 from runtime.worker.run_control import RunControl
 from runtime.worker.settlement_flow import SettlementFlow
 from runtime.worker.start import StartLimit
@@ -122,7 +123,7 @@ def build(
         market_calendar(settings),
         terms.market_listed,
         lambda slug, why: worker.market_refused(slug, why),
-        lambda slug, why: worker.version_unknown(slug, why),
+        lambda slug, error: worker.version_unknown(slug, error),
     )
     _remember_markets(board, plan, reader, thread)
     decision_loop = DecisionLoop()
@@ -224,6 +225,7 @@ def build(
             control=control,
             events=events,
             board=board,
+            versions=ReportedVersions(plan.folder(settings.state_dir), plan.restarted),
             decision_loop=decision_loop,
             engine=engine,
             learning=learning,

@@ -15,6 +15,7 @@ from common.constants import ExitCode
 from config import Settings
 from core.nautilus_core.instruments.market_board import MarketBoard
 from core.nautilus_core.providers.decision_loop import DecisionLoop
+from errors import UnknownVersion
 from events import MarketRefused, Started, Stopped
 from execution.execution_engine import ExecutionEngine
 from execution.ledger import LedgerReader
@@ -36,6 +37,7 @@ from runtime.worker.observers import ObserverGroup
 from runtime.worker.plan import WorkerPlan
 from runtime.worker.planned_restart import RestartState, restart_reason
 from runtime.worker.position_marks import PositionMarker
+from runtime.worker.reported_versions import ReportedVersions
 from runtime.worker.run_control import RunControl
 from runtime.worker.settlement_flow import SettlementFlow
 from runtime.worker.start import StartLimit, run_node
@@ -67,6 +69,7 @@ class WorkerParts:
     control: RunControl
     events: EventSink
     board: MarketBoard
+    versions: ReportedVersions
     decision_loop: DecisionLoop
     engine: ExecutionEngine
     learning: WeightLearning
@@ -218,9 +221,12 @@ class Worker:
         """Report a market of the catalogue that is not traded."""
         self._parts.events.publish(MarketRefused(slug=slug, why=why))
 
-    def version_unknown(self, slug: str, why: str) -> None:
-        """Report the first market of a protocol version that this bot does not support."""
-        self._parts.events.publish(MarketRefused(slug=slug, why=why, unknown_version=True))
+    def version_unknown(self, slug: str, error: UnknownVersion) -> None:
+        """Report the first market of a protocol version that this bot does not support: once in a run."""
+        if self._parts.versions.add(error.version):
+            self._parts.events.publish(MarketRefused(slug=slug, why=str(error), unknown_version=True))
+        else:  # an earlier worker of this run has notified the operator
+            self._parts.observers.print_message(f"{slug} is not traded: {error}")
 
     # --- background tasks -------------------------------------------------------------------------
 

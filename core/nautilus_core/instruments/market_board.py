@@ -43,7 +43,7 @@ class MarketBoard:
         Called for each market when both of its tokens are known, and again when its fee rate or rule changes.
     on_refused : Callable[[str, str], None]
         Called once for each market that is not traded: slug, reason.
-    on_unknown_version : Callable[[str, str], None], optional
+    on_unknown_version : Callable[[str, UnknownVersion], None], optional
         Called instead, and once for each protocol version, for the first market of a version that is not
         supported.
     """
@@ -53,12 +53,12 @@ class MarketBoard:
         calendar: SlugCalendar,
         on_market: Callable[[Market], None],
         on_refused: Callable[[str, str], None],
-        on_unknown_version: Callable[[str, str], None] | None = None,
+        on_unknown_version: Callable[[str, UnknownVersion], None] | None = None,
     ) -> None:
         self.calendar = calendar
         self._on_market = on_market
         self._on_refused = on_refused
-        self._on_unknown_version = on_unknown_version or on_refused
+        self._on_unknown_version = on_unknown_version or (lambda slug, error: on_refused(slug, str(error)))
         self._unknown_versions: set[str] = set()
         self._by_start: dict[int, TrackedMarket] = {}
         self._by_instrument: dict[InstrumentId, tuple[TrackedMarket, Outcome]] = {}
@@ -150,7 +150,7 @@ class MarketBoard:
         """Report once that a protocol version is not supported: all later markets may have it."""
         if error.version not in self._unknown_versions:
             self._unknown_versions.add(error.version)
-            self._on_unknown_version(slug, str(error))
+            self._on_unknown_version(slug, error)
 
     def refuse(self, slug: str, why: str) -> None:
         """Refuse a market permanently, also one that was admitted before, and report it."""

@@ -22,7 +22,7 @@ from raw_server import ENDLESS, RawServer, answer
 from core.nautilus_core.instruments.calendar import SlugCalendar
 from core.nautilus_core.instruments.market_board import MarketBoard
 from core.nautilus_core.instruments.pairing import market_of
-from errors import Refused, Temporary
+from errors import Refused, Temporary, UnknownVersion
 from models import Market
 from patches import gamma_markets
 from patches.gamma_markets import SlugProvider
@@ -53,7 +53,9 @@ BAD_VALUES: list[tuple[str, Any, str]] = [
 class Catalogue:
     """A board and a provider with a server that lists a test's markets."""
 
-    def __init__(self, url: str, on_unknown_version: Callable[[str, str], None] | None = None) -> None:
+    def __init__(
+        self, url: str, on_unknown_version: Callable[[str, UnknownVersion], None] | None = None
+    ) -> None:
         self.refused: list[tuple[str, str]] = []
         self.markets: list[Market] = []
         self.board = MarketBoard(
@@ -159,7 +161,7 @@ async def test_an_unknown_version_is_reported_once_and_the_others_are_traded(can
     """Not once for each of its markets, and not as a market's own fault; each version once."""
     unknown: list[tuple[str, str]] = []
     listed(canned, row(0), row(1, version="v3"), v2_row(2), row(3, version="v3"), row(4, version="v4"))
-    catalogue = Catalogue(canned.url, lambda name, why: unknown.append((name, why)))
+    catalogue = Catalogue(canned.url, lambda name, error: unknown.append((name, str(error))))
     for _ in range(2):
         assert await catalogue.load() == [slug(0), slug(2)]
     text = "market {} is of protocol version {}, only v1 and v2 are supported"
