@@ -4,6 +4,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 import pytest
+from example_counts import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ledger_builders import NOON_NS, decision, market, refusal
@@ -308,7 +309,7 @@ SETTLED = ("settle", 1, Outcome.UP)
 @example([*BOUGHT, ("withhold", 0, None), BOUGHT[0], ("trade", 1, (1, FillStatus.MATCHED)), BOUGHT[1]])
 @example([SETTLED, ("restart", 1, True), *BOUGHT, ("restart", 1, False), FILLED])
 @example([*BOUGHT, FILLED, SETTLED, SETTLED, ("redeem", 1, None), ("restart", 1, True)])
-@settings(max_examples=60)
+@settings(max_examples=examples(100))
 @given(
     steps(
         *("buy", "buy", "sign", "sign", "answer", "trade", "trade", "trade", "settle", "settle", "redeem"),
@@ -403,7 +404,7 @@ class Verbs(Account):
         self.start(f"session {self.now_ns}" if fresh else self.session())
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(100))
 @given(
     steps(
         *("buy", "buy", "buy", "state", "state", "state", "fill", "fill", "fill", "fill", "settle", "redeem"),

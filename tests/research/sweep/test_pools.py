@@ -48,6 +48,7 @@ def test_a_point_that_kills_its_worker_again_and_again_is_named(tmp_path):
     assert (tmp_path / "left").read_bytes() == b""
 
 
+@pytest.mark.slow
 def test_no_scheduler():
     """An address at which nothing answers is named with the next step."""
     with pytest.raises(
