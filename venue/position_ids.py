@@ -1,4 +1,4 @@
-"""Outcome ids of Protocol V2 markets: built as published, and told apart from CTF token ids.
+"""Outcome ids of Protocol V2 markets: built as published, and distinguished from CTF token ids.
 
 A position id has 256 bits: the module (first byte), the condition, and the outcome index (last byte). 64 of
 its bits are zero, which no hash has by chance: this distinguishes it from a CTF token id.

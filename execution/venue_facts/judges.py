@@ -204,7 +204,7 @@ def fee_rounding(found: Observation) -> Judgement | None:
         return None
     compared, booked, charged = case
     low, high = _possible(compared.fills)
-    # A fee that no rounding explains is another rate: it says nothing about the rounding.
+    # A fee that no rounding explains is another rate, and no evidence about the rounding.
     return _fee_judgement(compared, booked, charged, charged == booked) if low <= charged <= high else None
 
 

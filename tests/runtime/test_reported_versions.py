@@ -14,7 +14,7 @@ def test_a_restarted_worker_does_not_report_a_version_again(tmp_path):
 
 
 def test_a_new_run_reports_it_again(tmp_path):
-    """The operator of a new start is told why nothing is traded."""
+    """The operator of a new start is notified why nothing is traded."""
     ReportedVersions(tmp_path, restarted=False).add("v3")
     assert ReportedVersions(tmp_path, restarted=False).add("v3")
 
