@@ -1,5 +1,7 @@
 """Sorts order books."""
 
+from itertools import pairwise
+
 from models import Book, Level
 
 
@@ -7,12 +9,24 @@ def best_first(book: Book) -> Book:
     """The same book with both sides sorted best first and without levels of size zero.
 
     The venue sends its books worst first, other sources best first; code that reads the best ten levels must
-    not depend on that. Equal prices are ordered by size, so that the result depends on the levels only.
+    not depend on that. Equal prices are ordered by size, so that the result depends on the levels only. A
+    book that is already so, as each quote's, is returned as it is.
     """
+    if _is_best_first(book):
+        return book
     return Book(
         bids=tuple(sorted(_real(book.bids), key=lambda level: (-level.price, -level.size))),
         asks=tuple(sorted(_real(book.asks), key=lambda level: (level.price, -level.size))),
         ts_ns=book.ts_ns,
+    )
+
+
+def _is_best_first(book: Book) -> bool:
+    """Whether every level has a size and each price is worse than the one before it."""
+    return (
+        all(level.size > 0 for side in (book.bids, book.asks) for level in side)
+        and all(better.price > worse.price for better, worse in pairwise(book.bids))
+        and all(better.price < worse.price for better, worse in pairwise(book.asks))
     )
 
 
