@@ -279,6 +279,7 @@ FAIR = {(price, won): trade(won, price) for price in PRICES for won in (True, Fa
 
 def test_clopper_pearson():
     """Published limits: 7 of 7, 3 of 5, 0 of 10 (upper limit 1 - 0.025^(1/10)), and a fraction of many."""
+    assert clopper_pearson(1, 1) == pytest.approx((0.025, 1))
     assert clopper_pearson(7, 7) == pytest.approx((0.025 ** (1 / 7), 1))
     assert clopper_pearson(3, 5) == pytest.approx((0.146633, 0.947255), abs=1e-6)
     assert clopper_pearson(0, 10) == pytest.approx((0, 1 - 0.025**0.1))
