@@ -31,7 +31,7 @@ STEPS: dict[str, list[str]] = {
     "tests": ["env", "EXAMPLES=all", sys.executable, "-m", "pytest", "-n", "2", "-q"],
     # They mostly wait for processes: three at a time use two cores fully.
     "slow-tests": [
-        *(sys.executable, "-m", "pytest", "-n", "3", "--dist", "worksteal", "-q", "-m", "slow"),
+        *(sys.executable, "-m", "pytest", "-n", "4", "--dist", "worksteal", "-q", "-m", "slow"),
         "--durations=40",
     ],
 }
