@@ -29,7 +29,7 @@ STEPS: dict[str, list[str]] = {
         f" && {sys.executable} -m tools.unverified_page | diff docs/unverified.md -",
     ],
     "tests": ["env", "EXAMPLES=all", sys.executable, "-m", "pytest", "-n", "2", "-q"],
-    # They mostly wait for processes: three at a time use two cores fully.
+    # They mostly wait for processes and the practice clock: four at a time use two cores well.
     "slow-tests": [
         *(sys.executable, "-m", "pytest", "-n", "4", "--dist", "worksteal", "-q", "-m", "slow"),
         "--durations=40",
