@@ -1,12 +1,13 @@
-"""Converts the settings into the parameters of strategy, calendar and risk limits."""
+"""Converts the settings into the parameters of strategy, market state, calendar and risk limits."""
 
 import msgspec
 
 from bot import DecisionSchedule
 from config import Settings
 from core.nautilus_core.instruments.calendar import NEW_YORK, SlugCalendar
+from core.strategy_brain.strategies.market_view import MarketView
 from execution.risk_engine import RiskLimits
-from models import SCALE_SECONDS, BrainParams
+from models import SCALE_SECONDS, BrainParams, Market
 
 HOUR_S = 3600
 MINUTE_NS = 60 * 1_000_000_000
@@ -30,6 +31,17 @@ def market_calendar(settings: Settings) -> SlugCalendar:
         timeframe=settings.market_timeframe,
         interval=settings.interval_seconds,
         zone=NEW_YORK if settings.interval_seconds > HOUR_S else "",
+    )
+
+
+def new_view(settings: Settings, market: Market) -> MarketView:
+    """The empty state of a market."""
+    return MarketView(
+        market,
+        max_history=settings.max_price_history,
+        tick_buffer=settings.tick_buffer_size,
+        quote_stability_required=settings.quote_stability_required,
+        min_spread=settings.quote_min_spread,
     )
 
 

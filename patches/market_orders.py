@@ -30,14 +30,15 @@ from nautilus_trader.adapters.polymarket.schemas.user import PolymarketUserOrder
 from nautilus_trader.adapters.polymarket.websocket.client import PolymarketWebSocketChannel
 from nautilus_trader.execution.messages import SubmitOrder
 from nautilus_trader.model.currencies import pUSD
-from nautilus_trader.model.enums import LiquiditySide, OrderSide, OrderStatus, TimeInForce
+from nautilus_trader.model.enums import OrderSide, OrderStatus, TimeInForce
 from nautilus_trader.model.identifiers import ClientOrderId, TradeId, VenueOrderId
 from nautilus_trader.model.instruments import BinaryOption
-from nautilus_trader.model.objects import AccountBalance, Money, Price, Quantity
+from nautilus_trader.model.objects import AccountBalance, Money, Quantity
 from nautilus_trader.model.orders import Order
 from py_clob_client_v2.clob_types import AssetType, BalanceAllowanceParams
 
 from common.plain_text import one_line
+from core.nautilus_core.providers.order_events import generate_settlement, order_keys
 from errors import Refused, Temporary
 from execution.amounts import MarketBuy, amount_of, market_buy
 from execution.order_clients.port import OrderClient, WithheldError
@@ -199,7 +200,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         if (command.params or {}).get("settlement") is not None:
             instrument = self._cache.instrument(command.order.instrument_id)
             price = instrument.make_price(Decimal(command.params["settlement"]))
-            self._close_settled(command.order, price)
+            generate_settlement(self, command.order, price, self._clock.timestamp_ns())
             return
         await super()._submit_order(command)
 
@@ -220,7 +221,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         except Exception as error:  # noqa: BLE001  for every other error: nothing was sent
             self._deny_market_order_quantity(order, f"nothing was sent: {error!r}")
             return
-        self.generate_order_submitted(**self._keys(order), ts_event=self._clock.timestamp_ns())
+        self.generate_order_submitted(**order_keys(order), ts_event=self._clock.timestamp_ns())
         # From here on a trade can be identified as this order's, even if it arrives before the POST's answer.
         self._cache.add_venue_order_id(order.client_order_id, order_id)
         answered = self._unanswered[order_id] = asyncio.Event()
@@ -247,7 +248,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
             self._journal.order_withheld(order.client_order_id.value, str(error))
             reason = f"withheld: {error}"
             self.generate_order_rejected(
-                **self._keys(order), reason=reason, ts_event=self._clock.timestamp_ns()
+                **order_keys(order), reason=reason, ts_event=self._clock.timestamp_ns()
             )
         finally:
             del self._unanswered[order_id]
@@ -303,7 +304,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         if outcome.kind in (OutcomeKind.NO_FILL, OutcomeKind.REFUSED):
             reason = f"{outcome.kind.value}: {outcome.reason}"
             self.generate_order_rejected(
-                **self._keys(order), reason=reason, ts_event=self._clock.timestamp_ns()
+                **order_keys(order), reason=reason, ts_event=self._clock.timestamp_ns()
             )
             return
         if outcome.kind is OutcomeKind.MATCHED and outcome.taking is not None:
@@ -330,9 +331,9 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         now = self._clock.timestamp_ns()
         if order.status == OrderStatus.SUBMITTED:
             reason = "the venue has no trade of it"
-            self.generate_order_rejected(**self._keys(order), reason=reason, ts_event=now)
+            self.generate_order_rejected(**order_keys(order), reason=reason, ts_event=now)
         else:
-            self.generate_order_canceled(**self._keys(order), venue_order_id=order_id, ts_event=now)
+            self.generate_order_canceled(**order_keys(order), venue_order_id=order_id, ts_event=now)
         self._undetermined.discard(order_id)
 
     def apply_trades(self, client_order_id: str, trades: Sequence[dict[str, Any]]) -> None:
@@ -359,7 +360,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         self._determined.add(order_id)
         self._undetermined.discard(order_id)
         self.generate_order_accepted(
-            **self._keys(order), venue_order_id=order_id, ts_event=self._clock.timestamp_ns()
+            **order_keys(order), venue_order_id=order_id, ts_event=self._clock.timestamp_ns()
         )
         self._send_quote_to_base_update(order, order_id, quantity)
 
@@ -415,37 +416,6 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         # The first of several trades would complete an order without a total: look-ups determine the sum.
         if wait_for_ack or VenueOrderId(order_id) not in self._undetermined:
             super()._handle_user_trade_in_ws_trade_msg(msg, trade_id, wait_for_ack, order_id)
-
-    # --- settlement ------------------------------------------------------------------------------
-
-    def _close_settled(self, order: Order, price: Price) -> None:
-        """Close a position of a resolved market at its payout: bookkeeping, not an order at the venue."""
-        now = self._clock.timestamp_ns()
-        name = f"SETTLE-{order.client_order_id.value[-28:]}"
-        keys = self._keys(order) | {"venue_order_id": VenueOrderId(name)}
-        self.generate_order_submitted(**self._keys(order), ts_event=now)
-        self.generate_order_accepted(**keys, ts_event=now)
-        self.generate_order_filled(
-            **keys,
-            venue_position_id=None,
-            trade_id=TradeId(name),
-            order_side=order.side,
-            order_type=order.order_type,
-            last_qty=order.quantity,
-            last_px=price,
-            quote_currency=pUSD,
-            commission=Money(0, pUSD),
-            liquidity_side=LiquiditySide.NO_LIQUIDITY_SIDE,
-            ts_event=now,
-        )
-
-    @staticmethod
-    def _keys(order: Order) -> dict[str, Any]:
-        return {
-            "strategy_id": order.strategy_id,
-            "instrument_id": order.instrument_id,
-            "client_order_id": order.client_order_id,
-        }
 
 
 def _as_user_trade(trade: dict[str, Any]) -> PolymarketUserTrade:

@@ -27,7 +27,7 @@ Observe = Callable[[Observation], None]
 
 
 def ignore(observation: Observation) -> None:
-    """Reports to nobody: for a client that is used without a worker."""
+    """Discards the report: for a client that is used without a worker."""
     del observation
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from errors import Fatal
 from monitoring.terminal import PlainConsole, print_error
+from research.options import add_selection, count
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,30 +76,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m research.backtest",
         description="Trades recorded markets with the bot's own strategy and settings, without a network.",
     )
-    parser.add_argument(
-        "--recordings",
-        default="bundled",
-        metavar="FOLDER",
-        help="a folder or file of recordings, see docs/research.md; default: bundled, 18 markets",
-    )
+    add_selection(parser)
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a report with plots to FILE")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument(
-        "--defects",
-        choices=["refuse", "leave-out", "use"],
-        default="refuse",
-        help="markets with gaps, crossed books or a clock that ran backwards: refuse the recording "
-        "(default), leave such markets out, or use them",
-    )
-    parser.add_argument(
-        "--era",
-        metavar="ERA",
-        help="trade the markets of one rule era, as twap60-v1-fee0.07-150ms, or of all; "
-        "default: an error if there are several",
-    )
-    parser.add_argument(
         "--workers",
-        type=int,
+        type=count,
         default=1,
         metavar="N",
         help="processes; the result does not depend on it; default: 1",

@@ -26,7 +26,6 @@ from core.nautilus_core.instruments.market_board import MarketBoard
 from core.nautilus_core.instruments.market_clock import MarketClock
 from core.nautilus_core.instruments.pairing import market_of
 from core.strategy_brain.strategies.decide import decide
-from core.strategy_brain.strategies.market_view import MarketView
 from errors import Fatal
 from events import Event
 from execution.ledger import LedgerReader, Mode, Venue
@@ -48,7 +47,7 @@ from research.backtest.market_data import NANOS, events, instrument
 from research.backtest.order_client import BacktestOrderClient
 from research.backtest.stepped_tasks import SteppedTasks
 from research.recordings import RecordedMarket
-from settings_mapping import market_calendar, risk_limits
+from settings_mapping import market_calendar, new_view, risk_limits
 
 NO_FEEDS = dict.fromkeys(("coinbase", "strike", "deribit", "fear_greed"), "not recorded")
 RESOLUTION_S = 60
@@ -264,7 +263,7 @@ class _Run:
                 schedule=DecisionSchedule(),
                 execution=self._execution,
                 decide=self._decide,
-                new_view=self._new_view,
+                new_view=partial(new_view, settings),
                 publish=self._publish,
                 limit_notional=lambda instrument_id, usd: kernel.risk_engine.set_max_notional_per_order(
                     instrument_id, usd or Decimal(1_000_000)
@@ -331,16 +330,6 @@ class _Run:
 
     async def _decide(self, context: DecisionContext) -> Decision:
         return decide(msgspec.structs.replace(context, absent=NO_FEEDS), self._params)
-
-    def _new_view(self, market: Market) -> MarketView:
-        settings = self._settings
-        return MarketView(
-            market,
-            max_history=settings.max_price_history,
-            tick_buffer=settings.tick_buffer_size,
-            quote_stability_required=settings.quote_stability_required,
-            min_spread=settings.quote_min_spread,
-        )
 
     def _call_at(self, at_ns: int, call: Callable[[], None]) -> None:
         self._alerts += 1

@@ -14,6 +14,7 @@ from nautilus_trader.model.objects import AccountBalance, Money
 from nautilus_trader.model.orders import Order
 
 from core.nautilus_core.providers.book_conversion import full_book
+from core.nautilus_core.providers.order_events import generate_settlement, order_keys
 from errors import Refused
 from execution.amounts import MarketBuy, market_buy, taker_fee
 from execution.order_messages import TradeReported
@@ -72,7 +73,9 @@ class BacktestOrderClient(ExecutionClient):
     def submit_order(self, command: SubmitOrder) -> None:
         params = command.params or {}
         if params.get("settlement") is not None:
-            self._close_settled(command.order, Decimal(params["settlement"]))
+            instrument = self._cache.instrument(command.order.instrument_id)
+            price = instrument.make_price(Decimal(params["settlement"]))
+            generate_settlement(self, command.order, price, self._now())
             return
         order = command.order
         try:
@@ -80,9 +83,9 @@ class BacktestOrderClient(ExecutionClient):
             order_id = "0x" + hashlib.sha256(order.client_order_id.value.encode()).hexdigest()
             self._engine.order_signed(order.client_order_id.value, order_id)
         except Refused as error:
-            self.generate_order_denied(**self._keys(order), reason=str(error), ts_event=self._now())
+            self.generate_order_denied(**order_keys(order), reason=str(error), ts_event=self._now())
             return
-        self.generate_order_submitted(**self._keys(order), ts_event=self._now())
+        self.generate_order_submitted(**order_keys(order), ts_event=self._now())
         market, _ = self._market_of(order.instrument_id)
         at_ns = self._now() + self._delay_ns(market.slug)
         self._call_at(at_ns, lambda: self._match(order, order_id, amounts))
@@ -106,7 +109,7 @@ class BacktestOrderClient(ExecutionClient):
         if not fills:
             reason = "no orders found to match with FAK order"
             self._engine.order_answered(client_id, PostOutcome(OutcomeKind.NO_FILL, reason))
-            self.generate_order_rejected(**self._keys(order), reason=reason, ts_event=self._now())
+            self.generate_order_rejected(**order_keys(order), reason=reason, ts_event=self._now())
             return
         shares = sum((fill.shares for fill in fills), Decimal(0))
         making = sum((fill_cost(fill.shares, fill.price) for fill in fills), Decimal(0))
@@ -119,10 +122,10 @@ class BacktestOrderClient(ExecutionClient):
     def _accept(self, order: Order, order_id: str, shares: Decimal) -> None:
         instrument = self._cache.instrument(order.instrument_id)
         venue_order_id = VenueOrderId(order_id)
-        self.generate_order_accepted(**self._keys(order), venue_order_id=venue_order_id, ts_event=self._now())
+        self.generate_order_accepted(**order_keys(order), venue_order_id=venue_order_id, ts_event=self._now())
         order.set_quote_quantity(False) if hasattr(order, "set_quote_quantity") else None
         self.generate_order_updated(
-            **self._keys(order),
+            **order_keys(order),
             venue_order_id=venue_order_id,
             quantity=instrument.make_qty(shares),
             price=None,
@@ -148,7 +151,7 @@ class BacktestOrderClient(ExecutionClient):
         )
         self._engine.trade(TradeReported(order_id, trade_id, FillStatus.CONFIRMED, (booked,)))
         self.generate_order_filled(
-            **self._keys(order),
+            **order_keys(order),
             venue_order_id=VenueOrderId(order_id),
             venue_position_id=None,
             trade_id=TradeId(trade_id),
@@ -159,26 +162,6 @@ class BacktestOrderClient(ExecutionClient):
             quote_currency=pUSD,
             commission=Money(fee, pUSD),
             liquidity_side=LiquiditySide.TAKER,
-            ts_event=self._now(),
-        )
-
-    def _close_settled(self, order: Order, price: Decimal) -> None:
-        instrument = self._cache.instrument(order.instrument_id)
-        name = f"SETTLE-{order.client_order_id.value[-28:]}"
-        keys = self._keys(order) | {"venue_order_id": VenueOrderId(name)}
-        self.generate_order_submitted(**self._keys(order), ts_event=self._now())
-        self.generate_order_accepted(**keys, ts_event=self._now())
-        self.generate_order_filled(
-            **keys,
-            venue_position_id=None,
-            trade_id=TradeId(name),
-            order_side=order.side,
-            order_type=order.order_type,
-            last_qty=order.quantity,
-            last_px=instrument.make_price(price),
-            quote_currency=pUSD,
-            commission=Money(0, pUSD),
-            liquidity_side=LiquiditySide.NO_LIQUIDITY_SIDE,
             ts_event=self._now(),
         )
 
@@ -194,11 +177,3 @@ class BacktestOrderClient(ExecutionClient):
 
     def _now(self) -> int:
         return self._clock.timestamp_ns()
-
-    @staticmethod
-    def _keys(order: Order) -> dict[str, Any]:
-        return {
-            "strategy_id": order.strategy_id,
-            "instrument_id": order.instrument_id,
-            "client_order_id": order.client_order_id,
-        }

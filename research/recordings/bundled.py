@@ -1,17 +1,17 @@
 """Reads the markets that come with the project: a folder with `catalog.json` and `books.parquet`."""
 
-import hashlib
 from collections.abc import Iterator
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pyarrow as arrow
 import pyarrow.parquet as parquet
 
-from models import Frozen, Outcome
+from models import Frozen, Outcome, ProtocolVersion, Rule
 from research.recording_file import RecordingError
+from research.recordings.catalogue import Gamma, object_of
 from research.recordings.integrity import defects_of
 from research.recordings.market import RecordedMarket, Snapshot
 
@@ -109,28 +109,14 @@ def _levels(mills: list[int], centi_shares: list[int]) -> Levels:
     return tuple((price, size * CENTI_SHARE) for price, size in zip(mills, centi_shares, strict=True))
 
 
-def _gamma(listed: _Listed) -> dict[str, Any]:
+def _gamma(listed: _Listed) -> Gamma:
     """The catalogue's object of a bundled market, with the terms of its time: fee rate 0.07, TWAP of 60 s."""
-    return {
-        "slug": listed.slug,
-        "version": "v1",
-        "question": listed.question,
-        "conditionId": listed.condition_id,
-        "outcomes": '["Up", "Down"]',
-        "clobTokenIds": msgspec.json.encode([_token(listed, side) for side in Outcome]).decode(),
-        "orderPriceMinTickSize": 0.01,
-        "feesEnabled": True,
-        "feeType": "crypto_fees_v2",
-        "feeSchedule": {"exponent": 1, "rate": 0.07, "takerOnly": True, "rebateRate": 0.2},
-        "cryptoMarketConfig": {
-            "asset": "btc",
-            "duration": "15m",
-            "twapEnabled": True,
-            "twapLookbackSeconds": 60,
-        },
-    }
-
-
-def _token(listed: _Listed, outcome: Outcome) -> str:
-    """An id in the place of the token's, which the recordings do not have."""
-    return str(int.from_bytes(hashlib.sha256(f"{listed.condition_id}{outcome}".encode()).digest()))
+    return object_of(
+        listed.slug,
+        Rule.TWAP60,
+        Decimal("0.07"),
+        ProtocolVersion.V1,
+        Decimal("0.01"),
+        condition_id=listed.condition_id,
+        question=listed.question,
+    )

@@ -96,10 +96,19 @@ def _list(value: Any) -> list[Any]:
     return found
 
 
-def object_of(slug: str, rule: Rule, fee_rate: Decimal, protocol: ProtocolVersion, tick: Decimal) -> Gamma:
-    """An object of a market for recordings that have none, with ids in the place of the venue's."""
+def object_of(
+    slug: str,
+    rule: Rule,
+    fee_rate: Decimal,
+    protocol: ProtocolVersion,
+    tick: Decimal,
+    *,
+    condition_id: str = "",
+    question: str = "",
+) -> Gamma:
+    """An object of a market for recordings that have none, with ids in the place of those that they lack."""
     asset, _, timeframe, _ = slug.split("-")
-    condition_id = "0x" + hashlib.sha256(slug.encode()).hexdigest()
+    condition_id = condition_id or "0x" + hashlib.sha256(slug.encode()).hexdigest()
     tokens = [
         str(int.from_bytes(hashlib.sha256(f"{condition_id}{side}".encode()).digest())) for side in Outcome
     ]
@@ -110,7 +119,7 @@ def object_of(slug: str, rule: Rule, fee_rate: Decimal, protocol: ProtocolVersio
     gamma: Gamma = {
         "slug": slug,
         "version": protocol.value,
-        "question": slug,
+        "question": question or slug,
         "conditionId": condition_id,
         "outcomes": '["Up", "Down"]',
         "clobTokenIds": msgspec.json.encode(tokens).decode(),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from errors import Fatal
 from monitoring.terminal import PlainConsole, print_error, replace_unencodable
+from research.options import add_selection, count
 
 INTERRUPTED = 130
 SAMPLE = 4
@@ -59,37 +60,13 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return int(text)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m research.sweep",
         description="Backtests every combination of settings, and shows what the best one is worth.",
         epilog="Example: python -m research.sweep --set TREND_UP_THRESHOLD=0.6,0.7 --set MIN_EDGE=0,0.02",
     )
-    parser.add_argument(
-        "--recordings",
-        default="bundled",
-        metavar="bundled|PATH",
-        help="the recorded markets; default: bundled, the 18 markets of the project",
-    )
-    parser.add_argument(
-        "--defects",
-        choices=["refuse", "leave-out", "use"],
-        default="refuse",
-        help="markets with gaps, crossed books or a clock that ran backwards: refuse the recordings"
-        " (default), leave such markets out, or use them",
-    )
-    parser.add_argument(
-        "--era",
-        metavar="ERA",
-        help="the markets of one rule era, such as twap60-v1-fee0.07-150ms, or of all; default: an error if"
-        " there are several",
-    )
+    add_selection(parser)
     parser.add_argument(
         "--set",
         action="append",
@@ -106,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--workers",
-        type=_count,
+        type=count,
         default=os.cpu_count() or 1,
         metavar="N",
         help="processes; default: one per core",
@@ -119,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--sample",
-        type=_count,
+        type=count,
         default=SAMPLE,
         metavar="N",
         help=f"with --screen: further points that are repeated on the engine; default: {SAMPLE}",

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 
 from nautilus_trader.live.node import TradingNode
 from nautilus_trader.model.identifiers import InstrumentId
@@ -19,7 +20,6 @@ from core.nautilus_core.providers.decision_loop import DecisionLoop
 from core.nautilus_core.providers.feed_actor import FeedActor
 from core.nautilus_core.providers.tasks import EventLoopTasks
 from core.nautilus_core.providers.trading_state import HaltedTradingState
-from core.strategy_brain.strategies.market_view import MarketView
 from execution.execution_engine import ExecutionEngine, OrderRules, get_execution_engine
 from execution.ledger import LedgerReader, Venue, ledger_path
 from execution.ledger.writer import Ledger
@@ -55,7 +55,7 @@ from runtime.worker.start import StartLimit
 from runtime.worker.weight_learning import WeightLearning
 from runtime.worker.worker import Worker, WorkerParts
 from runtime.worker.worker_status import StatusReporter
-from settings_mapping import decision_settings, market_calendar, risk_limits
+from settings_mapping import decision_settings, market_calendar, new_view, risk_limits
 
 UNLIMITED_USD = Decimal(1_000_000)
 """Limit of an order that closes a settled position, which costs nothing."""
@@ -153,7 +153,7 @@ def build(
             schedule=schedule,
             execution=engine,
             decide=DecisionService(params, feeds, decision_loop, settings.feed_deadline_seconds).decide,
-            new_view=lambda market: _new_view(settings, market),
+            new_view=partial(new_view, settings),
             publish=events.publish,
             limit_notional=limit_notional,
             trading_halted=lambda: trading_state.halted,
@@ -329,16 +329,6 @@ def _remember_markets(
     first = board.calendar.running_start(plan.clock.market_time(time.time_ns()))
     for market in asyncio.run(thread.call(reader.markets_since, first)):
         board.remember(market)
-
-
-def _new_view(settings: Settings, market: Market) -> MarketView:
-    return MarketView(
-        market,
-        max_history=settings.max_price_history,
-        tick_buffer=settings.tick_buffer_size,
-        quote_stability_required=settings.quote_stability_required,
-        min_spread=settings.quote_min_spread,
-    )
 
 
 def _build_node(

@@ -155,7 +155,7 @@ def test_the_official_client_buys_and_sells_a_position(venue: VenueProcess, trad
 def test_an_order_for_a_position_under_another_domain_is_refused(
     venue: VenueProcess, signature_type: int, domain: tuple[str, str]
 ) -> None:
-    """Version 2, or the contract of the CTF tokens, or both: the signature proves nobody."""
+    """Version 2, or the contract of the CTF tokens, or both: the signature proves no address."""
     funder = Account.create().address if signature_type else None
     trader = trader_at(venue.url, signature_type=signature_type, funder=funder)
     order = trader.buy(positions(venue)[0], 100, 990, domain=domain)

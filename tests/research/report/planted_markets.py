@@ -1,12 +1,12 @@
 """Recorded markets with a planted edge: the favourite's chance to win is its ask plus the edge."""
 
-import hashlib
-import json
 from collections.abc import Iterator
+from decimal import Decimal
 from random import Random
 
-from models import Outcome
+from models import Outcome, ProtocolVersion, Rule
 from research.recordings import RecordedMarket, Snapshot
+from research.recordings.catalogue import object_of
 
 FIRST_START = 1_790_586_000
 ASK_CENTS = 80
@@ -37,32 +37,11 @@ def _market(number: int, *, won: bool, favourite: Outcome) -> RecordedMarket:
     return RecordedMarket(
         slug=slug,
         start=start,
-        gamma={
-            "slug": slug,
-            "version": "v1",
-            "question": "Bitcoin Up or Down",
-            "conditionId": "0x" + hashlib.sha256(slug.encode()).hexdigest(),
-            "outcomes": '["Up", "Down"]',
-            "clobTokenIds": json.dumps([_token(slug, outcome) for outcome in Outcome]),
-            "orderPriceMinTickSize": 0.01,
-            "feesEnabled": True,
-            "feeType": "crypto_fees_v2",
-            "feeSchedule": {"exponent": 1, "rate": 0.07, "takerOnly": True, "rebateRate": 0.2},
-            "cryptoMarketConfig": {
-                "asset": "btc",
-                "duration": "15m",
-                "twapEnabled": True,
-                "twapLookbackSeconds": 60,
-            },
-        },
+        gamma=object_of(slug, Rule.TWAP60, Decimal("0.07"), ProtocolVersion.V1, Decimal("0.01")),
         won=favourite if won else favourite.other,
         fine_tick_ns=None,
         snapshots=tuple(_books(favourite)),
     )
-
-
-def _token(slug: str, outcome: Outcome) -> str:
-    return str(int.from_bytes(hashlib.sha256(f"{slug}{outcome}".encode()).digest()))
 
 
 def _books(favourite: Outcome) -> Iterator[Snapshot]:
