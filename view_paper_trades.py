@@ -48,6 +48,7 @@ from execution.venue_facts.store import rows as fact_rows
 from models import Frozen, TradeOutcome
 from monitoring.funnel import Funnel, Stage, funnel
 from monitoring.performance_tracker import Performance, performance
+from monitoring.report.decision_text import EXPLAINED, DecisionEvidence, UntradedMarket
 from monitoring.report.fact_lines import raw_text, sighting_text, summary, venue_of
 from monitoring.report.reader import ReportReader
 from monitoring.report.text_lines import (
@@ -101,6 +102,10 @@ class Results(Frozen, frozen=True):
     mode_now: ModeRow | None = None
     halted: str | None = None
     weights: list[WeightRow] = []
+    evidence: dict[int, DecisionEvidence] = {}
+    """Of the decisions of the last trades, by id; only for the HTML report."""
+    untraded: list[UntradedMarket] = []
+    """The last markets without a trade, newest first; only for the HTML report."""
 
     @property
     def statistics(self) -> Statistics:
@@ -163,7 +168,7 @@ def _show_profile(options: argparse.Namespace) -> int:
         return show_replay(path, options.replay, console, as_json=options.json)
     if options.csv is not None or options.parquet is not None:
         return _export(path, options)
-    results = load(path, profile, options.since)
+    results = load(path, profile, options.since, explained=EXPLAINED if options.html is not None else 0)
     if options.html is not None:
         write_html(results, options.html, options.state)
     if options.json:
@@ -263,8 +268,11 @@ def newest_profile(state: Path) -> str | None:
     return max(started, key=lambda profile: started[profile], default=None)
 
 
-def load(path: Path, profile: str, since: datetime | None) -> Results:
-    """Read the ledger of one profile at a single instant."""
+def load(path: Path, profile: str, since: datetime | None, *, explained: int = 0) -> Results:
+    """Read the ledger of one profile at a single instant.
+
+    `explained` is the number of trades, and of markets without one, whose decisions are read as well.
+    """
     since_ns = 0 if since is None else int(since.timestamp()) * 10**9
     with ReportReader(path) as reader, reader.snapshot():
         every = reader.trades()
@@ -285,6 +293,8 @@ def load(path: Path, profile: str, since: datetime | None) -> Results:
             mode_now=reader.last_mode(),
             halted=HaltFile(path.parent / HALT_FILE).standing(),
             weights=reader.weights(),
+            evidence=reader.evidence(trade.decision_id for trade in trades[-explained:] if explained),
+            untraded=reader.untraded(explained, since_ns) if explained else [],
         )
 
 
@@ -333,6 +343,8 @@ def write_html(results: Results, path: Path, state: Path | None = None) -> None:
         account=[*_state_lines(results), *_business_lines(results)],
         positions=results.positions,
         weights=results.weights,
+        evidence=results.evidence,
+        untraded=results.untraded,
         facts=() if state is None else fact_rows(load_facts(state), venue),
         facts_venue=venue,
     )

@@ -5,6 +5,8 @@ from html import escape
 
 from common.plain_text import without_controls
 
+DASH = "–"
+"""The place of a value that is not known."""
 NARROW = 7
 """Tables with fewer columns do not fill the page width."""
 
@@ -45,16 +47,35 @@ def _plain(text: str) -> str:
 
 
 def table(
-    headings: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str, text: Iterable[int] = (0,)
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    caption: str,
+    text: Iterable[int] = (0,),
+    cards: bool = False,
 ) -> Markup:
-    """A table that scrolls horizontally on a narrow screen; columns in `words` are left-aligned."""
+    """A table that scrolls horizontally on a narrow screen.
+
+    Parameters
+    ----------
+    text : Iterable[int]
+        Numbers of the left-aligned columns.
+    cards : bool
+        On a narrow screen each row is a block with a line per cell instead, named by its heading.
+    """
     left = frozenset(text)
 
     def cells(kind: str, row: Sequence[str], **attributes: str) -> Markup:
         return tag(
             "tr",
             *(
-                tag(kind, text, class_=None if number in left else "number", **attributes)
+                tag(
+                    kind,
+                    text,
+                    class_=None if number in left else "number",
+                    data_label=headings[number] if cards and kind == "td" else None,
+                    **attributes,
+                )
                 for number, text in enumerate(row)
             ),
         )
@@ -66,7 +87,7 @@ def table(
             tag("caption", caption),
             tag("thead", cells("th", headings, scope="col")),
             tag("tbody", *(cells("td", row) for row in rows)),
-            class_="narrow" if len(headings) < NARROW else None,
+            class_="cards" if cards else "narrow" if len(headings) < NARROW else None,
         ),
         class_="scroll",
         tabindex="0",

@@ -1,7 +1,7 @@
 """The page: the sections in order, in one file without external resources."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from execution.venue_facts.store import PRACTICE, FactRow
 from models import Frozen
 from monitoring.funnel import Funnel
 from monitoring.performance_tracker import Performance
+from monitoring.report.decision_text import DecisionEvidence, UntradedMarket
 from monitoring.report.html import Markup, join, tag
 from monitoring.report.sections import (
     calibration_section,
@@ -20,6 +21,8 @@ from monitoring.report.sections import (
     funnel_section,
     groups_section,
     open_section,
+    plots_section,
+    result_plots,
     result_section,
     source_section,
     trades_section,
@@ -44,6 +47,10 @@ class Report(Frozen, frozen=True):
         (name, text) lines about cash and pending items.
     positions, weights : Sequence[Position], Sequence[WeightRow]
         Unsettled trades, and every change of a signal's weight, oldest first.
+    evidence : Mapping[int, DecisionEvidence]
+        Of the decisions of the last trades, by id.
+    untraded : Sequence[UntradedMarket]
+        The last markets without a trade, newest first.
     facts, facts_venue : Sequence[FactRow], str
         The assumptions about the venue with their evidence, and which venue it is.
     """
@@ -57,6 +64,8 @@ class Report(Frozen, frozen=True):
     account: Sequence[tuple[str, str]]
     positions: Sequence[Position] = ()
     weights: Sequence[WeightRow] = ()
+    evidence: Mapping[int, DecisionEvidence] = {}
+    untraded: Sequence[UntradedMarket] = ()
     facts: Sequence[FactRow] = ()
     facts_venue: str = PRACTICE
 
@@ -69,13 +78,14 @@ def render(report: Report) -> str:
         (
             result_section(report.performance, list(report.account)),
             open_section(report.positions, report.generated),
+            plots_section(result_plots(report.performance, report.trades, report.funnel)),
+            trades_section(report.trades, report.evidence, report.untraded),
             equity_section(report.performance),
             calibration_section(report.trades),
             groups_section(report.performance),
             source_section(report.performance.by_source),
             weights_section(report.weights),
             funnel_section(report.funnel),
-            trades_section(report.trades),
             facts_section(report.facts, report.facts_venue),
         ),
     )

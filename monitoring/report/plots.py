@@ -8,8 +8,15 @@ from monitoring.report.calibration import CalibrationBin
 from monitoring.report.html import Markup, tag
 from monitoring.report.scales import Scale, padded, ticks, time_ticks
 
-WIDTH = 720
-LEFT, RIGHT, TOP, BOTTOM = 76, 28, 12, 44
+WIDTH = 520
+"""Narrow, so that the texts are legible on a phone, and at their own size where two plots share a row."""
+LEFT, RIGHT, TOP, BOTTOM = 64, 20, 12, 44
+LABELS = 158
+"""Width of the row labels of a plot with one row per name."""
+COUNTS = 110
+"""Width of the numbers behind the bars of the funnel."""
+MOST_TIMES = 4
+"""Labels of a time axis that fit beside each other."""
 COLUMNS = 600
 """Columns of an equity curve: more points than pixels are not visible."""
 NS = 1e9
@@ -104,7 +111,7 @@ def thinned(curve: Sequence[EquityPoint], columns: int = COLUMNS) -> list[Equity
 def calibration_plot(name: str, title: str, bins: Sequence[CalibrationBin]) -> Markup:
     """Share won against the implied probability, with intervals; calibrated probabilities are on the
     diagonal."""
-    height = 420
+    height = 340
     x = Scale(low=0, high=1, start=LEFT, stop=WIDTH - RIGHT)
     y = Scale(low=0, high=1, start=height - BOTTOM, stop=TOP)
     parts = _rows(y, 0, 1, ".0%")
@@ -145,11 +152,11 @@ def interval_plot(
     bounds : tuple[float, float]
         Limits of the values, and so of the axis.
     """
-    label_width, row_height = 170, 34
+    row_height = 34
     height = TOP + row_height * len(rows) + BOTTOM
     low, high = padded([value for row in rows for value in (row.low, row.high, row.chance)])
     low, high = max(low, bounds[0]), min(high, bounds[1])
-    x = Scale(low=low, high=high, start=label_width, stop=WIDTH - RIGHT)
+    x = Scale(low=low, high=high, start=LABELS, stop=WIDTH - RIGHT)
     bottom = height - BOTTOM
     parts = []
     for value in ticks(low, high):
@@ -163,7 +170,7 @@ def interval_plot(
         )
         left, right = (x(min(max(value, low), high)) for value in (row.low, row.high))
         parts += [
-            _text(label_width - 12, y + 5, row.label, "end"),
+            _text(LABELS - 12, y + 5, row.label, "end"),
             tag(
                 "g",
                 tag("title", label),
@@ -175,6 +182,43 @@ def interval_plot(
     return _svg(name, title, described, height, parts)
 
 
+def funnel_plot(stages: Sequence[tuple[str, int]]) -> Markup:
+    """Markets by the stage that they reached, as bars; the first stage has all of them.
+
+    Parameters
+    ----------
+    stages : Sequence[tuple[str, int]]
+        (name, markets) of each stage, in order.
+    """
+    row_height = 26
+    seen = stages[0][1]
+    x = Scale(low=0, high=max(seen, 1), start=LABELS, stop=WIDTH - COUNTS)
+    parts = []
+    for number, (stage, markets) in enumerate(stages):
+        y = TOP + row_height * (number + 0.5)
+        share = markets / seen if seen else 0.0
+        parts += [
+            _text(LABELS - 12, y + 5, stage, "end"),
+            tag(
+                "rect",
+                tag("title", f"{stage}: {markets} of {seen} markets"),
+                class_="stage",
+                x=LABELS,
+                y=y - 9,
+                width=max(round(x(markets) - LABELS, 2), 1),
+                height=18,
+            ),
+            _text(x(markets) + 8, y + 5, f"{markets:,} ({share:.0%})", "start"),
+        ]
+    described = "Each market is counted at every stage up to the furthest one that it reached."
+    return _svg("funnel", "Markets by stage", described, 2 * TOP + row_height * len(stages), parts)
+
+
+def side_by_side(figures: Sequence[Markup]) -> Markup:
+    """Plots in as many columns as the page has room for, one on a phone."""
+    return tag("div", *figures, class_="plots")
+
+
 def _rows(y: Scale, low: float, high: float, form: str) -> list[Markup]:
     parts = []
     for value in ticks(low, high):
@@ -184,7 +228,7 @@ def _rows(y: Scale, low: float, high: float, form: str) -> list[Markup]:
 
 
 def _time_axis(x: Scale, height: int) -> list[Markup]:
-    marks = time_ticks(x.low, x.high)
+    marks = time_ticks(x.low, x.high, MOST_TIMES)
     parts = [_text((LEFT + WIDTH - RIGHT) / 2, height - 6, "UTC", "middle")]
     for moment, label in marks:
         # Half of the longest label; closer to an edge it would be cut.
@@ -216,5 +260,5 @@ def _svg(name: str, title: str, described: str, height: float, parts: Sequence[M
             aria_labelledby=f"{name}-title {name}-desc",
             xmlns="http://www.w3.org/2000/svg",
         ),
-        tag("figcaption", described),
+        tag("figcaption", tag("strong", f"{title}.", class_="title"), f" {described}"),
     )

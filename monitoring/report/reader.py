@@ -1,6 +1,8 @@
-"""Ledger queries for the results: the progress of each market, and the votes."""
+"""Ledger queries for the results: the progress of each market, the votes, and the reasons of decisions."""
 
+import json
 import zlib
+from collections.abc import Iterable
 from decimal import Decimal
 
 import msgspec
@@ -9,6 +11,7 @@ from execution.ledger import FillStatus, LedgerReader, queries
 from models import Frozen, OrderState, Outcome, Vote
 from monitoring.funnel import MarketProgress
 from monitoring.performance_tracker import SourceVote
+from monitoring.report.decision_text import DecisionEvidence, UntradedMarket
 
 
 class _Votes(Frozen, frozen=True):
@@ -99,6 +102,44 @@ class ReportReader(LedgerReader):
             )
         return [vote for row in found for vote in _side_votes(*row)]
 
+    def evidence(self, decision_ids: Iterable[int]) -> dict[int, DecisionEvidence]:
+        """The evidence of decisions, by their ids, without the market data that they were made from."""
+        with self.snapshot():
+            found = queries.rows(
+                self._connection,
+                "SELECT id, evidence FROM decisions WHERE id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(decision_ids)),),
+            )
+        return {number: _evidence(packed) for number, packed in found}
+
+    def untraded(self, count: int, since_ns: int = 0) -> list[UntradedMarket]:
+        """The last decision of each market without a fill, and its order; the newest `count`, newest first.
+
+        A market that is still being decided is one of them.
+        """
+        with self.snapshot():
+            found = queries.rows(
+                self._connection,
+                "WITH last AS (SELECT max(id) AS id FROM decisions d WHERE now_ns >= :since AND NOT EXISTS"
+                "   (SELECT 1 FROM fills f WHERE f.session = d.session AND f.slug = d.slug"
+                "    AND f.status <> 'FAILED') GROUP BY session, slug ORDER BY 1 DESC LIMIT :count)"
+                " SELECT d.id, d.slug, d.now_ns, d.evidence, i.state, i.detail"
+                " FROM last JOIN decisions d USING (id) LEFT JOIN intents i ON i.decision_id = d.id"
+                " ORDER BY d.id DESC",
+                {"since": since_ns, "count": count},
+            )
+        return [
+            UntradedMarket(
+                decision_id=number,
+                slug=slug,
+                now_ns=now_ns,
+                evidence=_evidence(packed),
+                order=None if state is None else OrderState(state),
+                order_detail=detail or "",
+            )
+            for number, slug, now_ns, packed, state, detail in found
+        ]
+
 
 class _Steps:
     """Builds a `MarketProgress`."""
@@ -125,6 +166,10 @@ class _Steps:
             won=self._won,
             redeemed=self.redeemed,
         )
+
+
+def _evidence(packed: bytes) -> DecisionEvidence:
+    return msgspec.json.decode(zlib.decompress(packed), type=DecisionEvidence)
 
 
 def _side_votes(decision_id: int, event: str, p: str, winner: str, evidence: bytes) -> list[SourceVote]:

@@ -1,7 +1,7 @@
-"""The sections of the report: results, open positions, equity, calibration, groups, sources, funnel,
-trades."""
+"""The sections of the report: results, open positions, plots, trades, equity, calibration, groups, sources,
+funnel."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from execution.ledger import Position, TradeRow, WeightRow
@@ -9,9 +9,18 @@ from execution.venue_facts.store import FactRow
 from monitoring.funnel import Funnel
 from monitoring.performance_tracker import Group, Performance, SourceResult
 from monitoring.report.calibration import CalibrationBin, by_model, by_price
+from monitoring.report.decision_table import last_trades, untraded_markets
+from monitoring.report.decision_text import DecisionEvidence, UntradedMarket
 from monitoring.report.fact_lines import VENUE_NAMES, sighting_text, summary
-from monitoring.report.html import Markup, join, table, tag
-from monitoring.report.plots import Interval, calibration_plot, equity_plot, interval_plot
+from monitoring.report.html import DASH, Markup, join, table, tag
+from monitoring.report.plots import (
+    Interval,
+    calibration_plot,
+    equity_plot,
+    funnel_plot,
+    interval_plot,
+    side_by_side,
+)
 from monitoring.report.text_lines import (
     Lines,
     decisions_line,
@@ -26,7 +35,6 @@ from monitoring.statistics import Statistics
 NEWEST = 1000
 """Number of trades listed individually; the ledger has all of them."""
 NONE_SETTLED = "No settled trade yet."
-DASH = "–"
 
 
 def result_section(found: Performance, account: Lines) -> Markup:
@@ -80,6 +88,74 @@ def _waiting(found: Position, now: datetime) -> str:
     return f"{duration(waited)}{': ' if found.delay else ''}{found.delay}"
 
 
+def plots_section(figures: Sequence[Markup]) -> Markup:
+    """All plots of a report, side by side where there is room; empty without any."""
+    return section("Plots", side_by_side(figures)) if figures else join(())
+
+
+def result_plots(found: Performance, trades: Sequence[TradeRow], flow: Funnel) -> list[Markup]:
+    """The plots of a profile's results, as far as there is data for them."""
+    return [
+        *_money_figures(found),
+        *calibration_figures(trades),
+        *source_figures(found.by_source),
+        *funnel_figures(flow),
+    ]
+
+
+def _money_figures(found: Performance) -> list[Markup]:
+    if not found.total.n:
+        return []
+    groups = [group for group in (*found.by_price, *found.by_side) if group.statistics.n]
+    return [
+        equity_plot(found.curve, found.drawdown),
+        interval_plot(
+            "groups",
+            "Mean P&L per trade",
+            "In pUSD, with its 95 % interval. The upright mark is zero: an interval that contains it is not"
+            " distinguishable from chance.",
+            [_result_interval(group) for group in groups],
+            "+.3f",
+            bounds=(float("-inf"), float("inf")),
+        ),
+    ]
+
+
+def calibration_figures(trades: Sequence[TradeRow]) -> list[Markup]:
+    """The calibration of the prices paid, and that of the modelled probabilities."""
+    plots = (
+        ("calibration-price", "Share won by price paid", by_price(trades)),
+        ("calibration-model", "Share won by modelled probability", by_model(trades)),
+    )
+    return [calibration_plot(name, title, bins) for name, title, bins in plots if bins]
+
+
+def source_figures(sources: Sequence[SourceResult]) -> list[Markup]:
+    """The accuracy of the signal sources against the market's price."""
+    if not sources:
+        return []
+    return [
+        interval_plot(
+            "signals",
+            "Share of votes that were right",
+            "With its 95 % interval; the upright mark is what the market's price gave the sides voted for.",
+            [
+                Interval(found.source, found.low, found.accuracy, found.high, found.expected)
+                for found in sources
+            ],
+            ".0%",
+            bounds=(0, 1),
+        )
+    ]
+
+
+def funnel_figures(found: Funnel) -> list[Markup]:
+    """The markets by the stage that they reached."""
+    if not found.stages[0].markets:
+        return []
+    return [funnel_plot([(readable_name(stage.stage), stage.markets) for stage in found.stages])]
+
+
 def equity_section(found: Performance) -> Markup:
     if not found.total.n:
         return section("Equity", empty(NONE_SETTLED))
@@ -92,7 +168,6 @@ def equity_section(found: Performance) -> Markup:
     ]
     return section(
         "Equity",
-        equity_plot(found.curve, found.drawdown),
         table(("equity", "pUSD"), rows, caption="Starting balance and the P&L of settled trades, after fees"),
     )
 
@@ -104,15 +179,11 @@ def calibration_section(trades: Sequence[TradeRow]) -> Markup:
         return section("Calibration", empty(NONE_SETTLED))
     parts = [
         tag("h3", "The price paid, as a chance"),
-        calibration_plot("calibration-price", "Share won by price paid", paid),
         _calibration_table(paid, "Share won by price paid"),
         tag("h3", "The modelled fair probability"),
     ]
     if modelled:
-        parts += [
-            calibration_plot("calibration-model", "Share won by modelled probability", modelled),
-            _calibration_table(modelled, "Share won by modelled probability"),
-        ]
+        parts.append(_calibration_table(modelled, "Share won by modelled probability"))
     else:
         parts.append(
             empty("No settled trade has a modelled probability: it needs a spot price and a strike.")
@@ -140,19 +211,9 @@ def groups_section(found: Performance) -> Markup:
     """The result by price band and by side."""
     if not found.total.n:
         return section("By price and side", empty(NONE_SETTLED))
-    groups = [*found.by_price, *found.by_side]
-    shown = [group for group in groups if group.statistics.n]
+    shown = [group for group in (*found.by_price, *found.by_side) if group.statistics.n]
     return section(
         "By price and side",
-        interval_plot(
-            "groups",
-            "Mean P&L per trade",
-            "Mean P&L per trade in pUSD with its 95 % interval. The upright mark is zero: an interval that"
-            " contains it is not distinguishable from chance.",
-            [_result_interval(group) for group in shown],
-            "+.3f",
-            bounds=(float("-inf"), float("inf")),
-        ),
         _groups_table(found.by_price, "price paid", "Result by price band"),
         _groups_table(found.by_side, "side", "Result by side"),
         _groups_table(found.by_version, "protocol version", "Result by protocol version of the market"),
@@ -235,18 +296,6 @@ def source_section(sources: Sequence[SourceResult]) -> Markup:
             " repeats the market's price is right as often as that price implies, so its accuracy is"
             " compared with that rate.",
         ),
-        interval_plot(
-            "signals",
-            "Share of votes that were right",
-            "Share of right votes with its 95 % interval; the upright mark is what the market's price gave"
-            " the sides voted for.",
-            [
-                Interval(found.source, found.low, found.accuracy, found.high, found.expected)
-                for found in sources
-            ],
-            ".0%",
-            bounds=(0, 1),
-        ),
         table(
             ("signal", "n", "markets", "right", "95 % interval", "market's price", "p", "conclusion"),
             votes,
@@ -300,7 +349,6 @@ def funnel_section(found: Funnel) -> Markup:
     rows = [
         (
             stage,
-            tag("span", _bar(markets / seen), class_="track", aria_hidden="true"),
             str(markets),
             f"{markets / seen:.0%}",
             stops,
@@ -315,10 +363,10 @@ def funnel_section(found: Funnel) -> Markup:
             " the others.",
         ),
         table(
-            ("stage", "", "markets", "of seen", "stopped on the way"),
+            ("stage", "markets", "of seen", "stopped on the way"),
             rows,
             caption="Markets from seen to redeemed",
-            text=(0, 1, 4),
+            text=(0, 3),
         ),
         tag("p", decisions_line(found).capitalize() + ".", class_="soft"),
         tag(
@@ -330,18 +378,34 @@ def funnel_section(found: Funnel) -> Markup:
     )
 
 
-def _bar(share: float) -> Markup:
-    return tag("span", class_="bar", style=f"width:{100 * share:.1f}%")
-
-
 def _counted(counts: dict[str, int]) -> list[tuple[str, str]]:
     return [(readable_name(name), str(count)) for name, count in counts.items()]
 
 
-def trades_section(trades: Sequence[TradeRow]) -> Markup:
-    """The newest trades, newest first."""
-    if not trades:
-        return section("Trades", empty("No trade yet."))
+def trades_section(
+    trades: Sequence[TradeRow],
+    evidence: Mapping[int, DecisionEvidence],
+    untraded: Sequence[UntradedMarket] = (),
+) -> Markup:
+    """The last trades and the last markets without one, with the reason of each decision.
+
+    Parameters
+    ----------
+    trades : Sequence[TradeRow]
+        Oldest first.
+    evidence : Mapping[int, DecisionEvidence]
+        Of the last trades, by decision id.
+    untraded : Sequence[UntradedMarket]
+        Newest first.
+    """
+    parts = [last_trades(trades, evidence), _every_trade(trades)] if trades else [empty("No trade yet.")]
+    if untraded:
+        parts += [tag("h3", "Markets without a trade"), untraded_markets(untraded)]
+    return section("Trades", *parts)
+
+
+def _every_trade(trades: Sequence[TradeRow]) -> Markup:
+    """The newest trades as one line each."""
     newest = list(reversed(trades[-NEWEST:]))
     rows = [
         (
@@ -359,17 +423,14 @@ def trades_section(trades: Sequence[TradeRow]) -> Markup:
         for trade in newest
     ]
     what = f"the newest {NEWEST:,} of {len(trades):,}" if len(trades) > NEWEST else f"all {len(trades):,}"
-    return section(
-        "Trades",
-        tag(
-            "details",
-            tag("summary", f"Show {what}"),
-            table(
-                ("time, UTC", "market", "side", "stake", "ask", "price", "fee", "score", "outcome", "P&L"),
-                rows,
-                caption=f"Trades, {what}, newest first",
-                text=(0, 1, 2, 8),
-            ),
+    return tag(
+        "details",
+        tag("summary", f"Show {what}"),
+        table(
+            ("time, UTC", "market", "side", "stake", "ask", "price", "fee", "score", "outcome", "P&L"),
+            rows,
+            caption=f"Trades, {what}, newest first",
+            text=(0, 1, 2, 8),
         ),
     )
 

@@ -12,11 +12,13 @@ from monitoring.report.html import Markup, tag
 from monitoring.report.sections import (
     calibration_section,
     funnel_section,
+    plots_section,
     section,
     source_section,
     trades_section,
 )
 from research.report.edge import FillRate, edge
+from research.report.figures import edge_by_price, edge_by_second, result_plots
 from research.report.run_reader import RunResults
 from research.report.sections import (
     ablation_section,
@@ -61,22 +63,24 @@ def render(
     """
     found, left_out = edge(run.trades), left_out or {}
     rates = [rate for rate in (run.fill_rate, *own_rates) if rate is not None]
+    by_price, by_second = edge_by_price(run), edge_by_second(run)
     result = conclusion(len(run.markets), found, rates[-1] if rates else None)
     return document(
         TITLE,
         (source, run.note, _period(run)),
         (
             result_section(result, left_out_text(recorded, left_out, run.funnel), found, run),
+            plots_section(result_plots(run, [*by_price, *by_second])),
             sample_section(found, rates, errors),
             markets_section(run, left_out),
-            equity_section(run.performance, run),
+            equity_section(run),
             gap_section(run),
-            groups_section(run),
+            groups_section(by_price, by_second),
             calibration_section(run.trades),
             ablation_section(found, run.ablations),
             source_section(run.performance.by_source),
             funnel_section(run.funnel),
-            trades_section(run.trades),
+            trades_section(run.trades, run.evidence, run.untraded),
             method_section(run.params),
         ),
     )

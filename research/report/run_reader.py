@@ -10,6 +10,7 @@ from execution.ledger import LIVE_PROFILE, DecisionRow, LedgerReader, TradeRow, 
 from models import BrainParams, Frozen, Market
 from monitoring.funnel import Funnel, funnel
 from monitoring.performance_tracker import Performance, performance
+from monitoring.report.decision_text import EXPLAINED, DecisionEvidence, UntradedMarket
 from monitoring.report.reader import ReportReader
 from research.report.ablation import Ablation, DecidedMarket, RecordedDecision, ablations
 from research.report.edge import FillRate
@@ -35,6 +36,10 @@ class RunResults(Frozen, frozen=True):
         Why the run opened no further position, if it halted.
     note : str
         The run's own description.
+    evidence : dict[int, DecisionEvidence]
+        Of the decisions of the last trades, by id.
+    untraded : list[UntradedMarket]
+        The last markets without a trade, newest first.
     """
 
     markets: dict[str, Market]
@@ -46,6 +51,8 @@ class RunResults(Frozen, frozen=True):
     params: BrainParams | None
     halted: str | None = None
     note: str = ""
+    evidence: dict[int, DecisionEvidence] = {}
+    untraded: list[UntradedMarket] = []
 
     @property
     def fill_rate(self) -> FillRate | None:
@@ -76,6 +83,8 @@ def read_run(path: Path) -> RunResults:
             params=reader.decision(decisions[0].id).params if decisions else None,
             halted=reader.halt(),
             note="" if last is None else last.note,
+            evidence=reader.evidence(trade.decision_id for trade in trades[-EXPLAINED:]),
+            untraded=reader.untraded(EXPLAINED),
         )
 
 

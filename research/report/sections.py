@@ -5,10 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from models import BrainParams, Market
 from monitoring.funnel import Funnel, Stage
-from monitoring.performance_tracker import Performance, price_band
-from monitoring.report.html import Markup, table, tag
-from monitoring.report.plots import BandPoint, Interval, equity_plot, interval_plot
-from monitoring.report.sections import DASH, NONE_SETTLED, empty, section
+from monitoring.report.html import DASH, Markup, table, tag
+from monitoring.report.sections import NONE_SETTLED, empty, section
 from monitoring.report.text_lines import performance_lines, readable_name, statistics_lines
 from monitoring.statistics import EDGE_WORTH_FINDING, LEAST_OF_EACH, required_markets
 from research.report.ablation import Ablation
@@ -18,20 +16,16 @@ from research.report.edge import (
     FillRate,
     detectable,
     edge,
-    equity_limits,
     gap,
-    grouped,
     pnl_by_market,
 )
+from research.report.figures import GroupEdge
 from research.report.run_reader import RunResults
 
 EDGES = (0.01, 0.02, 0.03, 0.05)
 """Edges whose required sample is shown."""
 NAMES = {"Edge": "Edge at any time"}
 """Names of performance lines that would be mistaken for another value of the page."""
-SECOND_BAND = 10
-"""Width of the groups by market second."""
-UNLIMITED = (float("-inf"), float("inf"))
 HEADINGS = (
     *("n", "markets", "won", "95 % interval", "break-even"),
     *("edge before fees, 95 % interval", "edge after fees, 95 % interval", "P&L"),
@@ -259,23 +253,16 @@ def era(market: Market) -> str:
 # --- equity ----------------------------------------------------------------------------------------
 
 
-def equity_section(found: Performance, run: RunResults) -> Markup:
-    """Equity with the band of the bootstrap."""
+def equity_section(run: RunResults) -> Markup:
+    """What the band of the equity plot is."""
     clusters = pnl_by_market(run.trades)
     if not clusters:
         return section("Equity", empty(NONE_SETTLED))
-    starting, curve = float(found.starting), found.curve
-    # One market is settled at a time, so that the n-th market ends at the n-th point, or is part of it.
-    last = len(curve) - 1
-    band = [BandPoint(ts_ns=curve[0].ts_ns, low=starting, high=starting)]
-    for limits in equity_limits([pnl for pnl, _ in clusters]):
-        point = curve[max(1, round(limits.markets / len(clusters) * last))]
-        band.append(BandPoint(ts_ns=point.ts_ns, low=starting + limits.low, high=starting + limits.high))
     lost = sum(pnl < 0 for pnl, _ in clusters)
     text = (
-        "The band has 95 % of the curves that result if as many markets are drawn from the traded ones, with"
-        " replacement, and each with all of its trades. It assumes that the order of the markets has no"
-        " meaning."
+        "The band of the plot has 95 % of the curves that result if as many markets are drawn from the"
+        " traded ones, with replacement, and each with all of its trades. It assumes that the order of the"
+        " markets has no meaning."
     )
     rarer, what = min((lost, "lost"), (len(clusters) - lost, "won"))
     if rarer < LEAST_OF_EACH:
@@ -283,7 +270,7 @@ def equity_section(found: Performance, run: RunResults) -> Markup:
             f" It is too narrow here: only {rarer:,} of {_count(len(clusters), 'market')} were {what}, and"
             " what did not happen cannot be drawn."
         )
-    return section("Equity", equity_plot(curve, found.drawdown, band), tag("p", text, class_="soft"))
+    return section("Equity", tag("p", text, class_="soft"))
 
 
 # --- the gap ---------------------------------------------------------------------------------------
@@ -327,50 +314,20 @@ def gap_section(run: RunResults) -> Markup:
 # --- groups ----------------------------------------------------------------------------------------
 
 
-def groups_section(run: RunResults) -> Markup:
+def groups_section(by_price: Sequence[GroupEdge], by_second: Sequence[GroupEdge]) -> Markup:
     """Edge by price band and by market second."""
-    if not run.performance.total.n:
+    if not by_price:
         return section("By price and second", empty(NONE_SETTLED))
-    by_price = [
-        (band, edge(trades))
-        for band, trades in grouped(
-            sorted(run.trades, key=lambda trade: trade.price), lambda trade: price_band(trade.price)
-        )
-    ]
-    by_second = [
-        (f"{band} to {band + SECOND_BAND} s", edge(trades))
-        for band, trades in sorted(
-            grouped(
-                run.trades, lambda trade: int(run.seconds[trade.decision_id] // SECOND_BAND) * SECOND_BAND
-            )
-        )
-    ]
-    groups = [*by_price, *by_second]
     return section(
         "By price and second",
-        interval_plot(
-            "edge-groups",
-            "Edge after fees by price band and market second",
-            "Edge after fees in points with its 95 % interval. The upright mark is zero: an interval that"
-            " contains it is not distinguishable from chance.",
-            [_plotted(f"{name} (n = {found.numbers.n})", found.after) for name, found in groups if found],
-            "+.0f",
-            bounds=UNLIMITED,
-        ),
         _edge_table("price paid", by_price, "Edge by price band"),
         _edge_table("market second", by_second, "Edge by the market second of the decision"),
-        tag("p", _comparisons(len(groups)), class_="soft"),
+        tag("p", _comparisons(len(by_price) + len(by_second)), class_="soft"),
     )
 
 
 def _comparisons(count: int) -> str:
     return f"With {count} groups compared, one in twenty is expected to exclude zero by chance alone."
-
-
-def _plotted(label: str, found: Estimate) -> Interval:
-    return Interval(
-        label=label, low=100 * found.low, mean=100 * found.mean, high=100 * found.high, chance=0.0
-    )
 
 
 def _edge_table(what: str, groups: Iterable[tuple[str, Edge | None]], caption: str) -> Markup:

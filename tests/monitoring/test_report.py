@@ -29,7 +29,10 @@ from monitoring.report.reader import ReportReader
 from monitoring.report.scales import Scale, ticks, time_ticks
 
 EVIL = "<script>alert(1)</script>\"'&<img src=http://evil.example/x>"
-PLOTS = {"plot-equity", "plot-calibration-price", "plot-calibration-model", "plot-groups", "plot-signals"}
+PLOTS = {
+    *("plot-equity", "plot-calibration-price", "plot-calibration-model", "plot-groups", "plot-signals"),
+    "plot-funnel",
+}
 
 
 class Page(HTMLParser):
@@ -75,6 +78,8 @@ def report_of(path, **changes):
             account=[("Cash", "999 pUSD")],
             positions=reader.positions(),
             weights=reader.weights(),
+            evidence=reader.evidence(trade.decision_id for trade in trades),
+            untraded=reader.untraded(25),
         )
     return msgspec.structs.replace(report, **changes)
 
@@ -379,5 +384,46 @@ def test_in_a_browser(ledger_path, tmp_path):
         "plot-calibration-model": (1, 1),
         "plot-groups": (3, 3),
         "plot-signals": (1, 1),
+        "plot-funnel": (0, 0),
     }
     assert drawn["plot-equity"]["curve"] > 500
+
+
+TOPS = """
+[...document.querySelectorAll(".plots figure")].map(
+  figure => Math.round(figure.getBoundingClientRect().top))"""
+TOO_WIDE = """
+(() => {
+  document.querySelectorAll("details").forEach(each => each.open = true);
+  const page = document.documentElement;
+  const past = [...document.querySelectorAll("body *")].filter(each =>
+    !each.closest("svg, .scroll table")
+    && each.getBoundingClientRect().right > page.clientWidth + 1);
+  const cut = [...document.querySelectorAll(".scroll")].filter(each => each.querySelector(".cards")
+    && each.scrollWidth > each.clientWidth);
+  return [page.scrollWidth > page.clientWidth, past.map(each => each.outerHTML),
+    cut.map(each => each.ariaLabel)];
+})()"""
+"""Whether the page scrolls sideways, elements that are cut at its right edge, and tables of decisions that
+are cut; with everything opened."""
+
+
+def shared_rows(browser, width):
+    """How many plots stand beside another one, on a screen of a width; nothing may be too wide for it."""
+    browser.ask(
+        "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 500
+    )
+    assert browser.evaluate(TOO_WIDE) == [False, [], []], width
+    tops = browser.evaluate(TOPS)
+    return sum(tops.count(top) > 1 for top in tops)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+def test_plots_share_a_row_on_a_wide_screen(ledger_path, tmp_path):
+    """Six plots are in three rows on a desktop and on a laptop, and each has its own row on a phone, where
+    the page does not scroll sideways."""
+    target = tmp_path / "report.html"
+    write(report_of(ledger_path), target)
+    with Browser(target.as_uri(), tmp_path / "profile") as browser:
+        assert [shared_rows(browser, width) for width in (1280, 1024, 390)] == [6, 6, 0]

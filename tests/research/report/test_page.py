@@ -23,11 +23,19 @@ from research.report.sections import conclusion
 sys.path.insert(0, str(Path(__file__).parents[2] / "monitoring"))
 
 from devtools import Browser
-from test_report import Page
+from test_report import Page, shared_rows
 
 EVIL = "<script>alert(1)</script>\"'&<img src=http://evil.example/x>"
 SECTIONS = {
-    *("result", "required-sample", "markets", "equity", "ask-seen-and-price-paid", "by-price-and-second"),
+    *(
+        "result",
+        "plots",
+        "required-sample",
+        "markets",
+        "equity",
+        "ask-seen-and-price-paid",
+        "by-price-and-second",
+    ),
     *("calibration", "with-and-without-each-processor", "by-signal", "funnel", "trades", "method"),
 }
 PLOTS = {
@@ -36,6 +44,7 @@ PLOTS = {
     "plot-calibration-price",
     "plot-calibration-model",
     "plot-signals",
+    "plot-funnel",
 }
 
 
@@ -250,7 +259,7 @@ OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clie
 OUTSIDE = """
 [...document.querySelectorAll("svg")].flatMap(svg => {
   const frame = svg.getBoundingClientRect();
-  return [...svg.querySelectorAll(".dot, .whisker, .band, .curve, text")].filter(mark => {
+  return [...svg.querySelectorAll(".dot, .whisker, .band, .curve, .stage, text")].filter(mark => {
     const box = mark.getBoundingClientRect();
     return box.left < frame.left - 1 || box.right > frame.right + 1
       || box.top < frame.top - 1 || box.bottom > frame.bottom + 1;
@@ -262,7 +271,7 @@ OUTSIDE = """
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
 def test_in_a_browser(ledger_path, tmp_path):
     """Chromium draws all plots inside their frames, without a request, an error or a horizontal scroll bar,
-    on a desktop and on a phone."""
+    on a desktop and on a phone; on the desktop they share rows."""
     target = tmp_path / "report.html"
     write_page(page_of(ledger_path), target)
     with Browser(target.as_uri(), tmp_path / "profile") as browser:
@@ -275,6 +284,7 @@ def test_in_a_browser(ledger_path, tmp_path):
                 mobile=width < 500,
             )
             assert (browser.evaluate(OVERFLOW), browser.evaluate(OUTSIDE)) == (0, [])
+        assert [shared_rows(browser, width) for width in (1280, 390)] == [6, 0]
         assert set(browser.evaluate("[...document.querySelectorAll('svg')].map(svg => svg.id)")) == PLOTS
         asked = [event["request"]["url"] for event in browser.events("Network.requestWillBeSent")]
         assert [url for url in asked if not url.startswith("data:")] == [target.as_uri()]
