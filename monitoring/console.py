@@ -34,6 +34,9 @@ from models import SCALE_SECONDS, Market
 from monitoring.market_block import MarketBlock, Row, row_line
 from monitoring.report.text_lines import terms_text
 
+BAR_COLUMNS = 24
+"""Columns of the progress bar in the waiting line."""
+
 
 class ConsoleReporter:
     """Converts events to blocks of text; `progress` draws the waiting line.
@@ -141,21 +144,24 @@ class ConsoleReporter:
 
     def _bar(
         self, market: Market | None, second: float, p: Decimal | None, settling: int, outside: str
-    ) -> Table:
-        bar = Table.grid(padding=(0, 1))
+    ) -> RenderableType:
+        """The waiting line: one row, or two where the terminal is too narrow for it."""
         if market is None:
-            bar.add_row(Text("waiting for the catalogue to list the running market", style="dim"))
-            return bar
-        bar.add_row(
-            Text(f"{datetime.fromtimestamp(market.start, UTC):%H:%M}", style="bold"),
-            ProgressBar(total=SCALE_SECONDS, completed=second, width=24),
-            Text(f"{second:5.0f} s"),
-            Text(f"Up {p:.3f}" if p is not None else "no price yet"),
-            Text(outside, style="cyan"),
-            Text(self._phase(market, second), style="dim"),
-            Text(f"{settling} waiting for the official outcome" if settling else "", style="dim"),
-        )
-        return bar
+            return Text("waiting for the catalogue to list the running market", style="dim")
+        start = Text(f"{datetime.fromtimestamp(market.start, UTC):%H:%M}", style="bold")
+        clock = Text(f"{second:5.0f} s")
+        price = Text(f"Up {p:.3f}" if p is not None else "no price yet")
+        spot = Text(outside, style="cyan")
+        phase = Text(self._phase(market, second), style="dim")
+        waiting = Text(f"{settling} waiting for the official outcome" if settling else "", style="dim")
+        bar = ProgressBar(total=SCALE_SECONDS, completed=second, width=BAR_COLUMNS)
+        texts = (start, clock, price, spot, phase, waiting)
+        if BAR_COLUMNS + sum(text.cell_len + 1 for text in texts) <= self._console.width:
+            return _row(start, bar, clock, price, spot, phase, waiting)
+        first = _row(start, bar, clock, price, phase)
+        if not outside and not settling:
+            return first
+        return Group(first, _row(Text(" " * start.cell_len), spot, waiting))
 
     def _phase(self, market: Market, second: float) -> str:
         start, end = self._window
@@ -183,3 +189,9 @@ class ConsoleReporter:
         logger.info(text.plain)
         self._printed = None
         self._console.print(text, soft_wrap=self._live is None)
+
+
+def _row(*cells: Text | ProgressBar) -> Table:
+    row = Table.grid(padding=(0, 1))
+    row.add_row(*(cell for cell in cells if cell))
+    return row

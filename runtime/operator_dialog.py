@@ -1,5 +1,6 @@
 """Texts shown to the operator before and after a run: the banner, the arming question and the results."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -38,7 +39,7 @@ def start_banner(session: Session, profile: TradingProfile, store: str) -> Panel
             "decides",
             "once a minute on the running market" if flags.test_mode and not flags.replay else window,
         ),
-        ("switch", store),
+        ("switch", store.replace(f"{ROOT}{os.sep}", "")),
         ("stops", f"after {flags.markets} settled markets, or on Ctrl-C" if flags.markets else "on Ctrl-C"),
         *([] if profile.record is None else [("records", _short(profile.record))]),
         (
@@ -115,6 +116,7 @@ def show_results(session: Session, console: Console) -> int:
             document = msgspec.Raw(json_document(results))
             print_line(console, json_line("results", {"results": document}, datetime.now(UTC)))
         else:
+            console.print()
             show(results, console)
         shown += 1
         check = results.check

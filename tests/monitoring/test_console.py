@@ -255,6 +255,21 @@ def test_the_waiting_line_has_market_price_and_phase(second, phase):
     assert line.endswith("2 waiting for the official outcome")
 
 
+def test_the_waiting_line_has_two_rows_on_80_columns():
+    """Where it does not fit, outside price and waiting markets are below the market; nothing is folded."""
+    screen = Screen(terminal=True, width=80)
+    screen.reporter._console.print(
+        screen.reporter._bar(market(1), 300.0, Decimal("0.915"), 2, "65,000.00 (+12.00)")
+    )
+    first, second = screen.lines()
+    assert first.split()[0] == "12:15"
+    assert first.endswith("  300 s Up 0.915 decides in 32 s")
+    assert second == "      65,000.00 (+12.00) 2 waiting for the official outcome"
+    screen.reporter._console.print(screen.reporter._bar(market(1), 300.0, None, 0, ""))
+    (only,) = screen.lines()
+    assert only.endswith("  300 s no price yet decides in 32 s")
+
+
 def test_without_a_market_it_waits_for_the_catalogue():
     """Between start and catalogue there is no market to show."""
     screen = Screen(terminal=True)
