@@ -520,7 +520,7 @@ def _performance(found: Performance) -> dict[str, object]:
 def show(results: Results, console: Console, *, details: bool = False) -> None:
     """Print the results, fitted to the console's width: on one screen, or with all details."""
     console.print(Text(_title(results), style="bold"))
-    console.print(_period(results))
+    console.print(Text(_period(results)))
     for name, text in _state_lines(results):
         console.print(Text(f"{name}: {text}", style="bold red"))
     shown = results.trades if details else results.trades[-LAST_TRADES:]
@@ -634,7 +634,7 @@ def _period(results: Results) -> str:
 def _table(results: Results, trades: Sequence[TradeRow], *, wide: bool) -> Table:
     """The newest `trades`; `stake` is the amount ordered, `spent` the amount paid, both without the fee."""
     marks = {p.trade.intent_id: p.unrealised for p in results.positions}
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold underline")
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
     spent = ("spent",) if wide else ()
     money = ("stake", *spent, "price", "fee")
     for heading in ("#", "time", "market", "dir", *money, "score", "conf", "outcome", "P&L"):
