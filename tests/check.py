@@ -26,8 +26,11 @@ STEPS: dict[str, list[str]] = {
         "-c",
         f"{sys.executable} config.py | diff .env.example - && {sys.executable} -m grafana.dashboard --check"
         f" && {sys.executable} -m tools.order_lifecycle_table | diff docs/order-lifecycle.md -"
-        f" && {sys.executable} -m tools.unverified_page | diff docs/unverified.md -",
+        f" && {sys.executable} -m tools.unverified_page | diff docs/unverified.md -"
+        f" && {sys.executable} -m tools.settings_page | diff docs/settings.md -",
     ],
+    # Into the folder site; a broken link or heading is an error.
+    "docs": [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-E", "docs", "site"],
     "tests": ["env", "EXAMPLES=all", sys.executable, "-m", "pytest", "-n", "2", "-q"],
     # They mostly wait for processes and the practice clock: four at a time use two cores well.
     "slow-tests": [
