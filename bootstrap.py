@@ -42,7 +42,9 @@ def ensure_environment(script: str) -> None:
         sys.exit("dependencies are still missing after the installation: remove .venv and try again")
     os.environ["BOT_BOOTSTRAPPED"] = "1"
     if not os.path.exists("/bin/sh"):
-        sys.exit("there is no /bin/sh here: run `uv run " + script + "` instead")
+        sys.exit(
+            "there is no /bin/sh here: run the bot in Docker or in WSL 2, as docs/deployment.md describes"
+        )
     sys.stdout.flush()
     os.execv("/bin/sh", ["sh", os.path.join(HERE, "bot"), "exec", script, *sys.argv[1:]])
 

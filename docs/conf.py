@@ -22,9 +22,17 @@ html_show_sphinx = False
 SECTIONS = {
     "Start": ("first-hour", "how-it-decides", "commands", "settings"),
     "Trade": ("going-live", "live-safety", "unverified", "troubleshooting"),
-    "Run": ("operations", "monitoring", "metrics", "json-lines"),
+    "Run": ("operations", "deployment", "monitoring", "metrics", "json-lines"),
     "Research": ("research", "learning", "data-export"),
-    "Inside": ("architecture", "order-lifecycle", "ledger", "testing", "field-reports", "upgrades"),
+    "Inside": (
+        "architecture",
+        "order-lifecycle",
+        "ledger",
+        "testing",
+        "field-reports",
+        "upgrades",
+        "release",
+    ),
 }
 """Pages by section, without the suffix; pages in no section follow under `More`."""
 

@@ -16,7 +16,7 @@ BIN = Path(sys.executable).parent
 STEPS: dict[str, list[str]] = {
     "format": [f"{BIN}/ruff", "format", "--check", "."],
     "lint": [f"{BIN}/ruff", "check", "."],
-    "lock": ["sh", "-c", "! grep -n '://' requirements.lock"],
+    "lock": ["sh", "-c", "! grep -n '://' requirements.lock requirements-runtime.lock"],
     "imports": [f"{BIN}/lint-imports", "--no-cache"],
     "types": [f"{BIN}/basedpyright"],
     "dead-code": [f"{BIN}/vulture"],
