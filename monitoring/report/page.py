@@ -13,6 +13,7 @@ from models import Frozen
 from monitoring.funnel import Funnel
 from monitoring.performance_tracker import Performance
 from monitoring.report.decision_text import DecisionEvidence, UntradedMarket
+from monitoring.report.figures import result_plots
 from monitoring.report.html import Markup, join, tag
 from monitoring.report.sections import (
     calibration_section,
@@ -22,7 +23,6 @@ from monitoring.report.sections import (
     groups_section,
     open_section,
     plots_section,
-    result_plots,
     result_section,
     source_section,
     trades_section,

@@ -13,14 +13,7 @@ from monitoring.report.decision_table import last_trades, untraded_markets
 from monitoring.report.decision_text import DecisionEvidence, UntradedMarket
 from monitoring.report.fact_lines import VENUE_NAMES, sighting_text, summary
 from monitoring.report.html import DASH, Markup, join, table, tag
-from monitoring.report.plots import (
-    Interval,
-    calibration_plot,
-    equity_plot,
-    funnel_plot,
-    interval_plot,
-    side_by_side,
-)
+from monitoring.report.plots import side_by_side
 from monitoring.report.text_lines import (
     Lines,
     decisions_line,
@@ -93,69 +86,6 @@ def plots_section(figures: Sequence[Markup]) -> Markup:
     return section("Plots", side_by_side(figures)) if figures else join(())
 
 
-def result_plots(found: Performance, trades: Sequence[TradeRow], flow: Funnel) -> list[Markup]:
-    """The plots of a profile's results, as far as there is data for them."""
-    return [
-        *_money_figures(found),
-        *calibration_figures(trades),
-        *source_figures(found.by_source),
-        *funnel_figures(flow),
-    ]
-
-
-def _money_figures(found: Performance) -> list[Markup]:
-    if not found.total.n:
-        return []
-    groups = [group for group in (*found.by_price, *found.by_side) if group.statistics.n]
-    return [
-        equity_plot(found.curve, found.drawdown),
-        interval_plot(
-            "groups",
-            "Mean P&L per trade",
-            "In pUSD, with its 95 % interval. The upright mark is zero: an interval that contains it is not"
-            " distinguishable from chance.",
-            [_result_interval(group) for group in groups],
-            "+.3f",
-            bounds=(float("-inf"), float("inf")),
-        ),
-    ]
-
-
-def calibration_figures(trades: Sequence[TradeRow]) -> list[Markup]:
-    """The calibration of the prices paid, and that of the modelled probabilities."""
-    plots = (
-        ("calibration-price", "Share won by price paid", by_price(trades)),
-        ("calibration-model", "Share won by modelled probability", by_model(trades)),
-    )
-    return [calibration_plot(name, title, bins) for name, title, bins in plots if bins]
-
-
-def source_figures(sources: Sequence[SourceResult]) -> list[Markup]:
-    """The accuracy of the signal sources against the market's price."""
-    if not sources:
-        return []
-    return [
-        interval_plot(
-            "signals",
-            "Share of votes that were right",
-            "With its 95 % interval; the upright mark is what the market's price gave the sides voted for.",
-            [
-                Interval(found.source, found.low, found.accuracy, found.high, found.expected)
-                for found in sources
-            ],
-            ".0%",
-            bounds=(0, 1),
-        )
-    ]
-
-
-def funnel_figures(found: Funnel) -> list[Markup]:
-    """The markets by the stage that they reached."""
-    if not found.stages[0].markets:
-        return []
-    return [funnel_plot([(readable_name(stage.stage), stage.markets) for stage in found.stages])]
-
-
 def equity_section(found: Performance) -> Markup:
     if not found.total.n:
         return section("Equity", empty(NONE_SETTLED))
@@ -223,17 +153,6 @@ def groups_section(found: Performance) -> Markup:
             " alone.",
             class_="soft",
         ),
-    )
-
-
-def _result_interval(group: Group) -> Interval:
-    numbers = group.statistics
-    return Interval(
-        label=f"{group.name} (n = {numbers.n})",
-        low=numbers.mean_pnl_low or 0.0,
-        mean=numbers.mean_pnl or 0.0,
-        high=numbers.mean_pnl_high or 0.0,
-        chance=0.0,
     )
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from monitoring.performance_tracker import Performance, price_band
+from monitoring.report.figures import calibration_figures, funnel_figures, source_figures
 from monitoring.report.html import Markup
 from monitoring.report.plots import BandPoint, Interval, equity_plot, interval_plot
-from monitoring.report.sections import calibration_figures, funnel_figures, source_figures
 from research.report.edge import Cluster, Edge, edge, equity_limits, grouped, pnl_by_market
 from research.report.run_reader import RunResults
 
