@@ -2,8 +2,6 @@
 
 import argparse
 import json
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -12,12 +10,9 @@ from pathlib import Path
 
 from errors import Fatal
 from grafana.dashboard import FILE
+from tools.chromium import photograph
 from tools.render_dashboard.page import height, page
 from tools.render_dashboard.series import Prometheus, Span
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run")
-TIMEOUT_S = 60
 
 
 def render(prometheus: str, span: Span, out: Path, width: int) -> None:
@@ -34,18 +29,7 @@ def render(prometheus: str, span: Span, out: Path, width: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         html = Path(folder) / "page.html"
         html.write_text(page(board, data, span, width))
-        _photograph(html, out, width, height(board))
-
-
-def _photograph(html: Path, out: Path, width: int, tall: int) -> None:
-    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if browser is None:
-        raise Fatal("no Chromium is installed", "apt install chromium")
-    place = (f"--window-size={width},{tall}", f"--user-data-dir={html.parent / 'profile'}")
-    command = [browser, *FLAGS, *place, f"--screenshot={out.resolve()}", html.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
-    if done.returncode != 0 or not out.is_file():
-        raise Fatal(f"Chromium rendered no picture: {done.stderr.strip()[-300:]}", "Run it manually")
+        photograph(html, out, width, height(board))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
