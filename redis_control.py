@@ -102,8 +102,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = given.command or _menu(console)
         if command in COMMAND_MODES:
             return _switch(settings, COMMAND_MODES[command], given.yes, console)
-        if command in ("halt", "resume"):
-            return _halts(settings, command, " ".join(given.reason), given.profile, console)
+        if command == "halt":
+            halt(settings, " ".join(given.reason), given.profile, console)
+            return 0
+        if command == "resume":
+            resume(settings, given.profile, console)
+            return 0
         return _status(settings, console) if command else 0
     except KeyboardInterrupt:
         return 1
@@ -134,15 +138,10 @@ def _configured(settings: Settings) -> ConfiguredRedis:
 
 
 def _switch(settings: Settings, mode: Mode, sure: bool, console: Console) -> int:
-    configured, state_dir = _configured(settings), settings.state_dir
     if mode is Mode.SIMULATION:
-        _report(mode, switch_to_simulation(configured, state_dir), console)
-        if holder(state_lock(state_dir)) is None:
-            console.print("No bot runs on this state folder; the next one stays in simulation.")
-        else:
-            time.sleep(ON_ITS_WAY_S)
-            console.print("The running bot opens no live position from now on.")
+        simulate(settings, console)
         return 0
+    configured, state_dir = _configured(settings), settings.state_dir
     if not sure:
         console.print(
             "A bot that was started with --live and armed will trade REAL MONEY from its next market on."
@@ -157,6 +156,23 @@ def _switch(settings: Settings, mode: Mode, sure: bool, console: Console) -> int
         console.print("The running bot switches at its next market if it was started with --live and armed,")
         console.print("otherwise it stays in simulation.")
     return 0
+
+
+def simulate(settings: Settings, console: Console) -> None:
+    """Switch to simulation and print the result; also used by the chat.
+
+    Raises
+    ------
+    Temporary
+        If the running bot could not be reached.
+    """
+    state_dir = settings.state_dir
+    _report(Mode.SIMULATION, switch_to_simulation(_configured(settings), state_dir), console)
+    if holder(state_lock(state_dir)) is None:
+        console.print("No bot runs on this state folder; the next one stays in simulation.")
+    else:
+        time.sleep(ON_ITS_WAY_S)
+        console.print("The running bot opens no live position from now on.")
 
 
 def _report(mode: Mode, switched: SwitchResult, console: Console) -> None:
@@ -177,7 +193,7 @@ def _status(settings: Settings, console: Console) -> int:
     who = holder(state_lock(state_dir))
     row("bot", f"{who} runs on {state_dir}" if who else f"none runs on {state_dir}")
     if who:
-        row("its orders", *_orders_of_running_bot(state_dir, time.time_ns()))
+        row("its orders", *orders_of_running_bot(state_dir, time.time_ns()))
     running = running_store(state_dir, _configured(settings))
     asked = running or _next_store(_configured(settings), state_dir)
     by = " (for the next bot)" if running is None else " (used by the running bot)"
@@ -195,15 +211,15 @@ def _status(settings: Settings, console: Console) -> int:
                 f"{mode_decision.mode.upper()}{orders}: a bot with --live, armed ({mode_decision.why})",
                 style,
             )
-    row("last switch", _last_switch_text(last))
+    row("last switch", last_switch_text(last))
     row("other bots", "SIMULATION: a bot without --live, regardless of the above")
-    for file in _halt_files(settings, None):
+    for file in halt_files(settings, None):
         row("HALTED", f"{file.path.parent.name}: {file.standing()}", "red")
     console.print(table)
     return 0
 
 
-def _orders_of_running_bot(state_dir: Path, now_ns: int) -> tuple[str, str]:
+def orders_of_running_bot(state_dir: Path, now_ns: int) -> tuple[str, str]:
     """What the running bot's orders use, by its newest heartbeat; text and style."""
     statuses = [status for path in state_dir.glob(f"*/{STATUS_FILE}") if (status := read_worker_status(path))]
     newest = max(statuses, key=lambda status: status.ts_ns, default=None)
@@ -234,7 +250,8 @@ def _reading(store: ModeStore, running: ModeStore | None) -> ModeReading:
     return store.read()
 
 
-def _last_switch_text(last: LastModeSwitch | None) -> str:
+def last_switch_text(last: LastModeSwitch | None) -> str:
+    """The last mode switch and where it is stored, as text."""
     if last is None:
         return "none yet: each bot keeps the mode it was started with"
     return f"{last.mode}, {'stored in ' + last.store if last.store else 'stored in the state folder only'}"
@@ -263,22 +280,46 @@ def _profiles(settings: Settings, profile: str | None) -> list[Path]:
     return named
 
 
-def _halt_files(settings: Settings, profile: str | None) -> list[HaltFile]:
+def halt_files(settings: Settings, profile: str | None) -> list[HaltFile]:
+    """The active halts of a profile, or of all."""
     files = [HaltFile(folder / HALT_FILE) for folder in _profiles(settings, profile)]
     return [file for file in files if file.standing() is not None]
 
 
-def _halts(settings: Settings, command: str, reason: str, profile: str | None, console: Console) -> int:
-    if command == "resume":
-        standing = _halt_files(settings, profile)
-        for file in standing:
-            stood = file.lift()
-            console.print(f"{file.path.parent.name} may trade again; the halt was: {stood}", markup=False)
-        if not standing:
-            console.print("Nothing was halted.")
-        return 0
+def resume(settings: Settings, profile: str | None, console: Console) -> None:
+    """Lift the halts of a profile, or of all, and print them; also used by the chat.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such profile.
+    Temporary
+        If a halt could not be lifted.
+    """
+    standing = halt_files(settings, profile)
+    for file in standing:
+        stood = file.lift()
+        console.print(f"{file.path.parent.name} may trade again; the halt was: {stood}", markup=False)
+    if not standing:
+        console.print("Nothing was halted.")
+
+
+def halt(
+    settings: Settings, reason: str, profile: str | None, console: Console, also: Sequence[str] = ()
+) -> None:
+    """Halt a profile, or all that exist and the live one, and print it; also used by the chat.
+
+    `also` are further profiles, which may not exist yet: the chat names those of its run.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such profile.
+    Temporary
+        If a profile could not be halted, after all others were.
+    """
     failed = []
-    for folder in _profiles(settings, profile):
+    for folder in sorted({*_profiles(settings, profile), *(settings.state_dir / name for name in also)}):
         file = HaltFile(folder / HALT_FILE)
         try:
             file.raise_(reason or "manual halt")
@@ -291,7 +332,6 @@ def _halts(settings: Settings, command: str, reason: str, profile: str | None, c
     if holder(state_lock(settings.state_dir)) is not None:
         time.sleep(ON_ITS_WAY_S)
     console.print("No new position until: python redis_control.py resume")
-    return 0
 
 
 if __name__ == "__main__":
