@@ -8,6 +8,7 @@ import difflib
 import errno
 import io
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Mapping
@@ -31,6 +32,7 @@ from pydantic.fields import FieldInfo
 
 from common.constants import (
     DERIBIT_PCR,
+    LOOPBACK,
     ORDER_BOOK_IMBALANCE,
     PRICE_DIVERGENCE,
     SENTIMENT_ANALYSIS,
@@ -46,6 +48,7 @@ NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
 """Errors of a path that no permission and no missing folder explains."""
 VERSION = str(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
 TIMEFRAMES = {"5m": 300, "15m": 900, "4h": 14400}
+TELEGRAM_TOKEN = re.compile(r"[0-9]{5,20}:[A-Za-z0-9_-]{30,100}")
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Threshold = Annotated[float, Field(gt=0, le=1)]
@@ -244,6 +247,13 @@ class Settings(BaseModel):
         "trades",
         "alerts: halts, mode changes, failures; trades: also orders and results; all: also every decision",
     )
+    telegram_token: SecretStr = _s(
+        SecretStr(""), "token of the Telegram bot that answers commands (extra `chat`, docs/chat.md)"
+    )
+    telegram_chat_id: Annotated[int, Field(gt=0, lt=2**52)] | None = _s(
+        None, "id of your private chat with that bot; every other sender is ignored"
+    )
+    telegram_api_url: str = _s("https://api.telegram.org", "Bot API")
 
     # Process
     state_dir: Path = _s(Path("state"), "folder of the ledgers, accounts and locks")
@@ -313,6 +323,24 @@ class Settings(BaseModel):
         _ = parts.port  # raises ValueError if it is invalid
         return url
 
+    @field_validator("telegram_token", mode="after")
+    @classmethod
+    def _bot_token(cls, token: SecretStr) -> SecretStr:
+        if token.get_secret_value() and not TELEGRAM_TOKEN.fullmatch(token.get_secret_value()):
+            raise ValueError("the token from @BotFather: digits, a colon, and 30 or more letters and digits")
+        return token
+
+    @field_validator("telegram_api_url", mode="after")
+    @classmethod
+    def _private(cls, url: str) -> str:
+        """The token is part of each request's path: unencrypted only to this machine."""
+        parts = urlsplit(url)
+        plain = parts.scheme == "http" and parts.hostname in LOOPBACK
+        if not parts.hostname or not (parts.scheme == "https" or plain):
+            raise ValueError("an address that begins with https://, or http:// on this machine")
+        _ = parts.port  # raises ValueError if it is invalid
+        return url.rstrip("/")
+
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":
         weights = sum(self.weights.values())
@@ -379,6 +407,14 @@ class Settings(BaseModel):
             (
                 bool(self.relayer_api_key.get_secret_value()) is bool(self.relayer_api_key_address),
                 "RELAYER_API_KEY, RELAYER_API_KEY_ADDRESS",
+                "one of two",
+                "both or none",
+            )
+        )
+        checks.append(
+            (
+                bool(self.telegram_token.get_secret_value()) is (self.telegram_chat_id is not None),
+                "TELEGRAM_TOKEN, TELEGRAM_CHAT_ID",
                 "one of two",
                 "both or none",
             )

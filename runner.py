@@ -13,6 +13,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -31,6 +32,7 @@ from errors import Fatal
 from execution.ledger import Venue
 from monitoring.terminal import TolerantConsole, print_error, replace_unencodable
 from research.recording_file import FrameWriter
+from runtime.chat import start_chat
 from runtime.operator_dialog import money_at_risk, show_results, start_banner, terminal_prompt
 from runtime.output import show_message, show_to_people
 from runtime.session import TEST_START_AT, Flags, Session, close_files
@@ -106,6 +108,12 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
         "--new-config", action="store_true", help="ask for the most important settings, write .env and exit"
     )
     parser.add_argument(
+        "--notify-test",
+        action="store_true",
+        help="send one message through each channel of NOTIFY_URL and to the Telegram chat, print the results"
+        " and exit",
+    )
+    parser.add_argument(
         "--start-at",
         type=_second,
         metavar="SECOND",
@@ -151,6 +159,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = load_settings()
         flags.check(settings)
         _keep_close()
+        if flags.notify_test:
+            from runtime.notification_check import check_notifications
+
+            return check_notifications(settings, console)
         with ExitStack() as stack:
             return (_doctor if flags.doctor else _run)(flags, settings, console, stack)
     except Fatal as error:
@@ -190,9 +202,13 @@ def _run(flags: Flags, settings: Settings, console: Console, stack: ExitStack) -
     session.begin()
     _check_recording(session)
     show_to_people(flags.output, console, start_banner(session, session.profile(), store.description))
+    show = partial(show_message, flags.output, console)
+    profiles = [profile.name for profile in session.profiles]
+    if (chat := start_chat(settings, lambda: session.current_profile, profiles, show)) is not None:
+        stack.callback(chat.close)
     supervisor = Supervisor(
         session,
-        lambda text: show_message(flags.output, console, text),
+        show,
         heartbeat_s=settings.worker_heartbeat_seconds,
     )
     try:

@@ -5,6 +5,9 @@ from enum import IntEnum
 POLYGON_CHAIN_ID = 137
 """Chain id of Polygon, which Polymarket settles on."""
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""The names of this machine in an address."""
+
 ORDER_BOOK_IMBALANCE = "OrderBookImbalance"
 TICK_VELOCITY = "TickVelocity"
 PRICE_DIVERGENCE = "PriceDivergence"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import httpx
 
+from common.constants import LOOPBACK
 from errors import ConfigError
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For a client that makes no request: loading certificates takes longer than everything else here."""

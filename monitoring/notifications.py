@@ -89,7 +89,7 @@ class Notifier:
             raise ConfigError(wrong, "See docs/operations.md for examples")
         self._params = params
         self._now = now
-        self._channels = [_channel(url) for url in params.urls.split()]
+        self._channels = [open_channel(url) for url in params.urls.split()]
         self._queue: deque[Message] = deque()
         self._dropped = 0
         self._changed = threading.Condition()
@@ -200,7 +200,8 @@ class Notifier:
             return daily_summary(day, self._params.profile, reader.trades(since), reader.decisions(since))
 
 
-def _channel(url: str) -> apprise.Apprise:
+def open_channel(url: str) -> apprise.Apprise:
+    """The channel of one address, which `check_urls` accepts; opens no connection."""
     channel = apprise.Apprise(asset=apprise.AppriseAsset(app_id="Polymarket bot", async_mode=False))
     channel.add(url)
     return channel

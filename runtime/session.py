@@ -68,6 +68,7 @@ class Flags(Frozen, frozen=True):
     doctor: bool = False
     show_config: bool = False
     new_config: bool = False
+    notify_test: bool = False
     quiet: bool = False
     json_lines: bool = False
 
@@ -387,6 +388,11 @@ class Session:
         if self.live is not None and self.mode_decision().mode is Mode.LIVE:
             return self.live
         return self.paper
+
+    @property
+    def current_profile(self) -> str:
+        """Name of the newest worker's profile; before the first worker, of the paper profile."""
+        return (self._current or self.paper).name
 
     def supervise_venues(self, now: float, show: Callable[[str], None]) -> VenueState:
         """Restart practice venues that have ended; returns the state of the current worker's venue.

@@ -31,6 +31,11 @@ def test_defaults_need_nothing(tmp_path):
         ("STATE_DIR", "a" * 300, "allowed: a path: File name too long"),
         ("LOG_DIR", "~nobody-of-this-name/x", "the home folder of its user is not known"),
         ("MARKET_INTERVAL_SECONDS", "300", "SECONDS is 300, allowed: 900, as MARKET_TIMEFRAME is 15m"),
+        ("TELEGRAM_CHAT_ID", "-100200300", "TELEGRAM_CHAT_ID is '-100200300', allowed: .*greater than 0"),
+        ("TELEGRAM_CHAT_ID", "me", "TELEGRAM_CHAT_ID is 'me', allowed: .*integer"),
+        ("TELEGRAM_CHAT_ID", "5", "TELEGRAM_TOKEN, TELEGRAM_CHAT_ID is one of two, allowed: both or none"),
+        ("TELEGRAM_TOKEN", "5:short", r"TELEGRAM_TOKEN is \(secret\), allowed: the token from @BotFather"),
+        ("TELEGRAM_API_URL", "http://example.com", "begins with https://, or http:// on this machine"),
     ],
 )
 def test_a_bad_value_is_named(key, value, fragment, tmp_path):

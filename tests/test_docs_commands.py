@@ -90,6 +90,9 @@ OTHER_TESTS = {
     "python runner.py --new-config": (
         "runtime/test_settings_commands.py::test_a_few_answers_make_a_private_file_that_loads"
     ),
+    "python runner.py --notify-test": (
+        "runtime/test_notification_check.py::test_the_command_ends_with_the_result"
+    ),
     "python runner.py --record FOLDER": REPLAYED,
     "python runner.py --test-mode --recordings FOLDER": REPLAYED,
     "python -m venue --source recording --path FOLDER": REPLAYED,

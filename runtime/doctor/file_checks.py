@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from errors import Fatal
 from execution.ledger import LedgerReader, ledger_path
 from execution.ledger.connection import examine
 from monitoring.notifications import check_urls
+from runtime.chat.telegram_chat import INSTALL
 from runtime.doctor.finding import Finding, fail, ok, warn
 
 
@@ -54,7 +56,7 @@ def host_of(url: str) -> str:
 
 
 def notifications(settings: Settings) -> Iterator[Finding]:
-    """Check that the notification addresses are valid; nothing is sent."""
+    """Check the notification addresses and the requirement of the chat; nothing is sent."""
     urls = settings.notify_url.get_secret_value()
     wrong = check_urls(urls)
     if wrong is not None:
@@ -63,6 +65,11 @@ def notifications(settings: Settings) -> Iterator[Finding]:
         yield ok("notifications", f"{len(urls.split())} of level {settings.notify_level}")
     else:
         yield ok("notifications", "none (NOTIFY_URL)")
+    if settings.telegram_chat_id is not None:
+        if find_spec("telegram") is None:
+            yield warn("chat", "the extra `chat` is not installed: no command is answered", INSTALL)
+        else:
+            yield ok("chat", f"Telegram chat {settings.telegram_chat_id}")
 
 
 def folders(settings: Settings) -> Iterator[Finding]:

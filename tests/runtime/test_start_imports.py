@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = {"nautilus_trader", "pandas", "numpy", "scipy", "py_clob_client_v2", "eth_account", "websockets"}
+HEAVY = {
+    "telegram",
+    "nautilus_trader",
+    "pandas",
+    "numpy",
+    "scipy",
+    "py_clob_client_v2",
+    "eth_account",
+    "websockets",
+}
 """Packages that only a worker, a doctor or a venue needs; Nautilus alone takes 1.5 s of CPU."""
 
 
