@@ -45,17 +45,23 @@ def test_the_six_weights_are_the_defaults():
 
 def test_the_numbers_are_the_defaults():
     """Window, thresholds, limits and sizes in text and picture are those of the settings."""
-    numbers = {
-        "window": (f"{DEFAULTS.trade_window_start:g}", f"{DEFAULTS.trade_window_end:g}"),
-        "trend": (f"{DEFAULTS.trend_up_threshold}", f"{DEFAULTS.trend_down_threshold}"),
-        "fusion": (f"{DEFAULTS.fusion_min_score:g}", f"{DEFAULTS.fusion_min_weight:g}"),
-        "books": (f"{DEFAULTS.max_quote_age_seconds:g} s old", f"{MIN_HISTORY} "),
-        "order": (f"{DEFAULTS.position_size_usd} pUSD", f"ask + {DEFAULTS.max_slippage}"),
-    }
-    for text in (PICTURE, PAGE.replace("MAX_SLIPPAGE", str(DEFAULTS.max_slippage))):
-        for name, values in numbers.items():
-            assert all(value in text for value in values), name
-    assert f"at most {DEFAULTS.max_entry_price};" in PICTURE
+    drawn = " ".join(re.findall(r">([^<]+)</text>", PICTURE))
+    window = f"{DEFAULTS.trade_window_start:g} to {DEFAULTS.trade_window_end:g}"
+    age, weight = f"{DEFAULTS.max_quote_age_seconds:g} s old", f"at least {DEFAULTS.fusion_min_weight:g}"
+    score = f"score at least {DEFAULTS.fusion_min_score:g}"
+    shown = [
+        *(window, age, weight, score, f"{MIN_HISTORY} seconds of prices"),
+        f"Up above {DEFAULTS.trend_up_threshold}, Down below {DEFAULTS.trend_down_threshold}",
+        f"ask + {DEFAULTS.max_slippage}, at most {DEFAULTS.max_entry_price};",
+        f"{DEFAULTS.position_size_usd} pUSD",
+    ]
+    assert [text for text in shown if text not in drawn] == []
+    written = [
+        *(window, age, weight, score, f"at least {MIN_HISTORY} prices"),
+        f"p > {DEFAULTS.trend_up_threshold}: Up is the favourite; p < {DEFAULTS.trend_down_threshold}: Down",
+        f"({DEFAULTS.position_size_usd} pUSD)",
+    ]
+    assert [text for text in written if text not in PAGE] == []
 
 
 def test_fees_break_even_and_caps_are_computed():
