@@ -120,9 +120,9 @@ class ReportReader(LedgerReader):
         with self.snapshot():
             found = queries.rows(
                 self._connection,
-                "WITH last AS (SELECT max(id) AS id FROM decisions d WHERE now_ns >= :since AND NOT EXISTS"
-                "   (SELECT 1 FROM fills f WHERE f.session = d.session AND f.slug = d.slug"
-                "    AND f.status <> 'FAILED') GROUP BY session, slug ORDER BY 1 DESC LIMIT :count)"
+                "WITH last AS (SELECT max(id) AS id FROM decisions WHERE now_ns >= :since AND (session, slug)"
+                "   NOT IN (SELECT session, slug FROM fills WHERE status <> 'FAILED')"
+                "   GROUP BY session, slug ORDER BY 1 DESC LIMIT :count)"
                 " SELECT d.id, d.slug, d.now_ns, d.evidence, i.state, i.detail"
                 " FROM last JOIN decisions d USING (id) LEFT JOIN intents i ON i.decision_id = d.id"
                 " ORDER BY d.id DESC",
