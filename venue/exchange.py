@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from venue.amounts import MICRO, MILL
 from venue.clock import VenueClock
+from venue.faults import Faults
 from venue.ledger import VenueLedger
 from venue.market import VenueMarket
 from venue.matching import Offer
@@ -28,11 +29,14 @@ class LastTrade(NamedTuple):
 class Exchange:
     """Reads the source at the clock's time and applies the accounts' orders and trades to its books."""
 
-    def __init__(self, clock: VenueClock, source: MarketSource, ledger: VenueLedger) -> None:
+    def __init__(
+        self, clock: VenueClock, source: MarketSource, ledger: VenueLedger, faults: Faults
+    ) -> None:
         self.clock = clock
         self.schedule = source.catalogue
         self.source = source
         self.ledger = ledger
+        self._faults = faults
         self.resolutions = ledger.resolutions()
         for start in self.resolutions:
             self.schedule.close(start)
@@ -47,7 +51,8 @@ class Exchange:
 
     def accepting(self, market: VenueMarket) -> bool:
         """True from the listing to the end."""
-        return self.clock.market_s() < market.end
+        early = self._faults.armed("market_closes_early")
+        return self.clock.market_s() < market.end - (0.0 if early is None else early["seconds"])
 
     def resolved(self, market: VenueMarket) -> bool:
         return market.start in self.resolutions
@@ -76,6 +81,8 @@ class Exchange:
 
     def source_book(self, market: VenueMarket) -> VenueBook:
         """The source's book of the Up token, empty while it is unknown."""
+        if self._faults.armed("book_empty") is not None:
+            return VenueBook()
         return self.source.book(market) or VenueBook()
 
     async def confirm(self, market: VenueMarket) -> bool:

@@ -130,6 +130,16 @@ CATALOG: dict[str, FaultSpec] = {
     ),
     "gamma_forgets": FaultSpec("Gamma: resolved markets are not found while armed"),
     "clob_contradicts": FaultSpec("GET /markets/{condition_id}: the winner is the other one while armed"),
+    "book_empty": FaultSpec(
+        "every book of a source is empty while armed: on the market feed, by REST and for orders"
+    ),
+    "market_closes_early": FaultSpec(
+        "a market accepts no order in its last `seconds` (market seconds) while armed", {"seconds": 300.0}
+    ),
+    "api_key_revoked": FaultSpec(
+        "private requests and new connections of the user feed are refused as with an unknown API key, while "
+        "armed"
+    ),
     "stale_balance": FaultSpec(
         "GET /balance-allowance: balance and allowances are 0 until /balance-allowance/update is asked for"
     ),
@@ -203,6 +213,9 @@ STANDING = EXTERNAL | {
     "fee_offset",
     "market_feed_stall",
     "tick_size_change_lost",
+    "book_empty",
+    "market_closes_early",
+    "api_key_revoked",
     "stale_balance",
     "future_refused",
     "clock_skew",

@@ -92,7 +92,7 @@ class UserFeed:
 
     def _proven(self, auth: _Auth | None) -> str | None:
         key = None if auth is None else self._ledger.key(auth.apiKey)
-        if auth is None or key is None:
+        if auth is None or key is None or self._faults.consume("api_key_revoked") is not None:
             return None
         same = hmac.compare_digest(auth.secret.encode(), key.secret.encode())
         return key.address if same and auth.passphrase == key.passphrase else None

@@ -107,7 +107,7 @@ class PracticeVenue:
             self.source: MarketSource = ShadowSource(source, self.clock, self.ledger)
         else:
             self.source = self._replay(source)
-        self.exchange = Exchange(self.clock, self.source, self.ledger)
+        self.exchange = Exchange(self.clock, self.source, self.ledger, self.faults)
         self.users = UserFeed(self.ledger, self.faults)
         self.markets = MarketFeed(self.exchange, self.faults)
         self.lifecycle = TradeLifecycle(self.ledger, self.clock, self.users, self.faults)

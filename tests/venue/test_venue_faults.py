@@ -417,3 +417,46 @@ async def test_a_change_may_be_lost(practice_venue: VenueProcess, trader: Trader
     (row,) = [row for row in changed["price_changes"] if row["asset_id"] == token]
     assert (row["price"], row["best_bid"]) == ("0.10", price)
     assert practice_venue.get("/book", token_id=token)["bids"][-1]["price"] == price
+
+
+async def test_a_revoked_key_is_unknown_everywhere(practice_venue: VenueProcess, trader: Trader) -> None:
+    """Private requests get 401 and the user feed closes; cleared, both accept the same key."""
+    practice_venue.fault("api_key_revoked", None)
+    refused = trader.send(practice_venue.url, "GET", "/balance-allowance")
+    assert (refused.status_code, refused.json()) == (401, {"error": "Unauthorized/Invalid api key"})
+    with pytest.raises(ConnectionClosed, match="1008"):
+        async with listening(practice_venue, "user", subscription(trader)) as socket:
+            await socket.recv()
+    practice_venue.clear_faults()
+    assert trader.send(practice_venue.url, "GET", "/balance-allowance").status_code == 200
+    async with listening(practice_venue, "user", subscription(trader)) as socket:
+        await ready(socket)
+
+
+def test_an_empty_book_matches_nothing(practice_venue: VenueProcess, trader: Trader, up: str) -> None:
+    """Neither side has a level, and an order finds nobody; cleared, the book is back."""
+    practice_venue.fault("book_empty", None)
+    book = practice_venue.get("/book", token_id=up)
+    assert (book["bids"], book["asks"]) == ([], [])
+    answer = trader.post(practice_venue.url, trader.buy(up, 100, 990))
+    assert "no orders found to match" in answer.text
+    assert not bought(practice_venue, trader)
+    practice_venue.clear_faults()
+    book = practice_venue.get("/book", token_id=up)
+    assert book["bids"] or book["asks"]
+
+
+def test_a_market_may_close_early(practice_venue: VenueProcess, trader: Trader, up: str) -> None:
+    """In its last seconds the catalogue says that it accepts no orders, and an order is refused."""
+    slug = practice_venue.get("/practice/info")["current"]
+
+    def accepting() -> bool:
+        return practice_venue.get(f"/gamma/markets/slug/{slug}")["acceptingOrders"]
+
+    assert accepting()
+    practice_venue.fault("market_closes_early", None, seconds=900)
+    assert not accepting()
+    answer = trader.post(practice_venue.url, trader.buy(up, 100, 990))
+    assert (answer.status_code, answer.json()) == (400, {"error": f"the orderbook {up} does not exist"})
+    practice_venue.clear_faults()
+    assert accepting()

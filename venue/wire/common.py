@@ -58,6 +58,8 @@ async def authenticate(request: web.Request) -> ApiKey:
     key = venue.ledger.key(request.headers.get("POLY_API_KEY", ""))
     body = (await request.read()).decode(errors="replace")
     now = venue.clock.wall_s()
+    if venue.faults.consume("api_key_revoked") is not None:
+        raise UNAUTHORIZED
     refuse_future(request, UNAUTHORIZED)
     return check_l2(request.headers, key, request.method, request.path, body, now)
 

@@ -1,0 +1,177 @@
+"""The command: see the package."""
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+import tests.chaos
+from tests.chaos.crashes import matrix
+from tests.chaos.run import Outcome, play
+from tests.chaos.schedule import Schedule, decode, draw, encode, shrink
+
+MOST_SHRINKS = 3
+"""Failing schedules that are shrunk in one command; each needs several runs."""
+
+
+class Report(msgspec.Struct, frozen=True):
+    """The result of the command, as written by `--report`."""
+
+    command: str
+    runs: int
+    failed: int
+    seconds: float
+    faults: dict[str, int]
+    """How many schedules had each fault, and it began."""
+    violations: dict[str, int]
+    """How many runs violated each invariant."""
+    purchases: int
+    decisions: int
+    slowest_recovery_s: float
+    outcomes: tuple[Outcome, ...]
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.chaos", description=(tests.chaos.__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("--schedules", type=int, default=10, metavar="N", help="how many (10)")
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="draws the schedules (1)")
+    parser.add_argument("--begin", type=int, default=0, metavar="N", help="go on at this schedule (0)")
+    parser.add_argument("--replay", type=Path, metavar="FILE", help="play this schedule only")
+    parser.add_argument("--crashes", action="store_true", help="play the crash matrix")
+    parser.add_argument("--only", default="", metavar="TEXT", help="schedules whose description contains it")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="bots side by side (1)")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write the results as JSON")
+    parser.add_argument("--list", action="store_true", help="show the schedules without playing them")
+    parser.add_argument("--keep", action="store_true", help="keep the folders of all runs")
+    return parser.parse_args(arguments)
+
+
+def schedules(given: argparse.Namespace) -> list[Schedule]:
+    """The schedules of a command line."""
+    if given.replay is not None:
+        return [decode(given.replay.read_bytes())]
+    found: Iterable[Schedule]
+    if given.crashes:
+        found = matrix()
+    else:
+        found = (draw(given.seed, number) for number in range(given.begin, given.schedules))
+    return [schedule for schedule in found if given.only in schedule.text]
+
+
+def run_all(
+    wanted: Sequence[Schedule], base: Path, console: Console, workers: int, *, keep: bool
+) -> list[Outcome]:
+    """Play all schedules and show the failing ones; their folders are kept."""
+    outcomes: list[Outcome] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress, ThreadPoolExecutor(workers) as pool:
+        task = progress.add_task("0 failed", total=len(wanted))
+        jobs = []
+        for place, schedule in enumerate(wanted):
+            folder = base / f"{place:04}"
+            folder.mkdir()
+            jobs.append(pool.submit(play, schedule, folder))
+        for job in as_completed(jobs):
+            outcome = job.result()
+            outcomes.append(outcome)
+            if not outcome.right:
+                console.print(described(outcome), highlight=False, markup=False)
+            elif not keep:
+                shutil.rmtree(outcome.folder, ignore_errors=True)
+            failed = sum(not one.right for one in outcomes)
+            progress.update(task, advance=1, description=f"{failed} failed")
+    return outcomes
+
+
+def described(outcome: Outcome) -> str:
+    """A failing run in a few lines."""
+    schedule = outcome.schedule
+    lines = [f"FAILED seed {schedule.seed}, schedule {schedule.number}: {schedule.text}"]
+    lines += [f"  {name}: {text}" for name, texts in outcome.violations.items() for text in texts]
+    return "\n".join([*lines, f"  its files: {outcome.folder}"])
+
+
+def shrunk(outcome: Outcome, base: Path) -> Schedule:
+    """The schedule with the faults that its first violation needs."""
+    wanted = next(iter(outcome.violations))
+    tried = 0
+
+    def fails(schedule: Schedule) -> bool:
+        nonlocal tried
+        tried += 1
+        folder = base / f"shrink-{outcome.schedule.number}-{tried}"
+        folder.mkdir()
+        failed = wanted in play(schedule, folder).violations
+        shutil.rmtree(folder, ignore_errors=True)
+        return failed
+
+    return shrink(outcome.schedule, fails)
+
+
+def report_of(outcomes: Sequence[Outcome], seconds: float) -> Report:
+    faults = Counter(
+        injection.fault
+        for outcome in outcomes
+        for injection, began in zip(outcome.schedule.injections, outcome.began, strict=True)
+        if began is not None
+    )
+    return Report(
+        command="python -m tests.chaos " + " ".join(sys.argv[1:]),
+        runs=len(outcomes),
+        failed=sum(not outcome.right for outcome in outcomes),
+        seconds=round(seconds, 1),
+        faults=dict(sorted(faults.items())),
+        violations=dict(Counter(name for outcome in outcomes for name in outcome.violations)),
+        purchases=sum(outcome.purchases for outcome in outcomes),
+        decisions=sum(outcome.decisions for outcome in outcomes),
+        slowest_recovery_s=max((outcome.recovery_s or 0.0 for outcome in outcomes), default=0.0),
+        outcomes=tuple(sorted(outcomes, key=lambda outcome: outcome.schedule.number)),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 if no invariant was violated, else 1."""
+    given, console, began = parse(arguments), Console(), time.monotonic()
+    wanted = schedules(given)
+    if given.list:
+        for schedule in wanted:
+            console.print(f"{schedule.number:4}  {schedule.text}", highlight=False, markup=False)
+        return 0
+    base = Path(tempfile.mkdtemp(prefix="chaos-"))
+    outcomes = run_all(wanted, base, console, given.workers, keep=given.keep)
+    for outcome in [one for one in outcomes if not one.right][:MOST_SHRINKS]:
+        schedule = outcome.schedule
+        if given.replay is None and len(schedule.injections) > 1:
+            schedule = shrunk(outcome, base)
+        file = base / f"schedule-{schedule.seed}-{schedule.number}.json"
+        file.write_bytes(encode(schedule))
+        console.print(f"again: python -m tests.chaos --replay {file}", highlight=False, markup=False)
+        console.print(f"  {schedule.text}", highlight=False, markup=False)
+    report = report_of(outcomes, time.monotonic() - began)
+    if given.report is not None:
+        given.report.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
+    console.print(
+        f"{report.runs} runs, {report.failed} failed; {report.purchases} purchases,"
+        f" {report.decisions} decisions, slowest recovery {report.slowest_recovery_s:.1f} s,"
+        f" {report.seconds:.0f} s",
+        highlight=False,
+        markup=False,
+    )
+    if not any(base.iterdir()):
+        base.rmdir()
+    return int(report.failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""The crash matrix: kill -9 of worker, supervisor and venue at every command of an order's and a settlement's
+life.
+
+The commands are not listed here: each scenario passes its inputs to the order lifecycle, and what that
+returns are the commands. A cell is a schedule, so that it is played, checked and repeated like any other.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import NamedTuple
+
+from ledger_builders import decision, market
+
+from execution.order_lifecycle import OrderLifecycle, OrderRules
+from execution.order_messages import (
+    Command,
+    DecisionMade,
+    Input,
+    LookedUp,
+    PostAnswered,
+    SignatureReady,
+    TimeReached,
+    TradeReported,
+)
+from execution.outcomes import OutcomeKind, PostOutcome
+from models import Fill, FillStatus, Outcome
+from tests.chaos.hooks.stop_points import SETTLEMENT_WRITES, point_of
+from tests.chaos.schedule import COMMAND, Injection, Schedule
+
+VICTIMS = ("worker", "supervisor", "venue")
+INTENT, ORDER = "i1", "0xi1"
+NOW_NS = 1_800_000_000 * 10**9
+SHARES = Decimal("1.1")
+
+
+class Scenario(NamedTuple):
+    """A way in which an order goes: the venue's faults that lead to it, and the inputs that follow."""
+
+    name: str
+    faults: tuple[Injection, ...]
+    inputs: tuple[Input, ...]
+
+
+def _answer(kind: OutcomeKind) -> PostAnswered:
+    taking = SHARES if kind is OutcomeKind.MATCHED else None
+    return PostAnswered(INTENT, PostOutcome(kind=kind, reason="the venue's text", taking=taking))
+
+
+def _trade(status: FillStatus) -> TradeReported:
+    fill = Fill(
+        trade_id="t#0",
+        order_id=ORDER,
+        intent_id=INTENT,
+        slug=market(1).slug,
+        outcome=Outcome.UP,
+        shares=SHARES,
+        price=Decimal("0.9"),
+        fee=Decimal("0.00693"),
+        ts_ns=NOW_NS,
+    )
+    return TradeReported(ORDER, "t", status, (fill,))
+
+
+SENT: tuple[Input, ...] = (DecisionMade(decision(1), INTENT), SignatureReady(INTENT, ORDER))
+SCENARIOS = (
+    Scenario(
+        "matched",
+        (),
+        (
+            *SENT,
+            _answer(OutcomeKind.MATCHED),
+            *(_trade(status) for status in (FillStatus.MATCHED, FillStatus.MINED, FillStatus.CONFIRMED)),
+        ),
+    ),
+    Scenario(
+        "no answer, no message",
+        (Injection("drop_after_accept"), Injection("user_feed_silent", lasts=300.0)),
+        (
+            *SENT,
+            _answer(OutcomeKind.UNKNOWN),
+            TimeReached(),
+            LookedUp(ORDER, (_trade(FillStatus.MATCHED),)),
+            TimeReached(),
+            LookedUp(ORDER, (_trade(FillStatus.MATCHED),)),
+        ),
+    ),
+    Scenario("no match", (Injection("unmatched"),), (*SENT, _answer(OutcomeKind.NO_FILL))),
+    Scenario("refused", (Injection("refused_4xx"),), (*SENT, _answer(OutcomeKind.REFUSED))),
+    Scenario(
+        "traded although refused",
+        (Injection("refused_4xx", parameters={"executed": True}),),
+        (*SENT, _answer(OutcomeKind.REFUSED), _trade(FillStatus.MATCHED)),
+    ),
+    Scenario(
+        "failed on the chain",
+        (Injection("failed_after_match"),),
+        (*SENT, _answer(OutcomeKind.MATCHED), _trade(FillStatus.MATCHED), _trade(FillStatus.FAILED)),
+    ),
+)
+"""Every kind of command occurs in one of them."""
+
+
+def commands(scenario: Scenario) -> list[Command]:
+    """The commands of a scenario, in their order, from the order lifecycle itself."""
+    lifecycle = OrderLifecycle(OrderRules(max_attempts=3))
+    found = []
+    for number, message in enumerate(scenario.inputs):
+        # A minute apart: every look-up is due.
+        found += lifecycle.handle(message, NOW_NS + number * 60 * 10**9)
+    return found
+
+
+def points() -> Iterator[tuple[Scenario, str]]:
+    """Every point once, with the first scenario that has it; then those of a settlement."""
+    seen = set()
+    for scenario in SCENARIOS:
+        for command in commands(scenario):
+            point = point_of(command)
+            if point not in seen:
+                seen.add(point)
+                yield scenario, point
+    for write in SETTLEMENT_WRITES:
+        yield SCENARIOS[0], f"before {write}"
+        yield SCENARIOS[0], f"after {write}"
+
+
+def matrix() -> Iterator[Schedule]:
+    """One schedule for each point and victim."""
+    number = 0
+    for scenario, point in points():
+        for victim in VICTIMS:
+            kill = Injection(f"kill_{victim}", on=COMMAND + point)
+            yield Schedule(0, number, "paper", 6, (*scenario.faults, kill))
+            number += 1

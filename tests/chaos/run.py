@@ -1,0 +1,497 @@
+"""Plays one schedule: the whole bot on a generated market, its faults at their moments, then the evidence.
+
+The market runs 15 times as fast as in reality. A fault at a market second begins when the venue's clock shows
+that second; one at a point of an order's life begins when the ledger shows it, or, for a command, at the
+instant before the worker carries it out. The report has the market second at which each fault really began.
+The bot reads the venue's clock once, at its start: that clock cannot be stepped while it runs.
+"""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+from bot_process import BotProcess
+from eth_account import Account
+from kills import BUYS_EARLY, account, ask, gone, wait_for_end
+from ledger_comparison import Paths, ledger_fills, rows
+
+from control.locks import holder, state_lock, wallet_lock
+from tests.chaos.evidence import Evidence, Limits, Observed, Reading, collect
+from tests.chaos.invariants import violations
+from tests.chaos.proxy import Relay
+from tests.chaos.schedule import COMMAND, START_AT, Injection, Layer, Schedule
+
+HOOKS = Path(__file__).parent / "hooks"
+LIMITS = Limits()
+SETTINGS = BUYS_EARLY | {
+    "TRADE_WINDOW_START": f"{LIMITS.window[0]:g}",
+    "TRADE_WINDOW_END": f"{LIMITS.window[1]:g}",
+}
+"""Between 880 and the next market's 200 there are 15 s without an order, in which a run ends."""
+PROFILES = {"paper": "synthetic", "rehearsal": "rehearsal-synthetic"}
+FLAGS = ("--test-mode", "--venue", "synthetic", "--no-grafana")
+AFTER_RESTART = ("--start-at", "860")
+"""A restarted bot begins in the next market, between two decision windows."""
+POLL_S = 0.01
+SCAN_S = 0.25
+"""Pause between two looks at the processes."""
+RESOLVED_S = 995.0
+"""Market second at which a market without a fault is resolved and recorded."""
+START_S = 90.0
+RECOVERY_LIMIT_S = 90.0
+"""A bot that is not healthy by then has not recovered; the invariant's limit is shorter."""
+REST_S = 120.0
+FRESH_S = 2.5
+"""Greatest age of a status of a worker that runs, wall seconds; it writes one each second."""
+QUOTE_S = 5.0
+"""Greatest age of the running market's quote of a healthy worker, wall seconds."""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """The result of a schedule.
+
+    `began` has the market second at which each fault began, in the order of the schedule; None if its point
+    was never reached.
+    """
+
+    schedule: Schedule
+    violations: dict[str, list[str]]
+    began: tuple[float | None, ...]
+    halts: tuple[str, ...]
+    purchases: int
+    decisions: int
+    recovery_s: float | None
+    seconds: float
+    folder: str
+
+    @property
+    def right(self) -> bool:
+        return not self.violations
+
+
+def play(schedule: Schedule, folder: Path, environment: dict[str, str] | None = None) -> Outcome:
+    """Run a schedule in an empty folder; returns what was violated.
+
+    Parameters
+    ----------
+    environment : dict, optional
+        More environment variables for the bot.
+    """
+    began = time.monotonic()
+    with ExitStack() as stack:
+        run = Run(schedule, folder, stack, environment or {})
+        observed = run.play()
+    evidence = collect(folder, PROFILES[schedule.path], LIMITS, observed)
+    return _outcome(schedule, evidence, run, time.monotonic() - began)
+
+
+def _outcome(schedule: Schedule, evidence: Evidence, run: "Run", seconds: float) -> Outcome:
+    return Outcome(
+        schedule=schedule,
+        violations=violations(evidence),
+        began=tuple(run.began.get(place) for place in range(len(schedule.injections))),
+        halts=tuple(halt.why for halt in evidence.halts if halt.event == "halt"),
+        purchases=len(evidence.purchases),
+        decisions=len(evidence.decisions),
+        recovery_s=evidence.observed.recovery_s,
+        seconds=round(seconds, 1),
+        folder=str(run.folder),
+    )
+
+
+class Run:
+    """One run: starts the bot, begins and ends the faults, and observes.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    folder : Path
+        The bot's folder.
+    stack : ExitStack
+        Ends the processes.
+    environment : dict
+        More environment variables for the bot.
+    """
+
+    def __init__(
+        self, schedule: Schedule, folder: Path, stack: ExitStack, environment: dict[str, str]
+    ) -> None:
+        self.schedule = schedule
+        self.folder = folder
+        self.began: dict[int, float] = {}
+        """Market second at which each fault began, by its place in the schedule."""
+        self._paths = Paths.of(folder, PROFILES[schedule.path])
+        self._stack = stack
+        self._relay = stack.enter_context(Relay(folder / "venue.url")) if schedule.uses_relay else None
+        self._environment = SETTINGS | self._hooks(environment)
+        self._stopped = folder / "stopped"
+        self._output = ""
+        self._problems: list[str] = []
+        self._pids: dict[int, str] = {}
+        self._clocks: list[Reading] = []
+        self._venue_pid = 0
+        self._next_scan = 0.0
+        self._ends: list[tuple[float, Callable[[], object]]] = []
+        """(market time, action) of the faults that last."""
+        self._first_start = 0.0
+        self._bot = self._start("--first", str(schedule.market), "--start-at", str(START_AT[schedule.path]))
+
+    def _hooks(self, environment: dict[str, str]) -> dict[str, str]:
+        """Environment of the test-only entries in `hooks/`."""
+        found = dict(environment)
+        if self._relay is not None:
+            found |= {"CHAOS_RELAY": self._relay.address, "CHAOS_UPSTREAM": str(self.folder / "venue.url")}
+        if self.schedule.command:
+            found |= {"CHAOS_STOP": self.schedule.command, "CHAOS_STOPPED": str(self.folder / "stopped")}
+        if any(name.startswith("CHAOS_") for name in found):
+            found["PYTHONPATH"] = str(HOOKS)
+        return found
+
+    def _start(self, *arguments: str) -> BotProcess:
+        live = ("--live",) if self.schedule.path == "rehearsal" else ()
+        return self._stack.enter_context(
+            BotProcess(self.folder, *FLAGS, *live, *arguments, settings=self._environment)
+        )
+
+    # --- the run -----------------------------------------------------------------------------------
+
+    def play(self) -> Observed:
+        """Play the schedule to its end."""
+        recovery_s: float | None = None
+        try:
+            self._follow_venue(START_S)
+            self._first_start = self._now() // 900 * 900
+            self._play_faults()
+            recovery_s = self._recover()
+            self._rest()
+        except (AssertionError, httpx.HTTPError) as error:
+            self._problems.append(str(error).splitlines()[0])
+        return self._end(recovery_s)
+
+    def _play_faults(self) -> None:
+        """Begin and end every fault, until the first market is resolved."""
+        waiting = dict(enumerate(self.schedule.injections))
+        end = self._first_start + RESOLVED_S
+        while waiting or self._ends or self._now() < end:
+            self._turn()
+            now = self._now()
+            for place, injection in list(waiting.items()):
+                if self._is_due(injection, now):
+                    del waiting[place]
+                    self.began[place] = round(now - self._first_start, 1)
+                    self._begin(injection)
+            if now > end + 60 and all(injection.on for injection in waiting.values()):
+                self._missed(waiting.values())
+                waiting.clear()
+            for last, action in [one for one in self._ends if one[0] <= now]:
+                self._ends.remove((last, action))
+                action()
+
+    def _missed(self, injections: Iterable[Injection]) -> None:
+        """A point of an order that was never made is left out; a command of the crash matrix must come."""
+        for injection in injections:
+            if injection.on.startswith(COMMAND):
+                self._problems.append(f"the worker never came to the {injection.on}")
+
+    def _turn(self) -> None:
+        """Read the screen, and note the processes; follow a venue that was started again."""
+        assert self._bot.process.poll() is None, f"the bot ended: {self._last_line()}"
+        self._bot.read_for(POLL_S)
+        if time.monotonic() < self._next_scan:
+            return
+        self._next_scan = time.monotonic() + SCAN_S
+        children = self._bot.children()
+        self._pids |= {pid: name for name, pid in children.items()}
+        if children.get("venue", self._venue_pid) != self._venue_pid:
+            self._follow_venue(START_S)
+
+    def _last_line(self) -> str:
+        lines = [line for line in self._bot.output.splitlines() if line.strip()]
+        return lines[-1] if lines else "nothing on the screen"
+
+    def _follow_venue(self, seconds: float) -> None:
+        """Read the clock of the present venue process."""
+        self._bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)", seconds)
+        children = self._bot.until(
+            lambda: "venue" in (found := self._bot.children()) and found, "a practice venue", seconds
+        )
+        reading = self._bot.until(lambda: ask(self._url, "/practice/clock"), "the venue's clock", seconds)
+        self._venue_pid = children["venue"]
+        self._clocks.append(Reading(reading["wall_ns"], reading["market_ns"], reading["speed"]))
+
+    @property
+    def _url(self) -> str:
+        """The venue's own address, also where the bot uses the relay's."""
+        if self._relay is not None:
+            return self._relay.upstream
+        return self._bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)", 1)[1]
+
+    def _now(self) -> float:
+        """Market time in seconds since the epoch."""
+        return self._clocks[-1].market_s(time.time_ns())
+
+    def _is_due(self, injection: Injection, now: float) -> bool:
+        if now < self._first_start + injection.at:
+            return False
+        if injection.on.startswith(COMMAND):
+            return self._is_stopped_at_command()
+        return not injection.on or self._reached(injection.on)
+
+    def _is_stopped_at_command(self) -> bool:
+        """Whether the worker has stopped itself before the command of the schedule."""
+        try:
+            worker = int(self._stopped.read_text())
+            state = Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError, ValueError):
+            return False
+        return state == "T"
+
+    def _reached(self, point: str) -> bool:
+        """Whether the ledger shows a point of an order's life."""
+        ledger = self._paths.ledger
+        if point == "decided":
+            return bool(rows(ledger, "SELECT 1 FROM decisions WHERE reason IS NULL LIMIT 1"))
+        if point == "filled":
+            return bool(rows(ledger, "SELECT 1 FROM fills LIMIT 1"))
+        query = "SELECT 1 FROM intents WHERE state = ? UNION SELECT 1 FROM order_states WHERE state = ?"
+        return bool(rows(ledger, query, point, point))
+
+    # --- faults ------------------------------------------------------------------------------------
+
+    def _begin(self, injection: Injection) -> None:
+        kind = injection.kind
+        end = self._now() + injection.lasts if injection.lasts else None
+        match kind.layer:
+            case Layer.VENUE:
+                action = self._arm(injection)
+            case Layer.WIRE:
+                assert self._relay is not None
+                relay, fault = self._relay, injection.fault
+                count = None if injection.lasts else injection.count
+                relay.arm(fault, count, injection.parameters.get("seconds", 0.0))
+                action = partial(relay.clear, fault)
+            case Layer.DISK:
+                action = self._lock_ledger()
+            case Layer.PROCESS:
+                action = self._disturb(injection)
+        if end is not None and action is not None:
+            self._ends.append((end, action))
+
+    def _arm(self, injection: Injection) -> Callable[[], object]:
+        body = {
+            "name": injection.fault,
+            "count": None if injection.lasts else injection.count,
+            "parameters": injection.parameters,
+        }
+        # A stopped venue answers later.
+        with suppress(httpx.TimeoutException, httpx.TransportError):
+            httpx.post(
+                f"{self._url}/practice/faults", json=body, trust_env=False, timeout=2
+            ).raise_for_status()
+        return lambda: self._disarm(injection.fault)
+
+    def _disarm(self, fault: str | None = None) -> None:
+        query = {} if fault is None else {"name": fault}
+        with suppress(httpx.TimeoutException, httpx.TransportError):
+            httpx.delete(f"{self._url}/practice/faults", params=query, trust_env=False, timeout=2)
+
+    def _lock_ledger(self) -> Callable[[], object] | None:
+        """Another program locks the ledger, as a backup or an SQL shell would."""
+        if not self._paths.ledger.exists():
+            return None
+        database = sqlite3.connect(self._paths.ledger, timeout=5, isolation_level=None)
+        with suppress(sqlite3.OperationalError):
+            database.execute("BEGIN IMMEDIATE")
+        self._stack.callback(database.close)
+        return database.close
+
+    def _disturb(self, injection: Injection) -> Callable[[], object] | None:
+        children = self._bot.children()
+        action, _, victim = injection.fault.partition("_")
+        if injection.fault == "few_descriptors":
+            return self._limit_descriptors(children.get("worker"))
+        pid = self._bot.process.pid if victim == "supervisor" else children.get(victim)
+        if pid is None:
+            return None
+        if action == "stop":
+            os.kill(pid, signal.SIGSTOP)
+            return lambda: _signal(pid, signal.SIGCONT)
+        os.kill(pid, signal.SIGKILL)
+        if victim != "worker" and (worker := children.get("worker")) is not None:
+            _signal(worker, signal.SIGCONT)  # it may be stopped at a command
+        if victim == "supervisor":
+            self._restart_supervisor(children)
+        return None
+
+    def _restart_supervisor(self, children: dict[str, int]) -> None:
+        """Start the bot again, as an operator does after a kill; the venue's faults are gone with it."""
+        self._bot.process.wait()
+        for pid in children.values():
+            _signal(pid, signal.SIGCONT)
+        wait_for_end(children.values())
+        self._output += self._bot.output
+        self._venue_pid = 0
+        self._bot = self._start(*AFTER_RESTART)
+        self._follow_venue(START_S)
+
+    @staticmethod
+    def _limit_descriptors(worker: int | None) -> Callable[[], object] | None:
+        """No file or socket can be opened any more."""
+        if worker is None or gone(worker):
+            return None
+        before = resource.prlimit(worker, resource.RLIMIT_NOFILE)
+        taken = len(os.listdir(f"/proc/{worker}/fd"))
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, (taken, before[1]))
+
+        def lift() -> None:
+            with suppress(ProcessLookupError):
+                resource.prlimit(worker, resource.RLIMIT_NOFILE, before)
+
+        return lift
+
+    # --- the end -----------------------------------------------------------------------------------
+
+    def _recover(self) -> float | None:
+        """End every fault; returns the wall seconds until the bot is healthy, None if it never is."""
+        for _, action in self._ends:
+            action()
+        self._ends.clear()
+        self._disarm()
+        if self._relay is not None:
+            self._relay.clear()
+        ended, ended_ns = time.monotonic(), time.time_ns()
+        while time.monotonic() < ended + RECOVERY_LIMIT_S:
+            self._turn()
+            if self._healthy(ended_ns):
+                return round(time.monotonic() - ended, 2)
+        return None
+
+    def _healthy(self, since_ns: int) -> bool:
+        """Whether a worker reported, since a time, that it has fresh quotes."""
+        try:
+            status = json.loads((self._paths.ledger.parent / "pulse.json").read_text())
+        except (FileNotFoundError, ValueError):
+            return False
+        age_s = status["quote_age_s"]
+        fresh = status["ts_ns"] > max(since_ns, time.time_ns() - int(FRESH_S * 1e9))
+        return fresh and status["slug"] is not None and age_s is not None and age_s < QUOTE_S
+
+    def _rest(self) -> None:
+        """Wait until everything is recorded, at a time without a decision window."""
+        deadline = time.monotonic() + REST_S
+        while not (self._is_outside_window() and self._is_at_rest()):
+            assert time.monotonic() < deadline, f"not at rest: {self._what_is_open()}"
+            self._turn()
+
+    def _is_outside_window(self) -> bool:
+        second = self._now() % 900
+        # 30 s before the window: time for Ctrl-C.
+        return not LIMITS.window[0] - 30 <= second < LIMITS.window[1] + 5
+
+    def _is_at_rest(self) -> bool:
+        return not self._what_is_open()
+
+    def _what_is_open(self) -> str:
+        """What has to be recorded still; empty if nothing."""
+        held = account(self._url, self._paths)
+        if held is None:
+            return "the venue does not answer"
+        fills = ledger_fills(self._paths.ledger)
+        standing = {trade["id"] for trade in held["trades"] if trade["status"] != "FAILED"}
+        if standing != fills.keys():
+            return f"{len(standing)} trades at the venue, {len(fills)} in the ledger"
+        known = {order["id"] for order in held["orders"]}
+        living = rows(
+            self._paths.ledger,
+            "SELECT order_id, state FROM intents WHERE state IN ('intent', 'sent', 'unknown')",
+        )
+        if any(order in known or state != "unknown" for order, state in living):
+            return "an order without a final state"
+        unsettled = (
+            "SELECT DISTINCT m.start FROM fills f JOIN markets m USING (session, slug)"
+            " WHERE f.status <> 'FAILED' AND NOT EXISTS"
+            " (SELECT 1 FROM settlements s WHERE s.session = f.session AND s.slug = f.slug)"
+        )
+        over = self._now() - RESOLVED_S
+        late = [start for (start,) in rows(self._paths.ledger, unsettled) if start < over]
+        return f"the market that starts at {late[0]} is not settled" if late else ""
+
+    def _end(self, recovery_s: float | None) -> Observed:
+        """Ctrl-C; then what is left."""
+        code: int | None = self._bot.process.poll()
+        if code is None:
+            self._disarm()
+            with suppress(AssertionError):
+                self._bot.interrupt()
+            code = self._bot.process.poll()
+        self._output += self._bot.output
+        left = [(name, pid) for pid, name in self._pids.items() if not self._is_gone_soon(pid)]
+        return Observed(
+            clocks=tuple(self._clocks),
+            armed=self.schedule.path == "rehearsal",
+            may_halt=self.schedule.may_halt,
+            covered=self._covered(),
+            recovery_s=recovery_s,
+            exit_code=code,
+            orphans=tuple(f"{name}, process {pid}" for name, pid in left),
+            held_locks=tuple(self._held_locks()),
+            output=self._output,
+            problems=tuple(self._problems),
+        )
+
+    @staticmethod
+    def _is_gone_soon(pid: int) -> bool:
+        deadline = time.monotonic() + 5
+        while not gone(pid):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
+    def _covered(self) -> tuple[str, ...]:
+        """The first market, if nothing kept the worker from deciding in it."""
+        if any(_keeps_from_deciding(injection) for injection in self.schedule.injections):
+            return ()
+        first = int(self._first_start)
+        slugs = rows(self._paths.ledger, "SELECT slug FROM markets WHERE start = ?", first)
+        return tuple(slug for (slug,) in slugs)
+
+    def _held_locks(self) -> Iterator[str]:
+        locks = [state_lock(self.folder / "state")]
+        wallet = self._paths.venue.parent / "wallet.json"
+        if wallet.exists():
+            address = Account.from_key(json.loads(wallet.read_text())["private_key"]).address
+            locks.append(wallet_lock(address))
+        for lock in locks:
+            if (process := holder(lock)) is not None:
+                yield f"{lock.name}, by {process}"
+
+
+def _keeps_from_deciding(injection: Injection) -> bool:
+    """Whether a fault may last for the rest of the decision window."""
+    if injection.kind.layer is not Layer.VENUE:
+        return True
+    if str(injection.parameters.get("path", "")).startswith("/gamma"):
+        return True
+    return injection.fault.startswith(("market_", "gamma_", "stray_", "book_", "api_", "user_feed_refused"))
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def clean(folder: Path) -> None:
+    """Remove the folder of a run."""
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,302 @@
+"""Seeded fault schedules: what goes wrong in one run, and when. Pure: no clock, no process, no file."""
+
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from random import Random
+from typing import Any, Literal
+
+import msgspec
+
+POINTS = ("decided", "sent", "unknown", "matched", "filled")
+"""Points of an order's life that the ledger shows; a fault may begin at one of them."""
+COMMAND = "command: "
+"""Prefix of a point that is a command of an order or of a settlement; see `tests.chaos.crashes`."""
+Path = Literal["paper", "rehearsal"]
+START_AT = {"paper": 620, "rehearsal": 520}
+"""Market second of the start; a rehearsal makes its preflight checks first."""
+READY = 80
+"""Market seconds until the bot has usually connected."""
+LAST = 985
+"""Latest market second of a fault; the market ends at 900 and is resolved 30 to 90 s later."""
+
+
+class Layer(StrEnum):
+    """What fails."""
+
+    VENUE = "venue"
+    WIRE = "wire"
+    PROCESS = "process"
+    DISK = "disk"
+
+
+class FaultKind(msgspec.Struct, frozen=True):
+    """A fault that a schedule may contain.
+
+    Attributes
+    ----------
+    layer : Layer
+    lasts : tuple of two floats, optional
+        Shortest and longest duration, market seconds. Without it, the fault applies `counts` times, or is an
+        event such as kill -9.
+    counts : tuple of int
+        The numbers of times to choose from.
+    parameters : mapping
+        Values to choose from, by parameter.
+    may_halt : bool
+        Whether a halt of the bot is a correct reaction.
+    """
+
+    layer: Layer
+    lasts: tuple[float, float] | None = None
+    counts: tuple[int, ...] = (1,)
+    parameters: Mapping[str, tuple[Any, ...]] = {}
+    may_halt: bool = False
+
+
+def _venue(
+    lasts: tuple[float, float] | None = None,
+    *,
+    counts: tuple[int, ...] = (1,),
+    may_halt: bool = False,
+    **parameters: tuple[Any, ...],
+) -> FaultKind:
+    return FaultKind(Layer.VENUE, lasts, counts, parameters, may_halt)
+
+
+BOTH = (False, True)
+BAD_NUMBERS = ("NaN", "Infinity", "1e400", "-1", "0", "7", "")
+KINDS: dict[str, FaultKind] = {
+    # answers to POST /order. An order that is executed although it was answered as refused halts the bot.
+    "drop_before_read": _venue(counts=(1, 2)),
+    "too_early_425": _venue(counts=(1, 2), executed=BOTH),
+    "rate_limit_429": _venue(counts=(1, 2)),
+    "error_500": _venue(counts=(1, 2), executed=BOTH),
+    "refused_4xx": _venue(counts=(1, 3), executed=BOTH, may_halt=True),
+    "unavailable_503": _venue(
+        (60, 400), variant=("trading_disabled", "cancel_only", "post_only", "overloaded"), may_halt=True
+    ),
+    "html_403": _venue(may_halt=True),
+    "success_false": _venue(counts=(1, 3), may_halt=True),
+    "unmatched": _venue(counts=(1, 2)),
+    "geoblocked": _venue((60, 300), may_halt=True),
+    "delayed": _venue(seconds=(0.2, 0.5, 1.0), success=BOTH),
+    "live_fak": _venue(),
+    "hang": _venue(seconds=(0.6, 2.0, 5.0)),
+    "drop_after_accept": _venue(),
+    "trade_before_response": _venue(seconds=(0.1, 0.3, 1.0)),
+    # trades and the user stream
+    "user_feed_silent": _venue((30, 300)),
+    "duplicate_trade": _venue(),
+    "out_of_order_trade": _venue(),
+    "failed_after_match": _venue(),
+    "retrying": _venue(),
+    "killed_event": _venue(),
+    "user_feed_refused": _venue(counts=(1, 3)),
+    "user_feed_drop": _venue(),
+    "user_feed_value": _venue(event=("trade",), field=("price", "size"), value=BAD_NUMBERS),
+    # data
+    "market_feed_stall": _venue((15, 200)),
+    "price_change_lost": _venue(counts=(1, 5)),
+    "tick_size_change_lost": _venue((60, 400), lost=("event", "book", "both")),
+    "market_feed_value": _venue(counts=(1, 5), field=("price", "size"), value=BAD_NUMBERS, raw=BOTH),
+    "stray_frame": _venue(feed=("market", "user"), depth=(0, 100_000)),
+    "gamma_500": _venue((15, 150)),
+    "order_lookup_404": _venue(counts=(1, 3)),
+    "resolution_delay": _venue(seconds=(60.0, 150.0, 300.0)),
+    "resolution_never": _venue((60, 300)),
+    "resolution_disputed": _venue((60, 300)),
+    "resolution_split": _venue(up=(0.5, 0.7), may_halt=True),
+    "gamma_forgets": _venue((60, 300)),
+    "clob_contradicts": _venue((60, 300), may_halt=True),
+    "book_empty": _venue((15, 200)),
+    "market_closes_early": _venue((60, 300), seconds=(60.0, 300.0, 600.0), may_halt=True),
+    "api_key_revoked": _venue((15, 150), may_halt=True),
+    "stale_balance": _venue((30, 200)),
+    "clock_skew": _venue((60, 300), seconds=(-30, 30)),
+    "drip_answer": _venue(path=("/order", "/data/trades", "/gamma/*"), seconds=(0.05, 1.0)),
+    "nested_answer": _venue(path=("/order", "/data/trades", "/gamma/*")),
+    "huge_answer": _venue(path=("/order", "/data/trades", "/gamma/*"), compressed=BOTH),
+    # external services
+    "external_down": _venue((30, 300)),
+    "external_slow": _venue((30, 300), seconds=(0.5, 2.0, 10.0)),
+    "external_html": _venue((30, 300)),
+    "external_429": _venue((30, 300)),
+    "external_stale": _venue((30, 300)),
+    # the connections between bot and venue
+    "wire_delay": FaultKind(Layer.WIRE, (30, 200), parameters={"seconds": (0.05, 0.3, 1.0)}),
+    "wire_hang": FaultKind(Layer.WIRE, (15, 200)),
+    "wire_reset": FaultKind(Layer.WIRE, counts=(1, 3)),
+    "wire_half": FaultKind(Layer.WIRE, counts=(1, 2)),
+    "wire_garbage": FaultKind(Layer.WIRE, counts=(1, 2)),
+    "wire_slow": FaultKind(Layer.WIRE, counts=(1, 2), parameters={"seconds": (0.01, 0.1)}),
+    "stream_silent": FaultKind(Layer.WIRE, (15, 200)),
+    "stream_no_pong": FaultKind(Layer.WIRE, (60, 300)),
+    "stream_duplicated": FaultKind(Layer.WIRE, counts=(1, 20)),
+    "stream_reordered": FaultKind(Layer.WIRE, counts=(1, 20)),
+    "stream_missing": FaultKind(Layer.WIRE, counts=(1, 20)),
+    # processes
+    "kill_worker": FaultKind(Layer.PROCESS),
+    "kill_supervisor": FaultKind(Layer.PROCESS),
+    "kill_venue": FaultKind(Layer.PROCESS),
+    "stop_worker": FaultKind(Layer.PROCESS, (15, 150)),
+    "stop_venue": FaultKind(Layer.PROCESS, (15, 150)),
+    "few_descriptors": FaultKind(Layer.PROCESS, (15, 100)),
+    # the disk
+    "ledger_locked": FaultKind(Layer.DISK, (15, 200)),
+}
+"""Faults by name; those of the venue have its own names and parameters."""
+
+
+class Injection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One fault of a schedule.
+
+    Attributes
+    ----------
+    fault : str
+        Name in `KINDS`.
+    at : float
+        Market second, counted from the start of the first market.
+    on : str
+        Begins at this point of an order's life instead, the first time it is reached after `at`.
+    lasts : float
+        Market seconds until it is ended; 0 for one that applies `count` times.
+    count : int
+        How often it applies.
+    parameters : dict
+        Parameters of the fault.
+    """
+
+    fault: str
+    at: float = 0.0
+    on: str = ""
+    lasts: float = 0.0
+    count: int = 1
+    parameters: dict[str, Any] = {}
+
+    @property
+    def kind(self) -> FaultKind:
+        return KINDS[self.fault]
+
+    @property
+    def text(self) -> str:
+        """One line for a person."""
+        when = f"at {self.at:.0f} s" if not self.on else f"at {self.on!r}"
+        much = f" for {self.lasts:.0f} s" if self.lasts else f" {self.count}×" if self.count > 1 else ""
+        given = "".join(f" {name}={value!r}" for name, value in self.parameters.items())
+        return f"{self.fault}{given} {when}{much}"
+
+
+class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The faults of one run. `market` is the number of the generated market it begins with."""
+
+    seed: int
+    number: int
+    path: Path = "paper"
+    market: int = 6
+    injections: tuple[Injection, ...] = ()
+
+    @property
+    def may_halt(self) -> bool:
+        return any(injection.kind.may_halt for injection in self.injections)
+
+    @property
+    def uses_relay(self) -> bool:
+        """Whether the connections between bot and venue have to pass through the relay."""
+        return any(injection.kind.layer is Layer.WIRE for injection in self.injections)
+
+    @property
+    def command(self) -> str:
+        """The command at which a process is killed; empty without one."""
+        found = [i.on.removeprefix(COMMAND) for i in self.injections if i.on.startswith(COMMAND)]
+        return found[0] if found else ""
+
+    @property
+    def text(self) -> str:
+        """One line for a person."""
+        faults = "; ".join(injection.text for injection in self.injections) or "no fault"
+        return f"{self.path}, market {self.market}: {faults}"
+
+
+# --- drawing -------------------------------------------------------------------------------------------
+
+
+def draw(seed: int, number: int) -> Schedule:
+    """The schedule with a number; the same for the same seed, independent of the other numbers."""
+    random = Random(f"{seed}/{number}")
+    path: Path = random.choices(("paper", "rehearsal"), (3, 1))[0]
+    names = random.sample(sorted(KINDS), random.choices((1, 2, 3, 4), (3, 4, 2, 1))[0])
+    if "kill_venue" in names or "stop_venue" in names:
+        # The relay has the venue's address, which a venue that is started again would need.
+        names = [name for name in names if KINDS[name].layer is not Layer.WIRE]
+    injections = sorted((_drawn(random, name, path) for name in names), key=lambda i: (i.at, i.fault))
+    market = random.choice((6, random.randrange(40)))
+    return Schedule(seed, number, path, market, tuple(injections))
+
+
+def _drawn(random: Random, fault: str, path: Path) -> Injection:
+    kind = KINDS[fault]
+    begin = START_AT[path] + READY
+    # A fault of the first order has to be armed before it; one at a point of the order begins there.
+    on = random.choice(POINTS) if kind.layer is Layer.PROCESS and random.random() < 0.5 else ""
+    at = 0.0 if on or random.random() < 0.3 else round(random.uniform(begin, LAST), 1)
+    if fault == "few_descriptors":  # before it has connected, the worker ends at once and starts again
+        at = max(at, float(begin))
+    parameters = {name: random.choice(values) for name, values in kind.parameters.items()}
+    lasts = 0.0 if kind.lasts is None else round(random.uniform(*kind.lasts), 1)
+    return Injection(fault, at, on, lasts, random.choice(kind.counts), parameters)
+
+
+# --- shrinking -----------------------------------------------------------------------------------------
+
+
+def smaller(schedule: Schedule) -> Iterator[Schedule]:
+    """Schedules with fewer faults: each half, then without each one, the largest reduction first."""
+    faults = schedule.injections
+    half = len(faults) // 2
+    parts = [faults[half:], faults[:half]] if half else []
+    parts += [faults[:place] + faults[place + 1 :] for place in range(len(faults))]
+    seen: set[int] = set()
+    for part in parts:
+        if len(part) < len(faults) and hash_of(part) not in seen:
+            seen.add(hash_of(part))
+            yield msgspec.structs.replace(schedule, injections=part)
+
+
+def hash_of(injections: tuple[Injection, ...]) -> int:
+    return hash(msgspec.json.encode(injections))
+
+
+def shrink(schedule: Schedule, fails: Callable[[Schedule], bool]) -> Schedule:
+    """The schedule without the faults that its failure does not need.
+
+    `fails` runs a schedule and returns whether it fails in the same way. The result fails, and does not fail
+    without any one of its faults.
+    """
+    while True:
+        found = next((part for part in smaller(schedule) if fails(part)), None)
+        if found is None:
+            return schedule
+        schedule = found
+
+
+# --- files ---------------------------------------------------------------------------------------------
+
+
+def encode(schedule: Schedule) -> bytes:
+    """The schedule as JSON, for `--replay`."""
+    return msgspec.json.format(msgspec.json.encode(schedule))
+
+
+def decode(text: bytes) -> Schedule:
+    """A schedule from JSON.
+
+    Raises
+    ------
+    ValueError
+        If it is not one, or names an unknown fault.
+    """
+    schedule = msgspec.json.decode(text, type=Schedule)
+    unknown = [injection.fault for injection in schedule.injections if injection.fault not in KINDS]
+    if unknown:
+        raise ValueError(f"unknown fault {unknown[0]!r}; known: {', '.join(KINDS)}")
+    return schedule

@@ -1,0 +1,54 @@
+"""The crash matrix has a cell for every command of the order lifecycle and every process."""
+
+import re
+from pathlib import Path
+from typing import get_args
+
+from execution.order_messages import Command
+from execution.order_records import FillEntry, OrderEntry, StateEntry
+from models import FillStatus, OrderState
+from tests.chaos.crashes import SCENARIOS, commands, matrix, points
+from tests.chaos.hooks.stop_points import SETTLEMENT_WRITES
+from tests.chaos.schedule import decode, encode
+
+
+def test_every_kind_of_command_occurs() -> None:
+    """The scenarios lead to each command that the lifecycle can return."""
+    found = {type(command) for scenario in SCENARIOS for command in commands(scenario)}
+    assert found == set(get_args(Command))
+
+
+def test_every_write_of_an_order_occurs() -> None:
+    """Its first row, each state that an answer or a trade gives it, and each status of a fill."""
+    written = [
+        row
+        for scenario in SCENARIOS
+        for command in commands(scenario)
+        for row in getattr(command, "rows", ())
+    ]
+    assert {row.state for row in written if isinstance(row, OrderEntry)} == {OrderState.SENT}
+    assert {row.state for row in written if isinstance(row, StateEntry)} == {
+        OrderState.MATCHED, OrderState.UNKNOWN, OrderState.NO_FILL, OrderState.REFUSED, OrderState.REVERSED
+    }  # fmt: skip
+    assert {row.status for row in written if isinstance(row, FillEntry)} == set(FillStatus)
+
+
+def test_each_point_is_a_cell_of_each_process() -> None:
+    """One schedule a cell, which can be repeated from its file."""
+    names = [point for _, point in points()]
+    assert len(names) == len(set(names)) > 25
+    assert names[:3] == ["sign", "write order sent", "publish Decided"]
+    assert {"post", "look up", "set total", "close unfilled", "halt"} <= set(names)
+    assert names[-2:] == ["before record_cash_check", "after record_cash_check"]
+    cells = list(matrix())
+    assert [cell.number for cell in cells] == list(range(3 * len(names)))
+    assert {(cell.command, cell.injections[-1].fault) for cell in cells} == {
+        (name, f"kill_{victim}") for name in names for victim in ("worker", "supervisor", "venue")
+    }
+    assert all(decode(encode(cell)) == cell for cell in cells)
+
+
+def test_the_settlement_writes_are_those_of_its_code() -> None:
+    """Every method of the ledger that the settlement's code calls."""
+    source = (Path(__file__).parents[2] / "execution/settlement/bookkeeping.py").read_text()
+    assert set(re.findall(r"_ledger\.(record_\w+)", source)) == set(SETTLEMENT_WRITES)
