@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
+import msgspec
 from ledger_builders import decision, market
 
 from execution.order_lifecycle import OrderLifecycle, OrderRules
@@ -25,7 +26,7 @@ from execution.order_messages import (
 from execution.outcomes import OutcomeKind, PostOutcome
 from models import Fill, FillStatus, Outcome
 from tests.chaos.hooks.stop_points import SETTLEMENT_WRITES, point_of
-from tests.chaos.schedule import COMMAND, Injection, Schedule
+from tests.chaos.schedule import COMMAND, RESTARTING, Injection, Schedule
 
 VICTIMS = ("worker", "supervisor", "venue")
 INTENT, ORDER = "i1", "0xi1"
@@ -125,10 +126,16 @@ def points() -> Iterator[tuple[Scenario, str]]:
 
 
 def matrix() -> Iterator[Schedule]:
-    """One schedule for each point and victim."""
-    number = 0
-    for scenario, point in points():
-        for victim in VICTIMS:
-            kill = Injection(f"kill_{victim}", on=COMMAND + point)
-            yield Schedule(0, number, "paper", 6, (*scenario.faults, kill))
-            number += 1
+    """One schedule for each point and process; then kills during a planned restart and a recording."""
+    cells = [
+        Schedule(0, 0, injections=(*scenario.faults, Injection(f"kill_{victim}", on=COMMAND + point)))
+        for scenario, point in points()
+        for victim in VICTIMS
+    ]
+    for victim in VICTIMS:
+        kill = Injection(f"kill_{victim}", on=RESTARTING)
+        cells.append(Schedule(0, 0, situation="restart", injections=(kill,)))
+        kill = Injection(f"kill_{victim}", on="filled")
+        cells.append(Schedule(0, 0, situation="recording", injections=(kill,)))
+    for number, cell in enumerate(cells):
+        yield msgspec.structs.replace(cell, number=number)

@@ -127,6 +127,8 @@ class Observed(msgspec.Struct, frozen=True):
         The venue's clock, oldest first; one more for each venue that was started again.
     armed : bool
         Whether the run was armed for live orders.
+    moved : Decimal
+        pUSD that another client paid into the account.
     may_halt : bool
         Whether a fault of the schedule may halt the bot.
     covered : tuple of str
@@ -147,6 +149,7 @@ class Observed(msgspec.Struct, frozen=True):
 
     clocks: tuple[Reading, ...] = ()
     armed: bool = False
+    moved: Decimal = Decimal(0)
     may_halt: bool = False
     covered: tuple[str, ...] = ()
     recovery_s: float | None = 0.0

@@ -15,10 +15,9 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any
-
 import httpx
 import msgspec
 from bot_process import BotProcess
@@ -27,10 +26,12 @@ from kills import BUYS_EARLY, account, ask, gone, wait_for_end
 from ledger_comparison import Paths, ledger_fills, rows
 
 from control.locks import holder, state_lock, wallet_lock
+from errors import Fatal
+from research.recording_file import read_rows
 from tests.chaos.evidence import Evidence, Limits, Observed, Reading, collect
 from tests.chaos.invariants import violations
 from tests.chaos.proxy import Relay
-from tests.chaos.schedule import COMMAND, START_AT, Injection, Layer, Schedule
+from tests.chaos.schedule import COMMAND, RESTARTING, START_AT, Injection, Layer, Schedule
 
 HOOKS = Path(__file__).parent / "hooks"
 LIMITS = Limits()
@@ -39,6 +40,8 @@ SETTINGS = BUYS_EARLY | {
     "TRADE_WINDOW_END": f"{LIMITS.window[1]:g}",
 }
 """Between 880 and the next market's 200 there are 15 s without an order, in which a run ends."""
+RESTARTING_SETTINGS = {"RESTART_AFTER_MINUTES": "0.01", "FUSION_MIN_WEIGHT": "1"}
+"""A restart at the beginning of every market. With a position it would wait for the result: no order is made."""
 PROFILES = {"paper": "synthetic", "rehearsal": "rehearsal-synthetic"}
 FLAGS = ("--test-mode", "--venue", "synthetic", "--no-grafana")
 AFTER_RESTART = ("--start-at", "860")
@@ -135,6 +138,11 @@ class Run:
         self._stack = stack
         self._relay = stack.enter_context(Relay(folder / "venue.url")) if schedule.uses_relay else None
         self._environment = SETTINGS | self._hooks(environment)
+        if schedule.situation == "restart":
+            self._environment |= RESTARTING_SETTINGS
+        self._recording = folder / "recording" if schedule.situation == "recording" else None
+        self._moved = Decimal(0)
+        self._first_worker = 0
         self._stopped = folder / "stopped"
         self._output = ""
         self._problems: list[str] = []
@@ -160,8 +168,9 @@ class Run:
 
     def _start(self, *arguments: str) -> BotProcess:
         live = ("--live",) if self.schedule.path == "rehearsal" else ()
+        record = () if self._recording is None else ("--record", str(self._recording))
         return self._stack.enter_context(
-            BotProcess(self.folder, *FLAGS, *live, *arguments, settings=self._environment)
+            BotProcess(self.folder, *FLAGS, *live, *record, *arguments, settings=self._environment)
         )
 
     # --- the run -----------------------------------------------------------------------------------
@@ -213,6 +222,7 @@ class Run:
         self._next_scan = time.monotonic() + SCAN_S
         children = self._bot.children()
         self._pids |= {pid: name for name, pid in children.items()}
+        self._first_worker = self._first_worker or children.get("worker", 0)
         if children.get("venue", self._venue_pid) != self._venue_pid:
             self._follow_venue(START_S)
 
@@ -258,7 +268,9 @@ class Run:
         return state == "T"
 
     def _reached(self, point: str) -> bool:
-        """Whether the ledger shows a point of an order's life."""
+        """Whether the ledger shows a point of an order's life, or another worker has been started."""
+        if point == RESTARTING:
+            return any(name == "worker" and pid != self._first_worker for pid, name in self._pids.items())
         ledger = self._paths.ledger
         if point == "decided":
             return bool(rows(ledger, "SELECT 1 FROM decisions WHERE reason IS NULL LIMIT 1"))
@@ -283,23 +295,44 @@ class Run:
                 action = partial(relay.clear, fault)
             case Layer.DISK:
                 action = self._lock_ledger()
+            case Layer.SEQUENCE:
+                action = self._restart_engine(injection.lasts / 2)
+            case Layer.ACCOUNT:
+                action = self._move_balance(Decimal(str(injection.parameters["usd"])))
             case Layer.PROCESS:
                 action = self._disturb(injection)
         if end is not None and action is not None:
             self._ends.append((end, action))
 
     def _arm(self, injection: Injection) -> Callable[[], object]:
-        body = {
-            "name": injection.fault,
-            "count": None if injection.lasts else injection.count,
-            "parameters": injection.parameters,
-        }
-        # A stopped venue answers later.
+        count = None if injection.lasts else injection.count
+        self._post("faults", name=injection.fault, count=count, parameters=injection.parameters)
+        return partial(self._disarm, injection.fault)
+
+    def _post(self, route: str, **body: object) -> None:
+        """Send a control request to the venue; a stopped one gets it later."""
         with suppress(httpx.TimeoutException, httpx.TransportError):
             httpx.post(
-                f"{self._url}/practice/faults", json=body, trust_env=False, timeout=2
+                f"{self._url}/practice/{route}", json=body, trust_env=False, timeout=2
             ).raise_for_status()
-        return lambda: self._disarm(injection.fault)
+
+    def _restart_engine(self, half: float) -> Callable[[], object]:
+        """425 for the first half, then 503 in post-only mode."""
+        self._post("faults", name="too_early_425", count=None, parameters={})
+
+        def post_only() -> None:
+            self._disarm("too_early_425")
+            self._post("faults", name="unavailable_503", count=None, parameters={"variant": "post_only"})
+
+        self._ends.append((self._now() + half, post_only))
+        return partial(self._disarm, "unavailable_503")
+
+    def _move_balance(self, usd: Decimal) -> None:
+        """Another client with the same account pays in or out."""
+        held = account(self._url, self._paths)
+        if held is not None:
+            self._post("accounts", address=held["address"], balance=str(Decimal(held["balance"]) + usd))
+            self._moved += usd
 
     def _disarm(self, fault: str | None = None) -> None:
         query = {} if fault is None else {"name": fault}
@@ -436,10 +469,13 @@ class Run:
                 self._bot.interrupt()
             code = self._bot.process.poll()
         self._output += self._bot.output
+        if self._recording is not None:
+            self._problems += unreadable(self._recording)
         left = [(name, pid) for pid, name in self._pids.items() if not self._is_gone_soon(pid)]
         return Observed(
             clocks=tuple(self._clocks),
             armed=self.schedule.path == "rehearsal",
+            moved=self._moved,
             may_halt=self.schedule.may_halt,
             covered=self._covered(),
             recovery_s=recovery_s,
@@ -485,6 +521,14 @@ def _keeps_from_deciding(injection: Injection) -> bool:
     if str(injection.parameters.get("path", "")).startswith("/gamma"):
         return True
     return injection.fault.startswith(("market_", "gamma_", "stray_", "book_", "api_", "user_feed_refused"))
+
+
+def unreadable(recording: Path) -> list[str]:
+    """Why a recording cannot be read; empty if every frame of it can."""
+    try:
+        return [] if sum(1 for _ in read_rows(recording)) else [f"{recording} has no frame"]
+    except Fatal as error:
+        return [str(error)]
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

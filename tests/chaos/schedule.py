@@ -9,9 +9,13 @@ import msgspec
 
 POINTS = ("decided", "sent", "unknown", "matched", "filled")
 """Points of an order's life that the ledger shows; a fault may begin at one of them."""
+RESTARTING = "restarting"
+"""The point at which a planned restart has started another worker process."""
 COMMAND = "command: "
 """Prefix of a point that is a command of an order or of a settlement; see `tests.chaos.crashes`."""
 Path = Literal["paper", "rehearsal"]
+Situation = Literal["", "restart", "recording"]
+"""What the bot does besides trading: planned restarts, without an order; or a recording."""
 START_AT = {"paper": 620, "rehearsal": 520}
 """Market second of the start; a rehearsal makes its preflight checks first."""
 READY = 80
@@ -27,6 +31,10 @@ class Layer(StrEnum):
     WIRE = "wire"
     PROCESS = "process"
     DISK = "disk"
+    SEQUENCE = "sequence"
+    """Several faults of the venue, one after the other."""
+    ACCOUNT = "account"
+    """Another client uses the account."""
 
 
 class FaultKind(msgspec.Struct, frozen=True):
@@ -143,6 +151,10 @@ KINDS: dict[str, FaultKind] = {
     "few_descriptors": FaultKind(Layer.PROCESS, (15, 100)),
     # the disk
     "ledger_locked": FaultKind(Layer.DISK, (15, 200)),
+    # a restart of the matching engine: 425 for the first half, then orders that rest only
+    "engine_restart": FaultKind(Layer.SEQUENCE, (60, 400), may_halt=True),
+    # another client with the same account pays in or out
+    "balance_moved": FaultKind(Layer.ACCOUNT, parameters={"usd": (-5.0, 2.5)}, may_halt=True),
 }
 """Faults by name; those of the venue have its own names and parameters."""
 
@@ -193,6 +205,7 @@ class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     number: int
     path: Path = "paper"
     market: int = 6
+    situation: Situation = ""
     injections: tuple[Injection, ...] = ()
 
     @property
@@ -214,7 +227,8 @@ class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def text(self) -> str:
         """One line for a person."""
         faults = "; ".join(injection.text for injection in self.injections) or "no fault"
-        return f"{self.path}, market {self.market}: {faults}"
+        during = f", {self.situation}" if self.situation else ""
+        return f"{self.path}, market {self.market}{during}: {faults}"
 
 
 # --- drawing -------------------------------------------------------------------------------------------
@@ -239,8 +253,9 @@ def _drawn(random: Random, fault: str, path: Path) -> Injection:
     # A fault of the first order has to be armed before it; one at a point of the order begins there.
     on = random.choice(POINTS) if kind.layer is Layer.PROCESS and random.random() < 0.5 else ""
     at = 0.0 if on or random.random() < 0.3 else round(random.uniform(begin, LAST), 1)
-    if fault == "few_descriptors":  # before it has connected, the worker ends at once and starts again
-        at = max(at, float(begin))
+    if fault == "few_descriptors" or kind.layer in (Layer.DISK, Layer.ACCOUNT):
+        # There is neither an account nor a ledger before, and a worker without descriptors only starts again.
+        at = at or float(begin + 1)
     parameters = {name: random.choice(values) for name, values in kind.parameters.items()}
     lasts = 0.0 if kind.lasts is None else round(random.uniform(*kind.lasts), 1)
     return Injection(fault, at, on, lasts, random.choice(kind.counts), parameters)

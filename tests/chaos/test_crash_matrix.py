@@ -41,10 +41,14 @@ def test_each_point_is_a_cell_of_each_process() -> None:
     assert {"post", "look up", "set total", "close unfilled", "halt"} <= set(names)
     assert names[-2:] == ["before record_cash_check", "after record_cash_check"]
     cells = list(matrix())
-    assert [cell.number for cell in cells] == list(range(3 * len(names)))
-    assert {(cell.command, cell.injections[-1].fault) for cell in cells} == {
+    assert [cell.number for cell in cells] == list(range(3 * len(names) + 6))
+    assert {(cell.command, cell.injections[-1].fault) for cell in cells if cell.command} == {
         (name, f"kill_{victim}") for name in names for victim in ("worker", "supervisor", "venue")
     }
+    assert [(cell.situation, cell.injections[0].fault) for cell in cells if cell.situation] == [
+        ("restart", "kill_worker"), ("recording", "kill_worker"), ("restart", "kill_supervisor"),
+        ("recording", "kill_supervisor"), ("restart", "kill_venue"), ("recording", "kill_venue"),
+    ]  # fmt: skip
     assert all(decode(encode(cell)) == cell for cell in cells)
 
 

@@ -144,6 +144,11 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("cash_agrees", {"drifts": (Decimal(0), Decimal(-1))}, "$-1 were booked as a deposit or withdrawal"),
     ("cash_agrees", {"cash_differences": (Decimal("0.0001"),)}, "a cash check differs by $0.0001"),
     (
+        "cash_agrees",
+        {"cash_differences": (Decimal(-4),), "balance": Decimal("995.10307"), **observed(moved=Decimal(-5))},
+        "a cash check differs by $-4",
+    ),
+    (
         "orders_in_window",
         {"decisions": (Decision(1, SLUG, 880.0, None),)},
         "decision 1 buys at second 880.0, outside of 200 to 880",
@@ -208,6 +213,13 @@ def test_every_invariant_has_a_violation() -> None:
         {"halts": (*HALTED, Halt(wall(660), "resume", "three refusals")), **observed(may_halt=True)},
         # an order that never reached the venue is looked up by the next process
         {"intents": (INTENT, with_(INTENT, intent_id="i2", order_id="0xz", state="unknown"))},
+        # another client paid out five: the check shows it, and a new process books it
+        {
+            "balance": Decimal("995.10307"),
+            "cash_differences": (Decimal(0), Decimal("-5.00000")),
+            "drifts": (Decimal(0), Decimal(-5)),
+            **observed(moved=Decimal(-5)),
+        },
         # not redeemed yet, and not settled yet
         {"balance": Decimal("999.00307"), "unpaid": Decimal("1.1")},
         {"balance": Decimal("999.00307"), "positions": (Settled(SLUG, Decimal("0.99693"), None),), "resolutions": {}},
