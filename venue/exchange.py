@@ -29,9 +29,7 @@ class LastTrade(NamedTuple):
 class Exchange:
     """Reads the source at the clock's time and applies the accounts' orders and trades to its books."""
 
-    def __init__(
-        self, clock: VenueClock, source: MarketSource, ledger: VenueLedger, faults: Faults
-    ) -> None:
+    def __init__(self, clock: VenueClock, source: MarketSource, ledger: VenueLedger, faults: Faults) -> None:
         self.clock = clock
         self.schedule = source.catalogue
         self.source = source

@@ -6,8 +6,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import msgspec
@@ -82,7 +82,7 @@ def run_all(
             folder = base / f"{place:04}"
             folder.mkdir()
             jobs.append(pool.submit(play, schedule, folder))
-        for job in as_completed(jobs):
+        for job in _finished(jobs, pool):
             outcome = job.result()
             outcomes.append(outcome)
             if not outcome.right:
@@ -92,6 +92,15 @@ def run_all(
             failed = sum(not one.right for one in outcomes)
             progress.update(task, advance=1, description=f"{failed} failed")
     return outcomes
+
+
+def _finished(jobs: list[Future[Outcome]], pool: ThreadPoolExecutor) -> Iterator[Future[Outcome]]:
+    """The jobs as they finish; after Ctrl-C no other one begins, and the running ones are completed."""
+    try:
+        yield from as_completed(jobs)
+    except KeyboardInterrupt:
+        pool.shutdown(cancel_futures=True)
+        yield from (job for job in jobs if job.done() and not job.cancelled())
 
 
 def described(outcome: Outcome) -> str:

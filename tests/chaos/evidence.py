@@ -235,7 +235,7 @@ def _first(path: Path, query: str) -> Decimal:
 def _orders(venue: Path) -> tuple[Order, ...]:
     query = (
         "SELECT o.id, o.start, o.created_ns, o.status, coalesce(sum(t.shares), 0)"
-        ' FROM "order" o LEFT JOIN trade t ON t.order_id = o.id AND t.status <> \'FAILED\''
+        " FROM \"order\" o LEFT JOIN trade t ON t.order_id = o.id AND t.status <> 'FAILED'"
         " GROUP BY o.id ORDER BY o.created_ns"
     )
     return tuple(

@@ -134,7 +134,7 @@ def decisions_accounted(evidence: Evidence) -> list[str]:
 
 
 def cash_agrees(evidence: Evidence) -> list[str]:
-    """The venue's cash is the starting cash, the P&L that the ledger's fills and results give, and what another
+    """The venue's cash is the starting cash, the P&L of the ledger's fills and results, and what another
     client paid in."""
     moved = evidence.observed.moved
     result = sum(((one.paid or Decimal(0)) - one.cost for one in evidence.positions), Decimal(0))
@@ -145,7 +145,11 @@ def cash_agrees(evidence: Evidence) -> list[str]:
             f"the ledger gives ${expected}, the venue has ${evidence.balance}"
             f" and ${evidence.unpaid} to redeem"
         )
-    wrong += [f"${drift} were booked as a deposit or withdrawal" for drift in evidence.drifts if drift not in (0, moved)]
+    wrong += [
+        f"${drift} were booked as a deposit or withdrawal"
+        for drift in evidence.drifts
+        if drift not in (0, moved)
+    ]
     wrong += [
         f"a cash check differs by ${difference}"
         for difference in evidence.cash_differences

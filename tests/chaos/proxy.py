@@ -65,9 +65,7 @@ def split_frames(received: bytes) -> tuple[list[Frame], bytes]:
             length = int.from_bytes(received[2:head])
         if len(received) < head + length:
             break
-        frames.append(
-            Frame(received[: head + length], received[0] & 0x0F, received[head : head + length])
-        )
+        frames.append(Frame(received[: head + length], received[0] & 0x0F, received[head : head + length]))
         received = received[head + length :]
     return frames, received
 
@@ -94,11 +92,9 @@ class Relay:
         self.struck: dict[str, int] = dict.fromkeys(RELAY_FAULTS, 0)
         """How often each fault was applied."""
         self._lock = threading.Lock()
-        self._loop = asyncio.new_event_loop()
         self._listening = threading.Event()
-        self._stop = asyncio.Event()
         self._port = 0
-        self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="relay", daemon=True)
 
     @property
     def address(self) -> str:
@@ -142,13 +138,8 @@ class Relay:
 
     # --- on the relay's thread ---------------------------------------------------------------------
 
-    def _run(self) -> None:
-        try:
-            self._loop.run_until_complete(self._serve())
-        finally:
-            self._loop.close()
-
     async def _serve(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         tasks: set[asyncio.Task[None]] = set()
 
         def opened(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -262,7 +253,7 @@ class Relay:
         """Wait while a fault is armed."""
         if self._peek(fault) is not None:
             self.struck[fault] += 1
-            while self._peek(fault) is not None:
+            while self._peek(fault) is not None:  # noqa: ASYNC110  cleared by another thread
                 await asyncio.sleep(POLL_S)
 
     def _peek(self, fault: str) -> Armed | None:

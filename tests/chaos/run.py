@@ -9,7 +9,6 @@ The bot reads the venue's clock once, at its start: that clock cannot be stepped
 import json
 import os
 import resource
-import shutil
 import signal
 import sqlite3
 import time
@@ -18,6 +17,7 @@ from contextlib import ExitStack, suppress
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
+
 import httpx
 import msgspec
 from bot_process import BotProcess
@@ -41,7 +41,7 @@ SETTINGS = BUYS_EARLY | {
 }
 """Between 880 and the next market's 200 there are 15 s without an order, in which a run ends."""
 RESTARTING_SETTINGS = {"RESTART_AFTER_MINUTES": "0.01", "FUSION_MIN_WEIGHT": "1"}
-"""A restart at the beginning of every market. With a position it would wait for the result: no order is made."""
+"""A restart at the beginning of every market, without an order: a position would delay it."""
 PROFILES = {"paper": "synthetic", "rehearsal": "rehearsal-synthetic"}
 FLAGS = ("--test-mode", "--venue", "synthetic", "--no-grafana")
 AFTER_RESTART = ("--start-at", "860")
@@ -49,6 +49,8 @@ AFTER_RESTART = ("--start-at", "860")
 POLL_S = 0.01
 SCAN_S = 0.25
 """Pause between two looks at the processes."""
+DECIDES_S = 200.0
+"""Market seconds from the start of a worker until it has decided: it connects, and reads 20 prices."""
 RESOLVED_S = 995.0
 """Market second at which a market without a fault is resolved and recorded."""
 START_S = 90.0
@@ -464,7 +466,8 @@ class Run:
         """Ctrl-C; then what is left."""
         code: int | None = self._bot.process.poll()
         if code is None:
-            self._disarm()
+            with suppress(AssertionError):
+                self._disarm()
             with suppress(AssertionError):
                 self._bot.interrupt()
             code = self._bot.process.poll()
@@ -496,10 +499,15 @@ class Run:
         return True
 
     def _covered(self) -> tuple[str, ...]:
-        """The first market, if nothing kept the worker from deciding in it."""
+        """The first market, if a worker ran in time and nothing kept it from deciding."""
         if any(_keeps_from_deciding(injection) for injection in self.schedule.injections):
             return ()
         first = int(self._first_start)
+        started = rows(self._paths.ledger, "SELECT min(started_ns) FROM runs")
+        if not started or started[0][0] is None or not self._clocks:
+            return ()
+        if self._clocks[0].market_s(started[0][0]) - first > LIMITS.window[1] - DECIDES_S:
+            return ()
         slugs = rows(self._paths.ledger, "SELECT slug FROM markets WHERE start = ?", first)
         return tuple(slug for (slug,) in slugs)
 
@@ -534,8 +542,3 @@ def unreadable(recording: Path) -> list[str]:
 def _signal(pid: int, number: signal.Signals) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, number)
-
-
-def clean(folder: Path) -> None:
-    """Remove the folder of a run."""
-    shutil.rmtree(folder, ignore_errors=True)

@@ -16,7 +16,7 @@ COMMAND = "command: "
 Path = Literal["paper", "rehearsal"]
 Situation = Literal["", "restart", "recording"]
 """What the bot does besides trading: planned restarts, without an order; or a recording."""
-START_AT = {"paper": 620, "rehearsal": 520}
+START_AT = {"paper": 560, "rehearsal": 460}
 """Market second of the start; a rehearsal makes its preflight checks first."""
 READY = 80
 """Market seconds until the bot has usually connected."""
@@ -244,7 +244,7 @@ def draw(seed: int, number: int) -> Schedule:
         names = [name for name in names if KINDS[name].layer is not Layer.WIRE]
     injections = sorted((_drawn(random, name, path) for name in names), key=lambda i: (i.at, i.fault))
     market = random.choice((6, random.randrange(40)))
-    return Schedule(seed, number, path, market, tuple(injections))
+    return Schedule(seed, number, path, market, injections=tuple(injections))
 
 
 def _drawn(random: Random, fault: str, path: Path) -> Injection:

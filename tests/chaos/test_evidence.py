@@ -21,8 +21,9 @@ def venue_database(folder: Path) -> None:
     start = market(1).start
     order = VenueOrder(
         id="0xo1-1", address=ADDRESS, wallet=ADDRESS, owner="key", start=start, condition_id="0xc1",
-        token="11", outcome="Up", side="BUY", kind="FAK", price=920, maker_amount=MICRO, taker_amount=1_100_000,
-        left=0, matched_shares=1_100_000, matched_usd=990_000, status="MATCHED", expiration=0, created_ns=7,
+        token="11", outcome="Up", side="BUY", kind="FAK", price=920, maker_amount=MICRO,
+        taker_amount=1_100_000, left=0, matched_shares=1_100_000, matched_usd=990_000, status="MATCHED",
+        expiration=0, created_ns=7,
     )  # fmt: skip
     trade = VenueTrade(
         id="t1-1", address=ADDRESS, order_id="0xo1-1", wallet=ADDRESS, owner="key", role="TAKER", start=start,

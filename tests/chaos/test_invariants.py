@@ -83,7 +83,11 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
         {"orders": (ORDER, SECOND)},
         f"the market that starts at {START} was bought by 2 orders: 0xa, 0xb",
     ),
-    ("orders_intended", {"orders": (ORDER, with_(SECOND, bought=Decimal(0)))}, "order 0xb is not in the ledger"),
+    (
+        "orders_intended",
+        {"orders": (ORDER, with_(SECOND, bought=Decimal(0)))},
+        "order 0xb is not in the ledger",
+    ),
     (
         "spend_within_limits",
         {"purchases": (with_(PURCHASE, usd=Decimal("1.01")),)},
@@ -165,7 +169,11 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         "none_unarmed",
-        {"live_orders": ("0xa",), "modes": (*LIVE, Mode(wall(650), "simulation", True)), **observed(armed=True)},
+        {
+            "live_orders": ("0xa",),
+            "modes": (*LIVE, Mode(wall(650), "simulation", True)),
+            **observed(armed=True),
+        },
         "order 0xa was decided while the mode did not allow live orders",
     ),
     (
@@ -185,7 +193,11 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("ended_cleanly", observed(problems=("not at rest",)), "not at rest"),
     ("ledger_intact", {"damage": ("row 1 missing",)}, "the ledger is damaged: row 1 missing"),
     ("none_left", observed(orphans=("worker, process 7",)), "a process was left: worker, process 7"),
-    ("none_left", observed(held_locks=("running.lock, by process 7",)), "a lock was left: running.lock, by process 7"),
+    (
+        "none_left",
+        observed(held_locks=("running.lock, by process 7",)),
+        "a lock was left: running.lock, by process 7",
+    ),
 ]
 
 
@@ -222,7 +234,11 @@ def test_every_invariant_has_a_violation() -> None:
         },
         # not redeemed yet, and not settled yet
         {"balance": Decimal("999.00307"), "unpaid": Decimal("1.1")},
-        {"balance": Decimal("999.00307"), "positions": (Settled(SLUG, Decimal("0.99693"), None),), "resolutions": {}},
+        {
+            "balance": Decimal("999.00307"),
+            "positions": (Settled(SLUG, Decimal("0.99693"), None),),
+            "resolutions": {},
+        },
         {"live_orders": ("0xa",), "modes": LIVE, **observed(armed=True)},
         # an earlier attempt in the same market found no match
         {

@@ -86,7 +86,7 @@ def test_shrinking_keeps_what_the_failure_needs(needed: tuple[str, ...]) -> None
         tried.append(schedule)
         return set(needed) <= {injection.on for injection in schedule.injections}
 
-    found = shrink(Schedule(1, 2, "rehearsal", 9, faults), fails)
+    found = shrink(Schedule(1, 2, "rehearsal", 9, injections=faults), fails)
     assert tuple(injection.on for injection in found.injections) == needed
     assert (found.seed, found.number, found.path, found.market) == (1, 2, "rehearsal", 9)
     assert len(tried) <= 14

@@ -10,10 +10,12 @@ import httpx
 import pytest
 from process import HTTP, VenueProcess
 from test_venue_feeds import event, listening, read, ready, subscription, tokens_of, until
-from venue_builders import Trader, trader_at
+from venue_builders import BOOK, Bench, Trader, trader_at
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from venue.faults import CATALOG, Faults, UnknownFault
+from venue.order_book import VenueBook
+from venue.refusal import VenueRefusal
 
 
 @pytest.fixture
@@ -433,17 +435,21 @@ async def test_a_revoked_key_is_unknown_everywhere(practice_venue: VenueProcess,
         await ready(socket)
 
 
-def test_an_empty_book_matches_nothing(practice_venue: VenueProcess, trader: Trader, up: str) -> None:
-    """Neither side has a level, and an order finds nobody; cleared, the book is back."""
-    practice_venue.fault("book_empty", None)
-    book = practice_venue.get("/book", token_id=up)
-    assert (book["bids"], book["asks"]) == ([], [])
-    answer = trader.post(practice_venue.url, trader.buy(up, 100, 990))
-    assert "no orders found to match" in answer.text
-    assert not bought(practice_venue, trader)
-    practice_venue.clear_faults()
-    book = practice_venue.get("/book", token_id=up)
-    assert book["bids"] or book["asks"]
+async def test_an_empty_book_matches_nothing() -> None:
+    """Neither side has a level, and an order finds no match; cleared, the book is back."""
+    bench = Bench()
+    venue, trader = bench.venue, bench.trader()
+    order = trader.buy(bench.market.up_token, 100, 620)
+    assert venue.exchange.visible(bench.market) == BOOK
+    venue.faults.arm("book_empty", None, {})
+    assert venue.exchange.visible(bench.market) == VenueBook()
+    with pytest.raises(VenueRefusal, match="no orders found to match"):
+        await bench.place(trader, order)
+    venue.faults.clear("book_empty")
+    assert venue.exchange.visible(bench.market) == BOOK
+    assert (await bench.place(trader, trader.buy(bench.market.up_token, 200, 620))).trades
+    await venue.stop()
+    venue.close()
 
 
 def test_a_market_may_close_early(practice_venue: VenueProcess, trader: Trader, up: str) -> None:
