@@ -202,7 +202,8 @@ class Run:
                     del waiting[place]
                     self.began[place] = round(now - self._first_start, 1)
                     self._begin(injection)
-            if now > end + 60 and all(injection.on for injection in waiting.values()):
+            patience = 900 if self.schedule.command else 60
+            if now > end + patience and all(injection.on for injection in waiting.values()):
                 self._missed(waiting.values())
                 waiting.clear()
             for last, action in [one for one in self._ends if one[0] <= now]:
