@@ -34,16 +34,20 @@ def python_check() -> Iterator[Finding]:
 
 
 def libraries_check(lock: Path = LOCK) -> Iterator[Finding]:
-    """Check that every installed library has the locked version."""
-    other = []
-    locked = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", lock.read_text(encoding="utf-8"), re.MULTILINE)
-    for name, wanted in locked:
+    """Check that every installed library has a locked version; the lock may have one for each Python."""
+    other: list[str] = []
+    locked: dict[str, list[str]] = {}
+    for name, wanted in re.findall(
+        r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", lock.read_text(encoding="utf-8"), re.MULTILINE
+    ):
+        locked.setdefault(name, []).append(wanted)
+    for name, versions in locked.items():
         try:
             found = version(name)
         except PackageNotFoundError:
             continue  # for another platform, or missing: then importing it has failed long before
-        if found != wanted:
-            other.append(f"{name} {found} instead of {wanted}")
+        if found not in versions:
+            other.append(f"{name} {found} instead of {' or '.join(versions)}")
     both = ", ".join(f"{name} {found}" for name, found in VERSIONS.items())
     if not other:
         yield ok("libraries", f"{both}, and all others as in {lock.name}")

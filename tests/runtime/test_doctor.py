@@ -249,13 +249,16 @@ def test_a_taken_port_is_a_warning(settings):
 
 
 def test_a_library_that_is_not_the_locked_one_is_named(tmp_path):
-    """The lock file is satisfied, and one that requires another httpx is not."""
+    """The lock file is satisfied, also with a version for each Python; one with another httpx is not."""
     assert only(machine_checks.libraries_check()).status is Status.OK
     lock = tmp_path / "requirements.lock"
     lock.write_text("httpx==0.0.1 \\\n    --hash=sha256:00\nnobody-has-this==1.0\n")
     found = only(machine_checks.libraries_check(lock))
     assert found.status is Status.WARN
     assert found.what == f"httpx {httpx.__version__} instead of 0.0.1"
+    older, newer = (f"python_full_version {sign} '3.13'" for sign in ("<", ">="))
+    lock.write_text(f"httpx=={httpx.__version__} ; {older}\nhttpx==0.0.1 ; {newer}\n")
+    assert only(machine_checks.libraries_check(lock)).status is Status.OK
 
 
 def test_the_venues_current_library_is_checked_if_it_is_chosen(monkeypatch):
