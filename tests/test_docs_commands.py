@@ -419,4 +419,4 @@ def test_a_new_user_arrives_and_every_command_does_what_it_says(tmp_path: Path, 
             new_user.run(tmp_path / "bot", here, pattern, typed="yes\n", code=code)
         except new_user.Failed as error:
             pytest.fail(str(error))
-    assert incomplete(tmp_path / "bot" / "site") == []
+    assert incomplete(tmp_path / "bot" / "docs", tmp_path / "bot" / "site") == []

@@ -25,11 +25,11 @@ def docs(tmp_path):
     return shutil.copytree(ROOT / "docs", tmp_path / "docs")
 
 
-def incomplete(site: Path) -> list[str]:
+def incomplete(docs: Path, site: Path) -> list[str]:
     """Pages that are not in the navigation of a built site, and addresses that it loads from other hosts."""
     first = (site / "index.html").read_text(encoding="utf-8")
     navigation = set(re.findall(r'class="reference internal" href="([\w-]+)\.html"', first))
-    found = sorted({page.stem for page in (ROOT / "docs").glob("*.md")} - {"index"} - navigation)
+    found = sorted({page.stem for page in docs.glob("*.md")} - {"index"} - navigation)
     for file in site.rglob("*.html"):
         tags = re.findall(r"<(?:script|link|img|iframe)\b[^>]*>", file.read_text(encoding="utf-8"))
         found += [tag for tag in tags if re.search(r"(src|href)=\"(https?:)?//", tag)]
