@@ -22,8 +22,9 @@ NOT_FOR_RUNNING = {"grafana", "tools"}
 """Packages of the project that only its developers and their dashboards use."""
 COMPILE = ("-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", ".")
 """Arguments of the interpreter in the Dockerfile."""
-EXTRAS = {"redeem"}
+EXTRAS = {"chat", "redeem"}
 """Extras of pyproject.toml that the image has."""
+RELEASE = ROOT / "docs" / "release.md"
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,7 @@ def test_the_linter_notices_a_mistake(tmp_path):
 def needed(requirement: Requirement, found: dict[str, set[str]]) -> None:
     """Add a requirement, and what it requires on this machine, to the names with their extras."""
     name = re.sub(r"[-_.]+", "-", requirement.name).lower()
-    if requirement.extras <= found.get(name, {"-"}):
+    if name in found and requirement.extras <= found[name]:
         return
     found[name] = found.get(name, set()) | requirement.extras
     for text in distribution(name).requires or []:
@@ -133,11 +134,13 @@ def needed(requirement: Requirement, found: dict[str, set[str]]) -> None:
 
 def test_the_image_has_the_locked_packages_that_running_needs():
     """Each is in requirements.lock with the same version and hashes, none is missing, and no developer's tool
-    is there."""
+    is there. The checklist of a release makes the file with the same extras."""
     runtime, whole = image.locked_packages(), image.locked_packages(ROOT / "requirements.lock")
     assert {name: whole.get(name) for name in runtime} == runtime
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
+    command = next(line for line in RELEASE.read_text().splitlines() if f"-o {image.LOCK.name}" in line)
+    assert set(re.findall(r"--extra (\w+)", command)) == EXTRAS
     wanted: dict[str, set[str]] = {}
     for text in (*project["dependencies"], *(text for name in EXTRAS for text in extras[name])):
         requirement = Requirement(text)
