@@ -22,13 +22,14 @@ html_show_sphinx = False
 SECTIONS = {
     "Start": ("first-hour", "how-it-decides", "commands", "settings"),
     "Trade": ("going-live", "live-safety", "unverified", "troubleshooting"),
-    "Run": ("operations", "deployment", "monitoring", "metrics", "json-lines"),
+    "Run": ("operations", "deployment", "monitoring", "metrics", "chat", "json-lines"),
     "Research": ("research", "learning", "data-export"),
     "Inside": (
         "architecture",
         "order-lifecycle",
         "ledger",
         "testing",
+        "reliability",
         "field-reports",
         "upgrades",
         "release",
