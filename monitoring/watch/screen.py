@@ -6,16 +6,24 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from events import FeedStatus, WorkerStatus
+from events import WorkerStatus
 from execution.ledger import DecisionRow
-from models import SCALE_SECONDS, OrderState, ProtocolVersion, TradeOutcome, Vote
+from models import SCALE_SECONDS, OrderState, TradeOutcome, Vote
 from monitoring.market_block import vote_text
-from monitoring.report.text_lines import duration, funnel_rows, readable_name
+from monitoring.report.text_lines import funnel_rows, readable_name
 from monitoring.statistics import Statistics
+from monitoring.status_lines import (
+    SILENT_AFTER_S,
+    countdown_text,
+    feed_age_text,
+    kind_text,
+    mode_text,
+    pending_text,
+    quote_text,
+    start_text,
+)
 from monitoring.watch.snapshot import LedgerSnapshot, WatchSnapshot
 
-SILENT_AFTER_S = 5.0
-"""Time without a heartbeat after which no worker is assumed to run: one is sent per second."""
 LEAST_DECISIONS = 3
 STYLES = {TradeOutcome.WIN: "green", TradeOutcome.LOSS: "red", TradeOutcome.PENDING: "yellow"}
 HEALTHY, WARNING, DEAD = "bold green", "bold yellow", "bold red"
@@ -49,7 +57,7 @@ def _header(snapshot: WatchSnapshot) -> RenderableType:
             f"{snapshot.profile}: no bot is running on it and there is no status file. Waiting.",
             style=WARNING,
         )
-    line = Text(f"{_mode(worker_status)} on {worker_status.profile}  ", style="bold")
+    line = Text(f"{mode_text(worker_status)} on {worker_status.profile}  ", style="bold")
     if silence > SILENT_AFTER_S:
         last = datetime.fromtimestamp(worker_status.ts_ns // 10**9, UTC)
         return line.append(
@@ -59,36 +67,17 @@ def _header(snapshot: WatchSnapshot) -> RenderableType:
         return line.append(f"HALTED: {worker_status.halted}", style=DEAD)
     if not worker_status.allows_orders:
         return line.append(f"no new position: {worker_status.mode_detail}", style=WARNING)
-    return line.append("● running", style=HEALTHY).append(f"  {_troubles(worker_status)}", style="yellow")
-
-
-def _mode(worker_status: WorkerStatus) -> str:
-    return f"{worker_status.mode.upper()}{' (armed)' if worker_status.armed else ''}"
-
-
-def _troubles(worker_status: WorkerStatus) -> str:
-    parts = []
-    if worker_status.unknown_orders:
-        parts.append(f"{worker_status.unknown_orders} orders of unknown outcome")
-    if worker_status.pending_settlements:
-        waiting = (
-            ""
-            if worker_status.oldest_pending_s is None
-            else f" for {duration(worker_status.oldest_pending_s)}"
-        )
-        parts.append(f"{worker_status.pending_settlements} waiting for the official outcome{waiting}")
-    if worker_status.clock_skew_s is not None and abs(worker_status.clock_skew_s) > 2:
-        parts.append(f"clock off by {worker_status.clock_skew_s:+.0f} s")
-    return ", ".join(parts)
+    return line.append("● running", style=HEALTHY).append(f"  {pending_text(worker_status)}", style="yellow")
 
 
 def _market(worker_status: WorkerStatus, width: int) -> RenderableType:
     if worker_status.slug is None:
         return Text("between markets: the catalogue does not list the running one yet", style="dim")
+    kind = kind_text(worker_status.kind, worker_status.version)
     price = f"Up {worker_status.p:.3f}" if worker_status.p is not None else "no price"
     left, right = (
-        f"{_start(worker_status.slug)}{_kind(worker_status)} ",
-        f" {worker_status.second:3.0f} s  {price}  {_countdown(worker_status)}",
+        f"{start_text(worker_status.slug)}{f' {kind}' if kind else ''} ",
+        f" {worker_status.second:3.0f} s  {price}  {countdown_text(worker_status)}",
     )
     bar_width = max(6, min(40, width - len(left) - len(right)))
     done = round(bar_width * min(1.0, worker_status.second / SCALE_SECONDS))
@@ -100,37 +89,20 @@ def _market(worker_status: WorkerStatus, width: int) -> RenderableType:
     return line.append(right)
 
 
-def _kind(worker_status: WorkerStatus) -> str:
-    kind = "" if worker_status.kind is None else f" {worker_status.kind}"
-    return f"{kind}, Protocol V2" if worker_status.version == ProtocolVersion.V2 else kind
-
-
-def _countdown(worker_status: WorkerStatus) -> str:
-    begin, end = worker_status.window
-    if worker_status.second < begin:
-        return f"decides in {duration((begin - worker_status.second) * worker_status.second_length_s)}"
-    return "deciding" if worker_status.second < end else "window over"
-
-
 def _world(worker_status: WorkerStatus) -> list[RenderableType]:
     """Age of the quote, spot against strike, ages of the feeds, if there are any."""
     line = Text(style="dim")
-    if worker_status.slug is not None and worker_status.quote_age_s is not None:
-        tradable = "" if worker_status.tradable else ", not tradable"
-        line.append(f"quote {duration(worker_status.quote_age_s)} old{tradable}  ")
+    if quote := quote_text(worker_status):
+        line.append(f"{quote}  ")
     if worker_status.outside:
         line.append(f"spot {worker_status.outside}  ", style="cyan")
     for feed in worker_status.feeds:
-        line.append(f"{feed.source} {_age(feed)}  ", style="" if feed.up else "red")
+        line.append(f"{feed.source} {feed_age_text(feed)}  ", style="" if feed.up else "red")
     if (recording := worker_status.recording) is not None:
         failing = bool(recording.error or recording.lost)
         text = f"recorded {recording.frames} frames, lost {recording.lost} {recording.error}".rstrip()
         line.append(f"{text}  ", style="red" if failing else "")
     return [line] if line.cell_len else []
-
-
-def _age(feed: FeedStatus) -> str:
-    return "never" if feed.age_s is None else duration(feed.age_s)
 
 
 def _votes(record: LedgerSnapshot) -> RenderableType:
@@ -159,7 +131,7 @@ def _decisions(record: LedgerSnapshot, count: int, width: int) -> RenderableType
     for row in rows:
         table.add_row(
             f"{datetime.fromtimestamp(row.now_ns // 10**9, UTC):%H:%M:%S}",
-            _start(row.slug),
+            start_text(row.slug),
             f"{row.second:.0f}",
             f"{row.p:.3f}",
             _decision(row),
@@ -198,7 +170,7 @@ def _open(record: LedgerSnapshot) -> Text:
     line = Text("open  ", style="bold")
     for position in record.positions:
         trade = position.trade
-        line.append(f"{_start(trade.slug)} {trade.side} {trade.shares.normalize():f}")
+        line.append(f"{start_text(trade.slug)} {trade.side} {trade.shares.normalize():f}")
         line.append(f" for {trade.cost + trade.fee:.4f}")
         if position.value is not None:
             line.append(f", worth {position.value:.4f} at {position.chance:.0%}", style="cyan")
@@ -229,11 +201,6 @@ def _funnel_table(record: LedgerSnapshot) -> RenderableType:
             Text(stage, style="bold"), Text(str(markets), justify="right"), Text(stops, style="dim")
         )
     return table
-
-
-def _start(slug: str) -> str:
-    start = slug.rpartition("-")[2]
-    return f"{datetime.fromtimestamp(int(start), UTC):%d %b %H:%M}" if start.isdigit() else slug
 
 
 def _lines(part: RenderableType, width: int) -> int:

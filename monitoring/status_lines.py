@@ -1,0 +1,65 @@
+"""The worker status as text, shared by the terminal view and the status page."""
+
+from datetime import UTC, datetime
+
+from events import FeedStatus, WorkerStatus
+from models import MarketKind, ProtocolVersion
+from monitoring.report.text_lines import duration
+
+SILENT_AFTER_S = 5.0
+"""Time without a heartbeat after which no worker is assumed to run: one is sent per second."""
+
+
+def mode_text(worker_status: WorkerStatus) -> str:
+    """The mode in capitals, and whether the bot may be switched to live."""
+    return f"{worker_status.mode.upper()}{' (armed)' if worker_status.armed else ''}"
+
+
+def start_text(slug: str) -> str:
+    """The start of a market, UTC, from its slug; the slug if it has no time."""
+    start = slug.rpartition("-")[2]
+    return f"{datetime.fromtimestamp(int(start), UTC):%d %b %H:%M}" if start.isdigit() else slug
+
+
+def kind_text(kind: MarketKind | None, version: str) -> str:
+    """The kind of a practice market and Protocol V2; empty for a market of Polymarket in v1."""
+    marks = (kind, "Protocol V2" if version == ProtocolVersion.V2 else None)
+    return ", ".join(mark for mark in marks if mark is not None)
+
+
+def countdown_text(worker_status: WorkerStatus) -> str:
+    """The time until the decision window, or where in it the market is."""
+    begin, end = worker_status.window
+    if worker_status.second < begin:
+        return f"decides in {duration((begin - worker_status.second) * worker_status.second_length_s)}"
+    return "deciding" if worker_status.second < end else "window over"
+
+
+def pending_text(worker_status: WorkerStatus) -> str:
+    """Unknown orders, missing results and a wrong clock; empty without any."""
+    parts = []
+    if worker_status.unknown_orders:
+        parts.append(f"{worker_status.unknown_orders} orders of unknown outcome")
+    if worker_status.pending_settlements:
+        waiting = (
+            ""
+            if worker_status.oldest_pending_s is None
+            else f" for {duration(worker_status.oldest_pending_s)}"
+        )
+        parts.append(f"{worker_status.pending_settlements} waiting for the official outcome{waiting}")
+    if worker_status.clock_skew_s is not None and abs(worker_status.clock_skew_s) > 2:
+        parts.append(f"clock off by {worker_status.clock_skew_s:+.0f} s")
+    return ", ".join(parts)
+
+
+def quote_text(worker_status: WorkerStatus) -> str:
+    """Age of the running market's quote; empty between markets."""
+    if worker_status.slug is None or worker_status.quote_age_s is None:
+        return ""
+    tradable = "" if worker_status.tradable else ", not tradable"
+    return f"quote {duration(worker_status.quote_age_s)} old{tradable}"
+
+
+def feed_age_text(feed: FeedStatus) -> str:
+    """Age of a feed's newest value."""
+    return "never" if feed.age_s is None else duration(feed.age_s)
