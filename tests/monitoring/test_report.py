@@ -10,7 +10,6 @@ from itertools import pairwise
 
 import msgspec
 import pytest
-from devtools import Browser
 from hypothesis import given
 from hypothesis import strategies as st
 from ledger_builders import NOON_NS, buy, market, open_ledger, refusal, settlement
@@ -27,6 +26,7 @@ from monitoring.report.html import Markup, tag
 from monitoring.report.plots import thinned
 from monitoring.report.reader import ReportReader
 from monitoring.report.scales import Scale, ticks, time_ticks
+from tools.devtools import Browser
 
 EVIL = "<script>alert(1)</script>\"'&<img src=http://evil.example/x>"
 PLOTS = {

@@ -19,10 +19,10 @@ from research.report.edge import Estimate, FillRate, edge
 from research.report.page import progress_page, render
 from research.report.run_reader import fill_rate, own_fill_rates, read_run
 from research.report.sections import conclusion
+from tools.devtools import Browser
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "monitoring"))
 
-from devtools import Browser
 from test_report import Page, shared_rows
 
 EVIL = "<script>alert(1)</script>\"'&<img src=http://evil.example/x>"
