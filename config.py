@@ -239,7 +239,7 @@ class Settings(BaseModel):
 
     # Monitoring
     grafana_host: Annotated[str, Field(min_length=1)] = _s(
-        "127.0.0.1", "listen address of /metrics and /health"
+        "127.0.0.1", "listen address of the status page, /metrics and /health"
     )
     grafana_port: Annotated[int, Field(ge=0, le=65_535)] = _s(8000, "listen port; 0: any free port")
     notify_url: SecretStr = _s(SecretStr(""), "Apprise URLs for notifications, separated by spaces")

@@ -95,7 +95,10 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
         help="record the market stream, the catalogue and the feeds (default folder: the profile's below "
         "RECORDINGS_DIR)",
     )
-    parser.add_argument("--no-grafana", action="store_true", help="no metrics endpoint")
+    parser.add_argument(
+        "--no-grafana", action="store_true", help="no metrics endpoint, and no status page on its port"
+    )
+    parser.add_argument("--no-page", action="store_true", help="no status page; the metrics endpoint stays")
     parser.add_argument(
         "--doctor", action="store_true", help="run the preflight checks of this start and exit"
     )

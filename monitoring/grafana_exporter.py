@@ -1,5 +1,7 @@
 """Serves /metrics for Prometheus and /health for a watchdog, on threads that trading does not wait for.
 
+The status page, if there is one, answers every other path of the same port.
+
 The ledger is read once, at the start; afterwards events update its totals. A scrape renders values in memory:
 the newest worker status, the newest totals, and the counts of this process.
 """
@@ -24,7 +26,7 @@ from monitoring.ledger_totals import DURATION_BUCKETS, LedgerTotals, Run
 from monitoring.metrics.catalogue import CATALOGUE, MOST_VALUES, MetricSpec, Value
 from monitoring.metrics.event_metrics import EventMetrics
 from monitoring.metrics.ledger_values import ledger_bytes, ledger_values
-from monitoring.metrics.server import BoundedServer, StartResponse, respond
+from monitoring.metrics.server import Application, BoundedServer, StartResponse, respond
 from monitoring.metrics.status_values import Health, health, state_values
 from monitoring.performance_tracker import PerformanceTracker
 from monitoring.totals_reader import read_totals
@@ -96,6 +98,8 @@ class GrafanaMetricsExporter:
         """Time since when the totals are not updated; None while they are."""
         self._unread = False
         self._server: BoundedServer | None = None
+        self._pages: Application = _only_links
+        """Answers what is neither /metrics nor /health."""
         self._metrics = make_wsgi_app(self.registry)
 
     # --- called on the node's loop ---------------------------------------------------------------
@@ -134,6 +138,15 @@ class GrafanaMetricsExporter:
     def close(self) -> None:
         if self._server is not None:
             self._server.close()
+
+    def serve(self, pages: Application) -> None:
+        """Let `pages` answer every other path; before `start`."""
+        self._pages = pages
+
+    @property
+    def totals(self) -> LedgerTotals | None:
+        """The totals of the ledger, for the node's loop only; None if it was not read."""
+        return self._totals
 
     @property
     def url(self) -> str | None:
@@ -196,9 +209,14 @@ class GrafanaMetricsExporter:
             found = self.health(self._now_ns())
             status = "200 OK" if found.http_status == 200 else "503 Service Unavailable"
             return respond(start, status, "application/json", msgspec.json.encode(found))
-        if path == "/":
-            return respond(start, "200 OK", "text/html; charset=utf-8", PAGE)
-        return respond(start, "404 Not Found", "text/plain", b"there are /metrics and /health\n")
+        return self._pages(environ, start)
+
+
+def _only_links(environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
+    """The page without a status page."""
+    if environ.get("PATH_INFO", "/") == "/":
+        return respond(start, "200 OK", "text/html; charset=utf-8", PAGE)
+    return respond(start, "404 Not Found", "text/plain", b"there are /metrics and /health\n")
 
 
 class _Mirror(Collector):

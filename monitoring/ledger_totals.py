@@ -210,13 +210,13 @@ class LedgerTotals:
     def exposure(self) -> Decimal:
         """Loss if every order in flight and every open position of the session is lost, pUSD."""
         worst = sum((order.worst for order in self._in_flight.values()), ZERO)
-        return worst + sum((trade.cost + trade.fee for trade in self._open_trades()), ZERO)
+        return worst + sum((trade.cost + trade.fee for trade in self.open_trades()), ZERO)
 
     @property
     def open_positions(self) -> int:
         """Markets of the session with an unsettled fill or an order in flight."""
         slugs = {order.slug for order in self._in_flight.values()}
-        return len(slugs | {trade.slug for trade in self._open_trades()})
+        return len(slugs | {trade.slug for trade in self.open_trades()})
 
     def realised_on_day_of(self, now_ns: int) -> Decimal:
         """P&L of the session's trades settled since the last UTC midnight, pUSD."""
@@ -226,7 +226,8 @@ class LedgerTotals:
                 del self._recent[intent_id]
         return sum((trade.pnl or ZERO for trade in self._recent.values() if self._state(trade).final), ZERO)
 
-    def _open_trades(self) -> list[TradeRow]:
+    def open_trades(self) -> list[TradeRow]:
+        """The unsettled trades of the session whose orders are final, oldest first."""
         return [
             trade
             for trade in self.tracker.pending.values()

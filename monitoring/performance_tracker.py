@@ -7,6 +7,7 @@ completely. Up and Down trades are treated alike: cost and payout.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from itertools import islice
 from math import sqrt
 from statistics import fmean
 
@@ -300,6 +301,10 @@ class PerformanceTracker:
     def get(self, intent_id: str) -> TradeRow | None:
         """The trade of an intent."""
         return self._trades.get(intent_id)
+
+    def newest(self, count: int) -> list[TradeRow]:
+        """The trades that were added last, newest first; its cost does not depend on their number."""
+        return list(islice(reversed(self._trades.values()), count))
 
     def _count(self, trade: TradeRow, sign: int) -> None:
         (self.tally.add if sign > 0 else self.tally.remove)(trade)

@@ -65,6 +65,7 @@ class Flags(Frozen, frozen=True):
     """Protocol version of the practice markets: v1, v2 or alternate."""
     reset_learning: bool = False
     no_grafana: bool = False
+    no_page: bool = False
     doctor: bool = False
     show_config: bool = False
     new_config: bool = False
@@ -442,6 +443,7 @@ class Session:
             record=None if profile.record is None else str(profile.record),
             record_limit_mb=self.settings.recordings_limit_mb,
             metrics=not self.flags.no_grafana,
+            page=not self.flags.no_page,
             # The first worker only: a restart must not reset the weights again.
             reset_learning=self.flags.reset_learning and first,
             restarted=not first,

@@ -34,7 +34,7 @@ NOWHERE = {
     if name.endswith("_url") and isinstance(field.default, str)
 }
 """Every address that the bot uses, closed."""
-SERVED = ("", "metrics", "health")
+SERVED = ("", "page.js", "status.json", "plots.json", "metrics", "health")
 PIECE = 24
 """Characters of a key that already count as the key: a truncated or masked copy is a leak too."""
 

@@ -4,7 +4,7 @@ import io
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from socket import SHUT_RDWR, socket
 from socketserver import TCPServer, ThreadingMixIn
@@ -162,9 +162,11 @@ def _cut(connection: socket) -> None:
         connection.shutdown(SHUT_RDWR)
 
 
-def respond(start: StartResponse, status: str, kind: str, body: bytes) -> list[bytes]:
+def respond(
+    start: StartResponse, status: str, kind: str, body: bytes, headers: Sequence[tuple[str, str]] = ()
+) -> list[bytes]:
     """A complete response with its length, for a WSGI application to return."""
-    start(status, [("Content-Type", kind), ("Content-Length", str(len(body)))])
+    start(status, [("Content-Type", kind), ("Content-Length", str(len(body))), *headers])
     return [body]
 
 

@@ -6,6 +6,7 @@ from monitoring.grafana_exporter import ExporterParams, get_grafana_exporter
 from monitoring.notifications import NotifyParams, get_notifier, importance
 from monitoring.performance_tracker import get_performance_tracker
 from monitoring.status_file import STATUS_FILE, StatusFile
+from monitoring.status_page import StatusPage, StatusPageParams
 from runtime.worker.observers import Observer
 from runtime.worker.plan import WorkerPlan
 
@@ -24,7 +25,10 @@ def build_observers(settings: Settings, plan: WorkerPlan) -> list[Observer]:
     folder = plan.folder(settings.state_dir)
     found: list[Observer] = [StatusFile(folder / STATUS_FILE)]
     if plan.metrics:
-        found.append(get_grafana_exporter(_exporter_params(settings, plan), get_performance_tracker))
+        exporter = get_grafana_exporter(_exporter_params(settings, plan), get_performance_tracker)
+        found.append(exporter)
+        if plan.page:
+            found.append(StatusPage(_page_params(settings, plan), exporter))
     if urls := settings.notify_url.get_secret_value():
         params = NotifyParams(
             urls=urls,
@@ -46,4 +50,12 @@ def _exporter_params(settings: Settings, plan: WorkerPlan) -> ExporterParams:
         live_path=plan.live_path,
         version=VERSION,
         weights=settings.weights,
+    )
+
+
+def _page_params(settings: Settings, plan: WorkerPlan) -> StatusPageParams:
+    return StatusPageParams(
+        host=settings.grafana_host,
+        ledger=ledger_path(settings.state_dir, plan.profile),
+        max_exposure=settings.max_total_exposure,
     )

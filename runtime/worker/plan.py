@@ -53,6 +53,8 @@ class WorkerPlan(Frozen, frozen=True):
     record_limit_mb: int = 0
     """Size of its files from which the oldest are removed."""
     metrics: bool = True
+    page: bool = True
+    """Serve the status page on the port of the metrics; without metrics there is none."""
     reset_learning: bool = False
     restarted: bool = False
     """Whether this run had an earlier worker."""

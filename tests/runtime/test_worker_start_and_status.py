@@ -23,6 +23,7 @@ from models import Rule, Spot, Strike
 from monitoring.grafana_exporter import GrafanaMetricsExporter, reset_grafana_exporter
 from monitoring.notifications import Notifier, reset_notifier
 from monitoring.status_file import StatusFile
+from monitoring.status_page import StatusPage
 from runtime.worker import start, worker_status
 from runtime.worker.heartbeat import Heartbeat
 from runtime.worker.observer_setup import build_observers
@@ -275,19 +276,22 @@ def test_each_limit_of_the_settings_is_the_risk_engines():
 
 
 @pytest.mark.parametrize(
-    ("metrics", "url", "kinds"),
+    ("metrics", "page", "url", "kinds"),
     [
-        (False, "", [StatusFile]),
-        (True, "", [StatusFile, GrafanaMetricsExporter]),
-        (False, "json://127.0.0.1:1/x", [StatusFile, Notifier]),
-        (True, "json://127.0.0.1:1/x", [StatusFile, GrafanaMetricsExporter, Notifier]),
+        (False, False, "", [StatusFile]),
+        (False, True, "", [StatusFile]),
+        (True, False, "", [StatusFile, GrafanaMetricsExporter]),
+        (True, True, "", [StatusFile, GrafanaMetricsExporter, StatusPage]),
+        (False, True, "json://127.0.0.1:1/x", [StatusFile, Notifier]),
+        (True, True, "json://127.0.0.1:1/x", [StatusFile, GrafanaMetricsExporter, StatusPage, Notifier]),
     ],
 )
-def test_the_observers_are_those_that_are_wanted(tmp_path, metrics, url, kinds):
-    """The status file always; metrics unless --no-grafana; notifications if there is an address."""
+def test_the_observers_are_those_that_are_wanted(tmp_path, metrics, page, url, kinds):
+    """The status file always; metrics unless --no-grafana, on their port the status page unless --no-page;
+    notifications if there is an address."""
     settings = Settings.model_validate({"state_dir": tmp_path, "notify_url": url, "grafana_port": 0})
     try:
-        found = build_observers(settings, msgspec.structs.replace(PLAN, metrics=metrics))
+        found = build_observers(settings, msgspec.structs.replace(PLAN, metrics=metrics, page=page))
         assert [type(one) for one in found] == kinds
     finally:
         reset_grafana_exporter()
