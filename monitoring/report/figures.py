@@ -12,21 +12,15 @@ from monitoring.report.text_lines import readable_name
 
 
 def result_plots(found: Performance, trades: Sequence[TradeRow], flow: Funnel) -> list[Markup]:
-    """The plots of a profile's results, as far as there is data for them."""
+    """The plots of a profile, as far as there is data for them; neighbours are of similar heights."""
+    settled = found.total.n > 0
     return [
-        *_money_figures(found),
-        *calibration_figures(trades),
+        *([equity_plot(found.curve, found.drawdown)] if settled else []),
+        *price_calibration(trades),
+        *([groups_plot((*found.by_price, *found.by_side))] if settled else []),
         *source_figures(found.by_source),
         *funnel_figures(flow),
-    ]
-
-
-def _money_figures(found: Performance) -> list[Markup]:
-    if not found.total.n:
-        return []
-    return [
-        equity_plot(found.curve, found.drawdown),
-        groups_plot((*found.by_price, *found.by_side)),
+        *model_calibration(trades),
     ]
 
 
@@ -53,13 +47,16 @@ def groups_plot(groups: Iterable[Group]) -> Markup:
     )
 
 
-def calibration_figures(trades: Sequence[TradeRow]) -> list[Markup]:
-    """The calibration of the prices paid, and that of the modelled probabilities."""
-    plots = (
-        ("calibration-price", "Share won by price paid", by_price(trades)),
-        ("calibration-model", "Share won by modelled probability", by_model(trades)),
-    )
-    return [calibration_plot(name, title, bins) for name, title, bins in plots if bins]
+def price_calibration(trades: Sequence[TradeRow]) -> list[Markup]:
+    """The calibration of the prices paid."""
+    bins = by_price(trades)
+    return [calibration_plot("calibration-price", "Share won by price paid", bins)] if bins else []
+
+
+def model_calibration(trades: Sequence[TradeRow]) -> list[Markup]:
+    """The calibration of the modelled probabilities."""
+    bins = by_model(trades)
+    return [calibration_plot("calibration-model", "Share won by modelled probability", bins)] if bins else []
 
 
 def source_figures(sources: Sequence[SourceResult]) -> list[Markup]:

@@ -3,7 +3,12 @@
 from collections.abc import Sequence
 
 from monitoring.performance_tracker import Performance, price_band
-from monitoring.report.figures import calibration_figures, funnel_figures, source_figures
+from monitoring.report.figures import (
+    funnel_figures,
+    model_calibration,
+    price_calibration,
+    source_figures,
+)
 from monitoring.report.html import Markup
 from monitoring.report.plots import BandPoint, Interval, equity_plot, interval_plot
 from research.report.edge import Cluster, Edge, edge, equity_limits, grouped, pnl_by_market
@@ -32,14 +37,15 @@ def edge_by_second(run: RunResults) -> list[GroupEdge]:
 
 
 def result_plots(run: RunResults, groups: Sequence[GroupEdge]) -> list[Markup]:
-    """The plots of a run, as far as there is data for them."""
+    """The plots of a run, as far as there is data for them; neighbours are of similar heights."""
     clusters = pnl_by_market(run.trades)
-    money = [_equity(run.performance, clusters), _edge_of(groups)] if clusters else []
     return [
-        *money,
-        *calibration_figures(run.trades),
+        *([_equity(run.performance, clusters)] if clusters else []),
+        *price_calibration(run.trades),
+        *([_edge_of(groups)] if clusters else []),
         *source_figures(run.performance.by_source),
         *funnel_figures(run.funnel),
+        *model_calibration(run.trades),
     ]
 
 

@@ -27,7 +27,7 @@ SHOWN = ("--markets", "2", "--first", "8", "--start-at", "0")
 REPORTED = ("--first", "16", "--start-at", "0", "--quiet")
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
 """Environment variables that a run keeps; all others may be settings of the bot."""
-WIDTH, HEIGHT = 1280, 2000
+WIDTH, HEIGHT = 1280, 2560
 TIMEOUT_S = 1800
 
 
