@@ -16,6 +16,9 @@ from venue.signing import auth_signer, checksum
 FRESHNESS_SECONDS = 60
 """Maximum difference of a header's timestamp from the venue's clock."""
 
+LARGEST_NONCE = 2**63
+"""The database's integers are smaller."""
+
 UNAUTHORIZED = VenueRefusal(401, "Unauthorized/Invalid api key")
 BAD_L1 = VenueRefusal(401, "Invalid L1 Request headers")
 
@@ -73,6 +76,8 @@ def check_l1(headers: Mapping[str, str], now_s: float) -> tuple[str, int]:
         address = checksum(headers["POLY_ADDRESS"])
         timestamp = headers["POLY_TIMESTAMP"]
         nonce = int(headers.get("POLY_NONCE", "0"))
+        if not 0 <= nonce < LARGEST_NONCE:
+            raise BAD_L1
         signature = headers["POLY_SIGNATURE"]
         if abs(now_s - int(timestamp)) > FRESHNESS_SECONDS:
             raise BAD_L1
@@ -103,7 +108,12 @@ def check_l2(
     except (KeyError, ValueError) as error:
         raise UNAUTHORIZED from error
     expected = hmac_signature(key.secret, timestamp, method, path, body)
-    same = hmac.compare_digest(expected.encode(), signature.encode())
-    if not (same and hmac.compare_digest(passphrase.encode(), key.passphrase.encode())):
+    same = hmac.compare_digest(expected.encode(), _header_bytes(signature))
+    if not (same and hmac.compare_digest(_header_bytes(passphrase), key.passphrase.encode())):
         raise UNAUTHORIZED
     return key
+
+
+def _header_bytes(text: str) -> bytes:
+    """A header as it was sent: bytes that are no UTF-8 are lone surrogates in its text."""
+    return text.encode(errors="surrogateescape")

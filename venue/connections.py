@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from venue.refusal import UNREADABLE
+
 log = logging.getLogger("venue.ws")
 
 QUEUE_LIMIT = 5_000
@@ -71,8 +73,10 @@ async def serve(
                 continue
             try:
                 await received(connection, msgspec.json.decode(frame.data))
-            except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            except UNREADABLE as error:
                 log.info("an invalid frame: %s", error)
+            except ConnectionError:
+                break  # the client has gone while it was answered
     finally:
         closed(connection)
         writer.cancel()

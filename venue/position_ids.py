@@ -9,6 +9,8 @@ BINARY_MODULE = 1
 MODULES = (BINARY_MODULE, 2, 3)
 """Modules with outcomes: binary, neg-risk, combinatorial."""
 
+LONGEST_ID = 78
+"""Digits of the largest number of 256 bits."""
 _ZERO_BITS = ((1 << 64) - 1) << 40
 _EVENT_BYTES = 18
 """Length of the part that identifies the event, between the module and the zero bits."""
@@ -24,6 +26,11 @@ def position_ids(condition_id: str) -> tuple[str, str]:
     """The ids of the two outcomes of a condition, in the order of the outcomes."""
     base = int(condition_id, 16) << 8
     return str(base), str(base + 1)
+
+
+def is_outcome_id(text: str) -> bool:
+    """Whether a text is a decimal number of the length of an outcome's id."""
+    return text.isdecimal() and len(text) <= LONGEST_ID
 
 
 def is_position_id(token: str) -> bool:

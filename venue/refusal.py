@@ -1,5 +1,10 @@
 """A refusal by the venue: a status and the venue's own text."""
 
+import msgspec
+
+UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
+"""Errors of decoding a client's JSON: not JSON, of another type, not UTF-8, a long number, or too deep."""
+
 
 class VenueRefusal(Exception):
     """An answer other than success.

@@ -10,6 +10,7 @@ import msgspec
 
 from venue.amounts import MICRO, MILL, decimal_text, taker_fee
 from venue.market import FEE_RATE, MINIMUM_SHARES
+from venue.position_ids import is_outcome_id
 from venue.refusal import VenueRefusal
 from venue.signing import DEPOSIT_WALLET, WireOrder, checksum, order_id, order_signer
 
@@ -18,6 +19,9 @@ MINIMUM_BUY = 1 * MICRO
 
 GTD_LEAD_SECONDS = 180
 """A GTD order must expire at least this much later; it ends 60 seconds before its expiration."""
+
+LARGEST = 10**18
+"""Of an amount in micro units and of an expiration; the database's integers are below 9.2 × 10¹⁸."""
 
 SHARE_STEP = 10_000
 """Two decimals, in micro units."""
@@ -97,7 +101,7 @@ def parse(payload: Any) -> OrderTerms:
     except msgspec.ValidationError as error:
         raise VenueRefusal(400, "Invalid order payload") from error
     wire = envelope.order
-    if not wire.tokenId.isdecimal():
+    if not is_outcome_id(wire.tokenId):
         raise VenueRefusal(400, "Invalid token id")
     try:
         terms = OrderTerms(
@@ -113,7 +117,8 @@ def parse(payload: Any) -> OrderTerms:
         )
     except (ValueError, OverflowError) as error:
         raise VenueRefusal(400, "Invalid order payload") from error
-    if terms.maker_amount <= 0 or terms.taker_amount <= 0 or (terms.post_only and terms.takes):
+    amounts_fit = 0 < terms.maker_amount <= LARGEST and 0 < terms.taker_amount <= LARGEST
+    if not (amounts_fit and 0 <= terms.expiration <= LARGEST) or (terms.post_only and terms.takes):
         raise VenueRefusal(400, "Invalid order payload")
     return terms
 

@@ -185,5 +185,5 @@ def checksum(address: str) -> str:
 def _recover(message: SignableMessage, signature: bytes) -> str | None:
     try:
         return Account.recover_message(message, signature=signature)
-    except (ValueError, TypeError, BadSignature, ValidationError):
+    except (ValueError, TypeError, IndexError, BadSignature, ValidationError):
         return None

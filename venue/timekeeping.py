@@ -17,6 +17,8 @@ SLOWEST, FASTEST = 0.01, 10_000.0
 """Market seconds per wall second."""
 LONGEST_STEP = 7 * 86_400
 """Maximum step of one request in market seconds: every market in it is played."""
+LATEST = 1e11
+"""Market seconds since the epoch."""
 _STATE = "clock"
 _STOPPED_AT = "market_ns"
 
@@ -97,6 +99,8 @@ def target_ns(wanted: ClockRequest, clock: VenueClock) -> int | None:
         raise ClockRefused("name at least one of held, speed, advance and to")
     if wanted.speed is not None and not SLOWEST <= wanted.speed <= FASTEST:
         raise ClockRefused(f"speed {wanted.speed:g} is outside {SLOWEST:g} to {FASTEST:g}")
+    if any(abs(time or 0) > LATEST for time in (wanted.advance, wanted.to)):
+        raise ClockRefused(f"market time is at most {LATEST:.0f} seconds since the epoch")
     if wanted.advance is not None and wanted.to is not None:
         raise ClockRefused("give either advance or to, not both")
     now = clock.market_ns()

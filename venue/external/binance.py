@@ -11,7 +11,7 @@ from venue.external.feeds import Feeds
 from venue.external.services import PATHS
 from venue.external.session import StreamSession
 from venue.sources.price_path import draws
-from venue.wire.common import json_answer
+from venue.wire.common import is_number, json_answer
 
 routes = web.RouteTableDef()
 
@@ -78,7 +78,7 @@ async def agg_trades(request: web.Request, feeds: Feeds) -> web.Response:
     if request.query.get("symbol") != SYMBOL:
         return json_answer(BAD_SYMBOL, 400)
     limit, first = request.query.get("limit", str(TRADES)), request.query.get("fromId", "0")
-    if not (limit.isdecimal() and first.isdecimal() and int(limit) > 0):
+    if not (is_number(limit) and is_number(first) and int(limit) > 0):
         return json_answer({"code": -1100, "msg": "Illegal characters found in a parameter."}, 400)
     newest = feeds.now("binance").second
     count = min(int(limit), MOST_TRADES)

@@ -9,7 +9,7 @@ from venue.external.feeds import DAY, Feeds
 from venue.external.services import PATHS
 from venue.refusal import VenueRefusal
 from venue.sources.price_path import draws
-from venue.wire.common import json_answer
+from venue.wire.common import is_number, json_answer
 
 routes = web.RouteTableDef()
 
@@ -41,7 +41,7 @@ def class_of(value: int) -> str:
 async def index(request: web.Request, feeds: Feeds) -> web.Response:
     """Newest first; only the newest has the time until the next update."""
     asked = request.query.get("limit", "1")
-    if not asked.isdecimal():
+    if not is_number(asked):
         raise VenueRefusal(400, "limit is not a number")
     today = feeds.now("fear_greed").second
     days = min(int(asked), HISTORY) or HISTORY

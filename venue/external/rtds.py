@@ -10,6 +10,7 @@ from venue.external.access import service
 from venue.external.feeds import Feeds
 from venue.external.services import PATHS
 from venue.external.session import StreamSession
+from venue.refusal import UNREADABLE
 from venue.sources.price_path import UNIT
 
 routes = web.RouteTableDef()
@@ -44,7 +45,7 @@ def wants(filters: str, symbol: str) -> bool:
     if filters.lstrip().startswith("{"):
         try:
             return msgspec.json.decode(filters, type=dict[str, Any]).get("symbol") == symbol
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return False
     return symbol in [name.strip().lower() for name in filters.split(",")]
 

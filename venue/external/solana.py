@@ -10,6 +10,7 @@ from aiohttp import web
 from venue.external.access import service
 from venue.external.feeds import Feeds, FeedTime
 from venue.external.services import PATHS
+from venue.refusal import UNREADABLE
 from venue.sources.price_path import draws
 from venue.wire.common import json_answer
 
@@ -93,7 +94,7 @@ async def rpc(request: web.Request, feeds: Feeds) -> web.Response:
     """Answer one call or a batch."""
     try:
         content = msgspec.json.decode(await request.read())
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return json_answer(_answer(None, error=_Bad(-32700, "Parse error")))
     if isinstance(content, list):
         return json_answer([_called(feeds, call) for call in content])

@@ -7,6 +7,7 @@ import msgspec
 from aiohttp import web
 
 from venue.chain import ChainRefusal, Reverted
+from venue.refusal import UNREADABLE
 from venue.signing import CHAIN_ID
 from venue.venue import PracticeVenue
 from venue.wire.common import json_answer, venue_of
@@ -36,7 +37,7 @@ async def node(request: web.Request) -> web.Response:
     venue = venue_of(request)
     try:
         asked = msgspec.json.decode(await request.read(), type=_Request | list[_Request])
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except UNREADABLE as error:
         return json_answer(_failed(None, MALFORMED, str(error)))
     if isinstance(asked, list):
         return json_answer([_answer(venue, each) for each in asked])
@@ -54,7 +55,14 @@ def _answer(venue: PracticeVenue, asked: _Request) -> dict[str, Any]:
         return _failed(asked.id, REVERTED, str(error))
     except ChainRefusal as error:
         return _failed(asked.id, REFUSED, str(error))
-    except (IndexError, TypeError, ValueError, AttributeError) as error:
+    except (
+        IndexError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        AttributeError,
+        msgspec.ValidationError,
+    ) as error:
         return _failed(asked.id, MALFORMED, f"invalid params: {error}")
 
 
@@ -74,8 +82,14 @@ def _estimate(venue: PracticeVenue, params: list[Any]) -> str:
 
 
 def _receipt(venue: PracticeVenue, params: list[Any]) -> dict[str, Any] | None:
-    succeeded = venue.chain.succeeded(params[0])
+    succeeded = venue.chain.succeeded(_text(params[0]))
     return None if succeeded is None else {"transactionHash": params[0], "status": hex(succeeded)}
+
+
+def _text(parameter: Any) -> str:
+    if not isinstance(parameter, str):
+        raise TypeError("a string is expected")
+    return parameter
 
 
 def _bytes(text: str) -> bytes:
@@ -86,7 +100,7 @@ _METHODS: dict[str, Callable[[PracticeVenue, list[Any]], Any]] = {
     "eth_chainId": lambda _, __: hex(CHAIN_ID),
     "eth_gasPrice": lambda _, __: hex(0),
     "eth_getBlockByNumber": lambda venue, _: {"timestamp": hex(int(venue.clock.wall_s()))},
-    "eth_getTransactionCount": lambda venue, params: hex(venue.chain.transactions_of(params[0])),
+    "eth_getTransactionCount": lambda venue, params: hex(venue.chain.transactions_of(_text(params[0]))),
     "eth_call": _call,
     "eth_estimateGas": _estimate,
     "eth_sendRawTransaction": lambda venue, params: venue.chain.send(_bytes(params[0])),

@@ -13,8 +13,8 @@ from venue.amounts import MILL, decimal_text, price_text
 from venue.exchange import NO_BOOK, Exchange, LastTrade
 from venue.order_book import VenueBook
 from venue.price_history import FINEST_MINUTES, INTERVALS, LONGEST_WINDOW, MINUTE, price_points
-from venue.refusal import VenueRefusal
-from venue.wire.common import json_answer, venue_of
+from venue.refusal import UNREADABLE, VenueRefusal
+from venue.wire.common import finite, json_answer, venue_of
 from venue.wire.tokens import INVALID_PAYLOAD, TOO_LONG, asked_rows, asked_tokens, books_of, token_of
 
 routes = web.RouteTableDef()
@@ -116,7 +116,7 @@ class _BatchHistory(msgspec.Struct):
 async def batch_prices_history(request: web.Request) -> web.Response:
     try:
         asked = msgspec.json.decode(await request.read(), type=_BatchHistory)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except UNREADABLE as error:
         raise INVALID_PAYLOAD from error
     if len(asked.markets) > HISTORIES_LIMIT:
         raise TOO_LONG
@@ -156,10 +156,9 @@ def _last(trade: LastTrade | None) -> dict[str, str]:
 
 
 def _number(query: Mapping[str, str], name: str) -> float | None:
-    try:
-        return float(query[name]) if name in query else None
-    except ValueError as error:
-        raise VenueRefusal(400, f"invalid filters: the '{name}' value is not a number") from error
+    if name not in query:
+        return None
+    return finite(query[name], VenueRefusal(400, f"invalid filters: the '{name}' value is not a number"))
 
 
 def _window(

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from venue import payloads, position_accounting
 from venue.auth import BAD_L1, check_l1, new_key
-from venue.position_ids import is_position_id
+from venue.position_ids import is_outcome_id, is_position_id
 from venue.records import Asset, VenueOrder, VenueTrade
 from venue.refusal import VenueRefusal
 from venue.signing import EXCHANGE, EXCHANGE_V3, NEG_RISK_EXCHANGE
@@ -188,7 +188,7 @@ async def balance_allowance(request: web.Request) -> web.Response:
     if kind != "COLLATERAL":
         asset = "outcomes"
         token = request.query.get("token_id", "")
-        if not token.isdecimal() or is_position_id(token) is not (kind == "CONDITIONAL-V2"):
+        if not is_outcome_id(token) or is_position_id(token) is not (kind == "CONDITIONAL-V2"):
             raise VenueRefusal(400, "Invalid token id")
         position = venue.ledger.position(key.address, token)
         balance = 0 if position is None else position.shares

@@ -2,6 +2,7 @@
 
 import base64
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from venue.auth import UNAUTHORIZED, ApiKey, check_l2
-from venue.refusal import VenueRefusal
+from venue.refusal import UNREADABLE, VenueRefusal
 from venue.venue import LogEntry, PracticeVenue
 
 log = logging.getLogger("venue.wire")
@@ -18,6 +19,8 @@ VENUE: web.AppKey[PracticeVenue] = web.AppKey("venue", PracticeVenue)
 END = "LTE="
 """The cursor after the last page: base64 of "-1"."""
 PAGE = 100
+LONGEST_NUMBER = 18
+"""Digits of a whole number in a query, at most: larger ones do not fit the database's integers."""
 
 
 def venue_of(request: web.Request) -> PracticeVenue:
@@ -42,7 +45,7 @@ async def json_body(request: web.Request) -> Any:
     """
     try:
         return msgspec.json.decode(await request.read())
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise VenueRefusal(400, "Invalid order payload") from error
 
 
@@ -55,7 +58,9 @@ async def authenticate(request: web.Request) -> ApiKey:
         401.
     """
     venue = venue_of(request)
-    key = venue.ledger.key(request.headers.get("POLY_API_KEY", ""))
+    named = request.headers.get("POLY_API_KEY", "")
+    # The text of a header that is not UTF-8 cannot be stored, so no key has it.
+    key = venue.ledger.key(named) if named.isascii() else None
     body = (await request.read()).decode(errors="replace")
     now = venue.clock.wall_s()
     if venue.faults.consume("api_key_revoked") is not None:
@@ -74,9 +79,31 @@ def refuse_future(request: web.Request, refusal: VenueRefusal) -> None:
     venue = venue_of(request)
     armed = venue.faults.armed("future_refused")
     stamp = request.headers.get("POLY_TIMESTAMP", "")
-    if armed is not None and stamp.isdecimal() and int(stamp) > venue.clock.wall_s() + armed["seconds"]:
+    if armed is not None and is_number(stamp) and int(stamp) > venue.clock.wall_s() + armed["seconds"]:
         venue.faults.consume("future_refused")
         raise refusal
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a whole number that the database could hold."""
+    return text.isdecimal() and len(text) <= LONGEST_NUMBER
+
+
+def finite(text: str, refusal: VenueRefusal) -> float:
+    """A number of a query.
+
+    Raises
+    ------
+    VenueRefusal
+        The given one if it is not a finite number.
+    """
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise refusal from error
+    if not math.isfinite(value):
+        raise refusal
+    return value
 
 
 def page[T](items: list[T], cursor: str | None, limit: int = PAGE) -> tuple[list[T], str]:
@@ -124,6 +151,9 @@ async def errors_and_log(
     except web.HTTPException as error:
         status = error.status
         return json_answer({"error": error.reason}, status)
+    except web.RequestPayloadError:  # the body is not in the encoding that its header names
+        status = 400
+        return json_answer({"error": "Bad Request"}, status)
     finally:
         if not request.path.startswith(("/practice", "/external")):
             venue = venue_of(request)

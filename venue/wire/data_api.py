@@ -11,7 +11,7 @@ from venue.refusal import VenueRefusal
 from venue.schedule import DOWN, UP, VenueMarket
 from venue.signing import checksum
 from venue.venue import PracticeVenue
-from venue.wire.common import json_answer, venue_of
+from venue.wire.common import finite, json_answer, venue_of
 from venue.wire.market_json import decimal_shares, iso, outcome_prices
 
 routes = web.RouteTableDef()
@@ -58,10 +58,7 @@ def user_of(request: web.Request) -> str:
 
 def number(request: web.Request, name: str, default: float) -> float:
     """A number in the query."""
-    try:
-        return float(request.query.get(name, default))
-    except ValueError as error:
-        raise VenueRefusal(400, f"invalid {name}") from error
+    return finite(request.query.get(name, str(default)), VenueRefusal(400, f"invalid {name}"))
 
 
 def _window(request: web.Request, rows: list[Any]) -> list[Any]:

@@ -19,7 +19,7 @@ from venue.records import VenuePayout, VenuePosition, VenueTrade
 from venue.refusal import VenueRefusal
 from venue.signing import CHAIN_ID
 from venue.venue import PracticeVenue
-from venue.wire.common import END, json_answer, page, venue_of
+from venue.wire.common import END, is_number, json_answer, page, venue_of
 from venue.wire.data_api import market_at, number, position_row, user_of
 from venue.wire.market_json import decimal_shares
 
@@ -157,7 +157,7 @@ def _named_markets(request: web.Request) -> set[int] | None:
         found = map(schedule.by_condition, conditions.split(","))
         return {market.start for market in found if market is not None}
     if events is not None:
-        return {int(event) for event in events.split(",") if event.isdecimal()}
+        return {int(event) for event in events.split(",") if is_number(event)}
     return None
 
 

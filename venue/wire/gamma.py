@@ -12,7 +12,7 @@ from venue.market import VenueMarket
 from venue.position_ids import condition_of_event, position_ids
 from venue.refusal import VenueRefusal
 from venue.venue import PracticeVenue
-from venue.wire.common import json_answer, page, venue_of
+from venue.wire.common import is_number, json_answer, page, venue_of
 from venue.wire.market_json import gamma_event, gamma_market
 
 routes = web.RouteTableDef()
@@ -162,6 +162,6 @@ def _chosen(request: web.Request, *, closed_default: bool | None) -> list[VenueM
 
 def _number(request: web.Request, name: str, default: int) -> int:
     text = request.query.get(name, str(default))
-    if not text.isdecimal():
+    if not is_number(text):
         raise VenueRefusal(422, f"invalid {name}")
     return int(text)

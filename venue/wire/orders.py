@@ -10,7 +10,7 @@ from venue import payloads
 from venue.amounts import decimal_text
 from venue.faults import UNAVAILABLE, Faults
 from venue.order_intake import AcceptedOrder, OrderResult
-from venue.refusal import VenueRefusal
+from venue.refusal import UNREADABLE, VenueRefusal
 from venue.venue import PracticeVenue
 from venue.wire.common import authenticate, json_answer, venue_of
 
@@ -84,7 +84,7 @@ def result_answer(result: OrderResult) -> dict[str, Any]:
 def _decoded(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise VenueRefusal(400, "Invalid order payload") from error
 
 

@@ -8,7 +8,7 @@ from aiohttp import web
 from venue.amounts import MILL, decimal_text, micro, price_text
 from venue.faults import CATALOG, STANDING, ArmedFault, UnknownFault
 from venue.records import UNLIMITED
-from venue.refusal import VenueRefusal
+from venue.refusal import UNREADABLE, VenueRefusal
 from venue.signing import checksum
 from venue.timekeeping import ClockRefused, ClockRequest
 from venue.wire.common import json_answer, venue_of
@@ -42,7 +42,7 @@ class _Redeem(msgspec.Struct, forbid_unknown_fields=True):
 async def _body(request: web.Request, kind: type[Any]) -> Any:
     try:
         return msgspec.json.decode(await request.read(), type=kind)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise VenueRefusal(400, str(error)) from error
 
 

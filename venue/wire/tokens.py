@@ -7,7 +7,7 @@ from aiohttp import web
 
 from venue.market import VenueMarket
 from venue.order_book import VenueBook
-from venue.refusal import VenueRefusal
+from venue.refusal import UNREADABLE, VenueRefusal
 from venue.wire.common import venue_of
 
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
@@ -73,7 +73,7 @@ async def books_of(request: web.Request, tokens: list[str]) -> dict[str, tuple[V
 async def _body(request: web.Request) -> list[Any]:
     try:
         return msgspec.json.decode(await request.read(), type=list[Any])
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except UNREADABLE as error:
         raise INVALID_PAYLOAD from error
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from venue.refusal import UNREADABLE
 from venue.sources.shadow.upstream import UpstreamUnreachable
 
 log = logging.getLogger("venue.shadow")
@@ -149,7 +150,7 @@ class UpstreamStream:
         """Pass a frame's events on; error messages of the upstream are plain texts."""
         try:
             content = msgspec.json.decode(text)
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             log.warning("the upstream's market stream sent %r", text[:100])
             return
         for event in content if isinstance(content, list) else [content]:
