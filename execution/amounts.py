@@ -21,6 +21,8 @@ FEE_STEP = Decimal("0.00001")
 UNIT = 1_000_000
 LARGEST = Decimal(10**12)
 """pUSD or shares; no trade is larger, and arithmetic with larger values would lose digits."""
+SMALLEST = Decimal("0.000001")
+"""pUSD or shares: the unit of the tokens on chain."""
 
 
 class MarketBuy(Frozen, frozen=True):
@@ -49,7 +51,7 @@ class MarketBuy(Frozen, frozen=True):
 
 
 def amount_of(value: Any) -> Decimal:
-    """Parse an amount of the venue: finite, above 0, and small enough that no digit is lost.
+    """Parse an amount or a price of the venue: finite, at least one unit, and so small that no digit is lost.
 
     Raises
     ------
@@ -60,7 +62,7 @@ def amount_of(value: Any) -> Decimal:
         amount = Decimal(str(value))
     except InvalidOperation:
         raise ValueError(f"{value!r} is not an amount") from None
-    if not amount.is_finite() or not 0 < amount < LARGEST:
+    if not amount.is_finite() or not SMALLEST <= amount < LARGEST:
         raise ValueError(f"{value!r} is not an amount")
     return amount
 

@@ -21,7 +21,9 @@ from common.bounded_http import BoundedHttp, require_shallow
 from common.constants import POLYGON_CHAIN_ID
 from common.plain_text import one_line
 from errors import Fatal, Temporary
+from execution.amounts import LARGEST
 from execution.clob_http import REQUEST_LIMIT_S, BoundedClobClient
+from execution.venue_answers import LATEST_S
 from models import Frozen, ProtocolVersion, fill_cost
 
 UNIT = Decimal(1_000_000)
@@ -238,7 +240,9 @@ class PolymarketClient:
         """
         before = time.time()
         with _describe_errors("the venue's time"):
-            answer = float(cast(Any, self._client.get_server_time()))
+            answer = int(cast(Any, self._client.get_server_time()))
+            if not 0 <= answer < LATEST_S:
+                raise ValueError(f"time {one_line(answer, 40)}")
         # The venue's second began up to one second ago, and was read in the middle of the request.
         return (before + time.time()) / 2 - (answer + 0.5)
 
@@ -354,7 +358,10 @@ class PolymarketClient:
             TradeParams(market=condition_id) if position_id is None else TradeParams(asset_id=position_id)
         )
         with _describe_errors(f"the trades of {condition_id}", given=self._given):
-            return list(self._client.get_trades(wanted))
+            rows = list(self._client.get_trades(wanted))
+            if not all(isinstance(row, dict) for row in rows):
+                raise TypeError("a row of the list is not a trade")
+            return rows
 
     def open_orders(self) -> list[str]:
         """Ids of this wallet's resting orders in all markets.
@@ -436,9 +443,17 @@ def parse_funds(answer: Any) -> Funds:
     else:
         allowances = {EXCHANGES[ProtocolVersion.V1]: answer["allowance"]}
     return Funds(
-        balance=int(answer["balance"]) / UNIT,
-        allowances={str(spender): int(amount) / UNIT for spender, amount in allowances.items()},
+        balance=_units(answer["balance"]),
+        allowances={str(spender): _units(amount) for spender, amount in allowances.items()},
     )
+
+
+def _units(value: Any) -> Decimal:
+    """An amount in millionths, as pUSD."""
+    text = str(value)
+    if not (text.isascii() and text.isdecimal()):
+        raise ValueError(f"{one_line(text, 40)} is not a number of millionths")
+    return int(text) / UNIT
 
 
 def _redeemable(row: _Position) -> Redeemable:
@@ -447,9 +462,15 @@ def _redeemable(row: _Position) -> Redeemable:
         token_id=row.token_id if row.token_id is not None and row.token_id.isdecimal() else "",
         slug=one_line(row.slug or ""),
         outcome=one_line(row.outcome or ""),
-        shares=row.current_size,
-        pays=row.current_price,
+        shares=_between(row.current_size, LARGEST),
+        pays=_between(row.current_price, Decimal(1)),
     )
+
+
+def _between(value: Decimal, largest: Decimal) -> Decimal:
+    if not (value.is_finite() and 0 <= value <= largest):
+        raise ValueError(f"{one_line(value, 40)} is not between 0 and {largest}")
+    return value
 
 
 _http = BoundedHttp(total_s=REQUEST_LIMIT_S)

@@ -12,6 +12,8 @@ from execution.amounts import amount_of, taker_fee
 from models import Fill, Frozen, Market, OrderIntent, Outcome, Split
 
 NANOS = 1_000_000_000
+LATEST_S = 9_000_000_000
+"""Later times, in seconds, do not fit the ledger's nanoseconds."""
 _IDENTIFIER = re.compile(r"[\x21-\x7e]{1,200}")
 OPEN = "the venue has not closed the market yet"
 RESOLVED = "resolved"
@@ -119,7 +121,7 @@ def fills_of(trade: Mapping[str, Any], intent: OrderIntent, order_id: str, marke
             legs = [(amount_of(trade["size"]), amount_of(trade["price"]))]
         if not all(0 < price < 1 for _, price in legs):
             raise ValueError(f"a price outside 0 to 1 in {[str(price) for _, price in legs]}")
-        trade_id, at = _identifier(trade["id"]), int(trade["match_time"]) * NANOS
+        trade_id, at = _identifier(trade["id"]), _seconds(trade["match_time"]) * NANOS
     except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise Temporary(f"a trade of order {order_id} cannot be read: {one_line(repr(error))}") from None
     return [
@@ -156,6 +158,14 @@ def _identifier(value: Any) -> str:
     if not isinstance(value, str) or _IDENTIFIER.fullmatch(value) is None:
         raise ValueError(f"trade id {one_line(repr(value))}")
     return value
+
+
+def _seconds(value: Any) -> int:
+    """A time in whole seconds since the epoch."""
+    seconds = int(value)
+    if not 0 <= seconds < LATEST_S:
+        raise ValueError(f"time {one_line(value, 40)}")
+    return seconds
 
 
 def _leg(leg: Mapping[str, Any], token_id: str) -> tuple[Decimal, Decimal]:

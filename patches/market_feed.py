@@ -51,7 +51,7 @@ from execution.venue_facts.recorder import ignore
 from patches.best_prices import differing_best
 from patches.message_values import (
     CONDITION_ID,
-    TIME,
+    MILLISECONDS,
     TOKEN_ID,
     form_fault,
     price_fault,
@@ -90,7 +90,7 @@ def fault_of(message: Message) -> str | None:
     """Which value of a market message is invalid; None if all are valid."""
     fault = (
         form_fault("market", message.market, CONDITION_ID)
-        or form_fault("timestamp", message.timestamp, TIME)
+        or form_fault("timestamp", message.timestamp, MILLISECONDS)
         or next(filter(None, (form_fault("asset_id", token, TOKEN_ID) for token in tokens_of(message))), None)
     )
     if fault is not None:
@@ -259,7 +259,7 @@ class CheckedDataClient(PolymarketDataClient):
         for message in decoded if isinstance(decoded, list) else [decoded]:
             self._handle_checked(message, raw)
         if isinstance(decoded, list):
-            self._evidence.books(decoded)
+            self._evidence.books([message for message in decoded if fault_of(message) is None])
 
     def _handle_checked(self, message: Message, raw: bytes) -> None:
         fault = fault_of(message)

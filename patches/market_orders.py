@@ -344,8 +344,8 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         for trade in trades:
             try:
                 self._handle_ws_trade_msg(_as_user_trade(trade), wait_for_ack=False)
-            except (Refused, Temporary) as error:
-                self._log.warning(f"look-up of {found[1]!r}: {error}")
+            except Exception as error:  # noqa: BLE001  one unusable trade must not end the look-ups
+                self._log.warning(f"look-up of {found[1]!r}: {type(error).__name__}: {one_line(error)}")
 
     def _own(self, client_order_id: str) -> tuple[Order, VenueOrderId] | None:
         """An order of this process and its hash; None for one of an earlier process."""

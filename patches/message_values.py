@@ -10,8 +10,9 @@ from decimal import Decimal
 from common.plain_text import one_line
 
 NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{0,18})?|\.[0-9]{1,18}")
-TIME = re.compile(r"[0-9]{1,15}")
-"""Seconds or milliseconds."""
+SECONDS = re.compile(r"[0-9]{1,10}")
+MILLISECONDS = re.compile(r"[0-9]{1,13}")
+"""Since the epoch; later times do not fit the nanoseconds of NautilusTrader and of the ledger."""
 CONDITION_ID = re.compile(r"0x[0-9a-fA-F]{1,64}")
 TOKEN_ID = re.compile(r"[0-9]{1,78}")
 ORDER_ID = re.compile(r"0x[0-9a-fA-F]{1,64}")
@@ -28,8 +29,8 @@ def form_fault(name: str, text: str, form: re.Pattern[str]) -> str | None:
 
 
 def price_fault(text: str) -> str | None:
-    """The price if it is not a number from 0 to 1, else None."""
-    right = NUMBER.fullmatch(text) is not None and Decimal(text) <= 1
+    """The price if it is not a number between 0 and 1, at which no order can rest or trade, else None."""
+    right = NUMBER.fullmatch(text) is not None and 0 < Decimal(text) < 1
     return None if right else f"price {one_line(text, 40)!r}"
 
 

@@ -18,8 +18,9 @@ from nautilus_trader.adapters.polymarket.websocket.client import PolymarketWebSo
 from common.plain_text import one_line
 from patches.message_values import (
     CONDITION_ID,
+    MILLISECONDS,
     ORDER_ID,
-    TIME,
+    SECONDS,
     TOKEN_ID,
     TRADE_ID,
     form_fault,
@@ -46,8 +47,8 @@ def order_fault(message: PolymarketUserOrder) -> str | None:
         form_fault("id", message.id, ORDER_ID)
         or form_fault("market", message.market, CONDITION_ID)
         or form_fault("asset_id", message.asset_id, TOKEN_ID)
-        or form_fault("timestamp", message.timestamp, TIME)
-        or form_fault("expiration", message.expiration or "0", TIME)
+        or form_fault("timestamp", message.timestamp, MILLISECONDS)
+        or form_fault("expiration", message.expiration or "0", SECONDS)
         or price_fault(message.price)
         or size_fault(message.original_size)
         or size_fault(message.size_matched)
@@ -61,7 +62,7 @@ def trade_fault(message: PolymarketUserTrade) -> str | None:
         or form_fault("taker_order_id", message.taker_order_id, ORDER_ID)
         or form_fault("market", message.market, CONDITION_ID)
         or form_fault("asset_id", message.asset_id, TOKEN_ID)
-        or form_fault("match_time", message.match_time, TIME)
+        or form_fault("match_time", message.match_time, SECONDS)
         or price_fault(message.price)
         or size_fault(message.size)
     )

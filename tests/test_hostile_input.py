@@ -14,6 +14,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import kills
@@ -21,6 +22,8 @@ import pytest
 from bot_process import ROOT, BotProcess
 from ledger_comparison import Paths, rows
 from test_lost_fills import BOTH, PROFILES, assert_all_recorded, flags
+
+from venue.sources.synthetic import SyntheticSource
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -199,6 +202,46 @@ def test_foreign_ids_and_escape_sequences(path: str, tmp_path: Path) -> None:
     assert r"\x1b[2J" in run.bot.output, "the venue's error text is on the screen, escaped"
     for text in shown:
         assert not re.findall("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", text)
+
+
+# --- messages with changed structure --------------------------------------------------------------------
+
+
+def asks_before(url: str, slug: str, outcome: str, second: float) -> set[Decimal]:
+    """The best asks that a generated market's book had in the last ten seconds of wall time."""
+    _, seed, index = kills.ask(url, f"/gamma/markets/slug/{slug}")["practiceOrigin"].split("-")
+    source = SyntheticSource(int(seed))
+    found = set()
+    for each in range(max(0, int(second) - 150), int(second) + 3):
+        book = source.book(int(index), each)
+        mills = book.best_ask if outcome == "Up" else None if book.best_bid is None else 1000 - book.best_bid
+        if mills is not None:
+            found.add(Decimal(mills) / 1000)
+    return found
+
+
+def test_mutated_messages_of_both_streams_and_every_route(tmp_path: Path) -> None:
+    """Hundreds of changed messages and answers: each order was decided on a price of the venue's own book."""
+    with running(tmp_path, "live") as run:
+        run.arm("mutated_answer", path="/order", seed=1)
+        run.arm("market_feed_mutated", 200, seed=1000)
+        run.arm("user_feed_mutated", 3, seed=2000)
+        run.wait_for_purchases(1)
+        run.wait_for_faults()
+        run.arm("market_feed_mutated", 200, seed=3000)
+        run.arm("user_feed_mutated", 3, seed=4000)
+        for number, (route, count) in enumerate((("/external/*", 30), ("/gamma/*", 5), ("/markets/*", 2))):
+            run.arm("mutated_answer", count, path=route, seed=5000 + 1000 * number)
+            run.wait_for_faults("market_feed_mutated", "user_feed_mutated", seconds=BETWEEN_S)
+        run.wait_for_purchases(2)
+        run.wait_for_faults("user_feed_mutated", seconds=BETWEEN_S)
+        decided = rows(
+            run.paths.ledger,
+            "SELECT i.slug, i.outcome, i.ask, d.second FROM intents i JOIN decisions d ON d.id = decision_id",
+        )
+        assert len(decided) >= 2
+        for slug, outcome, ask, second in decided:
+            assert Decimal(ask) in asks_before(run.url, slug, outcome, second), (slug, outcome, ask, second)
 
 
 def reports(folder: Path, paths: Paths) -> list[str]:

@@ -6,12 +6,17 @@ import msgspec
 
 from venue.connections import Connection
 from venue.faults import Faults
+from venue.mutations import INVALID, mutated_text
 
 Event = dict[str, Any]
 
 
-def damaged(faults: Faults, fault: str, event: Event) -> Event:
-    """The event with the invalid value of an armed fault, which is consumed; otherwise the event itself."""
+def damaged(faults: Faults, feed: str, event: Event) -> Event | msgspec.Raw:
+    """The event as changed by an armed fault of its feed, which is consumed; otherwise the event itself."""
+    random = faults.mutation(f"{feed}_feed_mutated")
+    if random is not None:
+        return msgspec.Raw(mutated_text(event, random, INVALID).encode())
+    fault = f"{feed}_feed_value"
     armed = faults.armed(fault)
     if armed is None or armed["event"] not in ("", event["event_type"]):
         return event

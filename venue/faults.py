@@ -5,6 +5,7 @@ code that a fault affects calls `Faults.consume` for it at that point only.
 """
 
 from fnmatch import fnmatchcase
+from random import Random
 from typing import Any
 
 import msgspec
@@ -173,6 +174,16 @@ CATALOG: dict[str, FaultSpec] = {
         "right; not quoted if `raw`",
         {"event": "trade", "field": "price", "value": "7", "raw": False},
     ),
+    "market_feed_mutated": FaultSpec(
+        "market feed: an event is changed by its structure: a field dropped, doubled, of another type or "
+        "with an impossible value; drawn from `seed`, which grows by one each time",
+        {"seed": 1},
+    ),
+    "user_feed_mutated": FaultSpec("user feed: the same", {"seed": 1}),
+    "mutated_answer": FaultSpec(
+        "answers to `path` are changed in the same way; the request is carried out first",
+        {"path": "/order", "seed": 1},
+    ),
     "stray_frame": FaultSpec(
         f"a text frame on every subscribed connection of a `feed` ({' or '.join(FEEDS)}): `text`, or JSON "
         "arrays nested `depth` deep if that is not 0",
@@ -302,6 +313,16 @@ class Faults:
         """Consume a fault if its parameter `path` (wildcards: * and ?) matches a path."""
         armed = self.armed(name)
         return self.consume(name) if armed is not None and fnmatchcase(path, armed["path"]) else None
+
+    def mutation(self, name: str, path: str | None = None) -> Random | None:
+        """Consume a fault that mutates messages if it is armed, for this path if given: its numbers."""
+        armed = self.armed(name)
+        if armed is None or (path is not None and not fnmatchcase(path, armed["path"])):
+            return None
+        self.consume(name)
+        random = Random(armed["seed"])
+        armed["seed"] += 1
+        return random
 
     def listing(self) -> list[ArmedFault]:
         return list(self._armed.values())

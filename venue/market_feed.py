@@ -145,10 +145,11 @@ class MarketFeed:
             "tags": ["crypto"],
         }
         connections = [connection for connection, s in self._subscribers.items() if s.custom]
-        if connections:
-            event = damaged(self._faults, "market_feed_value", event)
+        if not connections:
+            return
+        sent = damaged(self._faults, "market", event)
         for connection in connections:
-            connection.send(event)
+            connection.send(sent)
 
     def send_stray(self) -> None:
         """Apply the fault of a stray frame, if there is a subscriber."""
@@ -190,7 +191,7 @@ class MarketFeed:
         # After all updates: otherwise a token's first book could follow a newer update of it.
         books = [self._book_event(market, token) for token, market in wanted.items()]
         subscriber.tokens.update(wanted)
-        connection.send([damaged(self._faults, "market_feed_value", book) for book in books])
+        connection.send([damaged(self._faults, "market", book) for book in books])
 
     def _send(self, market: VenueMarket, events: dict[str, dict[str, Any]], *, custom: bool = False) -> None:
         """Send each token's event to its subscribers; an event shared by both tokens is sent once."""
@@ -202,7 +203,7 @@ class MarketFeed:
             deliveries.extend((connection, event) for event in wanted.values())
         # A fault applies once per event, for all its receivers, and only to an event with a receiver.
         received = {id(event): event for _, event in deliveries}
-        sent = {key: damaged(self._faults, "market_feed_value", event) for key, event in received.items()}
+        sent = {key: damaged(self._faults, "market", event) for key, event in received.items()}
         for connection, event in deliveries:
             connection.send(sent[id(event)])
 

@@ -55,10 +55,11 @@ class UserFeed:
             if subscriber.address == address
             and (subscriber.markets is None or condition_id in subscriber.markets)
         ]
-        if connections:
-            event = damaged(self._faults, "user_feed_value", event)
+        if not connections:
+            return
+        sent = damaged(self._faults, "user", event)
         for connection in connections:
-            connection.send(event)
+            connection.send(sent)
 
     def send_stray(self) -> None:
         """Apply the fault of a stray frame, if there is a subscriber."""

@@ -317,6 +317,10 @@ NONSENSE: list[Answer] = [
         200,
         {"balance": "NaN", "allowances": {}, "version": "two", "closed_only": 0, "blocked": "yes", "data": 1},
     ),
+    (
+        200,
+        {"balance": "1_0", "allowances": {}, "version": None, "closed_only": 1, "blocked": 1, "data": [7]},
+    ),
     (200, {"balance": "1", "allowances": [], "data": [{"slug": "x"}], "pagination": {}}),
 ]
 
@@ -336,6 +340,15 @@ def test_whatever_is_no_answer_is_temporary(canned: CannedServer, question: str)
     gone.credentials(("key", "c2VjcmV0", "phrase"))
     with pytest.raises(Temporary, match="could not be read from the venue"):
         QUESTIONS[question](gone, "http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("value", ["NaN", "-1", "2", "1e400"])
+def test_a_payout_that_cannot_be_is_no_position(canned: CannedServer, value: str) -> None:
+    """A price per share that is no number from 0 to 1 is an error of the request, and redeems nothing."""
+    row = {"condition_id": "0xc0", "current_size": "1", "current_price": value, "redeemable": True}
+    canned.default = (200, {"data": [row], "pagination": {}})
+    with pytest.raises(Temporary, match="could not be read from the venue"):
+        PolymarketClient(canned.url, TEST_KEY).redeemable(canned.url)
 
 
 @pytest.mark.parametrize(("position", "query"), [(None, "market=0xc0"), ("452312848", "asset_id=452312848")])

@@ -132,3 +132,21 @@ def test_a_market_is_understood_or_left_alone(gamma):
         return
     assert found.tick > 0
     assert calendar.start_of(found.slug) == found.start
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"match_time": "1790000000000"},
+        {"match_time": -1},
+        {"match_time": "9" * 30},
+        {"maker_orders": [], "size": "1e-400"},
+        {"maker_orders": [], "price": "0.00000001"},
+    ],
+    ids=str,
+)
+def test_a_trade_that_the_ledger_cannot_store_is_asked_for_again(change):
+    """A time beyond its integers, for example in milliseconds, or an amount below the unit on chain."""
+    assert fills_of(TRADE, intent(1), "0xabc", market())
+    with pytest.raises(Temporary, match="cannot be read"):
+        fills_of({**TRADE, **change}, intent(1), "0xabc", market())

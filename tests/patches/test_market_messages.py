@@ -31,6 +31,8 @@ TICK = HEAD | {
     "new_tick_size": "0.001",
 }
 BAD_PRICES = (
+    "0",
+    "1.000",
     "NaN",
     "-0.1",
     "1e400",
@@ -96,6 +98,7 @@ def test_a_size_that_cannot_be_is_a_fault(bad: str) -> None:
         (BOOK | {"timestamp": "NaN"}, "timestamp 'NaN'"),
         (CHANGES | {"timestamp": "-1"}, "timestamp '-1'"),
         (TRADE | {"timestamp": "1e400"}, "timestamp '1e400'"),
+        (BOOK | {"timestamp": "99999999999999"}, "timestamp '99999999999999'"),
         (BOOK | {"market": "x"}, "market 'x'"),
         (BOOK | {"asset_id": "a.b"}, "asset_id 'a.b'"),
         (CHANGES | {"price_changes": [CHANGE | {"asset_id": "\x1b"}]}, r"asset_id '\\x1b'"),

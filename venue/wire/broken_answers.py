@@ -1,11 +1,13 @@
-"""Faulty answers that a client has to limit: slow, deeply nested, huge. The request is carried out."""
+"""Faulty answers that a client has to limit: slow, nested, huge, mutated. The request is carried out."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 
 from venue.bad_values import nested
+from venue.mutations import INVALID, mutated_body
 from venue.wire.common import venue_of
 
 MEGABYTE = 1_000_000
@@ -25,6 +27,10 @@ async def broken_answers(
         return await _sent(request, _head(answer), _dripping(_body(answer), drip["seconds"]))
     if (deep := faults.consume_for("nested_answer", request.path)) is not None:
         return web.Response(text=nested(deep["depth"]), content_type="application/json")
+    is_json = answer.content_type == "application/json"
+    if is_json and (random := faults.mutation("mutated_answer", request.path)) is not None:
+        body = mutated_body(json.loads(_body(answer)), random, INVALID)
+        return web.Response(body=body, status=answer.status, content_type="application/json")
     if (huge := faults.consume_for("huge_answer", request.path)) is not None:
         head = web.StreamResponse(headers={"Content-Type": "application/json"})
         if huge["compressed"]:
