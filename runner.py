@@ -12,7 +12,7 @@ if __name__ == "__main__":
 import argparse
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from common.atomic_file import create_private_files
 from common.bounded_http import BoundedHttp
 from common.environment import prepare_environment
 from common.process_exit import exit_process
+from common.process_memory import protect_memory
 from config import ENV_FILE, Settings, load_settings, open_to_others
 from control.arming import arm, require_doctor
 from control.locks import hold_state, hold_wallet
@@ -151,6 +152,7 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the bot; returns the exit code: 0 done, 1 failure, 2 bad usage or configuration."""
     create_private_files()
+    protect_memory()
     replace_unencodable(sys.stdout)
     flags = parse(arguments)
     console = TolerantConsole()
@@ -161,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return show_settings(console) if flags.show_config else create_env_file(ENV_FILE, console)
         settings = load_settings()
         flags.check(settings)
-        _keep_close()
+        prepare_environment()
         if flags.notify_test:
             from runtime.notification_check import check_notifications
 
@@ -171,22 +173,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Fatal as error:
         print_error(error)
         return error.exit_code
-
-
-def _keep_close() -> None:
-    """Keep loopback traffic of this process and its children off proxies, and its memory out of core dumps.
-
-    Raises
-    ------
-    ConfigError
-        If the environment keeps connections from being made.
-    """
-    prepare_environment()
-    with suppress(ImportError):  # not on Windows, which writes no core dumps
-        import resource
-
-        # A core dump would contain the keys.
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _run(flags: Flags, settings: Settings, console: Console, stack: ExitStack) -> int:

@@ -52,6 +52,8 @@ class BotProcess:
         Standard input of the bot.
     clock : str, optional
         How far the bot's clock is ahead, in the format of `faketime -f`.
+    wrapper : tuple of str
+        A program and its arguments that replaces itself by the bot.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class BotProcess:
         root: Path = ROOT,
         stdin: int = subprocess.DEVNULL,
         clock: str | None = None,
+        wrapper: tuple[str, ...] = (),
     ) -> None:
         self.folder = folder
         environment = {
@@ -77,7 +80,7 @@ class BotProcess:
         }
         self.output = ""
         self.process = subprocess.Popen(
-            [sys.executable, str(root / "runner.py"), *arguments],
+            [*wrapper, sys.executable, str(root / "runner.py"), *arguments],
             cwd=folder,
             env=environment,
             stdin=stdin,

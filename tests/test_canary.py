@@ -22,6 +22,7 @@ sys.path += [str(Path(__file__).parent / "venue")]
 
 from hastened import settings_of
 from process import VenueProcess
+from process_access import UNPRIVILEGED, is_readable
 
 from config import Settings
 from execution.polymarket_client import PolymarketClient
@@ -155,6 +156,18 @@ def served(port: str) -> bytes:
     raise AssertionError("nothing was served")
 
 
+def temporary_files(folder: Path) -> dict[str, str]:
+    """Settings that put the temporary files of all processes where they are searched, too."""
+    (folder / "tmp").mkdir()
+    return {"TMPDIR": str(folder / "tmp")}
+
+
+def command_lines(bot: BotProcess) -> bytes:
+    """What `ps` shows of all processes of a bot."""
+    pids = (bot.process.pid, *bot.children().values())
+    return b"\n".join(Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids)
+
+
 @pytest.fixture
 def keys() -> dict[str, str]:
     return made()
@@ -166,11 +179,12 @@ def test_no_key_leaves_the_env_file_in_a_run(keys, tmp_path):
     """A rehearsal with a killed worker, checked by the doctor: no key in any file, screen or metric."""
     root, port = checkout(tmp_path, keys), free_port()
     settings = {**BUYS, "LIVE_TRADING_CONFIRM": "yes", "NOTIFY_LEVEL": "all", "GRAFANA_PORT": port}
+    settings |= temporary_files(tmp_path)
     seen = {}
     with BotProcess(tmp_path / "checkout", *REHEARSAL, settings=settings, root=root) as bot:
         url = bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)", 60)[1]
         bot.wait_for("filled", 100)
-        seen["metrics"] = served(port)
+        seen |= {"metrics": served(port), "ps": command_lines(bot)}
         os.kill(bot.children()["worker"], signal.SIGKILL)
         bot.wait_for("starting it again", 20)
         # The doctor of real orders signs with the key: against the practice venue, in Polymarket's place.
@@ -262,13 +276,16 @@ def test_no_key_leaves_the_env_file_with_real_orders(keys, polymarket, tmp_path)
         "            self._parts.observers.heartbeat(self._parts.status.status(self._outcomes))\n",
         "self._parts, self._parts.settings, self._parts.plan, self._parts.account",
     )
-    with BotProcess(root, "--live", settings=live(polymarket, port), root=root) as bot:
+    settings = live(polymarket, port) | temporary_files(tmp_path)
+    with BotProcess(root, "--live", settings=settings, root=root, wrapper=UNPRIVILEGED) as bot:
         bot.wait_for(r"LIVE \(real orders, real money\)", 60)
         bot.wait_for("internal error", 60)
-        seen = {"metrics": served(port)}
+        seen = {"metrics": served(port), "ps": command_lines(bot)}
         worker = bot.children()["worker"]
-        # Another kind of crash would leave a memory dump.
-        assert re.search(r"Max core file size +0 +0 ", Path(f"/proc/{worker}/limits").read_text())
+        # Another kind of crash would leave a memory dump, and other programs could read the keys.
+        for pid in (worker, bot.process.pid):
+            assert re.search(r"Max core file size +0 +0 ", Path(f"/proc/{pid}/limits").read_text())
+            assert not is_readable(f"/proc/{pid}/environ")
         os.kill(worker, signal.SIGKILL)
         bot.wait_for("starting it again", 20)
         seen["metrics again"] = served(port)

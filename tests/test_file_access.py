@@ -11,6 +11,7 @@ import kills
 import pytest
 from bot_process import ROOT, BotProcess
 from ledger_comparison import rows
+from process_access import Listener, listeners
 
 from common.atomic_file import close_to_other_users
 
@@ -122,7 +123,7 @@ INTRUDER = """
 import os, sys
 from pathlib import Path
 
-state, profile = Path(sys.argv[1]), sys.argv[2]
+state, profile, pid = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 # Not by the parent: this interpreter may be one that only root can start.
 os.setgroups([])
 os.setgid(65534)
@@ -134,6 +135,8 @@ for name, attempt in {
     "mode": lambda: (state / "mode_store" / "simulation_mode").write_text("0"),
     "halt": lambda: (state / profile / "HALTED").write_text(""),
     "create": lambda: (state / "x").touch(),
+    "environment": lambda: Path(f"/proc/{pid}/environ").read_bytes(),
+    "memory": lambda: open(f"/proc/{pid}/mem", "rb").close(),
 }.items():
     try:
         attempt()
@@ -144,26 +147,15 @@ for name, attempt in {
 """The attempts of another user of the machine; prints what succeeds."""
 
 
-def listening_ports(pid: int) -> list[int]:
-    """The TCP ports that a process listens on."""
-    inodes = {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
-    found = []
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A" and f"socket:[{fields[9]}]" in inodes:
-                found.append(int(fields[1].rpartition(":")[2], 16))
-    return found
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(200)
 @pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="needs to become another user")
 @pytest.mark.parametrize("live", [False, True], ids=["paper", "rehearsal"])
 def test_another_user_cannot_switch_or_read_a_running_bot(live):
-    """No file can be read or written, and the only open port, the practice venue's, refuses web pages."""
+    """No file can be read or written; the bot listens on loopback only, for metrics and for the practice
+    venue, which refuses web pages."""
     profile = "rehearsal-synthetic" if live else "synthetic"
-    flags = (*kills.FLAGS, "--live") if live else kills.FLAGS
+    flags = [flag for flag in kills.FLAGS if flag != "--no-grafana"] + ["--live"] * live
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -172,18 +164,17 @@ def test_another_user_cannot_switch_or_read_a_running_bot(live):
             url = kills.venue_url(bot)
             bot.until(lambda: (state / profile / "pulse.json").exists(), "a heartbeat", kills.START_S)
             done = subprocess.run(
-                [sys.executable, "-I", "-c", INTRUDER, str(state), profile],
+                [sys.executable, "-I", "-c", INTRUDER, str(state), profile, str(bot.children()["worker"])],
                 capture_output=True,
                 text=True,
                 check=True,
             )
             assert done.stdout == ""
             children = bot.children()
-            ports = {pid: listening_ports(pid) for pid in (bot.process.pid, *children.values())}
-            assert ports == {
-                bot.process.pid: [],
-                children["worker"]: [],
-                children["venue"]: [int(url.rpartition(":")[2])],
+            metrics = bot.wait_for(r"metrics at http://127\.0\.0\.1:(\d+)/", kills.START_S)[1]
+            assert set(listeners([bot.process.pid, *children.values()])) == {
+                Listener(children["worker"], "127.0.0.1", int(metrics)),
+                Listener(children["venue"], "127.0.0.1", int(url.rpartition(":")[2])),
             }
             account = {"address": "0x" + "ab" * 20, "balance": "1000000"}
             for header in ({"Origin": "http://a.example"}, {"Host": "a.example"}):

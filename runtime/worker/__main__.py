@@ -13,6 +13,7 @@ import patches
 from common.constants import ExitCode
 from common.environment import prepare_environment
 from common.process_exit import exit_process
+from common.process_memory import protect_memory
 from config import Settings, load_settings
 from control.halt_file import HALT_FILE, HaltFile
 from control.last_mode_switch import LAST_SWITCH_FILE
@@ -69,6 +70,7 @@ def _out_of_descriptors() -> bool:
 
 def main() -> int:
     """Read the plan from standard input and run the worker; the exit code is an `ExitCode`."""
+    protect_memory()
     replace_unencodable(sys.stdout)
     heartbeat = Heartbeat(int(sys.argv[1]) if sys.argv[1:] else None)
     heartbeat.heartbeat()
