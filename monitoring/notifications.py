@@ -5,6 +5,7 @@ more). Bursts are combined into one notification; a failing channel loses only i
 """
 
 import logging
+import re
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import apprise
 from loguru import logger
 
 from common.atomic_file import write_atomically
+from common.plain_text import without_controls
 from common.singleton import Singleton
 from errors import BotError, ConfigError
 from events import Event, WorkerStatus
@@ -35,6 +37,8 @@ LOOK_S = 20.0
 """Interval of the check whether a UTC day has ended."""
 FLUSH_S = 1.0
 """Longest wait for the last message at the end: the complete exit may take 5 s."""
+MENTION = re.compile(r"@(?=everyone|here|channel)|<(?=[!@#])")
+"""The begin of texts with which a chat would call all its members: a space after it prevents that."""
 TAGS = {Importance.ALERTS: apprise.NotifyType.FAILURE}
 
 
@@ -166,7 +170,15 @@ class Notifier:
     def _reached(self, channel: apprise.Apprise, message: Message) -> bool:
         kind = TAGS.get(message.importance, apprise.NotifyType.INFO)
         try:
-            return bool(channel.notify(title=message.title, body=message.body, notify_type=kind))
+            return bool(
+                channel.notify(
+                    title=_plain(message.title),
+                    body=_plain(message.body),
+                    notify_type=kind,
+                    # Channels that show HTML get it escaped; one refuses a message with a stray tag.
+                    body_format=apprise.NotifyFormat.TEXT,
+                )
+            )
         except Exception as error:  # noqa: BLE001  plug-ins may raise any error, and trading continues
             # The error's text may contain the address, which contains the secret.
             logger.warning(f"a notification channel failed with {type(error).__name__}")
@@ -222,6 +234,11 @@ def _together(batch: list[Message], dropped: int) -> Message:
     return Message(
         first.title if len(shown) == 1 else f"{first.title} (+{len(batch) - 1})", "\n".join(lines), most
     )
+
+
+def _plain(text: str) -> str:
+    """A text that neither controls a terminal nor calls the members of a chat."""
+    return MENTION.sub(lambda found: f"{found.group()} ", without_controls(text))
 
 
 def _keep_secrets_out_of_the_log() -> None:

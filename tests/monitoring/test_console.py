@@ -281,3 +281,10 @@ def test_in_a_pipe_there_is_no_waiting_line(screen):
     """A log file must not grow by a line every quarter of a second."""
     screen.reporter.progress(market(1), 100.0, None, 0, "")
     assert screen.lines() == []
+
+
+def test_markup_in_foreign_texts_is_shown_as_it_is():
+    """Brackets in a reason of the venue are no styles and no links, and an unbalanced one is no error."""
+    text = "[bold red]x[/] [/y] [link=http://a.example]z[/link] <script>"
+    lines = Screen().handle(MarketRefused(slug="s", why=text), Halted(why=text))
+    assert [text in line for line in lines] == [True, True]

@@ -227,3 +227,18 @@ def test_another_fee_rate_is_an_alert():
     message = message_of(changed)
     assert (message.title, message.importance) == ("Terms of the markets changed", Importance.ALERTS)
     assert message.body == "the fee rate is 0.072 in btc-2, 0.07 in btc-1"
+
+
+EVIL = "<script>alert(1)</script> & <b>\x1b[2J\u202e @everyone <!channel> [x](http://a.example)"
+
+
+@pytest.mark.parametrize("form", ["text", "html", "markdown"])
+def test_foreign_text_is_plain_in_every_format(tmp_path, form):
+    """A channel that shows HTML gets tags escaped; none gets control characters or a call of all members."""
+    with webhook() as hook, notifying(tmp_path, f"{hook.url}?format={form}") as notifier:
+        notifier.handle(Halted(why=EVIL))
+        hook.wait_for(lambda: hook.received)
+        assert ("<script>" in hook.text) is (form != "html")
+        assert ("&lt;script&gt;" in hook.text) is (form == "html")
+        for text in ("\x1b", "\u202e", "@everyone", "<!channel>", "<b>" if form == "html" else "\x07"):
+            assert text not in hook.text
