@@ -27,7 +27,8 @@ STEPS: dict[str, list[str]] = {
         f"{sys.executable} config.py | diff .env.example - && {sys.executable} -m grafana.dashboard --check"
         f" && {sys.executable} -m tools.order_lifecycle_table | diff docs/order-lifecycle.md -"
         f" && {sys.executable} -m tools.unverified_page | diff docs/unverified.md -"
-        f" && {sys.executable} -m tools.settings_page | diff docs/settings.md -",
+        f" && {sys.executable} -m tools.settings_page | diff docs/settings.md -"
+        f" && {sys.executable} -m tools.licences_page | diff docs/licences.md -",
     ],
     # Into the folder site; a broken link or heading is an error.
     "docs": [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-E", "docs", "site"],
