@@ -30,6 +30,8 @@ SECTIONS = {
         "ledger",
         "testing",
         "reliability",
+        "security",
+        "licences",
         "field-reports",
         "upgrades",
         "release",

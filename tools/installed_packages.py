@@ -26,12 +26,20 @@ SPDX = {
 }
 """SPDX identifiers of other spellings in the packages' metadata."""
 STATED = {
+    "alabaster": "BSD-3-Clause",
+    "docutils": "LicenseRef-Public-Domain AND BSD-2-Clause AND 0BSD",
     "forbiddenfruit": "GPL-3.0-or-later OR MIT",
     "jinja2": "BSD-3-Clause",
     "libcst": "MIT AND PSF-2.0",
     "partd": "BSD-3-Clause",
     "promql-parser": "MIT",
     "pycryptodome": "BSD-2-Clause AND LicenseRef-Public-Domain",
+    "sphinxcontrib-applehelp": "BSD-2-Clause",
+    "sphinxcontrib-devhelp": "BSD-2-Clause",
+    "sphinxcontrib-htmlhelp": "BSD-2-Clause",
+    "sphinxcontrib-jsmath": "BSD-2-Clause",
+    "sphinxcontrib-qthelp": "BSD-2-Clause",
+    "sphinxcontrib-serializinghtml": "BSD-2-Clause",
     "uvloop": "MIT OR Apache-2.0",
     "zict": "BSD-3-Clause",
 }
