@@ -165,11 +165,14 @@ def licence_of(name: str, metadata: Any) -> str:
 
 
 def locked_versions(root: Path = ROOT) -> dict[str, str]:
-    """The versions of `requirements.lock`, by name."""
-    found = re.findall(
-        r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", (root / "requirements.lock").read_text(), re.MULTILINE
-    )
-    return {_name(name): version for name, version in found}
+    """The versions of `requirements.lock` for this platform, by name."""
+    lines = (root / "requirements.lock").read_text().splitlines()
+    rows = [Requirement(line.rstrip(" \\")) for line in lines if re.match(r"[A-Za-z0-9]", line)]
+    return {
+        _name(row.name): str(row.specifier).removeprefix("==")
+        for row in rows
+        if row.marker is None or row.marker.evaluate()
+    }
 
 
 def _name(text: str) -> str:
