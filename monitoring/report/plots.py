@@ -15,7 +15,7 @@ LABELS = 158
 """Width of the row labels of a plot with one row per name."""
 COUNTS = 110
 """Width of the numbers behind the bars of the funnel."""
-MOST_TIMES = 4
+MOST_TIMES = 5
 """Labels of a time axis that fit beside each other."""
 COLUMNS = 600
 """Columns of an equity curve: more points than pixels are not visible."""

@@ -277,7 +277,7 @@ def test_the_plots_are_those_of_the_report(tmp_path):
         first = served.json("/plots.json")
         settle_another(served)
         second = served.json("/plots.json")
-    assert names(first) == ["equity", "groups", "calibration-price", "calibration-model", "signals"]
+    assert names(first) == ["equity", "calibration-price", "groups", "signals", "calibration-model"]
     assert names(second) == names(first)
     assert "over 1 settlements" in first["figures"][0]
     assert "over 2 settlements" in second["figures"][0]
