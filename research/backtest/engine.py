@@ -10,7 +10,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Self
 
-import msgspec
 from nautilus_trader.backtest.engine import BacktestEngine, BacktestEngineConfig
 from nautilus_trader.config import LoggingConfig, RiskEngineConfig
 from nautilus_trader.model.currencies import pUSD
@@ -49,7 +48,6 @@ from research.backtest.stepped_tasks import SteppedTasks
 from research.recordings import RecordedMarket
 from settings_mapping import market_calendar, new_view, risk_limits
 
-NO_FEEDS = dict.fromkeys(("coinbase", "strike", "deribit", "fear_greed"), "not recorded")
 RESOLUTION_S = 60
 """Seconds from a market's end to its result; the real venue takes between 30 s and 3 minutes."""
 FINE_TICK = Decimal("0.001")
@@ -222,9 +220,8 @@ class _Run:
         self._now_ns = kernel.clock.timestamp_ns
         self._ledger = stack.enter_context(JournaledLedger(ledger_path, self._now_ns))
         self._alerts = 0
-        self._results: dict[str, Outcome] = {}
+        self._recorded: dict[str, RecordedMarket] = {}
         self._delay = delay_ns
-        self._delays: dict[str, int] = {}
         self._engine.add_venue(
             NautilusVenue(VENUE),
             OmsType.NETTING,
@@ -294,8 +291,7 @@ class _Run:
         engine = self._engine
         paired = [(recorded, market_of(recorded.gamma, self._calendar)) for recorded in markets]
         for recorded, market in paired:
-            self._results[market.slug] = recorded.won
-            self._delays[market.slug] = recorded.delay_ns
+            self._recorded[market.slug] = recorded
             for outcome in Outcome:
                 engine.add_instrument(instrument(recorded, market, outcome, market.tick))
             engine.add_data(list(events(recorded, market)), sort=False)
@@ -329,7 +325,8 @@ class _Run:
             self._strategy.on_instrument(finer)
 
     async def _decide(self, context: DecisionContext) -> Decision:
-        return decide(msgspec.structs.replace(context, absent=NO_FEEDS), self._params)
+        externals = self._recorded[context.market.slug].externals
+        return decide(externals.added_to(context), self._params)
 
     def _call_at(self, at_ns: int, call: Callable[[], None]) -> None:
         self._alerts += 1
@@ -344,7 +341,7 @@ class _Run:
         return found[0].market, found[1]
 
     def _delay_ns(self, slug: str) -> int:
-        return self._delays[slug] if self._delay is None else self._delay
+        return self._recorded[slug].delay_ns if self._delay is None else self._delay
 
     def _publish(self, event: Event) -> None:
         del event
@@ -359,7 +356,7 @@ class _Run:
     def _settle(self, market: Market) -> None:
         settlement = Settlement(
             slug=market.slug,
-            outcome=self._results[market.slug],
+            outcome=self._recorded[market.slug].won,
             source="recording",
             settled_ns=self._now_ns(),
         )

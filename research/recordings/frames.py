@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from models import Frozen, Outcome
+from core.ingestion.adapters.unified_adapter import EXTERNALS, RefreshedValues
+from models import Frozen, MarketKind, Outcome
 from research.recording_file import (
     FILE_NAME,
     Frame,
@@ -19,6 +20,7 @@ from research.recording_file import (
 from research.recordings.books import BadMessage, MarketBooks
 from research.recordings.calendars import calendar_of, delay_ns_at
 from research.recordings.catalogue import Gamma, market_from, winner_of
+from research.recordings.externals import ExternalsReader
 from research.recordings.integrity import defects_of
 from research.recordings.market import RecordedMarket
 
@@ -91,6 +93,7 @@ class _Open:
         market, self.gamma = market_from(listed.gamma, Path(listed.file), listed.first)
         self.books = MarketBooks(market)
         self.market = market
+        self.externals = ExternalsReader(market.start)
         self.defects: list[str] = []
 
     def finished(self) -> RecordedMarket:
@@ -110,6 +113,7 @@ class _Open:
             delay_ns=delay_ns_at(listed.start),
             source=listed.file,
             defects=(*self.defects, *defects_of(listed.file, snapshots, self.market.interval)),
+            externals=self.externals.finished([kept.offset_ns for kept in snapshots]),
         )
 
 
@@ -145,6 +149,8 @@ class _Reader:
             if frame.kind is FrameKind.MARKET and self._reading:
                 self._check_clock(file, row, frame.recv_ns)
                 _follow(file, row, self._latest, frame.raw, self._reading)
+            elif frame.kind is FrameKind.FEED and frame.source == EXTERNALS:
+                _add_externals(file, row, frame, self._reading)
             while self._reading and _complete(self._reading[0], frame.recv_ns):
                 yield from self._finish()
             if not self._reading and not self._waiting:
@@ -192,6 +198,27 @@ def _complete(opened: _Open, now_ns: int) -> bool:
     return now_ns >= (opened.market.end + RESOLVED_WITHIN_S) * NANOS or (
         opened.books.won is not None and now_ns >= opened.market.end * NANOS
     )
+
+
+def _add_externals(file: Path, row: int, frame: Frame, reading: Sequence[_Open]) -> None:
+    if not reading:
+        return
+    defect = "the values of the external sources are not readable"
+    try:
+        recorded = msgspec.json.decode(frame.raw, type=RefreshedValues)
+    except (msgspec.MsgspecError, UnicodeEncodeError):
+        concerned = list(reading)
+    else:
+        # Beside generated markets a recorded one has prices around it, which are not its own.
+        own = [
+            opened
+            for opened in reading
+            if opened.market.start == recorded.start and opened.market.kind is not MarketKind.RECORDED
+        ]
+        concerned = [opened for opened in own if not opened.externals.add(frame.recv_ns, recorded)]
+        defect = "the beginning of the spot path is not recorded"
+    for opened in concerned:
+        opened.defects.append(f"{file}, row {row}: {defect}")
 
 
 def _follow(file: Path, row: int, recv_ns: int, raw: str, reading: Sequence[_Open]) -> None:

@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from models import Frozen, Outcome, ProtocolVersion, Rule
+from research.recordings.externals import RecordedExternals
 
 TAKER_DELAY_NS = 150_000_000
 """The venue matches an order that takes liquidity this long after it arrived, since 2026-09-04."""
@@ -53,6 +54,8 @@ class RecordedMarket(Frozen, frozen=True):
         The file it was read from.
     defects : tuple of str
         What is wrong with it, with file and row.
+    externals : RecordedExternals
+        The values of the external sources; none if they were not recorded, or are not this market's own.
     """
 
     slug: str
@@ -65,3 +68,4 @@ class RecordedMarket(Frozen, frozen=True):
     delay_ns: int = TAKER_DELAY_NS
     source: str = ""
     defects: tuple[str, ...] = ()
+    externals: RecordedExternals = RecordedExternals()

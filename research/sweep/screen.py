@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-import msgspec
-
 from bot import DecisionSchedule
 from common.utc_time import utc_midnight_ns
 from config import Settings
@@ -36,7 +34,7 @@ from execution.order_records import DecisionEntry, OrderEntry
 from execution.outcomes import OutcomeKind, PostOutcome
 from execution.risk_engine import RiskState, refusal
 from models import SCALE_SECONDS, Decision, Frozen, Market, OrderIntent, Outcome, Reason, fill_cost
-from research.backtest.engine import NO_FEEDS, RESOLUTION_S, STARTING_CASH
+from research.backtest.engine import RESOLUTION_S, STARTING_CASH
 from research.backtest.market_data import NANOS
 from research.backtest.matching import match
 from research.recordings import RecordedMarket
@@ -170,7 +168,7 @@ class ScreenedPoint:
             node, last_ns = node.decide_at(index), now_ns
             context = node.context
             assert context is not None  # a decision was made
-            decision = decide(msgspec.structs.replace(context, absent=NO_FEEDS), self._params)
+            decision = decide(states.recorded.externals.added_to(context), self._params)
             if self._handle_decision(decision, now_ns):
                 return
 

@@ -47,15 +47,8 @@ class DecisionService:
         if self._feeds is None or context.market.kind is MarketKind.RECORDED:
             return decide(msgspec.structs.replace(context, absent=NO_FEEDS), params)
         market = context.market
-        found = await self._feeds.refresh(self._deadline_s, start=market.start, rule=market.rule)
-        complete = msgspec.structs.replace(
-            context,
-            spot=found.spot,
-            spot_path=found.spot_path,
-            strike=found.strike,
-            put_call=found.put_call,
-            sentiment=found.sentiment,
-            absent=found.absent,
-            consensus=found.consensus,
+        books_ns = max(context.up_book.ts_ns, context.down_book.ts_ns)
+        found = await self._feeds.refresh(
+            self._deadline_s, start=market.start, rule=market.rule, books_ns=books_ns
         )
-        return decide(complete, params)
+        return decide(found.added_to(context), params)

@@ -12,11 +12,12 @@ from config import Settings
 from core.ingestion.adapters.checked_sources import CheckedSources
 from core.ingestion.adapters.feed_memory import FeedMemory
 from core.ingestion.adapters.strikes import KnownStrike
-from core.ingestion.adapters.unified_adapter import UnifiedDataAdapter
+from core.ingestion.adapters.unified_adapter import RefreshedValues, UnifiedDataAdapter
 from core.ingestion.validators.data_validator import DataValidator
 from core.nautilus_core.providers.decision_loop import DecisionLoop
 from core.strategy_brain.fusion_engine import get_fusion_engine, reset_fusion_engine
 from data_sources.coinbase import CoinbaseSource
+from data_sources.transport import Received
 from models import MarketKind, Rule, Spot, Strike, Tick
 from runtime.worker.decision_service import DecisionService
 
@@ -29,7 +30,7 @@ def now_ns() -> int:
     return (RUNNING.start + 800) * 10**9
 
 
-def feeds() -> UnifiedDataAdapter:
+def feeds(received: Received | None = None) -> UnifiedDataAdapter:
     """An adapter that knows a strike and a minute of prices, and whose spot source does not answer."""
     nowhere = "http://127.0.0.1:1"
     sources = CheckedSources(
@@ -43,7 +44,7 @@ def feeds() -> UnifiedDataAdapter:
         name: Spot(name, Decimal(65800), now_ns(), now_ns()) for name in ("binance", "chainlink")
     }
     memory = FeedMemory(strikes=[KnownStrike(start=RUNNING.start, strike=STRIKE)])
-    return UnifiedDataAdapter(interval=900, sources=sources, now_ns=now_ns, memory=memory)
+    return UnifiedDataAdapter(interval=900, sources=sources, now_ns=now_ns, memory=memory, received=received)
 
 
 @pytest.fixture
@@ -53,8 +54,13 @@ def decide():
 
     def run(origin: str, adapter: UnifiedDataAdapter | None):
         service = DecisionService(Settings().brain_params(), adapter, loop, 1.5)
+        context = decision(1).context
         context = msgspec.structs.replace(
-            decision(1).context, market=market(1, origin=origin), now_ns=NOON_NS, second=800.0
+            context,
+            market=market(1, origin=origin),
+            now_ns=NOON_NS,
+            second=800.0,
+            up_book=msgspec.structs.replace(context.up_book, ts_ns=NOON_NS - 10**9),
         )
         return asyncio.run(service.decide(context))
 
@@ -72,6 +78,15 @@ def test_the_values_of_the_feeds_are_in_the_context(origin, decide):
     assert context.consensus is not None
     assert (context.consensus.median, context.consensus.n) == (Decimal(65800), 2)
     assert "coinbase" in context.absent
+
+
+def test_the_values_are_recorded_with_the_time_of_the_books(decide):
+    """The recorded values name the newer of the two books that the decision was made on."""
+    seen: list[bytes] = []
+    context = decide("", feeds(lambda name, text: seen.append(text))).context
+    (recorded,) = (msgspec.json.decode(text, type=RefreshedValues) for text in seen)
+    assert recorded.books_ns == pytest.approx(max(context.up_book.ts_ns, context.down_book.ts_ns), abs=1000)
+    assert context.up_book.ts_ns != context.down_book.ts_ns
 
 
 def test_a_recorded_market_has_no_values_of_the_prices_beside_it(decide):

@@ -27,7 +27,7 @@ from core.ingestion.managers.websocket_manager import Backoff, StreamState, WebS
 from data_sources.transport import Received
 from data_sources.types import PriceKind
 from errors import Refused, Temporary
-from models import Consensus, Frozen, PutCall, Rule, Sentiment, Spot, Strike, Tick
+from models import Consensus, DecisionContext, Frozen, PutCall, Rule, Sentiment, Spot, Strike, Tick
 
 _log = logging.getLogger(__name__)
 
@@ -64,15 +64,39 @@ class Externals(Frozen, frozen=True):
     absent: dict[str, str]
     consensus: Consensus | None = None
 
+    def added_to(self, context: DecisionContext) -> DecisionContext:
+        """The context with these values."""
+        return msgspec.structs.replace(
+            context,
+            spot=self.spot,
+            spot_path=self.spot_path,
+            strike=self.strike,
+            put_call=self.put_call,
+            sentiment=self.sentiment,
+            absent=self.absent,
+            consensus=self.consensus,
+        )
+
 
 class RefreshedValues(Frozen, frozen=True):
     """The values of a refresh as they are recorded: `values.spot_path` has only what is new in it.
 
-    `start` is that of the market, from which the path's seconds count.
+    Attributes
+    ----------
+    start : int
+        Start of the market, from which the path's seconds count.
+    values : Externals
+    known : tuple of (float, float) or None
+        First and last second of the path's earlier part, as recorded with the refreshes of this market
+        before; None if there is none.
+    books_ns : int or None
+        Market time of the books on which the decision is made that the values are for; None without one.
     """
 
     start: int
     values: Externals
+    known: tuple[float, float] | None = None
+    books_ns: int | None = None
 
 
 class Absent(Frozen, frozen=True):
@@ -125,8 +149,8 @@ class UnifiedDataAdapter:
         self._interval = interval
         self._now_ns = now_ns
         self._received = received
-        self._path_passed = (0, float("-inf"))
-        """Start of the market, and its second up to which the spot path was passed to `received`."""
+        self._path_passed: tuple[int, tuple[Tick, ...]] = (0, ())
+        """Start of the market, and the spot path of it that was passed to `received`."""
         self._market_time = market_time
         self._sleep = sleep
         self._strikes = Strikes(market_time, SPOT)
@@ -188,7 +212,12 @@ class UnifiedDataAdapter:
         return self.sources.health() | streams
 
     async def refresh(
-        self, deadline_s: float = 1.5, *, start: int | None = None, rule: Rule = Rule.TWAP60
+        self,
+        deadline_s: float = 1.5,
+        *,
+        start: int | None = None,
+        rule: Rule = Rule.TWAP60,
+        books_ns: int | None = None,
     ) -> Externals:
         """Ask spot, option and mood sources together and report what there is.
 
@@ -200,6 +229,8 @@ class UnifiedDataAdapter:
             Start of the market; the running one by default.
         rule : Rule
             The market's settlement rule, for the strike.
+        books_ns : int, optional
+            Machine time of the books of the decision that asks; only recorded.
 
         Returns
         -------
@@ -227,16 +258,26 @@ class UnifiedDataAdapter:
             consensus=self.consensus(),
         )
         if self._received is not None:
-            self._received(EXTERNALS, msgspec.json.encode(self._news(start, externals)))
+            self._received(EXTERNALS, msgspec.json.encode(self._news(start, externals, books_ns)))
         return externals
 
-    def _news(self, start: int, externals: Externals) -> RefreshedValues:
-        """The values without the part of the spot path that an earlier refresh of the market had."""
-        market, second = self._path_passed
-        seen = second if market == start else float("-inf")
-        new = tuple(tick for tick in externals.spot_path if tick.second > seen)
-        self._path_passed = (start, new[-1].second if new else seen)
-        return RefreshedValues(start, msgspec.structs.replace(externals, spot_path=new))
+    def _news(self, start: int, externals: Externals, books_ns: int | None) -> RefreshedValues:
+        """The values without the part of the spot path that the last refresh of the market had."""
+        market, passed = self._path_passed
+        path = externals.spot_path
+        self._path_passed = (start, path)
+        known: tuple[Tick, ...] = ()
+        if market == start and passed:
+            common = tuple(tick for tick in path if tick.second <= passed[-1].second)
+            # An earlier process' path that was restored meanwhile begins before the one that was passed on.
+            if common and passed[-len(common) :] == common:
+                known = common
+        return RefreshedValues(
+            start=start,
+            values=msgspec.structs.replace(externals, spot_path=path[len(known) :]),
+            known=(known[0].second, known[-1].second) if known else None,
+            books_ns=None if books_ns is None else round(self._market_time(books_ns) * 1e9),
+        )
 
     async def _within[T](self, deadline_s: float, name: str, ask: Callable[[], Awaitable[T]]) -> T | Absent:
         try:

@@ -146,9 +146,30 @@ async def test_the_values_of_each_refresh_are_recorded_with_what_is_new_in_the_p
     path = tuple(tick for each in recorded for tick in each.values.spot_path)
     assert path == refreshed[-1].spot_path
     assert len(path) == 3
+    first, second, _ = (tick.second for tick in path)
+    assert [each.known for each in recorded] == [None, (first, first), (first, second)]
+    assert [each.books_ns for each in recorded] == [None] * 3
     assert [msgspec.structs.replace(each.values, spot_path=()) for each in recorded] == [
         msgspec.structs.replace(each, spot_path=()) for each in refreshed
     ]
+
+
+async def test_a_restored_path_is_recorded_as_a_whole(host: Host) -> None:
+    """An earlier process' prices before those that were recorded already are recorded, and nothing twice."""
+    _healthy(host)
+    seen: list[bytes] = []
+    clock = Clock(second=100)
+    clock.stands_still = True
+    async with _adapter(host, clock, received=lambda name, text: seen.append(text)) as adapter:
+        await adapter.refresh(start=START)
+        adapter.sources.path.restore([(START + 50.5, Decimal(65000))])
+        await adapter.refresh(start=START)
+        await adapter.refresh(start=START, books_ns=p.NOW_NS + 7 * 10**9)
+    recorded = [msgspec.json.decode(text, type=RefreshedValues) for text in seen]
+    paths = [[tick.second for tick in each.values.spot_path] for each in recorded]
+    assert paths == [[100.0], [50.5, 100.0], []]
+    assert [each.known for each in recorded] == [None, None, (50.5, 100.0)]
+    assert recorded[2].books_ns == pytest.approx((START + 107) * 10**9, abs=1000)
 
 
 async def test_slow_source_is_given_up_at_the_deadline_and_leaves_nothing_behind(host: Host) -> None:

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -134,13 +135,16 @@ def write_table(recorded: RecordedMarket, file: Path, **columns: str) -> Path:
     return file
 
 
-def write_frames(recorded: RecordedMarket, folder: Path) -> Path:
-    """A recording of the bot."""
+def write_frames(recorded: RecordedMarket, folder: Path, feeds: Sequence[Frame] = ()) -> Path:
+    """A recording of the bot, with frames of the external sources among those of the market."""
     writer = FrameWriter(folder)
     first = recorded.start * NANOS + recorded.snapshots[0].offset_ns
     writer.write(Frame(first, FrameKind.GAMMA, recorded.slug, json.dumps(recorded.gamma)))
-    for at_ns, message in messages(recorded):
-        writer.write(Frame(at_ns, FrameKind.MARKET, "clob", json.dumps(message)))
+    books = [
+        Frame(at_ns, FrameKind.MARKET, "clob", json.dumps(message)) for at_ns, message in messages(recorded)
+    ]
+    for frame in sorted([*books, *feeds], key=lambda frame: frame.recv_ns):
+        writer.write(frame)
     end_ns = (recorded.start + calendar_of(recorded.slug).interval + 60) * NANOS
     writer.write(Frame(end_ns, FrameKind.GAMMA, recorded.slug, json.dumps(resolved(recorded))))
     writer.close()
