@@ -1,10 +1,15 @@
-"""The screen against the engine for unusual settings, on bundled markets."""
+"""The screen against the engine for unusual settings and with external values, on bundled markets."""
+
+from decimal import Decimal
 
 import msgspec
 import pytest
 
 from config import Settings, with_values
-from research.recordings import Snapshot
+from core.ingestion.adapters.unified_adapter import Externals
+from models import PutCall, Rule, Sentiment, Spot, Strike, Tick
+from research.recordings import RecordedMarket, Snapshot
+from research.recordings.externals import RecordedExternals, Refresh
 from research.sweep.points import backtest_point
 from research.sweep.screen import difference, screen
 from research.sweep.sources import Recordings, Source
@@ -65,3 +70,41 @@ def test_unusual_settings():
     assert any((market.decisions, market.last, market.side) == (6, "buy", None) for market in tried)
     assert any((market.decisions, market.last, market.side) == (2, "buy", None) for market in once)
     assert any(market.cost > 300 for market in by_name["a large position"])
+
+
+def priced(recorded: RecordedMarket) -> RecordedMarket:
+    """The market with external values every five seconds, none from second 700 to 780, and a rising spot."""
+    ticks = tuple(Tick(second, Decimal(65000 + second + second % 3)) for second in range(900))
+    refreshes = tuple(
+        Refresh(
+            offset_ns=second * 10**9,
+            values=Externals(
+                spot=Spot("coinbase", ticks[second].price, 1, 1),
+                spot_path=(),
+                strike=Strike(Decimal(65000), Rule.TWAP60, "chainlink_twap60/rtds"),
+                put_call=PutCall("deribit", 1.9, 1.9, 190.0, 100.0, 1, 1),
+                sentiment=Sentiment("alternative.me", 5.0, "Extreme Fear", 1, 1),
+                absent={},
+            ),
+            path=(0, second + 1),
+        )
+        for second in range(0, 900, 5)
+        if not 700 < second < 780
+    )
+    return msgspec.structs.replace(recorded, externals=RecordedExternals(refreshes=refreshes, ticks=ticks))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*is deprecated.*")  # pandas 3, about calls of nautilus_trader 1.231.0
+def test_external_values():
+    """With recorded external values the screen decides as the engine does, and otherwise than without."""
+    without = list(Recordings(Source(path="bundled", timeframe="15m")))[:4]
+    markets = [priced(recorded) for recorded in without]
+    windows = [("300", "840"), ("690", "840"), ("735", "745"), ("780", "840")]
+    names = ("TRADE_WINDOW_START", "TRADE_WINDOW_END")
+    every = [with_values(Settings(), dict(zip(names, window, strict=True))) for window in windows]
+    screened = screen(markets, every)
+    for settings, results in zip(every, screened, strict=True):
+        assert difference(results, backtest_point(markets, settings)) is None
+    unpriced = screen(without, every)
+    assert all(map(difference, screened, unpriced))
