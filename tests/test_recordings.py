@@ -22,6 +22,8 @@ from research.recording_file import FrameKind, read_frames
 MARKET = 3
 """A recorded market with books at its seconds 779.0, 780.6 and 781.9: the first in the window is the same,
 also if a frame is late by a second of market time."""
+GENERATED = 6
+"""A generated market whose favourite, Up at 0.70, is offered in the window."""
 RUN = ("--test-mode", "--markets", "1")
 BEFORE_THE_WINDOW = ("--start-at", "300")
 """Half a minute before it."""
@@ -114,10 +116,20 @@ def test_the_external_values_of_a_rehearsal_are_those_of_its_backtest(tmp_path):
 
     The bot's market seconds are those of processing, which a loaded machine delays by much at fifteen times
     real time. The backtest's window therefore begins with the book that the bot decided on, and the votes
-    that use the times of decision and ticks are compared at the bot's.
+    that use the times of decision and ticks are compared at the bot's. Down's message comes after Up's, so
+    that the bot may have decided with Down's book before it.
     """
     recording = tmp_path / "recording"
-    source = ("--venue", "synthetic", "--start-at", "0", "--record", str(recording))
+    source = (
+        "--venue",
+        "synthetic",
+        "--first",
+        str(GENERATED),
+        "--start-at",
+        "0",
+        "--record",
+        str(recording),
+    )
     decided = the_decision(played(tmp_path / "rehearsal", "synthetic", *source))
     before = decided.context
     books_ns = max(before.up_book.ts_ns, before.down_book.ts_ns)
@@ -129,10 +141,9 @@ def test_the_external_values_of_a_rehearsal_are_those_of_its_backtest(tmp_path):
     for name in FROM_OUTSIDE:
         assert getattr(after, name) == getattr(before, name), name
     assert before.absent == {}
-    assert len(before.spot_path) > 300
+    assert len(before.spot_path) > 100
     assert books_second - 0.3 <= after.second <= books_second
     assert (after.up_book.bids, after.up_book.asks) == (before.up_book.bids, before.up_book.asks)
-    assert (after.down_book.bids, after.down_book.asks) == (before.down_book.bids, before.down_book.asks)
     assert len(whole_seconds(after) & whole_seconds(before)) > 0.8 * len(before.ticks)
     at_its_times = msgspec.structs.replace(
         after, second=before.second, ticks=before.ticks, history=before.history
