@@ -23,10 +23,14 @@ def best_first(book: Book) -> Book:
 
 def _is_best_first(book: Book) -> bool:
     """Whether every level has a size and each price is worse than the one before it."""
-    return (
-        all(level.size > 0 for side in (book.bids, book.asks) for level in side)
-        and all(better.price > worse.price for better, worse in pairwise(book.bids))
-        and all(better.price < worse.price for better, worse in pairwise(book.asks))
+    bids, asks = book.bids, book.asks
+    for level in bids + asks:
+        if not level.size > 0:
+            return False
+    if len(bids) <= 1 and len(asks) <= 1:
+        return True  # as each quote: nothing to compare
+    return all(better.price > worse.price for better, worse in pairwise(bids)) and all(
+        better.price < worse.price for better, worse in pairwise(asks)
     )
 
 

@@ -61,6 +61,20 @@ class Host:
 
         self._handlers[path] = handler
 
+    def answer_together(self, bodies: dict[str, bytes]) -> None:
+        """Answer each path only when all of them have been asked for."""
+        asked = asyncio.Barrier(len(bodies))
+        for path, body in bodies.items():
+            self._handlers[path] = self._after(asked, body)
+
+    @staticmethod
+    def _after(asked: asyncio.Barrier, body: bytes) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def handler(request: web.Request) -> web.StreamResponse:
+            await asked.wait()
+            return web.Response(body=body)
+
+        return handler
+
     def answer_rpc(self, results: dict[str, bytes]) -> None:
         """Answer JSON-RPC posts to / by their method."""
 

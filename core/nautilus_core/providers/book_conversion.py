@@ -1,9 +1,11 @@
 """Converts Nautilus' quotes and books to `models.Book`: prices and sizes as Decimal, best first."""
 
 from decimal import Decimal
+from functools import lru_cache
 
 from nautilus_trader.model.book import BookLevel, OrderBook
 from nautilus_trader.model.data import QuoteTick
+from nautilus_trader.model.objects import Price
 
 from models import Book, Level
 
@@ -17,8 +19,8 @@ def top_of_book(tick: QuoteTick) -> Book:
     """Convert a quote: one level per side; the adapter represents an empty side by size zero."""
     bid, ask = tick.bid_size.as_decimal(), tick.ask_size.as_decimal()
     return Book(
-        bids=(Level(price=tick.bid_price.as_decimal(), size=bid),) if bid > 0 else (),
-        asks=(Level(price=tick.ask_price.as_decimal(), size=ask),) if ask > 0 else (),
+        bids=(Level(price=_decimal(tick.bid_price), size=bid),) if bid else (),
+        asks=(Level(price=_decimal(tick.ask_price), size=ask),) if ask else (),
         ts_ns=tick.ts_init,
     )
 
@@ -32,6 +34,16 @@ def full_book(book: OrderBook | None, updated_ns: int) -> Book:
 
 def _levels(levels: list[BookLevel]) -> tuple[Level, ...]:
     return tuple(
-        Level(price=level.price.as_decimal(), size=Decimal(f"{level.size():.{SIZE_DECIMALS}f}"))
+        Level(price=_decimal(level.price), size=Decimal(f"{level.size():.{SIZE_DECIMALS}f}"))
         for level in levels[:LEVELS]
     )
+
+
+def _decimal(price: Price) -> Decimal:
+    return _price_of(price.raw, price.precision)
+
+
+@lru_cache(maxsize=4096)
+def _price_of(raw: int, precision: int) -> Decimal:
+    """The price of Nautilus' integer; a binary market has at most a thousand prices of a precision."""
+    return Price.from_raw(raw, precision).as_decimal()

@@ -18,7 +18,7 @@ from models import (
     Tick,
 )
 
-HALF = Decimal("0.5")
+ZERO, HALF, ONE = Decimal(0), Decimal("0.5"), Decimal(1)
 
 
 class MarketView:
@@ -161,9 +161,10 @@ def real_price(book: Book, min_spread: Decimal) -> Decimal | None:
     closer than `min_spread` to 0 or 1, and a crossed or locked book.
     """
     bid, ask = book.best_bid, book.best_ask
-    present = [price for price in (bid, ask) if price is not None]
-    if any(not (0 < price < 1 and min_spread <= price <= 1 - min_spread) for price in present):
-        return None
+    highest = ONE - min_spread
+    for price in (bid, ask):
+        if price is not None and not (ZERO < price < ONE and min_spread <= price <= highest):
+            return None
     if bid is None or ask is None:
         believable = ask < HALF if ask is not None else bid is not None and bid > HALF
         return (ask if bid is None else bid) if believable else None

@@ -173,16 +173,15 @@ async def test_a_restored_path_is_recorded_as_a_whole(host: Host) -> None:
 
 
 async def test_slow_source_is_given_up_at_the_deadline_and_leaves_nothing_behind(host: Host) -> None:
-    """A Deribit that takes ten seconds is absent after the deadline, the others are present, no task is
+    """A Deribit that takes ten minutes is absent after the deadline, the others are present, no task is
     left."""
     _healthy(host)
-    host.answer(CHAIN_PATH, p.DERIBIT_CHAIN, delay_s=10)
+    host.answer(CHAIN_PATH, p.DERIBIT_CHAIN, delay_s=600)
     async with _adapter(host) as adapter:
         began = time.monotonic()
-        seen = await adapter.refresh(deadline_s=0.3)
-        took = time.monotonic() - began
-        assert took < 0.6
-        assert seen.absent["deribit"] == "deribit: no answer within 0.3 s"
+        seen = await adapter.refresh(deadline_s=1.5)
+        assert time.monotonic() - began < 30
+        assert seen.absent["deribit"] == "deribit: no answer within 1.5 s"
         assert seen.spot is not None
         assert seen.sentiment is not None
         assert _asking() == []
@@ -190,15 +189,12 @@ async def test_slow_source_is_given_up_at_the_deadline_and_leaves_nothing_behind
 
 
 async def test_sources_are_asked_at_the_same_time(host: Host) -> None:
-    """Three sources of 0.25 s each take 0.25 s, not 0.75."""
-    _healthy(host)
-    host.answer(SPOT_PATH, p.COINBASE_SPOT, delay_s=0.25)
-    host.answer(CHAIN_PATH, p.DERIBIT_CHAIN, delay_s=0.25)
-    host.answer("/fng/", p.FEAR_GREED, delay_s=0.25)
+    """Each of three sources answers only when all three have been asked."""
+    host.answer_together(
+        {SPOT_PATH: p.COINBASE_SPOT, CHAIN_PATH: p.DERIBIT_CHAIN, "/fng/": p.FEAR_GREED}
+    )
     async with _adapter(host) as adapter:
-        began = time.monotonic()
-        seen = await adapter.refresh(deadline_s=2)
-        assert time.monotonic() - began < 0.6
+        seen = await adapter.refresh(deadline_s=30)
         assert set(seen.absent) == {"strike"}
 
 
