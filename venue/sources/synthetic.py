@@ -9,8 +9,12 @@ from venue.order_book import VenueBook
 from venue.sources.market_makers import MarketMakers
 from venue.sources.price_path import WINDOW, PricePath
 
-DEFAULT_SEED = 57
-"""Seed whose first day gives both daily signals (sentiment, options) a direction, and opposite ones."""
+DEFAULT_SEED = 10950
+"""Seed whose first day gives both daily signals (sentiment, options) a direction, and opposite ones.
+
+With the bot's default settings the rule buys in the third and the fourth market, one of each protocol version
+if they alternate, at whatever tick the decision is made; in the first and the second it depends on the tick.
+"""
 
 
 class SyntheticSource:
