@@ -190,9 +190,7 @@ async def test_slow_source_is_given_up_at_the_deadline_and_leaves_nothing_behind
 
 async def test_sources_are_asked_at_the_same_time(host: Host) -> None:
     """Each of three sources answers only when all three have been asked."""
-    host.answer_together(
-        {SPOT_PATH: p.COINBASE_SPOT, CHAIN_PATH: p.DERIBIT_CHAIN, "/fng/": p.FEAR_GREED}
-    )
+    host.answer_together({SPOT_PATH: p.COINBASE_SPOT, CHAIN_PATH: p.DERIBIT_CHAIN, "/fng/": p.FEAR_GREED})
     async with _adapter(host) as adapter:
         seen = await adapter.refresh(deadline_s=30)
         assert set(seen.absent) == {"strike"}
