@@ -36,10 +36,13 @@ from research.recording_file import FrameWriter
 from runtime.chat import start_chat
 from runtime.operator_dialog import money_at_risk, show_results, start_banner, terminal_prompt
 from runtime.output import show_message, show_to_people
-from runtime.session import TEST_START_AT, Flags, Session, close_files
+from runtime.session import TEST_LEAD_S, TEST_SPEED, Flags, Session, close_files
 from runtime.supervisor import Supervisor
 
 REACH_TIMEOUT_S = 5.0
+SLOWEST, FASTEST = 0.1, 60.0
+"""Limits of --speed. Faster, the decision window of 60 market seconds is shorter than a second, and the time
+that a decision takes is a considerable part of it."""
 
 
 def parse(arguments: Sequence[str] | None = None) -> Flags:
@@ -121,7 +124,14 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
         "--start-at",
         type=_second,
         metavar="SECOND",
-        help=f"market second to begin a replay at, 0 to 899 (test mode: {TEST_START_AT})",
+        help=f"market second to begin a replay at, 0 to 899 (test mode: {TEST_LEAD_S:g} s before the window)",
+    )
+    parser.add_argument(
+        "--speed",
+        type=_speed,
+        metavar="N",
+        help=f"market seconds per second of a practice venue, {SLOWEST:g} to {FASTEST:g} "
+        f"(test mode: {TEST_SPEED:g}, otherwise 1)",
     )
     parser.add_argument(
         "--reset-learning",
@@ -293,6 +303,16 @@ def _index(text: str) -> int:
     if not text.isdecimal() or int(text) > 10_000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 10000")
     return int(text)
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not SLOWEST <= speed <= FASTEST:  # also False for NaN
+        raise argparse.ArgumentTypeError(f"{text!r} is not a speed from {SLOWEST:g} to {FASTEST:g}")
+    return speed
 
 
 def _second(text: str) -> int:

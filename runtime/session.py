@@ -43,8 +43,8 @@ TEST_SPEED = 15.0
 """Market seconds per second in test mode: a whole 15-minute market every minute."""
 APART = 500
 """Markets between the generated markets of a rehearsal and those of its simulation: five days of markets."""
-TEST_START_AT = 600
-"""Market second at which a test run begins: 12 s before its first decision window."""
+TEST_LEAD_S = 12.0
+"""Seconds from the start of a test run's first market to its decision window: the worker starts in them."""
 
 
 class Flags(Frozen, frozen=True):
@@ -55,6 +55,8 @@ class Flags(Frozen, frozen=True):
     venue: Venue = Venue.POLYMARKET
     markets: int = 0
     start_at: int | None = None
+    speed: float | None = None
+    """Market seconds per second of a practice venue; None for 15 in test mode, otherwise 1."""
     seed: int | None = None
     first: int | None = None
     recordings: Path | None = None
@@ -106,7 +108,7 @@ class Flags(Frozen, frozen=True):
             )
         if self.live and not self.replay:
             require_live_order_client(settings.order_client)
-        for name in ("start_at", "seed", "first", "protocol"):
+        for name in ("start_at", "speed", "seed", "first", "protocol"):
             if getattr(self, name) is not None and not self.replay:
                 raise ConfigError(
                     f"--{name.replace('_', '-')} applies to practice markets only",
@@ -296,10 +298,10 @@ class TradingProfile:
         if not self.flags.replay:
             return [*self._shadow_arguments(), "--state", str(state)]
         flags = self.flags
-        speed = TEST_SPEED if flags.test_mode else 1.0
-        start_at = (
-            flags.start_at if flags.start_at is not None else (TEST_START_AT if flags.test_mode else None)
-        )
+        speed = flags.speed or (TEST_SPEED if flags.test_mode else 1.0)
+        start_at = flags.start_at
+        if start_at is None and flags.test_mode:
+            start_at = max(0, int(self.settings.trade_window_start - TEST_LEAD_S * speed))
         arguments = ["--speed", str(speed), "--state", str(state)]
         if flags.recordings is None:
             arguments += ["--source", flags.venue.value]

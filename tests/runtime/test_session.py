@@ -57,6 +57,22 @@ def test_simulation_alone_continues_where_it_was(tmp_path):
     assert option(only, "--from-market") is None
 
 
+@pytest.mark.parametrize(
+    ("speed", "start_at", "expected"),
+    [
+        (None, None, ("15.0", "600")),
+        (60.0, None, ("60.0", "60")),
+        (0.5, None, ("0.5", "774")),
+        (60.0, 300, ("60.0", "300")),
+    ],
+)
+def test_a_test_run_begins_twelve_seconds_before_its_window(tmp_path, speed, start_at, expected):
+    """With any speed the worker has the same time to start; a second that is named is the second."""
+    flags = Flags(test_mode=True, venue=Venue.MIXED, speed=speed, start_at=start_at)
+    only = Session(flags, Settings.model_validate({"state_dir": tmp_path}), None).paper
+    assert (option(only, "--speed"), option(only, "--start-at")) == expected
+
+
 @pytest.mark.parametrize("flags", [Flags(), Flags(test_mode=True, venue=Venue.MIXED), REHEARSAL])
 def test_practice_money_may_use_the_venues_current_library(flags):
     """Paper on live books, a test run and a rehearsal may; only real money may not."""
@@ -123,6 +139,7 @@ def test_the_note_names_which_markets_there_are(session):
     [
         ({"live": True, "test_mode": True}, {}, "--test-mode cannot be combined with --live on Polymarket"),
         ({"first": 3}, {}, "--first applies to practice markets only"),
+        ({"speed": 60.0}, {}, "--speed applies to practice markets only"),
         (
             {"live": True},
             {"order_client": "polymarket-client"},
