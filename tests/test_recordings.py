@@ -23,7 +23,7 @@ MARKET = 3
 """A recorded market with books at its seconds 779.0, 780.6 and 781.9: the first in the window is the same,
 also if a frame is late by a second of market time."""
 GENERATED = 6
-"""A generated market whose favourite, Down at 0.90, is offered in the window."""
+"""A generated market whose favourite, Up at 0.86, is offered in the window."""
 RUN = ("--test-mode", "--markets", "1")
 BEFORE_THE_WINDOW = ("--start-at", "300")
 """Half a minute before it."""
