@@ -2,13 +2,15 @@
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
+from types import FrameType
 
 import msgspec
 from rich.console import Console
@@ -69,38 +71,81 @@ def schedules(given: argparse.Namespace) -> list[Schedule]:
     return [schedule for schedule in found if given.only in schedule.text]
 
 
-def run_all(
-    wanted: Sequence[Schedule], base: Path, console: Console, workers: int, *, keep: bool
-) -> list[Outcome]:
-    """Play all schedules and show the failing ones; their folders are kept."""
-    outcomes: list[Outcome] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress, ThreadPoolExecutor(workers) as pool:
-        task = progress.add_task("0 failed", total=len(wanted))
-        jobs = []
-        for place, schedule in enumerate(wanted):
-            folder = base / f"{place:04}"
-            folder.mkdir()
-            jobs.append(pool.submit(play, schedule, folder))
-        for job in _finished(jobs, pool):
-            outcome = job.result()
-            outcomes.append(outcome)
-            if not outcome.right:
-                console.print(described(outcome), highlight=False, markup=False)
-            elif not keep:
-                shutil.rmtree(outcome.folder, ignore_errors=True)
-            failed = sum(not one.right for one in outcomes)
-            progress.update(task, advance=1, description=f"{failed} failed")
-    return outcomes
+class Runs:
+    """Plays schedules side by side, until all are played or the command is stopped.
+
+    Parameters
+    ----------
+    base : Path
+        Parent of the runs' folders.
+    console : Console
+    keep : bool
+        Whether the folders of right runs are kept, too.
+    finished : Callable[[list[Outcome]], None]
+        Called after each run with the outcomes so far.
+    """
+
+    def __init__(
+        self, base: Path, console: Console, *, keep: bool, finished: Callable[[list[Outcome]], None]
+    ) -> None:
+        self.outcomes: list[Outcome] = []
+        self.stopped = False
+        self._base = base
+        self._console = console
+        self._keep = keep
+        self._finished = finished
+        self._jobs: list[Future[Outcome]] = []
+
+    def play(self, wanted: Sequence[Schedule], workers: int) -> None:
+        """Play all, and show the failing ones; SIGINT and SIGTERM stop after the running ones."""
+        before = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            self._play(wanted, workers)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _play(self, wanted: Sequence[Schedule], workers: int) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self._console) as progress, ThreadPoolExecutor(workers) as pool:
+            task = progress.add_task("0 failed", total=len(wanted))
+            self._jobs = [
+                pool.submit(play_in, schedule, self._base / f"{place:04}")
+                for place, schedule in enumerate(wanted)
+            ]
+            for job in as_completed(self._jobs):
+                # After Ctrl-C a bot may have been stopped in the middle of its run.
+                if job.cancelled() or (self.stopped and not job.result().right):
+                    continue
+                self._record(job.result())
+                failed = sum(not one.right for one in self.outcomes)
+                progress.update(task, advance=1, description=f"{failed} failed")
+
+    def _record(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+        self._finished(self.outcomes)
+        if not outcome.right:
+            self._console.print(described(outcome), highlight=False, markup=False)
+        elif not self._keep:
+            shutil.rmtree(outcome.folder, ignore_errors=True)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        """Begin no other run; those that run are completed."""
+        del number, frame
+        self.stopped = True
+        for job in self._jobs:
+            job.cancel()
 
 
-def _finished(jobs: list[Future[Outcome]], pool: ThreadPoolExecutor) -> Iterator[Future[Outcome]]:
-    """The jobs as they finish; after Ctrl-C no other one begins, and the running ones are completed."""
+def play_in(schedule: Schedule, folder: Path) -> Outcome:
+    """Play a schedule in a new folder; an error of the test itself is a failed run."""
+    folder.mkdir()
     try:
-        yield from as_completed(jobs)
-    except KeyboardInterrupt:
-        pool.shutdown(cancel_futures=True)
-        yield from (job for job in jobs if job.done() and not job.cancelled())
+        return play(schedule, folder)
+    except Exception as error:  # noqa: BLE001  the other runs go on
+        began = (None,) * len(schedule.injections)
+        wrong = {"not_played": [repr(error)]}
+        return Outcome(schedule, wrong, began, (), 0, 0, None, 0.0, str(folder))
 
 
 def described(outcome: Outcome) -> str:
@@ -120,8 +165,7 @@ def shrunk(outcome: Outcome, base: Path) -> Schedule:
         nonlocal tried
         tried += 1
         folder = base / f"shrink-{outcome.schedule.number}-{tried}"
-        folder.mkdir()
-        failed = wanted in play(schedule, folder).violations
+        failed = wanted in play_in(schedule, folder).violations
         shutil.rmtree(folder, ignore_errors=True)
         return failed
 
@@ -158,8 +202,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             console.print(f"{schedule.number:4}  {schedule.text}", highlight=False, markup=False)
         return 0
     base = Path(tempfile.mkdtemp(prefix="chaos-"))
-    outcomes = run_all(wanted, base, console, given.workers, keep=given.keep)
-    for outcome in [one for one in outcomes if not one.right][:MOST_SHRINKS]:
+
+    def write(outcomes: list[Outcome]) -> None:
+        if given.report is not None:
+            report = report_of(outcomes, time.monotonic() - began)
+            given.report.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
+
+    runs = Runs(base, console, keep=given.keep, finished=write)
+    runs.play(wanted, given.workers)
+    failing = [] if runs.stopped else [one for one in runs.outcomes if not one.right]
+    for outcome in failing[:MOST_SHRINKS]:
         schedule = outcome.schedule
         if given.replay is None and len(schedule.injections) > 1:
             schedule = shrunk(outcome, base)
@@ -167,9 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         file.write_bytes(encode(schedule))
         console.print(f"again: python -m tests.chaos --replay {file}", highlight=False, markup=False)
         console.print(f"  {schedule.text}", highlight=False, markup=False)
-    report = report_of(outcomes, time.monotonic() - began)
-    if given.report is not None:
-        given.report.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
+    report = report_of(runs.outcomes, time.monotonic() - began)
     console.print(
         f"{report.runs} runs, {report.failed} failed; {report.purchases} purchases,"
         f" {report.decisions} decisions, slowest recovery {report.slowest_recovery_s:.1f} s,"

@@ -1,0 +1,124 @@
+"""The command: which schedules it plays, what it reports, and what it keeps of a failing run."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.chaos import __main__ as command
+from tests.chaos.run import Outcome
+from tests.chaos.schedule import Injection, Schedule, decode, draw, encode
+
+
+def outcome_of(schedule: Schedule, folder: Path, *wrong: str) -> Outcome:
+    began = tuple(injection.at for injection in schedule.injections)
+    return Outcome(
+        schedule, {name: ["two orders"] for name in wrong}, began, (), 1, 2, 3.5, 40.0, str(folder)
+    )
+
+
+@pytest.fixture
+def faults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Schedule]:
+    """The schedules that were played; one with the fault `hang` violates an invariant."""
+    played: list[Schedule] = []
+
+    def play(schedule: Schedule, folder: Path) -> Outcome:
+        played.append(schedule)
+        (folder / "ledger").write_text("")
+        names = [injection.fault for injection in schedule.injections]
+        if "retrying" in names:
+            raise OSError("no space")
+        return outcome_of(schedule, folder, *(["bought_once"] if "hang" in names else []))
+
+    monkeypatch.setattr(command, "play", play)
+    monkeypatch.setattr(command.tempfile, "mkdtemp", lambda prefix: str(tmp_path / "base"))
+    (tmp_path / "base").mkdir()
+    return played
+
+
+def numbers(*arguments: str) -> list[int]:
+    return [schedule.number for schedule in command.schedules(command.parse(arguments))]
+
+
+def test_which_schedules_are_played(tmp_path: Path) -> None:
+    """From `--begin` to `--schedules`, those with the text of `--only`, the matrix, or one of a file."""
+    assert numbers("--schedules", "5", "--begin", "3") == [3, 4]
+    drawn = [draw(9, number) for number in range(50)]
+    assert numbers("--schedules", "50", "--seed", "9", "--only", "rehearsal") == [
+        schedule.number for schedule in drawn if schedule.path == "rehearsal"
+    ]
+    assert len(numbers("--crashes", "--only", "command: post")) == 3
+    (tmp_path / "one.json").write_bytes(encode(drawn[7]))
+    assert command.schedules(command.parse(["--replay", str(tmp_path / "one.json")])) == [drawn[7]]
+
+
+def test_a_failing_schedule_is_shrunk_and_kept(
+    faults: list[Schedule],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Exit code 1, a file with the one fault that matters, the command to repeat it, the report; the folder
+    of a right run is removed.
+    """
+    wanted = [
+        Schedule(1, 0, injections=(Injection("unmatched"),)),
+        Schedule(
+            1, 1, injections=(Injection("gamma_500", lasts=9.0), Injection("hang"), Injection("unmatched"))
+        ),
+    ]
+    monkeypatch.setattr(command, "schedules", lambda given: wanted)
+    report = tmp_path / "report.json"
+    assert command.main(["--report", str(report)]) == 1
+    file = tmp_path / "base" / "schedule-1-1.json"
+    assert decode(file.read_bytes()).injections == (Injection("hang"),)
+    shown = capsys.readouterr().out.replace("\n", "")
+    assert f"python -m tests.chaos --replay {file}" in shown
+    assert "FAILED seed 1, schedule 1" in shown
+    found = json.loads(report.read_bytes())
+    assert (found["runs"], found["failed"], found["violations"]) == (2, 1, {"bought_once": 1})
+    assert found["faults"] == {"gamma_500": 1, "hang": 1, "unmatched": 2}
+    assert sorted(path.name for path in (tmp_path / "base").iterdir()) == ["0001", "schedule-1-1.json"]
+
+
+def test_without_a_failure_nothing_is_left(
+    faults: list[Schedule], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 0, and no folder."""
+    monkeypatch.setattr(command, "schedules", lambda given: [Schedule(1, number) for number in range(3)])
+    assert command.main(["--workers", "2"]) == 0
+    assert len(faults) == 3
+    assert not (tmp_path / "base").exists()
+
+
+def test_an_error_of_the_test_is_a_failed_run(
+    faults: list[Schedule], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is shown like a violation, and the other schedules are played."""
+    wanted = [Schedule(1, 0, injections=(Injection("retrying"),)), Schedule(1, 1)]
+    monkeypatch.setattr(command, "schedules", lambda given: wanted)
+    assert command.main([]) == 1
+    assert wanted[1] in faults
+    assert "not_played: OSError('no space')" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_a_signal_completes_the_running_schedule(
+    faults: list[Schedule], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No other one begins, and what was played is reported; then the signal has its usual effect again."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def play(schedule: Schedule, folder: Path) -> Outcome:
+        os.kill(os.getpid(), signal.SIGTERM)
+        faults.append(schedule)
+        return outcome_of(schedule, folder)
+
+    monkeypatch.setattr(command, "play", play)
+    monkeypatch.setattr(command, "schedules", lambda given: [Schedule(1, number) for number in range(100)])
+    report = tmp_path / "report.json"
+    assert command.main(["--report", str(report)]) == 0
+    assert 1 <= len(faults) < 100
+    assert json.loads(report.read_bytes())["runs"] == len(faults)
+    assert signal.getsignal(signal.SIGTERM) == before
