@@ -42,7 +42,7 @@ FAULTS: dict[str, tuple[int, dict[str, Any] | bytes]] = {
     "bytes": (200, b"\xff\xfe{not json"),
     "shape": (200, {"ok": True, "result": [{"update_id": "seven", "message": 7}]}),
 }
-"""Answers by the name of the fault; `hang` never answers."""
+"""Answers by the name of the fault; `hang` never answers, and the answer of `trickle` never ends."""
 
 
 class Refused(Exception):
@@ -149,7 +149,7 @@ class TelegramStub:
         try:
             given = await self._checked(request, method)
             if (fault := self._next_fault(method)) is not None:
-                return await self._faulty(fault)
+                return await self._faulty(fault, request)
             result = await self._answers()[method](given)
         except Refused as refused:
             if refused.status not in (401, 409):
@@ -176,7 +176,13 @@ class TelegramStub:
         waiting = self._faults[method]
         return waiting.popleft() if waiting else self._lasting.get(method)
 
-    async def _faulty(self, name: str) -> web.StreamResponse:
+    async def _faulty(self, name: str, request: web.Request | None = None) -> web.StreamResponse:
+        if name == "trickle" and request is not None:
+            response = web.StreamResponse()
+            await response.prepare(request)
+            while True:
+                await response.write(b" ")
+                await asyncio.sleep(0.05)
         if name == "hang":
             hanging: asyncio.Future[None] = self._loop.create_future()
             self._hanging.add(hanging)

@@ -163,6 +163,12 @@ def test_halt_and_resume_have_the_effects_of_the_operators_commands(state):
     assert chat.answer("/resume") == Answer("Nothing was halted.", "/resume")
 
 
+def test_a_halt_reaches_a_profile_that_does_not_exist_yet(tmp_path):
+    """Before the first worker the profile of the run has no folder; its worker starts halted."""
+    assert "mixed is halted" in commands(tmp_path, "mixed").answer("/halt").text
+    assert (tmp_path / "mixed" / HALT_FILE).exists()
+
+
 def test_a_halt_that_one_profile_refuses_names_both(state):
     """The profiles that were halted and the one that was not are in the answer."""
     (state / "live" / f".{HALT_FILE}.{os.getpid()}.tmp").mkdir(parents=True)

@@ -93,6 +93,11 @@ ORIGIN = {"type": "user", "date": 1_790_000_000, "sender_user": OPERATOR}
 FOREIGN = {
     "another chat": ("message", message("/halt", chat=STRANGER)),
     "a group with the operator": ("message", message("/halt", sender=OPERATOR) | {"chat": GROUP}),
+    "a group with the id of the operator": (
+        "message",
+        message("/halt") | {"chat": GROUP | {"id": CHAT}},
+    ),
+    "another chat with the operator": ("message", message("/halt", chat=STRANGER, sender=OPERATOR)),
     "another sender in the chat": (
         "message",
         message("/halt", sender={"id": STRANGER, "is_bot": False, "first_name": "S"}),
@@ -189,12 +194,13 @@ def test_answers_that_cannot_be_sent_are_counted(chatting, stub):
     assert chatting.counts.unsent == 2
 
 
-def test_a_halt_is_executed_while_no_answer_can_be_sent(chatting, stub, monkeypatch):
+@pytest.mark.parametrize("fault", ["hang", "trickle"])
+def test_a_halt_is_executed_while_no_answer_can_be_sent(chatting, stub, monkeypatch, fault):
     """Requests without an end are abandoned; what is received meanwhile is executed at once."""
     monkeypatch.setattr(telegram_chat, "REQUEST_S", 0.3)
     chatting.thread.start()
     chatting.connected()
-    stub.fault("sendMessage", "hang")
+    stub.fault("sendMessage", fault)
     stub.say("first")
     stub.wait_for(lambda: "sendMessage" in stub.asked)
     stub.say("/halt")
