@@ -248,6 +248,18 @@ def test_a_taken_port_is_a_warning(settings):
     assert only(machine_checks.port_check(busy, True)).status is Status.OK
 
 
+def test_a_chat_without_its_library_is_a_warning(settings, monkeypatch):
+    """The finding has the command that installs it; without a chat in the settings there is no finding."""
+    chat = {"telegram_token": SecretStr("1:test"), "telegram_chat_id": 7}
+    with_chat = settings.model_copy(update=chat)
+    assert [each.area for each in file_checks.notifications(settings)] == ["notifications"]
+    assert list(file_checks.notifications(with_chat))[1].what == "Telegram chat 7"
+    monkeypatch.setattr(file_checks, "find_spec", lambda _: None)
+    found = list(file_checks.notifications(with_chat))[1]
+    assert (found.area, found.status) == ("chat", Status.WARN)
+    assert "uv pip install 'python-telegram-bot" in found.todo
+
+
 def test_a_library_that_is_not_the_locked_one_is_named(tmp_path):
     """The lock file is satisfied, also with a version for each Python; one with another httpx is not."""
     assert only(machine_checks.libraries_check()).status is Status.OK
