@@ -15,6 +15,8 @@ LABELS = 158
 """Width of the row labels of a plot with one row per name."""
 COUNTS = 110
 """Width of the numbers behind the bars of the funnel."""
+LETTER = 7
+"""Mean width of a letter of the labels."""
 MOST_TIMES = 5
 """Labels of a time axis that fit beside each other."""
 COLUMNS = 600
@@ -231,8 +233,8 @@ def _time_axis(x: Scale, height: int) -> list[Markup]:
     marks = time_ticks(x.low, x.high, MOST_TIMES)
     parts = [_text((LEFT + WIDTH - RIGHT) / 2, height - 6, "UTC", "middle")]
     for moment, label in marks:
-        # Half of the longest label; closer to an edge it would be cut.
-        place = min(max(x(moment), LEFT + 10), WIDTH - RIGHT - 36)
+        # Closer to the edge a label would be cut.
+        place = min(x(moment), WIDTH - len(label) * LETTER / 2 - 2)
         parts.append(_line("grid", x(moment), height - BOTTOM, x(moment), height - BOTTOM + 5))
         parts.append(_text(place, height - BOTTOM + 19, label, "middle"))
     return parts

@@ -52,11 +52,17 @@ def padded(values: Sequence[float], share: float = 0.08, least: float = 0.01) ->
 
 
 def time_ticks(low: float, high: float, most: int = 6) -> list[tuple[float, str]]:
-    """(seconds since the epoch, label) of at most `most` round UTC times between two times."""
+    """(seconds since the epoch, label) of at most `most` round UTC times between two times.
+
+    A label within a day has the date only if the one before it has another.
+    """
     step = next((step for step in TIME_STEPS if (high - low) / step < most), TIME_STEPS[-1])
-    form = "%H:%M:%S" if step < MINUTE else "%d %b %H:%M" if step < DAY else "%d %b %Y"
-    first = ceil(low / step) * step
-    return [
-        (moment, f"{datetime.fromtimestamp(moment, UTC):{form}}")
-        for moment in range(first, floor(high) + 1, step)
-    ]
+    form = "%H:%M:%S" if step < MINUTE else "%H:%M" if step < DAY else "%d %b %Y"
+    marks: list[tuple[float, str]] = []
+    shown = None
+    for moment in range(ceil(low / step) * step, floor(high) + 1, step):
+        when = datetime.fromtimestamp(moment, UTC)
+        dated = MINUTE <= step < DAY and when.date() != shown
+        marks.append((moment, f"{when:%d %b %H:%M}" if dated else f"{when:{form}}"))
+        shown = when.date()
+    return marks

@@ -306,6 +306,16 @@ class TestPlotting:
         assert len(marks) <= 15
         assert all(low <= moment <= low + span for moment, _ in marks)
 
+    def test_a_time_has_its_date_where_the_day_changes(self):
+        """The first time and the first one of a day; each time of a longer axis is a date with its year."""
+        noon = NOON_NS // 10**9
+        assert [label for _, label in time_ticks(noon, noon + 17 * 3600, 5)] == [
+            *("28 Sep 12:00", "18:00", "29 Sep 00:00"),
+        ]
+        assert [label for _, label in time_ticks(noon, noon + 3 * 86400, 5)] == [
+            *("29 Sep 2026", "30 Sep 2026", "01 Oct 2026"),
+        ]
+
     def test_scale(self):
         """Ends map to ends, also downwards."""
         scale = Scale(low=0, high=10, start=300, stop=100)
