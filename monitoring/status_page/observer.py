@@ -15,7 +15,6 @@ import msgspec
 from loguru import logger
 
 from common.plain_text import escaped_json
-from errors import BotError
 from events import Event, FillMoved, Settled, WorkerStatus
 from models import FillStatus, Frozen
 from monitoring.grafana_exporter import GrafanaMetricsExporter
@@ -85,8 +84,8 @@ class StatusPage:
             try:
                 trades = totals.tracker.newest(4 * MARKETS)
                 self._model.restore(recent_blocks(self._params.ledger, trades, MARKETS))
-            except BotError as error:
-                logger.warning(f"the status page shows no earlier markets: {error}")
+            except Exception as error:  # noqa: BLE001 - the page then shows only what happens from now on
+                logger.warning(f"the status page shows no earlier markets: {error!r}")
             self._plots.draw(plot_data(totals))
         return f"status page at {self._exporter.url}/"
 
