@@ -237,7 +237,7 @@ function showTrades(trades) {
       { name: "kind", class: "roomy" },
       { name: "side" },
       { name: "price", class: "number" },
-      { name: "paid", class: "number" },
+      { name: "paid", class: "number roomy" },
       { name: "score", class: "number roomy" },
       { name: "outcome" },
       { name: "P&L", class: "number" },
@@ -284,10 +284,10 @@ function showFeeds(feeds, system) {
   draw("feeds-body", feeds, () => {
     if (feeds.length === 0) return [empty("No external feed: recorded markets have none.")];
     const headings = [
-      { name: "feed" },
+      { name: "feed", class: "wrap" },
       { name: "state" },
       { name: "newest value", class: "number" },
-      { name: "failures", class: "number" },
+      { name: "failures", class: "number roomy" },
       { name: "reconnections", class: "number roomy" },
     ];
     const rows = feeds.map((feed) => [
