@@ -23,7 +23,7 @@ from patches.user_feed import order_fault, trade_fault
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What the clients catch when they decode a frame."""
-SEEDS = 2000
+SEEDS = 200
 LARGEST_NS = 2**63 - 1
 BOOK_KINDS = ("book", "books", "price_change", "tick_size_change", "last_trade_price")
 
@@ -107,7 +107,7 @@ def test_a_user_message_is_valid_or_refused(body: bytes) -> None:
 
 
 @pytest.mark.slow
-def test_thousands_of_messages_are_valid_or_refused() -> None:
+def test_many_messages_are_valid_or_refused() -> None:
     """The same for many seeds of each kind of message; a failing one is in the message."""
     for seed in range(SEEDS):
         for stream, require in (
