@@ -473,6 +473,7 @@ class Run:
                 self._bot.interrupt()
             code = self._bot.process.poll()
         self._output += self._bot.output
+        (self.folder / "screen.txt").write_text(self._output)
         if self._recording is not None:
             self._problems += unreadable(self._recording)
         left = [(name, pid) for pid, name in self._pids.items() if not self._is_gone_soon(pid)]

@@ -30,6 +30,7 @@ def test_every_guard_has_a_build() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_broken_build_is_found_and_an_unbroken_one_is_not(tmp_path) -> None:
     """The check fails with the change and passes without it: a change without effect is not found."""
     limit = next(build for build in BUILDS if "drawdown" in build.name)

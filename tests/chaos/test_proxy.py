@@ -146,6 +146,7 @@ def test_a_hanging_connection_continues_when_it_ends(tmp_path: Path) -> None:
         ("stream_reordered", 1, PONG_FRAME + ONE + TWO + PONG_TEXT + THREE),
         ("stream_missing", 2, PONG_FRAME + PONG_TEXT + THREE),
     ],
+    ids=["silent", "no pong", "duplicated", "reordered", "missing"],
 )
 def test_frames_of_a_stream(fault: str, count: int | None, expected: bytes, tmp_path: Path) -> None:
     """Which frames arrive, in their order; after the fault all of them."""
