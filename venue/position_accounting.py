@@ -73,8 +73,13 @@ def reserved(ledger: VenueLedger, address: str, side: Side, token: str) -> int:
 
 
 def seen_by(ledger: VenueLedger, address: str, signature_type: int) -> bool:
-    """Whether the wallet of an account and a signature type is the one that holds the account's money."""
+    """Whether an order of this signature type is paid by the wallet that holds the account's money."""
     return ledger.standing(address).money_in in (None, signature_type)
+
+
+def listed_for(ledger: VenueLedger, address: str, signature_type: int) -> bool:
+    """Whether the account's money is shown for this signature type: one wallet has it, otherwise its own."""
+    return (ledger.standing(address).money_in or 0) == signature_type
 
 
 def available(ledger: VenueLedger, address: str, side: Side, token: str) -> int:

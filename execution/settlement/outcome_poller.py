@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import httpx
 
@@ -51,14 +52,13 @@ class ResolutionSource:
     async def resolution(self, market: Market) -> tuple[ResolutionStatus, str]:
         """(the status, where it was read); never raises: a missing answer is a status too."""
         found, answer = await asyncio.gather(
-            self._get(f"{self._gamma_url}/markets", {"slug": market.slug, "closed": "true"}),
+            self._catalogue(market),
             self._get(f"{self._clob_url}/markets/{market.condition_id}", {}),
         )
-        listed = found if isinstance(found, list) else []
-        own = next((m for m in listed if isinstance(m, dict) and m.get("slug") == market.slug), None)
+        own = _row_of(market, found)
         gamma, clob = gamma_resolution(own), clob_outcome(answer)
         if isinstance(found, list) and (gamma.official or clob is not None):
-            self._observe(EndedMarketListed(market.slug, own))
+            await self._observe_listing(market, own)
         if found is None and clob is None:
             return ResolutionStatus(None, "neither the catalogue nor the order API answers"), ""
         if gamma.official and clob is not None and clob is not gamma.outcome:
@@ -73,6 +73,18 @@ class ResolutionSource:
             return gamma, ""
         return (ResolutionStatus(clob), "clob") if clob is not None else (gamma, "")
 
+    async def _observe_listing(self, market: Market, row: dict[str, Any] | None) -> None:
+        if row is None:
+            # The outcome may have been published between the two answers: then the catalogue has it by now.
+            answer = await self._catalogue(market)
+            if not isinstance(answer, list):
+                return
+            row = _row_of(market, answer)
+        self._observe(EndedMarketListed(market.slug, row))
+
+    async def _catalogue(self, market: Market) -> object:
+        return await self._get(f"{self._gamma_url}/markets", {"slug": market.slug, "closed": "true"})
+
     async def _get(self, url: str, params: dict[str, str]) -> object:
         try:
             answer = await bounded_request(self._client, "GET", url, total_s=REQUEST_LIMIT_S, params=params)
@@ -83,6 +95,12 @@ class ResolutionSource:
             return answer.json()
         except (httpx.HTTPError, ValueError):
             return None
+
+
+def _row_of(market: Market, answer: object) -> dict[str, Any] | None:
+    """The market in an answer of the catalogue; None if it is not there."""
+    listed = answer if isinstance(answer, list) else []
+    return next((row for row in listed if isinstance(row, dict) and row.get("slug") == market.slug), None)
 
 
 class OutcomePoller:

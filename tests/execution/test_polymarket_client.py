@@ -207,7 +207,7 @@ def test_money_is_seen_by_the_type_whose_wallet_has_it(
     manual_venue: VenueProcess, client: PolymarketClient
 ) -> None:
     """Types 0 to 3 are four wallets of one key: three of them correctly have no money."""
-    assert client.funded_types() == dict.fromkeys(range(4), Decimal(1000))
+    assert client.funded_types() == {0: 1000, 1: 0, 2: 0, 3: 0}
     set_account(manual_venue, client.address, balance="12.345678", allowance="50", signature_type=3)
     assert client.funded_types() == {0: 0, 1: 0, 2: 0, 3: Decimal("12.345678")}
     assert client.funds(3).allowance(ProtocolVersion.V1) == 50

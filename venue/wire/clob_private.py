@@ -196,8 +196,8 @@ async def balance_allowance(request: web.Request) -> web.Response:
     allowances = {NEG_RISK_EXCHANGE: 0} | {
         exchange: venue.ledger.allowance(account, asset, exchange) for exchange in EXCHANGES[kind]
     }
-    seen = position_accounting.seen_by(venue.ledger, key.address, _signature_type(request))
-    if not seen or venue.faults.armed("stale_balance") is not None:
+    listed = position_accounting.listed_for(venue.ledger, key.address, _signature_type(request))
+    if not listed or venue.faults.armed("stale_balance") is not None:
         balance, allowances = 0, dict.fromkeys(allowances, 0)
     amounts = {exchange: str(amount) for exchange, amount in allowances.items()}
     return json_answer({"balance": str(balance), "allowances": amounts})

@@ -68,6 +68,23 @@ async def test_the_order_api_alone_is_enough(venue, over, fault):
     assert (found.outcome, source) == (winner(venue, over), "clob")
 
 
+@pytest.mark.parametrize("listed", [True, False])
+async def test_a_market_is_unlisted_only_if_it_stays_so(venue, over, listed):
+    """The catalogue may have answered just before the outcome was published: it is asked once more."""
+    venue.fault("gamma_forgets", None)
+    seen = []
+
+    async def publish(response: httpx.Response) -> None:
+        if listed and "/gamma/" in str(response.url):
+            venue.clear_faults()
+
+    async with httpx.AsyncClient(trust_env=False, event_hooks={"response": [publish]}) as client:
+        source = ResolutionSource(client, f"{venue.url}/gamma", venue.url, observe=seen.append)
+        assert (await source.resolution(over))[1] == "clob"
+    (observed,) = seen
+    assert (observed.slug, observed.row is not None) == (over.slug, listed)
+
+
 @pytest.mark.parametrize(
     ("fault", "fragment", "grave"),
     [
