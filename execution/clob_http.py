@@ -84,10 +84,9 @@ class BoundedClobClient(ClobClient):
         return super().get_balance_allowance(params)
 
     def _get(self, endpoint: str, headers: Any = None, params: dict[str, Any] | None = None) -> Any:
-        cursor = (params or {}).get("next_cursor")
-        if cursor is None:
+        if params is None or "next_cursor" not in params:
             return super()._get(endpoint, headers=headers, params=params)
-        if cursor == INITIAL_CURSOR:
+        if params["next_cursor"] == INITIAL_CURSOR:
             self._list.pages, self._list.began = 0, time.monotonic()
         self._list.pages += 1
         if self._list.pages > MAX_PAGES or time.monotonic() - self._list.began > LIST_LIMIT_S:
@@ -97,6 +96,9 @@ class BoundedClobClient(ClobClient):
         answer = super()._get(endpoint, headers=headers, params=params)
         if isinstance(answer, dict) and answer.get("next_cursor") == INITIAL_CURSOR:
             raise PolyApiException(error_msg=f"{endpoint}: the list starts again from its first page")
+        if isinstance(answer, dict) and not isinstance(answer.get("next_cursor"), str):
+            # The library asks for the next page until a cursor is the last one.
+            raise PolyApiException(error_msg=f"{endpoint}: the list has no cursor of its next page")
         return answer
 
 

@@ -89,6 +89,15 @@ def test_the_samples_are_read(path: str) -> None:
         CALLS[path]()
 
 
+@pytest.mark.parametrize("cursor", [None, 7, {}, [], False])
+def test_a_list_without_a_cursor_ends(cursor: Any) -> None:
+    """The library repeats the request for a page until its cursor is the last one: without one, for ever."""
+    with answering(json.dumps({"data": [], "next_cursor": cursor}).encode()):
+        for path in ("/data/orders", "/data/trades"):
+            with pytest.raises(Temporary, match="no cursor"):
+                CALLS[path]()
+
+
 def require_read(path: str, body: bytes) -> None:
     """Amounts of an accepted answer are finite; everything else is an error that the caller handles."""
     with answering(body):
