@@ -4,7 +4,6 @@ They are drawn at the start and after settlements, of the newest trades only, so
 make them slower. The ledger is read for the votes only, by a read-only connection that no writer waits for.
 """
 
-import threading
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +12,7 @@ from zlib import crc32
 import msgspec
 from loguru import logger
 
+from common.newest_only import NewestOnly
 from errors import BotError
 from execution.ledger import TradeRow
 from models import Frozen
@@ -67,39 +67,24 @@ class PlotThread:
         self.plots = Plots()
         """The last drawing, for any thread."""
         self._ledger = ledger
-        self._waiting: PlotData | None = None
-        self._changed = threading.Condition()
-        self._closing = False
-        self._thread = threading.Thread(target=self._run, name="status-plots", daemon=True)
+        self._thread = NewestOnly("status-plots", self._draw)
 
     def start(self) -> None:
         self._thread.start()
 
     def draw(self, data: PlotData) -> None:
         """Draw this next, in the place of data that was not drawn yet; returns at once."""
-        with self._changed:
-            self._waiting = data
-            self._changed.notify()
+        self._thread.give(data)
 
     def close(self) -> None:
-        """End after a drawing in progress, which is not waited for longer than a second."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify()
-        if self._thread.is_alive():
-            self._thread.join(1.0)
+        """End after the drawings in progress and to do, which are not waited for longer than a second."""
+        self._thread.close()
 
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._waiting is not None or self._closing)
-                data, self._waiting = self._waiting, None
-                if self._closing or data is None:
-                    return
-            try:
-                self.plots = _with_version(_figures(data, self._ledger))
-            except Exception as error:  # noqa: BLE001 - the page shows the earlier plots
-                logger.warning(f"the plots of the status page could not be drawn: {error!r}")
+    def _draw(self, data: PlotData) -> None:
+        try:
+            self.plots = _with_version(_figures(data, self._ledger))
+        except Exception as error:  # noqa: BLE001 - the page shows the earlier plots
+            logger.warning(f"the plots of the status page could not be drawn: {error!r}")
 
 
 def _with_version(figures: Sequence[str]) -> Plots:

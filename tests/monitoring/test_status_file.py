@@ -1,5 +1,6 @@
 """The status file: the newest state of a running worker, for other processes."""
 
+import threading
 import time
 
 from events import WorkerStatus
@@ -40,7 +41,7 @@ def test_a_folder_that_is_gone_is_survived(tmp_path):
     file.start()
     file.heartbeat(worker_status(1.0))
     file.close()
-    assert not file._thread.is_alive()
+    assert "status-file" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_an_invalid_status_file_is_none(tmp_path):
