@@ -15,6 +15,7 @@ from uuid import uuid4
 import msgspec
 from loguru import logger
 
+from common.plain_text import one_line
 from common.singleton import Singleton
 from errors import Fatal, Refused, Temporary
 from events import Decided, Event, Halted, Resumed
@@ -281,9 +282,10 @@ class ExecutionEngine:
         self._feed(OrderDenied(client_order_id, reason))
 
     def trade(self, trade: Mapping[str, Any]) -> bool:
-        """Process one of this account's trades with its current status; False if it cannot be read.
+        """Process one of this account's trades with its current status; False if it cannot be used.
 
-        A trade that cannot be read is looked up in the venue's list of trades.
+        A trade that cannot be read, or that is more than the order can still have taken, is looked up in the
+        venue's list of trades.
         """
         order_id = str(trade.get("taker_order_id"))
         order = self._lifecycle.order_of(order_id)
@@ -291,6 +293,11 @@ class ExecutionEngine:
             return True
         try:
             reported = read_trade(trade, order.intent, self._markets[order.intent.slug])
+            if order.exceeded_by(reported):
+                raise Temporary(
+                    f"trade {one_line(reported.trade_id)} of order {order_id} is for {reported.shares}"
+                    f" shares, more than the rest of the {order.total} that its answer stated"
+                )
         except Temporary as error:
             logger.warning(f"{error}; the trades are looked up instead")
             self._feed(TradeUnreadable(order_id, str(error)))

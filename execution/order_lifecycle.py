@@ -146,6 +146,13 @@ class TrackedOrder:
         taken = sum((size for _, size in self.trades.values()), Decimal(0))
         return self.total is not None and taken >= self.total - SHARE_TOLERANCE
 
+    def exceeded_by(self, trade: TradeReported) -> bool:
+        """Whether a new trade, with those recorded, is more than the venue's answer to the POST states."""
+        if not self.total_answered or self.total is None or trade.trade_id in self.trades:
+            return False
+        taken = sum((size for _, size in self.trades.values()), trade.shares)
+        return taken > self.total + SHARE_TOLERANCE
+
     @property
     def final(self) -> bool:
         """Whether every fill is recorded and final, and no other one can appear."""

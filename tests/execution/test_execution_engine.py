@@ -324,6 +324,20 @@ async def test_a_trade_seen_twice_is_one_fill(bench):
     assert recorded.state is OrderState.MATCHED
 
 
+async def test_a_trade_beyond_what_the_venue_answered_is_no_fill(bench):
+    """The answer stated one share, which is recorded: a second trade is looked up, and not booked."""
+    await bench.decide()
+    (intent,) = bench.sent
+    await bench.engine.order_signed(intent.intent_id, "0xabc")
+    bench.engine.order_answered(intent.intent_id, MATCHED)
+    assert bench.engine.trade(trade_message("t1", "MATCHED"))
+    assert not bench.engine.trade(trade_message("t2", "MATCHED"))
+    assert bench.engine.trade(trade_message("t1", "CONFIRMED"))
+    await bench.engine.drain()
+    (recorded,) = await bench.thread.call(bench.reader.trades)
+    assert recorded.shares == Decimal(1)
+
+
 async def test_a_trade_that_is_sent_again_much_later_is_the_same_fill(tmp_path):
     """After it was confirmed, and to the next process: one fill, still confirmed, and nothing to look up."""
     first = Bench(tmp_path / "ledger.sqlite")
