@@ -186,6 +186,6 @@ class SettlementBookkeeper:
         check, owed = self._ledger.record_cash_check(venue_cash), self._reader.claimable()
         found = paid(check.difference, owed, CASH_TOLERANCE)
         # Beside a wrong fee too, the payouts that were made are not part of it.
-        near = paid(check.difference, owed, FEE_ERROR) if found is None else found
-        payouts = sum((owed[slug] for slug in near or ()), Decimal(0))
+        near = paid(check.difference, owed, FEE_ERROR) or ()
+        payouts = sum((owed[slug] for slug in near), Decimal(0))
         return CashComparison(check=check, paid=found, unexplained=check.difference - payouts)
