@@ -102,13 +102,16 @@ def test_both_versions_are_traded_one_after_the_other(tmp_path):
 
 
 def test_the_rule_buys_in_both_versions_without_any_setting(tmp_path):
-    """With defaults only, the third generated market, v1, and the fourth, v2, are bought and booked."""
+    """With defaults only, the third generated market, v1, and the fourth, v2, are ordered and booked."""
     with BotProcess(tmp_path, *GENERATED, "--markets", "3", "--first", "1") as bot:
         assert bot.wait(360) == 0, bot.output
     assert "Traceback" not in bot.output
     made = intents(tmp_path)
-    assert [version for version, *_ in made][-2:] == ["v1", "v2"]
-    assert_equal_everywhere(tmp_path, len(made))
+    assert {version for version, *_ in made} == {"v1", "v2"}
+    # A price may have left the cap during the venue's delay: then there is an order, and no fill.
+    matched = [state for *_, state in made if state == OrderState.MATCHED]
+    assert matched
+    assert_equal_everywhere(tmp_path, len(matched))
 
 
 def test_a_market_is_traded_with_the_venues_current_library(tmp_path):

@@ -17,7 +17,10 @@ from redis_servers import RedisServer
 from execution.ledger import LedgerReader, ledger_path
 from execution.ledger.rows import DecisionRow
 
-REHEARSAL = ("--test-mode", "--live", "--venue", "synthetic", "--first", "6", "--start-at", "300")
+REHEARSAL = (
+    *("--test-mode", "--live", "--venue", "synthetic", "--seed", "57"),
+    *("--first", "6", "--start-at", "300"),
+)
 """From half a minute before the window of a generated market whose favourite is offered in all of it."""
 LIVE_PROFILE, PAPER_PROFILE = "rehearsal-synthetic", "synthetic"
 SETTINGS = BUYS | {
