@@ -24,6 +24,18 @@ settings.register_profile(
 )
 
 
+LONGEST = (
+    "test_a_new_user_arrives_and_every_command_does_what_it_says",
+    "test_a_restart_in_every_market_changes_no_decision",
+    "test_the_decision_is_mirror_symmetric_in_ten_thousand_markets",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the tests that take minutes: at the end all workers but one would wait for them."""
+    items.sort(key=lambda item: item.originalname not in LONGEST)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers():
     """One worker more than cores: a third of the time a worker waits for the processes that it started."""

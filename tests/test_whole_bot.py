@@ -136,6 +136,7 @@ def test_a_worker_that_starts_afresh_loses_and_repeats_nothing(tmp_path):
         assert abs(ledger.last_cash_check().difference) <= 1e-5
 
 
+@pytest.mark.slow
 def test_children_do_not_outlive_a_killed_runner(tmp_path):
     """When the runner is killed, worker and practice venue stop by themselves."""
     with BotProcess(tmp_path, "--test-mode") as bot:

@@ -168,6 +168,7 @@ def test_a_console_shows_a_replacement_for_what_it_cannot_encode(encoding):
     assert f"Tick {arrow}0.75" in raw.getvalue().decode(encoding)
 
 
+@pytest.mark.slow
 def test_the_commands_run_on_an_ascii_console(tmp_path):
     """A halt whose reason has a dash is shown by three commands without a traceback."""
     open_ledger(ledger_path(tmp_path, "recorded")).close()

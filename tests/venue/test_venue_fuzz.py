@@ -185,8 +185,13 @@ class Fuzzer:
         return self.trader.limit(self.token, side, shares, price, kind=kind, expiration=expiration)
 
 
-GARBAGE = (b"\x00" * 100, b"GET / HTTP/9.9\r\n\r\n", b"POST /order HTTP/1.1\r\nContent-Length: -1\r\n\r\n")
-"""Bytes that are no requests."""
+GARBAGE = (
+    b"\x00" * 100,
+    b"GET / HTTP/9.9\r\n\r\n",
+    b"POST /order HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+    b"POST /order HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99\r\n\r\n{",
+)
+"""Bytes that are no requests, or only the beginning of one."""
 
 
 @pytest.mark.parametrize("seed", [1])

@@ -154,6 +154,11 @@ async def errors_and_log(
     except web.RequestPayloadError:  # the body is not in the encoding that its header names
         status = 400
         return json_answer({"error": "Bad Request"}, status)
+    except ConnectionResetError:
+        if not request.content.exception():
+            raise
+        # The client went away before its body was complete, and receives no answer.
+        return json_answer({"error": "Bad Request"}, 400)
     finally:
         if not request.path.startswith(("/practice", "/external")):
             venue = venue_of(request)
