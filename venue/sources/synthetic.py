@@ -12,8 +12,9 @@ from venue.sources.price_path import WINDOW, PricePath
 DEFAULT_SEED = 5193
 """Seed whose first day gives both daily signals (sentiment, options) a direction, and opposite ones.
 
-With the bot's default settings the rule buys in the third and the fourth market, one of each protocol version
-if they alternate, at whatever tick the decision is made; in the first and the second it depends on the tick.
+With the bot's default settings the rule decides to buy in the third and the fourth market, one of each
+protocol version if they alternate, at whatever tick it decides; in the first and the second it depends on the
+tick.
 """
 
 
