@@ -141,17 +141,20 @@ class TrackedOrder:
         )
 
     @property
+    def taken(self) -> Decimal:
+        """Shares of the recorded trades, failed ones included."""
+        return sum((size for _, size in self.trades.values()), Decimal(0))
+
+    @property
     def filled(self) -> bool:
         """Whether every fill is recorded: their shares reach the total."""
-        taken = sum((size for _, size in self.trades.values()), Decimal(0))
-        return self.total is not None and taken >= self.total - SHARE_TOLERANCE
+        return self.total is not None and self.taken >= self.total - SHARE_TOLERANCE
 
     def exceeded_by(self, trade: TradeReported) -> bool:
         """Whether a new trade, with those recorded, is more than the venue's answer to the POST states."""
         if not self.total_answered or self.total is None or trade.trade_id in self.trades:
             return False
-        taken = sum((size for _, size in self.trades.values()), trade.shares)
-        return taken > self.total + SHARE_TOLERANCE
+        return self.taken + trade.shares > self.total + SHARE_TOLERANCE
 
     @property
     def final(self) -> bool:

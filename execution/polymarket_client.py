@@ -23,7 +23,7 @@ from common.plain_text import one_line
 from errors import Fatal, Temporary
 from execution.amounts import LARGEST
 from execution.clob_http import REQUEST_LIMIT_S, BoundedClobClient
-from execution.venue_answers import LATEST_S
+from execution.venue_answers import whole_seconds
 from models import Frozen, ProtocolVersion, fill_cost
 
 UNIT = Decimal(1_000_000)
@@ -240,9 +240,7 @@ class PolymarketClient:
         """
         before = time.time()
         with _describe_errors("the venue's time"):
-            answer = int(cast(Any, self._client.get_server_time()))
-            if not 0 <= answer < LATEST_S:
-                raise ValueError(f"time {one_line(answer, 40)}")
+            answer = whole_seconds(self._client.get_server_time())
         # The venue's second began up to one second ago, and was read in the middle of the request.
         return (before + time.time()) / 2 - (answer + 0.5)
 

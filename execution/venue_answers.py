@@ -121,7 +121,7 @@ def fills_of(trade: Mapping[str, Any], intent: OrderIntent, order_id: str, marke
             legs = [(amount_of(trade["size"]), amount_of(trade["price"]))]
         if not all(0 < price < 1 for _, price in legs):
             raise ValueError(f"a price outside 0 to 1 in {[str(price) for _, price in legs]}")
-        trade_id, at = _identifier(trade["id"]), _seconds(trade["match_time"]) * NANOS
+        trade_id, at = _identifier(trade["id"]), whole_seconds(trade["match_time"]) * NANOS
     except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise Temporary(f"a trade of order {order_id} cannot be read: {one_line(repr(error))}") from None
     return [
@@ -160,8 +160,14 @@ def _identifier(value: Any) -> str:
     return value
 
 
-def _seconds(value: Any) -> int:
-    """A time in whole seconds since the epoch."""
+def whole_seconds(value: Any) -> int:
+    """A time in whole seconds since the epoch.
+
+    Raises
+    ------
+    ValueError
+        If it is none that the ledger can store.
+    """
     seconds = int(value)
     if not 0 <= seconds < LATEST_S:
         raise ValueError(f"time {one_line(value, 40)}")

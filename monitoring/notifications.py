@@ -65,9 +65,13 @@ def check_urls(urls: str) -> str | None:
     _keep_secrets_out_of_the_log()
     for number, url in enumerate(urls.split(), start=1):
         if not apprise.Apprise().add(url):
-            scheme = url.partition("://")[0][:20] if "://" in url else "no scheme"
-            return f"NOTIFY_URL: address {number} ({scheme}) is not supported by Apprise"
+            return f"NOTIFY_URL: address {number} ({scheme_of(url)}) is not supported by Apprise"
     return None
+
+
+def scheme_of(url: str) -> str:
+    """The part of an address that may be shown: the rest contains the secret."""
+    return url.partition("://")[0][:20] if "://" in url else "no scheme"
 
 
 class Notifier:

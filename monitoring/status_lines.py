@@ -8,6 +8,8 @@ from monitoring.report.text_lines import duration
 
 SILENT_AFTER_S = 5.0
 """Time without a heartbeat after which no worker is assumed to run: one is sent per second."""
+CLOCK_SKEW_S = 2.0
+"""Difference to the venue's clock beyond which the clock is off."""
 
 
 def mode_text(worker_status: WorkerStatus) -> str:
@@ -47,9 +49,14 @@ def pending_text(worker_status: WorkerStatus) -> str:
             else f" for {duration(worker_status.oldest_pending_s)}"
         )
         parts.append(f"{worker_status.pending_settlements} waiting for the official outcome{waiting}")
-    if worker_status.clock_skew_s is not None and abs(worker_status.clock_skew_s) > 2:
+    if worker_status.clock_skew_s is not None and is_off(worker_status.clock_skew_s):
         parts.append(f"clock off by {worker_status.clock_skew_s:+.0f} s")
     return ", ".join(parts)
+
+
+def is_off(clock_skew_s: float) -> bool:
+    """Whether this machine's clock differs so much from the venue's that the operator should set it."""
+    return abs(clock_skew_s) > CLOCK_SKEW_S
 
 
 def quote_text(worker_status: WorkerStatus) -> str:

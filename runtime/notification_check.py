@@ -13,7 +13,7 @@ from config import Settings
 from control.bounded import bounded
 from errors import ConfigError
 from models import Frozen
-from monitoring.notifications import check_urls, open_channel
+from monitoring.notifications import check_urls, open_channel, scheme_of
 from runtime.chat.telegram_chat import MISSING, send_one
 from runtime.chat.thread import chat_params
 
@@ -56,8 +56,7 @@ def check_notifications(settings: Settings, console: Console) -> int:
 def deliveries(settings: Settings) -> Iterator[Delivery]:
     """Send one message through each channel and yield what became of it."""
     for number, url in enumerate(settings.notify_url.get_secret_value().split(), start=1):
-        scheme = url.partition("://")[0][:20] if "://" in url else "no scheme"
-        yield Delivery(f"NOTIFY_URL {number} ({scheme})", _notify(url))
+        yield Delivery(f"NOTIFY_URL {number} ({scheme_of(url)})", _notify(url))
     params = chat_params(settings)
     if params is not None:
         try:

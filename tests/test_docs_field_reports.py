@@ -3,11 +3,11 @@
 import re
 
 from bot_process import ROOT
+from cited_tests import CITED, missing
 
 PAGE = (ROOT / "docs/field-reports.md").read_text(encoding="utf-8")
 ROWS = [line.strip("| ").split(" | ") for line in PAGE.splitlines() if line.startswith("| ")]
 REPORTS = [row for row in ROWS if row[0] not in ("report", "---")]
-CITED = re.compile(r"`([\w/]*\.py)?::(\w+)`")
 
 
 def test_every_report_has_a_number_and_a_test():
@@ -20,12 +20,7 @@ def test_every_report_has_a_number_and_a_test():
 
 def test_every_test_that_is_named_exists():
     """A function without a file is in the file that was named before it."""
-    file, missing = "", []
-    for named, function in CITED.findall(PAGE):
-        file = named or file
-        if f"def {function}(" not in (ROOT / "tests" / file).read_text(encoding="utf-8"):
-            missing.append(f"{file}::{function}")
-    assert not missing
+    assert missing(PAGE) == []
 
 
 def test_there_are_ten_more():

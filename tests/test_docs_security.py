@@ -1,13 +1,11 @@
 """docs/security.md: every claim has a test that exists."""
 
-import re
-
 from bot_process import ROOT
+from cited_tests import CITED, missing
 
 PAGE = (ROOT / "docs/security.md").read_text(encoding="utf-8")
 CLAIMS = PAGE.split("## Claims and their tests")[1].split("\n## ")[0]
 ROWS = [line.strip("| ").split(" | ") for line in CLAIMS.splitlines() if line.startswith("| ")]
-CITED = re.compile(r"`([\w/]*\.py)?::(\w+)`")
 
 
 def test_every_claim_names_a_test():
@@ -21,9 +19,4 @@ def test_every_claim_names_a_test():
 
 def test_every_test_that_is_named_exists():
     """A function without a file is in the file that was named before it."""
-    file, missing = "", []
-    for named, function in CITED.findall(CLAIMS):
-        file = named or file
-        if f"def {function}(" not in (ROOT / "tests" / file).read_text(encoding="utf-8"):
-            missing.append(f"{file}::{function}")
-    assert not missing
+    assert missing(CLAIMS) == []

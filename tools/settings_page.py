@@ -44,7 +44,7 @@ KINDS: dict[Any, str] = {
 
 
 def allowed(field: FieldInfo) -> str:
-    """The allowed values of a setting, in words."""
+    """The allowed values of a setting, as text."""
     kind, constraints = field.annotation, list(field.metadata)
     optional = NoneType in get_args(kind)
     if optional:
@@ -60,7 +60,7 @@ def allowed(field: FieldInfo) -> str:
 
 
 def _limits(constraints: list[Any]) -> list[str]:
-    """The limits of a value, in words: bounds, decimals and patterns."""
+    """The limits of a value, as text: bounds, decimals and patterns."""
     found = []
     for constraint in constraints:
         for name, words in BOUNDS.items():

@@ -24,6 +24,7 @@ from monitoring.statistics import TradeTally
 from monitoring.status_lines import (
     countdown_text,
     feed_age_text,
+    is_off,
     kind_text,
     mode_text,
     pending_text,
@@ -333,11 +334,10 @@ def _system(now: WorkerStatus) -> Iterable[Line]:
     if now.consensus is not None:
         yield Line(label="Spot consensus", text=_consensus_text(now.consensus))
     if now.clock_skew_s is not None:
-        off = abs(now.clock_skew_s) > 2
         yield Line(
             label="Clock",
             text=f"{now.clock_skew_s:+.2f} s against the venue",
-            tone="yellow" if off else "",
+            tone="yellow" if is_off(now.clock_skew_s) else "",
         )
     if (recording := now.recording) is not None:
         failing = bool(recording.error or recording.lost)

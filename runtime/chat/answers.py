@@ -15,14 +15,13 @@ from monitoring.report.text_lines import (
     performance_lines,
     statistics_lines,
 )
+from monitoring.status_lines import SILENT_AFTER_S
 from view_paper_trades import ESSENTIAL, Results
 
 TRADES = 10
 """Trades in the answer to /trades."""
 DAYS = 7
 """Days in the answer to /daily."""
-SILENT_AFTER_S = 5.0
-"""Time without a heartbeat after which a worker's last status is not its present one."""
 PROFIT = (*ESSENTIAL, "Equity", "Drawdown")
 """The statistics in the answer to /profit."""
 
