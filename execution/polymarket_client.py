@@ -1,7 +1,6 @@
 """Requests that the adapter lacks: keys, balance, permissions and won positions of a wallet. Blocking."""
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from py_clob_client_v2.clob_types import ApiCreds, AssetType, BalanceAllowancePa
 from py_clob_client_v2.config import get_contract_config
 from py_clob_client_v2.exceptions import PolyApiException
 
+from common.atomic_file import write_atomically
 from common.bounded_http import BoundedHttp, require_shallow
 from common.constants import POLYGON_CHAIN_ID
 from common.plain_text import one_line
@@ -520,11 +520,7 @@ def throwaway_key(path: Path) -> str:
     """
     if path.is_file():
         return str(json.loads(path.read_text())["private_key"])
-    path.parent.mkdir(parents=True, exist_ok=True)
     key = "0x" + bytes(Account.create().key).hex()
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump({"note": "practice account, never holds real money", "private_key": key}, file)
-        file.flush()
-        os.fsync(file.fileno())
+    note = {"note": "practice account, never holds real money", "private_key": key}
+    write_atomically(path, json.dumps(note).encode(), private=True)
     return key

@@ -53,6 +53,7 @@ BUYS_EARLY = BUYS | {
     "REDIS_PORT": "9",
     "GRAFANA_PORT": "0",
 }
+DEFAULT_WINDOW = {name: value for name, value in BUYS_EARLY.items() if not name.startswith("TRADE_WINDOW_")}
 WOULD_DECIDE_S = 60.0
 """Market seconds after which a restarted worker has the prices for a decision: 20, and time to connect."""
 START_S = 90.0
@@ -241,12 +242,34 @@ def strike(bot: BotProcess, kill: Kill, paths: Paths) -> tuple[str, int]:
     return reached, runs
 
 
-def restart(folder: Path, kill: Kill, paths: Paths, clock: str | None = None) -> None:
-    """A normal start in the same folder, until everything is recorded, and Ctrl-C."""
+def restart(folder: Path, kill: Kill, paths: Paths, clock: str | None = None, *, buys: bool = True) -> None:
+    """A normal start in the same folder, until everything is recorded, and Ctrl-C.
+
+    Without `buys` the window is that of the defaults, which a market at its second 60 does not reach.
+    """
     runs = len(rows(paths.ledger, "SELECT id FROM runs"))
-    with BotProcess(folder, *kill.flags, "--start-at", "60", settings=BUYS_EARLY, clock=clock) as bot:
+    settings = BUYS_EARLY if buys else DEFAULT_WINDOW
+    with BotProcess(folder, *kill.flags, "--start-at", "60", settings=settings, clock=clock) as bot:
         wait_for_rest(bot, paths, runs, unposted_too=clock is not None)
         bot.interrupt()
+
+
+def recover(folder: Path, kill: Kill, paths: Paths) -> Report:
+    """Start again until everything is recorded; returns the comparison.
+
+    A second start, which buys nothing, looks up an order of the first one's last second before Ctrl-C.
+    """
+    restart(folder, kill, paths)
+    return settle_last_order(folder, kill, paths)
+
+
+def settle_last_order(folder: Path, kill: Kill, paths: Paths) -> Report:
+    """Compare, after another start if an order of the last second before Ctrl-C has no final state."""
+    report = compare(paths)
+    if report.unresolved and not report.unposted:
+        restart(folder, kill, paths, buys=False)
+        report = compare(paths)
+    return report
 
 
 def play(kill: Kill, folder: Path) -> Outcome:
@@ -262,10 +285,7 @@ def play(kill: Kill, folder: Path) -> Outcome:
                 bot.interrupt()
         if kill.victim == "supervisor":
             restart(folder, kill, paths)
-        report = compare(paths)
-        if report.unresolved and not report.unposted:  # an order of the last second before Ctrl-C
-            restart(folder, kill, paths)
-            report = compare(paths)
+        report = settle_last_order(folder, kill, paths)
         if report.unposted and shutil.which("faketime"):
             restart(folder, kill, paths, FORGOTTEN)
             report = compare(paths)

@@ -11,9 +11,24 @@ UNPRIVILEGED = ("setpriv", "--bounding-set=-sys_ptrace,-perfmon,-sys_admin") if 
 
 
 def is_readable(path: str) -> bool:
-    """Whether a program with these rights can read a file of /proc of a process that has them, too."""
+    """Whether a program with these rights can read a file of /proc of a process that has them, too.
+
+    Raises
+    ------
+    AssertionError
+        If it cannot for another reason than the missing permission.
+    """
     command = [*UNPRIVILEGED, "head", "-c", "1", path]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    ran = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env={**os.environ, "LC_ALL": "C"},
+        check=False,
+    )
+    assert ran.returncode == 0 or "Permission denied" in ran.stderr, f"{path}: {ran.stderr}"
+    return ran.returncode == 0
 
 
 class Listener(NamedTuple):

@@ -40,6 +40,21 @@ def wait_for_state(bot: BotProcess, paths: Paths, state: str) -> None:
     assert not rows(paths.ledger, "SELECT 1 FROM fills"), "too late: the fill is booked"
 
 
+def wait_until_posted(bot: BotProcess, paths: Paths) -> None:
+    """Return as soon as the venue has the order and the bot no answer; the answer and its trade are late."""
+    url = kills.venue_url(bot)
+    kills.arm(url, "hang", 1, {"seconds": 1.5})
+    kills.arm(url, "user_feed_silent", None, {})
+
+    def posted() -> bool:
+        account = kills.account(url, paths)
+        return account is not None and bool(account["orders"])
+
+    bot.until(posted, "an order at the venue", kills.START_S, pause=0.001)
+    assert state_of_order(paths) == "sent", "too late: the answer is there"
+    assert not rows(paths.ledger, "SELECT 1 FROM fills"), "too late: the fill is booked"
+
+
 def assert_all_recorded(paths: Paths, trades: int = 1) -> None:
     """The venue made at least this many trades, the ledger has each once; no halt, drift or open order."""
     report = compare(paths)
@@ -50,8 +65,7 @@ def assert_all_recorded(paths: Paths, trades: int = 1) -> None:
 
 def start_again(folder: Path, path: str, paths: Paths) -> None:
     """A normal start, until everything is recorded, and Ctrl-C."""
-    kill = kills.Kill(0, "", 0.0, "prompt", live=path == "live")
-    kills.restart(folder, kill, paths)
+    kills.recover(folder, kills.Kill(0, "", 0.0, "prompt", live=path == "live"), paths)
 
 
 # --- M1: between the answer to the POST and the trade message -----------------------------------------
@@ -85,13 +99,10 @@ def test_ctrl_c_between_answer_and_trade_message(path: str, tmp_path: Path) -> N
 
 @BOTH
 def test_ctrl_c_during_the_post(path: str, tmp_path: Path) -> None:
-    """A clean stop while the venue's answer is half a second late: the next start records the fill."""
+    """A clean stop while the venue's answer is late: the next start records the fill."""
     paths = Paths.of(tmp_path, PROFILES[path])
     with BotProcess(tmp_path, *flags(path), *FIRST_START, settings=kills.BUYS_EARLY) as bot:
-        url = kills.venue_url(bot)
-        kills.arm(url, "hang", 1, {"seconds": 0.5})
-        kills.arm(url, "user_feed_silent", None, {})
-        wait_for_state(bot, paths, "sent")
+        wait_until_posted(bot, paths)
         bot.interrupt()
         assert bot.process.returncode == 0
     start_again(tmp_path, path, paths)
@@ -106,7 +117,7 @@ def test_supervisor_killed_during_the_post(path: str, tmp_path: Path) -> None:
         children = bot.until(
             lambda: bot.children() if len(bot.children()) == 2 else None, "both", kills.START_S
         )
-        wait_for_state(bot, paths, "sent")
+        wait_until_posted(bot, paths)
         bot.process.kill()
         bot.process.wait()
         kills.wait_for_end(children.values())
