@@ -162,7 +162,6 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the bot; returns the exit code: 0 done, 1 failure, 2 bad usage or configuration."""
     create_private_files()
-    protect_memory()
     replace_unencodable(sys.stdout)
     flags = parse(arguments)
     console = TolerantConsole()
@@ -322,4 +321,5 @@ def _second(text: str) -> int:
 
 
 if __name__ == "__main__":
+    protect_memory()
     exit_process(main())

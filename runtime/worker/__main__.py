@@ -70,7 +70,6 @@ def _out_of_descriptors() -> bool:
 
 def main() -> int:
     """Read the plan from standard input and run the worker; the exit code is an `ExitCode`."""
-    protect_memory()
     replace_unencodable(sys.stdout)
     heartbeat = Heartbeat(int(sys.argv[1]) if sys.argv[1:] else None)
     heartbeat.heartbeat()
@@ -102,4 +101,5 @@ def _order_gate(settings: Settings, plan: WorkerPlan) -> OrderGate:
 
 
 if __name__ == "__main__":
+    protect_memory()
     exit_process(main())

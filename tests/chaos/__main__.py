@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from types import FrameType
 
@@ -94,7 +94,6 @@ class Runs:
         self._console = console
         self._keep = keep
         self._finished = finished
-        self._jobs: list[Future[Outcome]] = []
 
     def play(self, wanted: Sequence[Schedule], workers: int) -> None:
         """Play all, and show the failing ones; SIGINT and SIGTERM stop after the running ones."""
@@ -109,17 +108,21 @@ class Runs:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=self._console) as progress, ThreadPoolExecutor(workers) as pool:
             task = progress.add_task("0 failed", total=len(wanted))
-            self._jobs = [
-                pool.submit(play_in, schedule, self._base / f"{place:04}")
+            jobs = [
+                pool.submit(self._play_unless_stopped, schedule, self._base / f"{place:04}")
                 for place, schedule in enumerate(wanted)
             ]
-            for job in as_completed(self._jobs):
+            for job in as_completed(jobs):
+                outcome = job.result()
                 # After Ctrl-C a bot may have been stopped in the middle of its run.
-                if job.cancelled() or (self.stopped and not job.result().right):
+                if outcome is None or (self.stopped and not outcome.right):
                     continue
-                self._record(job.result())
+                self._record(outcome)
                 failed = sum(not one.right for one in self.outcomes)
                 progress.update(task, advance=1, description=f"{failed} failed")
+
+    def _play_unless_stopped(self, schedule: Schedule, folder: Path) -> Outcome | None:
+        return None if self.stopped else play_in(schedule, folder)
 
     def _record(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
@@ -133,8 +136,6 @@ class Runs:
         """Begin no other run; those that run are completed."""
         del number, frame
         self.stopped = True
-        for job in self._jobs:
-            job.cancel()
 
 
 def play_in(schedule: Schedule, folder: Path) -> Outcome:
