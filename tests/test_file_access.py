@@ -111,7 +111,7 @@ def test_every_file_is_private_from_its_first_byte(live, tmp_path):
     written = [line.split(" ", 1) for line in report.read_text().splitlines() if str(tmp_path) in line]
     assert [path for umask, path in written if umask != "0077"] == []
     names = {Path(path).name for _, path in written}
-    assert {"venue.log", "bot.log", "wallet.json", "nautilus", "pulse.tmp", "state"} <= names
+    assert {"venue.log", "bot.log", ".wallet.json.tmp", "nautilus", "pulse.tmp", "state"} <= names
     for place in ("state", "logs"):
         found = [*(tmp_path / place).rglob("*")]
         assert {mode(path) for path in found if path.is_file()} == {"0o600"}
