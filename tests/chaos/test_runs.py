@@ -15,7 +15,7 @@ SLICE = (
         injections=(
             Injection("drop_after_accept"),
             Injection("user_feed_silent", lasts=200.0),
-            Injection("kill_worker", on="sent"),
+            Injection("kill_worker", on="unknown"),
             Injection("wire_reset", at=880.0),
             Injection("stream_silent", at=890.0, lasts=60.0),
         ),
