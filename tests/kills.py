@@ -254,17 +254,8 @@ def restart(folder: Path, kill: Kill, paths: Paths, clock: str | None = None, *,
         bot.interrupt()
 
 
-def recover(folder: Path, kill: Kill, paths: Paths) -> Report:
-    """Start again until everything is recorded; returns the comparison.
-
-    A second start, which buys nothing, looks up an order of the first one's last second before Ctrl-C.
-    """
-    restart(folder, kill, paths)
-    return settle_last_order(folder, kill, paths)
-
-
 def settle_last_order(folder: Path, kill: Kill, paths: Paths) -> Report:
-    """Compare, after another start if an order of the last second before Ctrl-C has no final state."""
+    """Compare, after another start that buys nothing if an order of the last second before Ctrl-C is open."""
     report = compare(paths)
     if report.unresolved and not report.unposted:
         restart(folder, kill, paths, buys=False)

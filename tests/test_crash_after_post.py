@@ -1,6 +1,5 @@
 """The worker is killed around the POST of its order: the order is filled at most once, and recorded."""
 
-import json
 import os
 import signal
 import time
@@ -13,7 +12,7 @@ import httpx
 import kills
 import pytest
 from bot_process import BUYS, BotProcess
-from eth_account import Account
+from ledger_comparison import Paths
 from test_whole_bot import TRADED
 
 from execution.ledger import LedgerReader, ledger_path
@@ -25,21 +24,14 @@ class Venue:
 
     def __init__(self, bot: BotProcess) -> None:
         self._url = bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)", 20)[1]
-        self._wallet = bot.folder / "state" / "recorded" / "venue" / "wallet.json"
+        self._paths = Paths.of(bot.folder, "recorded")
 
     def arm(self, name: str, count: int | None, **parameters: float) -> None:
-        body = {"name": name, "count": count, "parameters": parameters}
-        httpx.post(f"{self._url}/practice/faults", json=body, trust_env=False).raise_for_status()
+        kills.arm(self._url, name, count, parameters)
 
     def account(self) -> dict[str, Any]:
         """The bot's account; empty before it has one."""
-        if not self._wallet.exists():
-            return {"orders": []}
-        address = Account.from_key(json.loads(self._wallet.read_text())["private_key"]).address
-        answer = httpx.get(
-            f"{self._url}/practice/account", params={"address": address}, trust_env=False, timeout=5
-        )
-        return answer.json() if answer.status_code == 200 else {"orders": []}
+        return kills.account(self._url, self._paths) or {"orders": []}
 
     def posts(self) -> int:
         """Number of orders posted by all workers."""

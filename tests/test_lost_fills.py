@@ -65,7 +65,9 @@ def assert_all_recorded(paths: Paths, trades: int = 1) -> None:
 
 def start_again(folder: Path, path: str, paths: Paths) -> None:
     """A normal start, until everything is recorded, and Ctrl-C."""
-    kills.recover(folder, kills.Kill(0, "", 0.0, "prompt", live=path == "live"), paths)
+    kill = kills.Kill(0, "", 0.0, "prompt", live=path == "live")
+    kills.restart(folder, kill, paths)
+    kills.settle_last_order(folder, kill, paths)
 
 
 # --- M1: between the answer to the POST and the trade message -----------------------------------------

@@ -41,19 +41,8 @@ from models import Decision, Market, OrderIntent, OrderState, Outcome
 from patches.client_factories import client_factories
 from runtime.worker.order_gate import OrderGate
 
-WORLD = (
-    "--source",
-    "synthetic",
-    "--seed",
-    "57",
-    "--hold-clock",
-    "--speed",
-    "0.01",
-    "--start-at",
-    "700",
-    "--first",
-    "2",
-)
+SEED_57 = ("--source", "synthetic", "--seed", "57", "--hold-clock")
+WORLD = (*SEED_57, "--speed", "0.01", "--start-at", "700", "--first", "2")
 """A generated market on a held clock: Down is the favourite, offered at 0.63, 0.64, 0.65 and 0.66."""
 SIDE = Outcome.DOWN
 NAUTILUS_VENUE = NautilusVenue("POLYMARKET")

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from rig import Rig
+from rig import SEED_57, Rig
 
 from models import Outcome
 from patches import market_feed
@@ -16,19 +16,7 @@ from patches.market_feed import MESSAGE_TYPE, fault_of
 from patches.price_grid import finer_tick, off_grid
 
 D = Decimal
-WORLD = (
-    "--source",
-    "synthetic",
-    "--seed",
-    "57",
-    "--hold-clock",
-    "--speed",
-    "1",
-    "--first",
-    "3",
-    "--start-at",
-    "322",
-)
+WORLD = (*SEED_57, "--speed", "1", "--first", "3", "--start-at", "322")
 """Up is at 0.95/0.96; a second later at 0.961/0.966, on the finer grid."""
 COARSE, FINE = D("0.01"), D("0.001")
 
