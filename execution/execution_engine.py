@@ -26,6 +26,7 @@ from execution.ledger_thread import LedgerThread
 from execution.order_lifecycle import OrderLifecycle, OrderRules, TrackedOrder
 from execution.order_lookup import look_up, read_trade
 from execution.order_messages import (
+    CashCompared,
     CloseUnfilled,
     Command,
     DecisionMade,
@@ -49,6 +50,7 @@ from execution.order_messages import (
     Write,
     WriteFailed,
 )
+from execution.order_records import StoredOrder
 from execution.outcomes import PostOutcome
 from execution.polymarket_client import PolymarketClient
 from execution.risk_engine import RiskEngine
@@ -165,15 +167,19 @@ class ExecutionEngine:
     # --- before a decision -----------------------------------------------------------------------
 
     async def resume(self) -> None:
-        """Restore the orders of an earlier process: orders in flight are unknown until they are looked up."""
+        """Restore the orders of an earlier process; those whose outcome is not certain are looked up."""
         await self.check_halt()
         if self.halted is None:
             self._thread.post(self._ledger.record_resume, "lifted while no bot ran")
-        stored = await self._thread.call(self._reader.stored_orders)
+        stored, cash_agreed_ns = await self._thread.call(self._stored)
         for order in stored:
             self._markets.setdefault(order.market.slug, order.market)
-        await self._carry_out(self._lifecycle.restore(stored, self._now_ns()))
+        await self._carry_out(self._lifecycle.restore(stored, self._now_ns(), cash_agreed_ns))
         self._look_ups_changed.set()
+
+    def _stored(self) -> tuple[list[StoredOrder], int]:
+        with self._reader.snapshot():
+            return self._reader.stored_orders(), self._reader.cash_agreed_ns()
 
     def register_market(self, market: Market) -> None:
         """Register a market for orders and store it."""
@@ -308,6 +314,10 @@ class ExecutionEngine:
     def market_settled(self, slug: str) -> None:
         """The official outcome of a market is recorded."""
         self._feed(MarketSettled(slug))
+
+    def cash_compared(self, *, agrees: bool) -> None:
+        """The venue's cash was compared with the ledger's; if it differs, orders that ended are looked up."""
+        self._feed(CashCompared(agrees))
 
     async def drain(self) -> None:
         """Wait until everything reported so far is in the ledger."""
@@ -481,7 +491,8 @@ class ExecutionEngine:
     @property
     def cash_is_certain(self) -> bool:
         """Whether no order can have moved money that the ledger does not have."""
-        return not self._lifecycle.in_flight and not self._lifecycle.uncertain
+        orders = self._lifecycle
+        return not (orders.in_flight or orders.uncertain or orders.incomplete)
 
     async def await_certain_cash(self, limit_s: float) -> bool:
         """Wait until no order is uncertain, for a limited time, as after a start; returns whether none is."""

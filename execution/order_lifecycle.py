@@ -10,7 +10,9 @@ Guarantees for every order of inputs:
 - no `Post` without the order's row, with decision, intent and hash, on the disk;
 - an order that may exist is never sent again; it is looked up by its hash until its outcome is known;
 - every trade of an order is recorded once, and an order is looked up until the final chain status of each of
-  its trades is known.
+  its trades is known;
+- an order that ended without a trade is looked up at the next start, and when the venue's cash differs from
+  the ledger's, unless the cash has agreed since.
 """
 
 from collections.abc import Callable, Iterable
@@ -21,6 +23,7 @@ import msgspec
 
 from events import Decided, Filled, FillMoved, OrderMoved, OrderSent, OrderSigned
 from execution.order_messages import (
+    CashCompared,
     CloseUnfilled,
     Command,
     DecisionMade,
@@ -47,7 +50,7 @@ from execution.order_messages import (
     WriteFailed,
 )
 from execution.order_records import DecisionEntry, Entry, FillEntry, OrderEntry, StateEntry, StoredOrder
-from execution.order_transitions import DEAD, FINAL, FORWARD
+from execution.order_transitions import DEAD, FINAL, FORWARD, unconfirmed_since
 from execution.outcomes import OutcomeKind
 from models import RETRIED, Decision, FillStatus, Frozen, OrderIntent, OrderState, Reason
 
@@ -85,11 +88,14 @@ class OrderRules(Frozen, frozen=True):
     give_up_after_ns : int
         Age at which an order without a trade in a settled market counts as never matched. The venue lists
         trades within seconds; ten minutes allow for an outage.
+    listed_after_ns : int
+        Age of an order at which the venue's list of its trades confirms that it ended without one.
     """
 
     max_attempts: int
     retry_pause_ns: int = SECOND_NS
     give_up_after_ns: int = 600 * SECOND_NS
+    listed_after_ns: int = 10 * SECOND_NS
 
 
 class TrackedOrder:
@@ -180,6 +186,7 @@ class OrderLifecycle:
         self._due: dict[str, int] = {}
         """When an order is looked up next, nanoseconds by intent id; without those whose end is known."""
         self._refused_in_a_row = 0
+        self._cash_agreed_ns = 0
         self.stopping = False
         """Whether no new order is sent."""
         self._handlers: dict[type, Callable[[Any, int], list[Command]]] = {
@@ -194,6 +201,7 @@ class OrderLifecycle:
             LookUpFailed: self._on_look_up_failed,
             WriteFailed: self._on_write_failed,
             MarketSettled: self._on_settled,
+            CashCompared: self._on_cash_compared,
             HaltLifted: self._on_halt_lifted,
             TimeReached: self._on_time,
             StopRequested: self._on_stop,
@@ -203,12 +211,21 @@ class OrderLifecycle:
         """Process one input; returns the commands to carry out, in their order."""
         return self._handlers[type(message)](message, now_ns)
 
-    def restore(self, orders: Iterable[StoredOrder], now_ns: int) -> list[Command]:
+    def restore(
+        self, orders: Iterable[StoredOrder], now_ns: int, cash_agreed_ns: int = 0
+    ) -> list[Command]:
         """Restore the orders of an earlier process from the ledger.
 
         An order that was sent and not answered is unknown. Orders that are unknown, or matched without every
-        fill recorded and final, are looked up at once.
+        fill recorded and final, are looked up at once; so are those that ended without a trade, if no check
+        of the cash has agreed since.
+
+        Parameters
+        ----------
+        cash_agreed_ns : int
+            When the venue's cash last agreed with the ledger's; 0 if it never has.
         """
+        self._cash_agreed_ns = cash_agreed_ns
         rows: list[Entry] = []
         events: list[Command] = []
         for stored in orders:
@@ -224,7 +241,7 @@ class OrderLifecycle:
                 )
             elif stored.state is OrderState.SENT:
                 events += self._move(order, OrderState.UNKNOWN, "the bot stopped before the answer", rows)
-            if order.state not in DEAD:
+            if order.state not in DEAD or self._is_unconfirmed(order):
                 self._look_up_at(order, now_ns)
         return _written(rows, events)
 
@@ -271,6 +288,11 @@ class OrderLifecycle:
             for order in self._orders.values()
             if order.state is OrderState.UNKNOWN or (order.state is OrderState.MATCHED and not order.filled)
         ]
+
+    @property
+    def incomplete(self) -> list[TrackedOrder]:
+        """Orders that are looked up and not filled: a trade of them may have moved the cash."""
+        return [order for order in self.unresolved if not order.filled]
 
     @property
     def unresolved(self) -> list[TrackedOrder]:
@@ -469,14 +491,18 @@ class OrderLifecycle:
             commands += self._total_of(order, found, now_ns)
         else:
             commands += self._without_trades(order, found, now_ns)
-        self._after_look_up(order, now_ns)
+        if self._is_confirmed_by(order, found, now_ns):
+            self._end_look_ups(order)
+        else:
+            self._after_look_up(order, now_ns)
         return commands
 
     def _on_look_up_failed(self, failed: LookUpFailed, now_ns: int) -> list[Command]:
         order = self._by_order_id.get(failed.order_id)
         if order is not None:
             order.looking_up = False
-            self._after_look_up(order, now_ns)
+            if order.state not in DEAD or order.intent.intent_id in self._due:
+                self._after_look_up(order, now_ns)
         return []
 
     def _total_of(self, order: TrackedOrder, found: LookedUp, now_ns: int) -> list[Command]:
@@ -510,6 +536,18 @@ class OrderLifecycle:
         commands = self._move(order, OrderState.NO_FILL, reason, rows)
         return _written(rows, [*commands, CloseUnfilled(order.intent.intent_id)])
 
+    def _is_confirmed_by(self, order: TrackedOrder, found: LookedUp, now_ns: int) -> bool:
+        """Whether a list confirms that an order ended without a trade."""
+        if order.state not in DEAD or found.unreadable is not None:
+            return False
+        listed = now_ns - order.intent.created_ns >= self._rules.listed_after_ns
+        return listed or order.intent.intent_id not in self._due
+
+    def _is_unconfirmed(self, order: TrackedOrder) -> bool:
+        """Whether an order ended without a trade after it was signed, and the cash has not agreed since."""
+        signed_and_dead = order.state in DEAD and order.order_id is not None
+        return signed_and_dead and order.intent.created_ns >= unconfirmed_since(self._cash_agreed_ns)
+
     def _is_late(self, order: TrackedOrder, now_ns: int) -> bool:
         """Whether an order is so old that the venue's list of its trades must be complete."""
         return now_ns - order.intent.created_ns > self._rules.give_up_after_ns
@@ -529,8 +567,8 @@ class OrderLifecycle:
         """Stop looking up an order whose outcome is final; look rarely if only the chain status is
         missing."""
         # A reversed order may have another trade that did not fail: it is looked up until its total is
-        # reached.
-        if order.state in DEAD or order.final:
+        # reached. One that ended without a trade is looked up only to confirm that.
+        if order.final:
             self._end_look_ups(order)
         elif order.filled and (due_ns := self._due.get(order.intent.intent_id)) is not None:
             self._due[order.intent.intent_id] = max(due_ns, now_ns + FILLED_PAUSE_NS)
@@ -560,6 +598,15 @@ class OrderLifecycle:
     def _on_settled(self, settled: MarketSettled, now_ns: int) -> list[Command]:
         for order in self._by_market.get(settled.slug, ()):
             order.settled = True
+        return []
+
+    def _on_cash_compared(self, compared: CashCompared, now_ns: int) -> list[Command]:
+        if compared.agrees:
+            self._cash_agreed_ns = now_ns
+            return []
+        for order in self._orders.values():
+            if self._is_unconfirmed(order):
+                self._look_up_at(order, now_ns)
         return []
 
     def _on_halt_lifted(self, _: HaltLifted, now_ns: int) -> list[Command]:

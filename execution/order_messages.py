@@ -103,6 +103,16 @@ class MarketSettled(Frozen, frozen=True):
     slug: str
 
 
+class CashCompared(Frozen, frozen=True):
+    """The venue's cash was compared with the ledger's while no order could move it.
+
+    If they differ, the orders that ended without a trade since they last agreed are looked up: the venue may
+    have executed one that it refused.
+    """
+
+    agrees: bool
+
+
 class HaltLifted(Frozen, frozen=True):
     """The halt was lifted manually: the count of refusals starts again."""
 
@@ -127,6 +137,7 @@ Input = (
     | LookUpFailed
     | WriteFailed
     | MarketSettled
+    | CashCompared
     | HaltLifted
     | TimeReached
     | StopRequested

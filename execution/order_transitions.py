@@ -31,3 +31,19 @@ FORWARD: dict[FillStatus, tuple[FillStatus, ...]] = {
 """The statuses that each status may follow."""
 FINAL = (FillStatus.CONFIRMED, FillStatus.FAILED)
 """Final chain statuses of a trade."""
+CASH_DELAY_NS = 60 * 1_000_000_000
+"""Time within which a trade has moved the venue's cash, nanoseconds."""
+
+
+def unconfirmed_since(cash_agreed_ns: int) -> int:
+    """Creation time from which orders are not covered by a check of the cash.
+
+    Until a later check agrees, an order that ended without a trade may have moved money all the same: the
+    venue may have executed an order that it refused.
+
+    Parameters
+    ----------
+    cash_agreed_ns : int
+        When the venue's cash last agreed with the ledger's; 0 if it never has.
+    """
+    return cash_agreed_ns - CASH_DELAY_NS

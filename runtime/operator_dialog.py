@@ -16,8 +16,7 @@ from rich.table import Table
 
 from config import ROOT
 from errors import Fatal
-from execution.ledger import Mode, ledger_path
-from execution.settlement.bookkeeping import CASH_TOLERANCE
+from execution.ledger import CASH_TOLERANCE, Mode, ledger_path
 from monitoring.json_lines import json_line, print_line
 from runtime.output import show_message
 from runtime.session import Session, TradingProfile

@@ -10,6 +10,7 @@ from decimal import Decimal
 from config import Settings
 from execution.order_lifecycle import OrderLifecycle, OrderRules
 from execution.order_messages import (
+    CashCompared,
     CloseUnfilled,
     Command,
     DecisionMade,
@@ -79,6 +80,10 @@ POST's answer contained the total, or the list of trades was read more than ten 
 unknown order without a trade ends when the venue reports its end, or ten minutes after it was made once its
 market is settled.
 
+An order that ended without a trade (no_fill, refused) is looked up at the next start, and when the venue's
+cash differs from the ledger's, unless the cash has agreed since: the venue may have executed an order that it
+refused. The list confirms its end once the order is ten seconds old.
+
 """
 NOW = 1_800_000_000 * 10**9
 LATER = NOW + 3_600 * 10**9
@@ -131,6 +136,7 @@ INPUTS: dict[str, tuple[Input, int]] = {
     "look-up: ended without a match": (LookedUp("0x", dead=True), NOW),
     "look-up: no trade, long after its settled market": (LookedUp("0x"), LATER),
     "row of a fill not written": (WriteFailed((FillEntry(FILL, FillStatus.MATCHED),), "disk full"), NOW),
+    "the cash differs": (CashCompared(agrees=False), NOW),
     "the process stops": (StopRequested(), NOW),
 }
 

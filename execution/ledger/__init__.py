@@ -8,6 +8,7 @@ from execution.ledger.connection import LedgerLocked
 from execution.ledger.paths import LIVE_PROFILE, PAPER_PROFILES, REHEARSAL_PROFILES, ledger_path, profile_name
 from execution.ledger.reader import LedgerReader
 from execution.ledger.rows import (
+    CASH_TOLERANCE,
     CashCheck,
     CashFlow,
     DecisionRow,
@@ -25,6 +26,7 @@ from execution.ledger.rows import (
 from models import FillStatus
 
 __all__ = [
+    "CASH_TOLERANCE",
     "LIVE_PROFILE",
     "PAPER_PROFILES",
     "REHEARSAL_PROFILES",

@@ -6,6 +6,7 @@ from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 from execution.ledger.rows import (
+    CASH_TOLERANCE,
     CashFlow,
     DecisionRow,
     IntentRow,
@@ -19,6 +20,7 @@ from execution.ledger.rows import (
     WeightRow,
 )
 from execution.order_records import StoredOrder
+from execution.order_transitions import DEAD, unconfirmed_since
 from models import (
     MICRO,
     SCALE_SECONDS,
@@ -231,11 +233,26 @@ def intents(connection: sqlite3.Connection, where: str, parameters: Sequence[Any
     return [_intent(row) for row in found]
 
 
+_UNCONFIRMED = f"i.state IN ({placeholders(DEAD)}) AND i.order_id IS NOT NULL AND i.created_ns >= ?"
+"""SQL: an order that was signed and ended without a trade, and no check of the cash has agreed since."""
+
+
+def cash_agreed_ns(connection: sqlite3.Connection, session: str) -> int:
+    """When the venue's cash last agreed with the ledger's; 0 if it never has."""
+    checks = connection.execute(
+        "SELECT c.ts_ns, c.difference FROM cash_checks c JOIN runs r ON r.id = c.run_id WHERE r.session = ?"
+        " ORDER BY c.id DESC",
+        (session,),
+    )
+    agreed = (ts_ns for ts_ns, difference in checks if abs(Decimal(difference)) <= CASH_TOLERANCE)
+    return next(agreed, 0)
+
+
 def stored_orders(connection: sqlite3.Connection, session: str) -> list[StoredOrder]:
     """The orders that a new process restores.
 
-    These are the orders of unsettled markets, and of the others those that may still move money or whose
-    fills are not final on the chain.
+    These are the orders of unsettled markets, and of the others those that may still move money, whose fills
+    are not final on the chain, or that ended without a trade and are covered by no check of the cash.
     """
     states = placeholders(IN_FLIGHT)
     found = intents(
@@ -244,8 +261,9 @@ def stored_orders(connection: sqlite3.Connection, session: str) -> list[StoredOr
         " (SELECT 1 FROM settlements s WHERE s.session = i.session AND s.slug = i.slug)"
         " OR i.state = 'matched' AND NOT EXISTS (SELECT 1 FROM fills f WHERE f.intent_id = i.intent_id)"
         " OR i.state = 'matched' AND EXISTS (SELECT 1 FROM fills f WHERE f.intent_id = i.intent_id"
-        " AND f.status IN ('MATCHED', 'MINED')))",
-        (session, *IN_FLIGHT),
+        " AND f.status IN ('MATCHED', 'MINED'))"
+        f" OR {_UNCONFIRMED})",
+        (session, *IN_FLIGHT, *DEAD, unconfirmed_since(cash_agreed_ns(connection, session))),
     )
     return [
         StoredOrder(
@@ -259,6 +277,15 @@ def stored_orders(connection: sqlite3.Connection, session: str) -> list[StoredOr
         )
         for row in found
     ]
+
+
+def looks_up_orders(connection: sqlite3.Connection, session: str) -> bool:
+    """Whether a new process looks up an order, so that a difference of the cash may be its cost."""
+    since_ns = unconfirmed_since(cash_agreed_ns(connection, session))
+    return any(
+        order.state not in DEAD or (order.order_id is not None and order.intent.created_ns >= since_ns)
+        for order in stored_orders(connection, session)
+    )
 
 
 def _is_settled(connection: sqlite3.Connection, session: str, slug: str) -> bool:

@@ -142,6 +142,11 @@ class LedgerReader:
         with self.snapshot():
             return queries.stored_orders(self._connection, self._session(session))
 
+    def cash_agreed_ns(self, session: str | None = None) -> int:
+        """When the venue's cash last agreed with the ledger's; 0 if it never has."""
+        with self.snapshot():
+            return queries.cash_agreed_ns(self._connection, self._session(session))
+
     def attempts(self, slug: str, session: str | None = None) -> list[IntentRow]:
         """Every intent of a market, in the order of their creation."""
         with self.snapshot():

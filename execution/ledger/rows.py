@@ -18,6 +18,10 @@ from models import (
 )
 
 
+CASH_TOLERANCE = Decimal("0.00001")
+"""pUSD; twice the possible rounding difference of one fee."""
+
+
 class Mode(StrEnum):
     """Whether a run moves practice money or real money."""
 
@@ -38,8 +42,8 @@ class Venue(StrEnum):
 class RunRow(Frozen, frozen=True):
     """One start of the bot.
 
-    `cash_drift` is the venue's balance at the start minus the ledger's cash: a deposit, a withdrawal, or an
-    unexplained difference.
+    `cash_drift` is the venue's balance at the start minus the ledger's cash, once every order of earlier runs
+    has been looked up: a deposit, a withdrawal, or an unexplained difference.
     """
 
     id: int

@@ -49,6 +49,8 @@ class Ledger:
         self._clock_ns = clock_ns
         self._run_id: int | None = None
         self._session = ""
+        self.drift_is_open = False
+        """Whether the cash differed before this run, and orders that may explain it are looked up first."""
         self._locked_since: float | None = None
         self._stop_waiting = threading.Event()
         self._lock = WriterLock(path)
@@ -93,7 +95,8 @@ class Ledger:
             Market-clock seconds per machine second.
         starting_cash : Decimal
             The venue's current pUSD balance. If it differs from the ledger's while no order is in flight, the
-            difference is stored as the run's `cash_drift`: a deposit or a withdrawal.
+            difference is stored as the run's `cash_drift`: a deposit or a withdrawal. If an order of an
+            earlier run has to be looked up first, `book_drift` stores it afterwards.
         session : str
             Names the account on a practice venue: a new one for a new account. Empty, and always the same, on
             Polymarket and for real money.
@@ -104,6 +107,7 @@ class Ledger:
         with self._write() as db:
             self._check_account(db, mode, venue)
             drift = self._drift(db, session, starting_cash)
+            self.drift_is_open = drift != 0 and queries.looks_up_orders(db, session)
             cursor = db.execute(
                 "INSERT INTO runs (session, started_ns, mode, venue, clock_speed, starting_cash, cash_drift,"
                 " note) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -114,12 +118,23 @@ class Ledger:
                     venue,
                     clock_speed,
                     money(starting_cash),
-                    money(drift),
+                    money(queries.ZERO if self.drift_is_open else drift),
                     note,
                 ),
             )
         self._run_id, self._session = cursor.lastrowid, session
         return self._run
+
+    def book_drift(self) -> None:
+        """Store the difference that `open_run` left open; every order of earlier runs has been looked up."""
+        if not self.drift_is_open:
+            return
+        with self._write() as db:
+            run = queries.last_run(db)
+            assert run is not None, "a run is open"
+            drift = self._drift(db, self._session, run.starting_cash)
+            db.execute("UPDATE runs SET cash_drift = ? WHERE id = ?", (money(drift), self._run))
+        self.drift_is_open = False
 
     def join_last_run(self) -> None:
         """Add to the newest run without starting one: for manual records while no bot runs.

@@ -6,18 +6,15 @@ the next process can repeat all of them.
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from decimal import Decimal
 
 from events import CashChecked, Event, Redeemed
-from execution.ledger import CashCheck, LedgerReader
+from execution.ledger import CASH_TOLERANCE, CashCheck, LedgerReader
 from execution.ledger.writer import Ledger
 from execution.ledger_thread import LedgerThread
 from execution.settlement.payouts import paid
 from models import Frozen, Market, Settlement
-
-CASH_TOLERANCE = Decimal("0.00001")
-"""pUSD; twice the possible rounding difference of one fee."""
 
 FEE_ERROR = Decimal("0.05")
 """pUSD; a larger difference than this, next to a sum of payouts, is not taken for one of fees."""
@@ -162,8 +159,13 @@ class SettlementBookkeeper:
             flow = self._reader.cash_flow()
             return Decimal(0) if flow is None else flow.cash, self._reader.claimable()
 
-    async def check_cash(self) -> CashComparison:
+    async def check_cash(self, look_up_orders: Callable[[], Awaitable[None]] | None = None) -> CashComparison:
         """Compare the ledger's cash with the venue's, and store both.
+
+        Parameters
+        ----------
+        look_up_orders : Callable[[], Awaitable[None]], optional
+            Awaited once before a difference is stored: looks up the orders that may explain it.
 
         Raises
         ------
@@ -172,6 +174,9 @@ class SettlementBookkeeper:
         """
         async with self._cash:
             venue_cash = await asyncio.to_thread(self._balance)
+            if look_up_orders is not None and await self._thread.call(self._differs, venue_cash):
+                await look_up_orders()
+                venue_cash = await asyncio.to_thread(self._balance)
             comparison = await self._thread.call(self._held_against, venue_cash)
         self._publish(
             CashChecked(
@@ -181,6 +186,10 @@ class SettlementBookkeeper:
             )
         )
         return comparison
+
+    def _differs(self, venue_cash: Decimal) -> bool:
+        ledger_cash, owed = self._cash_and_owed()
+        return paid(venue_cash - ledger_cash, owed, CASH_TOLERANCE) is None
 
     def _held_against(self, venue_cash: Decimal) -> CashComparison:
         check, owed = self._ledger.record_cash_check(venue_cash), self._reader.claimable()

@@ -108,10 +108,19 @@ class SettlementFlow:
         # A fill that was found after its market's result is paid out only now.
         await self._bookkeeper.record_old_payouts()
         try:
-            comparison = await self._bookkeeper.check_cash()
+            comparison = await self._bookkeeper.check_cash(self._look_up_ended_orders)
         except Temporary as error:
             logger.warning(f"the cash is checked after the next market: {error}")
             return
-        if not comparison.matches:
+        if comparison.matches:
+            self._engine.cash_compared(agrees=True)
+        else:
             check = comparison.check
             self._engine.halt(f"the ledger's cash is ${check.ledger_cash}, the venue's ${check.venue_cash}")
+
+    async def _look_up_ended_orders(self) -> None:
+        """Look up the orders that ended without a trade: the venue may have executed one that it refused."""
+        self._engine.cash_compared(agrees=False)
+        await self._engine.await_certain_cash(CERTAIN_CASH_LIMIT_S)
+        await self._engine.drain()
+        await self._bookkeeper.record_old_payouts()

@@ -51,6 +51,8 @@ RESOLUTION_LATE_AFTER = 300.0
 DECIDED_SINCE = 3600.0
 """Market seconds since its start within which a market with a decision but no order is still settled:
 learning needs its result."""
+DRIFT_LIMIT_S = 15.0
+"""Longest wait of a start for look-ups, if the cash differs; a list is complete for an order 10 s old."""
 ALERT_AFTER_STARTS = 3
 """Consecutive failed starts after which a notification is sent."""
 
@@ -167,6 +169,14 @@ class Worker:
             self._spawn(parts.mirror.run())
         if parts.redemption is not None:
             self._spawn(parts.redemption.run())
+        await self._book_drift()
+
+    async def _book_drift(self) -> None:
+        """Book a deposit or withdrawal of the time before this run, once no order can be its reason."""
+        parts = self._parts
+        if parts.ledger.drift_is_open and await parts.engine.await_certain_cash(DRIFT_LIMIT_S):
+            await parts.engine.drain()
+            await parts.thread.call(parts.ledger.book_drift)
 
     async def _unsettled(self) -> list[Market]:
         """Markets without a result: bought ones, and those of the last hour with a decision."""

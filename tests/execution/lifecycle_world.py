@@ -3,6 +3,9 @@
 The venue's answers are true: an order that it reports as ended never trades, and its list is delayed by less
 than the time after which the bot closes an order. All else may happen: answers get lost, messages come twice,
 late, malformed or never, disk writes fail, and the process is killed between any two commands.
+
+In a world with `lies` the venue also executes orders that it refuses, and money is paid in while no process
+runs. The cash is compared then, and each start books what no order explains as a deposit or a withdrawal.
 """
 
 from dataclasses import dataclass, field
@@ -14,6 +17,7 @@ from ledger_builders import decision, market
 from errors import Refused
 from execution.order_lifecycle import OrderLifecycle, OrderRules
 from execution.order_messages import (
+    CashCompared,
     DecisionMade,
     Halt,
     HaltLifted,
@@ -44,6 +48,10 @@ DECISIONS = [decision(number) for number in range(MARKETS)]
 REFUSALS = [decision(number, reason="no_ask", ask=None) for number in range(MARKETS)]
 NUMBERS = {market(number).slug: number for number in range(MARKETS)}
 DEAD = {OrderState.NO_FILL, OrderState.REFUSED}
+LISTED_S = 50
+"""Age of an order, seconds, from which the venue's list is complete."""
+DEPOSIT = Decimal("0.0001")
+"""Smaller than any cost: a deposit never equals the cost of an order."""
 FOLLOWS = {
     OrderState.INTENT: {OrderState.NO_FILL, OrderState.REFUSED},
     OrderState.SENT: {OrderState.MATCHED, *DEAD, OrderState.UNKNOWN, OrderState.REVERSED},
@@ -54,6 +62,10 @@ FOLLOWS = {
     OrderState.REVERSED: set(),
 }
 ORDER = [FillStatus.MATCHED, FillStatus.MINED, FillStatus.CONFIRMED]
+
+
+def cost(fill) -> Decimal:
+    return fill.shares * fill.price + fill.fee
 
 
 class Killed(Exception):
@@ -122,6 +134,23 @@ class Book:
         if own and all(s is FillStatus.FAILED for s in own):
             self._move(fill.intent_id, OrderState.REVERSED, "failed")
 
+    @property
+    def spent(self) -> Decimal:
+        """Cost of the fills that did not fail."""
+        return sum((cost(f) for f, s in self.fills.values() if s is not FillStatus.FAILED), Decimal(0))
+
+    def under_way(self, settled) -> bool:
+        """Whether an order may have moved money, or a position is open: a difference is no deposit."""
+        for intent, state, *_ in self.orders.values():
+            own = [s for f, s in self.fills.values() if f.intent_id == intent.intent_id]
+            if state in (OrderState.INTENT, OrderState.SENT, OrderState.UNKNOWN):
+                return True
+            if state is OrderState.MATCHED and not own:
+                return True
+            if intent.slug not in settled and any(s is not FillStatus.FAILED for s in own):
+                return True
+        return False
+
     def stored(self, settled) -> list[StoredOrder]:
         return [
             StoredOrder(
@@ -144,8 +173,13 @@ class Book:
 class World:
     """One process after the other with one ledger and one venue, in an order chosen by the random source."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, *, lies: bool = False) -> None:
         self.random = random
+        self.lies = lies
+        self.deposits = Decimal(0)
+        self.drift = Decimal(0)
+        """Sum of what was booked as deposits and withdrawals."""
+        self.agreed_ns = 0
         self.now = 1_000 * SECOND
         self.book = Book()
         self.venue: dict[str, VenueOrder] = {}
@@ -160,12 +194,53 @@ class World:
         """Start a new process with the same ledger and venue."""
         self.processes += 1
         self.lifecycle = OrderLifecycle(
-            OrderRules(max_attempts=3, retry_pause_ns=SECOND, give_up_after_ns=60 * SECOND)
+            OrderRules(
+                max_attempts=3,
+                retry_pause_ns=SECOND,
+                give_up_after_ns=60 * SECOND,
+                listed_after_ns=LISTED_S * SECOND,
+            )
         )
         self.signing: list[OrderIntent] = []
         self.answers: list[PostAnswered] = []
         self.look_ups: list[LookUp] = []
-        self.carry_out(self.lifecycle.restore(self.book.stored(self.settled), self.now), may_die=False)
+        restored = self.lifecycle.restore(self.book.stored(self.settled), self.now, self.agreed_ns)
+        self.carry_out(restored, may_die=False)
+        if self.lies:
+            self.book_drift()
+
+    def book_drift(self) -> None:
+        """Book what no order explains, as a start does: once the orders are looked up, or not in this run."""
+        cash = self.venue_cash
+        if cash == self.ledger_cash or self.book.under_way(self.settled):
+            return
+        for _ in range(40):
+            if self.cash_is_certain:
+                break
+            self.now = max(self.now, self.lifecycle.next_look_up_ns or 0)
+            self.feed(TimeReached(), may_die=False)
+            asked, self.look_ups = self.look_ups, []
+            for one in asked:
+                failed = self.random.random() < 0.2
+                self.feed(LookUpFailed(one.order_id) if failed else self.listing(one), may_die=False)
+        else:
+            return
+        if not self.book.under_way(self.settled):
+            self.drift += cash - self.ledger_cash
+
+    @property
+    def cash_is_certain(self) -> bool:
+        return not (self.lifecycle.in_flight or self.lifecycle.uncertain or self.lifecycle.incomplete)
+
+    @property
+    def venue_cash(self) -> Decimal:
+        trades = [trade for order in self.venue.values() for trade in order.trades]
+        spent = (cost(trade.fill) for trade in trades if trade.now is not FillStatus.FAILED)
+        return self.deposits - sum(spent, Decimal(0))
+
+    @property
+    def ledger_cash(self) -> Decimal:
+        return self.drift - self.book.spent
 
     # --- the driver ------------------------------------------------------------------------------
 
@@ -215,10 +290,12 @@ class World:
         kind = self.random.choice(
             (OutcomeKind.MATCHED, OutcomeKind.MATCHED, OutcomeKind.NO_FILL, OutcomeKind.REFUSED)
         )
-        if order.arrived and kind is OutcomeKind.MATCHED:
+        lied = self.lies and kind is OutcomeKind.REFUSED and self.random.random() < 0.5
+        if order.arrived and (kind is OutcomeKind.MATCHED or lied):
             self.match(order)
         taking = sum((trade.fill.shares for trade in order.trades), Decimal(0))
-        answered = PostOutcome(kind=kind, reason=kind.value, taking=taking or None)
+        matched = kind is OutcomeKind.MATCHED
+        answered = PostOutcome(kind=kind, reason=kind.value, taking=taking if matched else None)
         if not order.arrived or self.random.random() < 0.2:
             answered = PostOutcome(kind=OutcomeKind.UNKNOWN, reason="timeout")
         self.answers.append(PostAnswered(intent_id, answered))
@@ -247,6 +324,8 @@ class World:
         try:
             self.random.choice(STEPS)(self)
         except Killed:
+            if self.lies and self.deposits < 9 * DEPOSIT and self.random.random() < 0.3:
+                self.deposits += DEPOSIT
             self.start()
 
     def pass_time(self) -> None:
@@ -316,7 +395,7 @@ class World:
         if (
             trades
             and behind
-            and self.now - order.intent.created_ns < 50 * SECOND
+            and self.now - order.intent.created_ns < LISTED_S * SECOND
             and self.random.random() < 0.2
         ):
             trades.pop()
@@ -328,8 +407,18 @@ class World:
             unreadable="price 7" if behind and trades and self.random.random() < 0.05 else None,
         )
 
+    def compare_cash(self) -> None:
+        """Compare the cash as after a result: while no order can move it."""
+        if self.lies and self.cash_is_certain:
+            agrees = self.venue_cash == self.ledger_cash
+            self.agreed_ns = self.now if agrees else self.agreed_ns
+            self.feed(CashCompared(agrees))
+
     def settle(self) -> None:
         slug = self.random.choice(list(NUMBERS))
+        orders = [row[0] for row in self.book.orders.values() if row[0].slug == slug]
+        if self.lies and any(self.now - order.created_ns < LISTED_S * SECOND for order in orders):
+            return  # with cash, a result comes after the lists are complete
         self.settled.add(slug)
         self.feed(MarketSettled(slug))
 
@@ -375,7 +464,11 @@ class World:
         assert not self.lifecycle.in_flight
         assert not self.lifecycle.uncertain
         trades = [trade for order in self.venue.values() for trade in order.trades]
-        expected = {trade.fill.trade_id: (trade.fill, trade.end) for trade in trades}
+        expected = {
+            trade.fill.trade_id: (trade.fill, trade.end)
+            for trade in trades
+            if not self.is_never_seen(trade)
+        }
         assert {trade_id: tuple(row) for trade_id, row in self.book.fills.items()} == expected
         for intent, state, order_id, _ in self.book.orders.values():
             order = self.venue.get(order_id)
@@ -383,10 +476,17 @@ class World:
             if bought:
                 assert state is OrderState.MATCHED
             elif order is not None and order.trades:
-                assert state is OrderState.REVERSED
+                assert state is OrderState.REVERSED or (self.lies and state is OrderState.REFUSED)
             else:
                 assert state in DEAD, (intent.intent_id, state)
-        assert [why for why in self.halted if "had ended as" in why] == []
+        ended = {why.rpartition(" ")[2] for why in self.halted if "had ended as" in why}
+        assert ended <= ({"refused"} if self.lies else set())
+
+    def is_never_seen(self, trade) -> bool:
+        """Whether a trade of a refused order failed before it was listed: it moved no money in the end."""
+        refused = self.book.orders[trade.fill.intent_id][1] is OrderState.REFUSED
+        unrecorded = trade.fill.trade_id not in self.book.fills
+        return self.lies and refused and unrecorded and trade.end is FillStatus.FAILED
 
 
 STEPS = (
@@ -398,6 +498,7 @@ STEPS = (
     *(World.chain,) * 1,
     *(World.look_up,) * 3,
     World.settle,
+    World.compare_cash,
     World.lift_halt,
     World.kill,
 )

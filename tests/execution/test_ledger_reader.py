@@ -207,15 +207,34 @@ def test_stored_orders_are_what_a_restart_needs(ledger, reader):
     ledger.record_fill_status("t2-1", FillStatus.CONFIRMED)  # final: nothing is left to look up
     ledger.record_state("i4-1", OrderState.UNKNOWN)  # settled while its end was unknown
     ledger.record_state("i5-1", OrderState.MATCHED)  # its fill was never recorded
-    ledger.record_state("i6-1", OrderState.NO_FILL)  # ended
+    ledger.record_state("i6-1", OrderState.NO_FILL)  # ended, and no check of the cash covers it
     ledger.record_state(send(ledger, 7), OrderState.NO_FILL)  # counts as an attempt while its market runs
 
     stored = {order.intent.intent_id: order for order in reader.stored_orders()}
 
-    assert list(stored) == ["i1-1", "i3-1", "i4-1", "i5-1", "i7-1"]
-    assert [order.settled for order in stored.values()] == [False, True, True, True, False]
+    assert list(stored) == ["i1-1", "i3-1", "i4-1", "i5-1", "i6-1", "i7-1"]
+    assert [order.settled for order in stored.values()] == [False, True, True, True, True, False]
     assert stored["i3-1"].trades == (("t3-1", FillStatus.MATCHED, Decimal("1.1")),)
     assert stored["i4-1"].market == market(4)
+
+
+def test_what_ended_without_a_trade_is_restored_until_the_cash_agrees(ledger, reader):
+    """If it was signed, also in a settled market: the venue may have executed an order that it refused."""
+    for number, age_s in ((1, 300), (2, 0)):
+        intent_id = send(ledger, number, created_ns=NOON_NS - age_s * 10**9)
+        ledger.record_state(intent_id, OrderState.REFUSED)
+        ledger.record_settlement(settlement(number))
+    ledger.record_state(intend(ledger, 3), OrderState.REFUSED)  # never signed
+    ledger.record_settlement(settlement(3))
+
+    assert reader.cash_agreed_ns() == 0
+    assert [order.intent.intent_id for order in reader.stored_orders()] == ["i1-1", "i2-1"]
+
+    agreed = ledger.record_cash_check(Decimal("1000.00001"))
+    ledger.record_cash_check(Decimal("1000.00002"))
+
+    assert reader.cash_agreed_ns() == agreed.ts_ns
+    assert [order.intent.intent_id for order in reader.stored_orders()] == ["i2-1"]
 
 
 def test_markets_come_back_as_they_were(ledger, reader):

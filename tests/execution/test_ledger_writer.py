@@ -7,6 +7,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 from ledger_builders import (
+    NOON_NS,
     buy,
     clock,
     decision,
@@ -448,6 +449,40 @@ class TestCash:
 
         with open_ledger(path, cash="999"):
             assert reader.cash_flow().drift == 0
+
+    def test_a_refused_order_is_looked_up_before_a_difference_is_drift(self, ledger, reader, path):
+        """The venue may have executed it: the difference is stored afterwards, as drift, or is its fill."""
+        ledger.record_state(send(ledger), OrderState.REFUSED)
+        ledger.close()
+
+        with open_ledger(path, cash="999.00307") as second:
+            assert second.drift_is_open
+            assert reader.cash_flow().drift == 0
+        with open_ledger(path, cash="999.00307") as third:
+            third.book_drift()
+            assert reader.cash_flow().drift == Decimal("-0.99693")
+            assert not third.drift_is_open
+
+    def test_a_fill_that_was_found_is_no_drift(self, ledger, reader, path):
+        """The order that explains the difference was found before it is stored."""
+        ledger.record_state(send(ledger), OrderState.REFUSED)
+        ledger.close()
+
+        with open_ledger(path, cash="999.00307") as second:
+            second.record_fill(fill())
+            second.book_drift()
+            assert reader.cash_flow().cash == Decimal("999.00307")
+            assert reader.last_run().cash_drift == 0
+
+    def test_an_order_that_the_cash_confirmed_leaves_no_question(self, ledger, reader, path):
+        """A check of the cash agreed after it ended: the difference is a deposit."""
+        ledger.record_state(send(ledger, created_ns=NOON_NS - 3600 * 10**9), OrderState.REFUSED)
+        ledger.record_cash_check(Decimal(1000))
+        ledger.close()
+
+        with open_ledger(path, cash="1250") as second:
+            assert not second.drift_is_open
+            assert reader.cash_flow().drift == 250
 
     def test_no_drift_while_a_position_is_open(self, ledger, reader, path):
         """A position paid out while the bot was stopped is not a deposit: its settlement records it."""

@@ -9,6 +9,7 @@ from ledger_builders import decision, intent, market, refusal
 from events import Decided, Filled, FillMoved, OrderMoved, OrderSent, OrderSigned
 from execution.order_lifecycle import OrderLifecycle, OrderRules
 from execution.order_messages import (
+    CashCompared,
     CloseUnfilled,
     DecisionMade,
     Halt,
@@ -930,12 +931,12 @@ def stored(state, intent_id="i1", order_id="0xi1", number=1, **changes):
         (UNKNOWN, UNKNOWN, None, 7.0),
         (MATCHED, MATCHED, None, 7.0),
         (REVERSED, REVERSED, None, 7.0),
-        (NO_FILL, NO_FILL, None, None),
-        (REFUSED, REFUSED, None, None),
+        (NO_FILL, NO_FILL, None, 7.0),
+        (REFUSED, REFUSED, None, 7.0),
     ],
 )
 def test_what_a_new_process_makes_of_an_order(machine, state, becomes, reason, due):
-    """An order that may exist is looked up at once; a change of state is written and published."""
+    """An order that was signed is looked up at once; a change of state is written and published."""
     old = stored(state, order_id=None if state is INTENT else "0xi1")
     commands = machine.lifecycle.restore([old], NOW + 7 * S)
     assert (machine.state, machine.due) == (becomes, due)
@@ -1000,3 +1001,81 @@ def test_fewer_attempts_after_a_restart(machine):
     assert written.rows[0].decision.detail == (
         "2 orders in this market found no match, ORDER_MAX_ATTEMPTS is 1"
     )
+
+
+# --- an order that ended without a trade, and the cash ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("agreed_s", "due"),
+    [(None, 7.0), (-1, 7.0), (60, 7.0), (60.000001, None)],
+    ids=["never", "before the order", "a minute after it", "later"],
+)
+@pytest.mark.parametrize("state", [NO_FILL, REFUSED])
+def test_a_new_process_looks_up_what_no_check_of_the_cash_covers(machine, state, agreed_s, due):
+    """A trade moves the cash within a minute: only a check that agreed later shows that there was none."""
+    agreed_ns = 0 if agreed_s is None else NOW + int(agreed_s * S)
+    assert machine.lifecycle.restore([stored(state)], NOW + 7 * S, agreed_ns) == []
+    assert machine.due == due
+    assert bool(machine.lifecycle.incomplete) is (due is not None)
+    if due is not None:
+        assert machine.feed(TimeReached(), 7) == [LookUp("0xi1", "0xc1", False)]
+
+
+def test_an_order_that_was_never_signed_is_not_looked_up(machine):
+    """It has no hash: the venue cannot have it."""
+    machine.lifecycle.restore([stored(REFUSED, order_id=None)], NOW)
+    machine.feed(CashCompared(agrees=False))
+    assert machine.due is None
+
+
+def test_a_refused_order_that_was_executed_is_found_by_the_next_process(machine):
+    """Its trade is recorded and trading halts; from then on it is looked up as any matched order is."""
+    machine.lifecycle.restore([stored(REFUSED, detail="closed")], NOW + 7 * S)
+    halt, written, *_ = machine.look_up(trade(), at=7)
+    assert halt == Halt(f"the venue traded an order in {ONE} that had ended as refused")
+    seen = "seen on the user stream or among the trades"
+    assert written == Write((row(MATCHED, seen), FillEntry(fill(), FillStatus.MATCHED)))
+    assert (machine.state, machine.due) == (MATCHED, 7.5)
+
+
+@pytest.mark.parametrize(("age_s", "due"), [(9.999999, 10.499999), (10, None)])
+def test_an_empty_list_confirms_the_end_of_an_order_that_is_ten_seconds_old(machine, age_s, due):
+    """A younger order may not be listed yet: it is looked up again."""
+    machine.lifecycle.restore([stored(REFUSED)], NOW)
+    assert machine.look_up(at=age_s) == []
+    assert machine.due == due
+    assert bool(machine.lifecycle.incomplete) is (due is not None)
+
+
+@pytest.mark.parametrize("failed", [True, False], ids=["no answer", "unreadable"])
+def test_a_look_up_without_a_usable_answer_confirms_nothing(machine, failed):
+    """It is repeated after the usual pause."""
+    machine.lifecycle.restore([stored(REFUSED)], NOW)
+    machine.feed(TimeReached(), 20)
+    machine.feed(LookUpFailed("0xi1") if failed else LookedUp("0xi1", unreadable="price 7"), 20)
+    assert machine.due == 20.5
+    assert machine.lifecycle.incomplete
+
+
+def test_a_difference_of_the_cash_looks_up_what_ended_since_it_agreed(machine):
+    """In the running process too: of two refused orders the one that no check covers."""
+    machine.send(1, "i1")
+    machine.answer(OutcomeKind.REFUSED)
+    machine.feed(CashCompared(agrees=True), 61)
+    machine.send(2, "i2", at=70)
+    machine.answer(OutcomeKind.REFUSED, intent_id="i2", at=71)
+    assert machine.due is None
+    assert machine.feed(CashCompared(agrees=False), 100) == []
+    assert machine.feed(TimeReached(), 100) == [LookUp("0xi2", "0xc2", False)]
+    assert machine.feed(LookedUp("0xi2"), 101) == []
+    assert machine.due is None
+
+
+def test_a_late_answer_ends_no_look_up_of_a_refused_order(machine):
+    """The cash differs, so the list decides."""
+    machine.unknown()
+    machine.feed(OrderWithheld("i1", "simulation"))
+    machine.feed(CashCompared(agrees=False), 30)
+    machine.answer(OutcomeKind.REFUSED, at=31)
+    assert (machine.state, machine.due) == (NO_FILL, 30.0)

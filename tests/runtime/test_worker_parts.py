@@ -81,8 +81,8 @@ class Seen(list):
 class Parts:
     """A worker's parts with a ledger in `folder`; `cash` is the balance at the venue."""
 
-    def __init__(self, folder, plan: WorkerPlan = PAPER, stop_after: int = 0) -> None:
-        self.folder, self.plan, self.cash = folder, plan, Decimal("1000")
+    def __init__(self, folder, plan: WorkerPlan = PAPER, stop_after: int = 0, cash: str = "1000") -> None:
+        self.folder, self.plan, self.cash = folder, plan, Decimal(cash)
         settings = Settings.model_validate({"state_dir": folder})
         self.seen, self.screen = Seen(), io.StringIO()
         console = Console(file=self.screen, width=160)
@@ -93,7 +93,7 @@ class Parts:
         self.errors: list[BaseException] = []
         self.thread = LedgerThread(self.errors.append)
         path = ledger_path(folder, plan.profile)
-        self.ledger = self.run(self.thread.call(open_ledger, path))
+        self.ledger = self.run(self.thread.call(lambda: open_ledger(path, cash=cash)))
         self.reader = self.run(self.thread.call(LedgerReader, path))
         self.events = EventSink(self.observers, self.thread, self.reader, folder / "paper_trades.json")
         store = FileModeStore(folder)
@@ -288,6 +288,54 @@ def test_a_venue_that_does_not_tell_the_balance_postpones_the_check(parts):
     assert parts.engine.halted is None
 
 
+class Listing:
+    """A venue whose list of the account's trades is `rows`."""
+
+    def __init__(self, *rows):
+        self.rows = list(rows)
+
+    def trades(self, condition_id, position_id=None):
+        return list(self.rows)
+
+
+TRADE = {
+    "id": "t1",
+    "taker_order_id": "0xo1-1",
+    "status": "CONFIRMED",
+    "match_time": "1790000000",
+    "size": "1.1",
+    "price": "0.9",
+}
+"""The trade of the order that `refuse` makes, for $0.99 and a fee of $0.00693."""
+
+
+def refuse(ledger):
+    """An order that was refused 20 s ago: old enough for the venue's list to be complete."""
+    ledger.record_state(send(ledger, 1, created_ns=time.time_ns() - 20 * 10**9), OrderState.REFUSED)
+
+
+def test_a_difference_of_the_cash_is_the_fill_of_a_refused_order(parts):
+    """Before a difference is stored, ended orders are looked up: the fill is recorded, and the cash agrees."""
+    parts.run(parts.thread.call(refuse, parts.ledger))
+    venue = Listing()
+
+    async def settled() -> None:
+        await parts.engine.resume()
+        following = asyncio.create_task(parts.engine.follow_orders(venue))
+        assert await parts.engine.await_certain_cash(10)
+        assert parts.engine.halted is None
+        venue.rows.append(TRADE)
+        parts.cash = Decimal("1000.10307")
+        await parts.flow.settle(market(1), settlement(1))
+        following.cancel()
+
+    parts.run(settled())
+    assert parts.run(parts.thread.call(parts.reader.last_cash_check)).difference == 0
+    (trade,) = parts.run(parts.thread.call(parts.reader.trades))
+    assert (trade.shares, trade.pnl) == (Decimal("1.1"), Decimal("0.10307"))
+    assert "that had ended as refused" in parts.engine.halted
+
+
 @pytest.mark.parametrize(("observed", "stops"), [((), False), ((1,), False), ((1, 2), True)])
 def test_a_run_of_two_markets_ends_with_the_second_observed_one(tmp_path, observed, stops):
     """Only markets whose whole window was observed count towards --markets."""
@@ -419,6 +467,7 @@ def worker_of(parts: Parts) -> Worker:
     return Worker(
         SimpleNamespace(
             plan=parts.plan,
+            ledger=parts.ledger,
             engine=parts.engine,
             settlement=parts.flow,
             events=parts.events,
@@ -469,3 +518,27 @@ def test_a_refused_market_is_announced(parts):
     """The reason of the catalogue reaches the screen and the other observers."""
     worker_of(parts).market_refused("btc-1", "negRisk")
     assert parts.seen.of(MarketRefused) == [MarketRefused(slug="btc-1", why="negRisk")]
+
+
+@pytest.mark.parametrize("executed", [True, False], ids=["executed", "a withdrawal"])
+def test_a_start_looks_a_refused_order_up_before_it_books_a_withdrawal(tmp_path, executed):
+    """Less cash than in the ledger is the cost of an order that the venue executed all the same, or, without a
+    trade in its list, a withdrawal."""
+    with open_ledger(ledger_path(tmp_path, PAPER.profile)) as earlier:
+        refuse(earlier)
+    parts = Parts(tmp_path, cash="999.00307")
+    assert parts.ledger.drift_is_open
+
+    async def started() -> None:
+        await parts.engine.resume()
+        following = asyncio.create_task(parts.engine.follow_orders(Listing(TRADE) if executed else Listing()))
+        await worker_of(parts)._book_drift()
+        following.cancel()
+
+    parts.run(started())
+    assert not parts.ledger.drift_is_open
+    run = parts.run(parts.thread.call(parts.reader.last_run))
+    assert run.cash_drift == (Decimal(0) if executed else Decimal("-0.99693"))
+    assert len(parts.run(parts.thread.call(parts.reader.trades))) == int(executed)
+    assert (parts.engine.halted is not None) is executed
+    parts.close()
