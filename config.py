@@ -242,6 +242,9 @@ class Settings(BaseModel):
         "127.0.0.1", "listen address of the status page, /metrics and /health"
     )
     grafana_port: Annotated[int, Field(ge=0, le=65_535)] = _s(8000, "listen port; 0: any free port")
+    grafana_allowed_hosts: Annotated[str, Field(pattern=r"^[A-Za-z0-9., _-]*$")] = _s(
+        "", "more names, separated by commas, under which the port answers: docs/monitoring.md"
+    )
     notify_url: SecretStr = _s(SecretStr(""), "Apprise URLs for notifications, separated by spaces")
     notify_level: Literal["alerts", "trades", "all"] = _s(
         "trades",

@@ -1,6 +1,7 @@
 """Serves /metrics for Prometheus and /health for a watchdog, on threads that trading does not wait for.
 
-The status page, if there is one, answers every other path of the same port.
+The status page, if there is one, answers every other path of the same port. A request is answered under the
+names of this machine only, so that no web site can read it through a name of its own.
 
 The ledger is read once, at the start; afterwards events update its totals. A scrape renders values in memory:
 the newest worker status, the newest totals, and the counts of this process.
@@ -25,6 +26,7 @@ from models import Frozen
 from monitoring.ledger_totals import DURATION_BUCKETS, LedgerTotals, Run
 from monitoring.metrics.catalogue import CATALOGUE, MOST_VALUES, MetricSpec, Value
 from monitoring.metrics.event_metrics import EventMetrics
+from monitoring.metrics.host_names import is_this_machine
 from monitoring.metrics.ledger_values import ledger_bytes, ledger_values
 from monitoring.metrics.server import Application, BoundedServer, StartResponse, respond
 from monitoring.metrics.status_values import Health, health, state_values
@@ -35,11 +37,17 @@ PAGE = b"""<!doctype html><title>Polymarket bot</title><h1>Polymarket bot</h1>
 <p><a href="/metrics">metrics</a> for Prometheus, <a href="/health">health</a> for a watchdog.</p>"""
 
 
+OTHER_HOST = (
+    b"answered under an IP address, localhost, and the names in GRAFANA_HOST and GRAFANA_ALLOWED_HOSTS only\n"
+)
+
+
 class ExporterParams(Frozen, frozen=True):
     """Listen address, ledger, and the reference values of the metrics.
 
     `port` 0 takes any free port; `live_path` is True for live orders or their rehearsal; `weights` are the
-    processors' weights until the first decision.
+    processors' weights until the first decision. `names` are those that a Host header may have, in lower case,
+    besides `localhost` and IP addresses.
     """
 
     host: str
@@ -49,6 +57,7 @@ class ExporterParams(Frozen, frozen=True):
     live_path: bool
     version: str
     weights: Mapping[str, float]
+    names: frozenset[str] = frozenset()
 
 
 class _Snapshot(Frozen, frozen=True):
@@ -202,6 +211,8 @@ class GrafanaMetricsExporter:
         return health(self._worker_status, now_ns, self._market_ns)
 
     def _answer(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
+        if not is_this_machine(str(environ.get("HTTP_HOST", "")), self._params.names):
+            return respond(start, "403 Forbidden", "text/plain", OTHER_HOST)
         path = environ.get("PATH_INFO", "/")
         if path == "/metrics":
             return self._metrics(environ, start)

@@ -23,16 +23,16 @@ from monitoring.metrics.status_values import Health
 from monitoring.status_page.history import recent_blocks
 from monitoring.status_page.model import MARKETS, PageModel
 from monitoring.status_page.plots import PlotThread, plot_data
-from monitoring.status_page.site import page_file, refused_because, send
+from monitoring.status_page.site import METHODS, page_file, send
 from monitoring.status_page.view import PageView
 
 JSON = "application/json"
+READ_ONLY = b"the status page is read-only: GET or HEAD\n"
 
 
 class StatusPageParams(Frozen, frozen=True):
-    """The listen address of the exporter, the ledger, and the limit of the exposure in pUSD."""
+    """The ledger, and the limit of the exposure in pUSD."""
 
-    host: str
     ledger: Path
     max_exposure: Decimal
 
@@ -111,9 +111,8 @@ class StatusPage:
 
     def answer(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
         """The page, its files and its data, as a WSGI application."""
-        refused = refused_because(environ, self._params.host)
-        if refused is not None:
-            return send(environ, start, refused[0], "text/plain", refused[1].encode())
+        if environ.get("REQUEST_METHOD") not in METHODS:
+            return send(environ, start, "405 Method Not Allowed", "text/plain", READ_ONLY)
         path = environ.get("PATH_INFO", "/")
         if path == "/status.json":
             return send(environ, start, "200 OK", JSON, self._document())

@@ -3,6 +3,7 @@
 from config import VERSION, Settings
 from execution.ledger import ledger_path
 from monitoring.grafana_exporter import ExporterParams, get_grafana_exporter
+from monitoring.metrics.host_names import names_of
 from monitoring.notifications import NotifyParams, get_notifier, importance
 from monitoring.performance_tracker import get_performance_tracker
 from monitoring.status_file import STATUS_FILE, StatusFile
@@ -50,12 +51,12 @@ def _exporter_params(settings: Settings, plan: WorkerPlan) -> ExporterParams:
         live_path=plan.live_path,
         version=VERSION,
         weights=settings.weights,
+        names=names_of(settings.grafana_host, settings.grafana_allowed_hosts),
     )
 
 
 def _page_params(settings: Settings, plan: WorkerPlan) -> StatusPageParams:
     return StatusPageParams(
-        host=settings.grafana_host,
         ledger=ledger_path(settings.state_dir, plan.profile),
         max_exposure=settings.max_total_exposure,
     )

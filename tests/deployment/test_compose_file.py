@@ -16,6 +16,7 @@ from yamllint import linter
 from yamllint.config import YamlLintConfig
 
 from config import Settings
+from monitoring.metrics.host_names import is_this_machine, names_of
 
 SCHEMA = ROOT / "tests" / "data" / "compose-spec" / "compose-spec.json"
 STYLE = YamlLintConfig(
@@ -94,7 +95,7 @@ def test_the_bot_has_what_the_image_needs(services):
     """Its folders are the volumes of the image, its port is that of the health check, its tag is the version
     of the program, and it may take longer to stop than the program does."""
     bot = services["bot"]
-    listening = {"GRAFANA_HOST": "0.0.0.0", "GRAFANA_PORT": "8000"}
+    listening = {"GRAFANA_HOST": "0.0.0.0", "GRAFANA_PORT": "8000", "GRAFANA_ALLOWED_HOSTS": "bot"}
     paths = {name: value for name, value in image.environment().items() if value.startswith("/var/")}
     assert bot["environment"] == paths | listening
     assert [volume.split(":")[1] for volume in bot["volumes"]] == image.volumes()
@@ -142,13 +143,15 @@ def test_what_is_mounted_exists(compose, services):
 
 
 def test_prometheus_differs_in_the_address_of_the_bot_alone(services):
-    """Its configuration is that for a bot outside of a container, with the name and port of the service."""
+    """Its configuration is that for a bot outside of a container, with the name and port of the service, under
+    which the bot answers."""
     outside, here = (yaml.safe_load((PROMETHEUS / name).read_text()) for name in FILES)
     (target,) = here["scrape_configs"][0]["static_configs"][0].pop("targets")
     outside["scrape_configs"][0]["static_configs"][0].pop("targets")
     assert here == outside
     name, _, port = target.partition(":")
     assert services[name]["ports"] == [f"127.0.0.1:{port}:{port}"]
+    assert is_this_machine(target, names_of("0.0.0.0", services[name]["environment"]["GRAFANA_ALLOWED_HOSTS"]))
 
 
 def test_prometheus_accepts_its_configuration():
