@@ -71,6 +71,10 @@ CATALOG: dict[str, FaultSpec] = {
         {"variant": "trading_disabled", "executed": False},
     ),
     "html_403": FaultSpec("POST /order: 403 with an HTML page instead of JSON"),
+    "tick_changed": FaultSpec(
+        "POST /order: the market's price grid is `tick` for this order, which no message has announced",
+        {"tick": 0.1},
+    ),
     "success_false": FaultSpec(
         "POST /order: 200 with success false and a text; no order exists",
         {"text": "not enough balance / allowance"},
@@ -128,6 +132,11 @@ CATALOG: dict[str, FaultSpec] = {
     "resolution_split": FaultSpec(
         "a market is resolved without a winner: an Up share pays `up`, a Down share the rest of 1",
         {"up": 0.5},
+    ),
+    "resolution_flipped": FaultSpec(
+        "Gamma, CLOB and the resolutions of the Data API have the other winner in the first `seconds` market "
+        "seconds after a resolution, while armed; what is paid does not change",
+        {"seconds": 60.0},
     ),
     "gamma_forgets": FaultSpec("Gamma: resolved markets are not found while armed"),
     "clob_contradicts": FaultSpec("GET /markets/{condition_id}: the winner is the other one while armed"),
@@ -231,6 +240,7 @@ STANDING = EXTERNAL | {
     "future_refused",
     "clock_skew",
     "resolution_never",
+    "resolution_flipped",
     "gamma_value",
     "gamma_foreign_ids",
     *TWISTED,

@@ -10,7 +10,7 @@ import uuid
 import msgspec
 
 from venue import payloads, position_accounting, rules
-from venue.amounts import taker_fee
+from venue.amounts import MILL, taker_fee
 from venue.auth import ApiKey
 from venue.exchange import Exchange
 from venue.faults import Faults
@@ -90,7 +90,7 @@ class OrderIntake:
         market = self._tradable(terms.wire.tokenId)
         now_s = self._exchange.clock.wall_s()
         rules.check_expiration(terms, now_s)
-        price = rules.check_price(terms, self._exchange.tick(market))
+        price = rules.check_price(terms, self._tick(market))
         rules.check_precision(terms)
         crosses = self._crosses(terms, market)
         rules.check_minimum(terms, marketable=crosses, minimum_shares=market.minimum_shares)
@@ -124,6 +124,11 @@ class OrderIntake:
             created_ns=self._exchange.clock.wall_ns(),
         )
         return AcceptedOrder(terms, market, order, waits=terms.takes or crosses)
+
+    def _tick(self, market: VenueMarket) -> int:
+        """The price grid that applies to an order, in mills."""
+        changed = self._faults.consume("tick_changed")
+        return self._exchange.tick(market) if changed is None else round(changed["tick"] * MILL)
 
     def _check_wallet(self, wallet: str, address: str) -> None:
         """Check that the wallet belongs to no other account: a wallet serves one account only."""

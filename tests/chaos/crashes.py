@@ -26,7 +26,8 @@ from execution.order_messages import (
 from execution.outcomes import OutcomeKind, PostOutcome
 from models import Fill, FillStatus, Outcome
 from tests.chaos.hooks.stop_points import SETTLEMENT_WRITES, point_of
-from tests.chaos.schedule import COMMAND, RESTARTING, Injection, Schedule
+from tests.chaos.old_ledger import migration_points
+from tests.chaos.schedule import COMMAND, RESTARTING, SWITCH_AT, SWITCHED, Injection, Schedule
 
 VICTIMS = ("worker", "supervisor", "venue")
 INTENT, ORDER = "i1", "0xi1"
@@ -126,7 +127,8 @@ def points() -> Iterator[tuple[Scenario, str]]:
 
 
 def matrix() -> Iterator[Schedule]:
-    """One schedule for each point and process; then kills during a planned restart and a recording."""
+    """One schedule for each point and process; then kills during a planned restart, a recording, a mode switch
+    and a migration of the ledger, which the supervisor makes before it starts another process."""
     cells = [
         Schedule(0, 0, injections=(*scenario.faults, Injection(f"kill_{victim}", on=COMMAND + point)))
         for scenario, point in points()
@@ -137,5 +139,15 @@ def matrix() -> Iterator[Schedule]:
         cells.append(Schedule(0, 0, situation="restart", injections=(kill,)))
         kill = Injection(f"kill_{victim}", on="filled")
         cells.append(Schedule(0, 0, situation="recording", injections=(kill,)))
+    for victim in VICTIMS:
+        for point in (SWITCHED, RESTARTING):
+            injections = (
+                Injection("switch_to_simulation", at=SWITCH_AT),
+                Injection(f"kill_{victim}", at=SWITCH_AT, on=point),
+            )
+            cells.append(Schedule(0, 0, "rehearsal", situation="switch", injections=injections))
+    for point in migration_points():
+        kill = Injection("kill_supervisor", on=COMMAND + point)
+        cells.append(Schedule(0, 0, situation="migration", injections=(kill,)))
     for number, cell in enumerate(cells):
         yield msgspec.structs.replace(cell, number=number)

@@ -129,6 +129,10 @@ class Observed(msgspec.Struct, frozen=True):
         Whether the run was armed for live orders.
     moved : Decimal
         pUSD that another client paid into the account.
+    flipped : bool
+        Whether a result may have been published with the other winner first.
+    ahead_s : float
+        Market seconds by which the bot's clock was ahead of the venue's.
     may_halt : bool
         Whether a fault of the schedule may halt the bot.
     covered : tuple of str
@@ -150,6 +154,8 @@ class Observed(msgspec.Struct, frozen=True):
     clocks: tuple[Reading, ...] = ()
     armed: bool = False
     moved: Decimal = Decimal(0)
+    flipped: bool = False
+    ahead_s: float = 0.0
     may_halt: bool = False
     covered: tuple[str, ...] = ()
     recovery_s: float | None = 0.0
@@ -310,7 +316,7 @@ def _ledger(path: Path) -> dict[str, object]:
         "starting_cash": Decimal(runs[0][0]) if runs else STARTING_BALANCE,
         "drifts": tuple(Decimal(drift) for _, drift in runs),
         "cash_differences": tuple(
-            Decimal(difference) for (difference,) in rows(path, "SELECT difference FROM cash_checks")
+            Decimal(difference) for (difference,) in rows(path, "SELECT difference FROM cash_checks ORDER BY id")
         ),
         "modes": tuple(
             Mode(ts_ns, mode, bool(allows))

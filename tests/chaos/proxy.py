@@ -28,11 +28,14 @@ RELAY_FAULTS = {
     "stream_duplicated": "a frame is sent twice",
     "stream_reordered": "a frame comes after the one that follows it",
     "stream_missing": "a frame is not sent",
+    "stream_stale_book": "the first book snapshot of the connection is sent again after a frame",
 }
 CHUNK = 65536
 PONG_FRAME = 0xA
 POLL_S = 0.02
 BLANK = b"\r\n\r\n"
+BOOK = b'"event_type":"book"'
+"""What a frame with a snapshot of a book has."""
 
 
 class Armed(msgspec.Struct):
@@ -224,6 +227,7 @@ class Relay:
     async def _frames(self, rest: bytes, venue: asyncio.StreamReader) -> AsyncIterator[list[Frame]]:
         """The frames to send for each one of the venue."""
         held: list[Frame] = []
+        snapshot: list[Frame] = []
         while True:
             frames, rest = split_frames(rest)
             for frame in frames:
@@ -234,8 +238,11 @@ class Relay:
                     held = [frame]
                     continue
                 twice = not pong and self._consume("stream_duplicated") is not None
-                yield [frame, *([frame] if twice else []), *held]
+                stale = not pong and snapshot and self._consume("stream_stale_book") is not None
+                yield [frame, *([frame] if twice else []), *held, *(snapshot if stale else [])]
                 held = []
+                if not snapshot and BOOK in frame.payload:
+                    snapshot = [frame]
             received = await venue.read(CHUNK)
             if not received:
                 return

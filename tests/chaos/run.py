@@ -9,6 +9,7 @@ The bot reads the venue's clock once, at its start: that clock cannot be stepped
 import json
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import time
@@ -29,9 +30,11 @@ from control.locks import holder, state_lock, wallet_lock
 from errors import Fatal
 from research.recording_file import read_rows
 from tests.chaos.evidence import Evidence, Limits, Observed, Reading, collect
+from tests.chaos.old_ledger import lost_rows, write_old_ledger
 from tests.chaos.invariants import violations
 from tests.chaos.proxy import Relay
-from tests.chaos.schedule import COMMAND, RESTARTING, START_AT, Injection, Layer, Schedule
+from tests.chaos.schedule import COMMAND, RESTARTING, START_AT, SWITCHED, Injection, Layer, Schedule
+from tests.control.redis_servers import RedisServer
 
 HOOKS = Path(__file__).parent / "hooks"
 LIMITS = Limits()
@@ -40,8 +43,17 @@ SETTINGS = BUYS_EARLY | {
     "TRADE_WINDOW_END": f"{LIMITS.window[1]:g}",
 }
 """Between 880 and the next market's 200 there are 15 s without an order, in which a run ends."""
-RESTARTING_SETTINGS = {"RESTART_AFTER_MINUTES": "0.01", "FUSION_MIN_WEIGHT": "1"}
-"""A restart at the beginning of every market, without an order: a position would delay it."""
+WITHOUT_ORDER = {"FUSION_MIN_WEIGHT": "1"}
+"""A position would delay a restart."""
+SITUATION_SETTINGS = {
+    "restart": WITHOUT_ORDER | {"RESTART_AFTER_MINUTES": "0.01"},
+    "switch": WITHOUT_ORDER,
+}
+"""A restart at the beginning of every market; or a mode switch, which replaces the worker there."""
+SPEED = 15.0
+"""Market seconds per second."""
+LIVE, SIMULATION = "0", "1"
+"""Values of the mode store."""
 PROFILES = {"paper": "synthetic", "rehearsal": "rehearsal-synthetic"}
 FLAGS = ("--test-mode", "--venue", "synthetic", "--no-grafana")
 AFTER_RESTART = ("--start-at", "860")
@@ -98,13 +110,18 @@ def play(schedule: Schedule, folder: Path, environment: dict[str, str] | None = 
         run = Run(schedule, folder, stack, environment or {})
         observed = run.play()
     evidence = collect(folder, PROFILES[schedule.path], LIMITS, observed)
-    return _outcome(schedule, evidence, run, time.monotonic() - began)
+    wrong = violations(evidence)
+    if schedule.situation == "switch" and Paths.of(folder, PROFILES["paper"]).ledger.exists():
+        wrong |= violations(collect(folder, PROFILES["paper"], LIMITS, observed))
+    return _outcome(schedule, evidence, wrong, run, time.monotonic() - began)
 
 
-def _outcome(schedule: Schedule, evidence: Evidence, run: "Run", seconds: float) -> Outcome:
+def _outcome(
+    schedule: Schedule, evidence: Evidence, wrong: dict[str, list[str]], run: "Run", seconds: float
+) -> Outcome:
     return Outcome(
         schedule=schedule,
-        violations=violations(evidence),
+        violations=wrong,
         began=tuple(run.began.get(place) for place in range(len(schedule.injections))),
         halts=tuple(halt.why for halt in evidence.halts if halt.event == "halt"),
         purchases=len(evidence.purchases),
@@ -139,9 +156,15 @@ class Run:
         self._paths = Paths.of(folder, PROFILES[schedule.path])
         self._stack = stack
         self._relay = stack.enter_context(Relay(folder / "venue.url")) if schedule.uses_relay else None
-        self._environment = SETTINGS | self._hooks(environment)
-        if schedule.situation == "restart":
-            self._environment |= RESTARTING_SETTINGS
+        self._ahead_s = schedule.ahead_s / SPEED if shutil.which("faketime") else 0.0
+        """By how much the bot's clock is ahead of the venue's and of this process's, wall seconds."""
+        self._redis = RedisServer(folder) if schedule.uses_redis else None
+        if self._redis is not None:
+            self._redis.set(LIVE)
+            stack.callback(lambda: self._redis and self._redis.stop())
+        self._environment = SETTINGS | SITUATION_SETTINGS.get(schedule.situation, {}) | self._hooks(environment)
+        if schedule.situation == "migration":
+            write_old_ledger(self._paths.ledger)
         self._recording = folder / "recording" if schedule.situation == "recording" else None
         self._moved = Decimal(0)
         self._first_worker = 0
@@ -155,13 +178,18 @@ class Run:
         self._ends: list[tuple[float, Callable[[], object]]] = []
         """(market time, action) of the faults that last."""
         self._first_start = 0.0
-        self._bot = self._start("--first", str(schedule.market), "--start-at", str(START_AT[schedule.path]))
+        self._first_arguments = ("--first", str(schedule.market), "--start-at", str(START_AT[schedule.path]))
+        self._bot = self._start(*self._first_arguments)
 
     def _hooks(self, environment: dict[str, str]) -> dict[str, str]:
         """Environment of the test-only entries in `hooks/`."""
         found = dict(environment)
         if self._relay is not None:
             found |= {"CHAOS_RELAY": self._relay.address, "CHAOS_UPSTREAM": str(self.folder / "venue.url")}
+        if self._ahead_s:
+            found |= {"CHAOS_VENUE_CLOCK": "unchanged"}
+        if self._redis is not None:
+            found |= {"REDIS_PORT": str(self._redis.endpoint.port), "REDIS_DB": "0"}
         if self.schedule.command:
             found |= {"CHAOS_STOP": self.schedule.command, "CHAOS_STOPPED": str(self.folder / "stopped")}
         if any(name.startswith("CHAOS_") for name in found):
@@ -172,7 +200,12 @@ class Run:
         live = ("--live",) if self.schedule.path == "rehearsal" else ()
         record = () if self._recording is None else ("--record", str(self._recording))
         return self._stack.enter_context(
-            BotProcess(self.folder, *FLAGS, *live, *record, *arguments, settings=self._environment)
+            BotProcess(
+                self.folder,
+                *(*FLAGS, *live, *record, *arguments),
+                settings=self._environment,
+                clock=f"{self._ahead_s:+.0f}" if self._ahead_s else None,
+            )
         )
 
     # --- the run -----------------------------------------------------------------------------------
@@ -181,6 +214,8 @@ class Run:
         """Play the schedule to its end."""
         recovery_s: float | None = None
         try:
+            if self.schedule.situation == "migration":
+                self._kill_in_migration()
             self._follow_venue(START_S)
             self._first_start = self._now() // 900 * 900
             self._play_faults()
@@ -192,7 +227,11 @@ class Run:
 
     def _play_faults(self) -> None:
         """Begin and end every fault, until the first market is resolved."""
-        waiting = dict(enumerate(self.schedule.injections))
+        waiting = {
+            place: injection
+            for place, injection in enumerate(self.schedule.injections)
+            if place not in self.began
+        }
         end = self._first_start + RESOLVED_S
         while waiting or self._ends or self._now() < end:
             self._turn()
@@ -202,13 +241,22 @@ class Run:
                     del waiting[place]
                     self.began[place] = round(now - self._first_start, 1)
                     self._begin(injection)
-            patience = 900 if self.schedule.command else 60
+            patience = 900 if self.schedule.command or self.schedule.situation else 60
             if now > end + patience and all(injection.on for injection in waiting.values()):
                 self._missed(waiting.values())
                 waiting.clear()
             for last, action in [one for one in self._ends if one[0] <= now]:
                 self._ends.remove((last, action))
                 action()
+
+    def _kill_in_migration(self) -> None:
+        """Kill the supervisor, which migrates the ledger before it starts anything else, and start it again."""
+        self._bot.until(self._is_stopped_at_command, f"the command {self.schedule.command!r}", START_S)
+        self.began[0] = 0.0
+        os.kill(self._bot.process.pid, signal.SIGKILL)
+        self._bot.process.wait()
+        self._output += self._bot.output
+        self._bot = self._start(*self._first_arguments)
 
     def _missed(self, injections: Iterable[Injection]) -> None:
         """A point of an order that was never made is left out; a command of the crash matrix must come."""
@@ -275,6 +323,8 @@ class Run:
         if point == RESTARTING:
             return any(name == "worker" and pid != self._first_worker for pid, name in self._pids.items())
         ledger = self._paths.ledger
+        if point == SWITCHED:
+            return bool(rows(ledger, "SELECT 1 FROM mode_changes WHERE mode = 'simulation' LIMIT 1"))
         if point == "decided":
             return bool(rows(ledger, "SELECT 1 FROM decisions WHERE reason IS NULL LIMIT 1"))
         if point == "filled":
@@ -297,9 +347,16 @@ class Run:
                 relay.arm(fault, count, injection.parameters.get("seconds", 0.0))
                 action = partial(relay.clear, fault)
             case Layer.DISK:
-                action = self._lock_ledger()
-            case Layer.SEQUENCE:
+                action = self._lock_ledger() if injection.fault == "ledger_locked" else self._fill_disk()
+            case Layer.STORE:
+                action = self._disturb_store(injection)
+            case Layer.MACHINE:
+                action = None  # from the start on
+            case Layer.SEQUENCE if injection.fault == "engine_restart":
                 action = self._restart_engine(injection.lasts / 2)
+            case Layer.SEQUENCE:
+                self._post("faults", name="unavailable_503", count=None, parameters=injection.parameters)
+                action = partial(self._disarm, "unavailable_503")
             case Layer.ACCOUNT:
                 action = self._move_balance(Decimal(str(injection.parameters["usd"])))
             case Layer.PROCESS:
@@ -381,20 +438,42 @@ class Run:
         self._bot = self._start(*AFTER_RESTART)
         self._follow_venue(START_S)
 
-    @staticmethod
-    def _limit_descriptors(worker: int | None) -> Callable[[], object] | None:
+    def _limit_descriptors(self, worker: int | None) -> Callable[[], object] | None:
         """No file or socket can be opened any more."""
         if worker is None or gone(worker):
             return None
-        before = resource.prlimit(worker, resource.RLIMIT_NOFILE)
-        taken = len(os.listdir(f"/proc/{worker}/fd"))
-        resource.prlimit(worker, resource.RLIMIT_NOFILE, (taken, before[1]))
+        return _limited(worker, resource.RLIMIT_NOFILE, len(os.listdir(f"/proc/{worker}/fd")))
 
-        def lift() -> None:
-            with suppress(ProcessLookupError):
-                resource.prlimit(worker, resource.RLIMIT_NOFILE, before)
+    def _fill_disk(self) -> Callable[[], object] | None:
+        """No file of the worker can be written, as on a full disk; the next worker finds space."""
+        worker = self._bot.children().get("worker")
+        return None if worker is None or gone(worker) else _limited(worker, resource.RLIMIT_FSIZE, 0)
 
-        return lift
+    def _disturb_store(self, injection: Injection) -> Callable[[], object] | None:
+        """Stop, freeze or restart the Redis, or change its value; returns what makes it right again."""
+        assert self._redis is not None
+        match injection.fault:
+            case "redis_hangs":
+                self._redis.freeze()
+                return self._redis.thaw
+            case "redis_stopped":
+                self._redis.stop()
+                return self._start_redis_again
+            case "redis_restarted":
+                self._redis.stop()
+                self._start_redis_again()
+            case "redis_value":
+                self._redis.set(injection.parameters["value"].encode("latin-1"))
+                return partial(self._redis.set, LIVE)
+            case "switch_to_simulation":
+                self._redis.set(SIMULATION)
+        return None
+
+    def _start_redis_again(self) -> None:
+        """Start a Redis at the same port; it is empty, and then has the mode that it had."""
+        assert self._redis is not None
+        self._redis = RedisServer(self.folder, port=self._redis.endpoint.port)
+        self._redis.set(LIVE)
 
     # --- the end -----------------------------------------------------------------------------------
 
@@ -416,11 +495,14 @@ class Run:
     def _healthy(self, since_ns: int) -> bool:
         """Whether a worker reported, since a time, that it has fresh quotes."""
         try:
-            status = json.loads((self._paths.ledger.parent / "pulse.json").read_text())
+            files = [Paths.of(self.folder, name).ledger.with_name("pulse.json") for name in PROFILES.values()]
+            newest = max((file for file in files if file.exists()), key=lambda file: file.stat().st_mtime_ns)
+            status = json.loads(newest.read_text())
         except (FileNotFoundError, ValueError):
             return False
+        since_ns, now_ns = (at_ns + int(self._ahead_s * 1e9) for at_ns in (since_ns, time.time_ns()))
         age_s = status["quote_age_s"]
-        fresh = status["ts_ns"] > max(since_ns, time.time_ns() - int(FRESH_S * 1e9))
+        fresh = status["ts_ns"] > max(since_ns, now_ns - int(FRESH_S * 1e9))
         return fresh and status["slug"] is not None and age_s is not None and age_s < QUOTE_S
 
     def _rest(self) -> None:
@@ -432,14 +514,17 @@ class Run:
 
     def _is_outside_window(self) -> bool:
         second = self._now() % 900
-        # 30 s before the window: time for Ctrl-C.
-        return not LIMITS.window[0] - 30 <= second < LIMITS.window[1] + 5
+        # 30 s before the window: time for Ctrl-C. The bot's own clock may be ahead or behind.
+        early, late = max(0.0, self.schedule.ahead_s), max(0.0, -self.schedule.ahead_s)
+        return not LIMITS.window[0] - 30 - early <= second < LIMITS.window[1] + 5 + late
 
     def _is_at_rest(self) -> bool:
         return not self._what_is_open()
 
     def _what_is_open(self) -> str:
         """What has to be recorded still; empty if nothing."""
+        if self.schedule.situation == "switch":
+            return ""  # there is no order, and two venues
         held = account(self._url, self._paths)
         if held is None:
             return "the venue does not answer"
@@ -476,11 +561,15 @@ class Run:
         (self.folder / "screen.txt").write_text(self._output)
         if self._recording is not None:
             self._problems += unreadable(self._recording)
+        if self.schedule.situation == "migration":
+            self._problems += lost_rows(self._paths.ledger)
         left = [(name, pid) for pid, name in self._pids.items() if not self._is_gone_soon(pid)]
         return Observed(
             clocks=tuple(self._clocks),
             armed=self.schedule.path == "rehearsal",
             moved=self._moved,
+            flipped=any(injection.fault == "resolution_flipped" for injection in self.schedule.injections),
+            ahead_s=self._ahead_s * SPEED,
             may_halt=self.schedule.may_halt,
             covered=self._covered(),
             recovery_s=recovery_s,
@@ -539,6 +628,18 @@ def unreadable(recording: Path) -> list[str]:
         return [] if sum(1 for _ in read_rows(recording)) else [f"{recording} has no frame"]
     except Fatal as error:
         return [str(error)]
+
+
+def _limited(process: int, kind: int, limit: int) -> Callable[[], object]:
+    """Lower a limit of a process; returns what restores it."""
+    before = resource.prlimit(process, kind)
+    resource.prlimit(process, kind, (limit, before[1]))
+
+    def lift() -> None:
+        with suppress(ProcessLookupError):
+            resource.prlimit(process, kind, before)
+
+    return lift
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

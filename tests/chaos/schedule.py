@@ -14,13 +14,23 @@ RESTARTING = "restarting"
 COMMAND = "command: "
 """Prefix of a point that is a command of an order or of a settlement; see `tests.chaos.crashes`."""
 Path = Literal["paper", "rehearsal"]
-Situation = Literal["", "restart", "recording"]
-"""What the bot does besides trading: planned restarts, without an order; or a recording."""
+SWITCHED = "switched"
+"""The point at which the ledger has a mode change to simulation."""
+Situation = Literal["", "restart", "recording", "migration", "switch"]
+"""What the bot does besides trading: planned restarts, without an order; a recording; the migration of an old
+ledger; a mode switch, without an order."""
 START_AT = {"paper": 400, "rehearsal": 300}
 """Market second of the start. On a busy machine the worker connects 20 s later, which are 300 market seconds;
 a rehearsal makes its preflight checks first."""
 READY = 80
 """Market seconds until the bot has usually connected."""
+SWITCH_AT = 600
+"""Market second of the mode switch: the worker has connected, and follows it in the next market."""
+STORE_LAST = 650
+"""Latest market second at which the mode store begins to hold a wrong value: it is right again before the next
+market, whose worker would otherwise be one of simulation."""
+SELDOM = 0.1
+"""Share of the schedules in which a fault that takes minutes may be drawn."""
 LAST = 985
 """Latest market second of a fault; the market ends at 900 and is resolved 30 to 90 s later."""
 
@@ -36,6 +46,10 @@ class Layer(StrEnum):
     """Several faults of the venue, one after the other."""
     ACCOUNT = "account"
     """Another client uses the account."""
+    STORE = "store"
+    """The Redis that holds the mode."""
+    MACHINE = "machine"
+    """The clock of the machine that the bot runs on."""
 
 
 class FaultKind(msgspec.Struct, frozen=True):
@@ -53,6 +67,10 @@ class FaultKind(msgspec.Struct, frozen=True):
         Values to choose from, by parameter.
     may_halt : bool
         Whether a halt of the bot is a correct reaction.
+    drawn : bool
+        Whether it is a part of random schedules.
+    seldom : bool
+        Whether it is drawn less often, because it takes minutes.
     """
 
     layer: Layer
@@ -60,6 +78,8 @@ class FaultKind(msgspec.Struct, frozen=True):
     counts: tuple[int, ...] = (1,)
     parameters: Mapping[str, tuple[Any, ...]] = {}
     may_halt: bool = False
+    drawn: bool = True
+    seldom: bool = False
 
 
 def _venue(
@@ -85,6 +105,7 @@ KINDS: dict[str, FaultKind] = {
         (60, 400), variant=("trading_disabled", "cancel_only", "post_only", "overloaded"), may_halt=True
     ),
     "html_403": _venue(may_halt=True),
+    "tick_changed": _venue(counts=(1, 3), tick=(0.1, 0.05, 0.001), may_halt=True),
     "success_false": _venue(counts=(1, 3), may_halt=True),
     "unmatched": _venue(counts=(1, 2)),
     "geoblocked": _venue((60, 300), may_halt=True),
@@ -115,6 +136,7 @@ KINDS: dict[str, FaultKind] = {
     "resolution_never": _venue((60, 300)),
     "resolution_disputed": _venue((60, 300)),
     "resolution_split": _venue(up=(0.5, 0.7), may_halt=True),
+    "resolution_flipped": _venue((600, 700), seconds=(30.0, 90.0), may_halt=True),
     "gamma_forgets": _venue((60, 300)),
     "clob_contradicts": _venue((60, 300), may_halt=True),
     "book_empty": _venue((15, 200)),
@@ -143,6 +165,7 @@ KINDS: dict[str, FaultKind] = {
     "stream_duplicated": FaultKind(Layer.WIRE, counts=(1, 20)),
     "stream_reordered": FaultKind(Layer.WIRE, counts=(1, 20)),
     "stream_missing": FaultKind(Layer.WIRE, counts=(1, 20)),
+    "stream_stale_book": FaultKind(Layer.WIRE, counts=(1, 5)),
     # processes
     "kill_worker": FaultKind(Layer.PROCESS),
     "kill_supervisor": FaultKind(Layer.PROCESS),
@@ -152,8 +175,25 @@ KINDS: dict[str, FaultKind] = {
     "few_descriptors": FaultKind(Layer.PROCESS, (15, 100)),
     # the disk
     "ledger_locked": FaultKind(Layer.DISK, (15, 200)),
+    "disk_full": FaultKind(Layer.DISK, (15, 100), may_halt=True),
+    # the mode store
+    "redis_stopped": FaultKind(Layer.STORE, (15, 200)),
+    "redis_hangs": FaultKind(Layer.STORE, (15, 200)),
+    "redis_restarted": FaultKind(Layer.STORE),
+    "redis_value": FaultKind(Layer.STORE, (15, 150), parameters={"value": ("", "2", "live", "0 ", "\xff\x00")}),
+    "switch_to_simulation": FaultKind(Layer.STORE, drawn=False),
+    # the bot's clock is ahead of the venue's, market seconds
+    "machine_clock": FaultKind(Layer.MACHINE, parameters={"seconds": (-30, 30)}),
     # a restart of the matching engine: 425 for the first half, then orders that rest only
     "engine_restart": FaultKind(Layer.SEQUENCE, (60, 400), may_halt=True),
+    # an outage of the venue: orders are refused for one to two hours
+    "hours_of_503": FaultKind(
+        Layer.SEQUENCE,
+        (3600, 7200),
+        parameters={"variant": ("trading_disabled", "cancel_only", "post_only", "overloaded")},
+        may_halt=True,
+        seldom=True,
+    ),
     # another client with the same account pays in or out
     "balance_moved": FaultKind(Layer.ACCOUNT, parameters={"usd": (-5.0, 2.5)}, may_halt=True),
 }
@@ -219,6 +259,17 @@ class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return any(injection.kind.layer is Layer.WIRE for injection in self.injections)
 
     @property
+    def uses_redis(self) -> bool:
+        """Whether the mode is held by a Redis of the run."""
+        return any(injection.kind.layer is Layer.STORE for injection in self.injections)
+
+    @property
+    def ahead_s(self) -> float:
+        """By how many market seconds the bot's clock is ahead of the venue's."""
+        found = [i for i in self.injections if i.kind.layer is Layer.MACHINE]
+        return float(found[0].parameters["seconds"]) if found else 0.0
+
+    @property
     def command(self) -> str:
         """The command at which a process is killed; empty without one."""
         found = [i.on.removeprefix(COMMAND) for i in self.injections if i.on.startswith(COMMAND)]
@@ -239,10 +290,21 @@ def draw(seed: int, number: int) -> Schedule:
     """The schedule with a number; the same for the same seed, independent of the other numbers."""
     random = Random(f"{seed}/{number}")
     path: Path = random.choices(("paper", "rehearsal"), (3, 1))[0]
-    names = random.sample(sorted(KINDS), random.choices((1, 2, 3, 4), (3, 4, 2, 1))[0])
+    pool = [
+        name
+        for name, kind in sorted(KINDS.items())
+        if kind.drawn and (not kind.seldom or random.random() < SELDOM)
+    ]
+    names = random.sample(pool, random.choices((1, 2, 3, 4), (3, 4, 2, 1))[0])
     if "kill_venue" in names or "stop_venue" in names:
         # The relay has the venue's address, which a venue that is started again would need.
         names = [name for name in names if KINDS[name].layer is not Layer.WIRE]
+    stores = [name for name in names if KINDS[name].layer is Layer.STORE]
+    # One at a time: a Redis that hangs cannot be changed.
+    names = [name for name in names if name not in stores[1:]]
+    if path == "rehearsal" and "redis_value" in names:
+        # A worker that starts meanwhile would be one of simulation.
+        names = [name for name in names if KINDS[name].layer not in (Layer.PROCESS, Layer.DISK)]
     injections = sorted((_drawn(random, name, path) for name in names), key=lambda i: (i.at, i.fault))
     market = random.choice((6, random.randrange(40)))
     return Schedule(seed, number, path, market, injections=tuple(injections))
@@ -253,8 +315,11 @@ def _drawn(random: Random, fault: str, path: Path) -> Injection:
     begin = START_AT[path] + READY
     # A fault of the first order has to be armed before it; one at a point of the order begins there.
     on = random.choice(POINTS) if kind.layer is Layer.PROCESS and random.random() < 0.5 else ""
-    at = 0.0 if on or random.random() < 0.3 else round(random.uniform(begin, LAST), 1)
-    if fault == "few_descriptors" or kind.layer in (Layer.DISK, Layer.ACCOUNT):
+    last = STORE_LAST if fault == "redis_value" else LAST
+    at = 0.0 if on or random.random() < 0.3 else round(random.uniform(begin, last), 1)
+    if kind.layer is Layer.MACHINE:
+        at = 0.0
+    elif fault == "few_descriptors" or kind.layer in (Layer.DISK, Layer.ACCOUNT, Layer.STORE):
         # There is neither an account nor a ledger before, and a worker without descriptors only starts again.
         at = at or float(begin + 1)
     parameters = {name: random.choice(values) for name, values in kind.parameters.items()}

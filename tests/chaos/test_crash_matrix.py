@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
+from execution.ledger.schema import STEPS
 from execution.order_messages import Command
 from execution.order_records import FillEntry, OrderEntry, StateEntry
 from models import FillStatus, OrderState
@@ -41,13 +42,25 @@ def test_each_point_is_a_cell_of_each_process() -> None:
     assert {"post", "look up", "set total", "close unfilled", "halt"} <= set(names)
     assert names[-2:] == ["before record_cash_check", "after record_cash_check"]
     cells = list(matrix())
-    assert [cell.number for cell in cells] == list(range(3 * len(names) + 6))
-    assert {(cell.command, cell.injections[-1].fault) for cell in cells if cell.command} == {
+    migrations = [cell.command for cell in cells if cell.situation == "migration"]
+    assert [cell.number for cell in cells] == list(range(3 * len(names) + 12 + len(migrations)))
+    ordering = [cell for cell in cells if not cell.situation]
+    assert {(cell.command, cell.injections[-1].fault) for cell in ordering} == {
         (name, f"kill_{victim}") for name in names for victim in ("worker", "supervisor", "venue")
     }
-    assert [(cell.situation, cell.injections[0].fault) for cell in cells if cell.situation] == [
+    others = [cell for cell in cells if cell.situation in ("restart", "recording")]
+    assert [(cell.situation, cell.injections[0].fault) for cell in others] == [
         ("restart", "kill_worker"), ("recording", "kill_worker"), ("restart", "kill_supervisor"),
         ("recording", "kill_supervisor"), ("restart", "kill_venue"), ("recording", "kill_venue"),
+    ]  # fmt: skip
+    switches = [cell for cell in cells if cell.situation == "switch"]
+    assert [tuple(injection.on for injection in cell.injections) for cell in switches] == [
+        ("", "switched"), ("", "restarting"),
+    ] * 3  # fmt: skip
+    assert [cell.injections[1].fault for cell in switches[::2]] == ["kill_worker", "kill_supervisor", "kill_venue"]
+    assert migrations[0] == "migration: step 4 before its commit"
+    assert migrations[-2:] == [
+        f"migration: step {len(STEPS)} before its commit", "migration: after the last step",
     ]  # fmt: skip
     assert all(decode(encode(cell)) == cell for cell in cells)
 

@@ -149,6 +149,11 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("cash_agrees", {"cash_differences": (Decimal("0.0001"),)}, "a cash check differs by $0.0001"),
     (
         "cash_agrees",
+        {"balance": Decimal("999.00307"), **observed(flipped=True)},
+        "the ledger gives $1000.10307, the venue has $999.00307 and $0 to redeem",
+    ),
+    (
+        "cash_agrees",
         {"cash_differences": (Decimal(-4),), "balance": Decimal("995.10307"), **observed(moved=Decimal(-5))},
         "a cash check differs by $-4",
     ),
@@ -161,6 +166,11 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
         "orders_in_window",
         {"orders": (with_(ORDER, created_ns=wall(903)),)},
         "order 0xa reached the venue at second 903.0 of its market",
+    ),
+    (
+        "orders_in_window",
+        {"orders": (with_(ORDER, created_ns=wall(185)),), **observed(ahead_s=10.0)},
+        "order 0xa reached the venue at second 185.0 of its market",
     ),
     (
         "none_unarmed",
@@ -189,6 +199,11 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("recovered", observed(recovery_s=30.1), "the bot recovered after 30.1 s"),
     ("recovered", observed(recovery_s=None), "the bot did not recover"),
     ("ended_cleanly", observed(exit_code=1), "the exit code is 1"),
+    (
+        "ended_cleanly",
+        {"cash_differences": (Decimal(-1), Decimal(0)), **observed(exit_code=1)},
+        "the exit code is 1",
+    ),
     ("ended_cleanly", observed(output="x\nTraceback (most recent call last):\n"), "a traceback was shown"),
     ("ended_cleanly", observed(problems=("not at rest",)), "not at rest"),
     ("ledger_intact", {"damage": ("row 1 missing",)}, "the ledger is damaged: row 1 missing"),
@@ -240,6 +255,15 @@ def test_every_invariant_has_a_violation() -> None:
             "resolutions": {},
         },
         {"live_orders": ("0xa",), "modes": LIVE, **observed(armed=True)},
+        # by the bot's clock, which is ahead, the window had begun
+        {"orders": (with_(ORDER, created_ns=wall(195)),), **observed(ahead_s=10.0)},
+        # a result that was corrected: the difference has halted the bot, and is its exit code
+        {
+            "balance": Decimal("999.00307"),
+            "cash_differences": (Decimal("-1.1"),),
+            "halts": (Halt(wall(960), "halt", "the ledger's cash is $1, the venue's $0"),),
+            **observed(flipped=True, may_halt=True, exit_code=1),
+        },
         # an earlier attempt in the same market found no match
         {
             "orders": (ORDER, with_(SECOND, bought=Decimal(0))),

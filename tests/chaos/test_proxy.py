@@ -14,6 +14,7 @@ from tests.chaos.proxy import RELAY_FAULTS, Frame, Relay, garbled, split_frames
 BODY = b'{"price": "0.9"}'
 UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
 ONE, TWO, THREE = (b"\x81\x03" + text for text in (b"one", b"two", b"tri"))
+SNAPSHOT = b"\x81\x17" + b'[{"event_type":"book"}]'
 PONG_FRAME = b"\x8a\x00"
 PONG_TEXT = b"\x81\x04PONG"
 
@@ -162,6 +163,26 @@ def test_frames_of_a_stream(fault: str, count: int | None, expected: bytes, tmp_
         connection.sendall(b"?")
         assert streamed(connection, b"." * 23) == ONE + PONG_FRAME + TWO + PONG_TEXT + THREE
         assert relay.struck[fault] > 0
+
+
+def book_first(connection: socket.socket) -> None:
+    """Upgrade and a book, then two frames for each byte received."""
+    connection.sendall(UPGRADED)
+    connection.sendall(SNAPSHOT)
+    while connection.recv(1):
+        connection.sendall(ONE + PONG_FRAME + TWO)
+
+
+def test_an_old_book_is_sent_again(tmp_path: Path) -> None:
+    """Once after the next frame, unchanged; then the stream goes on."""
+    with relayed(tmp_path, book_first) as (relay, connection):
+        connection.sendall(b"GET /ws HTTP/1.1\r\n\r\n")
+        assert streamed(connection, UPGRADED + SNAPSHOT) == UPGRADED + SNAPSHOT
+        relay.arm("stream_stale_book", 1)
+        for expected in (ONE + SNAPSHOT + PONG_FRAME + TWO, ONE + PONG_FRAME + TWO):
+            connection.sendall(b"?")
+            assert streamed(connection, expected) == expected
+        assert relay.struck["stream_stale_book"] == 1
 
 
 def test_without_a_venue_connections_are_reset(tmp_path: Path) -> None:

@@ -34,10 +34,10 @@ def test_a_schedule_violates_nothing(schedule: Schedule, tmp_path) -> None:
 
 
 def test_a_kill_between_two_commands(tmp_path) -> None:
-    """The worker is killed after its order's row is on the disk and before its first byte: it is not sent
-    twice, and the ledger equals the venue.
+    """The venue executes an order that it refuses, and the worker is killed before it records the trade: the next
+    one finds it, the ledger equals the venue, and no withdrawal is booked.
     """
-    cell = next(cell for cell in matrix() if cell.command == "post" and "kill_worker" in cell.text)
+    cell = next(cell for cell in matrix() if cell.command == "halt" and "kill_worker" in cell.text)
     outcome = play(cell, tmp_path)
     assert outcome.violations == {}
     assert None not in outcome.began

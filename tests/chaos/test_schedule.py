@@ -30,9 +30,13 @@ def test_a_schedule_depends_on_seed_and_number_only() -> None:
 
 
 def test_every_kind_of_fault_is_drawn() -> None:
-    """400 schedules have every fault, both paths, and faults at points of an order's life."""
+    """400 schedules have every fault, both paths, and faults at points of an order's life; a fault that takes
+    minutes is in few of a thousand."""
     faults = Counter(injection.fault for schedule in DRAWN for injection in schedule.injections)
-    assert faults.keys() == KINDS.keys()
+    drawn = {name for name, kind in KINDS.items() if kind.drawn}
+    assert faults.keys() | {"hours_of_503"} == drawn == KINDS.keys() - {"switch_to_simulation"}
+    assert faults["hours_of_503"] <= 3
+    assert any("hours_of_503" in draw(7, number).text for number in range(5000))
     assert Counter(schedule.path for schedule in DRAWN).keys() == {"paper", "rehearsal"}
     assert any(injection.on for schedule in DRAWN for injection in schedule.injections)
 
@@ -45,6 +49,11 @@ def test_faults_are_drawn_where_they_can_strike() -> None:
         for injection in schedule.injections:
             assert injection.at == 0 or START_AT[schedule.path] < injection.at <= LAST
             assert (injection.lasts > 0) == (injection.kind.lasts is not None)
+        layers = [injection.kind.layer for injection in schedule.injections]
+        assert layers.count(Layer.STORE) <= 1
+        if "redis_value" in names and schedule.path == "rehearsal":
+            # A worker that starts meanwhile would be one of simulation.
+            assert not {Layer.PROCESS, Layer.DISK} & set(layers)
         # The relay has the address that a venue would need that is started again.
         if schedule.uses_relay:
             assert not {"kill_venue", "stop_venue"} & set(names)
@@ -64,6 +73,19 @@ def test_the_venue_can_be_armed_with_its_faults(name: str) -> None:
 def test_the_relay_has_its_faults() -> None:
     """The faults of the wire are those of the relay."""
     assert {name for name, kind in KINDS.items() if kind.layer is Layer.WIRE} == RELAY_FAULTS.keys()
+
+
+def test_what_a_run_needs_for_its_faults() -> None:
+    """A relay for the connections, a Redis for the mode store, and the bot's clock."""
+
+    def needs(fault: str, **parameters: object) -> tuple[bool, bool, float]:
+        schedule = Schedule(1, 1, injections=(Injection(fault, parameters=parameters),))
+        return schedule.uses_relay, schedule.uses_redis, schedule.ahead_s
+
+    assert needs("stream_stale_book") == (True, False, 0.0)
+    assert needs("redis_hangs") == (False, True, 0.0)
+    assert needs("machine_clock", seconds=-30) == (False, False, -30.0)
+    assert needs("hang") == (False, False, 0.0)
 
 
 def test_a_schedule_survives_json() -> None:

@@ -423,3 +423,13 @@ async def test_a_failed_trade_gives_everything_back(bench: Bench) -> None:
     position = bench.venue.ledger.position(trader.address, bench.market.up_token)
     assert position is not None
     assert msgspec.structs.asdict(position)["bought"] == 0
+
+
+async def test_a_grid_that_changed_unseen_refuses_the_order(bench: Bench) -> None:
+    """The price is on the published grid and not on the one that applies now; the next order is matched."""
+    trader = bench.trader()
+    bench.venue.faults.arm("tick_changed", 1, {"tick": 0.1})
+    body = trader.buy(bench.market.up_token, 100, 620)
+    assert "breaks minimum tick size rule: 0.1" in (await refusal(bench, trader, body)).text
+    await bench.place(trader, body)
+    assert bench.venue.ledger.orders_of(trader.address)

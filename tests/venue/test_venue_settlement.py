@@ -71,6 +71,22 @@ async def test_a_market_without_a_winner_pays_its_parts(tmp_path, up: float, pai
     await close(again)
 
 
+async def test_a_flipped_result_is_published_first_and_pays_nothing() -> None:
+    """For a minute the other token is the winner in every answer; what was paid is by the true result."""
+    bench = Bench(source=StillSource(up_wins=True))
+    address, before = await holding(bench)
+    bench.venue.faults.arm("resolution_flipped", None, {"seconds": 60})
+    bench.clock.forward(900 + bench.market.resolution_delay)
+    bench.venue.step()
+    assert balance(bench, address) == before + 1_612_903
+    for seconds, prices, winners in ((0, ("0", "1"), [False, True]), (60, ("1", "0"), [True, False])):
+        bench.clock.forward(seconds)
+        assert outcome_prices(bench.venue, bench.market) == prices
+        tokens = clob_market(bench.venue, bench.market)["tokens"]
+        assert [token["winner"] for token in tokens] == winners
+    await close(bench)
+
+
 async def test_the_resolution_comes_30_to_90_seconds_after_the_end() -> None:
     """Not at the end, not a second early, and always within the venue's lag."""
     bench = Bench()

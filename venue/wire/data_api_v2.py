@@ -21,7 +21,7 @@ from venue.signing import CHAIN_ID
 from venue.venue import PracticeVenue
 from venue.wire.common import END, is_number, json_answer, page, venue_of
 from venue.wire.data_api import market_at, number, position_row, user_of
-from venue.wire.market_json import decimal_shares
+from venue.wire.market_json import decimal_shares, published_up_pays
 
 routes = web.RouteTableDef()
 
@@ -319,7 +319,7 @@ def _resolution(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
     }
     if resolution is None:
         return {**row, "status": "initialized"}
-    up_pays, resolved_s = resolution
+    up_pays, resolved_s = published_up_pays(venue, resolution), resolution[1]
     row |= {"last_update_timestamp": str(resolved_s)}
     if venue.faults.armed("resolution_disputed") is not None:
         return {**row, "status": "disputed", "was_disputed": True}

@@ -32,10 +32,23 @@ def tick_number(venue: PracticeVenue, market: VenueMarket) -> float:
     return venue.exchange.tick(market) / MILL
 
 
+def published_up_pays(venue: PracticeVenue, resolution: tuple[int, int]) -> int:
+    """The payout of an Up share that is published, micro pUSD; while a result is flipped, not what is paid.
+
+    `resolution` is that payout and the market time of the resolution.
+    """
+    up_pays, resolved_s = resolution
+    flipped = venue.faults.armed("resolution_flipped")
+    if flipped is not None and venue.clock.market_s() < resolved_s + flipped["seconds"]:
+        return MICRO - up_pays
+    return up_pays
+
+
 def outcome_prices(venue: PracticeVenue, market: VenueMarket) -> tuple[str, str]:
     """The two tokens' prices: the payouts of their shares after the resolution, the book's mid before."""
-    up_pays = venue.exchange.up_pays(market)
-    if up_pays is not None:
+    resolution = venue.exchange.resolutions.get(market.start)
+    if resolution is not None:
+        up_pays = published_up_pays(venue, resolution)
         return decimal_text(up_pays), decimal_text(MICRO - up_pays)
     mids = []
     book = venue.exchange.visible(market)
@@ -176,7 +189,9 @@ def _stale_quote(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
 
 def clob_tokens(venue: PracticeVenue, market: VenueMarket) -> list[dict[str, Any]]:
     """The tokens with price and winner, as in the CLOB's market."""
-    up_won = venue.exchange.up_won(market)
+    resolution = venue.exchange.resolutions.get(market.start)
+    up_pays = None if resolution is None else published_up_pays(venue, resolution)
+    up_won = up_pays == MICRO if up_pays in (0, MICRO) else None
     up_price, down_price = outcome_prices(venue, market)
     if up_won is not None and venue.faults.armed("clob_contradicts") is not None:
         up_won = not up_won

@@ -2,8 +2,9 @@
 
 - `CHAOS_RELAY`, `CHAOS_UPSTREAM`: the practice venue announces the relay's address instead of its own, which
   is written to the file.
-- `CHAOS_STOP`, `CHAOS_STOPPED`: the worker stops itself (SIGSTOP) before a command, once, and writes its
-  process id to the file.
+- `CHAOS_STOP`, `CHAOS_STOPPED`: the worker, or the supervisor in a migration, stops itself (SIGSTOP) before a
+  command, once, and writes its process id to the file.
+- `CHAOS_VENUE_CLOCK`: the practice venue has the machine's clock, although that of the bot is shifted.
 - `CHAOS_BUILD`: a JSON file with `file`, `old` and `new`: a deliberately broken build of the bot.
 """
 
@@ -17,8 +18,10 @@ ROOT = Path(__file__).resolve().parents[3]
 STOPS = {
     "execution/execution_engine.py": "stop_points.in_engine(ExecutionEngine)",
     "execution/ledger/writer.py": "stop_points.in_ledger(Ledger)",
+    "execution/ledger/connection.py": "_migrate = stop_points.in_migration(_migrate)",
 }
-"""Appended to a module of the worker that stops at a command."""
+"""Appended to a module of the process that stops at a command."""
+IS_VENUE = sys.orig_argv[1:3] == ["-m", "venue"]
 
 
 class Announcement:
@@ -50,7 +53,7 @@ def changed_sources() -> dict[Path, tuple[str, str]]:
     if "CHAOS_BUILD" in os.environ:
         build = json.loads(Path(os.environ["CHAOS_BUILD"]).read_text())
         found[ROOT / build["file"]] = (build["old"], build["new"])
-    if "CHAOS_STOP" in os.environ and "runtime.worker" in sys.orig_argv:
+    if "CHAOS_STOP" in os.environ and not IS_VENUE:
         for file, call in STOPS.items():
             found[ROOT / file] = ("", f"\nimport stop_points\n{call}\n")
     return found
@@ -72,7 +75,10 @@ def import_changed(sources: dict[Path, tuple[str, str]]) -> None:
     SourceFileLoader.get_code = get_code
 
 
+if "CHAOS_VENUE_CLOCK" in os.environ and IS_VENUE and "LD_PRELOAD" in os.environ:
+    unshifted = {name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", "FAKETIME")}
+    os.execve(sys.executable, sys.orig_argv, unshifted)
 if sources := changed_sources():
     import_changed(sources)
-if "CHAOS_RELAY" in os.environ and sys.orig_argv[1:3] == ["-m", "venue"]:
+if "CHAOS_RELAY" in os.environ and IS_VENUE:
     sys.stdout = Announcement(os.environ["CHAOS_RELAY"], Path(os.environ["CHAOS_UPSTREAM"]))

@@ -94,3 +94,29 @@ def _stopping(name: str, write: Callable[..., Any]) -> Callable[..., Any]:
         return written
 
     return stopping
+
+
+class _Watched:
+    """A connection during a migration; it stops before the commit of each step."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, statement: str) -> Any:
+        if statement == "COMMIT":
+            (step,) = self._connection.execute("PRAGMA user_version").fetchone()
+            stop_at(f"migration: step {step} before its commit")
+        return self._connection.execute(statement)
+
+
+def in_migration(migrate: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Stop before the commit of each step of a migration, and after the last one."""
+
+    def stopping(connection: Any) -> None:
+        migrate(_Watched(connection))
+        stop_at("migration: after the last step")
+
+    return stopping
