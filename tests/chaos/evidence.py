@@ -133,8 +133,8 @@ class Observed(msgspec.Struct, frozen=True):
         Whether a result may have been published with the other winner first.
     ahead_s : float
         Market seconds by which the bot's clock was ahead of the venue's.
-    may_halt : bool
-        Whether a fault of the schedule may halt the bot.
+    halts : tuple of str
+        Parts of the reasons with which the faults of the schedule may halt the bot.
     covered : tuple of str
         Slugs of the markets in whose whole decision window, from the bot's start on, a worker ran.
     recovery_s : float, optional
@@ -156,7 +156,7 @@ class Observed(msgspec.Struct, frozen=True):
     moved: Decimal = Decimal(0)
     flipped: bool = False
     ahead_s: float = 0.0
-    may_halt: bool = False
+    halts: tuple[str, ...] = ()
     covered: tuple[str, ...] = ()
     recovery_s: float | None = 0.0
     exit_code: int | None = 0

@@ -225,10 +225,12 @@ def none_while_halted(evidence: Evidence) -> list[str]:
 
 
 def halts_explained(evidence: Evidence) -> list[str]:
-    """Trading is halted only by a fault that is a reason for it."""
-    if evidence.observed.may_halt:
-        return []
-    return [f"halt without a reason: {halt.why}" for halt in evidence.halts if halt.event == "halt"]
+    """Trading is halted only for a reason that a fault of the schedule gives."""
+    return [
+        f"halt without a reason: {halt.why}"
+        for halt in evidence.halts
+        if halt.event == "halt" and not any(reason in halt.why for reason in evidence.observed.halts)
+    ]
 
 
 def recovered(evidence: Evidence) -> list[str]:

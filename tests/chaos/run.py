@@ -570,7 +570,7 @@ class Run:
             moved=self._moved,
             flipped=any(injection.fault == "resolution_flipped" for injection in self.schedule.injections),
             ahead_s=self._ahead_s * SPEED,
-            may_halt=self.schedule.may_halt,
+            halts=self.schedule.halts,
             covered=self._covered(),
             recovery_s=recovery_s,
             exit_code=code,

@@ -65,8 +65,8 @@ class FaultKind(msgspec.Struct, frozen=True):
         The numbers of times to choose from.
     parameters : mapping
         Values to choose from, by parameter.
-    may_halt : bool
-        Whether a halt of the bot is a correct reaction.
+    halts : tuple of str
+        Parts of the reasons with which the bot is right to halt.
     drawn : bool
         Whether it is a part of random schedules.
     seldom : bool
@@ -77,7 +77,7 @@ class FaultKind(msgspec.Struct, frozen=True):
     lasts: tuple[float, float] | None = None
     counts: tuple[int, ...] = (1,)
     parameters: Mapping[str, tuple[Any, ...]] = {}
-    may_halt: bool = False
+    halts: tuple[str, ...] = ()
     drawn: bool = True
     seldom: bool = False
 
@@ -86,29 +86,32 @@ def _venue(
     lasts: tuple[float, float] | None = None,
     *,
     counts: tuple[int, ...] = (1,),
-    may_halt: bool = False,
+    halts: tuple[str, ...] = (),
     **parameters: tuple[Any, ...],
 ) -> FaultKind:
-    return FaultKind(Layer.VENUE, lasts, counts, parameters, may_halt)
+    return FaultKind(Layer.VENUE, lasts, counts, parameters, halts)
 
 
+REFUSALS = ("orders in a row were refused",)
+CASH = ("the ledger's cash is",)
+UNSETTLED = ("cannot be settled",)
 BOTH = (False, True)
 BAD_NUMBERS = ("NaN", "Infinity", "1e400", "-1", "0", "7", "")
 KINDS: dict[str, FaultKind] = {
-    # answers to POST /order. An order that is executed although it was answered as refused halts the bot.
+    # answers to POST /order
     "drop_before_read": _venue(counts=(1, 2)),
     "too_early_425": _venue(counts=(1, 2), executed=BOTH),
     "rate_limit_429": _venue(counts=(1, 2)),
     "error_500": _venue(counts=(1, 2), executed=BOTH),
-    "refused_4xx": _venue(counts=(1, 3), executed=BOTH, may_halt=True),
+    "refused_4xx": _venue(counts=(1, 3), executed=BOTH, halts=(*REFUSALS, "had ended as refused")),
     "unavailable_503": _venue(
-        (60, 400), variant=("trading_disabled", "cancel_only", "post_only", "overloaded"), may_halt=True
+        (60, 400), variant=("trading_disabled", "cancel_only", "post_only", "overloaded"), halts=REFUSALS
     ),
-    "html_403": _venue(may_halt=True),
-    "tick_changed": _venue(counts=(1, 3), tick=(0.1, 0.05, 0.001), may_halt=True),
-    "success_false": _venue(counts=(1, 3), may_halt=True),
+    "html_403": _venue(halts=REFUSALS),
+    "tick_changed": _venue(counts=(1, 3), tick=(0.1, 0.05, 0.001), halts=(*REFUSALS, "contradicts order-tick")),
+    "success_false": _venue(counts=(1, 3), halts=REFUSALS),
     "unmatched": _venue(counts=(1, 2)),
-    "geoblocked": _venue((60, 300), may_halt=True),
+    "geoblocked": _venue((60, 300), halts=REFUSALS),
     "delayed": _venue(seconds=(0.2, 0.5, 1.0), success=BOTH),
     "live_fak": _venue(),
     "hang": _venue(seconds=(0.6, 2.0, 5.0)),
@@ -135,13 +138,13 @@ KINDS: dict[str, FaultKind] = {
     "resolution_delay": _venue(seconds=(60.0, 150.0, 300.0)),
     "resolution_never": _venue((60, 300)),
     "resolution_disputed": _venue((60, 300)),
-    "resolution_split": _venue(up=(0.5, 0.7), may_halt=True),
-    "resolution_flipped": _venue((600, 700), seconds=(30.0, 90.0), may_halt=True),
+    "resolution_split": _venue(up=(0.5, 0.7), halts=UNSETTLED),
+    "resolution_flipped": _venue((600, 700), seconds=(30.0, 90.0), halts=CASH),
     "gamma_forgets": _venue((60, 300)),
-    "clob_contradicts": _venue((60, 300), may_halt=True),
+    "clob_contradicts": _venue((60, 300), halts=UNSETTLED),
     "book_empty": _venue((15, 200)),
-    "market_closes_early": _venue((60, 300), seconds=(60.0, 300.0, 600.0), may_halt=True),
-    "api_key_revoked": _venue((15, 150), may_halt=True),
+    "market_closes_early": _venue((60, 300), seconds=(60.0, 300.0, 600.0), halts=REFUSALS),
+    "api_key_revoked": _venue((15, 150), halts=REFUSALS),
     "stale_balance": _venue((30, 200)),
     "clock_skew": _venue((60, 300), seconds=(-30, 30)),
     "drip_answer": _venue(path=("/order", "/data/trades", "/gamma/*"), seconds=(0.05, 1.0)),
@@ -175,7 +178,9 @@ KINDS: dict[str, FaultKind] = {
     "few_descriptors": FaultKind(Layer.PROCESS, (15, 100)),
     # the disk
     "ledger_locked": FaultKind(Layer.DISK, (15, 200)),
-    "disk_full": FaultKind(Layer.DISK, (15, 100), may_halt=True),
+    "disk_full": FaultKind(
+        Layer.DISK, (15, 100), halts=("could not be recorded", "ledger cannot be written")
+    ),
     # the mode store
     "redis_stopped": FaultKind(Layer.STORE, (15, 200)),
     "redis_hangs": FaultKind(Layer.STORE, (15, 200)),
@@ -185,17 +190,17 @@ KINDS: dict[str, FaultKind] = {
     # the bot's clock is ahead of the venue's, market seconds
     "machine_clock": FaultKind(Layer.MACHINE, parameters={"seconds": (-30, 30)}),
     # a restart of the matching engine: 425 for the first half, then orders that rest only
-    "engine_restart": FaultKind(Layer.SEQUENCE, (60, 400), may_halt=True),
+    "engine_restart": FaultKind(Layer.SEQUENCE, (60, 400), halts=REFUSALS),
     # an outage of the venue: orders are refused for one to two hours
     "hours_of_503": FaultKind(
         Layer.SEQUENCE,
         (3600, 7200),
         parameters={"variant": ("trading_disabled", "cancel_only", "post_only", "overloaded")},
-        may_halt=True,
+        halts=REFUSALS,
         seldom=True,
     ),
     # another client with the same account pays in or out
-    "balance_moved": FaultKind(Layer.ACCOUNT, parameters={"usd": (-5.0, 2.5)}, may_halt=True),
+    "balance_moved": FaultKind(Layer.ACCOUNT, parameters={"usd": (-5.0, 2.5)}, halts=CASH),
 }
 """Faults by name; those of the venue have its own names and parameters."""
 
@@ -250,8 +255,9 @@ class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     injections: tuple[Injection, ...] = ()
 
     @property
-    def may_halt(self) -> bool:
-        return any(injection.kind.may_halt for injection in self.injections)
+    def halts(self) -> tuple[str, ...]:
+        """Parts of the reasons with which the bot is right to halt."""
+        return tuple(reason for injection in self.injections for reason in injection.kind.halts)
 
     @property
     def uses_relay(self) -> bool:

@@ -72,6 +72,7 @@ def observed(**changes: Any) -> dict[str, Any]:
 
 LIVE = (Mode(wall(600), "live", True),)
 HALTED = (Halt(wall(650), "halt", "three refusals"),)
+MAY_HALT = observed(halts=("another", "refusals"))
 SECOND = with_(ORDER, id="0xb")
 MANY = tuple(
     with_(PURCHASE, start=START + 900 * number, order_id=f"0x{number}", match_ns=wall(701) + number)
@@ -188,12 +189,12 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         "none_while_halted",
-        {"halts": HALTED, **observed(may_halt=True)},
+        {"halts": HALTED, **MAY_HALT},
         "order 0xa was decided after the halt: three refusals",
     ),
     (
         "halts_explained",
-        {"halts": (Halt(wall(800), "halt", "a defect"),)},
+        {"halts": (Halt(wall(800), "halt", "a defect"), *HALTED), **MAY_HALT, "orders": ()},
         "halt without a reason: a defect",
     ),
     ("recovered", observed(recovery_s=30.1), "the bot recovered after 30.1 s"),
@@ -236,8 +237,8 @@ def test_every_invariant_has_a_violation() -> None:
     "changes",
     [
         # the order was decided before the halt, and after its lifting
-        {"halts": (Halt(wall(700), "halt", "later"),), **observed(may_halt=True)},
-        {"halts": (*HALTED, Halt(wall(660), "resume", "three refusals")), **observed(may_halt=True)},
+        {"halts": (Halt(wall(700), "halt", "later refusals"),), **MAY_HALT},
+        {"halts": (*HALTED, Halt(wall(660), "resume", "three refusals")), **MAY_HALT},
         # an order that never reached the venue is looked up by the next process
         {"intents": (INTENT, with_(INTENT, intent_id="i2", order_id="0xz", state="unknown"))},
         # another client paid out five: the check shows it, and a new process books it
@@ -262,7 +263,7 @@ def test_every_invariant_has_a_violation() -> None:
             "balance": Decimal("999.00307"),
             "cash_differences": (Decimal("-1.1"),),
             "halts": (Halt(wall(960), "halt", "the ledger's cash is $1, the venue's $0"),),
-            **observed(flipped=True, may_halt=True, exit_code=1),
+            **observed(flipped=True, halts=("cash is",), exit_code=1),
         },
         # an earlier attempt in the same market found no match
         {
