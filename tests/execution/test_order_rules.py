@@ -1079,3 +1079,14 @@ def test_a_late_answer_ends_no_look_up_of_a_refused_order(machine):
     machine.feed(CashCompared(agrees=False), 30)
     machine.answer(OutcomeKind.REFUSED, at=31)
     assert (machine.state, machine.due) == (NO_FILL, 30.0)
+
+
+@pytest.mark.parametrize("failed", [True, False], ids=["no answer", "no trade"])
+def test_an_answer_during_a_look_up_ends_it(machine, failed):
+    """The order has ended by its answer: what the look-up then brings schedules no other one."""
+    machine.unknown()
+    machine.feed(TimeReached())
+    machine.answer(OutcomeKind.NO_FILL, at=1)
+    machine.feed(LookUpFailed("0xi1") if failed else LookedUp("0xi1"), 2)
+    assert (machine.state, machine.due) == (NO_FILL, None)
+    assert machine.lifecycle.incomplete == []

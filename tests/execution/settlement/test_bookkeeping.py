@@ -196,6 +196,26 @@ async def test_the_cash_check(books, more, paid, matches):
     assert await books.thread.call(books.reader.last_cash_check) == found.check
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "asked", "difference"),
+    [("0", "1", 0, "0"), ("1.1", "1", 0, "1.1"), ("-0.00002", "0", 1, "0"), ("-1", "-1", 1, "-1")],
+    ids=["equal", "a payout", "explained", "unexplained"],
+)
+async def test_orders_are_looked_up_before_a_difference_is_stored(books, before, after, asked, difference):
+    """Only for a difference that no payout explains; then the balance is read again, and that one is stored."""
+    bookkeeper, calls = books.bookkeeper(), []
+    await settle(bookkeeper, 1)
+    books.balance = CASH + Decimal(before)
+
+    async def look_up_orders() -> None:
+        calls.append(await books.thread.call(books.reader.last_cash_check))
+        books.balance = CASH + Decimal(after)
+
+    found = await bookkeeper.check_cash(look_up_orders)
+    assert calls == [None] * asked, "nothing is stored before"
+    assert found.check.difference == Decimal(difference)
+
+
 async def test_nobody_has_to_listen(books):
     """Without an observer the same rows are written."""
     bookkeeper = books.bookkeeper(pays_by_itself=True, publish=False)
