@@ -24,7 +24,7 @@ START_AT = {"paper": 400, "rehearsal": 300}
 a rehearsal makes its preflight checks first."""
 READY = 80
 """Market seconds until the bot has usually connected."""
-SWITCH_AT = 600
+SWITCH_AT = 700
 """Market second of the mode switch: the worker has connected, and follows it in the next market."""
 STORE_LAST = 650
 """Latest market second at which the mode store begins to hold a wrong value: it is right again before the next
