@@ -23,7 +23,7 @@ def log_to_file(folder: Path) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     records: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
-    file = RotatingFileHandler(
+    file = _LogFile(
         folder / "bot.log", maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8"
     )
     file.setFormatter(_PlainFormatter())
@@ -41,6 +41,13 @@ def log_to_file(folder: Path) -> Iterator[None]:
         yield
     finally:
         listener.stop()
+
+
+class _LogFile(RotatingFileHandler):
+    """The file; a record that cannot be written is left out."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Nothing: the standard library would print a traceback on the terminal for each record."""
 
 
 class _PlainFormatter(logging.Formatter):

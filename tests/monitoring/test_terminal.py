@@ -108,3 +108,24 @@ def test_output_on_a_full_disk_is_discarded() -> None:
         console = TolerantConsole(file=full)
         console.print("a message")
         console.print("another one")
+
+
+FULL = """
+import sys
+from pathlib import Path
+from loguru import logger
+from monitoring.log_file import log_to_file
+with log_to_file(Path(sys.argv[1])):
+    logger.warning("one")
+    logger.warning("two")
+"""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_disk_costs_the_log_only(tmp_path: Path) -> None:
+    """Records that cannot be written put no traceback on the terminal."""
+    (tmp_path / "bot.log").symlink_to("/dev/full")
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("", "")
