@@ -211,9 +211,7 @@ class OrderLifecycle:
         """Process one input; returns the commands to carry out, in their order."""
         return self._handlers[type(message)](message, now_ns)
 
-    def restore(
-        self, orders: Iterable[StoredOrder], now_ns: int, cash_agreed_ns: int = 0
-    ) -> list[Command]:
+    def restore(self, orders: Iterable[StoredOrder], now_ns: int, cash_agreed_ns: int = 0) -> list[Command]:
         """Restore the orders of an earlier process from the ledger.
 
         An order that was sent and not answered is unknown. Orders that are unknown, or matched without every

@@ -46,8 +46,8 @@ class ExporterParams(Frozen, frozen=True):
     """Listen address, ledger, and the reference values of the metrics.
 
     `port` 0 takes any free port; `live_path` is True for live orders or their rehearsal; `weights` are the
-    processors' weights until the first decision. `names` are those that a Host header may have, in lower case,
-    besides `localhost` and IP addresses.
+    processors' weights until the first decision. `names` are those that a Host header may have
+    besides `localhost` and IP addresses, in lower case.
     """
 
     host: str

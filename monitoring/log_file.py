@@ -23,9 +23,7 @@ def log_to_file(folder: Path) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     records: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
-    file = _LogFile(
-        folder / "bot.log", maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8"
-    )
+    file = _LogFile(folder / "bot.log", maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8")
     file.setFormatter(_PlainFormatter())
     listener = QueueListener(records, file)
     listener.start()

@@ -17,7 +17,6 @@ from models import (
     market_kind,
 )
 
-
 CASH_TOLERANCE = Decimal("0.00001")
 """pUSD; twice the possible rounding difference of one fee."""
 

@@ -21,8 +21,8 @@ def names_of(listen: str, allowed: str) -> frozenset[str]:
 def is_this_machine(host: str, names: Collection[str]) -> bool:
     """Whether a Host header is an IP address, `localhost` or one of the names, each with or without a port.
 
-    A page of another site can have its requests sent here under a name of its own that resolves to this machine
-    (DNS rebinding); under an IP address it cannot.
+    A page of another site can have its requests sent here under a name of its own that resolves to this
+    machine (DNS rebinding); under an IP address it cannot.
     """
     try:
         name = urlsplit(f"//{host}").hostname or ""

@@ -127,8 +127,8 @@ def points() -> Iterator[tuple[Scenario, str]]:
 
 
 def matrix() -> Iterator[Schedule]:
-    """One schedule for each point and process; then kills during a planned restart, a recording, a mode switch
-    and a migration of the ledger, which the supervisor makes before it starts another process."""
+    """One schedule for each point and process; then kills during a restart, a recording, a mode switch and a
+    migration of the ledger, which the supervisor makes before it starts another process."""
     cells = [
         Schedule(0, 0, injections=(*scenario.faults, Injection(f"kill_{victim}", on=COMMAND + point)))
         for scenario, point in points()

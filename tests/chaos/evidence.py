@@ -316,7 +316,8 @@ def _ledger(path: Path) -> dict[str, object]:
         "starting_cash": Decimal(runs[0][0]) if runs else STARTING_BALANCE,
         "drifts": tuple(Decimal(drift) for _, drift in runs),
         "cash_differences": tuple(
-            Decimal(difference) for (difference,) in rows(path, "SELECT difference FROM cash_checks ORDER BY id")
+            Decimal(difference)
+            for (difference,) in rows(path, "SELECT difference FROM cash_checks ORDER BY id")
         ),
         "modes": tuple(
             Mode(ts_ns, mode, bool(allows))

@@ -12,12 +12,16 @@ VERSION = 3
 EARLIER = "earlier"
 """The account of its rows: another one than that of the run."""
 ROWS = [
-    (number, 1, EARLIER, "btc-updown-15m-0", number / 2, number, "Up", "no_ask", "text", "0.895")
-    + (None, None, 0.91, 0.004, 61.5, 0.72, "twap60", bytes((number % 256,)) * 100)
+    (
+        *(number, 1, EARLIER, "btc-updown-15m-0", number / 2, number, "Up", "no_ask", "text", "0.895"),
+        *(None, None, 0.91, 0.004, 61.5, 0.72, "twap60", bytes((number % 256,)) * 100),
+    )
     for number in range(1, 501)
 ]
 """Refusals, which need neither order nor cash."""
-KEPT = "SELECT id, slug, second, now_ns, outcome, reason, detail, p, fair, score, rule, evidence FROM decisions"
+KEPT = (
+    "SELECT id, slug, second, now_ns, outcome, reason, detail, p, fair, score, rule, evidence FROM decisions"
+)
 BEFORE_COMMIT, AFTER_LAST = "migration: step {} before its commit", "migration: after the last step"
 
 
@@ -34,7 +38,8 @@ def write_old_ledger(path: Path) -> None:
     with closing(sqlite3.connect(path)) as database:
         database.executescript("\n".join(STEPS[:VERSION]))
         database.execute(
-            "INSERT INTO runs VALUES (1, ?, 1, 2, 'simulation', 'synthetic', 15.0, '1000', '0', '')", (EARLIER,)
+            "INSERT INTO runs VALUES (1, ?, 1, 2, 'simulation', 'synthetic', 15.0, '1000', '0', '')",
+            (EARLIER,),
         )
         database.execute(
             "INSERT INTO markets VALUES"
@@ -56,5 +61,7 @@ def lost_rows(path: Path) -> list[str]:
         (version,) = database.execute("PRAGMA user_version").fetchone()
     wrong = [] if version == len(STEPS) else [f"the ledger is of version {version}, not {len(STEPS)}"]
     if found != wanted:
-        wrong.append(f"of {len(wanted)} rows of the old ledger {len(set(wanted) & set(found))} are as they were")
+        wrong.append(
+            f"of {len(wanted)} rows of the old ledger {len(set(wanted) & set(found))} are as they were"
+        )
     return wrong

@@ -30,8 +30,8 @@ from control.locks import holder, state_lock, wallet_lock
 from errors import Fatal
 from research.recording_file import read_rows
 from tests.chaos.evidence import Evidence, Limits, Observed, Reading, collect
-from tests.chaos.old_ledger import lost_rows, write_old_ledger
 from tests.chaos.invariants import violations
+from tests.chaos.old_ledger import lost_rows, write_old_ledger
 from tests.chaos.proxy import Relay
 from tests.chaos.schedule import COMMAND, RESTARTING, START_AT, SWITCHED, Injection, Layer, Schedule
 from tests.control.redis_servers import RedisServer
@@ -162,7 +162,9 @@ class Run:
         if self._redis is not None:
             self._redis.set(LIVE)
             stack.callback(lambda: self._redis and self._redis.stop())
-        self._environment = SETTINGS | SITUATION_SETTINGS.get(schedule.situation, {}) | self._hooks(environment)
+        self._environment = (
+            SETTINGS | SITUATION_SETTINGS.get(schedule.situation, {}) | self._hooks(environment)
+        )
         if schedule.situation == "migration":
             write_old_ledger(self._paths.ledger)
         self._recording = folder / "recording" if schedule.situation == "recording" else None
@@ -250,7 +252,7 @@ class Run:
                 action()
 
     def _kill_in_migration(self) -> None:
-        """Kill the supervisor, which migrates the ledger before it starts anything else, and start it again."""
+        """Kill the supervisor, which migrates the ledger before anything else, and start it again."""
         self._bot.until(self._is_stopped_at_command, f"the command {self.schedule.command!r}", START_S)
         self.began[0] = 0.0
         os.kill(self._bot.process.pid, signal.SIGKILL)

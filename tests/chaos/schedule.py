@@ -27,8 +27,8 @@ READY = 80
 SWITCH_AT = 700
 """Market second of the mode switch: the worker has connected, and follows it in the next market."""
 STORE_LAST = 650
-"""Latest market second at which the mode store begins to hold a wrong value: it is right again before the next
-market, whose worker would otherwise be one of simulation."""
+"""Latest market second at which the mode store begins to hold a wrong value: it is right again before
+the next market, whose worker would otherwise be one of simulation."""
 SELDOM = 0.1
 """Share of the schedules in which a fault that takes minutes may be drawn."""
 LAST = 985
@@ -108,7 +108,9 @@ KINDS: dict[str, FaultKind] = {
         (60, 400), variant=("trading_disabled", "cancel_only", "post_only", "overloaded"), halts=REFUSALS
     ),
     "html_403": _venue(halts=REFUSALS),
-    "tick_changed": _venue(counts=(1, 3), tick=(0.1, 0.05, 0.001), halts=(*REFUSALS, "contradicts order-tick")),
+    "tick_changed": _venue(
+        counts=(1, 3), tick=(0.1, 0.05, 0.001), halts=(*REFUSALS, "contradicts order-tick")
+    ),
     "success_false": _venue(counts=(1, 3), halts=REFUSALS),
     "unmatched": _venue(counts=(1, 2)),
     "geoblocked": _venue((60, 300), halts=REFUSALS),
@@ -185,7 +187,9 @@ KINDS: dict[str, FaultKind] = {
     "redis_stopped": FaultKind(Layer.STORE, (15, 200)),
     "redis_hangs": FaultKind(Layer.STORE, (15, 200)),
     "redis_restarted": FaultKind(Layer.STORE),
-    "redis_value": FaultKind(Layer.STORE, (15, 150), parameters={"value": ("", "2", "live", "0 ", "\xff\x00")}),
+    "redis_value": FaultKind(
+        Layer.STORE, (15, 150), parameters={"value": ("", "2", "live", "0 ", "\xff\x00")}
+    ),
     "switch_to_simulation": FaultKind(Layer.STORE, drawn=False),
     # the bot's clock is ahead of the venue's, market seconds
     "machine_clock": FaultKind(Layer.MACHINE, parameters={"seconds": (-30, 30)}),

@@ -57,7 +57,11 @@ def test_each_point_is_a_cell_of_each_process() -> None:
     assert [tuple(injection.on for injection in cell.injections) for cell in switches] == [
         ("", "switched"), ("", "restarting"),
     ] * 3  # fmt: skip
-    assert [cell.injections[1].fault for cell in switches[::2]] == ["kill_worker", "kill_supervisor", "kill_venue"]
+    assert [cell.injections[1].fault for cell in switches[::2]] == [
+        "kill_worker",
+        "kill_supervisor",
+        "kill_venue",
+    ]
     assert migrations[0] == "migration: step 4 before its commit"
     assert migrations[-2:] == [
         f"migration: step {len(STEPS)} before its commit", "migration: after the last step",

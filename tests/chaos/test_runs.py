@@ -34,8 +34,9 @@ def test_a_schedule_violates_nothing(schedule: Schedule, tmp_path) -> None:
 
 
 def test_a_kill_between_two_commands(tmp_path) -> None:
-    """The venue executes an order that it refuses, and the worker is killed before it records the trade: the next
-    one finds it, the ledger equals the venue, and no withdrawal is booked.
+    """The venue executes an order that it refuses, and the worker is killed before it records the trade.
+
+    The next worker finds it: the ledger equals the venue, and no withdrawal is booked.
     """
     cell = next(cell for cell in matrix() if cell.command == "halt" and "kill_worker" in cell.text)
     outcome = play(cell, tmp_path)

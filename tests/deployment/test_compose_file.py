@@ -143,15 +143,17 @@ def test_what_is_mounted_exists(compose, services):
 
 
 def test_prometheus_differs_in_the_address_of_the_bot_alone(services):
-    """Its configuration is that for a bot outside of a container, with the name and port of the service, under
-    which the bot answers."""
+    """Its configuration is that for a bot outside of a container, with the name and port of the service; the
+    bot answers under that name."""
     outside, here = (yaml.safe_load((PROMETHEUS / name).read_text()) for name in FILES)
     (target,) = here["scrape_configs"][0]["static_configs"][0].pop("targets")
     outside["scrape_configs"][0]["static_configs"][0].pop("targets")
     assert here == outside
     name, _, port = target.partition(":")
     assert services[name]["ports"] == [f"127.0.0.1:{port}:{port}"]
-    assert is_this_machine(target, names_of("0.0.0.0", services[name]["environment"]["GRAFANA_ALLOWED_HOSTS"]))
+    assert is_this_machine(
+        target, names_of("0.0.0.0", services[name]["environment"]["GRAFANA_ALLOWED_HOSTS"])
+    )
 
 
 def test_prometheus_accepts_its_configuration():

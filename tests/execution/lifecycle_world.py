@@ -465,9 +465,7 @@ class World:
         assert not self.lifecycle.uncertain
         trades = [trade for order in self.venue.values() for trade in order.trades]
         expected = {
-            trade.fill.trade_id: (trade.fill, trade.end)
-            for trade in trades
-            if not self.is_never_seen(trade)
+            trade.fill.trade_id: (trade.fill, trade.end) for trade in trades if not self.is_never_seen(trade)
         }
         assert {trade_id: tuple(row) for trade_id, row in self.book.fills.items()} == expected
         for intent, state, order_id, _ in self.book.orders.values():

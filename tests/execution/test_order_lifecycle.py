@@ -72,8 +72,8 @@ def rest_with_cash(world: World) -> None:
 @given(st.integers(0, 2**64))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_cost_of_a_refused_order_is_its_fill_and_never_a_withdrawal(seed):
-    """A venue executes orders that it refuses, and deposits are made between runs: whatever is lost or killed,
-    every trade is recorded, and exactly the deposits are booked as such."""
+    """A venue executes orders that it refuses, and deposits are made between runs: every trade is recorded,
+    and exactly the deposits are booked as such, whatever is lost or killed."""
     world = World(Random(seed), lies=True)
     for _ in range(STEPS):
         world.step()

@@ -341,8 +341,8 @@ def test_the_files_need_no_other_host():
 
 
 def test_a_web_site_reads_nothing(served):
-    """Under a name of its own that resolves to this machine it gets 403, for page, metrics and health; a name of
-    the settings is answered."""
+    """Under a name of its own that resolves to this machine it gets 403, for page, metrics and health; a name
+    of the settings is answered."""
     for path in (*PATHS, "/metrics", "/health", "/nothing"):
         status, _, body = served.ask(path, host="evil.example")
         assert status == 403

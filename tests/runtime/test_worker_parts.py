@@ -315,7 +315,7 @@ def refuse(ledger):
 
 
 def test_a_difference_of_the_cash_is_the_fill_of_a_refused_order(parts):
-    """Before a difference is stored, ended orders are looked up: the fill is recorded, and the cash agrees."""
+    """Ended orders are looked up before a difference is stored: the fill is recorded, the cash agrees."""
     parts.run(parts.thread.call(refuse, parts.ledger))
     venue = Listing()
 
@@ -522,8 +522,8 @@ def test_a_refused_market_is_announced(parts):
 
 @pytest.mark.parametrize("executed", [True, False], ids=["executed", "a withdrawal"])
 def test_a_start_looks_a_refused_order_up_before_it_books_a_withdrawal(tmp_path, executed):
-    """Less cash than in the ledger is the cost of an order that the venue executed all the same, or, without a
-    trade in its list, a withdrawal."""
+    """Less cash than in the ledger is the cost of an order that the venue executed all the same; without a
+    trade in its list it is a withdrawal."""
     with open_ledger(ledger_path(tmp_path, PAPER.profile)) as earlier:
         refuse(earlier)
     parts = Parts(tmp_path, cash="999.00307")

@@ -202,7 +202,7 @@ async def test_the_cash_check(books, more, paid, matches):
     ids=["equal", "a payout", "explained", "unexplained"],
 )
 async def test_orders_are_looked_up_before_a_difference_is_stored(books, before, after, asked, difference):
-    """Only for a difference that no payout explains; then the balance is read again, and that one is stored."""
+    """Only for a difference that no payout explains; the balance is read again, and the second one stored."""
     bookkeeper, calls = books.bookkeeper(), []
     await settle(bookkeeper, 1)
     books.balance = CASH + Decimal(before)
