@@ -8,6 +8,7 @@ Units used throughout the venue:
 """
 
 from decimal import Decimal
+from functools import lru_cache
 
 MICRO = 1_000_000
 MILL = 1_000
@@ -36,6 +37,7 @@ def micro(text: str | int | float | Decimal) -> int:
     return int(scaled)
 
 
+@lru_cache(maxsize=16_384)  # each message of a market repeats most sizes and prices of the last one
 def decimal_text(amount: int, unit: int = MICRO) -> str:
     """An integer amount as the shortest plain decimal: 1612903 → "1.612903", 5000000 → "5"."""
     sign = "-" if amount < 0 else ""
@@ -46,6 +48,7 @@ def decimal_text(amount: int, unit: int = MICRO) -> str:
     return f"{sign}{whole}.{part:0{width}d}".rstrip("0")
 
 
+@lru_cache(maxsize=MILL + 1)
 def price_text(mills: int) -> str:
     """A price as the venue prints it: at least two decimals, three only where needed."""
     if mills % CENT_MILLS:

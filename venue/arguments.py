@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from venue.amounts import micro
+from venue.quote_load import MOST_QUOTES
 from venue.schedule import Protocol
 from venue.sources.choice import MIXED, NAMES, RECORDED, RECORDING, SEEDED, SHADOW, SYNTHETIC
 from venue.sources.shadow.upstream import UpstreamVenue
@@ -45,6 +46,7 @@ def options_of(given: argparse.Namespace, protocol: Protocol = "v1") -> VenueOpt
         redeem=given.redeem,
         external_lag=given.external_lag,
         protocol=protocol,
+        quotes_per_second=given.quotes_per_second,
     )
 
 
@@ -91,6 +93,13 @@ def _parser() -> argparse.ArgumentParser:
         choices=("auto", "manual"),
         default="auto",
         help="whether winners are paid automatically (auto)",
+    )
+    parser.add_argument(
+        "--quotes-per-second",
+        type=_rate,
+        default=0.0,
+        metavar="N",
+        help="additional quotes of the running markets per wall second, as a load (0)",
     )
     parser.add_argument("--exit-with-stdin", action="store_true", help="stop when stdin is closed")
     parser.add_argument("--verbose", action="store_true", help="log every request to stderr")
@@ -185,6 +194,10 @@ def _number(text: str, low: float, high: float, what: str) -> float:
 
 def _speed(text: str) -> float:
     return _number(text, 0.01, 10_000, "a speed")
+
+
+def _rate(text: str) -> float:
+    return _number(text, 0, MOST_QUOTES, "a rate")
 
 
 def _port(text: str) -> int:

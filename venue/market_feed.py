@@ -14,6 +14,7 @@ from venue.exchange import Exchange
 from venue.faults import Faults
 from venue.market import VenueMarket
 from venue.order_book import BookChange, VenueBook, changes_between, summary
+from venue.quote_load import QuoteLoad, best_size_changed
 from venue.records import VenueTrade
 
 log = logging.getLogger("venue.market_feed")
@@ -36,20 +37,27 @@ class _Subscriber(msgspec.Struct):
 
 
 class _Published(msgspec.Struct):
-    """The book last sent to a market's subscribers (Up view)."""
+    """The book last sent to a market's subscribers (Up view).
+
+    `visible` is the exchange's book at that time; if `enlarged`, the book that was sent differs from it in
+    one size, after an additional quote of the load.
+    """
 
     book: VenueBook
     tick: int
+    visible: VenueBook
+    enlarged: bool = False
 
 
 class MarketFeed:
     """Publishes the exchange's books to subscribers."""
 
-    def __init__(self, exchange: Exchange, faults: Faults) -> None:
+    def __init__(self, exchange: Exchange, faults: Faults, quotes_per_second: float = 0.0) -> None:
         self._exchange = exchange
         self._faults = faults
         self._subscribers: dict[Connection, _Subscriber] = {}
         self._published: dict[int, _Published] = {}
+        self.load = QuoteLoad(quotes_per_second, exchange.clock.wall_ns())
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """Serve the route."""
@@ -60,6 +68,8 @@ class MarketFeed:
         clock = self._exchange.clock
         due = [t for t in map(self._exchange.source.next_change, markets) if t is not None]
         wait = min((clock.wall_until(t) for t in due), default=LONGEST_WAIT)
+        if self.load.per_second:
+            wait = min(wait, 1 / self.load.per_second)
         return min(LONGEST_WAIT, max(SHORTEST_WAIT, wait))
 
     def subscribed(self) -> list[VenueMarket]:
@@ -68,14 +78,21 @@ class MarketFeed:
         markets = {m.start: m for m in map(self._exchange.schedule.by_token, tokens) if m is not None}
         return [m for m in markets.values() if not self._exchange.resolved(m)]
 
+    @property
+    def subscribers(self) -> int:
+        """Number of connections with a subscription; each has been sent its books."""
+        return sum(bool(subscriber.tokens) for subscriber in self._subscribers.values())
+
     def refresh(self, market: VenueMarket) -> None:
         """Send the changes of a market's book since the last publication to its subscribers."""
         published = self._published.get(market.start)
         if published is None or self._faults.armed("market_feed_stall") is not None:
             return
         book, tick = self._exchange.visible(market), self._exchange.tick(market)
+        if (book, tick) == (published.visible, published.tick):
+            return
         changes = changes_between(published.book, book)
-        old, self._published[market.start] = published, _Published(book, tick)
+        old, self._published[market.start] = published, _Published(book, tick, book)
         fault = self._faults.consume("tick_size_change_lost") if tick != old.tick else None
         lost = "" if fault is None else fault["lost"]
         if tick == old.tick and changes and self._faults.consume("price_change_lost") is not None:
@@ -91,6 +108,26 @@ class MarketFeed:
             self._send(market, dict.fromkeys(market.tokens, event))
         if changes:
             self._send(market, self._best_events(market, book), custom=True)
+
+    def send_load(self) -> None:
+        """Send the additional quotes that are due, in turn for each running market with a subscription."""
+        number = self.load.due(self._exchange.clock.wall_ns())
+        if not number or self._faults.armed("market_feed_stall") is not None:
+            return
+        subscribed = [market for market in self.subscribed() if market.start in self._published]
+        running = [m for m in subscribed if 0 <= self._exchange.offset(m) < m.interval]
+        for turn in range(number if running else 0):
+            self._send_additional(running[turn % len(running)])
+
+    def _send_additional(self, market: VenueMarket) -> None:
+        published = self._published[market.start]
+        changed = best_size_changed(published.book, smaller=published.enlarged)
+        if changed is None:
+            return
+        published.book, change = changed
+        published.enlarged = not published.enlarged
+        self.load.sent += 1
+        self._send(market, dict.fromkeys(market.tokens, self._change_event(market, [change])))
 
     def traded(self, market: VenueMarket, trade: VenueTrade) -> None:
         """Publish a taker's trade as the last trade price of its token."""
@@ -185,9 +222,8 @@ class MarketFeed:
                 # Other subscribers may have an older state: update them, so that one state applies to all.
                 self.refresh(market)
             else:
-                self._published[market.start] = _Published(
-                    self._exchange.visible(market), self._exchange.tick(market)
-                )
+                book = self._exchange.visible(market)
+                self._published[market.start] = _Published(book, self._exchange.tick(market), book)
         # After all updates: otherwise a token's first book could follow a newer update of it.
         books = [self._book_event(market, token) for token, market in wanted.items()]
         subscriber.tokens.update(wanted)

@@ -46,7 +46,8 @@ class VenueOptions(msgspec.Struct, frozen=True):
     delay of the real ones. With `real_time` market time is the machine's, whatever
     `speed` and `start_at` are. With `hold` market time stands still at first. With `resume` the clock of the
     state folder continues as if the venue had never ended, and replaces `speed`, `start_at` and `hold`.
-    `protocol` is that of scripted markets.
+    `protocol` is that of scripted markets. `quotes_per_second` is the rate of additional quotes,
+    per wall second.
     """
 
     speed: float = 15.0
@@ -62,6 +63,7 @@ class VenueOptions(msgspec.Struct, frozen=True):
     hold: bool = False
     resume: bool = False
     protocol: Protocol = "v1"
+    quotes_per_second: float = 0.0
 
 
 class LogEntry(msgspec.Struct, frozen=True):
@@ -109,7 +111,7 @@ class PracticeVenue:
             self.source = self._replay(source)
         self.exchange = Exchange(self.clock, self.source, self.ledger, self.faults)
         self.users = UserFeed(self.ledger, self.faults)
-        self.markets = MarketFeed(self.exchange, self.faults)
+        self.markets = MarketFeed(self.exchange, self.faults, options.quotes_per_second)
         self.lifecycle = TradeLifecycle(self.ledger, self.clock, self.users, self.faults)
         self.order_intake = OrderIntake(
             self.exchange,
@@ -186,6 +188,7 @@ class PracticeVenue:
             self.order_intake.meet_source(market)
         for market in self.markets.subscribed():
             self.markets.refresh(market)
+        self.markets.send_load()
         self.markets.send_stray()
         self.users.send_stray()
         self.settlement.resolve_due()

@@ -1,16 +1,18 @@
 """The control routes under /practice: not part of Polymarket's protocol, and not needed to trade."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from aiohttp import web
 
 from venue.amounts import MILL, decimal_text, micro, price_text
 from venue.faults import CATALOG, STANDING, ArmedFault, UnknownFault
+from venue.quote_load import MOST_QUOTES
 from venue.records import UNLIMITED
 from venue.refusal import UNREADABLE, VenueRefusal
 from venue.signing import checksum
 from venue.timekeeping import ClockRefused, ClockRequest
+from venue.venue import PracticeVenue
 from venue.wire.common import json_answer, venue_of
 
 routes = web.RouteTableDef()
@@ -20,6 +22,10 @@ class _ArmFault(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     count: int | msgspec.UnsetType | None = msgspec.UNSET
     parameters: dict[str, Any] = {}
+
+
+class _WantedLoad(msgspec.Struct, forbid_unknown_fields=True):
+    quotes_per_second: Annotated[float, msgspec.Meta(ge=0, le=MOST_QUOTES)]
 
 
 class _SetAccount(msgspec.Struct, forbid_unknown_fields=True):
@@ -71,6 +77,29 @@ async def set_clock(request: web.Request) -> web.Response:
     except ClockRefused as error:
         raise VenueRefusal(400, str(error)) from error
     return json_answer(venue.clock.wire())
+
+
+@routes.get("/practice/load")
+async def load(request: web.Request) -> web.Response:
+    """Rate of the additional quotes, number sent since the start, and number of subscribers."""
+    return json_answer(_load(venue_of(request)))
+
+
+@routes.post("/practice/load")
+async def set_load(request: web.Request) -> web.Response:
+    """Set the rate: {"quotes_per_second": 100}; 0 ends the load."""
+    venue = venue_of(request)
+    wanted: _WantedLoad = await _body(request, _WantedLoad)
+    venue.markets.load.change(wanted.quotes_per_second, venue.clock.wall_ns())
+    return json_answer(_load(venue))
+
+
+def _load(venue: PracticeVenue) -> dict[str, Any]:
+    return {
+        "quotes_per_second": venue.markets.load.per_second,
+        "sent": venue.markets.load.sent,
+        "subscribers": venue.markets.subscribers,
+    }
 
 
 @routes.get("/practice/info")
