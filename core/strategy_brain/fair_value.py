@@ -25,6 +25,7 @@ Not modelled: the basis between the spot source and the settlement feed, and jum
 """
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -74,9 +75,16 @@ class FairValue(Frozen, frozen=True):
         return 0.5 * math.erfc((-self.distance if outcome is Outcome.UP else self.distance) / math.sqrt(2))
 
 
-def fair_probability(context: DecisionContext, outcome: Outcome = Outcome.UP) -> float | None:
-    """Probability of an outcome, 0 to 1; None if spot, strike or volatility are not available."""
-    value = fair_value_of(context)
+def fair_probability(
+    context: DecisionContext,
+    outcome: Outcome = Outcome.UP,
+    known: FairValue | Abstention | None = None,
+) -> float | None:
+    """Probability of an outcome, 0 to 1; None if spot, strike or volatility are not available.
+
+    `known` is the fair value of this context if it has been computed already.
+    """
+    value = fair_value_of(context) if known is None else known
     return value.of(outcome) if isinstance(value, FairValue) else None
 
 
@@ -88,7 +96,10 @@ def fair_value_of(context: DecisionContext) -> FairValue | Abstention:
 def fair_value(
     market: Market, second: float, spot: Spot | None, strike: Strike | None, spot_path: Sequence[Tick]
 ) -> FairValue | Abstention:
-    """P(Up) at a market second, or the reason why it is unknown. Later path points are not read."""
+    """P(Up) at a market second, or the reason why it is unknown. Later path points are not read.
+
+    The path is read oldest first, as `SpotPath` has it.
+    """
     if spot is None or spot.price <= 0:
         return Abstention(reason="no spot price")
     if strike is None or strike.price <= 0:
@@ -99,7 +110,7 @@ def fair_value(
     if remaining <= 0:
         return Abstention(reason="the market is over")
     scale = market.interval / SCALE_SECONDS
-    path = [(t.second * scale, float(t.price)) for t in spot_path if t.second <= second and t.price > 0]
+    path = [(t.second * scale, float(t.price)) for t in _read_part(market, second, spot_path) if t.price > 0]
     volatility = realised_volatility(path, since=(second - VOLATILITY_LOOKBACK) * scale)
     if volatility is None:
         return Abstention(reason=f"no volatility: fewer than {MIN_RETURNS} spot returns, or a constant price")
@@ -113,6 +124,27 @@ def fair_value(
         volatility=volatility,
         effective_seconds=variance_seconds,
     )
+
+
+def _read_part(market: Market, second: float, spot_path: Sequence[Tick]) -> Sequence[Tick]:
+    """The points that volatility and elapsed average read: those since the earlier of their beginnings, and
+    the last one before, from which the average starts.
+
+    Most of a path is older, and each of its points would be converted in vain.
+    """
+    window = AVERAGING_SECONDS[market.rule] * SCALE_SECONDS / market.interval
+    # A second more: times are rounded when they are scaled.
+    begin = second - max(VOLATILITY_LOOKBACK, window) - 1
+    first = bisect_left(spot_path, begin, key=_second)
+    while first > 0:
+        first -= 1
+        if spot_path[first].price > 0:
+            break
+    return spot_path[first : bisect_right(spot_path, second, key=_second)]
+
+
+def _second(tick: Tick) -> float:
+    return tick.second
 
 
 def seconds_left(market: Market, second: float) -> float:

@@ -29,6 +29,8 @@ def metadata_of(context: DecisionContext) -> dict[str, Any]:
     absent : dict[str, str]
         Reasons of missing external values, by the source's name (see `SOURCES`).
 
+    `BaseSignalProcessor.vote` adds `fair_value`, a FairValue or Abstention, if it has been computed already.
+
     A missing key means None: a processor that needs it abstains.
     """
     return {

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from core.strategy_brain.fair_value import FairValue
 from core.strategy_brain.metadata import metadata_of
 from core.strategy_brain.refusals import Abstention
 from models import DecisionContext, Direction, Strength, TradingSignal, Vote
@@ -56,9 +57,16 @@ class BaseSignalProcessor(ABC):
         metadata.setdefault(ABSTAINED, {})[self.name] = judgement.reason
         return None
 
-    def vote(self, context: DecisionContext, weight: float) -> Vote:
-        """The processor's vote in a decision, with the reason of an abstention if there is no signal."""
+    def vote(
+        self, context: DecisionContext, weight: float, fair: FairValue | Abstention | None = None
+    ) -> Vote:
+        """The processor's vote in a decision, with the reason of an abstention if there is no signal.
+
+        `fair` is the fair value of this context if it has been computed already.
+        """
         metadata = metadata_of(context)
+        if fair is not None:
+            metadata["fair_value"] = fair
         signal = self.process(context.p, list(context.history), metadata)
         if signal is not None:
             return Vote(source=self.name, weight=weight, signal=signal)

@@ -46,7 +46,10 @@ class PriceDivergenceProcessor(BaseSignalProcessor):
         for key, what in (("spot", "spot price"), ("strike", "strike")):
             if metadata.get(key) is None:
                 return Abstention(reason=why_absent(metadata, key, what))
-        fair = fair_value(market, second, metadata["spot"], metadata["strike"], metadata.get("spot_path", ()))
+        fair: FairValue | Abstention | None = metadata.get("fair_value")
+        if fair is None:
+            path = metadata.get("spot_path", ())
+            fair = fair_value(market, second, metadata["spot"], metadata["strike"], path)
         if isinstance(fair, Abstention):
             return fair
         gap = _gap(fair, current_price)

@@ -92,10 +92,11 @@ class TickVelocityProcessor(BaseSignalProcessor):
 
 
 def _change_since(ticks: Sequence[Tick], second: float, price: Decimal) -> float | None:
-    nearest = min(ticks, key=lambda tick: abs(tick.second - second))
-    if abs(nearest.second - second) > TOLERANCE:
+    distances = [abs(tick.second - second) for tick in ticks]
+    nearest = min(distances)
+    if nearest > TOLERANCE:
         return None
-    return relative_move(price, nearest.price)
+    return relative_move(price, ticks[distances.index(nearest)].price)
 
 
 def _confidence(

@@ -3,7 +3,8 @@
 from decimal import Decimal
 
 from core.strategy_brain.book_order import best_first
-from core.strategy_brain.fair_value import fair_probability
+from core.strategy_brain.fair_value import FairValue, fair_probability
+from core.strategy_brain.refusals import Abstention
 from models import BrainParams, DecisionContext, Frozen, Level, Outcome
 
 
@@ -32,13 +33,18 @@ def favourite(p: Decimal, params: BrainParams) -> Outcome | None:
     return None
 
 
-def appraise(context: DecisionContext, params: BrainParams) -> Appraisal:
-    """Price the favourite of the context, independent of the gates."""
+def appraise(
+    context: DecisionContext, params: BrainParams, known: FairValue | Abstention | None = None
+) -> Appraisal:
+    """Price the favourite of the context, independent of the gates.
+
+    `known` is the fair value of this context if it has been computed already.
+    """
     outcome = favourite(context.p, params)
     if outcome is None:
         return Appraisal()
     asks = best_first(context.book(outcome)).asks
-    fair = fair_probability(context, outcome)
+    fair = fair_probability(context, outcome, known)
     if not asks:
         return Appraisal(outcome=outcome, fair=fair)
     ask = asks[0].price

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from core.strategy_brain.fair_value import fair_value_of
 from core.strategy_brain.fusion_engine import FusionEngine
 from core.strategy_brain.signal_processors import BaseSignalProcessor, build_processors
 from models import BrainParams, Decision, DecisionContext
@@ -43,9 +44,11 @@ def decide(
         return Decision(context=context, params=params, reason=refusal.reason, detail=refusal.detail)
     engine = FusionEngine(params.weights)
     voters = build_processors(params) if processors is None else processors
-    votes = tuple(voter.vote(context, engine.weight_of(voter.name)) for voter in voters)
+    # Once: both a processor and the appraisal use it, and it is the largest part of a decision.
+    fair = fair_value_of(context)
+    votes = tuple(voter.vote(context, engine.weight_of(voter.name), fair) for voter in voters)
     fused = engine.fuse(vote.signal for vote in votes if vote.signal is not None)
-    found = appraise(context, params)
+    found = appraise(context, params, fair)
     case = GateInput(context=context, params=params, fused=fused, appraisal=found)
     refusal = next((no for gate in AFTER_THE_VOTE if (no := gate(case))), None)
     return Decision(

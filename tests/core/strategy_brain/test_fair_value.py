@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from brain_builders import context, market, spot, spot_path, strike
+from brain_builders import context, market, params, spot, spot_path, strike
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,9 +21,11 @@ from core.strategy_brain.fair_value import (
     fair_value_of,
     realised_volatility,
     seconds_left,
+    settlement_moments,
 )
 from core.strategy_brain.refusals import Abstention
 from core.strategy_brain.signal_processors import PriceDivergenceProcessor
+from core.strategy_brain.strategies.decide import decide
 from models import Direction, Outcome, Rule, SignalType, Strength, Tick
 
 SPOT = 84_000.0
@@ -352,3 +354,62 @@ def test_the_average_uses_one_price_before_its_start_and_the_spot_price_at_its_e
     path = [(-2.0, 1.0), (-1.0, 10.0), (3.0, 10.0), (6.0, 99.0)]
     # 3 s at 10, and 3 s from 10 to 20, whose logarithms have the mean of 10 and 20: √200.
     assert elapsed_average(path, 0.0, 6.0, 20.0) == pytest.approx((10**3 * 200**1.5) ** (1 / 6))
+
+
+def whole_path_value(seen):
+    """The fair value of a context whose whole path is converted, also the part that has no influence."""
+    tau = seconds_left(seen.market, seen.second)
+    scale = seen.market.interval / 900
+    path = [
+        (t.second * scale, float(t.price)) for t in seen.spot_path if t.second <= seen.second and t.price > 0
+    ]
+    volatility = realised_volatility(path, since=(seen.second - 300) * scale)
+    window = {Rule.SPOT: 0.0, Rule.TWAP30: 30.0, Rule.TWAP60: 60.0}[seen.market.rule]
+    now = seen.market.interval - tau
+    expected, variance = settlement_moments(tau, window, float(seen.spot.price), now, path)
+    assert volatility is not None
+    return FairValue(expected, float(seen.strike.price), volatility, variance)
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([120, 300, 900, 14_400]),
+    st.sampled_from(Rule),
+    st.floats(500, 899.9),
+    st.sampled_from([0.0, 0.3, 0.9]),
+)
+def test_the_part_of_the_path_that_is_read_is_enough(seed, interval, rule, second, missing):
+    """To the last digit the same as from the whole path, with gaps, points without a price, and averages that
+    begin before the volatility does."""
+    random = np.random.default_rng(seed)
+    prices = SPOT * np.exp(np.cumsum(random.normal(0, 1e-4, 1000)))
+    points = [
+        Tick(second=second - 899.5 + i, price=D(str(round(prices[i], 2))) * (random.random() > 0.05))
+        for i in range(950)
+        if random.random() >= missing or i > 860
+    ]
+    seen = context(
+        market=market(rule=rule, interval=interval),
+        second=second,
+        spot=spot(SPOT),
+        spot_path=tuple(points),
+        strike=strike(SPOT + 3, rule),
+    )
+    assert fair_value_of(seen) == whole_path_value(seen)
+
+
+def test_a_decision_computes_the_fair_value_once(monkeypatch):
+    """It is the largest part of a decision: the processor and the appraisal share it."""
+    calls = []
+
+    def counted(*arguments, **named):
+        calls.append(arguments)
+        return realised_volatility(*arguments, **named)
+
+    monkeypatch.setattr("core.strategy_brain.fair_value.realised_volatility", counted)
+    seen = at(80, strike_price=SPOT - 5)
+    decision = decide(seen, params(window_end=900.0))
+    assert len(calls) == 1
+    assert decision.fair == fair_probability(seen, Outcome.UP)
+    (vote,) = [vote for vote in decision.votes if vote.source == "PriceDivergence"]
+    assert vote == PriceDivergenceProcessor(0.05).vote(seen, vote.weight)
