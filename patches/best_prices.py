@@ -1,8 +1,9 @@
 """Compares the best prices of a book with those that the venue sent beside a change. Pure."""
 
 from decimal import Decimal
+from functools import lru_cache
 
-from patches.message_values import NUMBER
+from patches.message_values import DISTINCT_PRICES, NUMBER
 
 
 def differing_best(
@@ -21,7 +22,13 @@ def differing_best(
     for side, text, own in zip(("bid", "ask"), quoted, known, strict=True):
         if text is None or (text and not NUMBER.fullmatch(text)):
             continue
-        price = Decimal(text or 0)
-        if (price if 0 < price < 1 else None) != own:
+        if _quoted_price(text) != own:
             return f"best {side} {'none' if own is None else own}, the venue's is {text or 'none'}"
     return None
+
+
+@lru_cache(maxsize=DISTINCT_PRICES)
+def _quoted_price(text: str) -> Decimal | None:
+    """The price of a text; None for a side without orders."""
+    price = Decimal(text or 0)
+    return price if 0 < price < 1 else None

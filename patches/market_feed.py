@@ -21,6 +21,8 @@ Quotes are passed on once per message, because a book is incomplete between two 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from decimal import Decimal
+from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -46,6 +48,7 @@ from nautilus_trader.model.objects import Price
 
 from common.bounded_http import parse_json
 from common.plain_text import one_line
+from core.nautilus_core.providers.book_conversion import decimal_price
 from errors import Refused, Temporary
 from execution.venue_facts.recorder import ignore
 from patches.best_prices import differing_best
@@ -55,10 +58,11 @@ from patches.message_values import (
     TOKEN_ID,
     form_fault,
     price_fault,
+    price_of,
     size_fault,
     tick_fault,
 )
-from patches.price_grid import finer_tick, off_grid
+from patches.price_grid import finer_tick, off_grid, on_grid
 from patches.refused_messages import RefusedMessages
 from patches.stream_evidence import StreamEvidence
 
@@ -112,18 +116,37 @@ def rows_of(message: Message) -> list[Any]:
     return [message] if isinstance(message, PolymarketTrade) else []
 
 
+def rows_for(message: Message, token: str) -> list[Any]:
+    """The rows of a message about one of its tokens."""
+    if isinstance(message, PolymarketQuotes):
+        return [change for change in message.price_changes if change.asset_id == token]
+    return rows_of(message)
+
+
 def best_last(message: Message) -> Message:
     """A snapshot with the best level of each side last, as the library expects it.
 
-    The venue sends it so, but one of its documents describes the opposite. Other messages are unchanged.
+    The venue sends it so, and then it is returned as it is; one of its documents describes the opposite.
+    Other messages are unchanged.
     """
     if not isinstance(message, BookSnapshot):
         return message
+    bids, asks = ([price_of(level.price) for level in side] for side in (message.bids, message.asks))
+    if all(worse <= better for worse, better in pairwise(bids)) and all(
+        worse >= better for worse, better in pairwise(asks)
+    ):
+        return message
     return msgspec.structs.replace(
         message,
-        bids=sorted(message.bids, key=lambda level: Decimal(level.price)),
-        asks=sorted(message.asks, key=lambda level: Decimal(level.price), reverse=True),
+        bids=sorted(message.bids, key=lambda level: price_of(level.price)),
+        asks=sorted(message.asks, key=lambda level: price_of(level.price), reverse=True),
     )
+
+
+@lru_cache(maxsize=1024)
+def _instrument_id(condition_id: str, token: str) -> InstrumentId:
+    """The instrument of valid ids; each message repeats those of a few markets."""
+    return get_polymarket_instrument_id(condition_id, token)
 
 
 def tokens_of(message: Message) -> set[str]:
@@ -157,6 +180,13 @@ def tokens_named(raw: bytes) -> set[str] | None:
     return named
 
 
+def _keeps_tick(message: Message, rows: list[Any], known: str) -> bool:
+    """Whether a message names no other tick than the known one, and has only multiples of it as prices."""
+    named = message.tick_size if isinstance(message, BookSnapshot) else None
+    same = named is None or price_of(_tick_text(named)) == price_of(known)
+    return same and all(on_grid(row.price, known) for row in rows)
+
+
 def _shown_tick(message: Message, prices: list[Decimal], known: Decimal) -> Decimal | None:
     """The tick of a message, if it can be derived; None if its prices are on no grid of the venue."""
     if isinstance(message, BookSnapshot) and message.tick_size is not None:
@@ -167,7 +197,7 @@ def _shown_tick(message: Message, prices: list[Decimal], known: Decimal) -> Deci
 
 
 def _decimal(price: Price | None) -> Decimal | None:
-    return None if price is None else price.as_decimal()
+    return None if price is None else decimal_price(price)
 
 
 def _tick_text(value: str | float) -> str:
@@ -287,9 +317,9 @@ class CheckedDataClient(PolymarketDataClient):
             self._held = None
         if isinstance(message, PolymarketQuotes):
             self._compare(message)
-        markets = {get_polymarket_condition_id(instrument_id) for instrument_id in self._differing}
+        differing = {get_polymarket_condition_id(instrument_id) for instrument_id in self._differing}
         for instrument_id, quote in held.items():
-            if get_polymarket_condition_id(instrument_id) not in markets:
+            if not differing or get_polymarket_condition_id(instrument_id) not in differing:
                 self._handle_data(quote)
 
     def _handle_data(self, data: Data) -> None:
@@ -312,7 +342,7 @@ class CheckedDataClient(PolymarketDataClient):
         The stock client writes an error to the terminal for each of them. They come with every message of a
         market whose condition id in the catalogue is not its own.
         """
-        ids = {get_polymarket_instrument_id(message.market, token) for token in tokens_of(message)}
+        ids = [_instrument_id(message.market, token) for token in tokens_of(message)]
         return {str(i.symbol) for i in ids if self._cache.instrument(i) is None}
 
     # --- price grid ------------------------------------------------------------------------------
@@ -321,13 +351,14 @@ class CheckedDataClient(PolymarketDataClient):
         """Set the ticks that a message contains or implies; return why it cannot be used, otherwise None."""
         faults: list[str] = []
         for token in tokens_of(message):
-            instrument = self._cache.instrument(get_polymarket_instrument_id(message.market, token))
+            instrument = self._cache.instrument(_instrument_id(message.market, token))
             if instrument is None:
                 continue
-            prices = [
-                Decimal(row.price) for row in rows_of(message) if getattr(row, "asset_id", token) == token
-            ]
-            tick = instrument.price_increment.as_decimal()
+            rows, known = rows_for(message, token), str(instrument.price_increment)
+            if _keeps_tick(message, rows, known):
+                continue
+            prices = [price_of(row.price) for row in rows]
+            tick = Decimal(known)
             shown = _shown_tick(message, prices, tick)
             if shown is None or (shown != tick and isinstance(message, PolymarketTrade)):
                 faults.append(f"price {off_grid(prices, tick)} is not a multiple of the known tick {tick}")
@@ -393,7 +424,7 @@ class CheckedDataClient(PolymarketDataClient):
     def _compare(self, message: PolymarketQuotes) -> None:
         """Compare the books that a message changed with the best prices in it."""
         for change in {change.asset_id: change for change in message.price_changes}.values():
-            instrument_id = get_polymarket_instrument_id(message.market, change.asset_id)
+            instrument_id = _instrument_id(message.market, change.asset_id)
             book = self._local_books.get(instrument_id)
             if book is None or instrument_id in self._pending_snapshot_after_tick_change:
                 continue

@@ -2,9 +2,18 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import lru_cache
+
+from patches.message_values import DISTINCT_PRICES, price_of
 
 TICKS = tuple(map(Decimal, ("0.1", "0.01", "0.005", "0.0025", "0.001", "0.0001")))
 """The venue's price grids, coarsest first (source: its table of rounding rules)."""
+
+
+@lru_cache(maxsize=DISTINCT_PRICES)
+def on_grid(price: str, tick: str) -> bool:
+    """Whether a valid price is a multiple of the tick; both as text, as in messages and instruments."""
+    return not price_of(price) % Decimal(tick)
 
 
 def off_grid(prices: Iterable[Decimal], tick: Decimal) -> Decimal | None:

@@ -1,14 +1,20 @@
 """Which market messages are refused, which books they affect, and how often that is logged."""
 
 import json
+import re
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from loguru import logger
 
 from patches.market_feed import MESSAGE_TYPE, best_last, fault_of, tokens_named, tokens_of
+from patches.message_values import price_fault, size_fault
+from patches.price_grid import on_grid
 from patches.refused_messages import RefusedMessages
 
 HEAD = {"market": "0xdd22", "timestamp": "1703875200000"}
@@ -183,3 +189,30 @@ def test_refused_messages_are_logged_once_a_minute(logged: list[str]) -> None:
     refused.log()
     assert len(logged) == 3
     assert len(logged[2]) < 800
+
+
+def test_an_ordered_book_is_passed_on_as_it_is() -> None:
+    """The venue's order costs no copy and no sort; equal prices are in order."""
+    rows = [{"price": price, "size": "1"} for price in ("0.1", ".10", "0.2")]
+    ordered = read(BOOK | {"bids": rows, "asks": rows[::-1]})
+    assert best_last(ordered) is ordered
+    turned = best_last(read(BOOK | {"bids": rows[::-1], "asks": []}))
+    assert [level.price for level in turned.bids] == [".10", "0.1", "0.2"]
+
+
+numbers = st.from_regex(r"[0-9]{0,18}(\.[0-9]{0,20})?", fullmatch=True) | st.text(max_size=45)
+
+
+@given(numbers)
+def test_sizes_and_prices_are_the_numbers_of_their_ranges(text: str) -> None:
+    """A valid size is a plain number below 10¹², a valid price one between 0 and 1."""
+    plain = re.fullmatch(r"[0-9]{1,15}(\.[0-9]{0,18})?|\.[0-9]{1,18}", text) is not None
+    assert (size_fault(text) is None) == (plain and Decimal(text) < 10**12)
+    assert (price_fault(text) is None) == (plain and 0 < Decimal(text) < 1)
+
+
+def test_the_grid_of_a_text_is_that_of_its_number() -> None:
+    """Price and tick may have any number of zeros."""
+    assert on_grid("0.50", "0.010")
+    assert on_grid(".5", "0.1")
+    assert not on_grid("0.505", "0.01")

@@ -19,8 +19,8 @@ def top_of_book(tick: QuoteTick) -> Book:
     """Convert a quote: one level per side; the adapter represents an empty side by size zero."""
     bid, ask = tick.bid_size.as_decimal(), tick.ask_size.as_decimal()
     return Book(
-        bids=(Level(price=_decimal(tick.bid_price), size=bid),) if bid else (),
-        asks=(Level(price=_decimal(tick.ask_price), size=ask),) if ask else (),
+        bids=(Level(price=decimal_price(tick.bid_price), size=bid),) if bid else (),
+        asks=(Level(price=decimal_price(tick.ask_price), size=ask),) if ask else (),
         ts_ns=tick.ts_init,
     )
 
@@ -34,12 +34,13 @@ def full_book(book: OrderBook | None, updated_ns: int) -> Book:
 
 def _levels(levels: list[BookLevel]) -> tuple[Level, ...]:
     return tuple(
-        Level(price=_decimal(level.price), size=Decimal(f"{level.size():.{SIZE_DECIMALS}f}"))
+        Level(price=decimal_price(level.price), size=Decimal(f"{level.size():.{SIZE_DECIMALS}f}"))
         for level in levels[:LEVELS]
     )
 
 
-def _decimal(price: Price) -> Decimal:
+def decimal_price(price: Price) -> Decimal:
+    """Convert a price; a quote or a level repeats one that was converted before."""
     return _price_of(price.raw, price.precision)
 
 
