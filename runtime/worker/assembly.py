@@ -242,6 +242,7 @@ def build(
                 learning,
                 redemption,
                 close_position,
+                lambda: worker.await_results(),
                 plan.markets,
             ),
             mode=mode,

@@ -1,6 +1,6 @@
 """Handles a market's official result: recorded, late, or impossible to record."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from loguru import logger
 
@@ -33,6 +33,8 @@ class SettlementFlow:
         None for paper trading, where the practice venue pays winners out.
     close_position : Callable[[str, Settlement], None]
         Closes Nautilus' position in a market at its result.
+    await_results : Callable[[], Awaitable[None]]
+        Waits for the result of every bought market, also of one whose trade was found after its end.
     stop_after : int
         Settled markets after which the run ends; 0 for no limit.
     """
@@ -48,6 +50,7 @@ class SettlementFlow:
         learning: WeightLearning,
         redemption: Redemption | None,
         close_position: Callable[[str, Settlement], None],
+        await_results: Callable[[], Awaitable[None]],
         stop_after: int,
     ) -> None:
         self._bookkeeper = bookkeeper
@@ -59,6 +62,7 @@ class SettlementFlow:
         self._learning = learning
         self._redemption = redemption
         self._close_position = close_position
+        self._await_results = await_results
         self._stop_after = stop_after
         self._observed: set[str] = set()
 
@@ -75,6 +79,7 @@ class SettlementFlow:
         if self._redemption is not None:
             await self._redemption.check()
         await self.check_cash()
+        await self._await_results()
         self._events.publish(
             Settled(market=market, settlement=settlement, pnl=result.pnl, total_pnl=result.total_pnl)
         )

@@ -177,6 +177,13 @@ class Worker:
         if parts.ledger.drift_is_open and await parts.engine.await_certain_cash(DRIFT_LIMIT_S):
             await parts.engine.drain()
             await parts.thread.call(parts.ledger.book_drift)
+            await self.await_results()
+
+    async def await_results(self) -> None:
+        """Wait for the result of every bought market, also of one whose trade was found after its end."""
+        if self._outcomes is not None:
+            for market in await self._parts.thread.call(self._parts.reader.pending_markets):
+                self._outcomes.add(market)
 
     async def _unsettled(self) -> list[Market]:
         """Markets without a result: bought ones, and those of the last hour with a decision."""

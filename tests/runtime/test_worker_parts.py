@@ -127,8 +127,13 @@ class Parts:
             WeightLearning(settings, folder, False, self.ledger, self.reader, self.thread),
             None,
             lambda slug, official: self.closed.append((slug, str(official.outcome))),
+            self.await_results,
             stop_after,
         )
+
+    async def await_results(self) -> None:
+        """Keep the markets whose results a worker would wait for."""
+        self.awaited = await self.thread.call(self.reader.pending_settlements)
 
     def balance(self) -> Decimal:
         if self.cash is None:
@@ -317,6 +322,7 @@ def refuse(ledger):
 def test_a_difference_of_the_cash_is_the_fill_of_a_refused_order(parts):
     """Ended orders are looked up before a difference is stored: the fill is recorded, the cash agrees."""
     parts.run(parts.thread.call(refuse, parts.ledger))
+    parts.run(parts.thread.call(parts.ledger.record_market, market(2)))
     venue = Listing()
 
     async def settled() -> None:
@@ -325,14 +331,15 @@ def test_a_difference_of_the_cash_is_the_fill_of_a_refused_order(parts):
         assert await parts.engine.await_certain_cash(10)
         assert parts.engine.halted is None
         venue.rows.append(TRADE)
-        parts.cash = Decimal("1000.10307")
-        await parts.flow.settle(market(1), settlement(1))
+        parts.cash = Decimal("999.00307")
+        await parts.flow.settle(market(2), settlement(2))
         following.cancel()
 
     parts.run(settled())
     assert parts.run(parts.thread.call(parts.reader.last_cash_check)).difference == 0
     (trade,) = parts.run(parts.thread.call(parts.reader.trades))
-    assert (trade.shares, trade.pnl) == (Decimal("1.1"), Decimal("0.10307"))
+    assert (trade.shares, trade.cost, trade.fee) == (Decimal("1.1"), Decimal("0.99"), Decimal("0.00693"))
+    assert parts.awaited == [market(1).slug], "its market ended without an order"
     assert "that had ended as refused" in parts.engine.halted
 
 
@@ -512,6 +519,23 @@ def test_the_next_worker_takes_up_what_has_no_result(parts, monkeypatch):
     monkeypatch.setattr(time, "time_ns", lambda: now_ns)
     found = parts.run(worker_of(parts)._unsettled())
     assert sorted(one.slug for one in found) == [market(n).slug for n in (1, 40, 41, 42)]
+
+
+def test_a_market_whose_trade_is_found_after_its_end_is_settled(parts):
+    """It was not waited for, because its only order had been refused."""
+
+    async def found() -> list[str]:
+        worker = worker_of(parts)
+        await worker.await_results()  # not prepared yet
+        worker._outcomes = worker._make_poller()
+        await parts.thread.call(buy, parts.ledger, 1)
+        await worker.await_results()
+        await worker.await_results()
+        polled = list(worker._outcomes._tasks)
+        await worker.close()
+        return polled
+
+    assert parts.run(found()) == [market(1).slug]
 
 
 def test_a_refused_market_is_announced(parts):
