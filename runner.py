@@ -9,6 +9,17 @@ if __name__ == "__main__":
 
     ensure_environment("runner.py")
 
+    from common.atomic_file import create_private_files
+    from runtime.worker_launch import WorkerLauncher, needs_worker
+
+    create_private_files()
+    launcher = WorkerLauncher()
+    if needs_worker(sys.argv[1:]):
+        # Before the imports below: the worker imports its own modules in the meantime.
+        launcher.launch_ahead()
+else:
+    launcher = None
+
 import argparse
 import sys
 from collections.abc import Sequence
@@ -38,6 +49,7 @@ from runtime.operator_dialog import money_at_risk, show_results, start_banner, t
 from runtime.output import show_message, show_to_people
 from runtime.session import TEST_LEAD_S, TEST_SPEED, Flags, Session, close_files
 from runtime.supervisor import Supervisor
+from runtime.worker_launch import WorkerLauncher
 
 REACH_TIMEOUT_S = 5.0
 SLOWEST, FASTEST = 0.1, 60.0
@@ -159,8 +171,19 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
     return Flags(**{**given, "venue": Venue.RECORDED if given["recordings"] else chosen})
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the bot; returns the exit code: 0 done, 1 failure, 2 bad usage or configuration."""
+def main(arguments: Sequence[str] | None = None, launcher: WorkerLauncher | None = None) -> int:
+    """Run the bot; returns the exit code: 0 done, 1 failure, 2 bad usage or configuration.
+
+    `launcher` may have started the first worker already.
+    """
+    launcher = launcher or WorkerLauncher()
+    try:
+        return _main(arguments, launcher)
+    finally:
+        launcher.close()
+
+
+def _main(arguments: Sequence[str] | None, launcher: WorkerLauncher) -> int:
     create_private_files()
     replace_unencodable(sys.stdout)
     flags = parse(arguments)
@@ -178,13 +201,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             return check_notifications(settings, console)
         with ExitStack() as stack:
-            return (_doctor if flags.doctor else _run)(flags, settings, console, stack)
+            if flags.doctor:
+                return _doctor(flags, settings, console, stack)
+            return _run(flags, settings, console, stack, launcher)
     except Fatal as error:
         print_error(error)
         return error.exit_code
 
 
-def _run(flags: Flags, settings: Settings, console: Console, stack: ExitStack) -> int:
+def _run(
+    flags: Flags, settings: Settings, console: Console, stack: ExitStack, launcher: WorkerLauncher
+) -> int:
     if open_to_others(ENV_FILE) and not flags.live:
         show_message(flags.output, console, "warning: .env is readable by other users: chmod 600 .env")
     stack.enter_context(hold_state(settings.state_dir))
@@ -207,6 +234,7 @@ def _run(flags: Flags, settings: Settings, console: Console, stack: ExitStack) -
     supervisor = Supervisor(
         session,
         show,
+        launcher,
         heartbeat_s=settings.worker_heartbeat_seconds,
     )
     try:
@@ -322,4 +350,4 @@ def _second(text: str) -> int:
 
 if __name__ == "__main__":
     protect_memory()
-    exit_process(main())
+    exit_process(main(launcher=launcher))

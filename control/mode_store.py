@@ -9,10 +9,6 @@ from abc import ABC, abstractmethod
 from enum import StrEnum
 from typing import Any, Literal
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 from control.bounded import bounded
 from errors import Temporary
 from execution.ledger import Mode
@@ -133,6 +129,19 @@ class ModeStore(ABC):
         return self.read().value is not ModeValue.LOST
 
 
+def listens(endpoint: Endpoint) -> bool:
+    """Whether something accepts connections at an address; asked before the client of Redis is imported."""
+
+    def connect() -> None:
+        socket.create_connection((endpoint.host, endpoint.port), TIMEOUT_S).close()
+
+    try:
+        bounded(connect, BOUND_S, "mode-store")
+    except (OSError, UnicodeError):  # also a name that cannot be looked up, or not in time
+        return False
+    return True
+
+
 class RedisModeStore(ModeStore):
     """The mode store in Redis. Every request takes at most BOUND_S.
 
@@ -143,6 +152,11 @@ class RedisModeStore(ModeStore):
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
+        # Imported here: most runs have no Redis, and its client is slow to import. Not at the first request,
+        # which an order may wait for.
+        import redis
+
+        self._redis = redis
         self.endpoint = endpoint
         known = isinstance(endpoint, ConfiguredRedis)
         self._login = endpoint if known else ConfiguredRedis(endpoint.host, endpoint.port, endpoint.db)
@@ -165,9 +179,9 @@ class RedisModeStore(ModeStore):
         """
         try:
             self._ask(None)
-        except redis.ResponseError as error:
+        except self._redis.ResponseError as error:
             return _error_text(error)
-        except (redis.AuthenticationError, redis.BusyLoadingError) as error:
+        except (self._redis.AuthenticationError, self._redis.BusyLoadingError) as error:
             return _error_text(error)
         except Exception as error:  # noqa: BLE001  with a hostile server the client may raise any exception
             tls = self._speaks_tls()
@@ -219,7 +233,10 @@ class RedisModeStore(ModeStore):
     def _ask(self, value: bytes | None) -> ModeReading:
         """The value of the key, after setting it to `value` if that is given."""
         # A new connection for each request: no rest of an earlier answer can be mistaken for this one.
-        client = redis.Redis(
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        client = self._redis.Redis(
             host=self.endpoint.host,
             port=self.endpoint.port,
             db=self.endpoint.db,
@@ -237,7 +254,7 @@ class RedisModeStore(ModeStore):
             try:
                 if value is not None:
                     client.set(KEY, value)
-                return _read_key(client)
+                return self._read_key(client)
             finally:
                 client.close()
 
@@ -248,20 +265,19 @@ class RedisModeStore(ModeStore):
             client.connection_pool.disconnect()
             raise
 
-
-def _read_key(client: redis.Redis) -> ModeReading:
-    try:
-        # The beginning is sufficient: a value may be half a gigabyte long.
-        beginning: Any = client.getrange(KEY, 0, SHOWN)
-        if beginning == b"" and client.exists(KEY) == 0:
-            return UNSET
-    except redis.ResponseError as error:
-        if not str(error).startswith("WRONGTYPE"):
-            raise
-        return ModeReading(
-            ModeValue.GARBAGE, "the mode store holds a value of another type, which is neither 1 nor 0"
-        )
-    return interpret(beginning)
+    def _read_key(self, client: Any) -> ModeReading:
+        try:
+            # The beginning is sufficient: a value may be half a gigabyte long.
+            beginning: Any = client.getrange(KEY, 0, SHOWN)
+            if beginning == b"" and client.exists(KEY) == 0:
+                return UNSET
+        except self._redis.ResponseError as error:
+            if not str(error).startswith("WRONGTYPE"):
+                raise
+            return ModeReading(
+                ModeValue.GARBAGE, "the mode store holds a value of another type, which is neither 1 nor 0"
+            )
+        return interpret(beginning)
 
 
 def _error_text(error: Exception) -> str:

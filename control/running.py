@@ -9,7 +9,7 @@ import msgspec
 from common.atomic_file import write_atomically
 from control.locks import holder, state_lock
 from control.mode_file import FileModeStore
-from control.mode_store import ConfiguredRedis, Endpoint, Location, ModeStore, RedisModeStore
+from control.mode_store import ConfiguredRedis, Endpoint, Location, ModeStore, RedisModeStore, listens
 from errors import ConfigError, Fatal, Temporary
 from models import Frozen
 
@@ -40,6 +40,9 @@ def choose_store(configured: Endpoint, state_dir: Path) -> FoundStore:
     ConfigError
         If it is reachable and refuses: a switch in it would have no effect.
     """
+    file = FileModeStore(state_dir)
+    if not listens(configured):
+        return FoundStore(file, f"{file} (no answer from Redis at {configured})")
     store = RedisModeStore(configured)
     if store.answers():
         return FoundStore(store, str(store))
@@ -49,7 +52,6 @@ def choose_store(configured: Endpoint, state_dir: Path) -> FoundStore:
             "Set REDIS_USERNAME, REDIS_PASSWORD and REDIS_TLS, or REDIS_URL; or name another REDIS_PORT to"
             " use the mode file",
         )
-    file = FileModeStore(state_dir)
     return FoundStore(file, f"{file} (no answer from Redis at {configured})")
 
 

@@ -43,8 +43,9 @@ TEST_SPEED = 15.0
 """Market seconds per second in test mode: a whole 15-minute market every minute."""
 APART = 500
 """Markets between the generated markets of a rehearsal and those of its simulation: five days of markets."""
-TEST_LEAD_S = 12.0
-"""Seconds from the start of a test run's first market to its decision window: the worker starts in them."""
+TEST_LEAD_S = 9.0
+"""Seconds from the start of a test run's practice venue to its first decision window: the worker starts in
+them. The venue starts within two seconds, so that the first decision follows the command within 12 s."""
 
 
 class Flags(Frozen, frozen=True):

@@ -3,22 +3,20 @@
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 from typing import Protocol
 
 from common.constants import ExitCode
-from config import ROOT
 from errors import Temporary
 from monitoring.terminal import relay_plain
 from runtime.practice_venue_process import VenueState
 from runtime.restart_policy import WorkerRestarts
+from runtime.worker_launch import INHERITS, LaunchedWorker, WorkerLauncher
 
-WORKER = (sys.executable, "-m", "runtime.worker")
 STOP_LIMIT_S = 4.0
 """Time that worker and practice venues have to stop before they are killed: the whole exit may take 5 s."""
 ALONE_S = 1.5
@@ -27,8 +25,6 @@ LAST_MESSAGES_S = 1.0
 """Maximum wait for the last messages of a worker that has ended."""
 STANDARD_ERROR = 2
 POLL_S = 0.1
-INHERITS = os.name == "posix"
-"""Whether a child process can inherit another pipe than its standard streams; without it, no heartbeat."""
 PAUSED_S = 1.0
 """A poll that took longer than this means that this process itself was stopped, or the machine asleep."""
 
@@ -89,22 +85,8 @@ class WorkerProcess:
     Its standard error is filtered, because NautilusTrader writes texts of the venue to it unchanged.
     """
 
-    def __init__(self, command: Sequence[str], plan: Callable[[], str]) -> None:
-        self._beats, sending = os.pipe()
-        os.set_blocking(self._beats, False)
-        try:
-            # In a session of its own, so that Ctrl-C reaches it only through the supervisor, and once.
-            self._process = subprocess.Popen(
-                [*command, str(sending)] if INHERITS else [*command],
-                cwd=ROOT,
-                stdin=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                encoding="utf-8",
-                start_new_session=True,
-                pass_fds=(sending,) if INHERITS else (),
-            )
-        finally:
-            os.close(sending)
+    def __init__(self, launched: LaunchedWorker, plan: Callable[[], str]) -> None:
+        self._beats, self._process = launched.heartbeats, launched.process
         self._relay = threading.Thread(target=self._relay_messages, name="worker-messages", daemon=True)
         self._relay.start()
         self._send(plan)
@@ -174,8 +156,8 @@ class Supervisor:
         Creates the plans and manages the practice venues.
     show : Callable[[str], None]
         Shows a message to the operator.
-    command : sequence of str
-        Command that starts a worker.
+    launcher : WorkerLauncher
+        Starts the processes of the workers.
     heartbeat_s : float
         Longest silence of a worker; its event loop sends a heartbeat each second.
     """
@@ -184,14 +166,14 @@ class Supervisor:
         self,
         session: SupervisedSession,
         show: Callable[[str], None],
-        command: Sequence[str] = WORKER,
+        launcher: WorkerLauncher,
         *,
         heartbeat_s: float = 30.0,
     ) -> None:
         self._heartbeat_s = heartbeat_s
         self._session = session
         self._show = show
-        self._command = command
+        self._launcher = launcher
         self._restarts = WorkerRestarts()
         self._worker: WorkerProcess | None = None
         self._stop_begun: float | None = None
@@ -240,7 +222,9 @@ class Supervisor:
     def _run_worker(self) -> tuple[int, bool]:
         """Exit code of a new worker, and whether it was ended because it hung."""
         try:
-            worker = WorkerProcess(self._command, lambda: self._session.plan(self._restarts.failed_starts))
+            worker = WorkerProcess(
+                self._launcher.launch(), lambda: self._session.plan(self._restarts.failed_starts)
+            )
         except Temporary as error:
             self._show(f"error: {error}")
             return ExitCode.UNAVAILABLE, False

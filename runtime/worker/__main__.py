@@ -1,10 +1,21 @@
 """Entry point of `python -m runtime.worker`."""
 
+if __name__ == "__main__":
+    import gc
+    import sys
+
+    from runtime.worker.plan_pipe import PlanPipe
+
+    # Before the imports below, which take seconds. They create hardly any garbage to collect.
+    gc.disable()
+    plan_pipe = PlanPipe(sys.stdin.buffer)
+else:
+    plan_pipe = None
+
 import errno
+import gc
 import os
-import signal
 import sys
-import threading
 from contextlib import ExitStack
 
 import msgspec
@@ -28,21 +39,11 @@ from runtime.worker.assembly import build
 from runtime.worker.heartbeat import Heartbeat
 from runtime.worker.order_gate import OrderGate
 from runtime.worker.plan import WorkerPlan
+from runtime.worker.plan_pipe import PlanPipe
 from runtime.worker.start import StartLimit
 
 SPARE_DESCRIPTORS = 32
 """More than one step of a worker's start opens."""
-
-
-def _stop_with_parent() -> None:
-    """Stop the process when standard input ends: the supervisor is gone."""
-
-    def wait() -> None:
-        while sys.stdin.buffer.readline():
-            pass
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=wait, name="parent-watch", daemon=True).start()
 
 
 def _exit_of(error: BotError | OSError) -> ExitCode:
@@ -68,8 +69,8 @@ def _out_of_descriptors() -> bool:
     return False
 
 
-def main() -> int:
-    """Read the plan from standard input and run the worker; the exit code is an `ExitCode`."""
+def main(pipe: PlanPipe) -> int:
+    """Wait for the plan and run the worker; the exit code is an `ExitCode`."""
     replace_unencodable(sys.stdout)
     heartbeat = Heartbeat(int(sys.argv[1]) if sys.argv[1:] else None)
     heartbeat.heartbeat()
@@ -77,16 +78,17 @@ def main() -> int:
         try:
             prepare_environment()
             settings = load_settings()
-            # Bytes: the plan is UTF-8 whatever the console's encoding is.
-            plan = msgspec.json.decode(sys.stdin.buffer.readline(), type=WorkerPlan)
+            patches.verify()
+            plan = msgspec.json.decode(pipe.line(), type=WorkerPlan)
             start = StartLimit(settings.worker_start_seconds)
             stack.enter_context(log_to_file(settings.log_dir))
-            patches.verify()
             worker = build(settings, plan, _order_gate(settings, plan), TolerantConsole(), start, heartbeat)
         except (BotError, OSError) as error:
             print_error(error)
             return _exit_of(error)
-        _stop_with_parent()
+        # What exists now stays until the end: later collections do not examine it.
+        gc.freeze()
+        gc.enable()
         return worker.run()
 
 
@@ -100,6 +102,6 @@ def _order_gate(settings: Settings, plan: WorkerPlan) -> OrderGate:
     return OrderGate(controller, HaltFile(plan.folder(settings.state_dir) / HALT_FILE), plan.live_path)
 
 
-if __name__ == "__main__":
+if plan_pipe is not None:
     protect_memory()
-    exit_process(main())
+    exit_process(main(plan_pipe))

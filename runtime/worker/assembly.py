@@ -59,6 +59,9 @@ from settings_mapping import decision_settings, market_calendar, new_view, risk_
 
 UNLIMITED_USD = Decimal(1_000_000)
 """Limit of an order that closes a settled position, which costs nothing."""
+CONNECT_DELAY_S = 0.1
+"""Seconds from the first subscription to the connection of the market stream, which opens with all
+subscriptions until then. The strategy subscribes to its markets at once."""
 GIVE_UP_AFTER = 600.0
 """Market seconds after which an order without trades, in a settled market, is taken as never matched."""
 
@@ -362,7 +365,7 @@ def _build_node(
         max_order_usd=settings.market_buy_usd,
         order_client=settings.order_client,
         refresh_pause=lambda: refresh.pause_s(time.time_ns()),
-        connect_delay_seconds=min(5.0, 5.0 / clock.speed),
+        connect_delay_seconds=CONNECT_DELAY_S,
         data_qsize=settings.data_engine_qsize,
         exec_qsize=settings.exec_engine_qsize,
         log_level=settings.nautilus_log_level,

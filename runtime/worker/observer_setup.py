@@ -4,7 +4,6 @@ from config import VERSION, Settings
 from execution.ledger import ledger_path
 from monitoring.grafana_exporter import ExporterParams, get_grafana_exporter
 from monitoring.metrics.host_names import names_of
-from monitoring.notifications import NotifyParams, get_notifier, importance
 from monitoring.performance_tracker import get_performance_tracker
 from monitoring.status_file import STATUS_FILE, StatusFile
 from monitoring.status_page import StatusPage, StatusPageParams
@@ -31,6 +30,9 @@ def build_observers(settings: Settings, plan: WorkerPlan) -> list[Observer]:
         if plan.page:
             found.append(StatusPage(_page_params(settings, plan), exporter))
     if urls := settings.notify_url.get_secret_value():
+        # Imported here, because Apprise is slow to import, and few runs send notifications.
+        from monitoring.notifications import NotifyParams, get_notifier, importance
+
         params = NotifyParams(
             urls=urls,
             level=importance(settings.notify_level),

@@ -60,13 +60,13 @@ def test_simulation_alone_continues_where_it_was(tmp_path):
 @pytest.mark.parametrize(
     ("speed", "start_at", "expected"),
     [
-        (None, None, ("15.0", "600")),
-        (60.0, None, ("60.0", "60")),
-        (0.5, None, ("0.5", "774")),
+        (None, None, ("15.0", "645")),
+        (60.0, None, ("60.0", "240")),
+        (0.5, None, ("0.5", "775")),
         (60.0, 300, ("60.0", "300")),
     ],
 )
-def test_a_test_run_begins_twelve_seconds_before_its_window(tmp_path, speed, start_at, expected):
+def test_a_test_run_begins_nine_seconds_before_its_window(tmp_path, speed, start_at, expected):
     """With any speed the worker has the same time to start; a second that is named is the second."""
     flags = Flags(test_mode=True, venue=Venue.MIXED, speed=speed, start_at=start_at)
     only = Session(flags, Settings.model_validate({"state_dir": tmp_path}), None).paper

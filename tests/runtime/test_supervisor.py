@@ -15,6 +15,7 @@ from errors import Fatal, Temporary
 from runtime import restart_policy, supervisor
 from runtime.practice_venue_process import PracticeVenueProcess, VenueState
 from runtime.supervisor import Supervisor
+from runtime.worker_launch import WorkerLauncher
 
 
 class FakeSession:
@@ -60,8 +61,8 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(restart_policy, "FIRST_DELAY_S", 0.0)
 
 
-def worker(folder: Path, body: str) -> list[str]:
-    """The command of a worker that runs `body`; each start adds its process id to the file `starts`."""
+def worker(folder: Path, body: str) -> WorkerLauncher:
+    """Starts workers that run `body`; each start adds its process id to the file `starts`."""
     script = folder / "worker.py"
     script.write_text(
         "import os, pathlib, signal, sys, time\n"
@@ -71,7 +72,7 @@ def worker(folder: Path, body: str) -> list[str]:
         "plan = sys.stdin.readline()\n"
         "beat = lambda: os.write(int(sys.argv[1]), b'.')\n" + textwrap.dedent(body)
     )
-    return [sys.executable, str(script)]
+    return WorkerLauncher([sys.executable, str(script)])
 
 
 def starts(folder: Path) -> list[int]:
@@ -92,8 +93,8 @@ def test_crashes_have_a_cap(tmp_path: Path) -> None:
 def test_failed_starts_have_no_cap(tmp_path: Path) -> None:
     """Twelve failed starts in a row do not end the run, and each worker gets the number of earlier ones."""
     session, shown = FakeSession(), []
-    command = worker(tmp_path, "sys.exit(69 if count <= 12 else 0)")
-    assert Supervisor(session, shown.append, command).run() == 0
+    launcher = worker(tmp_path, "sys.exit(69 if count <= 12 else 0)")
+    assert Supervisor(session, shown.append, launcher).run() == 0
     assert session.failed_starts == list(range(13))
     assert "The worker could not start (12 times in a row" in shown[-1]
 
@@ -101,7 +102,7 @@ def test_failed_starts_have_no_cap(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("_hasty")
 def test_a_worker_without_a_heartbeat_is_replaced(tmp_path: Path) -> None:
     """A worker without heartbeats is killed although it ignores SIGTERM, and another one takes over."""
-    command = worker(
+    launcher = worker(
         tmp_path,
         """
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -114,7 +115,7 @@ def test_a_worker_without_a_heartbeat_is_replaced(tmp_path: Path) -> None:
         """,
     )
     shown: list[str] = []
-    assert Supervisor(FakeSession(), shown.append, command, heartbeat_s=1.0).run() == 0
+    assert Supervisor(FakeSession(), shown.append, launcher, heartbeat_s=1.0).run() == 0
     assert len(starts(tmp_path)) == 2
     assert shown == [
         "The worker sent no heartbeat for 1 s and is replaced.",
@@ -127,20 +128,20 @@ def test_what_a_worker_writes_to_its_standard_error(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """It is on the screen before the supervisor's own line about the end, without control characters."""
-    command = worker(tmp_path, r"print('text\x1b[2J', file=sys.stderr); sys.exit(69 if count == 1 else 0)")
+    launcher = worker(tmp_path, r"print('text\x1b[2J', file=sys.stderr); sys.exit(69 if count == 1 else 0)")
     shown: list[str] = []
 
     def show(text: str) -> None:
         shown.append(capfd.readouterr().err)
 
-    assert Supervisor(FakeSession(), show, command).run() == 0
+    assert Supervisor(FakeSession(), show, launcher).run() == 0
     assert shown == ["text\ufffd[2J\n"]
 
 
 def test_a_venue_that_moved_ends_its_worker_in_good_order(tmp_path: Path) -> None:
     """When the practice venue runs elsewhere, the worker gets SIGTERM and the next one another plan."""
     session = FakeSession()
-    command = worker(
+    launcher = worker(
         tmp_path,
         """
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -159,7 +160,7 @@ def test_a_venue_that_moved_ends_its_worker_in_good_order(tmp_path: Path) -> Non
 
     thread = threading.Thread(target=move)
     thread.start()
-    assert Supervisor(session, shown.append, command).run() == 0
+    assert Supervisor(session, shown.append, launcher).run() == 0
     thread.join()
     assert (len(starts(tmp_path)), len(session.failed_starts), shown) == (2, 2, [])
 
@@ -203,7 +204,7 @@ def test_a_stop_reaches_worker_and_venue_side_by_side(
         worker_ran.append(Path(f"/proc/{starts(tmp_path)[0]}").exists())
 
     monkeypatch.setattr(session, "begin_stop", begin_stop)
-    command = worker(
+    launcher = worker(
         tmp_path,
         f"""
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -214,7 +215,7 @@ def test_a_stop_reaches_worker_and_venue_side_by_side(
         """,
     )
     shown: list[str] = []
-    assert Supervisor(session, shown.append, command).run() == 0
+    assert Supervisor(session, shown.append, launcher).run() == 0
     assert shown == ["The worker did not stop in time and is killed now; its ledger is safe."]
     assert worker_ran[0]
     assert not Path(f"/proc/{starts(tmp_path)[0]}").exists()
