@@ -110,6 +110,9 @@ OTHER_TESTS = {
     "python -m research.sweep --scheduler tcp://10.0.0.1:8786 --set TREND_UP_THRESHOLD=0.6,0.65": SWEPT,
     "python -m dask scheduler --host 10.0.0.1 --port 8786": CLUSTER,
     "python -m dask worker tcp://10.0.0.1:8786 --nworkers 4 --nthreads 1": CLUSTER,
+    "python -m research.convert PATH --folder FOLDER": (
+        "research/recordings/test_convert.py::test_raw_messages_are_replayed_by_the_venue"
+    ),
     "python -m research.record --folder FOLDER": (
         "research/test_record.py::test_a_market_is_recorded_without_trading_until_ctrl_c"
     ),
@@ -206,6 +209,7 @@ MODULES = {
     "research.sweep": "research.sweep.__main__",
     "research.record": "research.record",
     "research.integrity": "research.integrity",
+    "research.convert": "research.convert",
 }
 """The operator's programs, and the modules with their parsers."""
 

@@ -11,12 +11,12 @@ import time
 import msgspec
 from aiohttp import web
 
-from venue.arguments import options_of, read_arguments, upstream_of
+from venue.arguments import options_of, read_arguments, upstream_of, wanted_series
 from venue.external.services import base_urls
 from venue.ledger import VenueLedgerInUse
-from venue.market import INTERVAL
 from venue.plain_log import PlainFormatter
 from venue.private_files import UMASK
+from venue.series import SeriesMissing
 from venue.sources.choice import SHADOW, SourceMismatch, chosen_protocol, chosen_source
 from venue.sources.recording import RecordingRefused
 from venue.sources.shadow.upstream import UpstreamUnreachable
@@ -104,7 +104,8 @@ def _ready(venue: PracticeVenue, runner: web.AppRunner) -> dict[str, object]:
         "pid": os.getpid(),
         "clock": venue.clock.wire(),
         "first_start": venue.schedule.first_start,
-        "interval": INTERVAL,
+        "interval": venue.first_series.length,
+        "series": [series.name for series in venue.series],
         "source": source,
     }
 
@@ -116,12 +117,16 @@ def main(arguments: list[str] | None = None) -> int:
     handler.setFormatter(PlainFormatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO if given.verbose else logging.WARNING, handlers=[handler])
     try:
-        source = chosen_source(given.source, given.seed, given.state, upstream_of(given), given.path)
+        source = chosen_source(
+            given.source, given.seed, given.state, upstream_of(given), given.path, wanted_series(given)
+        )
         mirrors = given.source == SHADOW
         protocol = "v1" if mirrors else chosen_protocol(given.source, given.protocol, given.state)
         venue = PracticeVenue(source, options_of(given, protocol))
     except SourceMismatch as error:
         parser.error(f"--state {given.state}: {error}; start it with that, or give another folder")
+    except SeriesMissing as error:
+        parser.error(f"--series {error}")
     except RecordingRefused as error:
         parser.error(f"--path {error}; check it: python -m research.integrity {given.path}")
     except VenueLedgerInUse:

@@ -7,24 +7,24 @@ from urllib.parse import urlsplit
 from venue.amounts import micro
 from venue.quote_load import MOST_QUOTES
 from venue.schedule import Protocol
+from venue.series import BTC_15M, KNOWN, LENGTHS, Series, parse_series
 from venue.sources.choice import MIXED, NAMES, RECORDED, RECORDING, SEEDED, SHADOW, SYNTHETIC
 from venue.sources.shadow.upstream import UpstreamVenue
 from venue.sources.synthetic import DEFAULT_SEED
 from venue.venue import VenueOptions
 
-INTERVALS = {"5m": 300, "15m": 900, "4h": 14_400}
-"""Lengths of the up/down markets in seconds, by the name in their slugs."""
 SPEED = 15.0
 SCRIPTED = ("speed", "start_at", "first", "from_market", "real_time", "hold_clock", "protocol")
 """Options of scripted markets; a mirror follows its upstream instead."""
 MIRRORED = ("upstream_gamma", "upstream_clob", "upstream_ws", "asset", "timeframe")
+"""Options of a mirror only. `asset` and `timeframe` are another form of `series`, for one series."""
 
 
 def read_arguments(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     """The options, and the parser, with which later errors end the process with exit code 2."""
     parser = _parser()
     given = parser.parse_args(arguments)
-    wrong = _misplaced(given)
+    wrong = _misplaced(given) or _wrong_series(given)
     if wrong is not None:
         parser.error(wrong)
     return parser, given
@@ -47,6 +47,7 @@ def options_of(given: argparse.Namespace, protocol: Protocol = "v1") -> VenueOpt
         external_lag=given.external_lag,
         protocol=protocol,
         quotes_per_second=given.quotes_per_second,
+        start_series=wanted_series(given)[0],
     )
 
 
@@ -54,15 +55,18 @@ def upstream_of(given: argparse.Namespace) -> UpstreamVenue | None:
     """The venue to mirror; None for a source with markets of its own."""
     if given.source != SHADOW:
         return None
-    timeframe = given.timeframe or "15m"
     return UpstreamVenue(
         gamma=given.upstream_gamma,
         clob=given.upstream_clob,
         ws=given.upstream_ws,
-        asset=given.asset or "btc",
-        timeframe=timeframe,
-        interval=INTERVALS[timeframe],
+        series=wanted_series(given),
     )
+
+
+def wanted_series(given: argparse.Namespace) -> tuple[Series, ...]:
+    """The series of a command line."""
+    one = Series(given.asset or BTC_15M.asset, given.timeframe or BTC_15M.timeframe)
+    return given.series or (one,)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -103,6 +107,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--exit-with-stdin", action="store_true", help="stop when stdin is closed")
     parser.add_argument("--verbose", action="store_true", help="log every request to stderr")
+    parser.add_argument(
+        "--series",
+        type=_series,
+        metavar="ASSET-LENGTH,…",
+        help="the series of markets, such as btc-15m,eth-5m,btc-4h (btc-15m); the first one determines what "
+        "--start-at, --first and --from-market count",
+    )
     scripted = parser.add_argument_group("recorded, synthetic and mixed markets, and recordings")
     scripted.add_argument("--speed", type=_speed, help="market seconds per wall second (15)")
     scripted.add_argument(
@@ -112,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
         help="market time is the machine's time, as at the real venue",
     )
     scripted.add_argument(
-        "--start-at", type=_second, help="start at this second of the next market, 0 to 899"
+        "--start-at", type=_second, help="start at this second of the next market, from 0 on"
     )
     scripted.add_argument(
         "--hold-clock",
@@ -148,7 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     mirrored.add_argument("--upstream-clob", type=_http, metavar="URL", help="its order API")
     mirrored.add_argument("--upstream-ws", type=_ws, metavar="URL", help="its sockets, up to /ws/")
     mirrored.add_argument("--asset", type=_asset, help="btc, eth, sol … (btc)")
-    mirrored.add_argument("--timeframe", choices=tuple(INTERVALS), help="length of the markets (15m)")
+    mirrored.add_argument("--timeframe", choices=tuple(LENGTHS), help="length of the markets (15m)")
     return parser
 
 
@@ -178,6 +189,19 @@ def _misplaced(given: argparse.Namespace) -> str | None:
     )
 
 
+def _wrong_series(given: argparse.Namespace) -> str | None:
+    """Why the series, or a second of the first one, do not apply; None if they do."""
+    if given.series is not None and (given.asset, given.timeframe) != (None, None):
+        return "--series: leave out --asset and --timeframe, which it replaces"
+    strange = [each.name for each in given.series or () if each.name not in KNOWN]
+    if strange and given.source != SHADOW:
+        return f"--series: there are no markets of {strange[0]}; known: {', '.join(KNOWN)}"
+    length = wanted_series(given)[0].length
+    if given.start_at is not None and given.start_at >= length:
+        return f"--start-at: '{given.start_at}' is not a second of a market from 0 to {length - 1}"
+    return None
+
+
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
@@ -190,6 +214,13 @@ def _number(text: str, low: float, high: float, what: str) -> float:
     if not low <= value <= high:
         raise argparse.ArgumentTypeError(f"{text!r} is not {what} from {low:g} to {high:g}")
     return value
+
+
+def _series(text: str) -> tuple[Series, ...]:
+    try:
+        return parse_series(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _speed(text: str) -> float:
@@ -217,7 +248,7 @@ def _seed(text: str) -> int:
 
 
 def _second(text: str) -> int:
-    return int(_number(text, 0, 899, "a second of a market"))
+    return int(_number(text, 0, max(LENGTHS.values()) - 1, "a second of a market"))
 
 
 def _balance(text: str) -> int:

@@ -1,5 +1,6 @@
 """The markets of a venue by slug, condition and token, and which of them have no outcome yet."""
 
+import math
 from collections.abc import Iterator
 
 from venue.market import VenueMarket
@@ -17,7 +18,7 @@ class Catalogue:
 
     def __init__(self, first_start: int) -> None:
         self.first_start = first_start
-        self._by_start: dict[int, VenueMarket] = {}
+        self._by_key: dict[int, VenueMarket] = {}
         self._by_slug: dict[str, VenueMarket] = {}
         self._by_token: dict[str, VenueMarket] = {}
         self._by_condition: dict[str, VenueMarket] = {}
@@ -25,22 +26,28 @@ class Catalogue:
 
     def add(self, market: VenueMarket) -> None:
         """List a market."""
-        self._by_start[market.start] = market
+        self._by_key[market.key] = market
         self._by_slug[market.slug] = market
         self._by_condition[unpadded(market.condition_id)] = market
         self._by_token.update(dict.fromkeys(market.tokens, market))
-        self._open[market.start] = market
+        self._open[market.key] = market
 
-    def close(self, start: int) -> None:
+    def close(self, key: int) -> None:
         """Mark a market as resolved."""
-        self._open.pop(start, None)
+        self._open.pop(key, None)
 
     def unresolved(self) -> list[VenueMarket]:
-        """Markets without an outcome, oldest first."""
-        return [self._open[start] for start in sorted(self._open)]
+        """Markets without an outcome, those that end first at the front."""
+        return sorted(self._open.values(), key=lambda market: (market.end, market.key))
 
-    def at(self, start: int) -> VenueMarket | None:
-        return self._by_start.get(start)
+    def next_listing(self, market_s: float) -> float:
+        """The next market time at which markets are listed; infinite if it is unknown."""
+        del market_s
+        return math.inf
+
+    def at(self, key: int) -> VenueMarket | None:
+        """The market with a key: the start of a market of btc-15m."""
+        return self._by_key.get(key)
 
     def by_slug(self, slug: str) -> VenueMarket | None:
         return self._by_slug.get(slug)
@@ -53,4 +60,4 @@ class Catalogue:
         return self._by_condition.get(unpadded(condition_id))
 
     def __iter__(self) -> Iterator[VenueMarket]:
-        return iter(self._by_start.values())
+        return iter(self._by_key.values())

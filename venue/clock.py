@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
+from venue.series import BTC_15M, Series
+
 SECOND = 1_000_000_000
-INTERVAL_NS = 900 * SECOND
 MOST_SEGMENTS = 10_000
 """Speed changes that a clock stores, for the timestamps of events before the last one."""
 
@@ -163,19 +164,21 @@ def anchored(
     now_ns: Callable[[], int] = time.time_ns,
     *,
     held: bool = False,
+    series: Series = BTC_15M,
 ) -> VenueClock:
     """A clock for a new venue, or one that continues from the market time of a stopped venue.
 
-    New: market time starts at the next market start at or after the machine's time. Stopped before: where it
-    stopped, but not before the machine's time. `start_at` moves it to that second (0 to 899) of the next
-    market.
+    New: market time starts at the next start of a market of the series at or after the machine's time.
+    Stopped before: where it stopped, but not before the machine's time. `start_at` moves it to that second of
+    the next market of the series.
     """
     wall = now_ns()
     if stopped_at_ns is None:
-        return VenueClock(wall, _next_start(wall) + (start_at or 0) * SECOND, speed, now_ns, held=held)
+        market = _next_start(wall, series) + (start_at or 0) * SECOND
+        return VenueClock(wall, market, speed, now_ns, held=held)
     market = max(wall, stopped_at_ns)
     if start_at is not None:
-        market = _next_start(market) + start_at * SECOND
+        market = _next_start(market, series) + start_at * SECOND
     return VenueClock(wall, market, speed, now_ns, held=held)
 
 
@@ -184,5 +187,7 @@ def resumed(state: ClockState, now_ns: Callable[[], int] = time.time_ns) -> Venu
     return VenueClock(state.wall_ns, state.market_ns, state.speed, now_ns, held=state.held)
 
 
-def _next_start(ns: int) -> int:
-    return -(-ns // INTERVAL_NS) * INTERVAL_NS
+def _next_start(ns: int, series: Series) -> int:
+    second = -(-ns // SECOND)
+    start = series.running_start(second)
+    return (start if start == second else series.next_start(start)) * SECOND

@@ -36,8 +36,8 @@ class Exchange:
         self.ledger = ledger
         self._faults = faults
         self.resolutions = ledger.resolutions()
-        for start in self.resolutions:
-            self.schedule.close(start)
+        for key in self.resolutions:
+            self.schedule.close(key)
         self._taken: dict[int, ConsumedLiquidity] = defaultdict(ConsumedLiquidity)
         self._last_trade: dict[str, LastTrade] = {}
 
@@ -53,11 +53,11 @@ class Exchange:
         return self.clock.market_s() < market.end - (0.0 if early is None else early["seconds"])
 
     def resolved(self, market: VenueMarket) -> bool:
-        return market.start in self.resolutions
+        return market.key in self.resolutions
 
     def up_pays(self, market: VenueMarket) -> int | None:
         """Payout of an Up share in micro pUSD (a Down share gets the rest); None before the resolution."""
-        resolution = self.resolutions.get(market.start)
+        resolution = self.resolutions.get(market.key)
         return None if resolution is None else resolution[0]
 
     def up_won(self, market: VenueMarket) -> bool | None:
@@ -67,9 +67,9 @@ class Exchange:
 
     def close(self, market: VenueMarket, up_pays: int, at: int) -> None:
         """Store a market's outcome, and drop the state that only a trading market needs."""
-        self.resolutions[market.start] = (up_pays, at)
-        self.schedule.close(market.start)
-        self._taken.pop(market.start, None)
+        self.resolutions[market.key] = (up_pays, at)
+        self.schedule.close(market.key)
+        self._taken.pop(market.key, None)
 
     # --- books -------------------------------------------------------------------------------
 
@@ -89,11 +89,11 @@ class Exchange:
 
     def left(self, market: VenueMarket) -> VenueBook:
         """The source's book without the liquidity that accounts consumed (Up view)."""
-        return self._taken[market.start].left_of(self.source_book(market))
+        return self._taken[market.key].left_of(self.source_book(market))
 
     def visible(self, market: VenueMarket) -> VenueBook:
         """The published book: the remaining source book with accounts' resting orders (Up view)."""
-        resting = self.ledger.open_orders(start=market.start)
+        resting = self.ledger.open_orders(start=market.key)
         if not resting:
             return self.left(market)
         views = [view_from(order, market.up_token) for order in resting]
@@ -136,14 +136,14 @@ class Exchange:
 
     def facing(self, market: VenueMarket, source: VenueBook, token: str, side: Side) -> Levels:
         """The remaining source levels that an order of the token and side would take, best first."""
-        book = self.seen_from(market, token, self._taken[market.start].left_of(source))
+        book = self.seen_from(market, token, self._taken[market.key].left_of(source))
         return book.asks if side == "BUY" else book.bids
 
     def resting_against(self, market: VenueMarket, token: str, side: Side, address: str) -> list[Offer]:
         """Other accounts' resting orders that an order would match, oldest first."""
         opposite = "SELL" if side == "BUY" else "BUY"
         found: list[Offer] = []
-        for order in self.ledger.open_orders(start=market.start):
+        for order in self.ledger.open_orders(start=market.key):
             order_side, price, size = view_from(order, token)
             if order.address != address and order_side == opposite and size > 0:
                 found.append(Offer(price, size, order.id))
@@ -157,7 +157,7 @@ class Exchange:
         level_price = price if up else MILL - price
         level_side = "SELL" if (side == "BUY") == up else "BUY"
         size = dict(source.asks if level_side == "SELL" else source.bids)[level_price]
-        self._taken[market.start].record(level_side, level_price, size, shares)
+        self._taken[market.key].record(level_side, level_price, size, shares)
 
     # --- prices ------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 With a folder, the database is on disk (WAL, synchronous FULL) and locked exclusively: a second venue cannot
 open it, and a killed venue loses no committed change. Without a folder it is in memory.
+The columns `start` are keys of markets (`VenueMarket.key`).
 """
 
 import sqlite3
@@ -152,10 +153,10 @@ class VenueLedger:
 
     def add_market(self, market: VenueMarket) -> None:
         terms = msgspec.json.encode(market).decode()
-        self._db.execute("INSERT OR REPLACE INTO market VALUES (?, ?)", (market.start, terms))
+        self._db.execute("INSERT OR REPLACE INTO market VALUES (?, ?)", (market.key, terms))
 
     def resolutions(self) -> dict[int, tuple[int, int]]:
-        """Resolved markets: start → (micro pUSD that an Up share pays, market second of the resolution)."""
+        """Resolved markets: key → (micro pUSD that an Up share pays, market second of the resolution)."""
         rows = self._db.execute(
             "SELECT r.start, coalesce(s.up_pays, r.up_won * ?) AS up_pays, r.market_s"
             " FROM resolution r LEFT JOIN split s USING (start)",

@@ -6,9 +6,11 @@ from typing import Literal
 import msgspec
 
 from venue.amounts import MICRO
+from venue.series import Series
+from venue.starts import GRID
 
 INTERVAL = 900
-"""Length of a replayed market in market seconds."""
+"""Length of a market of btc-15m, and of a piece of a generated price path, in market seconds."""
 
 UP, DOWN = "Up", "Down"
 
@@ -19,16 +21,17 @@ FEE_RATE = Decimal("0.07")
 """Crypto markets' taker fee rate."""
 MINIMUM_SHARES = 5 * MICRO
 """Minimum size of an order that may rest."""
-RESOLUTION_SOURCE = "https://data.chain.link/streams/btc-usd-twap-60s-streams"
+RESOLUTION_SOURCE = "https://data.chain.link/streams/{asset}-usd-twap-60s-streams"
 
 
 class VenueMarket(msgspec.Struct, frozen=True):
-    """A market. `start` in market seconds since the epoch, its key in the venue.
+    """A market. `start` in market seconds since the epoch.
 
     `up_token` and `down_token` are the ids that are traded: CTF tokens of a v1 market, positions of a v2
     market. `ctf_tokens` are the ids that a v2 market shows besides and that have no book. `minimum_shares` in
     micro shares. `index` and `resolution_delay` belong to a scripted market: its position in the script, and
-    the market seconds from its end to its resolution.
+    the market seconds from its end to its resolution. `series_number` is that of its series, 0 for a mirror,
+    which has one series only.
     """
 
     start: int
@@ -45,10 +48,20 @@ class VenueMarket(msgspec.Struct, frozen=True):
     timeframe: str = "15m"
     fee_rate: Decimal = FEE_RATE
     minimum_shares: int = MINIMUM_SHARES
-    resolution_source: str = RESOLUTION_SOURCE
+    resolution_source: str = RESOLUTION_SOURCE.format(asset="btc")
     description: str = ""
     version: Version = "v1"
     ctf_tokens: tuple[str, ...] = ()
+    series_number: int = 0
+
+    @property
+    def series(self) -> Series:
+        return Series(self.asset, self.timeframe)
+
+    @property
+    def key(self) -> int:
+        """Identifies the market in the venue, in the order of the starts: that of btc-15m is its start."""
+        return self.start + self.series_number
 
     @property
     def end(self) -> int:
@@ -64,3 +77,8 @@ class VenueMarket(msgspec.Struct, frozen=True):
 
     def outcome_of(self, token: str) -> str:
         return UP if token == self.up_token else DOWN
+
+
+def start_of(key: int) -> int:
+    """The start of the market with a key."""
+    return key - key % GRID

@@ -75,7 +75,7 @@ class MarketFeed:
     def subscribed(self) -> list[VenueMarket]:
         """Markets with a subscription and a book."""
         tokens = {token for subscriber in self._subscribers.values() for token in subscriber.tokens}
-        markets = {m.start: m for m in map(self._exchange.schedule.by_token, tokens) if m is not None}
+        markets = {m.key: m for m in map(self._exchange.schedule.by_token, tokens) if m is not None}
         return [m for m in markets.values() if not self._exchange.resolved(m)]
 
     @property
@@ -85,14 +85,14 @@ class MarketFeed:
 
     def refresh(self, market: VenueMarket) -> None:
         """Send the changes of a market's book since the last publication to its subscribers."""
-        published = self._published.get(market.start)
+        published = self._published.get(market.key)
         if published is None or self._faults.armed("market_feed_stall") is not None:
             return
         book, tick = self._exchange.visible(market), self._exchange.tick(market)
         if (book, tick) == (published.visible, published.tick):
             return
         changes = changes_between(published.book, book)
-        old, self._published[market.start] = published, _Published(book, tick, book)
+        old, self._published[market.key] = published, _Published(book, tick, book)
         fault = self._faults.consume("tick_size_change_lost") if tick != old.tick else None
         lost = "" if fault is None else fault["lost"]
         if tick == old.tick and changes and self._faults.consume("price_change_lost") is not None:
@@ -114,13 +114,13 @@ class MarketFeed:
         number = self.load.due(self._exchange.clock.wall_ns())
         if not number or self._faults.armed("market_feed_stall") is not None:
             return
-        subscribed = [market for market in self.subscribed() if market.start in self._published]
+        subscribed = [market for market in self.subscribed() if market.key in self._published]
         running = [m for m in subscribed if 0 <= self._exchange.offset(m) < m.interval]
         for turn in range(number if running else 0):
             self._send_additional(running[turn % len(running)])
 
     def _send_additional(self, market: VenueMarket) -> None:
-        published = self._published[market.start]
+        published = self._published[market.key]
         changed = best_size_changed(published.book, smaller=published.enlarged)
         if changed is None:
             return
@@ -147,12 +147,12 @@ class MarketFeed:
     def resolved(self, market: VenueMarket, up_won: bool | None) -> None:
         """Publish a resolution to subscribers of the custom events; without a winner there is none."""
         if up_won is None:
-            self._published.pop(market.start, None)
+            self._published.pop(market.key, None)
             return
         winner = market.up_token if up_won else market.down_token
         event = {
             "event_type": "market_resolved",
-            "id": str(market.start),
+            "id": str(market.key),
             "market": market.condition_id,
             "assets_ids": list(market.tokens),
             "winning_asset_id": winner,
@@ -161,13 +161,13 @@ class MarketFeed:
             "tags": ["crypto"],
         }
         self._send(market, dict.fromkeys(market.tokens, event), custom=True)
-        self._published.pop(market.start, None)
+        self._published.pop(market.key, None)
 
     def listed(self, market: VenueMarket) -> None:
         """Publish a new market to subscribers of the custom events, whatever their tokens."""
         event = {
             "event_type": "new_market",
-            "id": str(market.start),
+            "id": str(market.key),
             "question": market.question,
             "market": market.condition_id,
             "condition_id": market.condition_id,
@@ -204,9 +204,9 @@ class MarketFeed:
 
     def _closed(self, connection: Connection) -> None:
         self._subscribers.pop(connection, None)
-        subscribed = {market.start for market in self.subscribed()}
-        for start in self._published.keys() - subscribed:
-            del self._published[start]
+        subscribed = {market.key for market in self.subscribed()}
+        for key in self._published.keys() - subscribed:
+            del self._published[key]
 
     async def _received(self, connection: Connection, content: Any) -> None:
         message = msgspec.convert(content, _Message)
@@ -217,13 +217,13 @@ class MarketFeed:
         subscriber.custom = subscriber.custom or message.custom_feature_enabled
         found = {token: self._exchange.schedule.by_token(token) for token in message.assets_ids}
         wanted = {t: m for t, m in found.items() if m is not None and not self._exchange.resolved(m)}
-        for market in {market.start: market for market in wanted.values()}.values():
-            if market.start in self._published:
+        for market in {market.key: market for market in wanted.values()}.values():
+            if market.key in self._published:
                 # Other subscribers may have an older state: update them, so that one state applies to all.
                 self.refresh(market)
             else:
                 book = self._exchange.visible(market)
-                self._published[market.start] = _Published(book, self._exchange.tick(market), book)
+                self._published[market.key] = _Published(book, self._exchange.tick(market), book)
         # After all updates: otherwise a token's first book could follow a newer update of it.
         books = [self._book_event(market, token) for token, market in wanted.items()]
         subscriber.tokens.update(wanted)
@@ -249,7 +249,7 @@ class MarketFeed:
         return str(self._exchange.clock.wall_ms())
 
     def _summary(self, market: VenueMarket, token: str) -> dict[str, Any]:
-        published = self._published[market.start]
+        published = self._published[market.key]
         last = self._exchange.last_trade(token)
         return summary(
             self._exchange.seen_from(market, token, published.book),

@@ -107,7 +107,7 @@ class OrderIntake:
             address=key.address,
             wallet=wallet,
             owner=key.key,
-            start=market.start,
+            start=market.key,
             condition_id=market.condition_id,
             token=terms.wire.tokenId,
             outcome=market.outcome_of(terms.wire.tokenId),
@@ -251,7 +251,7 @@ class OrderIntake:
     def meet_source(self, market: VenueMarket) -> None:
         """Fill resting orders that the source's book has reached, and remove expired ones."""
         now_s = self._exchange.clock.wall_s()
-        for order in self._ledger.open_orders(start=market.start):
+        for order in self._ledger.open_orders(start=market.key):
             if order.kind == "GTD" and now_s >= order.expiration - GTD_EARLY_SECONDS:
                 self.cancel(order)
             elif self._exchange.accepting(market) and self._exchange.source.certain(market):

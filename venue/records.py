@@ -1,4 +1,7 @@
-"""Records of the ledger: accounts, orders, trades, positions. Amounts in micro units, prices in mills."""
+"""Records of the ledger: accounts, orders, trades, positions. Amounts in micro units, prices in mills.
+
+The field `start` is the key of a market (`VenueMarket.key`): its start, plus the number of its series.
+"""
 
 from typing import Final, Literal
 

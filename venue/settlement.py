@@ -67,7 +67,7 @@ class VenueSettlement:
     def due(self) -> list[float]:
         """Market times at which scripted markets without an outcome are resolved; some may be in the past."""
         return [
-            max(market.end + market.resolution_delay, self._delayed.get(market.start, 0.0))
+            max(market.end + market.resolution_delay, self._delayed.get(market.key, 0.0))
             for market in self._exchange.schedule.unresolved()
         ]
 
@@ -114,28 +114,28 @@ class VenueSettlement:
     def _outcome(self, market: VenueMarket) -> int | None:
         """Payout of an Up share in micro pUSD, once the source has it and no fault delays it."""
         now = self._exchange.clock.market_s()
-        if now < self._delayed.get(market.start, 0.0) or self._faults.armed("resolution_never") is not None:
+        if now < self._delayed.get(market.key, 0.0) or self._faults.armed("resolution_never") is not None:
             return None
         up_pays = self._exchange.source.outcome(market)
         if up_pays is None:
             return None
         delay = self._faults.consume("resolution_delay")
         if delay is not None:
-            self._delayed[market.start] = now + delay["seconds"]
+            self._delayed[market.key] = now + delay["seconds"]
             return None
-        self._delayed.pop(market.start, None)
+        self._delayed.pop(market.key, None)
         split = self._faults.consume("resolution_split")
         return up_pays if split is None else min(MICRO, max(0, round(split["up"] * MICRO)))
 
     def _resolve(self, market: VenueMarket, up_pays: int) -> None:
         clock = self._exchange.clock
         at = int(clock.market_s())
-        for order in self._ledger.open_orders(start=market.start):
+        for order in self._ledger.open_orders(start=market.key):
             self._order_intake.cancel(order, CANCELED_RESOLVED)
         with self._ledger.transaction():
-            self._ledger.add_resolution(market.start, up_pays, at, clock.wall_ns())
+            self._ledger.add_resolution(market.key, up_pays, at, clock.wall_ns())
             if self._redeem == "auto":
-                for position in self._ledger.holders(market.start):
+                for position in self._ledger.holders(market.key):
                     self._pay(position, market, up_pays)
         self._exchange.close(market, up_pays, at)
         up_won = self._exchange.up_won(market)

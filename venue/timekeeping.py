@@ -9,7 +9,7 @@ import msgspec
 
 from venue.clock import SECOND, ClockState, VenueClock, anchored, real_time, resumed
 from venue.ledger import VenueLedger
-from venue.market import INTERVAL
+from venue.series import BTC_15M, Series
 
 LEASE_SECONDS = 0.5
 """Wall seconds between two writes of the clock."""
@@ -40,6 +40,8 @@ class ClockOptions(Protocol):
     def resume(self) -> bool: ...
     @property
     def state(self) -> Path | None: ...
+    @property
+    def start_series(self) -> Series | None: ...
 
 
 class ClockRefused(ValueError):
@@ -56,9 +58,12 @@ class ClockRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def opening_clock(
-    ledger: VenueLedger, options: ClockOptions, now_ns: Callable[[], int] = time.time_ns
+    ledger: VenueLedger,
+    options: ClockOptions,
+    now_ns: Callable[[], int] = time.time_ns,
+    series: Series = BTC_15M,
 ) -> VenueClock:
-    """The clock at a venue's start.
+    """The clock at a venue's start; `series` is its first one.
 
     With `real_time`, market time is the machine's. With `resume`, it is that of the ended venue as if it had
     never ended, if the folder contains it. Otherwise it begins anew, after the time that has passed.
@@ -70,8 +75,9 @@ def opening_clock(
         return resumed(msgspec.json.decode(state, type=ClockState), now_ns)
     stopped_at, first_start = ledger.meta(_STOPPED_AT), ledger.meta("first_start")
     if stopped_at is not None and first_start is not None:
-        stopped_at = max(stopped_at, (first_start + options.from_market * INTERVAL) * SECOND)
-    return anchored(options.speed, stopped_at, options.start_at, now_ns, held=options.hold)
+        stopped_at = max(stopped_at, series.next_start(first_start, options.from_market) * SECOND)
+    started = options.start_series or series
+    return anchored(options.speed, stopped_at, options.start_at, now_ns, held=options.hold, series=started)
 
 
 def save_clock(ledger: VenueLedger, clock: VenueClock, *, ahead_seconds: float = 0.0) -> None:

@@ -19,13 +19,14 @@ from venue.faults import Faults
 from venue.heartbeats import Heartbeats
 from venue.ledger import VenueLedger
 from venue.lifecycle import TradeLifecycle
-from venue.market import INTERVAL, VenueMarket
+from venue.market import VenueMarket
 from venue.market_feed import MarketFeed
 from venue.order_intake import TAKER_DELAY, OrderIntake
 from venue.records import UNLIMITED, VenueAccount
 from venue.schedule import Protocol
+from venue.series import Series
 from venue.settlement import Redeem, VenueSettlement
-from venue.sources.base import MarketScript, MarketSource, PriceSource
+from venue.sources.base import MarketSource, PriceSource, Script, series_of
 from venue.sources.replay import ScriptedSource
 from venue.sources.shadow.source import ShadowSource
 from venue.sources.shadow.upstream import UpstreamVenue
@@ -40,14 +41,14 @@ LEAST_STEP_NS = 1_000
 class VenueOptions(msgspec.Struct, frozen=True):
     """Options of a venue.
 
-    `balance` in micro pUSD; `start_at` a second of the next market, 0 to 899; `taker_delay` in wall seconds;
-    `first` is the source's market, counted from 0, with which a new venue begins; `from_market` the earliest
-    one that a venue begins with, also with an old state; `external_lag` gives the external price streams the
-    delay of the real ones. With `real_time` market time is the machine's, whatever
-    `speed` and `start_at` are. With `hold` market time stands still at first. With `resume` the clock of the
-    state folder continues as if the venue had never ended, and replaces `speed`, `start_at` and `hold`.
-    `protocol` is that of scripted markets. `quotes_per_second` is the rate of additional quotes,
-    per wall second.
+    `balance` in micro pUSD; `start_at` a second of the next market of `start_series`, or of the first
+    series if that is None; `taker_delay` in wall seconds; `first` is the first series' market, counted from
+    0, with which a new venue begins; `from_market` the earliest one that a venue begins with, also with an
+    old state; `external_lag` gives the external price streams the delay of the real ones. With `real_time`
+    market time is the machine's, whatever `speed` and `start_at` are. With `hold` market time stands still
+    at first. With `resume` the clock of the state folder continues as if the venue had never ended, and
+    replaces `speed`, `start_at` and `hold`. `protocol` is that of scripted markets.
+    `quotes_per_second` is the rate of additional quotes, per wall second.
     """
 
     speed: float = 15.0
@@ -64,6 +65,7 @@ class VenueOptions(msgspec.Struct, frozen=True):
     resume: bool = False
     protocol: Protocol = "v1"
     quotes_per_second: float = 0.0
+    start_series: Series | None = None
 
 
 class LogEntry(msgspec.Struct, frozen=True):
@@ -80,8 +82,8 @@ class PracticeVenue:
 
     Parameters
     ----------
-    source : MarketScript or UpstreamVenue
-        Origin of its markets: a script to play, or another venue to mirror.
+    source : MarketScript, SeveralScripts or UpstreamVenue
+        Origin of its markets: a script to play, or those of several series, or another venue to mirror.
     options : VenueOptions
         A mirroring venue has to run in real time.
     now_ns : callable
@@ -95,7 +97,7 @@ class PracticeVenue:
 
     def __init__(
         self,
-        source: MarketScript | UpstreamVenue,
+        source: Script | UpstreamVenue,
         options: VenueOptions,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -103,7 +105,8 @@ class PracticeVenue:
         self.ledger = VenueLedger(options.state)
         self.faults = Faults()
         self.external: Feeds | None = None
-        self.clock = opening_clock(self.ledger, options, now_ns)
+        self.series = source.series if isinstance(source, UpstreamVenue) else series_of(source)
+        self.clock = opening_clock(self.ledger, options, now_ns, self.first_series)
         self._stepping = asyncio.Lock()
         if isinstance(source, UpstreamVenue):
             self.source: MarketSource = ShadowSource(source, self.clock, self.ledger)
@@ -176,6 +179,11 @@ class PracticeVenue:
         self.ledger.close()
 
     @property
+    def first_series(self) -> Series:
+        """The series whose markets the options count."""
+        return self.series[0]
+
+    @property
     def schedule(self) -> Catalogue:
         """The markets that are listed."""
         return self.source.catalogue
@@ -239,7 +247,7 @@ class PracticeVenue:
     def _next_event(self) -> float:
         """Market time of the next scheduled event: a listing, a book change, an outcome."""
         now = self.clock.market_s()
-        due = [(int(now) // INTERVAL + 1) * INTERVAL, *self.settlement.due()]
+        due = [self.schedule.next_listing(now), *self.settlement.due()]
         due += [t for t in map(self.source.next_change, self._moving()) if t is not None]
         return min(t for t in due if t > now)
 
@@ -257,15 +265,15 @@ class PracticeVenue:
         return [*self.markets.subscribed(), *self._with_resting_orders()]
 
     def _with_resting_orders(self) -> list[VenueMarket]:
-        starts = {order.start for order in self.ledger.open_orders()}
-        return [market for market in map(self.schedule.at, sorted(starts)) if market is not None]
+        keys = {order.start for order in self.ledger.open_orders()}
+        return [market for market in map(self.schedule.at, sorted(keys)) if market is not None]
 
     async def _keep_time(self) -> None:
         while True:
             save_clock(self.ledger, self.clock, ahead_seconds=2 * LEASE_SECONDS)
             await asyncio.sleep(LEASE_SECONDS)
 
-    def _replay(self, script: MarketScript) -> ScriptedSource:
+    def _replay(self, script: Script) -> ScriptedSource:
         """The source that plays a script, and the external services if the script has prices for them."""
         replay = ScriptedSource(script, self.clock, self._first_start(), self.options.protocol)
         if isinstance(script, PriceSource):
@@ -276,7 +284,7 @@ class PracticeVenue:
     def _first_start(self) -> int:
         first = self.ledger.meta("first_start")
         if first is None:
-            first = self.clock.market_ns() // SECOND // INTERVAL * INTERVAL
-            first -= max(self.options.first, self.options.from_market) * INTERVAL
+            first = self.first_series.running_start(self.clock.market_ns() // SECOND)
+            first = self.first_series.next_start(first, -max(self.options.first, self.options.from_market))
             self.ledger.set_meta("first_start", first)
         return first

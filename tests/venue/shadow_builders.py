@@ -13,6 +13,7 @@ from venue_builders import BOOK, Bench, ManualClock, StillSource, Trader, trader
 from venue.market import VenueMarket
 from venue.order_book import VenueBook
 from venue.records import VenueTrade
+from venue.series import DEFAULT_SERIES, Series
 from venue.sources.shadow.source import ShadowSource
 from venue.sources.shadow.upstream import UpstreamVenue
 from venue.venue import PracticeVenue, VenueOptions
@@ -36,20 +37,22 @@ class Pair:
 
     clock: ManualClock = field(default_factory=ManualClock)
     options: VenueOptions = FAST
+    script: Any = field(default_factory=StillSource)
+    series: tuple[Series, ...] = DEFAULT_SERIES
     upstream: Bench = field(init=False)
     shadow: PracticeVenue = field(init=False)
     _site: web.AppRunner | None = None
     _port: int = 0
 
     def __post_init__(self) -> None:
-        self.upstream = Bench(StillSource(), VenueOptions(speed=1.0, taker_delay=0.0), self.clock)
+        self.upstream = Bench(self.script, VenueOptions(speed=1.0, taker_delay=0.0), self.clock)
 
     # --- the upstream ------------------------------------------------------------------------
 
     @property
     def address(self) -> UpstreamVenue:
         base = f"127.0.0.1:{self._port}"
-        return UpstreamVenue(f"http://{base}/gamma", f"http://{base}", f"ws://{base}/ws/")
+        return UpstreamVenue(f"http://{base}/gamma", f"http://{base}", f"ws://{base}/ws/", self.series)
 
     async def serve(self) -> None:
         """Serve the upstream, again under the same address if it was served before."""
@@ -130,9 +133,9 @@ class Pair:
 async def upstream_only(
     state: Path | None = None, book: VenueBook = BOOK, **more: Any
 ) -> AsyncIterator[Pair]:
-    """An upstream, served; the test starts the mirror."""
+    """An upstream, served; the test starts the mirror. `script` and `series` are those of the upstream."""
     options = VenueOptions(speed=1.0, real_time=True, taker_delay=more.pop("taker_delay", 0.0), state=state)
-    pair = Pair(options=options)
+    pair = Pair(options=options, **more)
     pair.upstream.source.standing = book
     await pair.serve()
     try:

@@ -9,9 +9,10 @@ from aiohttp import web
 from venue_builders import ManualClock
 
 from venue.external.services import base_urls
+from venue.series import DEFAULT_SERIES, Series
 from venue.sources.price_path import UNIT
 from venue.sources.replay import ScriptedSource
-from venue.sources.synthetic import DEFAULT_SEED, SyntheticSource
+from venue.sources.synthetic import DEFAULT_SEED, SyntheticSeries, SyntheticSource
 from venue.venue import PracticeVenue, VenueOptions
 from venue.wire.app import make_app
 
@@ -55,10 +56,13 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(speed: float = 1.0, seed: int = DEFAULT_SEED) -> AsyncIterator[World]:
+async def open_world(
+    speed: float = 1.0, seed: int = DEFAULT_SEED, series: tuple[Series, ...] = DEFAULT_SERIES
+) -> AsyncIterator[World]:
     """A synthetic venue at the start of its first market."""
     clock = ManualClock()
-    venue = PracticeVenue(SyntheticSource(seed), VenueOptions(speed=speed), clock)
+    source = SyntheticSource(seed) if series == DEFAULT_SERIES else SyntheticSeries(seed, series)
+    venue = PracticeVenue(source, VenueOptions(speed=speed), clock)
     runner = web.AppRunner(make_app(venue), access_log=None, shutdown_timeout=0.05)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

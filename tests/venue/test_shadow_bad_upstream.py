@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 from shadow_builders import mirrored_pair, until, upstream_only
-from test_shadow_mirror import MARKET, UPSTREAM, step, whole
+from test_shadow_mirror import MARKET, step, whole
 from venue_builders import BOOK, side
 
 from venue.amounts import decimal_text, micro
 from venue.order_book import VenueBook
+from venue.series import BTC_15M
 from venue.sources.shadow import stream
 from venue.sources.shadow.listing import UnsupportedMarket, clob_outcome, gamma_outcome, listed
 from venue.sources.shadow.mirror import BookMirror
@@ -53,7 +54,7 @@ async def test_no_value_of_a_market_raises_anything_else() -> None:
     for bad in damaged(json.loads(json.dumps(row))):
         number += 1
         try:
-            market = listed(bad, UPSTREAM, start).market
+            market = listed(bad, BTC_15M, start).market
         except UnsupportedMarket:
             refused += 1
         else:

@@ -13,14 +13,13 @@ from venue.amounts import MICRO, decimal_text, price_text
 from venue.market import VenueMarket
 from venue.order_book import VenueBook, changes_between, summary
 from venue.schedule import make_market
+from venue.series import BTC_15M
 from venue.sources.shadow.listing import UnsupportedMarket, clob_outcome, gamma_outcome, listed
 from venue.sources.shadow.mirror import STALE_NS, BookMirror
-from venue.sources.shadow.starts import next_start, running_start
-from venue.sources.shadow.upstream import UpstreamVenue
+from venue.starts import next_start, running_start
 from venue.wire.market_json import gamma_market
 
 MARKET = VenueMarket(0, "btc-updown-15m-0", "0x1", "0x2", "1", "2", "Up or down?")
-UPSTREAM = UpstreamVenue("http://g", "http://c", "ws://w/")
 
 
 def whole(book: VenueBook, stamp: int) -> dict[str, Any]:
@@ -121,12 +120,12 @@ async def row() -> dict[str, Any]:
 async def test_a_market_is_read_by_its_labels(row: dict[str, Any]) -> None:
     """Up and Down are identified by their names, whatever their order; terms are the market's own."""
     start = int(row["slug"].rpartition("-")[2])
-    straight = listed(row, UPSTREAM, start)
+    straight = listed(row, BTC_15M, start)
     up, down = straight.market.tokens
     row["outcomes"] = '["Down", "Up"]'
-    assert listed(row, UPSTREAM, start).market.tokens == (down, up)
+    assert listed(row, BTC_15M, start).market.tokens == (down, up)
     row |= {"feesEnabled": False, "orderMinSize": 2.5, "orderPriceMinTickSize": 0.001}
-    free = listed(row, UPSTREAM, start)
+    free = listed(row, BTC_15M, start)
     assert (free.market.fee_rate, free.market.minimum_shares, free.tick) == (Decimal(0), 2_500_000, 1)
 
 
@@ -160,7 +159,7 @@ async def test_what_is_not_understood_is_refused_with_its_reason(
     """A market with any unknown rule is skipped, and the reason names it."""
     start = int(row["slug"].rpartition("-")[2])
     with pytest.raises(UnsupportedMarket, match=reason):
-        listed(row | change, UPSTREAM, start)
+        listed(row | change, BTC_15M, start)
 
 
 async def test_a_market_of_protocol_v2_is_read_by_its_positions() -> None:
@@ -168,7 +167,7 @@ async def test_a_market_of_protocol_v2_is_read_by_its_positions() -> None:
     async with upstream_only() as pair:
         market = make_market(pair.upstream.market.start, 0, "v2")
         row = gamma_market(pair.upstream.venue, market)
-    mirrored = listed(row, UPSTREAM, market.start).market
+    mirrored = listed(row, BTC_15M, market.start).market
     assert (mirrored.version, list(mirrored.tokens)) == ("v2", row["positionIds"])
     assert mirrored.condition_id == row["conditionId"]
 

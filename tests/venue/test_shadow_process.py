@@ -11,6 +11,7 @@ from venue_builders import trader_at
 
 from venue.__main__ import main
 from venue.arguments import options_of, read_arguments, upstream_of
+from venue.series import Series
 from venue.sources.choice import chosen_source
 from venue.venue import PracticeVenue, VenueOptions
 
@@ -41,7 +42,7 @@ def test_the_options_say_what_is_mirrored_in_real_time() -> None:
     upstream = upstream_of(given)
     assert upstream is not None
     assert (upstream.clob, upstream.ws) == ("http://127.0.0.1:9", "ws://127.0.0.1:9/ws/")
-    assert (upstream.slug(14_400), upstream.interval) == ("eth-updown-4h-14400", 14_400)
+    assert upstream.series == (Series("eth", "4h"),)
     assert (options_of(given).speed, options_of(given).real_time) == (1.0, True)
 
 
@@ -80,13 +81,13 @@ def test_what_cannot_be_mirrored_ends_with_its_reason(
     ("arguments", "message"),
     [
         (("--source", "recorded"), "it was started with --source shadow"),
-        ((*NOWHERE, "--asset", "eth"), "it was started with --asset btc --timeframe 15m"),
+        ((*NOWHERE, "--series", "eth-5m", "--asset", "eth"), "--series: leave out --asset and --timeframe"),
     ],
 )
 def test_a_state_folder_stays_with_what_it_mirrored(
     tmp_path: Path, arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Another source or asset in the same folder is refused; the folder still works with the first one."""
+    """Another source in the same folder is refused; the folder still works with the first one."""
     upstream = upstream_of(read_arguments(list(NOWHERE))[1])
     options = VenueOptions(state=tmp_path, real_time=True)
     PracticeVenue(chosen_source("shadow", None, tmp_path, upstream), options).close()

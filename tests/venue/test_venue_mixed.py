@@ -32,8 +32,8 @@ def test_even_markets_are_recorded_and_odd_ones_generated(mixed: MixedSource) ->
         assert mixed.up_wins(index) is script.up_wins(place)
     assert mixed.origin(2).startswith("btc-updown-15m-")
     assert mixed.origin(3) == "synthetic-7-3"
-    assert mixed.spot(3, -60) == generated.spot(3, -60)
-    assert mixed.mean_price(3, 0, 60) == generated.mean_price(3, 0, 60)
+    assert mixed.prices["btc"].spot(3, -60) == generated.spot(3, -60)
+    assert mixed.prices["btc"].mean(3, 0, 60) == generated.mean_price(3, 0, 60)
 
 
 def test_its_description_names_both(mixed: MixedSource) -> None:

@@ -176,7 +176,7 @@ def test_frames_of_one_instant_keep_their_order(tmp_path):
         ),
         (
             [(FrameKind.GAMMA, f"btc-updown-5m-{START}", gamma(f"btc-updown-5m-{START}"))],
-            "of 5m: markets of 15m are replayed",
+            "without an order book",
         ),
     ],
 )

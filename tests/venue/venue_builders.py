@@ -184,6 +184,9 @@ class StillSource:
     def up_wins(self, index: int) -> bool:
         return self.outcome
 
+    def priced(self, index: int) -> bool:
+        return False
+
 
 class ManualClock:
     """A machine clock that is set only by a test."""

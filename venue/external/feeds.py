@@ -60,7 +60,7 @@ class Closable(Protocol):
 
 
 class Feeds:
-    """The price path on the venue's clock, as published by the services.
+    """The prices on the venue's clock, as published by the services.
 
     Parameters
     ----------
@@ -84,7 +84,9 @@ class Feeds:
         self.seed = source.seed
         self.faults = faults
         self._clock = clock
-        self._source = source
+        self._prices = source.prices
+        self._origin = schedule.origin
+        self._interval = math.gcd(INTERVAL, *(series.length for series in schedule.series))
         self._first_start = schedule.first_start
         self._lags = LAGS if lagging else {}
         self.sessions: set[Closable] = set()
@@ -95,7 +97,7 @@ class Feeds:
     @property
     def step(self) -> int:
         """Market seconds between two observations of a stream."""
-        return _step(self._clock.speed)
+        return _step(self._clock.speed, self._interval)
 
     def moment(self, second: int) -> FeedTime:
         """A second of market time with its timestamp."""
@@ -129,24 +131,22 @@ class Feeds:
 
     # --- prices, in units of 1e-8 USD --------------------------------------------------------
 
-    def spot(self, second: int) -> int:
+    @property
+    def assets(self) -> tuple[str, ...]:
+        """The assets with prices: bitcoin, and those of the venue's series."""
+        return tuple(self._prices)
+
+    def spot(self, second: int, asset: str = "btc") -> int:
         """The price in USD."""
-        return self._source.spot(*self._place(second))
+        return self._prices[asset].spot(0, second - self._origin)
 
-    def mean(self, second: int, window: int) -> int:
+    def mean(self, second: int, window: int, asset: str = "btc") -> int:
         """The mean of the last `window` prices: with 60 it is the settlement price."""
-        return self._source.mean_price(*self._place(second), window)
+        return self._prices[asset].mean(0, second - self._origin, window)
 
-    def priced(self, start: int) -> bool:
-        """Whether the market with this start settles by these prices."""
-        return self._source.priced(self._place(start)[0])
-
-    def tether(self, second: int) -> int:
+    def tether(self, second: int, asset: str = "btc") -> int:
         """The price in USDT."""
-        return self.spot(second) * (_BASIS_SCALE - USDT_BASIS) // _BASIS_SCALE
-
-    def _place(self, second: int) -> tuple[int, int]:
-        return divmod(second - self._first_start, INTERVAL)
+        return self.spot(second, asset) * (_BASIS_SCALE - USDT_BASIS) // _BASIS_SCALE
 
     # --- faults ------------------------------------------------------------------------------
 
@@ -197,8 +197,8 @@ class Feeds:
         return self._clock.wall_until(second + self._lags.get(service, 0.0)) + patience + 0.001
 
 
-def _step(speed: float) -> int:
-    """The smallest divisor of a market's length with at most `MESSAGES_A_SECOND` messages per second."""
+def _step(speed: float, interval: int) -> int:
+    """The smallest divisor of an interval with at most `MESSAGES_A_SECOND` messages per second."""
     return next(
-        (s for s in range(1, INTERVAL) if INTERVAL % s == 0 and speed / s <= MESSAGES_A_SECOND), INTERVAL
+        (s for s in range(1, interval) if interval % s == 0 and speed / s <= MESSAGES_A_SECOND), interval
     )

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from venue.amounts import decimal_text
 from venue.external.access import service
+from venue.external.assets import symbol_of
 from venue.external.feeds import Feeds
 from venue.external.services import PATHS
 from venue.external.session import StreamSession
@@ -25,7 +26,7 @@ MOST_FRAMES = 20
 """Frames that a client may send per second."""
 SECOND_NS = 10**9
 
-SYMBOL, PROVIDER = "btcusd", "chainlink"
+SYMBOLS, PROVIDER = "{}usd", "chainlink"
 SPOT, TWAP = "price.crypto", "price.crypto.twap"
 WINDOWS = (30, 60)
 
@@ -54,8 +55,8 @@ class _Message(msgspec.Struct):
     subscriptions: list[_Wanted] = []
 
 
-Stream = tuple[str, int | None]
-"""A channel, and the window of an average."""
+Stream = tuple[str, int | None, str]
+"""A channel, the window of an average, and the asset."""
 
 
 class PolyBoltSession(StreamSession):
@@ -98,7 +99,7 @@ class PolyBoltSession(StreamSession):
         return same and hmac.compare_digest(auth.passphrase.encode(), key.passphrase.encode())
 
     def _change(self, message: _Message) -> None:
-        streams = {stream: None for wanted in message.subscriptions for stream in _streams(wanted)}
+        streams = {stream: None for wanted in message.subscriptions for stream in self._streams(wanted)}
         if message.op == "unsubscribe":
             for stream in streams:
                 self._published.pop(stream, None)
@@ -128,11 +129,12 @@ class PolyBoltSession(StreamSession):
 
     def _observation(self, stream: Stream, second: int) -> dict[str, Any]:
         """A price as an exact decimal text."""
-        window = stream[1]
-        price = self.feeds.spot(second) if window is None else self.feeds.mean(second, window)
+        _, window, asset = stream
+        feeds = self.feeds
+        price = feeds.spot(second, asset) if window is None else feeds.mean(second, window, asset)
         exact = decimal_text(price, UNIT)
         observation = {
-            "symbol": SYMBOL,
+            "symbol": symbol_of(asset, SYMBOLS),
             "value": float(exact),
             "full_accuracy_value": exact,
             "timestamp": self.feeds.moment(second).wall_ms,
@@ -140,17 +142,18 @@ class PolyBoltSession(StreamSession):
         }
         return observation if window is None else {**observation, "window_seconds": window}
 
-
-def _streams(wanted: _Wanted) -> list[Stream]:
-    """The streams of a subscription; none for other symbols, providers and channels."""
-    chosen = wanted.filter
-    if chosen.symbol not in (None, SYMBOL) or chosen.source != PROVIDER:
+    def _streams(self, wanted: _Wanted) -> list[Stream]:
+        """The streams of a subscription; none for other symbols, providers and channels."""
+        chosen = wanted.filter
+        if chosen.source != PROVIDER:
+            return []
+        assets = [asset for asset in self.feeds.assets if chosen.symbol in (None, symbol_of(asset, SYMBOLS))]
+        if wanted.channel == SPOT:
+            return [(SPOT, None, asset) for asset in assets]
+        if wanted.channel == TWAP:
+            windows = [window for window in WINDOWS if chosen.window_seconds in (None, window)]
+            return [(TWAP, window, asset) for asset in assets for window in windows]
         return []
-    if wanted.channel == SPOT:
-        return [(SPOT, None)]
-    if wanted.channel == TWAP:
-        return [(TWAP, window) for window in WINDOWS if chosen.window_seconds in (None, window)]
-    return []
 
 
 @routes.get(PATHS["polybolt"])

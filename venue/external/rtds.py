@@ -7,6 +7,7 @@ from aiohttp import web
 
 from venue.amounts import decimal_text
 from venue.external.access import service
+from venue.external.assets import symbol_of
 from venue.external.feeds import Feeds
 from venue.external.services import PATHS
 from venue.external.session import StreamSession
@@ -15,14 +16,14 @@ from venue.sources.price_path import UNIT
 
 routes = web.RouteTableDef()
 
-BINANCE, CHAINLINK = "btcusdt", "btc/usd"
+BINANCE, CHAINLINK = "{}usdt", "{}/usd"
 SYMBOLS = {
     "crypto_prices": BINANCE,
     "crypto_prices_chainlink": CHAINLINK,
     "crypto_prices_twap_thirty": CHAINLINK,
     "crypto_prices_twap_sixty": CHAINLINK,
 }
-"""The only symbol of each topic here."""
+"""The form of the symbols of each topic."""
 WINDOWS = {"crypto_prices_twap_thirty": 30, "crypto_prices_twap_sixty": 60}
 E18 = 10**18 // UNIT
 
@@ -55,51 +56,53 @@ class RtdsSession(StreamSession):
 
     def __init__(self, feeds: Feeds) -> None:
         super().__init__(feeds)
-        self._published: dict[str, int] = {}
-        """The last second published for each subscribed topic."""
+        self._published: dict[tuple[str, str], int] = {}
+        """The last second published for each subscribed topic and asset."""
 
     async def received(self, content: Any) -> None:
         message = msgspec.convert(content, _Message)
         for wanted in message.subscriptions:
-            symbol = SYMBOLS.get(wanted.topic)
-            if symbol is None or not wants(wanted.filters, symbol):
+            form = SYMBOLS.get(wanted.topic)
+            if form is None:
                 continue
-            if message.action == "unsubscribe":
-                self._published.pop(wanted.topic, None)
-            elif message.action == "subscribe":
-                self._subscribe(wanted.topic)
+            for asset in self.feeds.assets:
+                if not wants(wanted.filters, symbol_of(asset, form)):
+                    continue
+                if message.action == "unsubscribe":
+                    self._published.pop((wanted.topic, asset), None)
+                elif message.action == "subscribe":
+                    self._subscribe(wanted.topic, asset)
 
     def observed(self, second: int) -> None:
-        for topic, published in self._published.items():
+        for (topic, asset), published in self._published.items():
             if second > published:
-                self._published[topic] = second
-                self._publish(topic, "update", self._observation(topic, second))
+                self._published[topic, asset] = second
+                self._publish(topic, "update", self._observation(topic, asset, second))
 
-    def _subscribe(self, topic: str) -> None:
+    def _subscribe(self, topic: str, asset: str) -> None:
         past = self.past()
-        self._published[topic] = past[-1]
-        rows = [{key: row[key] for key in ("timestamp", "value")} for row in self._rows(topic, past)]
-        self._publish(topic, "subscribe", {"symbol": SYMBOLS[topic], "data": rows})
-
-    def _rows(self, topic: str, seconds: range) -> list[dict[str, Any]]:
-        return [self._observation(topic, second) for second in seconds]
+        self._published[topic, asset] = past[-1]
+        found = [self._observation(topic, asset, second) for second in past]
+        rows = [{key: row[key] for key in ("timestamp", "value")} for row in found]
+        self._publish(topic, "subscribe", {"symbol": symbol_of(asset, SYMBOLS[topic]), "data": rows})
 
     def _publish(self, topic: str, kind: str, payload: dict[str, Any]) -> None:
         stamp = self.feeds.stamp_ms(self.service)
         self.send({"topic": topic, "type": kind, "timestamp": stamp, "payload": payload})
 
-    def _observation(self, topic: str, second: int) -> dict[str, Any]:
+    def _observation(self, topic: str, asset: str, second: int) -> dict[str, Any]:
         """A price: the exact value in units of 1e-18 USD, or a decimal for Binance."""
         observation: dict[str, Any] = {
-            "symbol": SYMBOLS[topic],
+            "symbol": symbol_of(asset, SYMBOLS[topic]),
             "timestamp": self.feeds.moment(second).wall_ms,
         }
         if topic == "crypto_prices":
-            price = self.feeds.tether(second)
+            price = self.feeds.tether(second, asset)
             whole, part = divmod(price, UNIT)
             return {**observation, "value": price / UNIT, "full_accuracy_value": f"{whole}.{part:08d}"}
         window = WINDOWS.get(topic)
-        price = self.feeds.spot(second) if window is None else self.feeds.mean(second, window)
+        feeds = self.feeds
+        price = feeds.spot(second, asset) if window is None else feeds.mean(second, window, asset)
         if window is not None:
             observation["window_s"] = window
         return {

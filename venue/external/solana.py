@@ -1,4 +1,4 @@
-"""A Solana node over JSON-RPC, with Pyth's price account for bitcoin among its accounts."""
+"""A Solana node over JSON-RPC, with Pyth's price accounts among its accounts."""
 
 import base64
 import struct
@@ -16,7 +16,12 @@ from venue.wire.common import json_answer
 
 routes = web.RouteTableDef()
 
-PYTH_ACCOUNT = "GVXRSBjFk6e6J3NbVPXohDJetcTjaeeuykUpbQF8UoMU"
+PYTH_ACCOUNTS = {
+    "GVXRSBjFk6e6J3NbVPXohDJetcTjaeeuykUpbQF8UoMU": "btc",
+    "JBu1AL4obBcCMqKBBxhpWCNUt136ijcuMZLFvTP7iWdB": "eth",
+    "H6ARHf6YXhGYeQfUzQNGk6rDNnLBQKrenN712K4AQJEG": "sol",
+}
+"""The assets of the price accounts."""
 PYTH_PROGRAM = "FsJ3A3u2vn5cTVofAjvy6y5kwABJAqYWpe4975bi2epH"
 LAMPORTS = 23_942_400
 ACCOUNT_BYTES = 3_312
@@ -68,10 +73,10 @@ def block_time(slot: int) -> int:
     return (FIRST_SLOT_MS + (slot - FIRST_SLOT) * SLOT_MS) // 1000
 
 
-def price_account(feeds: Feeds, moment: FeedTime) -> bytes:
-    """The bytes of the price account as published at a given time."""
-    price, before = feeds.spot(moment.second), feeds.spot(moment.second - 1)
-    slow = feeds.mean(moment.second, EMA_SECONDS)
+def price_account(feeds: Feeds, moment: FeedTime, asset: str) -> bytes:
+    """The bytes of an asset's price account as published at a given time."""
+    price, before = feeds.spot(moment.second, asset), feeds.spot(moment.second - 1, asset)
+    slow = feeds.mean(moment.second, EMA_SECONDS, asset)
     slot = slot_at(moment.wall_ns // 1_000_000)
     info = _INFO.pack(price, price // CONFIDENCE, _TRADING, 0, slot)
     header = (_MAGIC, _VERSION, _PRICE_ACCOUNT, ACCOUNT_BYTES, _PRICE_TYPE, _EXPONENT, PUBLISHERS, PUBLISHERS)
@@ -162,9 +167,10 @@ def _account(feeds: Feeds, params: list[Any]) -> dict[str, Any]:
         raise _Bad(-32602, "Encoded binary (base 58) data should be less than 128 bytes, please use Base64")
     # The chain continues while the oracle is stale: its price is then many slots old.
     context = {"apiVersion": "2.1.0", "slot": slot_at(feeds.wall_ns() // 1_000_000)}
-    if params[0] != PYTH_ACCOUNT:
+    asset = PYTH_ACCOUNTS.get(params[0])
+    if asset not in feeds.assets:
         return {"context": context, "value": None}
-    data = price_account(feeds, feeds.now("solana"))
+    data = price_account(feeds, feeds.now("solana"), asset)
     value = {
         "data": [base64.b64encode(data).decode(), "base64"],
         "executable": False,

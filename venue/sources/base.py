@@ -1,10 +1,14 @@
 """The interface of a source of markets."""
 
+from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from venue.catalogue import Catalogue
 from venue.market import VenueMarket
 from venue.order_book import VenueBook
+from venue.schedule import Schedule
+from venue.series import DEFAULT_SERIES, Series
+from venue.sources.price_path import WINDOW
 
 
 class MarketSource(Protocol):
@@ -52,6 +56,10 @@ class MarketSource(Protocol):
         """Payout of an Up share in micro pUSD; None until the outcome is to be published."""
         ...
 
+    def priced(self, market: VenueMarket) -> bool:
+        """Whether the market settles by the prices of the external services."""
+        ...
+
     def certain(self, market: VenueMarket) -> bool:
         """Whether `book` is current."""
         ...
@@ -78,10 +86,11 @@ class MarketSource(Protocol):
 
 
 class MarketScript(Protocol):
-    """Predetermined books and outcomes of markets on the 900-second grid of market time.
+    """Predetermined books and outcomes of the markets of one series.
 
-    A market is identified by `index`, its position in the schedule: 0 is the first one the venue ever
-    started. Offsets are market seconds since the market's start; they may lie before 0 and beyond 900.
+    A market is identified by `index`, its position in the schedule of its series: 0 is the first one the
+    venue ever started. Offsets are market seconds since the market's start; they may lie before 0 and beyond
+    the end.
     """
 
     name: str
@@ -114,25 +123,63 @@ class MarketScript(Protocol):
         """The outcome. It is read only when the resolution is published."""
         ...
 
+    def priced(self, index: int) -> bool:
+        """Whether the market settles by the prices of the external services; a recorded one does not."""
+        ...
+
+
+@runtime_checkable
+class SeveralScripts(Protocol):
+    """Scripts of several series."""
+
+    name: str
+    series: tuple[Series, ...]
+
+    def info(self) -> dict[str, Any]:
+        """A description for people."""
+        ...
+
+    def scripts(self, schedule: Schedule) -> Mapping[Series, MarketScript]:
+        """The script of each series, for the markets of a schedule."""
+        ...
+
+
+class AssetPrices(Protocol):
+    """The price of an asset in units of 1e-8 USD, one for every second.
+
+    Seconds are counted from the start of a piece of 900 seconds; they may lie before it and beyond its end.
+    Piece 0 begins at the origin of the venue's schedule.
+    """
+
+    def spot(self, index: int, second: int) -> int:
+        """The price at a second of a piece."""
+        ...
+
+    def mean(self, index: int, second: int, window: int = WINDOW) -> int:
+        """The mean of the last `window` prices, including the one at `second`, rounded down."""
+        ...
+
+    def sigma(self, index: int) -> float:
+        """The volatility per √second in a piece, without jumps."""
+        ...
+
 
 @runtime_checkable
 class PriceSource(Protocol):
-    """A script that also has the bitcoin price, so that the external services can be served.
-
-    Prices are integers in units of 1e-8 USD, one for every second of a market; seconds outside the market
-    belong to its neighbours.
-    """
+    """A source that also has prices, so that the external services can be served."""
 
     seed: int
 
-    def priced(self, index: int) -> bool:
-        """Whether a market settles by these prices; a recorded market does not."""
+    @property
+    def prices(self) -> Mapping[str, AssetPrices]:
+        """The prices of each asset, bitcoin among them."""
         ...
 
-    def spot(self, index: int, second: int) -> int:
-        """The price at a second."""
-        ...
 
-    def mean_price(self, index: int, second: int, window: int) -> int:
-        """The mean of the last `window` prices, including the one at `second`."""
-        ...
+type Script = MarketScript | SeveralScripts
+"""A script of markets of btc-15m, or those of several series."""
+
+
+def series_of(script: Script) -> tuple[Series, ...]:
+    """The series that a script has markets of."""
+    return script.series if isinstance(script, SeveralScripts) else DEFAULT_SERIES

@@ -6,12 +6,13 @@ import msgspec
 
 from venue.ledger import VenueLedger
 from venue.schedule import Protocol
-from venue.sources.base import MarketScript
+from venue.series import DEFAULT_SERIES, Series, SeriesMissing, parse_series, series_text
+from venue.sources.base import Script
 from venue.sources.mixed import MixedSource
 from venue.sources.recorded import RecordedSource
-from venue.sources.recording import RecordingSource
+from venue.sources.recording import RecordingSeries, RecordingSource
 from venue.sources.shadow.upstream import UpstreamVenue
-from venue.sources.synthetic import DEFAULT_SEED, SyntheticSource
+from venue.sources.synthetic import DEFAULT_SEED, SyntheticSeries, SyntheticSource
 
 RECORDED, SYNTHETIC, MIXED, SHADOW = "recorded", "synthetic", "mixed", "shadow"
 RECORDING = "recording"
@@ -30,7 +31,8 @@ def chosen_source(
     state: Path | None,
     upstream: UpstreamVenue | None = None,
     path: Path | None = None,
-) -> MarketScript | UpstreamVenue:
+    series: tuple[Series, ...] = DEFAULT_SERIES,
+) -> Script | UpstreamVenue:
     """The requested source.
 
     Parameters
@@ -40,40 +42,58 @@ def chosen_source(
     seed : int, optional
         Seed of the generated markets; by default the folder's own, or `DEFAULT_SEED` for a new folder.
     state : Path, optional
-        The venue's folder, which stores source, seed, and the kind of mirrored markets.
+        The venue's folder, which stores source, seed and series.
     upstream : UpstreamVenue, optional
         The upstream of the shadow source.
     path : Path, optional
         The recording of the recording source.
+    series : tuple of Series, optional
+        The series of scripted markets. A folder keeps those that it once had, so that their markets have an
+        outcome: the source has them first, and then the further ones.
 
     Raises
     ------
     SourceMismatch
-            If the folder was created with another source, seed, asset or timeframe.
-        RecordingRefused
+        If the folder was created with another source, seed or recording.
+    SeriesMissing
+        If the source has no markets of a series.
+    RecordingRefused
         If the recording cannot be replayed.
-        VenueLedgerInUse, OSError
+    VenueLedgerInUse, OSError
         If the folder cannot be used.
     """
-    if state is not None:
-        ledger = VenueLedger(state)
-        try:
-            _keep_source(ledger, name)
-            if name in SEEDED:
-                seed = _kept_seed(ledger, seed)
-            if upstream is not None:
-                _keep_markets(ledger, upstream)
-            if path is not None:
-                _keep_text(ledger, "recording", f"--path {path.resolve()}")
-        finally:
-            ledger.close()
-    if upstream is not None:
-        return upstream
+    _check_series(name, series)
+    if state is None:
+        return upstream or _scripted(name, seed, path, series)
+    ledger = VenueLedger(state)
+    try:
+        _keep_source(ledger, name)
+        if name in SEEDED:
+            seed = _kept_seed(ledger, seed)
+        if path is not None:
+            _keep_text(ledger, "recording", f"--path {path.resolve()}")
+        known = _known_series(ledger, series if upstream is None else upstream.series)
+        if upstream is None:
+            source = _scripted(name, seed, path, known)
+        else:
+            source = msgspec.structs.replace(upstream, known=known)
+        # Not before the source has them all: the folder could not be used afterwards.
+        ledger.set_text("series", series_text(known))
+    finally:
+        ledger.close()
+    return source
+
+
+def _scripted(name: str, seed: int | None, path: Path | None, series: tuple[Series, ...]) -> Script:
     if path is not None:
-        return RecordingSource(path.resolve())
+        path = path.resolve()
+        return RecordingSource(path) if series == DEFAULT_SERIES else RecordingSeries(path, series)
     if name == RECORDED:
         return RecordedSource()
-    return (SyntheticSource if name == SYNTHETIC else MixedSource)(DEFAULT_SEED if seed is None else seed)
+    seed = DEFAULT_SEED if seed is None else seed
+    if name == MIXED:
+        return MixedSource(seed)
+    return SyntheticSource(seed) if series == DEFAULT_SERIES else SyntheticSeries(seed, series)
 
 
 def chosen_protocol(name: str, wanted: Protocol | None, state: Path | None) -> Protocol:
@@ -122,8 +142,32 @@ def _kept_seed(ledger: VenueLedger, seed: int | None) -> int:
     return kept
 
 
-def _keep_markets(ledger: VenueLedger, upstream: UpstreamVenue) -> None:
-    _keep_text(ledger, "markets", f"--asset {upstream.asset} --timeframe {upstream.timeframe}")
+def _check_series(name: str, series: tuple[Series, ...]) -> None:
+    """Refuse a series that is not among the bundled recordings."""
+    if name not in (RECORDED, MIXED):
+        return
+    missing = next((each for each in series if each not in DEFAULT_SERIES), None)
+    if missing is not None:
+        raise SeriesMissing(
+            f"{missing.name}: the bundled recordings are of {series_text(DEFAULT_SERIES)} only; use "
+            f"--source {SYNTHETIC}, or --source {RECORDING} with a recording of it"
+        )
+
+
+def _known_series(ledger: VenueLedger, wanted: tuple[Series, ...]) -> tuple[Series, ...]:
+    """The folder's series, and after them the wanted ones that it does not have yet."""
+    kept = ledger.text("series")
+    mirrored = ledger.text("markets")
+    if kept is not None:
+        known = parse_series(kept)
+    elif mirrored is not None:
+        # A folder from a version that mirrored one series: --asset btc --timeframe 15m.
+        _, asset, _, timeframe = mirrored.split()
+        known = (Series(asset, timeframe),)
+    else:
+        # A folder from a version that had markets of btc-15m only, if it has any.
+        known = DEFAULT_SERIES if ledger.meta("first_start") is not None else ()
+    return (*known, *(each for each in wanted if each not in known))
 
 
 def _keep_text(ledger: VenueLedger, name: str, wanted: str) -> None:

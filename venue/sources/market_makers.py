@@ -15,7 +15,9 @@ ticks behind the touch.
 
 import hashlib
 import math
+import random
 from bisect import bisect_right
+from functools import cached_property
 from itertools import accumulate
 from statistics import NormalDist
 
@@ -24,7 +26,7 @@ import msgspec
 from venue.amounts import CENT_MILLS, MICRO, MILL
 from venue.market import INTERVAL
 from venue.order_book import Side, VenueBook
-from venue.sources.price_path import JUMP_VARIANCE, WINDOW, PricePath, draws
+from venue.sources.price_path import JUMP_VARIANCE, WINDOW, AssetPath, draws
 
 LAG_SECONDS = (1, 2, 3)
 SIGMA_ERROR = 0.10
@@ -94,8 +96,11 @@ def variance_seconds(left: int) -> float:
     return left - 2 * WINDOW / 3 if left >= WINDOW else left**3 / (3 * WINDOW**2)
 
 
-def one_sided_share(second: int) -> float:
-    """The share of markets whose favourite is not offered at a second."""
+def one_sided_share(second: float) -> float:
+    """The share of markets whose favourite is not offered at a second of 900.
+
+    For markets of other lengths the same shares are assumed at the same fractions of their length.
+    """
     place = bisect_right([at for at, _ in ONE_SIDED], second)
     if place == 0:
         return 0.0
@@ -105,30 +110,77 @@ def one_sided_share(second: int) -> float:
     return low + (high - low) * (second - begin) / (end - begin)
 
 
+class GeneratedMarket(msgspec.Struct, frozen=True):
+    """A market on the price path of its asset.
+
+    `begin` in seconds after the origin of the path, `length` in seconds. `draws_prefix` precedes the purposes
+    of its random numbers; it is empty for btc-15m.
+    """
+
+    path: AssetPath
+    seed: int
+    index: int
+    begin: int
+    length: int = INTERVAL
+    draws_prefix: str = ""
+
+    def spot(self, second: int) -> int:
+        """The price at a second of the market, which may lie outside it."""
+        return self.path.spot(0, self.begin + second)
+
+    def mean(self, second: int, window: int = WINDOW) -> int:
+        """The mean of the last `window` prices at a second of the market."""
+        return self.path.mean(0, self.begin + second, window)
+
+    def up_wins(self) -> bool:
+        """The settlement rule."""
+        return self.path.up_wins(0, self.length, self.begin)
+
+    def sigma(self, second: int) -> float:
+        """The volatility per √second in the rest of the market, without jumps."""
+        begin, end = self.begin + second, self.begin + self.length
+        pieces = range(begin // INTERVAL, -(-end // INTERVAL))
+        if len(pieces) == 1:
+            return self.path.sigma(pieces[0])
+        left = ((min(end, (n + 1) * INTERVAL) - max(begin, n * INTERVAL), self.path.sigma(n)) for n in pieces)
+        return math.sqrt(sum(seconds * sigma**2 for seconds, sigma in left) / (end - begin))
+
+
 class MarketMakers:
-    """The makers of one market: estimates for its seconds 0 to 900, and a book at any of them.
+    """The makers of one market: estimates for every second of it, and a book at any of them.
 
     At second 0 there is no information yet: that book is also shown before the start.
     """
 
-    def __init__(self, path: PricePath, index: int) -> None:
-        self._index = index
-        self._key = f"{path.seed}/{index}".encode()
-        self.beliefs = _estimates(path, index)
-        fine = (s for s, b in enumerate(self.beliefs) if not FINE_BELOW <= b.up <= FINE_ABOVE)
-        self.tick_change = next(fine, None)
+    def __init__(self, market: GeneratedMarket) -> None:
+        self._market = market
+        self._key = f"{market.seed}/{market.draws_prefix}{market.index}".encode()
+
+    @cached_property
+    def beliefs(self) -> tuple[ProbabilityEstimate, ...]:
+        """The estimates."""
+        return _estimates(self._market)
+
+    @cached_property
+    def tick_change(self) -> int | None:
+        """The second from which the market is on the finer grid; None if it never is."""
+        return next((s for s, belief in enumerate(self.beliefs) if _is_fine(belief)), None)
 
     def book(self, second: int) -> VenueBook:
         """The Up token's book."""
-        belief = self.beliefs[second]
-        fine = self.tick_change is not None and second >= self.tick_change
-        beyond = fine and not FINE_BELOW <= belief.up <= FINE_ABOVE
+        # The opening book of a market that has not started needs no other estimate.
+        belief = self._opening if second == 0 else self.beliefs[second]
+        beyond = _is_fine(belief)
         bid, ask = self._touch(belief, second, 1 if beyond else CENT_MILLS)
         bids = self._side("b", _ladder(bid, -1, fine=beyond), second)
         asks = self._side("a", _ladder(ask, 1, fine=beyond), second)
         if belief.offered:
             return VenueBook(bids, asks)
         return VenueBook(bids, ()) if belief.up > 0.5 else VenueBook((), asks)
+
+    @cached_property
+    def _opening(self) -> ProbabilityEstimate:
+        return _opening(_drawn(self._market))
 
     def _touch(self, belief: ProbabilityEstimate, second: int, tick: int) -> tuple[int, int]:
         """Best bid and ask in mills, with the estimated price between them."""
@@ -171,40 +223,68 @@ def _ladder(best: int, direction: int, *, fine: bool) -> list[int]:
     return prices
 
 
-def _estimates(path: PricePath, index: int) -> tuple[ProbabilityEstimate, ...]:
-    rng = draws(path.seed, "makers", index)
+def _is_fine(belief: ProbabilityEstimate) -> bool:
+    """Whether the price is beyond those of the cent grid."""
+    return not FINE_BELOW <= belief.up <= FINE_ABOVE
+
+
+class _Draws(msgspec.Struct):
+    """A market's first random numbers: delay, relative error of σ and first error in z, and the others."""
+
+    lag: int
+    sigma_error: float
+    noise: float
+    rng: random.Random
+
+
+def _drawn(market: GeneratedMarket) -> _Draws:
+    rng = draws(market.seed, f"{market.draws_prefix}makers", market.index)
     lag = rng.choice(LAG_SECONDS)
-    sigma = path.sigma(index) * math.sqrt(1 + JUMP_VARIANCE) * math.exp(rng.gauss(0, SIGMA_ERROR))
+    return _Draws(lag, math.exp(rng.gauss(0, SIGMA_ERROR)), rng.gauss(0, NOISE), rng)
+
+
+def _opening(drawn: _Draws) -> ProbabilityEstimate:
+    return ProbabilityEstimate(_NORMAL.cdf(drawn.noise), offered=True)
+
+
+def _estimates(market: GeneratedMarket) -> tuple[ProbabilityEstimate, ...]:
+    drawn, length = _drawn(market), market.length
     kept = math.exp(-1 / NOISE_SECONDS)
     fresh = NOISE * math.sqrt(1 - kept**2)
-    shocks = (rng.gauss(0, fresh) for _ in range(INTERVAL))
-    noise = list(accumulate(shocks, lambda old, new: kept * old + new, initial=rng.gauss(0, NOISE)))
-    opening = ProbabilityEstimate(_NORMAL.cdf(noise[0]), offered=True)
-    strike = path.mean(index, 0)
-    prices = [path.spot(index, second) for second in range(INTERVAL)]
-    elapsed = list(accumulate(prices[INTERVAL - WINDOW + 1 :], initial=0))
-    known = [opening]
-    for second in range(1, INTERVAL + 1):
-        seen = max(0, second - lag)
-        left = INTERVAL - seen
+    shocks = (drawn.rng.gauss(0, fresh) for _ in range(length))
+    noise = list(accumulate(shocks, lambda old, new: kept * old + new, initial=drawn.noise))
+    strike = market.mean(0)
+    prices = [market.spot(second) for second in range(length)]
+    elapsed = list(accumulate(prices[length - WINDOW + 1 :], initial=0))
+    known = [_opening(drawn)]
+    sigma, changes = 0.0, 0
+    for second in range(1, length + 1):
+        seen = max(0, second - drawn.lag)
+        if seen >= changes:
+            # The volatility ahead changes slowly: once in a piece of the path is enough.
+            changes = seen + INTERVAL - (market.begin + seen) % INTERVAL
+            sigma = market.sigma(seen) * math.sqrt(1 + JUMP_VARIANCE) * drawn.sigma_error
+        left = length - seen
         expected = prices[seen]
         if left < WINDOW:
             expected = (elapsed[WINDOW - left] + left * prices[seen]) / WINDOW
         carried = variance_seconds(left)
         z = math.log(expected / strike) / (sigma * math.sqrt(carried)) + noise[second]
-        known.append(ProbabilityEstimate(_NORMAL.cdf(z), offered=_is_offered(z, carried, second)))
+        offered = _is_offered(z, carried, second, length)
+        known.append(ProbabilityEstimate(_NORMAL.cdf(z), offered=offered))
     return tuple(known)
 
 
-def _is_offered(z: float, carried: float, second: int) -> bool:
+def _is_offered(z: float, carried: float, second: int, length: int) -> bool:
     """False for the `one_sided_share` of all markets with the highest certainty at a second.
 
-    A priori the final average is normal around the strike with the variance of 880 seconds: 840 in full, a
-    third of the last 60, and a third of the 60 before the start, which the strike averages. All of it except
-    `carried` has been observed, which determines how certain a z is relative to others.
+    A priori the final average is normal around the strike with the variance of the market's length less 20
+    seconds: all but the last 60 in full, a third of those, and a third of the 60 before the start, which the
+    strike averages. All of it except `carried` has been observed, which determines how certain a z is
+    relative to others.
     """
     if abs(z) < _SURE_ENOUGH_Z:
         return True
-    total = INTERVAL - WINDOW + 2 * WINDOW / 3
+    total = length - WINDOW + 2 * WINDOW / 3
     rank = abs(z) * math.sqrt(carried / (total - carried))
-    return 2 * (1 - _NORMAL.cdf(rank)) > one_sided_share(second)
+    return 2 * (1 - _NORMAL.cdf(rank)) > one_sided_share(second * INTERVAL / length)

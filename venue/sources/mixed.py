@@ -1,9 +1,10 @@
 """Alternates the recorded markets with generated ones: the first market is recorded, the second generated."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from venue.order_book import VenueBook
-from venue.sources.base import MarketScript
+from venue.sources.base import AssetPrices, MarketScript
 from venue.sources.recorded import RecordedSource
 from venue.sources.synthetic import DEFAULT_SEED, SyntheticSource
 
@@ -62,11 +63,9 @@ class MixedSource:
     def priced(self, index: int) -> bool:
         return self._at(index)[0] is self._generated
 
-    def spot(self, index: int, second: int) -> int:
-        return self._generated.spot(index, second)
-
-    def mean_price(self, index: int, second: int, window: int) -> int:
-        return self._generated.mean_price(index, second, window)
+    @property
+    def prices(self) -> Mapping[str, AssetPrices]:
+        return self._generated.prices
 
     def _at(self, index: int) -> tuple[MarketScript, int]:
         """The script of a market, and the market's number in it."""

@@ -106,6 +106,11 @@ class RecordedSource:
     def up_wins(self, index: int) -> bool:
         return self.recording(index).up_won
 
+    def priced(self, index: int) -> bool:
+        """False: the recordings contain no prices."""
+        del index
+        return False
+
     def _books(self, index: int) -> RecordedBooks:
         return self._replay(index % len(self._catalog.recordings))
 

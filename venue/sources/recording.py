@@ -6,8 +6,8 @@ A recording is a folder of zstd-compressed JSON-lines files, `YYYY-MM-DD.jsonl.z
 text. The file named in `writing` may have an incomplete end.
 
 The order books are rebuilt frame by frame, and each one is valid from its frame's time of receipt on. The
-recorded markets are replayed one after another; those without a book, without an official result or of
-another length than 15 minutes are left out.
+recorded markets of a series are replayed one after another; those without a book or without an official
+result, and those of other series, are left out.
 """
 
 import json
@@ -24,11 +24,12 @@ from typing import Any
 
 import msgspec
 
-from venue.market import INTERVAL, VenueMarket
+from venue.market import VenueMarket
 from venue.order_book import VenueBook
+from venue.schedule import Schedule
+from venue.series import BTC_15M, KNOWN, LENGTHS, Series, SeriesMissing
 from venue.sources.shadow.listing import UnsupportedMarket, gamma_outcome, listed
 from venue.sources.shadow.mirror import BookMirror
-from venue.sources.shadow.upstream import UpstreamVenue
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -41,7 +42,6 @@ FILE_NAME = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.(\d{1,6}))?\.jsonl\.zst")
 SLUG = re.compile(r"([a-z0-9]{1,12})-updown-(\w{1,4})-(\d{1,12})")
 READ_BYTES = 2**16
 MICROSECOND = 1_000
-LENGTHS = {"5m": 300, "15m": 900, "4h": 14_400}
 
 
 class RecordingRefused(ValueError):
@@ -92,47 +92,42 @@ class RecordedFrames(msgspec.Struct, frozen=True):
 
 
 class RecordingSource:
-    """Replays the markets of a recording in their order, repeatedly.
+    """Replays the markets of one series of a recording in their order, repeatedly.
 
     Parameters
     ----------
     path : Path
         The recording's folder, or one of its files.
+    series : Series
+        btc-15m unless given.
+    recording : RecordingFiles, optional
+        The recording, if it has been read already.
 
     Raises
     ------
     RecordingRefused
         If it cannot be read, or has no market that can be replayed.
+    SeriesMissing
+        If it has no market of the series.
     """
 
     name = "recording"
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._blocks: list[_Block] = []
-        self._first_ns, self._last_ns = 0, 0
-        self.left_out: dict[str, str] = {}
-        """Why markets of the recording are not replayed, by slug."""
-        found = self._find_markets()
-        self._markets = [listing for listing in found if self._fits(listing)]
+    def __init__(
+        self, path: Path, series: Series = BTC_15M, recording: "RecordingFiles | None" = None
+    ) -> None:
+        self._recording = RecordingFiles(path) if recording is None else recording
+        self._series = series
+        self._markets = self._recording.markets_of(series)
         self._replay = lru_cache(maxsize=4)(self._load)
-        if not self._markets:
-            reasons = "; ".join(f"{slug}: {why}" for slug, why in list(self.left_out.items())[:3])
-            raise RecordingRefused(f"{path}: no market can be replayed{reasons and f' ({reasons})'}")
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Why markets of the recording are not replayed, by slug."""
+        return self._recording.left_out((self._series,))
 
     def info(self) -> dict[str, Any]:
-        begin, end = (datetime.fromtimestamp(ns / 1e9, UTC) for ns in (self._first_ns, self._last_ns))
-        markets = f"{len(self._markets)} markets of the recording {self.path}"
-        reasons = Counter(self.left_out.values())
-        left_out = ", ".join(f"{count} {why}" for why, count in reasons.most_common())
-        return {
-            "name": self.name,
-            "path": str(self.path),
-            "markets": len(self._markets),
-            "left_out": self.left_out,
-            "note": f"{markets}, {begin:%Y-%m-%d %H:%M}–{end:%Y-%m-%d %H:%M} of its clock"
-            + (f"; left out: {left_out}" if left_out else ""),
-        }
+        return self._recording.info((self._series,))
 
     def describe(self, index: int) -> str:
         listing = self._listing(index)
@@ -157,13 +152,118 @@ class RecordingSource:
     def up_wins(self, index: int) -> bool:
         return self._listing(index).up_won is True
 
-    # --- the markets of the recording -----------------------------------------------------------
+    def priced(self, index: int) -> bool:
+        """False: the recorded values of the external sources are not served."""
+        del index
+        return False
 
     def _listing(self, index: int) -> _Listing:
         return self._markets[index % len(self._markets)]
 
     def _frames(self, index: int) -> RecordedFrames:
         return self._replay(index % len(self._markets))
+
+    def _load(self, position: int) -> RecordedFrames:
+        return self._recording.books_of(self._markets[position])
+
+
+class RecordingSeries:
+    """Replays several series of a recording, each its own markets in their order.
+
+    Parameters
+    ----------
+    path : Path
+        The recording's folder, or one of its files.
+    series : tuple of Series
+
+    Raises
+    ------
+    RecordingRefused
+        If it cannot be read, or has no market that can be replayed.
+    SeriesMissing
+        If it has no market of one of the series.
+    """
+
+    name = "recording"
+
+    def __init__(self, path: Path, series: tuple[Series, ...]) -> None:
+        self.series = series
+        self._recording = RecordingFiles(path)
+        self._scripts = {each: RecordingSource(path, each, self._recording) for each in series}
+
+    def info(self) -> dict[str, Any]:
+        return self._recording.info(self.series)
+
+    def scripts(self, schedule: Schedule) -> dict[Series, RecordingSource]:
+        """The script of each series; the times of a schedule do not matter to them."""
+        del schedule
+        return self._scripts
+
+
+class RecordingFiles:
+    """The files of a recording: which markets they have, and the books of each.
+
+    Parameters
+    ----------
+    path : Path
+        The recording's folder, or one of its files.
+
+    Raises
+    ------
+    RecordingRefused
+        If it cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._blocks: list[_Block] = []
+        self._first_ns, self._last_ns = 0, 0
+        self._unusable: dict[str, str] = {}
+        found = self._find_markets()
+        self._markets = [listing for listing in found if self._fits(listing)]
+
+    def markets_of(self, series: Series) -> list[_Listing]:
+        """The markets of a series that can be replayed.
+
+        Raises
+        ------
+        RecordingRefused
+            If no market of the recording can be replayed.
+        SeriesMissing
+            If only markets of other series can.
+        """
+        found = [listing for listing in self._markets if listing.market.series == series]
+        if not found:
+            if self._markets:
+                others = Counter(listing.market.series.name for listing in self._markets)
+                names = ", ".join(others)
+                raise SeriesMissing(
+                    f"{series.name}: the recording {self.path} has markets of {names} only; name those"
+                )
+            reasons = "; ".join(f"{slug}: {why}" for slug, why in list(self._unusable.items())[:3])
+            raise RecordingRefused(f"{self.path}: no market can be replayed{reasons and f' ({reasons})'}")
+        return found
+
+    def left_out(self, series: tuple[Series, ...]) -> dict[str, str]:
+        """Why markets are not replayed, by slug, if these series are."""
+        others = [listing.market for listing in self._markets if listing.market.series not in series]
+        return {**self._unusable, **{market.slug: f"of {market.series.name}" for market in others}}
+
+    def info(self, series: tuple[Series, ...]) -> dict[str, Any]:
+        """A description of the recording for people, if these series are replayed."""
+        begin, end = (datetime.fromtimestamp(ns / 1e9, UTC) for ns in (self._first_ns, self._last_ns))
+        left_out = self.left_out(series)
+        count = sum(listing.market.series in series for listing in self._markets)
+        reasons = ", ".join(f"{many} {why}" for why, many in Counter(left_out.values()).most_common())
+        return {
+            "name": "recording",
+            "path": str(self.path),
+            "markets": count,
+            "left_out": left_out,
+            "note": f"{count} markets of the recording {self.path}, "
+            f"{begin:%Y-%m-%d %H:%M}–{end:%Y-%m-%d %H:%M} of its clock"
+            + (f"; left out: {reasons}" if reasons else ""),
+        }
 
     def _find_markets(self) -> list[_Listing]:
         """Read all files once; only the markets and the places of their messages are kept."""
@@ -203,36 +303,36 @@ class RecordingSource:
         """Use an object of the catalogue: the terms of a market are those of its first one."""
         match = SLUG.fullmatch(frame.source)
         if match is None or match[2] not in LENGTHS:
-            self.left_out[frame.source] = "whose slug is not that of an up/down market"
+            self._unusable[frame.source] = "whose slug is not that of an up/down market"
             return
         try:
             row = msgspec.json.decode(frame.raw, type=dict[str, Any])
             if frame.source not in by_slug:
-                upstream = UpstreamVenue("", "", "", match[1], match[2], LENGTHS[match[2]])
-                found = listed(row, upstream, int(match[3]))
+                found = listed(row, Series(match[1], match[2]), int(match[3]))
                 by_slug[frame.source] = _Listing(found.market, found.tick, found.market.question)
         except (UnsupportedMarket, ValueError) as error:
-            self.left_out[frame.source] = f"that cannot be traded: {error}"
+            self._unusable[frame.source] = f"that cannot be traded: {error}"
             return
         outcome = gamma_outcome(row)
         if outcome is not None:
             by_slug[frame.source].up_won = None if 0 < outcome < 1_000_000 else outcome > 0
 
     def _fits(self, listing: _Listing) -> bool:
-        why = ""
-        if listing.market.interval != INTERVAL:
-            why = f"of {listing.market.timeframe}: markets of 15m are replayed"
+        why, market = "", listing.market
+        if market.interval != market.series.length:
+            why = f"of {market.interval / 3600:g} hours, because the clocks changed"
+        elif market.series.name not in KNOWN:
+            why = f"of {market.asset}, which is not replayed"
         elif listing.first is None:
             why = "without an order book"
         elif listing.up_won is None:
             why = "without an official result"
         if why:
-            self.left_out[listing.market.slug] = why
+            self._unusable[market.slug] = why
         return not why
 
-    def _load(self, position: int) -> RecordedFrames:
+    def books_of(self, listing: _Listing) -> RecordedFrames:
         """The books of one market."""
-        listing = self._markets[position]
         assert listing.first is not None
         mirror = BookMirror(listing.market, listing.tick)
         found = RecordedFrames([], [], None)

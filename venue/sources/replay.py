@@ -1,6 +1,7 @@
-"""Plays a script on the venue's clock: one predetermined market every 900 market seconds."""
+"""Plays scripts on the venue's clock: the predetermined markets of each series, one after the other."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from venue.amounts import CENT_MILLS, MICRO
@@ -8,10 +9,11 @@ from venue.clock import VenueClock
 from venue.market import VenueMarket
 from venue.order_book import VenueBook
 from venue.schedule import Protocol, Schedule
-from venue.sources.base import MarketScript
+from venue.series import ASSETS, BTC_15M
+from venue.sources.base import MarketScript, Script, SeveralScripts, series_of
 
 RULES = (
-    'This market will resolve to "Up" if the time-weighted average price of Bitcoin at the end of the '
+    'This market will resolve to "Up" if the time-weighted average price of {asset} at the end of the '
     'time range in the title is greater than or equal to the price at its beginning, otherwise to "Down".'
 )
 
@@ -21,22 +23,23 @@ class ScriptedSource:
 
     Parameters
     ----------
-    script : MarketScript
+    script : MarketScript or SeveralScripts
         Recorded or generated.
     clock : VenueClock
         The venue's.
     first_start : int
-        Start of the script's market 0, on the 900-second grid of market time.
+        Start of market 0 of the first series, in market time.
     protocol : str
         Protocol of the markets: v1, v2 or alternate.
     """
 
     def __init__(
-        self, script: MarketScript, clock: VenueClock, first_start: int, protocol: Protocol = "v1"
+        self, script: Script, clock: VenueClock, first_start: int, protocol: Protocol = "v1"
     ) -> None:
         self.script = script
         self._clock = clock
-        self.catalogue = Schedule(first_start, protocol)
+        self.catalogue = Schedule(first_start, protocol, series_of(script))
+        self._scripts = _by_number(script, self.catalogue)
         self.catalogue.list_until(clock.market_s())
 
     def info(self) -> dict[str, Any]:
@@ -46,29 +49,40 @@ class ScriptedSource:
         return self.catalogue.list_until(self._clock.market_s())
 
     def describe(self, market: VenueMarket) -> str:
-        return f"{RULES} {self.script.describe(market.index)}"
+        return f"{RULES.format(asset=ASSETS[market.asset])} {self._script(market).describe(market.index)}"
 
     def origin(self, market: VenueMarket) -> str:
-        return self.script.origin(market.index)
+        return self._script(market).origin(market.index)
 
     def book(self, market: VenueMarket) -> VenueBook:
         return self.book_at(market, self._clock.market_s())
 
     def book_at(self, market: VenueMarket, market_s: float) -> VenueBook:
-        return self.script.book(market.index, max(0.0, market_s - market.start))
+        return self._script(market).book(market.index, max(0.0, market_s - market.start))
 
     def tick(self, market: VenueMarket) -> int:
-        change = self.script.tick_change(market.index)
-        return 1 if change is not None and self._offset(market) >= max(change, 0) else CENT_MILLS
+        offset = self._offset(market)
+        if offset < 0:
+            # Known without generating the market.
+            return CENT_MILLS
+        change = self._script(market).tick_change(market.index)
+        return 1 if change is not None and offset >= change else CENT_MILLS
 
     def next_change(self, market: VenueMarket) -> float | None:
-        change = self.script.next_change(market.index, max(0.0, self._offset(market)))
+        offset = self._offset(market)
+        if offset < 0:
+            # The opening book is constant, and the other books need not be generated yet.
+            return float(market.start)
+        change = self._script(market).next_change(market.index, offset)
         return None if change is None else market.start + max(change, 0.0)
 
     def outcome(self, market: VenueMarket) -> int | None:
         if self._clock.market_s() < market.end + market.resolution_delay:
             return None
-        return MICRO if self.script.up_wins(market.index) else 0
+        return MICRO if self._script(market).up_wins(market.index) else 0
+
+    def priced(self, market: VenueMarket) -> bool:
+        return self._script(market).priced(market.index)
 
     def certain(self, market: VenueMarket) -> bool:
         """Always true: the books of a script are known."""
@@ -92,3 +106,13 @@ class ScriptedSource:
 
     def _offset(self, market: VenueMarket) -> float:
         return self._clock.market_s() - market.start
+
+    def _script(self, market: VenueMarket) -> MarketScript:
+        return self._scripts[market.series_number]
+
+
+def _by_number(script: Script, schedule: Schedule) -> Mapping[int, MarketScript]:
+    """The script of each series, by the series' number."""
+    if isinstance(script, SeveralScripts):
+        return {series.number: each for series, each in script.scripts(schedule).items()}
+    return {BTC_15M.number: script}

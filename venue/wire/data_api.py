@@ -67,9 +67,9 @@ def _window(request: web.Request, rows: list[Any]) -> list[Any]:
     return rows[first : first + limit]
 
 
-def market_at(venue: PracticeVenue, start: int) -> VenueMarket:
+def market_at(venue: PracticeVenue, key: int) -> VenueMarket:
     """The market of a recorded trade or position."""
-    market = venue.schedule.at(start)
+    market = venue.schedule.at(key)
     if market is None:
         raise VenueRefusal(500, "unknown market")
     return market

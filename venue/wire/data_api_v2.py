@@ -95,7 +95,7 @@ async def resolutions(request: web.Request) -> web.Response:
     rows = [
         _resolution(venue, market)
         for market in venue.schedule
-        if not named.isdisjoint((market.question_id, unpadded(market.condition_id), str(market.start)))
+        if not named.isdisjoint((market.question_id, unpadded(market.condition_id), str(market.key)))
         and (market.version == "v2" or venue.exchange.resolved(market))
     ]
     return json_answer({"data": rows})
@@ -150,12 +150,12 @@ async def approvals(request: web.Request) -> web.Response:
 
 
 def _named_markets(request: web.Request) -> set[int] | None:
-    """Starts of the markets that the query names; None if it names none."""
+    """Keys of the markets that the query names; None if it names none."""
     schedule = venue_of(request).schedule
     conditions, events = request.query.get("condition_id"), request.query.get("event_id")
     if conditions is not None:
         found = map(schedule.by_condition, conditions.split(","))
-        return {market.start for market in found if market is not None}
+        return {market.key for market in found if market is not None}
     if events is not None:
         return {int(event) for event in events.split(",") if is_number(event)}
     return None
@@ -307,7 +307,7 @@ def _names(market: VenueMarket) -> dict[str, str]:
 
 
 def _resolution(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
-    resolution = venue.exchange.resolutions.get(market.start)
+    resolution = venue.exchange.resolutions.get(market.key)
     row: dict[str, Any] = {
         "question_id": market.question_id,
         "condition_id": market.condition_id,

@@ -112,7 +112,7 @@ def _next_slug(venue: PracticeVenue) -> str:
 
 def _foreign_ids(venue: PracticeVenue, market: VenueMarket, kind: str) -> dict[str, Any]:
     """Fields of a market with the ids of the previous market, or with ids that do not exist."""
-    previous = venue.schedule.at(market.start - market.interval)
+    previous = venue.schedule.at(market.key - market.interval)
     if kind == "previous" and previous is not None:
         condition, tokens = previous.condition_id, list(previous.tokens)
     elif market.version == "v1":
@@ -154,9 +154,9 @@ def _chosen(request: web.Request, *, closed_default: bool | None) -> list[VenueM
         *(schedule.by_token(token) for token in tokens),
     ]
     candidates = named if slugs or conditions or tokens else list(schedule)
-    unique = {market.start: market for market in candidates if market is not None}
+    unique = {market.key: market for market in candidates if market is not None}
     if venue.faults.armed("gamma_forgets") is not None:
-        unique = {start: m for start, m in unique.items() if not venue.exchange.resolved(m)}
+        unique = {key: m for key, m in unique.items() if not venue.exchange.resolved(m)}
     return [m for m in unique.values() if closed is None or venue.exchange.resolved(m) is closed]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from venue.amounts import MICRO, MILL, decimal_text
 from venue.market import DOWN, UP, VenueMarket
 from venue.order_book import VenueBook
+from venue.series import GAMMA_IDS
 from venue.sources.price_path import UNIT, WINDOW
 from venue.venue import PracticeVenue
 
@@ -46,7 +47,7 @@ def published_up_pays(venue: PracticeVenue, resolution: tuple[int, int]) -> int:
 
 def outcome_prices(venue: PracticeVenue, market: VenueMarket) -> tuple[str, str]:
     """The two tokens' prices: the payouts of their shares after the resolution, the book's mid before."""
-    resolution = venue.exchange.resolutions.get(market.start)
+    resolution = venue.exchange.resolutions.get(market.key)
     if resolution is not None:
         up_pays = published_up_pays(venue, resolution)
         return decimal_text(up_pays), decimal_text(MICRO - up_pays)
@@ -62,7 +63,7 @@ def gamma_event(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
     closed = venue.exchange.resolved(market)
     series = f"{market.asset}-up-or-down-{market.timeframe}"
     return {
-        "id": str(market.start),
+        "id": str(market.key),
         "ticker": market.slug,
         "slug": market.slug,
         "title": market.question,
@@ -79,28 +80,33 @@ def gamma_event(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
         "negRisk": False,
         "enableOrderBook": True,
         "seriesSlug": series,
-        "series": [{"id": "10192", "slug": series, "recurrence": market.timeframe}],
+        "series": [{"id": _series_id(market), "slug": series, "recurrence": market.timeframe}],
         **_settlement_prices(venue, market),
     }
+
+
+def _series_id(market: VenueMarket) -> str:
+    """The id of the market's series; empty for a mirrored one that is not in the table."""
+    return GAMMA_IDS.get(market.series.name, "")
 
 
 def _settlement_prices(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
     """Strike (some time after the start) and final price (with the outcome); none if the source has none."""
     feeds = venue.external
-    if feeds is None or not feeds.priced(market.start) or venue.exchange.offset(market) < STRIKE_AFTER:
+    if feeds is None or not venue.source.priced(market) or venue.exchange.offset(market) < STRIKE_AFTER:
         return {}
-    prices = {"priceToBeat": feeds.mean(market.start, WINDOW)}
+    prices = {"priceToBeat": feeds.mean(market.start, WINDOW, market.asset)}
     if venue.exchange.resolved(market):
-        prices["finalPrice"] = feeds.mean(market.end, WINDOW)
+        prices["finalPrice"] = feeds.mean(market.end, WINDOW, market.asset)
     return {"eventMetadata": {name: float(decimal_text(price, UNIT)) for name, price in prices.items()}}
 
 
 def gamma_market(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
     """A market in Gamma's format; lists inside it are JSON strings, as on the real venue."""
     exchange = venue.exchange
-    resolution = exchange.resolutions.get(market.start)
+    resolution = exchange.resolutions.get(market.key)
     body: dict[str, Any] = {
-        "id": str(market.start),
+        "id": str(market.key),
         "question": market.question,
         "conditionId": market.condition_id,
         "questionID": market.question_id,
@@ -189,7 +195,7 @@ def _stale_quote(venue: PracticeVenue, market: VenueMarket) -> dict[str, Any]:
 
 def clob_tokens(venue: PracticeVenue, market: VenueMarket) -> list[dict[str, Any]]:
     """The tokens with price and winner, as in the CLOB's market."""
-    resolution = venue.exchange.resolutions.get(market.start)
+    resolution = venue.exchange.resolutions.get(market.key)
     up_pays = None if resolution is None else published_up_pays(venue, resolution)
     up_won = up_pays == MICRO if up_pays in (0, MICRO) else None
     up_price, down_price = outcome_prices(venue, market)

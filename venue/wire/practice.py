@@ -7,6 +7,7 @@ from aiohttp import web
 
 from venue.amounts import MILL, decimal_text, micro, price_text
 from venue.faults import CATALOG, STANDING, ArmedFault, UnknownFault
+from venue.market import start_of
 from venue.quote_load import MOST_QUOTES
 from venue.records import UNLIMITED
 from venue.refusal import UNREADABLE, VenueRefusal
@@ -106,14 +107,16 @@ def _load(venue: PracticeVenue) -> dict[str, Any]:
 async def info(request: web.Request) -> web.Response:
     venue = venue_of(request)
     now = venue.clock.market_s()
-    running = [market.slug for market in venue.schedule if market.start <= now < market.end]
+    running = [market for market in venue.schedule if market.start <= now < market.end]
+    first = [market.slug for market in running if market.series == venue.first_series]
     return json_answer(
         {
             "clock": venue.clock.wire(),
             "source": venue.source.info(),
             "redeem": venue.options.redeem,
             "first_start": venue.schedule.first_start,
-            "current": running[0] if running else None,
+            "current": first[0] if first else None,
+            "running": [market.slug for market in running],
             "faults": {name: {"does": s.does, "parameters": s.defaults} for name, s in CATALOG.items()},
         }
     )
@@ -141,7 +144,7 @@ async def account(request: web.Request) -> web.Response:
             "positions": [
                 {
                     "token": p.token,
-                    "start": p.start,
+                    "start": start_of(p.start),
                     "outcome": p.outcome,
                     "shares": decimal_text(p.shares),
                     "cost": decimal_text(p.cost),
@@ -181,7 +184,7 @@ async def account(request: web.Request) -> web.Response:
             "payouts": [
                 {
                     "token": p.token,
-                    "start": p.start,
+                    "start": start_of(p.start),
                     "shares": decimal_text(p.shares),
                     "amount": decimal_text(p.amount),
                 }

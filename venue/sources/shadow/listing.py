@@ -9,8 +9,7 @@ import msgspec
 from venue.amounts import CENT_MILLS, MICRO, micro
 from venue.market import DOWN, UP, VenueMarket
 from venue.position_ids import is_position_id
-from venue.sources.shadow.starts import next_start
-from venue.sources.shadow.upstream import UpstreamVenue
+from venue.series import Series
 
 TICKS = {"0.01": CENT_MILLS, "0.001": 1}
 """Supported price grids in mills."""
@@ -61,8 +60,15 @@ class ListedMarket(msgspec.Struct, frozen=True):
     tick: int
 
 
-def listed(row: dict[str, Any], upstream: UpstreamVenue, start: int) -> ListedMarket:
+def listed(row: dict[str, Any], series: Series, start: int, number: int = 0) -> ListedMarket:
     """The market of a Gamma object; Up and Down are identified by their labels.
+
+    Parameters
+    ----------
+    series, start
+        Which market it should be.
+    number : int
+        The number of the series in the keys of markets.
 
     Raises
     ------
@@ -76,7 +82,7 @@ def listed(row: dict[str, Any], upstream: UpstreamVenue, start: int) -> ListedMa
         minimum = micro(known.orderMinSize)
     except ValueError as error:
         raise UnsupportedMarket(f"it is malformed: {error}") from error
-    _check(known, upstream.slug(start), tokens)
+    _check(known, series.slug(start), tokens)
     return ListedMarket(
         VenueMarket(
             start=start,
@@ -86,14 +92,15 @@ def listed(row: dict[str, Any], upstream: UpstreamVenue, start: int) -> ListedMa
             up_token=tokens[UP],
             down_token=tokens[DOWN],
             question=known.question or "",
-            interval=next_start(start, upstream.interval) - start,
-            asset=upstream.asset,
-            timeframe=upstream.timeframe,
+            interval=series.next_start(start) - start,
+            asset=series.asset,
+            timeframe=series.timeframe,
             fee_rate=_fee_rate(known),
             minimum_shares=minimum,
             resolution_source=known.resolutionSource or "",
             description=known.description or "",
             version="v2" if known.version == "v2" else "v1",
+            series_number=number,
         ),
         tick_of(known.orderPriceMinTickSize),
     )

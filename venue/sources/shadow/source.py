@@ -11,9 +11,9 @@ from venue.clock import SECOND, VenueClock
 from venue.ledger import VenueLedger
 from venue.market import VenueMarket
 from venue.order_book import VenueBook
+from venue.series import Series
 from venue.sources.shadow.listing import UnsupportedMarket, clob_outcome, gamma_outcome, listed
 from venue.sources.shadow.mirror import BookMirror
-from venue.sources.shadow.starts import next_start, running_start
 from venue.sources.shadow.stream import UpstreamStream
 from venue.sources.shadow.upstream import UpstreamReader, UpstreamUnreachable, UpstreamVenue
 
@@ -76,7 +76,8 @@ class ShadowSource:
         self._recorded: dict[int, dict[int, VenueBook]] = defaultdict(dict)
         self._changed = asyncio.Event()
         known = ledger.markets()
-        self.catalogue = Catalogue(known[0].start if known else self._running_start())
+        running = upstream.series[0].running_start(clock.market_s())
+        self.catalogue = Catalogue(known[0].start if known else running)
         for market in known:
             self.catalogue.add(market)
 
@@ -87,8 +88,7 @@ class ShadowSource:
         return {
             "name": "shadow",
             "note": f"the live books of {upstream.clob}; orders are on paper",
-            "asset": upstream.asset,
-            "timeframe": upstream.timeframe,
+            "series": [series.name for series in upstream.series],
             "upstream": {"gamma": upstream.gamma, "clob": upstream.clob, "ws": upstream.ws},
             "resolved_by": dict(list(self._resolved_by.items())[-SHOWN_OUTCOMES:]),
             "doubts": {mirror.market.slug: mirror.doubt(now) for mirror in self._mirrors.values()},
@@ -107,15 +107,15 @@ class ShadowSource:
         return market.slug
 
     def book(self, market: VenueMarket) -> VenueBook | None:
-        mirror = self._mirrors.get(market.start)
+        mirror = self._mirrors.get(market.key)
         return None if mirror is None else mirror.book
 
     def book_at(self, market: VenueMarket, market_s: float) -> VenueBook | None:
         """The best prices of that minute, if the market was running and its book was certain."""
-        return self._recorded.get(market.start, {}).get(int(market_s) // MINUTE)
+        return self._recorded.get(market.key, {}).get(int(market_s) // MINUTE)
 
     def tick(self, market: VenueMarket) -> int:
-        return self._mirrors[market.start].tick if market.start in self._mirrors else 1
+        return self._mirrors[market.key].tick if market.key in self._mirrors else 1
 
     def next_change(self, market: VenueMarket) -> float | None:
         """None: unpredictable."""
@@ -123,15 +123,20 @@ class ShadowSource:
         return None
 
     def outcome(self, market: VenueMarket) -> int | None:
-        return self._outcomes.get(market.start)
+        return self._outcomes.get(market.key)
+
+    def priced(self, market: VenueMarket) -> bool:
+        """False: a mirror has no external services."""
+        del market
+        return False
 
     def certain(self, market: VenueMarket) -> bool:
-        mirror = self._mirrors.get(market.start)
+        mirror = self._mirrors.get(market.key)
         return mirror is not None and mirror.certain(self._clock.wall_ns())
 
     async def confirm(self, market: VenueMarket) -> bool:
         """Read the book from `/book` if the mirror is uncertain; False if that fails too."""
-        mirror = self._mirrors.get(market.start)
+        mirror = self._mirrors.get(market.key)
         if mirror is None:
             return False
         return mirror.certain(self._clock.wall_ns()) or await self._read(mirror)
@@ -179,57 +184,60 @@ class ShadowSource:
 
     async def look_for_markets(self) -> None:
         """List the running and the coming markets that are not mirrored yet, and drop old ones."""
-        now, running = self._clock.market_s(), self._running_start()
+        now = self._clock.market_s()
         for mirror in list(self._mirrors.values()):
             market = mirror.market
-            if market.start in self._outcomes or now > market.end + KEPT_SECONDS:
+            if market.key in self._outcomes or now > market.end + KEPT_SECONDS:
                 await self._let_go(mirror)
-        starts = [running]
-        while len(starts) <= AHEAD:
-            starts.append(next_start(starts[-1], self._upstream.interval))
-        missing = [start for start in starts if start not in self._mirrors]
+        for series in self._upstream.series:
+            await self._look_for_series(series, now)
+
+    async def _look_for_series(self, series: Series, now: float) -> None:
+        number = self._upstream.number(series)
+        running = series.running_start(now)
+        starts = [series.next_start(running, ahead) for ahead in range(AHEAD + 1)]
+        missing = [start for start in starts if start + number not in self._mirrors]
         far = starts[1]
-        due = [start for start in missing if start <= far or self._due(start, FAR_SECONDS)]
-        if not due:
+        if not any(start <= far or self._due(start + number, FAR_SECONDS) for start in missing):
             return
         try:
-            rows = await self._reader.gamma_markets([self._upstream.slug(s) for s in missing], closed=False)
+            rows = await self._reader.gamma_markets([series.slug(start) for start in missing], closed=False)
         except UpstreamUnreachable as error:
             log.warning("new markets cannot be listed: %s", error)
             return
         by_slug = {slug: row for row in rows if isinstance(slug := row.get("slug"), str)}
         for start in missing:
-            self._requested_s[start] = now
-            row = by_slug.get(self._upstream.slug(start))
+            self._requested_s[start + number] = now
+            row = by_slug.get(series.slug(start))
             if row is not None:
-                await self._list(row, start)
+                await self._list(row, series, start)
 
-    async def _list(self, row: dict[str, Any], start: int) -> None:
+    async def _list(self, row: dict[str, Any], series: Series, start: int) -> None:
         try:
-            found = listed(row, self._upstream, start)
+            found = listed(row, series, start, self._upstream.number(series))
         except UnsupportedMarket as error:
-            self._refuse(self._upstream.slug(start), str(error))
+            self._refuse(series.slug(start), str(error))
             return
         market = found.market
         if (why := self._contradiction(market)) is not None:
             self._refuse(market.slug, why)
             return
-        if self.catalogue.at(start) is None:
+        if self.catalogue.at(market.key) is None:
             self._new.append(market)
         self._ledger.add_market(market)
         self.catalogue.add(market)
         mirror = BookMirror(market, found.tick)
-        self._mirrors[start] = self._by_condition[market.condition_id] = mirror
+        self._mirrors[market.key] = self._by_condition[market.condition_id] = mirror
         await self._stream.subscribe(market.tokens)
 
     def _contradiction(self, market: VenueMarket) -> str | None:
         """How a market's ids contradict its earlier ones or another market's; None if they do not."""
         ids = (market.condition_id, *market.tokens)
-        known = self.catalogue.at(market.start)
+        known = self.catalogue.at(market.key)
         if known is not None and (known.condition_id, *known.tokens) != ids:
             return "its condition and token ids are not those that it had before"
         owners = (self.catalogue.by_condition(ids[0]), *map(self.catalogue.by_token, ids))
-        others = [each.slug for each in owners if each is not None and each.start != market.start]
+        others = [each.slug for each in owners if each is not None and each.key != market.key]
         return f"an id of it is one of {others[0]}, too" if others else None
 
     def _refuse(self, slug: str, reason: str) -> None:
@@ -240,12 +248,9 @@ class ShadowSource:
 
     async def _let_go(self, mirror: BookMirror) -> None:
         market = mirror.market
-        del self._mirrors[market.start], self._by_condition[market.condition_id]
-        self._compared_ns.pop(market.start, None)
+        del self._mirrors[market.key], self._by_condition[market.condition_id]
+        self._compared_ns.pop(market.key, None)
         await self._stream.unsubscribe(market.tokens)
-
-    def _running_start(self) -> int:
-        return running_start(self._clock.market_s(), self._upstream.interval)
 
     # --- books -------------------------------------------------------------------------------
 
@@ -269,19 +274,19 @@ class ShadowSource:
         for mirror in list(self._mirrors.values()):
             market = mirror.market
             running = market.start <= now < market.end
-            since = max(mirror.updated_ns, self._compared_ns.get(market.start, 0))
+            since = max(mirror.updated_ns, self._compared_ns.get(market.key, 0))
             if mirror.broken or (running and mirror.streamed and now_ns - since > QUIET_NS):
-                self._compared_ns[market.start] = now_ns
+                self._compared_ns[market.key] = now_ns
                 await self._read(mirror)
 
     def record_books(self) -> None:
         """Store the best prices of running markets, the first ones of each minute."""
         now = self._clock.market_s()
-        for start, mirror in self._mirrors.items():
-            book = mirror.book
-            if book is not None and start <= now <= mirror.market.end and self.certain(mirror.market):
+        for mirror in self._mirrors.values():
+            book, market = mirror.book, mirror.market
+            if book is not None and market.start <= now <= market.end and self.certain(market):
                 best = VenueBook(bids=book.bids[:1], asks=book.asks[:1])
-                self._recorded[start].setdefault(int(now) // MINUTE, best)
+                self._recorded[market.key].setdefault(int(now) // MINUTE, best)
 
     async def _read(self, mirror: BookMirror) -> bool:
         """Replace the mirror's book with the one of `/book`."""
@@ -305,16 +310,16 @@ class ShadowSource:
         ended = [
             market
             for market in self.catalogue.unresolved()
-            if market.end <= now and market.start not in self._outcomes
+            if market.end <= now and market.key not in self._outcomes
         ]
         due = [m for m in ended if self._due(m.start, min(RAREST_SECONDS, (now - m.end) / PATIENCE))]
         for first in range(0, len(due), BATCH):
             batch = due[first : first + BATCH]
             outcomes = await self._gamma_outcomes(batch)
             for market in batch:
-                self._requested_s[market.start] = now
+                self._requested_s[market.key] = now
                 self._record_outcome(market, outcomes.get(market.slug), "catalogue")
-                if market.start not in self._outcomes:
+                if market.key not in self._outcomes:
                     # Gamma removes short markets after a while; the order API keeps them.
                     self._record_outcome(market, await self._clob_outcome(market), "order API")
 
@@ -341,15 +346,15 @@ class ShadowSource:
             log.warning("%s: resolved to %r, which is none of its tokens", market.slug, winner)
 
     def _record_outcome(self, market: VenueMarket, up_pays: int | None, witness: str) -> None:
-        if up_pays is not None and market.start not in self._outcomes:
+        if up_pays is not None and market.key not in self._outcomes:
             log.info("%s: an Up share pays %s by the %s", market.slug, decimal_text(up_pays), witness)
-            self._outcomes[market.start] = up_pays
-            mirror = self._mirrors.get(market.start)
+            self._outcomes[market.key] = up_pays
+            mirror = self._mirrors.get(market.key)
             if mirror is not None and mirror.streamed:
                 self._resolved_by[market.slug] = witness
             self._changed.set()
 
-    def _due(self, start: int, pause: float) -> bool:
+    def _due(self, key: int, pause: float) -> bool:
         """Whether the request for a market is due again."""
-        asked = self._requested_s.get(start)
+        asked = self._requested_s.get(key)
         return asked is None or self._clock.market_s() - asked >= pause

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
+from venue.series import DEFAULT_SERIES, Series
+
 log = logging.getLogger("venue.shadow")
 
 TIMEOUT = 5.0
@@ -17,17 +19,20 @@ LARGEST_ANSWER = 8_000_000
 
 
 class UpstreamVenue(msgspec.Struct, frozen=True):
-    """Base addresses of a venue, and which of its markets are mirrored. `ws` ends with a slash."""
+    """Base addresses of a venue, and the series of its markets that are mirrored. `ws` ends with a slash.
+
+    `known` are all series that the state folder ever had, in their order, which numbers them.
+    """
 
     gamma: str
     clob: str
     ws: str
-    asset: str = "btc"
-    timeframe: str = "15m"
-    interval: int = 900
+    series: tuple[Series, ...] = DEFAULT_SERIES
+    known: tuple[Series, ...] = ()
 
-    def slug(self, start: int) -> str:
-        return f"{self.asset}-updown-{self.timeframe}-{start}"
+    def number(self, series: Series) -> int:
+        """The number of a series in the keys of markets."""
+        return (self.known or self.series).index(series)
 
 
 class UpstreamUnreachable(Exception):

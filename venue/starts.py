@@ -1,10 +1,12 @@
-"""The starts of an upstream's markets: multiples of their length on the clock of New York."""
+"""The starts of markets: whole multiples of their length, above one hour on the clock of New York."""
 
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 ZONE = ZoneInfo("America/New_York")
 HOUR = 3600
+GRID = 300
+"""Every start is a multiple of this many seconds since the epoch."""
 
 
 def running_start(market_s: float, interval: int) -> int:
@@ -17,12 +19,15 @@ def running_start(market_s: float, interval: int) -> int:
     return _instant(midnight + timedelta(seconds=passed // interval * interval))
 
 
-def next_start(start: int, interval: int) -> int:
-    """Start of the following market; an hour earlier or later when the clocks change."""
+def next_start(start: int, interval: int, markets: int = 1) -> int:
+    """Start of the following market, or of the one that is some markets later, or earlier if negative.
+
+    A market during which the clocks change is an hour longer or shorter.
+    """
     if interval <= HOUR:
-        return start + interval
+        return start + markets * interval
     local = datetime.fromtimestamp(start, ZONE).replace(tzinfo=None)
-    return _instant(local + timedelta(seconds=interval))
+    return _instant(local + timedelta(seconds=markets * interval))
 
 
 def _instant(local: datetime) -> int:
