@@ -19,7 +19,7 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -41,6 +41,7 @@ from py_clob_client_v2.http_helpers import helpers
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.results import Measurement
 from execution.amounts import MarketBuy, market_buy
 from execution.clob_http import PromptClobClient, bound_requests
 from execution.order_clients.clob_client_v2 import ClobClientV2Orders
@@ -51,6 +52,7 @@ from execution.polymarket_client import EXCHANGES, PolymarketClient
 from models import ProtocolVersion
 
 WORLD = ("--source", "synthetic", "--hold-clock", "--start-at", "700", "--first", "2", "--protocol", "v1")
+BENCH_ORDERS = 100
 LONGEST_S = 15.0
 """A function that has not returned by then is abandoned."""
 OLDER, CURRENT = "py-clob-client-v2", "polymarket-client"
@@ -135,6 +137,12 @@ def favourite(venue: VenueProcess) -> tuple[str, Decimal]:
     return token, min(Decimal(level["price"]) for level in book["asks"])
 
 
+def order_at(venue: VenueProcess) -> tuple[str, MarketBuy]:
+    """A token, and the amounts of an order for it that the venue would match."""
+    token, ask = favourite(venue)
+    return token, market_buy(Decimal(1), ask, ask + Decimal("0.05"), Decimal("0.01"), Decimal("0.07"))
+
+
 # --- speed -----------------------------------------------------------------------------------
 
 
@@ -148,7 +156,10 @@ async def timed(client: OrderClient, token: str, amounts: MarketBuy) -> tuple[fl
     return (made - began) * 1e3, (ended - made) * 1e3, (time.process_time() - used) * 1e3
 
 
-async def speed(wallet: Wallet, token: str, amounts: MarketBuy, orders: int, seed: int) -> Table:
+async def durations(
+    wallet: Wallet, token: str, amounts: MarketBuy, orders: int, seed: int
+) -> dict[str, list[tuple[float, float, float]]]:
+    """By library, the milliseconds of each order as `timed` gives them, without those of the first orders."""
     clients: dict[str, OrderClient] = {OLDER: wallet.older(), CURRENT: wallet.current()}
     wallet.venue.fault("unmatched", None)
     order = random.Random(seed)
@@ -157,12 +168,16 @@ async def speed(wallet: Wallet, token: str, amounts: MarketBuy, orders: int, see
         for name in order.sample(list(clients), 2):
             results[name].append(await timed(clients[name], token, amounts))
     wallet.venue.clear_faults()
+    return {name: rows[5:] for name, rows in results.items()}
+
+
+async def speed(wallet: Wallet, token: str, amounts: MarketBuy, orders: int, seed: int) -> Table:
+    results = await durations(wallet, token, amounts, orders, seed)
     table = Table(title=f"{orders} orders each, by turns: median (95 % below), milliseconds")
     for heading in ("", "sign", "POST", "both", "processor time"):
         table.add_column(heading, justify="right")
     medians = []
-    for name, rows in results.items():
-        warm = rows[5:]
+    for name, warm in results.items():
         columns = [[row[0] for row in warm], [row[1] for row in warm]]
         columns += [[row[0] + row[1] for row in warm], [row[2] for row in warm]]
         medians.append([statistics.median(column) for column in columns])
@@ -293,6 +308,31 @@ def _node(body: bytes) -> tuple[int, Any]:
     return 200, {"jsonrpc": "2.0", "id": asked["id"], "result": answers.get(asked["method"], "0x1")}
 
 
+async def measured() -> list[Measurement]:
+    with VenueProcess.start(*WORLD) as venue:
+        token, amounts = order_at(venue)
+        found = await durations(Wallet(venue, venue.url), token, amounts, BENCH_ORDERS, seed=7)
+    older, current = (zip(*found[name], strict=True) for name in (OLDER, CURRENT))
+    return [
+        Measurement(
+            name="order_clients",
+            what=f"{step} of an order with {CURRENT}, median of {BENCH_ORDERS}",
+            value=statistics.median(new),
+            unit="ms",
+            reference=statistics.median(old),
+            reference_name=OLDER,
+            no_target="both are kept: docs/upgrades.md states when which one is used",
+        )
+        for step, new, old in zip(("signature", "POST", "processor time"), current, older, strict=True)
+    ]
+
+
+def measure() -> Sequence[Measurement]:
+    """The short form, for `./bot bench`."""
+    logger.remove()
+    return asyncio.run(measured())
+
+
 async def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -304,12 +344,11 @@ async def main() -> int:
     logger.remove()
     console = Console(width=200)
     with VenueProcess.start(*WORLD) as venue:
-        token, ask = favourite(venue)
-        amounts = market_buy(Decimal(1), ask, ask + Decimal("0.05"), Decimal("0.01"), Decimal("0.07"))
+        token, amounts = order_at(venue)
         console.print(await speed(Wallet(venue, venue.url), token, amounts, given.orders, given.seed))
         if given.skip_faults:
             return 0
-        table, broken = await faults(venue, token, ask)
+        table, broken = await faults(venue, *favourite(venue))
         console.print(table)
         return int(broken)
 

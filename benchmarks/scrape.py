@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -29,17 +29,32 @@ from long_ledger import history
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.results import Measurement, ratio_at_most
 from events import Decided, Event, Filled, OrderMoved, OrderSent, OrderSigned, Settled
-from models import OrderState
+from models import Frozen, OrderState
 from monitoring.grafana_exporter import ExporterParams, GrafanaMetricsExporter
 
 SCRAPES = 100
+BENCH_DECISIONS = (1_000, 10_000)
+MOST_GROWTH = 2.0
+"""Of a scrape with ten times the history."""
 EVENT_PAUSE_S = 0.01
 """Between two events while scrapes are timed: 100 per second, far more than a bot produces."""
 COLUMNS = ("decisions", "ledger MB", "series", "read, s", "scrape, ms", "scrape meanwhile", "event, ms")
 
 
-def measure(client: Executor, decisions: int, folder: Path) -> tuple[str, ...]:
+class Scraped(Frozen, frozen=True):
+    """What one size of the ledger took; durations in seconds."""
+
+    ledger_mb: float
+    series: int
+    read_s: float
+    quiet: list[float]
+    meanwhile: list[float]
+    events: list[float]
+
+
+def scraped(client: Executor, decisions: int, folder: Path) -> Scraped:
     path = folder / f"{decisions}" / "ledger.sqlite"
     history(path, decisions)
     exporter = GrafanaMetricsExporter(
@@ -61,14 +76,25 @@ def measure(client: Executor, decisions: int, folder: Path) -> tuple[str, ...]:
     quiet = client.submit(scrapes, url).result()
     handled, meanwhile = trade_and_scrape(client, exporter, url)
     exporter.close()
+    return Scraped(
+        ledger_mb=path.stat().st_size / 1e6,
+        series=sum(not line.startswith(b"#") for line in page.splitlines()),
+        read_s=read_s,
+        quiet=quiet,
+        meanwhile=meanwhile,
+        events=handled,
+    )
+
+
+def row(decisions: int, found: Scraped) -> tuple[str, ...]:
     return (
         f"{decisions:,}",
-        f"{path.stat().st_size / 1e6:.0f}",
-        str(sum(not line.startswith(b"#") for line in page.splitlines())),
-        f"{read_s:.2f}",
-        spread(quiet),
-        spread(meanwhile),
-        spread(handled),
+        f"{found.ledger_mb:.0f}",
+        str(found.series),
+        f"{found.read_s:.2f}",
+        spread(found.quiet),
+        spread(found.meanwhile),
+        spread(found.events),
     )
 
 
@@ -129,6 +155,34 @@ def scrape(url: str) -> tuple[bytes, float]:
     return page, time.perf_counter() - began
 
 
+def measure() -> Sequence[Measurement]:
+    """The short form, for `./bot bench`."""
+    logger.remove()
+    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(1) as client:
+        few, many = (scraped(client, decisions, Path(folder)) for decisions in BENCH_DECISIONS)
+    small, large = (f"{decisions:,} decisions" for decisions in BENCH_DECISIONS)
+    return [
+        Measurement(
+            name="scrape",
+            what=f"a scrape while orders are traded, {large}, median",
+            value=statistics.median(many.meanwhile) * 1e3,
+            unit="ms",
+            reference=statistics.median(few.meanwhile) * 1e3,
+            reference_name=small,
+            target=ratio_at_most(MOST_GROWTH),
+        ),
+        Measurement(
+            name="scrape",
+            what=f"an event on the node's loop, {large}, median",
+            value=statistics.median(many.events) * 1e3,
+            unit="ms",
+            reference=statistics.median(few.events) * 1e3,
+            reference_name=small,
+            target=ratio_at_most(MOST_GROWTH),
+        ),
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -139,7 +193,7 @@ def main() -> None:
     sizes = parser.parse_args().decisions
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(1) as client:
         for decisions in sizes:
-            table.add_row(*measure(client, decisions, Path(folder)))
+            table.add_row(*row(decisions, scraped(client, decisions, Path(folder))))
     Console().print(table)
 
 

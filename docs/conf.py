@@ -30,6 +30,7 @@ SECTIONS = {
         "ledger",
         "testing",
         "reliability",
+        "performance",
         "security",
         "licences",
         "field-reports",

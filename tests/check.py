@@ -28,7 +28,8 @@ STEPS: dict[str, list[str]] = {
         f" && {sys.executable} -m tools.order_lifecycle_table | diff docs/order-lifecycle.md -"
         f" && {sys.executable} -m tools.unverified_page | diff docs/unverified.md -"
         f" && {sys.executable} -m tools.settings_page | diff docs/settings.md -"
-        f" && {sys.executable} -m tools.licences_page | diff docs/licences.md -",
+        f" && {sys.executable} -m tools.licences_page | diff docs/licences.md -"
+        f" && {sys.executable} -m tools.performance_page benchmarks/result.json | diff docs/performance.md -",
     ],
     # Into the folder site; a broken link or heading is an error.
     "docs": [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-E", "docs", "site"],

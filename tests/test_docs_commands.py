@@ -44,6 +44,7 @@ CHANGED = {
 RUN: tuple[tuple[str, int, str], ...] = (
     ("./bot run --help", 0, "Simulation is the default"),
     ("./bot docs", 0, "open site/index.html"),
+    ("./bot bench --list", 0, "brain"),
     ("python view_paper_trades.py --csv trades.csv", 0, "trades.csv"),
     (
         "python view_paper_trades.py --parquet decisions.parquet --table decisions --since 2026-11-01",
@@ -120,6 +121,9 @@ OTHER_TESTS = {
         "grafana/test_import_dashboard.py::test_as_a_script"
     ),
     "python test.py": "test_part_commands.py::test_each_command_runs_the_tests_of_its_part",
+    "./bot bench --only brain --json brain.json": (
+        "benchmarks/test_bench.py::test_a_missed_target_is_exit_code_1"
+    ),
     "python benchmarks/thousand_orders.py": (
         "test_thousand_orders.py::test_a_thousand_orders_keep_every_promise"
     ),
@@ -203,6 +207,7 @@ MODULES = {
     "book_result.py": "book_result",
     "state_backup.py": "state_backup",
     "grafana/import_dashboard.py": "grafana.import_dashboard",
+    "benchmarks": "benchmarks.__main__",
     "grafana.dashboard": "grafana.dashboard",
     "venue": "venue.arguments",
     "research.backtest": "research.backtest.__main__",
@@ -256,6 +261,8 @@ def program_of(words: list[str]) -> tuple[str, list[str]]:
             return program_of(["python", *rest])
         case ["./bot", "run", *rest]:
             return "runner.py", rest
+        case ["./bot", "bench", *rest]:
+            return "benchmarks", rest
         case ["python", "-m", module, *rest]:
             return module, rest
         case ["python", script, *rest]:
