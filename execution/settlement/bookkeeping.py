@@ -170,7 +170,7 @@ class SettlementBookkeeper:
         Raises
         ------
         Temporary
-            If the balance cannot be read.
+            If the balance cannot be read, or `look_up_orders` raises it. Nothing is stored then.
         """
         async with self._cash:
             venue_cash = await asyncio.to_thread(self._balance)

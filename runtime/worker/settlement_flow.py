@@ -124,8 +124,16 @@ class SettlementFlow:
             self._engine.halt(f"the ledger's cash is ${check.ledger_cash}, the venue's ${check.venue_cash}")
 
     async def _look_up_ended_orders(self) -> None:
-        """Look up the orders that ended without a trade: the venue may have executed one that it refused."""
+        """Look up the orders that ended without a trade: the venue may have executed one that it refused.
+
+        Raises
+        ------
+        Temporary
+            If one has traded: the venue may have paid its market, whose result is not recorded yet.
+        """
+        before = self._engine.states
         self._engine.cash_compared(agrees=False)
         await self._engine.await_certain_cash(CERTAIN_CASH_LIMIT_S)
         await self._engine.drain()
-        await self._bookkeeper.record_old_payouts()
+        if self._engine.states != before:
+            raise Temporary("an order that had ended has traded, and the result of its market comes first")

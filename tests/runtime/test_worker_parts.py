@@ -320,7 +320,8 @@ def refuse(ledger):
 
 
 def test_a_difference_of_the_cash_is_the_fill_of_a_refused_order(parts):
-    """Ended orders are looked up before a difference is stored: the fill is recorded, the cash agrees."""
+    """Ended orders are looked up before a difference is stored: the fill is recorded, and its market's result
+    comes before the next comparison, which agrees."""
     parts.run(parts.thread.call(refuse, parts.ledger))
     parts.run(parts.thread.call(parts.ledger.record_market, market(2)))
     venue = Listing()
@@ -333,13 +334,16 @@ def test_a_difference_of_the_cash_is_the_fill_of_a_refused_order(parts):
         venue.rows.append(TRADE)
         parts.cash = Decimal("999.00307")
         await parts.flow.settle(market(2), settlement(2))
+        assert parts.awaited == [market(1).slug], "its market ended without an order"
+        assert await parts.thread.call(parts.reader.last_cash_check) is None
+        parts.cash = Decimal("1000.10307")
+        await parts.flow.settle(market(1), settlement(1))
         following.cancel()
 
     parts.run(settled())
     assert parts.run(parts.thread.call(parts.reader.last_cash_check)).difference == 0
     (trade,) = parts.run(parts.thread.call(parts.reader.trades))
     assert (trade.shares, trade.cost, trade.fee) == (Decimal("1.1"), Decimal("0.99"), Decimal("0.00693"))
-    assert parts.awaited == [market(1).slug], "its market ended without an order"
     assert "that had ended as refused" in parts.engine.halted
 
 
