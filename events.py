@@ -255,6 +255,10 @@ class WorkerStatus(Frozen, frozen=True):
     unknown_orders: int = 0
     reconnects: dict[str, int] = {}
     """By stream: market, user, and the names of the feeds."""
+    dropped: dict[str, int] = {}
+    """Market data that were not used because newer ones waited: quotes, and whole frames."""
+    tasks: int = 0
+    """Tasks of the node's event loop."""
     feeds: tuple[FeedStatus, ...] = ()
     consensus: Consensus | None = None
     """Of the spot price; None without feeds, or without a recent price."""

@@ -148,6 +148,7 @@ def client_factories(
     connect_failed: Callable[[str, Exception], None] = _raise,
     recorder: Recorder | None = None,
     observers: VenueObservers = UNOBSERVED,
+    dropped: Callable[[str, int], None] = lambda kind, number: None,
 ) -> tuple[type[PolymarketLiveDataClientFactory], type[PolymarketLiveExecClientFactory]]:
     """Return the factories of the data client and of the execution client.
 
@@ -171,6 +172,8 @@ def client_factories(
         Receives the frames of the market stream and the answers of the catalogue.
     observers : VenueObservers, optional
         Receive what the messages show about the venue's rules.
+    dropped : Callable[[str, int], None], optional
+        Called with the kind and number of market data that were not used because newer ones waited.
     """
     evidence = StreamEvidence(observers.markets, observers.running_condition)
 
@@ -216,6 +219,7 @@ def client_factories(
                 refresh_pause=plan.refresh_pause,
                 received=None if recorder is None else recorder.market,
                 evidence=evidence,
+                dropped=dropped,
             )
             data_client.connect_failed = connect_failed
             data_client._ws_client._handler_reconnect = counting("market")

@@ -15,7 +15,10 @@ A change contains the venue's best prices after it. While those of a book differ
 no quote of its market is passed on, so that no decision begins, and if the difference stays, the book is
 requested again. It is tolerated for a moment because the venue reports one match in several messages.
 
-Quotes are passed on once per message, because a book is incomplete between two changes of one message.
+Quotes are passed on once per message, because a book is incomplete between two changes of one message. If
+messages arrive faster than they are processed, only the newest quote of a book in each turn of the event loop
+is passed on, and all messages that wait are dropped once the oldest has waited for a second: the books are
+requested again. Both are counted (`patches.frame_backlog`).
 """
 
 import asyncio
@@ -52,6 +55,7 @@ from core.nautilus_core.providers.book_conversion import decimal_price
 from errors import Refused, Temporary
 from execution.venue_facts.recorder import ignore
 from patches.best_prices import differing_best
+from patches.frame_backlog import FrameBacklog
 from patches.message_values import (
     CONDITION_ID,
     MILLISECONDS,
@@ -217,6 +221,9 @@ class CheckedDataClient(PolymarketDataClient):
         Called with each frame before it is processed.
     evidence : StreamEvidence, optional
         Receives what the stream shows about its own rules.
+    dropped : Callable[[str, int], None], optional
+        Called with the kind, ``quotes`` or ``frames``, and the number of those that were not used because
+        newer ones waited.
     """
 
     def __init__(
@@ -225,6 +232,7 @@ class CheckedDataClient(PolymarketDataClient):
         refresh_pause: Callable[[], float],
         received: Callable[[bytes], None] | None = None,
         evidence: StreamEvidence | None = None,
+        dropped: Callable[[str, int], None] = lambda kind, number: None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -242,6 +250,10 @@ class CheckedDataClient(PolymarketDataClient):
         """Books whose best prices are not the venue's, with the difference."""
         self._held: dict[InstrumentId, QuoteTick] | None = None
         """The newest quotes of the message that is being processed; None between two messages."""
+        self._newest: dict[InstrumentId, QuoteTick] = {}
+        """The newest quotes of the messages of this turn of the event loop."""
+        self._dropped = dropped
+        self._backlog = FrameBacklog(self._process_frames, self._drop_frames, self._loop.call_soon)
 
     # --- markets ---------------------------------------------------------------------------------
 
@@ -253,6 +265,7 @@ class CheckedDataClient(PolymarketDataClient):
         for task in (self._resync_task, self._report_task, *self._waiting):
             if task is not None:
                 task.cancel()
+        self._backlog.clear()
         self._refused.log()
         await super()._disconnect()
 
@@ -281,6 +294,21 @@ class CheckedDataClient(PolymarketDataClient):
     def _handle_raw_ws_message(self, raw: bytes) -> None:
         if self._received is not None:
             self._received(raw)
+        self._backlog.add(raw)
+
+    def _process_frames(self, frames: Iterable[bytes]) -> None:
+        """Apply the frames of one turn of the event loop to the books, then pass on the quotes."""
+        for raw in frames:
+            self._process_frame(raw)
+        self._pass_on_quotes()
+
+    def _drop_frames(self, number: int) -> None:
+        """Request every book again: the dropped frames may have changed any of them."""
+        self._dropped("frames", number)
+        self._log.warning(f"{number} messages waited for too long: the books are requested again")
+        self._outdate(list(self._with_books(None)))
+
+    def _process_frame(self, raw: bytes) -> None:
         try:
             decoded = self._decoder_market_msg.decode(raw)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -309,7 +337,7 @@ class CheckedDataClient(PolymarketDataClient):
         self._refuse(fault, raw, tokens_of(message) if has_book else set())
 
     def _apply(self, message: Message) -> None:
-        """Apply a message to the books, and pass on the quotes of those that agree with the venue."""
+        """Apply a message to the books; its quotes replace older ones that have not been passed on."""
         self._held = held = {}
         try:
             self._handle_ws_message(message)
@@ -317,8 +345,17 @@ class CheckedDataClient(PolymarketDataClient):
             self._held = None
         if isinstance(message, PolymarketQuotes):
             self._compare(message)
+        if replaced := len(held.keys() & self._newest.keys()):
+            self._dropped("quotes", replaced)
+        self._newest |= held
+
+    def _pass_on_quotes(self) -> None:
+        """Pass on the newest quote of each book that agrees with the venue."""
+        newest, self._newest = self._newest, {}
         differing = {get_polymarket_condition_id(instrument_id) for instrument_id in self._differing}
-        for instrument_id, quote in held.items():
+        for instrument_id, quote in newest.items():
+            if instrument_id in self._outdated:
+                continue
             if not differing or get_polymarket_condition_id(instrument_id) not in differing:
                 self._handle_data(quote)
 

@@ -126,6 +126,13 @@ CATALOGUE: tuple[MetricSpec, ...] = (
     ),
     _counter("trading_feed_failures", "failed requests to the source, in this process", "source"),
     _counter("trading_reconnects", "reconnects of the stream, in this process", "stream"),
+    _counter(
+        "trading_dropped_market_data",
+        "not used, because a newer quote waited, or because frames had waited for a second, in this process",
+        "kind",
+        ("quotes", "frames"),
+    ),
+    _gauge("event_loop_tasks", "tasks of the worker's event loop"),
     _counter("trading_recorded_frames", "frames of --record on the disk, in this process"),
     _counter(
         "trading_recording_lost_frames", "frames of --record that could not be written, in this process"

@@ -95,6 +95,8 @@ def state_values(worker_status: WorkerStatus, now_ns: int, *, live_path: bool) -
         },
         "trading_feed_failures": {f.source: float(f.failures) for f in feeds},
         "trading_reconnects": {name: float(count) for name, count in worker_status.reconnects.items()},
+        "trading_dropped_market_data": {name: float(count) for name, count in worker_status.dropped.items()},
+        "trading_event_loop_tasks": float(worker_status.tasks),
         "trading_recorded_frames": float(recording.frames) if recording else 0.0,
         "trading_recording_lost_frames": float(recording.lost) if recording else 0.0,
     }

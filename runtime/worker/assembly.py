@@ -380,5 +380,6 @@ def _build_node(
         start.connect_failed,
         recorder,
         watched,
+        status.dropped,
     )
     return build_node(node_plan, strategy, actors, *factories)

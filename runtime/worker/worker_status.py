@@ -46,6 +46,14 @@ def spot_text(externals: Externals | None, market: Market | None) -> str:
     return f"{externals.spot.price:,.2f} ({strike})"
 
 
+def running_tasks() -> int:
+    """Tasks of the running event loop; 0 outside of one."""
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:
+        return 0
+
+
 class StatusReporter:
     """Collects the state of a worker.
 
@@ -87,11 +95,16 @@ class StatusReporter:
         self._account = account
         self._recording = recording
         self._reconnects: dict[str, int] = {"market": 0, "user": 0}
+        self._dropped: dict[str, int] = {"quotes": 0, "frames": 0}
         self._skew_s: float | None = None
 
     def reconnected(self, stream: str) -> None:
         """Count a reconnection of one of the node's streams."""
         self._reconnects[stream] += 1
+
+    def dropped(self, kind: str, number: int) -> None:
+        """Count market data that were not used because newer ones waited: quotes, or whole frames."""
+        self._dropped[kind] += number
 
     async def measure_skew(self) -> None:
         """Compare this machine's clock with the venue's for as long as the worker runs."""
@@ -128,6 +141,8 @@ class StatusReporter:
             oldest_pending_s=outcomes.longest_s if outcomes else None,
             unknown_orders=len(self._engine.unknown()),
             reconnects=self._reconnects | feed_reconnects(health),
+            dropped=dict(self._dropped),
+            tasks=running_tasks(),
             feeds=feed_statuses(health),
             consensus=None if self._feeds is None else self._feeds.consensus(),
             clock_skew_s=self._skew_s,

@@ -340,6 +340,14 @@ def test_the_consensus_of_the_sources(consensus, price, agreeing, outliers):
     assert found["trading_consensus_sources"] == {"agreeing": agreeing, "outlier": outliers}
 
 
+def test_market_data_that_was_not_used():
+    """Quotes that a newer one replaced and frames that were dropped unread, by kind; and the loop's tasks."""
+    now = msgspec.structs.replace(ALIVE, dropped={"quotes": 7, "frames": 90}, tasks=31)
+    found = state_values(now, NOON_NS, live_path=False)
+    assert found["trading_dropped_market_data"] == {"quotes": 7.0, "frames": 90.0}
+    assert found["trading_event_loop_tasks"] == 31.0
+
+
 def test_events_become_latencies_and_votes(tmp_path):
     """A decision and an order's answer are timed; each processor's vote is counted under its own name."""
     now = NOON_NS + 40_000_000

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections import Counter
 from decimal import Decimal
 
 import pytest
@@ -11,7 +12,7 @@ from nautilus_trader.model.data import OrderBookDeltas
 from rig import SIDE
 
 from models import Outcome
-from patches import market_feed
+from patches import frame_backlog, market_feed
 from patches.market_feed import CheckedDataClient
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
@@ -196,7 +197,7 @@ async def test_messages_under_ids_of_no_loaded_market(rig, feed):
     ):
         frame = {**event, "market": "0x" + "ab" * 32, "timestamp": "1703875200000"}
         feed.client._handle_raw_ws_message(json.dumps(frame).encode())
-    assert feed.refused() == before + 4
+    await feed.until(lambda: feed.refused() == before + 4)
     assert not feed.client._outdated
     await feed.whole()
     shown = feed.capfd.readouterr()
@@ -292,3 +293,52 @@ async def test_a_message_with_two_changes_is_one_quote(rig, feed, quotes):
     await feed.whole()
     assert quotes.prices[0] == (price, next_price)
     assert len(quotes.prices) == 2
+
+
+@pytest.fixture
+def dropped(feed, monkeypatch):
+    """The market data that were not used, by kind. A turn of the event loop has time for every frame."""
+    monkeypatch.setattr(frame_backlog, "TURN_S", 10.0)
+    found: Counter[str] = Counter()
+    monkeypatch.setattr(feed.client, "_dropped", lambda kind, number: found.update({kind: number}))
+    return found
+
+
+def send_to_a_busy_loop(rig, feed, number: int) -> tuple[Decimal, Decimal]:
+    """Pass changes of the best bid's size to the client while the loop is busy; returns the best prices."""
+    true = feed.true(SIDE)
+    best = max(true["bids"]), min(true["asks"])
+    feed.client._backlog._begin_turn(-1e9)
+    for size in range(1, number + 1):
+        send(rig, feed, [("BUY", best[0], str(size))], best)
+    assert len(feed.client._backlog) == number
+    return best
+
+
+async def test_only_the_newest_quote_of_a_backlog_is_passed_on(rig, feed, quotes, dropped):
+    """A hundred changes wait for the loop: all are in the book, one quote is passed on, 99 are counted."""
+    await feed.whole()
+    quotes.prices.clear()
+    best = send_to_a_busy_loop(rig, feed, 100)
+    await feed.until(lambda: bool(quotes.prices))
+    assert feed.shown(SIDE)["bids"][best[0]] == 100
+    assert quotes.prices == [best]
+    assert dropped == {"quotes": 99}
+    feed.client._refuse("the rig's book is not the venue's", b"", {rig.market.token(SIDE)})
+    await feed.whole()
+
+
+async def test_a_backlog_of_a_second_is_dropped_and_the_books_are_fetched(
+    rig, feed, quotes, dropped, monkeypatch
+):
+    """No frame that waited too long reaches a book or the strategy; the next quote is that of a new book."""
+    await feed.whole()
+    quotes.prices.clear()
+    monkeypatch.setattr(frame_backlog, "LONGEST_WAIT_S", -1.0)
+    best = send_to_a_busy_loop(rig, feed, 100)
+    await feed.until(lambda: bool(dropped))
+    monkeypatch.setattr(frame_backlog, "LONGEST_WAIT_S", 60.0)
+    await feed.whole()
+    assert dropped["frames"] == 100
+    assert dropped["quotes"] == 0
+    assert set(quotes.prices) <= {best}

@@ -28,7 +28,13 @@ from runtime.worker import start, worker_status
 from runtime.worker.heartbeat import Heartbeat
 from runtime.worker.observer_setup import build_observers
 from runtime.worker.start import StartLimit
-from runtime.worker.worker_status import StatusReporter, feed_reconnects, feed_statuses, spot_text
+from runtime.worker.worker_status import (
+    StatusReporter,
+    feed_reconnects,
+    feed_statuses,
+    running_tasks,
+    spot_text,
+)
 from settings_mapping import decision_settings, market_calendar, risk_limits
 
 SPOT = Spot("coinbase", Decimal("65012.5"), 1, 1)
@@ -185,6 +191,8 @@ def test_the_state_between_markets():
     status = reporter()
     status.reconnected("market")
     status.reconnected("market")
+    status.dropped("quotes", 3)
+    status.dropped("quotes", 4)
     found = status.status(None)
     assert (found.profile, found.mode, found.armed) == ("live", "live", True)
     assert (found.halted, found.allows_orders, found.mode_detail) == (
@@ -201,6 +209,18 @@ def test_the_state_between_markets():
     )
     assert (found.unknown_orders, found.window) == (1, (780.0, 840.0))
     assert found.reconnects == {"market": 2, "user": 0}
+    assert found.dropped == {"quotes": 7, "frames": 0}
+    assert found.tasks == 0
+
+
+async def test_the_tasks_of_the_event_loop_are_counted():
+    """Every task that has not ended, so that a task that is never awaited is noticed as a rising number."""
+    waiting = [asyncio.create_task(asyncio.sleep(60)) for _ in range(5)]
+    assert running_tasks() == 6
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait(waiting)
+    assert running_tasks() == 1
     assert found.second_length_s == pytest.approx(1 / 15)
     assert abs(found.ts_ns - time.time_ns()) < 60e9
 

@@ -8,6 +8,7 @@ from nautilus_trader.adapters.polymarket.config import PolymarketDataClientConfi
 from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentProviderConfig
 from nautilus_trader.common.actor import Actor
 from nautilus_trader.config import (
+    CacheConfig,
     LiveDataEngineConfig,
     LiveExecEngineConfig,
     LiveRiskEngineConfig,
@@ -107,6 +108,8 @@ def node_config(plan: NodePlan) -> TradingNodeConfig:
             log_colors=False,
             print_config=False,
         ),
+        # By default the cache keeps 10,000 quotes of every instrument it ever had: megabytes per market.
+        cache=CacheConfig(tick_capacity=1, bar_capacity=1),
         data_engine=LiveDataEngineConfig(qsize=plan.data_qsize, graceful_shutdown_on_exception=True),
         # The ledger is the record of trades; Nautilus' own reconciliation invents positions at price 0, and
         # its in-flight check turns an unknown order into an inferred fill.

@@ -87,3 +87,8 @@ def test_no_text_of_a_wallet_shows_its_keys():
     for shown in (repr(WALLET), str(WALLET), f"{WALLET}", str(list(WALLET.__rich_repr__()))):
         assert "0xf" in shown
         assert not any(secret in shown for secret in (KEY, "c2VjcmV0", "pass", "id"))
+
+
+def test_the_cache_keeps_one_quote_of_an_instrument(config):
+    """Four markets an hour, each with thousands of quotes: kept ones would add up until the worker restarts."""
+    assert (config.cache.tick_capacity, config.cache.bar_capacity) == (1, 1)
