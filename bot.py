@@ -52,6 +52,13 @@ from models import (
 )
 
 
+LONGEST_SLEEP_S = 10.0
+"""Longest sleep until the calendar is read again: the machine's clock may be set, or the machine suspended."""
+CLOCK_LIMIT_NS = 300 * 1_000_000_000
+"""Largest difference of this machine's clock and the time of a quote. A snapshot of a quiet book may be minutes
+old; a larger difference is a wrong clock, and the market's second would be another one."""
+
+
 class DecisionSchedule(Frozen, frozen=True):
     """How often a market is evaluated."""
 
@@ -147,6 +154,8 @@ class IntegratedBTCStrategy(Strategy):
         self._view: MarketView | None = None
         self._subscribed: set[InstrumentId] = set()
         self._unclosed: dict[str, Settlement] = {}
+        self._clock_difference_ns = 0
+        """This machine's clock minus the time of the newest quote."""
         self.externals: Externals | None = None
         """The newest external values; None without feeds."""
 
@@ -236,7 +245,7 @@ class IntegratedBTCStrategy(Strategy):
                 # The running market is not in the catalogue yet: check again soon.
                 wake = min(wake, now + interval / 60)
             pause_s = (clock.wall_time_ns(wake) - self.clock.timestamp_ns()) / 1e9
-            await self._ports.tasks.sleep(max(0.001, pause_s))
+            await self._ports.tasks.sleep(min(LONGEST_SLEEP_S, max(0.001, pause_s)))
 
     def _open(self, tracked: TrackedMarket | None, now: float) -> None:
         if tracked is self._running:
@@ -291,6 +300,7 @@ class IntegratedBTCStrategy(Strategy):
         tracked, outcome = found
         tracked.updated_ns[outcome] = tick.ts_init
         tracked.tops[outcome] = top_of_book(tick)
+        self._clock_difference_ns = tick.ts_init - tick.ts_event
         now_ns = self.clock.timestamp_ns()
         second = tracked.market.second(self._ports.clock.market_time(now_ns))
         if outcome is Outcome.UP:
@@ -305,6 +315,7 @@ class IntegratedBTCStrategy(Strategy):
         return (
             not tracked.deciding
             and not tracked.finished
+            and not self._clock_is_wrong
             and in_window(second, params.window_start, params.window_end)
             and now_ns - tracked.last_decision_ns >= schedule.interval_ns
             and self._view is not None
@@ -312,6 +323,10 @@ class IntegratedBTCStrategy(Strategy):
             and self._ports.board.suspension(tracked.market.slug) is None
             and (schedule.repeat or self._ports.execution.may_order(tracked.market.slug))
         )
+
+    @property
+    def _clock_is_wrong(self) -> bool:
+        return abs(self._clock_difference_ns) > CLOCK_LIMIT_NS
 
     def _begin_decision(self, tracked: TrackedMarket, view: MarketView, second: float, now_ns: int) -> None:
         up, down = (
@@ -349,6 +364,9 @@ class IntegratedBTCStrategy(Strategy):
             return
         if suspension is not None:
             reason, detail = Reason.NOT_TRADABLE, suspension
+        elif self._clock_is_wrong:
+            reason = Reason.STALE_DATA
+            detail = f"this machine's clock differs by {self._clock_difference_ns / 1e9:.0f} s from the quotes"
         elif view.tradable:
             reason, detail = Reason.STALE_DATA, "no quote arrived in the window"
         else:

@@ -466,7 +466,9 @@ class OrderLifecycle:
         commands: list[Command] = []
         for intent_id, due_ns in self._due.items():
             order = self._orders[intent_id]
-            if order.looking_up or due_ns > now_ns or order.order_id is None:
+            # Later than the longest pause: the clock was set back, and the time is not a valid one.
+            waits = now_ns < due_ns <= now_ns + LOOK_UP_PAUSES_NS[-1]
+            if order.looking_up or waits or order.order_id is None:
                 continue
             order.looking_up = True
             fate = order.state is OrderState.UNKNOWN

@@ -637,6 +637,19 @@ def test_the_pauses_between_two_look_ups_grow(machine, failed):
     assert pauses == [0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0, 60.0]
 
 
+def test_a_clock_that_is_set_back_does_not_delay_a_look_up(machine):
+    """A minute ahead is the longest pause; an hour ahead is a time of the clock before it was set back."""
+    machine.unknown()
+    for at in range(8):
+        machine.feed(TimeReached(), 1000 + 60 * at)
+        machine.feed(LookUpFailed("0xi1"), 1000 + 60 * at)
+    assert machine.due == 1480.0
+    assert machine.feed(TimeReached(), 1420) == []
+    assert len(machine.feed(TimeReached(), 1480 - 3600)) == 1
+    machine.feed(LookUpFailed("0xi1"), 1480 - 3600)
+    assert machine.due == 1540.0 - 3600
+
+
 def test_orders_are_looked_up_each_at_its_time(machine):
     """Two orders have two due times; the next one is the earlier, and only that order is looked up."""
     machine.send(1, "i1")

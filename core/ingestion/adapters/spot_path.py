@@ -12,6 +12,9 @@ MAX_GAP_SHARE = 1 / 6
 """Maximum gap as a fraction of a mean's window: during ten of sixty seconds bitcoin's price moves by three
 seconds' worth of volatility on average."""
 
+SET_BACK_S = 60.0
+"""Seconds of market time by which a price may be older than the last one without a clock that was set back."""
+
 
 def until_next_second(now_ns: int, market_time: Callable[[int], float]) -> float:
     """Machine seconds until the next whole second of market time; one second while market time is held."""
@@ -44,7 +47,13 @@ class SpotPath:
         self._points: deque[tuple[float, Decimal]] = deque()
 
     def add(self, market_s: float, price: Decimal) -> None:
-        """Append a price; ignored if that second has a price already or is in the past."""
+        """Append a price; ignored if that second has a price already or is in the past.
+
+        If it is far in the past, the clock was set back: the later points are removed.
+        """
+        if self._points and market_s < self._points[-1][0] - SET_BACK_S:
+            while self._points and self._points[-1][0] > market_s:
+                self._points.pop()
         if self._points and int(market_s) <= int(self._points[-1][0]):
             return
         self._points.append((market_s, price))

@@ -38,6 +38,17 @@ def test_path_holds_one_price_a_second_in_order() -> None:
     assert [t.price for t in path.ticks(START, 900)] == [Decimal(5), Decimal(6)]
 
 
+def test_path_continues_after_the_clock_was_set_back() -> None:
+    """Prices of an hour ahead are removed with the first one that is over a minute older; without that no price
+    would be taken for an hour. A price that is a few seconds late changes nothing."""
+    path = _path((1.0, "1"), (2.0, "2"), (3602.0, "3"), (3603.0, "4"))
+    path.add(START + 3590, Decimal(5))
+    assert [price for _, price in path.points] == [Decimal(3), Decimal(4)]
+    path.add(START + 10, Decimal(6))
+    path.add(START + 11, Decimal(7))
+    assert path.points == ((START + 10, Decimal(6)), (START + 11, Decimal(7)))
+
+
 def test_path_is_in_market_seconds() -> None:
     """On the 900-second scale a five-minute market's seconds count threefold; before the start they are
     negative."""
