@@ -53,10 +53,10 @@ from models import (
 
 
 LONGEST_SLEEP_S = 10.0
-"""Longest sleep until the calendar is read again: the machine's clock may be set, or the machine suspended."""
+"""Longest sleep until the calendar is read again: the machine may be suspended, and its clock may be set."""
 CLOCK_LIMIT_NS = 300 * 1_000_000_000
-"""Largest difference of this machine's clock and the time of a quote. A snapshot of a quiet book may be minutes
-old; a larger difference is a wrong clock, and the market's second would be another one."""
+"""Largest difference between this machine's clock and the time of a quote. A snapshot of a quiet book may be
+minutes old; with a larger difference the clock is wrong, and so is the market second."""
 
 
 class DecisionSchedule(Frozen, frozen=True):
@@ -366,7 +366,7 @@ class IntegratedBTCStrategy(Strategy):
             reason, detail = Reason.NOT_TRADABLE, suspension
         elif self._clock_is_wrong:
             reason = Reason.STALE_DATA
-            detail = f"this machine's clock differs by {self._clock_difference_ns / 1e9:.0f} s from the quotes"
+            detail = f"this machine's clock is {self._clock_difference_ns / 1e9:.0f} s ahead of the quotes"
         elif view.tradable:
             reason, detail = Reason.STALE_DATA, "no quote arrived in the window"
         else:

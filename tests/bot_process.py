@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -38,6 +39,15 @@ def shifted_clock(ahead: str) -> dict[str, str]:
     assert ran.returncode == 0, ran.stderr
     found = dict(line.partition("=")[::2] for line in ran.stdout.splitlines())
     return {name: found[name] for name in ("FAKETIME", "LD_PRELOAD")}
+
+
+def children_of(pid: int) -> list[int]:
+    """Process ids of the children of a process; none if it has ended."""
+    found = []
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found += [int(child) for child in children.read_text().split()]
+    return found
 
 
 class BotProcess:
@@ -139,14 +149,13 @@ class BotProcess:
     def children(self) -> dict[str, int]:
         """Process ids of the worker and the practice venue, by the last part of the module's name."""
         found = {}
-        for folder in Path("/proc").glob("[0-9]*"):
+        for pid in children_of(self.process.pid):
             try:
-                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-                arguments = (folder / "cmdline").read_text().split("\0")
+                arguments = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if parent == self.process.pid and "-m" in arguments:
-                found[arguments[arguments.index("-m") + 1].rpartition(".")[2]] = int(folder.name)
+            if "-m" in arguments:
+                found[arguments[arguments.index("-m") + 1].rpartition(".")[2]] = pid
         return found
 
     def _read(self, deadline: float) -> bool:

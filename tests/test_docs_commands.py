@@ -378,7 +378,7 @@ def test_a_command_that_is_not_understood_is_found(understand, line):
 def test_every_flag_in_running_text_exists_and_is_executed(understand):
     """A flag is one of a program; those of a command in running text are in commands that are executed."""
     known = set[str]().union(*(flags_of(program, understand) for program in MODULES))
-    elsewhere = "".join(map(sources_of, ("tests.kills", "tests.mutants", "tests.chaos")))
+    elsewhere = "".join(map(sources_of, ("tests.kills", "tests.mutants", "tests.chaos", "tests.endurance")))
     foreign = {"--create-home"}  # of useradd
     named = {match[0] for text in SPANS if (match := re.match(r"--[a-z][\w-]+", text))}
     assert sorted(flag for flag in named - known - foreign if f'"{flag}"' not in elsewhere) == []

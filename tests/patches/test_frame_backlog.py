@@ -53,7 +53,7 @@ def test_a_frame_is_processed_at_once_while_the_loop_keeps_up() -> None:
 
 
 def test_frames_take_20_ms_of_a_turn_and_the_rest_waits_in_order() -> None:
-    """50 frames of a 1024th second arrive at once: 21 begin in this turn, 21 in the next, then 8, in order."""
+    """50 frames of 1/1024 s arrive at once: 21 begin in this turn, 21 in the next, then 8, in order."""
     loop = Loop(cost_s=1 / 1024)
     sent = frames(50)
     for frame in sent:

@@ -13,7 +13,7 @@ MAX_GAP_SHARE = 1 / 6
 seconds' worth of volatility on average."""
 
 SET_BACK_S = 60.0
-"""Seconds of market time by which a price may be older than the last one without a clock that was set back."""
+"""Seconds of market time by which a price is older than the last one only if the clock was set back."""
 
 
 def until_next_second(now_ns: int, market_time: Callable[[int], float]) -> float:

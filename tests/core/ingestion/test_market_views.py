@@ -39,7 +39,7 @@ def test_path_holds_one_price_a_second_in_order() -> None:
 
 
 def test_path_continues_after_the_clock_was_set_back() -> None:
-    """Prices of an hour ahead are removed with the first one that is over a minute older; without that no price
+    """Prices of an hour ahead are removed with the first one that is over a minute older; otherwise no price
     would be taken for an hour. A price that is a few seconds late changes nothing."""
     path = _path((1.0, "1"), (2.0, "2"), (3602.0, "3"), (3603.0, "4"))
     path.add(START + 3590, Decimal(5))

@@ -90,5 +90,5 @@ def test_no_text_of_a_wallet_shows_its_keys():
 
 
 def test_the_cache_keeps_one_quote_of_an_instrument(config):
-    """Four markets an hour, each with thousands of quotes: kept ones would add up until the worker restarts."""
+    """Four markets an hour have thousands of quotes each, which would add up until the worker restarts."""
     assert (config.cache.tick_capacity, config.cache.bar_capacity) == (1, 1)
