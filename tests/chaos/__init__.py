@@ -1,6 +1,6 @@
 """Fault schedules: the whole bot against the practice venue while it, the network and processes fail.
 
-    python -m tests.chaos --schedules 100 --seed 1 [--workers 2] [--report FILE]
+    python -m tests.chaos --schedules 100 --seed 1 [--workers 2] [--results FILE] [--report FILE]
     python -m tests.chaos --replay FILE
     python -m tests.chaos --crashes [--only TEXT]
 

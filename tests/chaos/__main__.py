@@ -3,16 +3,19 @@
 import argparse
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
 import msgspec
+from bot_process import ROOT
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -32,6 +35,9 @@ class Report(msgspec.Struct, frozen=True):
     runs: int
     failed: int
     seconds: float
+    """Wall time of this command; without the runs that `--results` had before."""
+    revisions: tuple[str, ...]
+    """The commits that the runs were made with."""
     faults: dict[str, int]
     """How many schedules had each fault, and it began."""
     violations: dict[str, int]
@@ -54,6 +60,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--only", default="", metavar="TEXT", help="schedules whose description contains it")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="bots side by side (1)")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the results as JSON")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        metavar="FILE",
+        help="append each result as a line of JSON; schedules that the file has are not played again",
+    )
     parser.add_argument("--list", action="store_true", help="show the schedules without playing them")
     parser.add_argument("--keep", action="store_true", help="keep the folders of all runs")
     return parser.parse_args(arguments)
@@ -149,6 +161,42 @@ def play_in(schedule: Schedule, folder: Path) -> Outcome:
         return Outcome(schedule, wrong, began, (), 0, 0, None, 0.0, str(folder))
 
 
+class Recorded(msgspec.Struct, frozen=True):
+    """A line of the file of `--results`."""
+
+    revision: str
+    outcome: Outcome
+
+
+def recorded(path: Path | None) -> list[Recorded]:
+    """The results of earlier commands; a line that a killed command left incomplete is ignored."""
+    if path is None or not path.exists():
+        return []
+    found = []
+    for line in path.read_bytes().splitlines():
+        with suppress(msgspec.DecodeError):
+            found.append(msgspec.json.decode(line, type=Recorded))
+    return found
+
+
+def record(path: Path, one: Recorded) -> None:
+    """Append a result; after an incomplete line on a line of its own."""
+    with open(path, "ab") as file:
+        file.write((b"\n" if file.tell() else b"") + msgspec.json.encode(one))
+
+
+def revision() -> str:
+    """The commit of this checkout, with a plus if it has uncommitted changes; empty outside of one."""
+    ran = subprocess.run(
+        ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return ran.stdout.strip()
+
+
 def described(outcome: Outcome) -> str:
     """A failing run in a few lines."""
     schedule = outcome.schedule
@@ -173,7 +221,7 @@ def shrunk(outcome: Outcome, base: Path) -> Schedule:
     return shrink(outcome.schedule, fails)
 
 
-def report_of(outcomes: Sequence[Outcome], seconds: float) -> Report:
+def report_of(outcomes: Sequence[Outcome], seconds: float, revisions: Iterable[str] = ()) -> Report:
     faults = Counter(
         injection.fault
         for outcome in outcomes
@@ -185,6 +233,7 @@ def report_of(outcomes: Sequence[Outcome], seconds: float) -> Report:
         runs=len(outcomes),
         failed=sum(not outcome.right for outcome in outcomes),
         seconds=round(seconds, 1),
+        revisions=tuple(sorted(set(revisions))),
         faults=dict(sorted(faults.items())),
         violations=dict(Counter(name for outcome in outcomes for name in outcome.violations)),
         purchases=sum(outcome.purchases for outcome in outcomes),
@@ -197,17 +246,25 @@ def report_of(outcomes: Sequence[Outcome], seconds: float) -> Report:
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 if no invariant was violated, else 1."""
     given, console, began = parse(arguments), Console(), time.monotonic()
-    wanted = schedules(given)
+    earlier, present = recorded(given.results), revision()
+    played = {encode(one.outcome.schedule) for one in earlier}
+    wanted = [schedule for schedule in schedules(given) if encode(schedule) not in played]
     if given.list:
         for schedule in wanted:
             console.print(f"{schedule.number:4}  {schedule.text}", highlight=False, markup=False)
         return 0
     base = Path(tempfile.mkdtemp(prefix="chaos-"))
 
+    def report(outcomes: list[Outcome]) -> Report:
+        every = [one.outcome for one in earlier] + outcomes
+        revisions = [one.revision for one in earlier] + [present] * bool(outcomes)
+        return report_of(every, time.monotonic() - began, revisions)
+
     def write(outcomes: list[Outcome]) -> None:
+        if given.results is not None:
+            record(given.results, Recorded(present, outcomes[-1]))
         if given.report is not None:
-            report = report_of(outcomes, time.monotonic() - began)
-            given.report.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
+            given.report.write_bytes(msgspec.json.format(msgspec.json.encode(report(outcomes))))
 
     runs = Runs(base, console, keep=given.keep, finished=write)
     runs.play(wanted, given.workers)
@@ -220,17 +277,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         file.write_bytes(encode(schedule))
         console.print(f"again: python -m tests.chaos --replay {file}", highlight=False, markup=False)
         console.print(f"  {schedule.text}", highlight=False, markup=False)
-    report = report_of(runs.outcomes, time.monotonic() - began)
+    found = report(runs.outcomes)
     console.print(
-        f"{report.runs} runs, {report.failed} failed; {report.purchases} purchases,"
-        f" {report.decisions} decisions, slowest recovery {report.slowest_recovery_s:.1f} s,"
-        f" {report.seconds:.0f} s",
+        f"{found.runs} runs, {found.failed} failed; {found.purchases} purchases,"
+        f" {found.decisions} decisions, slowest recovery {found.slowest_recovery_s:.1f} s,"
+        f" {found.seconds:.0f} s",
         highlight=False,
         markup=False,
     )
     if not any(base.iterdir()):
         base.rmdir()
-    return int(report.failed > 0)
+    return int(found.failed > 0)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Plays one schedule: the whole bot on a generated market, its faults at their moments, then the evidence.
 
-The market runs 15 times as fast as in reality. A fault at a market second begins when the venue's clock shows
+The market runs 30 times as fast as in reality. A fault at a market second begins when the venue's clock shows
 that second; one at a point of an order's life begins when the ledger shows it, or, for a command, at the
 instant before the worker carries it out. The report has the market second at which each fault really began.
 The bot reads the venue's clock once, at its start: that clock cannot be stepped while it runs.
@@ -42,7 +42,8 @@ SETTINGS = BUYS_EARLY | {
     "TRADE_WINDOW_START": f"{LIMITS.window[0]:g}",
     "TRADE_WINDOW_END": f"{LIMITS.window[1]:g}",
 }
-"""Between 880 and the next market's 200 there are 15 s without an order, in which a run ends."""
+"""From the start of the first worker on. Between 880 and the next market's 500 there are 17 s without an
+order, in which a run ends."""
 WITHOUT_ORDER = {"FUSION_MIN_WEIGHT": "1"}
 """A position would delay a restart."""
 SITUATION_SETTINGS = {
@@ -50,19 +51,21 @@ SITUATION_SETTINGS = {
     "switch": WITHOUT_ORDER,
 }
 """A restart at the beginning of every market; or a mode switch, which replaces the worker there."""
-SPEED = 15.0
+SPEED = 30.0
 """Market seconds per second."""
 LIVE, SIMULATION = "0", "1"
 """Values of the mode store."""
 PROFILES = {"paper": "synthetic", "rehearsal": "rehearsal-synthetic"}
-FLAGS = ("--test-mode", "--venue", "synthetic", "--no-grafana")
+FLAGS = ("--test-mode", "--venue", "synthetic", "--no-grafana", "--speed", f"{SPEED:g}")
 AFTER_RESTART = ("--start-at", "860")
 """A restarted bot begins in the next market, between two decision windows."""
 POLL_S = 0.01
 SCAN_S = 0.25
 """Pause between two looks at the processes."""
-DECIDES_S = 200.0
+DECIDES_S = 9.0 * SPEED
 """Market seconds from the start of a worker until it has decided: it connects, and reads 20 prices."""
+INTERRUPT_S = 2.0 * SPEED
+"""Market seconds that Ctrl-C takes."""
 RESOLVED_S = 995.0
 """Market second at which a market without a fault is resolved and recorded."""
 START_S = 90.0
@@ -176,7 +179,7 @@ class Run:
         self._pids: dict[int, str] = {}
         self._clocks: list[Reading] = []
         self._venue_pid = 0
-        self._next_scan = 0.0
+        self._next_scan = self._next_look = 0.0
         self._ends: list[tuple[float, Callable[[], object]]] = []
         """(market time, action) of the faults that last."""
         self._first_start = 0.0
@@ -235,7 +238,7 @@ class Run:
             if place not in self.began
         }
         end = self._first_start + RESOLVED_S
-        while waiting or self._ends or self._now() < end:
+        while waiting or self._ends or not self._is_resolved(end):
             self._turn()
             now = self._now()
             for place, injection in list(waiting.items()):
@@ -259,6 +262,15 @@ class Run:
         self._bot.process.wait()
         self._output += self._bot.output
         self._bot = self._start(*self._first_arguments)
+
+    def _is_resolved(self, end: float) -> bool:
+        """Whether the first market has its result in the ledger, or should have it by now."""
+        now = self._now()
+        if now >= end or now < self._first_start + 900 or time.monotonic() < self._next_look:
+            return now >= end
+        self._next_look = time.monotonic() + SCAN_S
+        query = "SELECT 1 FROM settlements JOIN markets USING (session, slug) WHERE start = ?"
+        return bool(rows(self._paths.ledger, query, int(self._first_start)))
 
     def _missed(self, injections: Iterable[Injection]) -> None:
         """A point of an order that was never made is left out; a command of the crash matrix must come."""
@@ -516,9 +528,9 @@ class Run:
 
     def _is_outside_window(self) -> bool:
         second = self._now() % 900
-        # 30 s before the window: time for Ctrl-C. The bot's own clock may be ahead or behind.
+        # Ctrl-C takes some time, and the bot's own clock may be ahead or behind.
         early, late = max(0.0, self.schedule.ahead_s), max(0.0, -self.schedule.ahead_s)
-        return not LIMITS.window[0] - 30 - early <= second < LIMITS.window[1] + 5 + late
+        return not LIMITS.window[0] - INTERRUPT_S - early <= second < LIMITS.window[1] + 5 + late
 
     def _is_at_rest(self) -> bool:
         return not self._what_is_open()

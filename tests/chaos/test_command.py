@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import threading
 from pathlib import Path
@@ -83,6 +84,32 @@ def test_a_failing_schedule_is_shrunk_and_kept(
     assert (found["runs"], found["failed"], found["violations"]) == (2, 1, {"bought_once": 1})
     assert found["faults"] == {"gamma_500": 1, "hang": 1, "unmatched": 2}
     assert sorted(path.name for path in (tmp_path / "base").iterdir()) == ["0001", "schedule-1-1.json"]
+
+
+def test_runs_of_several_commands_are_one_report(
+    faults: list[Schedule], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What the file of `--results` has is not played again, and counts, failed runs included; a line that was
+    cut off by a kill is ignored.
+    """
+    results, report = tmp_path / "results", tmp_path / "report.json"
+    arguments = ["--results", str(results), "--report", str(report)]
+    one = Schedule(1, 0, injections=(Injection("hang"),))
+    monkeypatch.setattr(command, "schedules", lambda given: [one, Schedule(1, 1)])
+    assert command.main(arguments) == 1
+    assert results.read_bytes().count(b"\n") == 1
+    with open(results, "ab") as file:
+        file.write(b'\n{"revision": "a1b2"')
+    faults.clear()
+    shutil.rmtree(tmp_path / "base")
+    (tmp_path / "base").mkdir()
+    monkeypatch.setattr(command, "schedules", lambda given: [one, Schedule(1, 1), Schedule(1, 2)])
+    assert command.main(arguments) == 1
+    assert [schedule.number for schedule in faults] == [2]
+    found = json.loads(report.read_bytes())
+    assert (found["runs"], found["failed"], found["purchases"]) == (3, 1, 3)
+    assert len(found["revisions"]) == 1
+    assert [outcome["schedule"]["number"] for outcome in found["outcomes"]] == [0, 1, 2]
 
 
 def test_without_a_failure_nothing_is_left(

@@ -161,7 +161,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     (
         "orders_in_window",
         {"decisions": (Decision(1, SLUG, 880.0, None),)},
-        "decision 1 buys at second 880.0, outside of 200 to 880",
+        "decision 1 buys at second 880.0, outside of 500 to 880",
     ),
     (
         "orders_in_window",
