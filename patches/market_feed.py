@@ -72,6 +72,10 @@ from patches.stream_evidence import StreamEvidence
 
 RETRY_REFRESH_S = 10.0
 """Maximum seconds until the catalogue is read again after an unusable answer."""
+CLOCK_CHECK_S = 10.0
+"""Seconds between two comparisons of the machine's clock with a monotonic one while waiting."""
+CLOCK_JUMP_S = 5.0
+"""Difference between both after such an interval that shows a clock that was set, or a suspended machine."""
 RESYNC_PAUSE_S = 5.0
 """Seconds between two requests for a book; doubled each time, up to the maximum."""
 LONGEST_RESYNC_PAUSE_S = 60.0
@@ -273,7 +277,7 @@ class CheckedDataClient(PolymarketDataClient):
         del interval_mins
         pause = self._refresh_pause()
         while True:
-            await asyncio.sleep(pause)
+            await self._wait_for_refresh(pause)
             try:
                 await self._instrument_provider.initialize(reload=True)
             except (Refused, Temporary) as error:
@@ -282,6 +286,17 @@ class CheckedDataClient(PolymarketDataClient):
                 continue
             pause = self._refresh_pause()
             self._send_all_instruments_to_data_engine()
+
+    async def _wait_for_refresh(self, pause: float) -> None:
+        """Wait, or until the machine's clock is set: other markets run then than those that are loaded."""
+        while pause > 0:
+            before_ns, before_s = self._clock.timestamp_ns(), self._loop.time()
+            await asyncio.sleep(min(pause, CLOCK_CHECK_S))
+            passed_s = self._loop.time() - before_s
+            if abs((self._clock.timestamp_ns() - before_ns) / 1e9 - passed_s) > CLOCK_JUMP_S:
+                self._log.warning("the machine's clock was set, or it was suspended: the markets are updated")
+                return
+            pause -= passed_s
 
     async def _report_refused(self) -> None:
         while True:

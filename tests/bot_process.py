@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
@@ -48,6 +49,42 @@ def children_of(pid: int) -> list[int]:
         with suppress(FileNotFoundError, ProcessLookupError):
             found += [int(child) for child in children.read_text().split()]
     return found
+
+
+class SettableClock:
+    """The clock of all processes that are started with `environment`; it runs, and can be set.
+
+    Monotonic clocks are the machine's own, as when an operator or NTP sets the time.
+
+    Parameters
+    ----------
+    file : Path
+        Has the difference to the machine's clock.
+    begin : datetime
+        The time that it shows now.
+    """
+
+    def __init__(self, file: Path, begin: datetime) -> None:
+        self._file = file
+        self._ahead_s = begin.timestamp() - time.time()
+        self.set(0)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        library = Path(shifted_clock("+0")["LD_PRELOAD"]).with_name("libfaketimeMT.so.1")
+        return {
+            "LD_PRELOAD": str(library),
+            "FAKETIME_TIMESTAMP_FILE": str(self._file),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+
+    def set(self, seconds: float) -> None:
+        """Set the clock forward or, with a negative number, back."""
+        self._ahead_s += seconds
+        fresh = self._file.with_suffix(".new")
+        fresh.write_text(f"{self._ahead_s:+.3f}\n")
+        os.replace(fresh, self._file)
 
 
 class BotProcess:
