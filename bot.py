@@ -51,7 +51,6 @@ from models import (
     Settlement,
 )
 
-
 LONGEST_SLEEP_S = 10.0
 """Longest sleep until the calendar is read again: the machine may be suspended, and its clock may be set."""
 CLOCK_LIMIT_NS = 300 * 1_000_000_000

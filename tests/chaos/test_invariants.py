@@ -281,6 +281,6 @@ def test_the_clock_of_the_venue_that_ran_then_counts() -> None:
     """A venue that was started again runs in another market; orders of the first one keep their second."""
     later = Reading(WALL + 60 * S, (START + 1020) * S, 15.0)
     first = RIGHT.observed.clocks[0]
-    second = Order("0xb", START + 900, WALL + 70 * S, "MATCHED", Decimal(1))  # at 1020 + 150 − 900
+    second = Order("0xb", START + 900, WALL + 90 * S, "MATCHED", Decimal(1))  # at 1020 + 450 − 900
     evidence = with_(RIGHT, orders=(ORDER, second), **observed(clocks=(first, later)))
     assert INVARIANTS["orders_in_window"](evidence) == []

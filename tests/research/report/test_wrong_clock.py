@@ -1,4 +1,4 @@
-"""A clock that differs from the venue's by minutes: the market second would be wrong, and nothing is decided."""
+"""A clock that differs from the venue by minutes: market seconds would be wrong, and nothing is decided."""
 
 import sqlite3
 from contextlib import closing
@@ -18,7 +18,7 @@ S = 10**9
 @pytest.mark.filterwarnings("ignore:'d' is deprecated")  # pandas, at a call of nautilus_trader
 @pytest.mark.parametrize(("ahead_s", "bought"), [(0, 1), (299, 1), (301, 0), (-301, 0), (3600, 0)])
 def test_quotes_of_another_time_start_no_decision(tmp_path, monkeypatch, ahead_s, bought):
-    """The same market is bought while the quotes are less than five minutes older or newer than this machine's
+    """The same market is bought while the quotes are less than five minutes from this machine's
     time; otherwise the end of its window is recorded with the difference.
     """
     quote = market_data._TokenStream._quote
