@@ -57,6 +57,8 @@ LIVE, SIMULATION = "0", "1"
 """Values of the mode store."""
 PROFILES = {"paper": "synthetic", "rehearsal": "rehearsal-synthetic"}
 FLAGS = ("--test-mode", "--venue", "synthetic", "--no-grafana", "--speed", f"{SPEED:g}")
+EARLIEST_START, EARLIER_S = 100, 150.0
+"""Earliest market second of a start, and by how much it is earlier for each waiting process per core."""
 AFTER_RESTART = ("--start-at", "860")
 """A restarted bot begins in the next market, between two decision windows."""
 POLL_S = 0.01
@@ -183,7 +185,7 @@ class Run:
         self._ends: list[tuple[float, Callable[[], object]]] = []
         """(market time, action) of the faults that last."""
         self._first_start = 0.0
-        self._first_arguments = ("--first", str(schedule.market), "--start-at", str(START_AT[schedule.path]))
+        self._first_arguments = ("--first", str(schedule.market), "--start-at", str(start_at(schedule.path)))
         self._bot = self._start(*self._first_arguments)
 
     def _hooks(self, environment: dict[str, str]) -> dict[str, str]:
@@ -634,6 +636,12 @@ def _keeps_from_deciding(injection: Injection) -> bool:
     if str(injection.parameters.get("path", "")).startswith("/gamma"):
         return True
     return injection.fault.startswith(("market_", "gamma_", "stray_", "book_", "api_", "user_feed_refused"))
+
+
+def start_at(path: str) -> int:
+    """Market second of the start: the earlier, the busier the machine, on which workers connect later."""
+    busy = os.getloadavg()[0] / (os.cpu_count() or 1)
+    return max(EARLIEST_START, round(START_AT[path] - EARLIER_S * max(0.0, busy - 1)))
 
 
 def unreadable(recording: Path) -> list[str]:

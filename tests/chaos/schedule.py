@@ -20,8 +20,7 @@ Situation = Literal["", "restart", "recording", "migration", "switch"]
 """What the bot does besides trading: planned restarts, without an order; a recording; the migration of an old
 ledger; a mode switch, without an order."""
 START_AT = {"paper": 500, "rehearsal": 400}
-"""Market second of the start. On a busy machine the worker connects 10 s later, which are 300 market seconds;
-a rehearsal makes its preflight checks first."""
+"""Market second of the start on an idle machine; a rehearsal makes its preflight checks first."""
 READY = 100
 """Market seconds until the bot has usually connected."""
 SWITCH_AT = 700

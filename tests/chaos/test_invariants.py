@@ -257,7 +257,7 @@ def test_every_invariant_has_a_violation() -> None:
         },
         {"live_orders": ("0xa",), "modes": LIVE, **observed(armed=True)},
         # by the bot's clock, which is ahead, the window had begun
-        {"orders": (with_(ORDER, created_ns=wall(195)),), **observed(ahead_s=10.0)},
+        {"orders": (with_(ORDER, created_ns=wall(495)),), **observed(ahead_s=10.0)},
         # a result that was corrected: the difference has halted the bot, and is its exit code
         {
             "balance": Decimal("999.00307"),
