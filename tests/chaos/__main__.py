@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import tests.chaos
 from tests.chaos.crashes import matrix
-from tests.chaos.run import Outcome, play
+from tests.chaos.run import Outcome, play, set_speed
 from tests.chaos.schedule import Schedule, decode, draw, encode, shrink
 
 MOST_SHRINKS = 3
@@ -59,6 +59,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--crashes", action="store_true", help="play the crash matrix")
     parser.add_argument("--only", default="", metavar="TEXT", help="schedules whose description contains it")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="bots side by side (1)")
+    parser.add_argument(
+        "--speed",
+        type=float,
+        default=15.0,
+        metavar="N",
+        help="market seconds per second; more than 15 on an idle machine only (15)",
+    )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the results as JSON")
     parser.add_argument(
         "--results",
@@ -246,6 +253,7 @@ def report_of(outcomes: Sequence[Outcome], seconds: float, revisions: Iterable[s
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 if no invariant was violated, else 1."""
     given, console, began = parse(arguments), Console(), time.monotonic()
+    set_speed(given.speed)
     earlier, present = recorded(given.results), revision()
     played = {encode(one.outcome.schedule) for one in earlier}
     wanted = [schedule for schedule in schedules(given) if encode(schedule) not in played]

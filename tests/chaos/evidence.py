@@ -21,7 +21,7 @@ class Limits(msgspec.Struct, frozen=True):
     exposure: Decimal = Decimal("10.00")
     positions: int = 5
     day_loss: Decimal = Decimal("5.00")
-    window: tuple[float, float] = (500.0, 880.0)
+    window: tuple[float, float] = (200.0, 880.0)
 
 
 class Reading(msgspec.Struct, frozen=True):

@@ -1,8 +1,9 @@
 """Plays one schedule: the whole bot on a generated market, its faults at their moments, then the evidence.
 
-The market runs 30 times as fast as in reality. A fault at a market second begins when the venue's clock shows
-that second; one at a point of an order's life begins when the ledger shows it, or, for a command, at the
-instant before the worker carries it out. The report has the market second at which each fault really began.
+The market runs 15 times as fast as in reality, or at `--speed`. A fault at a market second begins when the
+venue's clock shows that second; one at a point of an order's life begins when the ledger shows it, or, for a
+command, at the instant before the worker carries it out. The report has the market second at which each fault
+really began.
 The bot reads the venue's clock once, at its start: that clock cannot be stepped while it runs.
 """
 
@@ -42,8 +43,7 @@ SETTINGS = BUYS_EARLY | {
     "TRADE_WINDOW_START": f"{LIMITS.window[0]:g}",
     "TRADE_WINDOW_END": f"{LIMITS.window[1]:g}",
 }
-"""From the start of the first worker on. Between 880 and the next market's 500 there are 17 s without an
-order, in which a run ends."""
+"""Between 880 and the next market's 200 there are 15 s without an order, in which a run ends."""
 WITHOUT_ORDER = {"FUSION_MIN_WEIGHT": "1"}
 """A position would delay a restart."""
 SITUATION_SETTINGS = {
@@ -51,23 +51,21 @@ SITUATION_SETTINGS = {
     "switch": WITHOUT_ORDER,
 }
 """A restart at the beginning of every market; or a mode switch, which replaces the worker there."""
-SPEED = 30.0
+SPEED = 15.0
 """Market seconds per second."""
 LIVE, SIMULATION = "0", "1"
 """Values of the mode store."""
 PROFILES = {"paper": "synthetic", "rehearsal": "rehearsal-synthetic"}
-FLAGS = ("--test-mode", "--venue", "synthetic", "--no-grafana", "--speed", f"{SPEED:g}")
-EARLIEST_START, EARLIER_S = 100, 150.0
-"""Earliest market second of a start, and by how much it is earlier for each waiting process per core."""
+FLAGS = ("--test-mode", "--venue", "synthetic", "--no-grafana")
 AFTER_RESTART = ("--start-at", "860")
 """A restarted bot begins in the next market, between two decision windows."""
 POLL_S = 0.01
 SCAN_S = 0.25
 """Pause between two looks at the processes."""
-DECIDES_S = 9.0 * SPEED
-"""Market seconds from the start of a worker until it has decided: it connects, and reads 20 prices."""
-INTERRUPT_S = 2.0 * SPEED
-"""Market seconds that Ctrl-C takes."""
+DECIDES_S = 13.3
+"""Wall seconds from the start of a worker until it has decided: it connects, and reads 20 prices."""
+INTERRUPT_S = 2.0
+"""Wall seconds that Ctrl-C takes."""
 RESOLVED_S = 995.0
 """Market second at which a market without a fault is resolved and recorded."""
 START_S = 90.0
@@ -100,6 +98,12 @@ class Outcome(msgspec.Struct, frozen=True):
     @property
     def right(self) -> bool:
         return not self.violations
+
+
+def set_speed(speed: float) -> None:
+    """Play all following schedules at this speed, market seconds per second."""
+    global SPEED
+    SPEED = speed
 
 
 def play(schedule: Schedule, folder: Path, environment: dict[str, str] | None = None) -> Outcome:
@@ -185,7 +189,7 @@ class Run:
         self._ends: list[tuple[float, Callable[[], object]]] = []
         """(market time, action) of the faults that last."""
         self._first_start = 0.0
-        self._first_arguments = ("--first", str(schedule.market), "--start-at", str(start_at(schedule.path)))
+        self._first_arguments = ("--first", str(schedule.market), "--start-at", str(START_AT[schedule.path]))
         self._bot = self._start(*self._first_arguments)
 
     def _hooks(self, environment: dict[str, str]) -> dict[str, str]:
@@ -209,7 +213,7 @@ class Run:
         return self._stack.enter_context(
             BotProcess(
                 self.folder,
-                *(*FLAGS, *live, *record, *arguments),
+                *(*FLAGS, "--speed", f"{SPEED:g}", *live, *record, *arguments),
                 settings=self._environment,
                 clock=f"{self._ahead_s:+.0f}" if self._ahead_s else None,
             )
@@ -532,7 +536,7 @@ class Run:
         second = self._now() % 900
         # Ctrl-C takes some time, and the bot's own clock may be ahead or behind.
         early, late = max(0.0, self.schedule.ahead_s), max(0.0, -self.schedule.ahead_s)
-        return not LIMITS.window[0] - INTERRUPT_S - early <= second < LIMITS.window[1] + 5 + late
+        return not LIMITS.window[0] - INTERRUPT_S * SPEED - early <= second < LIMITS.window[1] + 5 + late
 
     def _is_at_rest(self) -> bool:
         return not self._what_is_open()
@@ -613,7 +617,7 @@ class Run:
         started = rows(self._paths.ledger, "SELECT min(started_ns) FROM runs")
         if not started or started[0][0] is None or not self._clocks:
             return ()
-        if self._clocks[0].market_s(started[0][0]) - first > LIMITS.window[1] - DECIDES_S:
+        if self._clocks[0].market_s(started[0][0]) - first > LIMITS.window[1] - DECIDES_S * SPEED:
             return ()
         slugs = rows(self._paths.ledger, "SELECT slug FROM markets WHERE start = ?", first)
         return tuple(slug for (slug,) in slugs)
@@ -636,12 +640,6 @@ def _keeps_from_deciding(injection: Injection) -> bool:
     if str(injection.parameters.get("path", "")).startswith("/gamma"):
         return True
     return injection.fault.startswith(("market_", "gamma_", "stray_", "book_", "api_", "user_feed_refused"))
-
-
-def start_at(path: str) -> int:
-    """Market second of the start: the earlier, the busier the machine, on which workers connect later."""
-    busy = os.getloadavg()[0] / (os.cpu_count() or 1)
-    return max(EARLIEST_START, round(START_AT[path] - EARLIER_S * max(0.0, busy - 1)))
 
 
 def unreadable(recording: Path) -> list[str]:

@@ -19,9 +19,10 @@ SWITCHED = "switched"
 Situation = Literal["", "restart", "recording", "migration", "switch"]
 """What the bot does besides trading: planned restarts, without an order; a recording; the migration of an old
 ledger; a mode switch, without an order."""
-START_AT = {"paper": 500, "rehearsal": 400}
-"""Market second of the start on an idle machine; a rehearsal makes its preflight checks first."""
-READY = 100
+START_AT = {"paper": 400, "rehearsal": 300}
+"""Market second of the start. On a busy machine the worker connects 20 s later, which are 300 market seconds;
+a rehearsal makes its preflight checks first."""
+READY = 80
 """Market seconds until the bot has usually connected."""
 SWITCH_AT = 700
 """Market second of the mode switch: the worker has connected, and follows it in the next market."""

@@ -161,7 +161,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     (
         "orders_in_window",
         {"decisions": (Decision(1, SLUG, 880.0, None),)},
-        "decision 1 buys at second 880.0, outside of 500 to 880",
+        "decision 1 buys at second 880.0, outside of 200 to 880",
     ),
     (
         "orders_in_window",
@@ -257,7 +257,7 @@ def test_every_invariant_has_a_violation() -> None:
         },
         {"live_orders": ("0xa",), "modes": LIVE, **observed(armed=True)},
         # by the bot's clock, which is ahead, the window had begun
-        {"orders": (with_(ORDER, created_ns=wall(495)),), **observed(ahead_s=10.0)},
+        {"orders": (with_(ORDER, created_ns=wall(195)),), **observed(ahead_s=10.0)},
         # a result that was corrected: the difference has halted the bot, and is its exit code
         {
             "balance": Decimal("999.00307"),
@@ -281,6 +281,6 @@ def test_the_clock_of_the_venue_that_ran_then_counts() -> None:
     """A venue that was started again runs in another market; orders of the first one keep their second."""
     later = Reading(WALL + 60 * S, (START + 1020) * S, 15.0)
     first = RIGHT.observed.clocks[0]
-    second = Order("0xb", START + 900, WALL + 90 * S, "MATCHED", Decimal(1))  # at 1020 + 450 − 900
+    second = Order("0xb", START + 900, WALL + 70 * S, "MATCHED", Decimal(1))  # at 1020 + 150 − 900
     evidence = with_(RIGHT, orders=(ORDER, second), **observed(clocks=(first, later)))
     assert INVARIANTS["orders_in_window"](evidence) == []
