@@ -56,6 +56,20 @@ BENCHMARKS: tuple[Benchmark, ...] = (
         "and the fastest orders, of the other benchmarks",
     ),
     Benchmark(
+        name="footprint",
+        module="footprint",
+        seconds=115,
+        measures="Start, resident memory and processor time of the bot with its own practice venue, metrics "
+        "and status page, beside a NautilusTrader node with the stock data client and a strategy that "
+        "subscribes to the same markets and does nothing; by turns, at the markets' own rate and with 10, "
+        "100 and 1,000 additional quotes per second. Also the time from the command of a test run to its "
+        "first decision.",
+        limits="The node has no orders, no feeds, no ledger, no metrics and no supervisor, and its venue "
+        "already runs. The output is a pipe: a terminal in which the waiting line is drawn costs more.",
+        targets="start 1.2, memory 1.15 and processor time 1.2 times those of the node; a first decision "
+        "within 12 s",
+    ),
+    Benchmark(
         name="order_clients",
         module="order_clients",
         seconds=10,
