@@ -12,6 +12,7 @@ from models import (
     MarketKind,
     OrderIntent,
     OrderState,
+    OrderTrace,
     Settlement,
 )
 
@@ -69,6 +70,12 @@ class OrderSigned(Frozen, frozen=True):
 
     intent: OrderIntent
     order_id: str
+
+
+class OrderTraced(Frozen, frozen=True):
+    """An order was answered or withheld, and the times of its steps are in the ledger."""
+
+    trace: OrderTrace
 
 
 class OrderMoved(Frozen, frozen=True):
@@ -184,6 +191,7 @@ Event = (
     | Decided
     | OrderSent
     | OrderSigned
+    | OrderTraced
     | OrderMoved
     | Filled
     | FillMoved

@@ -445,6 +445,45 @@ class OrderState(StrEnum):
         return self in (OrderState.MATCHED, OrderState.NO_FILL, OrderState.REFUSED, OrderState.REVERSED)
 
 
+class OrderStage(StrEnum):
+    """A step of an order from the quote to the venue's answer, in the order of the steps."""
+
+    QUOTE = "quote"
+    """The quote arrived that led to the decision."""
+    CONTEXT = "context"
+    """Prices and books are frozen."""
+    DECIDED = "decided"
+    """The strategy brain has decided."""
+    CHECKED = "checked"
+    """Mode, halt and risk limits allow the order."""
+    SIGNED = "signed"
+    RECORDED = "recorded"
+    """Decision, intent and hash are on the disk."""
+    POSTED = "posted"
+    """The first byte of the POST is handed to the socket."""
+    ANSWERED = "answered"
+
+
+class OrderTrace(Frozen, frozen=True):
+    """When an order reached each step of its path.
+
+    Attributes
+    ----------
+    intent_id, slug
+        The order and its market.
+    created_ns : int
+        Time of the intent on the machine's clock.
+    stages : dict[OrderStage, int]
+        Nanoseconds from the quote to each step on the monotonic clock, in the order of `OrderStage`. A step
+        that was not reached is missing: an order that is withheld before its first byte has no `POSTED`.
+    """
+
+    intent_id: str
+    slug: str
+    created_ns: int
+    stages: dict[OrderStage, int]
+
+
 class Fill(Frozen, frozen=True):
     """A trade reported by the venue: `shares` at `price`, and `fee` pUSD in addition to shares × price."""
 

@@ -26,6 +26,7 @@ from events import (
     OrderMoved,
     OrderSent,
     OrderSigned,
+    OrderTraced,
     Payout,
     Redeemed,
     Resumed,
@@ -115,6 +116,8 @@ def _fields(event: Event) -> tuple[str, dict[str, Any]]:  # noqa: C901 - one cas
             return "order_sent", _intent(event) | fields
         case OrderSigned(order_id=order_id):
             return "order_signed", _intent(event) | {"order_id": order_id}
+        case OrderTraced(trace=trace):
+            return "order_traced", {"slug": trace.slug, "intent_id": trace.intent_id, "stages": trace.stages}
         case OrderMoved(state=state, reason=reason):
             return "order_state", _intent(event) | {"state": state, "reason": reason}
         case Filled(fill=fill, status=status) | FillMoved(fill=fill, status=status):

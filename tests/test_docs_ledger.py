@@ -10,7 +10,7 @@ import pytest
 from ledger_builders import buy, decision, intend, market, open_ledger, refusal, send, settlement
 
 from execution.ledger import FillStatus, LedgerReader, Mode
-from models import OrderState, Outcome, Rule, Split, Strike
+from models import OrderStage, OrderState, Outcome, Rule, Split, Strike
 
 PAGE = (Path(__file__).parent.parent / "docs" / "ledger.md").read_text(encoding="utf-8")
 QUERIES = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
@@ -26,6 +26,7 @@ def book(tmp_path_factory):
         buy(ledger, 3)
         buy(ledger, 4)
         ledger.record_fill_status("t1-1", FillStatus.CONFIRMED)
+        ledger.record_trace("i1-1", {OrderStage.QUOTE: 0, OrderStage.POSTED: 4_200_000})
         for number in (1, 2, 3):
             ledger.record_settlement(settlement(number))
         ledger.record_mark(market(4).slug, 820.5, Decimal("0.955"))

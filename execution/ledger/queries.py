@@ -1,5 +1,6 @@
 """Reads rows: SQL on a connection, frozen rows as the result. Sums are computed here, in Decimal."""
 
+import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_DOWN, Decimal
@@ -27,7 +28,9 @@ from models import (
     FillStatus,
     Market,
     OrderIntent,
+    OrderStage,
     OrderState,
+    OrderTrace,
     Outcome,
     ProtocolVersion,
     Reason,
@@ -451,6 +454,25 @@ def _delay(connection: sqlite3.Connection, session: str, slug: str) -> str:
         (session, slug),
     )
     return found[0][0] if found else ""
+
+
+def order_traces(connection: sqlite3.Connection, since_ns: int) -> list[OrderTrace]:
+    """The traces of the orders created since a time, oldest first; the stages in the order of the path."""
+    found = rows(
+        connection,
+        "SELECT i.intent_id, i.slug, i.created_ns, json_group_object(s.stage, s.ns) FROM order_stages s"
+        " JOIN intents i USING (intent_id) WHERE i.created_ns >= ? GROUP BY i.intent_id"
+        " ORDER BY i.created_ns, i.intent_id",
+        (since_ns,),
+    )
+    return [
+        OrderTrace(intent_id=intent_id, slug=slug, created_ns=created_ns, stages=_stages(json.loads(stages)))
+        for intent_id, slug, created_ns, stages in found
+    ]
+
+
+def _stages(reached: dict[str, int]) -> dict[OrderStage, int]:
+    return {stage: reached[stage] for stage in OrderStage if stage in reached}
 
 
 def last_mode(connection: sqlite3.Connection) -> ModeRow | None:

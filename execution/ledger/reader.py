@@ -26,7 +26,7 @@ from execution.ledger.rows import (
     WeightRow,
 )
 from execution.order_records import StoredOrder
-from models import Decision, Market, Rule, Settlement, Strike
+from models import Decision, Market, OrderTrace, Rule, Settlement, Strike
 
 
 class LedgerReader:
@@ -81,6 +81,15 @@ class LedgerReader:
         not."""
         with self.snapshot():
             return queries.trades(self._connection, "AND i.created_ns >= ?", (since_ns,))
+
+    def order_traces(self, since_ns: int = 0) -> list[OrderTrace]:
+        """When each order created since `since_ns` reached the steps of its path, oldest order first.
+
+        Orders without a record are missing: those of earlier versions, and those that were never recorded as
+        sent.
+        """
+        with self.snapshot():
+            return queries.order_traces(self._connection, since_ns)
 
     def recent_decisions(self, count: int) -> list[DecisionRow]:
         """The last decisions without their evidence, newest first."""

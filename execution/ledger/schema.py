@@ -375,5 +375,26 @@ CREATE INDEX terms_by_term ON terms (session, term);
 {_append_only("terms")}
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH, _EIGHTH, _NINTH)
+_TENTH = f"""
+CREATE TABLE order_stages (
+    intent_id TEXT NOT NULL REFERENCES intents (intent_id),
+    stage TEXT NOT NULL,
+    ns INTEGER NOT NULL CHECK (ns >= 0),
+    PRIMARY KEY (intent_id, stage)
+) STRICT, WITHOUT ROWID;
+{_append_only("order_stages")}
+"""
+
+STEPS: tuple[str, ...] = (
+    _FIRST,
+    _SECOND,
+    _THIRD,
+    _FOURTH,
+    _FIFTH,
+    _SIXTH,
+    _SEVENTH,
+    _EIGHTH,
+    _NINTH,
+    _TENTH,
+)
 """The file's ``PRAGMA user_version`` is the number of steps applied to it."""

@@ -21,7 +21,7 @@ from execution.ledger.rows import CashCheck, Mode, Venue
 from execution.ledger.writer_lock import WriterLock
 from execution.order_records import DecisionEntry, Entry, FillEntry, OrderEntry, StateEntry
 from execution.order_transitions import DEAD, FORWARD, NEXT
-from models import Decision, Fill, FillStatus, Market, OrderState, Outcome, Settlement, Strike
+from models import Decision, Fill, FillStatus, Market, OrderStage, OrderState, Outcome, Settlement, Strike
 
 
 class Ledger:
@@ -364,6 +364,23 @@ class Ledger:
         if state not in NEXT[order_states.state_of(db, intent_id)]:
             return False
         return order_states.move(db, intent_id, state, detail, self._clock_ns())
+
+    def record_trace(self, intent_id: str, stages: Mapping[OrderStage, int]) -> bool:
+        """Store when an order reached the steps of its path; False if it has such a record.
+
+        Parameters
+        ----------
+        stages : Mapping[OrderStage, int]
+            Nanoseconds from the quote.
+        """
+        with self._write() as db:
+            if db.execute("SELECT 1 FROM order_stages WHERE intent_id = ?", (intent_id,)).fetchone():
+                return False
+            db.executemany(
+                "INSERT INTO order_stages VALUES (?, ?, ?)",
+                [(intent_id, stage, ns) for stage, ns in stages.items()],
+            )
+            return True
 
     # --- fills and settlement --------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ from ledger_builders import (
 
 from errors import Fatal
 from execution.ledger import FillStatus, LedgerReader, Venue, ledger_path, profile_name
-from models import OrderState, Outcome, Reason, Rule, Strike
+from models import OrderStage, OrderState, Outcome, Reason, Rule, Strike
 
 CHAINLINK = Strike(price=Decimal("65000.123456789"), rule=Rule.TWAP60, source="chainlink_twap60/rtds")
 OWN = Strike(price=Decimal("64999.5"), rule=Rule.TWAP60, source="coinbase_mean60")
@@ -266,6 +266,32 @@ def test_balance_and_its_peak(ledger, reader, path):
     ledger.close()
     with open_ledger(path):
         assert reader.balances() == (Decimal("999.10614"), Decimal("1000.10307"))
+
+
+class TestOrderTraces:
+    """The times of the steps of an order."""
+
+    def test_of_every_order_oldest_first(self, ledger, reader):
+        """Stages come in the order of the path whatever the order of their rows; missing ones are missing."""
+        for number in (2, 1, 3):
+            buy(ledger, number)
+        ledger.record_trace("i2-1", {OrderStage.POSTED: 4_000_000, OrderStage.QUOTE: 0, OrderStage.SIGNED: 7})
+        ledger.record_trace("i1-1", {OrderStage.QUOTE: 0, OrderStage.RECORDED: 5})
+
+        first, second = reader.order_traces()
+
+        assert (first.intent_id, first.slug) == ("i1-1", market(1).slug)
+        assert list(first.stages.items()) == [("quote", 0), ("recorded", 5)]
+        assert (second.intent_id, second.created_ns) == ("i2-1", NOON_NS + 2 * 10**9)
+        assert list(second.stages.items()) == [("quote", 0), ("signed", 7), ("posted", 4_000_000)]
+        assert reader.order_traces(NOON_NS + 2 * 10**9) == [second]
+
+    def test_the_first_record_stays(self, ledger, reader):
+        """A second trace of an order writes nothing."""
+        buy(ledger)
+        assert ledger.record_trace("i1-1", {OrderStage.QUOTE: 0})
+        assert not ledger.record_trace("i1-1", {OrderStage.QUOTE: 1, OrderStage.POSTED: 2})
+        assert reader.order_traces()[0].stages == {OrderStage.QUOTE: 0}
 
 
 class TestPositions:

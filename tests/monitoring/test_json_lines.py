@@ -25,6 +25,7 @@ from events import (
     OrderMoved,
     OrderSent,
     OrderSigned,
+    OrderTraced,
     Payout,
     Redeemed,
     Resumed,
@@ -34,7 +35,7 @@ from events import (
     Stopped,
     TermsChanged,
 )
-from models import FillStatus, OrderState
+from models import FillStatus, OrderStage, OrderState, OrderTrace
 from monitoring.json_lines import JsonLinesReporter, event_line
 
 NOW = datetime(2026, 9, 28, 12, 30, tzinfo=UTC)
@@ -50,6 +51,14 @@ EVENTS = {
     "decided": Decided(decision=decision(1), final=True, decision_id=7),
     "order_sent": OrderSent(intent=intent(1)),
     "order_signed": OrderSigned(intent=intent(1), order_id="0x1"),
+    "order_traced": OrderTraced(
+        trace=OrderTrace(
+            intent_id="i1-1",
+            slug="btc-1",
+            created_ns=5,
+            stages={OrderStage.QUOTE: 0, OrderStage.POSTED: 4_200_000},
+        )
+    ),
     "order_state": OrderMoved(intent=intent(1), state=OrderState.NO_FILL, reason="no ask"),
     "filled": Filled(fill=fill(1, shares="1.1", price="0.9", fee="0.00693")),
     "fill_status": FillMoved(
