@@ -1,8 +1,8 @@
 """IntegratedBTCStrategy, the Nautilus Strategy: market data in, orders out. It contains no formula.
 
-Path of a tick: quote → market view → in the decision window: freeze a context → decision loop: refresh the
-feeds, vote, fuse, gates → back on the node's loop: execution engine → order to the patched adapter. There is
-one decision at a time. All state is accessed on the node's loop only.
+Path of a tick: quote → market view → in the decision window: freeze a context → decision loop: the newest
+external values, vote, fuse, gates → back on the node's loop: execution engine → order to the patched
+adapter. There is one decision at a time. All state is accessed on the node's loop only.
 
 `python bot.py` is the same command as `python runner.py`.
 """
@@ -14,6 +14,7 @@ if __name__ == "__main__":
     # Before the imports below: the supervisor does not need Nautilus.
     runpy.run_path(str(Path(__file__).with_name("runner.py")), run_name="__main__")
 
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from decimal import Decimal
@@ -46,6 +47,7 @@ from models import (
     Frozen,
     Market,
     OrderIntent,
+    OrderStage,
     Outcome,
     Reason,
     Settlement,
@@ -79,8 +81,11 @@ class Execution(Protocol):
         """Whether an order in this market exists or may exist."""
         ...
 
-    async def handle_decision(self, decision: Decision) -> bool:
-        """Record a decision and act on it; returns whether the market is finished."""
+    async def handle_decision(self, decision: Decision, stages: dict[OrderStage, int] | None = None) -> bool:
+        """Record a decision and act on it; returns whether the market is finished.
+
+        `stages` are the steps that it has reached, nanoseconds of the monotonic clock.
+        """
         ...
 
     def order_denied(self, client_order_id: str, reason: str) -> None:
@@ -293,6 +298,7 @@ class IntegratedBTCStrategy(Strategy):
             tracked.updated_ns[outcome] = deltas.ts_init
 
     def on_quote_tick(self, tick: QuoteTick) -> None:
+        received_ns = time.monotonic_ns()
         found = self._ports.board.find(tick.instrument_id)
         if found is None or found[0] is not self._running or self._view is None:
             return
@@ -305,7 +311,7 @@ class IntegratedBTCStrategy(Strategy):
         if outcome is Outcome.UP:
             self._view.on_books(second, tracked.tops[Outcome.UP], tracked.tops[Outcome.DOWN])
         if self._may_decide(tracked, second, now_ns):
-            self._begin_decision(tracked, self._view, second, now_ns)
+            self._begin_decision(tracked, self._view, second, now_ns, received_ns)
 
     # --- decisions -------------------------------------------------------------------------------
 
@@ -327,7 +333,9 @@ class IntegratedBTCStrategy(Strategy):
     def _clock_is_wrong(self) -> bool:
         return abs(self._clock_difference_ns) > CLOCK_LIMIT_NS
 
-    def _begin_decision(self, tracked: TrackedMarket, view: MarketView, second: float, now_ns: int) -> None:
+    def _begin_decision(
+        self, tracked: TrackedMarket, view: MarketView, second: float, now_ns: int, received_ns: int
+    ) -> None:
         up, down = (
             full_book(self.cache.order_book(tracked.ids[outcome]), tracked.updated_ns[outcome])
             for outcome in Outcome
@@ -336,12 +344,17 @@ class IntegratedBTCStrategy(Strategy):
         view.on_books(second, up, down)
         tracked.deciding, tracked.last_decision_ns = True, now_ns
         # Frozen on the loop that updates the view: the decision loop never sees it change.
-        self._spawn(self._decide(tracked, view.context(second, now_ns)))
+        context = view.context(second, now_ns)
+        stages = {OrderStage.QUOTE: received_ns, OrderStage.CONTEXT: time.monotonic_ns()}
+        self._spawn(self._decide(tracked, context, stages))
 
-    async def _decide(self, tracked: TrackedMarket, context: DecisionContext) -> None:
+    async def _decide(
+        self, tracked: TrackedMarket, context: DecisionContext, stages: dict[OrderStage, int]
+    ) -> None:
         try:
             decision = await self._ports.decide(context)
-            final = await self._ports.execution.handle_decision(decision)
+            stages[OrderStage.DECIDED] = time.monotonic_ns()
+            final = await self._ports.execution.handle_decision(decision, stages)
             tracked.finished = final and not self._ports.schedule.repeat
         finally:
             tracked.deciding = False

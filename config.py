@@ -182,7 +182,7 @@ class Settings(BaseModel):
 
     # External feeds
     feed_deadline_seconds: Annotated[float, Field(gt=0, le=30)] = _s(
-        1.5, "timeout of the feeds in a decision; a late feed does not vote"
+        1.5, "longest wait of the first decision for the first values of the feeds"
     )
     deribit_max_dte: Annotated[int, Field(ge=0, le=365)] = _s(2, "maximum days to expiry of the near options")
     deribit_cache_seconds: Annotated[float, Field(ge=1, le=86_400)] = _s(

@@ -255,8 +255,8 @@ class PatchedAdapterRun(OrderBenchmark):
     async def order_signed(self, client_order_id: str, order_id: str) -> None:
         await self.engines[client_order_id].order_signed(client_order_id, order_id)
 
-    def order_answered(self, client_order_id: str, outcome: Any) -> None:
-        self.engines[client_order_id].order_answered(client_order_id, outcome)
+    def order_answered(self, client_order_id: str, outcome: Any, posted_ns: int | None = None) -> None:
+        self.engines[client_order_id].order_answered(client_order_id, outcome, posted_ns)
 
     def order_denied(self, client_order_id: str, reason: str) -> None:
         self.engines[client_order_id].order_denied(client_order_id, reason)

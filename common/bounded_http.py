@@ -14,9 +14,11 @@ import functools
 import json
 import ssl
 import threading
+import time
 import zlib
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextvars import ContextVar
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,6 +32,28 @@ MAX_JSON_DEPTH = 64
 GZIP_OR_ZLIB = 47
 CANCEL_GRACE_S = 1.0
 """Seconds a blocking caller waits, beyond the limit of its request, for the event loop to cancel it."""
+
+
+class SendTime:
+    """When the first byte of a request was handed to the socket, on the monotonic clock.
+
+    Attributes
+    ----------
+    ns : int or None
+        Nanoseconds; None while nothing has been handed to the socket.
+    """
+
+    def __init__(self) -> None:
+        self.ns: int | None = None
+
+    async def trace(self, event: str, info: dict[str, Any]) -> None:
+        """Receive the events of one request; the `trace` extension of httpcore."""
+        if self.ns is None and event.endswith(".send_request_headers.started"):
+            self.ns = time.monotonic_ns()
+
+
+SEND_TIME: ContextVar[SendTime | None] = ContextVar("send_time", default=None)
+"""Receives the time of the requests of this context, also of those that another loop sends for it."""
 
 
 class AnswerTooLarge(httpx.TransportError):
@@ -134,6 +158,8 @@ async def bounded_request(
     httpx.HTTPError
         For every other failure.
     """
+    if (send_time := SEND_TIME.get()) is not None:
+        request = {**request, "extensions": {"trace": send_time.trace}}
     # Only this compression is requested: its decompression can be limited.
     headers = {**(headers or {}), "Accept-Encoding": "gzip"}
     try:

@@ -111,3 +111,15 @@ class PromptClobClient(BoundedClobClient):
 
     def _resolve_transactions_hashes(self, response: Any) -> Any:
         return response
+
+    def keep_connection(self) -> None:
+        """Open the connection to the venue, or keep it open, with the cheapest request that there is.
+
+        The pool closes a connection that was idle for five seconds.
+
+        Raises
+        ------
+        PolyApiException
+            If the venue does not answer; without the line that the library logs for it.
+        """
+        helpers._http_client.request("GET", f"{self.host}/ok")

@@ -5,7 +5,8 @@ one event loop; the ledger has its own thread, and rows reach the disk in the or
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from decimal import Decimal
@@ -18,7 +19,7 @@ from loguru import logger
 from common.plain_text import one_line
 from common.singleton import Singleton
 from errors import Fatal, Refused, Temporary
-from events import Decided, Event, Halted, Resumed
+from events import Decided, Event, Halted, OrderTraced, Resumed
 from execution.amounts import taker_fee
 from execution.ledger import LedgerReader
 from execution.ledger.writer import Ledger
@@ -50,16 +51,23 @@ from execution.order_messages import (
     Write,
     WriteFailed,
 )
-from execution.order_records import StoredOrder
+from execution.order_records import DecisionEntry, StoredOrder
 from execution.outcomes import PostOutcome
 from execution.polymarket_client import PolymarketClient
 from execution.risk_engine import RiskEngine
+from execution.risk_memory import RiskMemory
 from execution.venue_facts.observations import TradesLookedUp
 from execution.venue_facts.recorder import Observe, ignore
-from models import Decision, Market, OrderIntent, OrderState
+from models import Decision, Market, OrderIntent, OrderStage, OrderState, OrderTrace
 
 LONGEST_WAIT_S = 60.0
 """Longest sleep of the look-up task; a new due time wakes it earlier."""
+CONNECTION_PAUSE_S = 2.0
+"""Time between two requests that keep the connection for orders open; the pool closes it after 5 s."""
+PUBLISHED_AFTER_S = 0.02
+"""Longest delay of the events of an order that is being sent."""
+CHECKING_THREADS = 4
+"""Decisions of different markets that are checked at the same time."""
 
 
 class Gate(Protocol):
@@ -84,6 +92,14 @@ class Gate(Protocol):
 
 class ExecutionClient(Protocol):
     """The engine's interface to the patched adapter. It ignores orders of earlier processes."""
+
+    def prepare_order(self, client_order_id: str, decision: Decision) -> None:
+        """Begin to sign the order of a decision that may follow; returns at once, and nothing is sent."""
+        ...
+
+    async def keep_connection(self) -> None:
+        """Open the connection that the next order is sent on, or keep it open; never raises."""
+        ...
 
     def set_total(self, client_order_id: str, shares: Decimal) -> None:
         """Set the number of shares that the order took."""
@@ -137,13 +153,13 @@ class ExecutionEngine:
         self._ledger = ledger
         self._reader = reader
         self._thread = thread
-        self._risk = risk
         self._gate = gate
         self._send = send
         self._publish = publish
         self._now_ns = now_ns
         self._observe = observe
         self._lifecycle = OrderLifecycle(rules)
+        self._risk = RiskMemory(risk, ledger, reader, thread, self._lifecycle.unwritten_costs)
         self._client: ExecutionClient | None = None
         self._markets: dict[str, Market] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -151,6 +167,11 @@ class ExecutionEngine:
         self._state_changed = asyncio.Event()
         self._send_until_ns: dict[str, int] = {}
         """Time from which the books of an order's decision are too old to send it, by intent id."""
+        self._traced: dict[str, tuple[OrderIntent, dict[OrderStage, int]]] = {}
+        """When an order reached its steps, nanoseconds of the monotonic clock, by intent id."""
+        self._unpublished: list[Command] = []
+        # Not the default pool of asyncio, in which look-ups wait for the venue.
+        self._checks = ThreadPoolExecutor(CHECKING_THREADS, thread_name_prefix="checks")
         self._halt_thread = ThreadPoolExecutor(1, thread_name_prefix="halt")
         self._halt_stored: Future[None] | None = None
         self.halted: str | None = None
@@ -166,6 +187,18 @@ class ExecutionEngine:
 
     # --- before a decision -----------------------------------------------------------------------
 
+    async def keep_connection(self, order_is_near: Callable[[], bool]) -> None:
+        """Keep the connection for orders open while an order may follow soon, as long as the process runs."""
+        while True:
+            if self._client is not None and order_is_near():
+                await self._client.keep_connection()
+            await asyncio.sleep(CONNECTION_PAUSE_S)
+
+    def renew_risk(self) -> None:
+        """Read the inputs of the risk limits again, if they changed, before the next decision needs them."""
+        if not self._lifecycle.stopping:
+            self._risk.renew(self._now_ns())
+
     async def resume(self) -> None:
         """Restore the orders of an earlier process; those whose outcome is not certain are looked up."""
         await self.check_halt()
@@ -175,6 +208,7 @@ class ExecutionEngine:
         for order in stored:
             self._markets.setdefault(order.market.slug, order.market)
         await self._carry_out(self._lifecycle.restore(stored, self._now_ns(), cash_agreed_ns))
+        self.renew_risk()
         self._look_ups_changed.set()
 
     def _stored(self) -> tuple[list[StoredOrder], int]:
@@ -218,38 +252,70 @@ class ExecutionEngine:
 
     # --- a decision ------------------------------------------------------------------------------
 
-    async def handle_decision(self, decision: Decision) -> bool:
+    async def handle_decision(self, decision: Decision, stages: dict[OrderStage, int] | None = None) -> bool:
         """Record a decision and act on it; returns whether the market is finished.
 
         It is finished unless the next tick may lift the refusal; an order without a match is reported through
         `OrderMoved`, and `may_order` then allows the next one.
+
+        Parameters
+        ----------
+        decision : Decision
+        stages : dict[OrderStage, int], optional
+            When its steps were reached so far, nanoseconds of the monotonic clock.
         """
         send_until_ns = self._now_ns() + int(decision.params.max_quote_age_s * 1e9)
-        mode_refusal = await asyncio.to_thread(self._gate.refusal)
+        intent_id = f"BTC15M-{uuid4().hex[:20]}"
+        if decision.buys:
+            self._prepare(decision, intent_id)
+        mode_refusal = await self._check_gate(with_halt=decision.buys)
         halt = risk_refusal = None
         if mode_refusal is None and decision.buys:
-            await self.check_halt()
             halt = self.halted
             risk_refusal = None if halt else await self._risk_refusal(decision)
+        checked_ns = time.monotonic_ns()
         made = DecisionMade(
             decision=decision,
-            intent_id=f"BTC15M-{uuid4().hex[:20]}",
+            intent_id=intent_id,
             mode_refusal=mode_refusal,
             halt=halt,
             risk_refusal=risk_refusal,
         )
         commands = self._handle(made)
-        if any(isinstance(command, Sign) for command in commands):
-            self._send_until_ns[made.intent_id] = send_until_ns
+        for command in commands:
+            if isinstance(command, Sign):
+                self._send_until_ns[intent_id] = send_until_ns
+                if stages is not None:
+                    self._traced[intent_id] = (command.intent, {**stages, OrderStage.CHECKED: checked_ns})
         await self._carry_out(commands)
         events = [command.event for command in commands if isinstance(command, Publish)]
         return any(isinstance(event, Decided) and event.final for event in events)
+
+    def _prepare(self, decision: Decision, intent_id: str) -> None:
+        """Begin what does not depend on the checks, beside them: the signature, and the row's evidence."""
+        self._thread.submit(self._ledger.prepare, decision)
+        if self._client is not None and self.halted is None:
+            self._client.prepare_order(intent_id, decision)
+
+    async def _check_gate(self, *, with_halt: bool) -> str | None:
+        """Why no order may be sent now, by the mode; with `with_halt` a halt or its end is applied too."""
+        known = self.halted
+        halt_stored = self._halt_stored is None or self._halt_stored.done()
+
+        def read() -> tuple[str | None, str | None]:
+            return self._gate.refusal(), self._gate.standing() if with_halt else None
+
+        mode_refusal, standing = await asyncio.get_running_loop().run_in_executor(self._checks, read)
+        # A halt that began meanwhile, or whose file is being written, is not lifted.
+        if with_halt and halt_stored and self.halted is known:
+            self._apply_halt(standing)
+        return mode_refusal
 
     async def _risk_refusal(self, decision: Decision) -> str | None:
         market, price = decision.context.market, decision.ask or Decimal(1)
         stake = decision.params.position_size_usd
         stake += taker_fee(stake / price, price, market.fee_rate)
-        return await self._thread.call(self._risk.refusal, self._reader, stake, self._now_ns())
+        return await self._risk.refusal(stake, self._now_ns())
 
     # --- outcome of an order (the journal of patches.market_orders) --------------------------------
 
@@ -261,8 +327,13 @@ class ExecutionEngine:
         Refused, Fatal
             If the order must not be sent: the bot is stopping, or the row cannot be written.
         """
+        self._reached(client_order_id, OrderStage.SIGNED)
         commands = self._handle(SignatureReady(client_order_id, order_id))
-        await self._carry_out(commands)
+        written, write, rest = self._begin(commands)
+        if written is not None and write is not None:
+            decision_id = await self._await_write(written, write)
+            self._reached(client_order_id, OrderStage.RECORDED)
+            self._publish_later([_numbered(command, decision_id) for command in rest])
         if not any(isinstance(command, Post) for command in commands):
             raise Refused("the bot is stopping: no new order")
 
@@ -278,13 +349,24 @@ class ExecutionEngine:
     def order_withheld(self, client_order_id: str, reason: str) -> None:
         """The order was not sent, for the reason of `refusal_before_sending`."""
         self._feed(OrderWithheld(client_order_id, reason))
+        self._end_trace(client_order_id)
 
-    def order_answered(self, client_order_id: str, outcome: PostOutcome) -> None:
-        """The venue answered, or did not."""
+    def order_answered(
+        self, client_order_id: str, outcome: PostOutcome, posted_ns: int | None = None
+    ) -> None:
+        """The venue answered, or did not.
+
+        `posted_ns` is when the first byte was handed to the socket, on the monotonic clock.
+        """
+        if posted_ns is not None:
+            self._reached(client_order_id, OrderStage.POSTED, posted_ns)
+        self._reached(client_order_id, OrderStage.ANSWERED)
         self._feed(PostAnswered(client_order_id, outcome))
+        self._end_trace(client_order_id)
 
     def order_denied(self, client_order_id: str, reason: str) -> None:
         """The order was refused by Nautilus or the adapter, before anything was sent."""
+        self._traced.pop(client_order_id, None)
         self._feed(OrderDenied(client_order_id, reason))
 
     def trade(self, trade: Mapping[str, Any]) -> bool:
@@ -314,6 +396,8 @@ class ExecutionEngine:
     def market_settled(self, slug: str) -> None:
         """The official outcome of a market is recorded."""
         self._feed(MarketSettled(slug))
+        self.renew_risk()
+        self._thread.submit(self._ledger.checkpoint)
 
     def cash_compared(self, *, agrees: bool) -> None:
         """The venue's cash was compared with the ledger's; if it differs, orders that ended are looked up."""
@@ -324,6 +408,7 @@ class ExecutionEngine:
         while tasks := set(self._tasks):
             await asyncio.gather(*tasks, return_exceptions=True)
             self._tasks -= tasks
+        self._publish_waiting()
 
     # --- look-ups --------------------------------------------------------------------------------
 
@@ -374,7 +459,10 @@ class ExecutionEngine:
         """Pass an input to the lifecycle; its rows are queued at once, the task ends with the commands."""
         commands = self._handle(message)
         self._look_ups_changed.set()
-        task = asyncio.get_running_loop().create_task(self._finish(*self._begin(commands), report=True))
+        return self._spawn(self._finish(*self._begin(commands), report=True))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -385,6 +473,8 @@ class ExecutionEngine:
         """Carry out the commands up to the write, and queue the write on the ledger's thread."""
         for number, command in enumerate(commands):
             if isinstance(command, Write):
+                if _moves_money(command):
+                    self._risk.write_begun()
                 return self._thread.submit(self._ledger.write, command.rows), command, commands[number + 1 :]
             self._carry_out_one(command)
         return None, None, []
@@ -407,17 +497,36 @@ class ExecutionEngine:
         if written is None or write is None:
             return
         try:
-            decision_id = await asyncio.wrap_future(written)
-        except (Fatal, Refused) as error:
-            if report:
-                self._thread.report(error)
-            await self._carry_out(self._handle(WriteFailed(write.rows, str(error))))
-            self._look_ups_changed.set()
+            decision_id = await self._await_write(written, write, report=report)
+        except (Fatal, Refused):
             if report:
                 return
             raise
         for command in rest:
             self._carry_out_one(_numbered(command, decision_id))
+        self.renew_risk()
+
+    async def _await_write(
+        self, written: Future[int | None], write: Write, *, report: bool = False
+    ) -> int | None:
+        """Wait for a write that `_begin` has queued; returns the id of its decision, if any.
+
+        Raises
+        ------
+        Fatal, Refused
+            If the ledger cannot write the rows.
+        """
+        try:
+            return await asyncio.wrap_future(written)
+        except (Fatal, Refused) as error:
+            if report:
+                self._thread.report(error)
+            await self._carry_out(self._handle(WriteFailed(write.rows, str(error))))
+            self._look_ups_changed.set()
+            raise
+        finally:
+            if _moves_money(write):
+                self._risk.write_ended()
 
     async def _carry_out(self, commands: list[Command]) -> None:
         """Carry out commands and wait for their write.
@@ -432,7 +541,7 @@ class ExecutionEngine:
     def _carry_out_one(self, command: Command) -> None:
         match command:
             case Publish(event=event):
-                self._publish(event)
+                self._publish_now(event)
             case Halt(why=why):
                 self.halt(why)
             case Sign(intent=intent):
@@ -450,6 +559,49 @@ class ExecutionEngine:
         except Refused as error:
             self.order_denied(intent.intent_id, str(error))
 
+    # --- events of an order, and its trace --------------------------------------------------------
+
+    def _publish_now(self, event: Event) -> None:
+        self._publish_waiting()
+        self._publish(event)
+
+    def _publish_later(self, commands: list[Command]) -> None:
+        """Publish once the order is on its way: the observers may take longer than the order.
+
+        They are published before every later event.
+        """
+        self._unpublished += commands
+        asyncio.get_running_loop().call_later(PUBLISHED_AFTER_S, self._publish_waiting)
+
+    def _publish_waiting(self) -> None:
+        waiting, self._unpublished = self._unpublished, []
+        for command in waiting:
+            self._carry_out_one(command)
+
+    def _reached(self, client_order_id: str, stage: OrderStage, at_ns: int | None = None) -> None:
+        if client_order_id in self._traced:
+            self._traced[client_order_id][1][stage] = time.monotonic_ns() if at_ns is None else at_ns
+
+    def _end_trace(self, client_order_id: str) -> None:
+        """Store the trace of an order that was answered or withheld, behind the rows of its outcome."""
+        intent, reached = self._traced.pop(client_order_id, (None, {}))
+        if intent is None or OrderStage.QUOTE not in reached:
+            return
+        begun_ns = reached[OrderStage.QUOTE]
+        stages = {stage: reached[stage] - begun_ns for stage in OrderStage if stage in reached}
+        trace = OrderTrace(
+            intent_id=intent.intent_id, slug=intent.slug, created_ns=intent.created_ns, stages=stages
+        )
+        self._spawn(self._record_trace(trace))
+
+    async def _record_trace(self, trace: OrderTrace) -> None:
+        try:
+            await self._thread.call(self._ledger.record_trace, trace.intent_id, trace.stages)
+        except Exception as error:  # noqa: BLE001  whatever is wrong with it, it is no part of the order
+            logger.warning(f"the times of order {trace.intent_id} are not recorded: {one_line(repr(error))}")
+        else:
+            self._publish_now(OrderTraced(trace=trace))
+
     # --- halts -----------------------------------------------------------------------------------
 
     def halt(self, why: str) -> None:
@@ -462,7 +614,13 @@ class ExecutionEngine:
         """Apply a halt of an earlier process or a manual one, or the lifting of a halt."""
         if self._halt_stored is not None:
             await asyncio.wrap_future(self._halt_stored)
+        known = self.halted
         standing = await asyncio.to_thread(self._gate.standing)
+        if self.halted is known:
+            self._apply_halt(standing)
+
+    def _apply_halt(self, standing: str | None) -> None:
+        """Apply what was read: a halt that is not known here, or the end of one."""
         if standing is not None and self.halted is None:
             self._begin_halt(standing)
         elif standing is None and self.halted is not None:
@@ -470,18 +628,19 @@ class ExecutionEngine:
             self._feed(HaltLifted())
             self._on_halt(False)
             self._thread.post(self._ledger.record_resume, lifted)
-            self._publish(Resumed(why=lifted))
+            self._publish_now(Resumed(why=lifted))
 
     def _begin_halt(self, why: str) -> None:
         self.halted = why
         self._on_halt(True)
         self._thread.post(self._ledger.record_halt, why)
-        self._publish(Halted(why=why))
+        self._publish_now(Halted(why=why))
 
     # --- stopping --------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """Send no new order from now on; orders in flight are left as unknown for the next start."""
+        self._publish_waiting()
         self._feed(StopRequested())
 
     def unknown(self) -> list[tuple[str, OrderIntent]]:
@@ -506,6 +665,11 @@ class ExecutionEngine:
     def unresolved(self) -> list[tuple[str, OrderIntent]]:
         """(order hash, intent) of each order that is still looked up at the venue."""
         return [_named(order) for order in self._lifecycle.unresolved]
+
+
+def _moves_money(write: Write) -> bool:
+    """Whether rows may change the inputs of the risk limits."""
+    return not all(isinstance(row, DecisionEntry) for row in write.rows)
 
 
 def _numbered(command: Command, decision_id: int | None) -> Command:

@@ -74,23 +74,26 @@ def _drawdown(state: RiskState) -> Decimal:
 
 
 class RiskEngine:
-    """Checks the limits with the ledger's figures. Called on the ledger's thread."""
+    """Checks the limits with the ledger's figures."""
 
     def __init__(self, limits: RiskLimits) -> None:
         self.limits = limits
 
     def refusal(self, reader: LedgerReader, stake: Decimal, now_ns: int) -> str | None:
-        """Why `stake` pUSD, fee included, may not be risked now, or None."""
+        """Why `stake` pUSD, fee included, may not be risked now, or None. Called on the ledger's thread."""
+        return refusal(self.limits, self.state(reader, now_ns), stake)
+
+    def state(self, reader: LedgerReader, now_ns: int) -> RiskState:
+        """The inputs of the limits, from the ledger. Called on the ledger's thread."""
         figures = reader.risk_figures(utc_midnight_ns(now_ns))
         balance, peak = reader.balances()
-        state = RiskState(
+        return RiskState(
             exposure=figures.unsettled,
             positions=figures.open_positions,
             day_pnl=figures.realised,
             balance=balance,
             peak_balance=peak,
         )
-        return refusal(self.limits, state, stake)
 
 
 _singleton = Singleton(RiskEngine)

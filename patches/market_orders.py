@@ -19,7 +19,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import msgspec
 from nautilus_trader.adapters.polymarket.common.conversion import pusd_from_units
@@ -41,13 +41,13 @@ from common.plain_text import one_line
 from core.nautilus_core.providers.order_events import generate_settlement, order_keys
 from errors import Refused, Temporary
 from execution.amounts import MarketBuy, amount_of, market_buy
-from execution.order_clients.port import OrderClient, WithheldError
+from execution.order_clients.port import OrderClient, SignedOrder, WithheldError
 from execution.outcomes import OutcomeKind, PostOutcome
 from execution.polymarket_client import EXCHANGE_NAMES, EXCHANGES, NO_ANSWER, Funds, parse_funds
 from execution.venue_answers import status_of
 from execution.venue_facts.observations import OrderAnswered, StreamTradeSeen
 from execution.venue_facts.recorder import Observe, ignore
-from models import ProtocolVersion
+from models import Decision, ProtocolVersion
 from patches.user_feed import ALL_MARKETS, AccountWebSocketClient, order_fault, trade_fault
 
 POST_ANSWER_LIMIT_S = 35.0
@@ -55,6 +55,16 @@ POST_ANSWER_LIMIT_S = 35.0
 FAILED = PolymarketTradeStatus.FAILED
 LARGEST_BALANCE = 10**18
 """In millionths of a pUSD; NautilusTrader's maximum is about ten times as much."""
+PREPARED = 8
+"""Signatures kept for orders that may follow; most follow within a millisecond."""
+
+
+class PreparedOrder(NamedTuple):
+    """A signature that was begun before the order was submitted."""
+
+    token_id: str
+    amounts: MarketBuy
+    signing: asyncio.Task[SignedOrder]
 
 
 class OrderJournal(Protocol):
@@ -72,8 +82,13 @@ class OrderJournal(Protocol):
         """The order was signed but not sent, for this reason."""
         ...
 
-    def order_answered(self, client_order_id: str, outcome: PostOutcome) -> None:
-        """The venue's answer to the order, or that there was none."""
+    def order_answered(
+        self, client_order_id: str, outcome: PostOutcome, posted_ns: int | None = None
+    ) -> None:
+        """The venue's answer to the order, or that there was none.
+
+        `posted_ns` is when its first byte was handed to the socket, on the monotonic clock.
+        """
         ...
 
     def trade(self, trade: dict[str, Any]) -> bool:
@@ -117,6 +132,8 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         self._unanswered: dict[VenueOrderId, asyncio.Event] = {}
         self._undetermined: set[VenueOrderId] = set()
         self._determined: set[VenueOrderId] = set()
+        self._prepared: dict[str, PreparedOrder] = {}
+        """Orders that are signed before they are submitted, by client order id."""
         self._ws_client = AccountWebSocketClient(
             self._clock,
             base_url=self._config.base_url_ws,
@@ -196,6 +213,38 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
 
     # --- submission ------------------------------------------------------------------------------
 
+    def prepare_order(self, client_order_id: str, decision: Decision) -> None:
+        """Begin to sign the order of a decision that may follow; nothing is sent.
+
+        Only a submission with this id, the same token and the same amounts uses the signature, once.
+        """
+        market, usd = decision.context.market, decision.params.position_size_usd
+        if decision.outcome is None or decision.ask is None or decision.price_cap is None:
+            return
+        try:
+            amounts = market_buy(usd, decision.ask, decision.price_cap, market.tick, market.fee_rate)
+        except Refused:
+            return  # the submission is refused by the same rule
+        token_id = market.token(decision.outcome)
+        signing = self._loop.create_task(self._orders.sign(token_id, amounts, market.version))
+        signing.add_done_callback(_retrieve)
+        self._prepared[client_order_id] = PreparedOrder(token_id, amounts, signing)
+        while len(self._prepared) > PREPARED:
+            del self._prepared[next(iter(self._prepared))]
+
+    async def _sign(
+        self, order: Order, token_id: str, amounts: MarketBuy, version: ProtocolVersion
+    ) -> SignedOrder:
+        """The signature of an order: the prepared one, or a new one."""
+        prepared = self._prepared.pop(order.client_order_id.value, None)
+        if prepared is not None and (prepared.token_id, prepared.amounts) == (token_id, amounts):
+            return await prepared.signing
+        return await self._orders.sign(token_id, amounts, version)
+
+    async def keep_connection(self) -> None:
+        """Open the connection that the next order is sent on, or keep it open."""
+        await self._orders.keep_connection()
+
     async def _submit_order(self, command: SubmitOrder) -> None:
         if (command.params or {}).get("settlement") is not None:
             instrument = self._cache.instrument(command.order.instrument_id)
@@ -212,7 +261,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
             version = self._version(instrument, params)
             self._check_allowance(amounts, version)
             token_id = get_polymarket_token_id(instrument.id)
-            signed = await self._orders.sign(token_id, amounts, version)
+            signed = await self._sign(order, token_id, amounts, version)
             order_id = VenueOrderId(signed.order_id)
             await self._journal.order_signed(order.client_order_id.value, order_id.value)
         except Refused as error:
@@ -231,7 +280,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
                 signed, lambda: self._journal.refusal_before_sending(order.client_order_id.value)
             )
             outcome = answer.outcome
-            self._apply(order, instrument, order_id, outcome)
+            self._apply(order, instrument, order_id, outcome, answer.posted_ns)
             self._observe(
                 OrderAnswered(
                     order_id=order_id.value,
@@ -298,9 +347,14 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
             )
 
     def _apply(
-        self, order: Order, instrument: BinaryOption, order_id: VenueOrderId, outcome: PostOutcome
+        self,
+        order: Order,
+        instrument: BinaryOption,
+        order_id: VenueOrderId,
+        outcome: PostOutcome,
+        posted_ns: int | None,
     ) -> None:
-        self._journal.order_answered(order.client_order_id.value, outcome)
+        self._journal.order_answered(order.client_order_id.value, outcome, posted_ns)
         if outcome.kind in (OutcomeKind.NO_FILL, OutcomeKind.REFUSED):
             reason = f"{outcome.kind.value}: {outcome.reason}"
             self.generate_order_rejected(
@@ -416,6 +470,12 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         # The first of several trades would complete an order without a total: look-ups determine the sum.
         if wait_for_ack or VenueOrderId(order_id) not in self._undetermined:
             super()._handle_user_trade_in_ws_trade_msg(msg, trade_id, wait_for_ack, order_id)
+
+
+def _retrieve(signing: asyncio.Task[SignedOrder]) -> None:
+    """Take the error of a signature that nobody waits for: asyncio would print it."""
+    if not signing.cancelled():
+        signing.exception()
 
 
 def _as_user_trade(trade: dict[str, Any]) -> PolymarketUserTrade:

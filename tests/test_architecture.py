@@ -82,4 +82,10 @@ def test_an_order_of_a_running_bot_takes_the_walk(tmp_path):
     sent = max(n for n, name in enumerate(passed) if name.endswith("IntegratedBTCStrategy.send"))
     frozen = max(n for n, name in enumerate(passed[:sent]) if name.endswith("MarketView.context"))
     begun = max(n for n, name in enumerate(passed[:frozen]) if name.endswith("on_quote_tick"))
-    assert list(dict.fromkeys(passed[begun:])) == names
+    taken = list(dict.fromkeys(passed[begun:]))
+    signed = "execution/order_clients/clob_client_v2.py:OrderSigner.sign"
+    assert [name for name in taken if name != signed] == [name for name in names if name != signed]
+    # In a thread of its own, beside the checks.
+    engine = "execution/execution_engine.py:ExecutionEngine"
+    order = [taken.index(name) for name in (f"{engine}.handle_decision", signed, f"{engine}.order_signed")]
+    assert order == sorted(order)

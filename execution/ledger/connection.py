@@ -14,6 +14,9 @@ BUSY_TIMEOUT_S = 5.0
 """Readers never block the writer under WAL; this covers a checkpoint or an SQL shell."""
 WRITER_PAUSE_S = 1.0
 """Seconds after which a writer that waits for another program's lock checks whether to continue."""
+CHECKPOINT_PAGES = 8192
+"""Pages of the write-ahead log, 32 MB, after which a commit also writes them to the file; SQLite's default is
+1000. The writer does it before, at times without an order (`Ledger.checkpoint`)."""
 OLDEST_SQLITE = (3, 37, 0)
 """The first version with STRICT tables."""
 
@@ -53,6 +56,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
             _check_version(connection, path)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
             connection.execute("PRAGMA foreign_keys = OFF")
             _migrate(connection)
             connection.execute("PRAGMA foreign_keys = ON")

@@ -23,6 +23,9 @@ from execution.order_records import DecisionEntry, Entry, FillEntry, OrderEntry,
 from execution.order_transitions import DEAD, FORWARD, NEXT
 from models import Decision, Fill, FillStatus, Market, OrderStage, OrderState, Outcome, Settlement, Strike
 
+PREPARED = 8
+"""Decisions whose evidence is kept encoded."""
+
 
 class Ledger:
     """A profile's ledger, open for writing. Used by one thread at a time; each method is one transaction.
@@ -53,6 +56,10 @@ class Ledger:
         """Whether the cash differed before this run, and orders that may explain it are looked up first."""
         self._locked_since: float | None = None
         self._stop_waiting = threading.Event()
+        self._evidence: dict[int, tuple[Decision, bytes]] = {}
+        """Encoded evidence of decisions that are not written yet, by the identity of the decision."""
+        self.money_changes = 0
+        """Number of the writes so far that may have changed orders, fills, results or the account."""
         self._lock = WriterLock(path)
         try:
             self._connection = open_writer(path)
@@ -104,7 +111,7 @@ class Ledger:
             Remarks on the results, such as the date of recorded markets.
         """
         mode, venue = Mode(mode), Venue(venue)
-        with self._write() as db:
+        with self._write(moves_money=True) as db:
             self._check_account(db, mode, venue)
             drift = self._drift(db, session, starting_cash)
             self.drift_is_open = drift != 0 and queries.looks_up_orders(db, session)
@@ -255,6 +262,12 @@ class Ledger:
                     )
         return changes
 
+    def prepare(self, decision: Decision) -> None:
+        """Encode the evidence of a decision that may be written soon: its write does not take that time."""
+        self._evidence[id(decision)] = (decision, _evidence(decision))
+        while len(self._evidence) > PREPARED:
+            del self._evidence[next(iter(self._evidence))]
+
     def record_decision(self, decision: Decision) -> int:
         """Store a decision with its evidence, and its market if it is new; return the decision's id."""
         with self._write() as db:
@@ -270,8 +283,7 @@ class Ledger:
             *(decision.fair, decision.edge),
             *((None, None, None) if fused is None else (fused.score, fused.confidence, fused.weight)),
             context.market.rule,
-            # A tenth of the size of the text, which is mostly digits of books and price paths.
-            zlib.compress(msgspec.json.encode(decision)),
+            self._encoded(decision),
         )
         self._put_market(db, context.market)
         cursor = db.execute(
@@ -282,6 +294,10 @@ class Ledger:
         )
         assert cursor.lastrowid is not None
         return cursor.lastrowid
+
+    def _encoded(self, decision: Decision) -> bytes:
+        prepared = self._evidence.pop(id(decision), None)
+        return prepared[1] if prepared is not None and prepared[0] is decision else _evidence(decision)
 
     def record_strike(self, slug: str, strike: Strike, source_ns: int | None) -> None:
         """Store the strike of a market, for this process and later ones.
@@ -316,7 +332,8 @@ class Ledger:
             twice.
         """
         decision_id = None
-        with self._write() as db:
+        moves_money = not all(isinstance(entry, DecisionEntry) for entry in entries)
+        with self._write(moves_money=moves_money) as db:
             for entry in entries:
                 match entry:
                     case DecisionEntry(decision=decision):
@@ -357,7 +374,7 @@ class Ledger:
         A dead intent is not revived in a market with another living one: that is added to its history, and
         the money is counted through the fills.
         """
-        with self._write() as db:
+        with self._write(moves_money=True) as db:
             return self._put_state(db, intent_id, state, detail)
 
     def _put_state(self, db: sqlite3.Connection, intent_id: str, state: OrderState, detail: str) -> bool:
@@ -386,7 +403,7 @@ class Ledger:
 
     def record_fill(self, fill: Fill, status: FillStatus = FillStatus.MATCHED) -> bool:
         """Store a fill; False if its trade is known. A fill of an order recorded as dead revives it."""
-        with self._write() as db:
+        with self._write(moves_money=True) as db:
             return self._put_fill(db, fill, status)
 
     def _put_fill(self, db: sqlite3.Connection, fill: Fill, status: FillStatus) -> bool:
@@ -414,7 +431,7 @@ class Ledger:
         Fatal
             If the trade is not in the ledger.
         """
-        with self._write() as db:
+        with self._write(moves_money=True) as db:
             return self._put_fill_status(db, trade_id, status)
 
     def _put_fill_status(self, db: sqlite3.Connection, trade_id: str, status: FillStatus) -> bool:
@@ -439,7 +456,7 @@ class Ledger:
         Fatal
             If the stored outcome differs.
         """
-        with self._write() as db:
+        with self._write(moves_money=True) as db:
             known = queries.settlement(db, self._session, settlement.slug)
             pays = tuple(money(settlement.pays(outcome).normalize()) for outcome in Outcome)
             if known is not None and any(known.pays(each) != settlement.pays(each) for each in Outcome):
@@ -487,7 +504,7 @@ class Ledger:
 
     def record_redemption(self, slug: str, amount: Decimal) -> bool:
         """Store that a settled market's payout reached the account; False if it is known."""
-        with self._write() as db:
+        with self._write(moves_money=True) as db:
             cursor = db.execute(
                 "INSERT INTO redemptions VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 (self._session, slug, self._run, money(amount), self._clock_ns()),
@@ -555,8 +572,21 @@ class Ledger:
                 ],
             )
 
+    def checkpoint(self) -> None:
+        """Copy the write-ahead log into the file, as far as no reader prevents it.
+
+        SQLite does that inside the commit after which the log has `connection.CHECKPOINT_PAGES`: an order
+        would wait for it.
+        """
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        except sqlite3.Error as error:
+            # Nothing is lost: the log has every commit, and the next one reports a disk that fails.
+            logger.warning(f"the write-ahead log of {self.path} is not copied: {error}")
+
     @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
+    def _write(self, *, moves_money: bool = False) -> Iterator[sqlite3.Connection]:
+        self.money_changes += moves_money
         if self._stop_waiting.is_set():
             self._connection.execute("PRAGMA busy_timeout = 0")
         with transaction(self._connection, self.path, self._go_on_waiting) as db:
@@ -574,3 +604,8 @@ class Ledger:
                 f"the ledger {self.path} is locked by another program: no order is sent until it is released"
             )
         return not self._stop_waiting.is_set()
+
+
+def _evidence(decision: Decision) -> bytes:
+    # A tenth of the size of the text, which is mostly digits of books and price paths.
+    return zlib.compress(msgspec.json.encode(decision))

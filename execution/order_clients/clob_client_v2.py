@@ -3,25 +3,36 @@
 The structure of the order is the same for all markets. The signing domain is that of the contract that
 trades the market: CTF Exchange V2 for CTF tokens, Exchange V3 for positions of Protocol V2. The library's own
 function uses float arithmetic and reads the order book; this one does neither.
+
+The library encodes an order twice through a general EIP-712 encoder, once for its signature and once for its
+id. Here the encoding is written out: eleven words of 32 bytes after a constant, hashed once (EIP-712,
+https://eips.ethereum.org/EIPS/eip-712, `hashStruct`). `verify_signing` compares both at each start.
 """
 
 import asyncio
+import dataclasses
 import itertools
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any, cast
 
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
+from loguru import logger
 from py_clob_client_v2.clob_types import OrderType
 from py_clob_client_v2.constants import BYTES32_ZERO
 from py_clob_client_v2.exceptions import PolyApiException
 from py_clob_client_v2.order_utils import ExchangeOrderBuilderV2, Side
-from py_clob_client_v2.order_utils.model.order_data_v2 import OrderDataV2
+from py_clob_client_v2.order_utils.exchange_order_builder_v2 import ORDER_TYPE_HASH
+from py_clob_client_v2.order_utils.model.order_data_v2 import OrderDataV2, OrderV2, SignedOrderV2
+from py_clob_client_v2.order_utils.model.signature_type_v2 import SignatureTypeV2
 
+from common.bounded_http import SEND_TIME, SendTime
 from common.constants import POLYGON_CHAIN_ID
+from common.plain_text import one_line
 from errors import Fatal
 from execution.amounts import MarketBuy, market_buy
 from execution.clob_http import PromptClobClient
@@ -35,69 +46,119 @@ NOWHERE = "http://127.0.0.1:9"
 """Address for a client that only signs."""
 WALLET_SIGNATURE_BYTES = 317
 """Length of a deposit wallet's signature: the key's 65 bytes, two hashes, the full order type, a length."""
+THREADS = 8
+"""Orders that are signed or sent at the same time; a POST takes its thread until the answer."""
 
 
 class ClobClientV2Orders:
-    """An `OrderClient` on py-clob-client-v2, which blocks: each call runs in a thread of the pool."""
+    """An `OrderClient` on py-clob-client-v2, which blocks: each call runs in a thread of its own pool.
+
+    In the default pool of asyncio look-ups wait for the venue: six of them, each of up to five seconds, would
+    hold up an order.
+    """
 
     def __init__(self, client: PromptClobClient) -> None:
         self._client = client
+        self._signers = {version: OrderSigner(client, version) for version in ProtocolVersion}
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="orders")
 
     async def sign(self, token_id: str, amounts: MarketBuy, version: ProtocolVersion) -> SignedOrder:
-        signed, order_id = await asyncio.to_thread(sign_market_buy, self._client, token_id, amounts, version)
+        loop = asyncio.get_running_loop()
+        signer = self._signers[version]
+        signed, order_id = await loop.run_in_executor(self._threads, signer.sign, token_id, amounts)
         return SignedOrder(order_id, signed)
 
     async def post(self, signed: SignedOrder, refusal: Callable[[], str | None]) -> OrderAnswer:
+        sent, loop = SendTime(), asyncio.get_running_loop()
         try:
-            body = await asyncio.to_thread(self._send, signed, refusal)
+            body = await loop.run_in_executor(self._threads, self._send, signed, refusal, sent)
         except WithheldError:
             raise
         except PolyApiException as error:
-            return answer_of(error.status_code, error.error_msg)
+            return answer_of(error.status_code, error.error_msg, sent.ns)
         except Exception as error:  # noqa: BLE001  bytes may have been sent: the outcome is unknown
-            return answer_of(None, repr(error))
-        return answer_of(200, body)
+            return answer_of(None, repr(error), sent.ns)
+        return answer_of(200, body, sent.ns)
 
-    def _send(self, signed: SignedOrder, refusal: Callable[[], str | None]) -> Any:
+    async def keep_connection(self) -> None:
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._client.keep_connection)
+        except Exception as error:  # noqa: BLE001  the next order opens its own connection
+            logger.debug(f"the connection for orders is not kept open: {one_line(repr(error))}")
+
+    def _send(self, signed: SignedOrder, refusal: Callable[[], str | None], sent: SendTime) -> Any:
         if (why := refusal()) is not None:
             raise WithheldError(why)
-        return self._client.post_order(signed.body, cast(OrderType, OrderType.FAK), False)
+        token = SEND_TIME.set(sent)
+        try:
+            return self._client.post_order(signed.body, cast(OrderType, OrderType.FAK), False)
+        finally:
+            SEND_TIME.reset(token)
 
 
-def sign_market_buy(
-    client: Any, token_id: str, amounts: MarketBuy, version: ProtocolVersion
-) -> tuple[Any, str]:
-    """Sign an order; returns it with its id, the EIP-712 hash that identifies it at the venue.
+class OrderSigner:
+    """Signs market BUY orders of one wallet for the exchange of one protocol version.
+
+    What does not depend on the order is computed once: the domain, the key, the wallet.
 
     Parameters
     ----------
     client : ClobClient
         Holds the key, the funder and the signature type.
     version : ProtocolVersion
-        Version of the market, which is not a neg-risk market.
+        Version of the markets, which are no neg-risk markets.
     """
-    builder = _builder(client, version)
-    signed = builder.build_signed_order(
-        OrderDataV2(
-            maker=client.builder.funder,
-            signer=client.builder._v2_order_signer(),
-            tokenId=token_id,
-            makerAmount=str(amounts.maker),
-            takerAmount=str(amounts.taker),
-            side=Side.BUY,
-            signatureType=client.builder.signature_type,
-            timestamp=str(time.time_ns() // 1_000_000),
-            metadata=BYTES32_ZERO,
-            builder=BYTES32_ZERO,
+
+    def __init__(self, client: Any, version: ProtocolVersion) -> None:
+        self.builder = ExchangeOrderBuilderV2(
+            EXCHANGES[version], client.chain_id, client.signer, domain_version=DOMAIN_VERSIONS[version]
         )
-    )
-    return signed, builder.build_order_hash(builder.build_order_typed_data(signed))
+        self._account = client.signer.account
+        self._maker: str = client.builder.funder
+        self._signer: str = client.builder._v2_order_signer()
+        self._signature_type = client.builder.signature_type
+        self._wallet_words = _word(int(self._maker, 16)) + _word(int(self._signer, 16))
+
+    def sign(self, token_id: str, amounts: MarketBuy) -> tuple[SignedOrderV2, str]:
+        """Sign an order; returns it with its id, the EIP-712 hash that identifies it at the venue."""
+        order = self.builder.build_order(
+            OrderDataV2(
+                maker=self._maker,
+                signer=self._signer,
+                tokenId=token_id,
+                makerAmount=str(amounts.maker),
+                takerAmount=str(amounts.taker),
+                side=Side.BUY,
+                signatureType=self._signature_type,
+                timestamp=str(time.time_ns() // 1_000_000),
+                metadata=BYTES32_ZERO,
+                builder=BYTES32_ZERO,
+            )
+        )
+        digest = keccak(b"\x19\x01" + self.builder.app_domain_separator + keccak(self._encoded(order)))
+        if order.signatureType == SignatureTypeV2.POLY_1271:
+            signature = self.builder.build_order_signature(self.builder.build_order_typed_data(order))
+        else:
+            signature = f"0x{bytes(self._account.unsafe_sign_hash(digest).signature).hex()}"
+        fields = {field.name: getattr(order, field.name) for field in dataclasses.fields(order)}
+        return SignedOrderV2(**fields, signature=signature), f"0x{digest.hex()}"
+
+    def _encoded(self, order: OrderV2) -> bytes:
+        """The order's type and its members, in their order, as words of 32 bytes."""
+        amounts = (int(order.tokenId), int(order.makerAmount), int(order.takerAmount))
+        kinds = (int(order.side), int(order.signatureType), int(order.timestamp))
+        return b"".join(
+            (
+                ORDER_TYPE_HASH,
+                _word(int(order.salt)),
+                self._wallet_words,
+                *map(_word, (*amounts, *kinds, int(order.metadata, 16), int(order.builder, 16))),
+            )
+        )
 
 
-def _builder(client: Any, version: ProtocolVersion) -> ExchangeOrderBuilderV2:
-    return ExchangeOrderBuilderV2(
-        EXCHANGES[version], client.chain_id, client.signer, domain_version=DOMAIN_VERSIONS[version]
-    )
+def _word(value: int) -> bytes:
+    return value.to_bytes(32, "big")
 
 
 def verify_signing() -> None:
@@ -118,8 +179,9 @@ def verify_signing() -> None:
             signature_type=signature_type,
             funder=account.address,
         )
-        signed, order_id = sign_market_buy(client, "1", amounts, version)
-        what = _wrong(client, signed, order_id, account.address, version)
+        signer = OrderSigner(client, version)
+        signed, order_id = signer.sign("1", amounts)
+        what = _wrong(signer, signed, order_id, account.address)
         if what is not None:
             raise Fatal(
                 f"the signing self-test for {version} with signature type {signature_type} failed: {what}",
@@ -127,17 +189,17 @@ def verify_signing() -> None:
             )
 
 
-def _wrong(client: Any, signed: Any, order_id: str, address: str, version: ProtocolVersion) -> str | None:
+def _wrong(signer: OrderSigner, signed: Any, order_id: str, address: str) -> str | None:
     """The error of a signed order; None if it is correct."""
     sent = (int(signed.makerAmount), int(signed.takerAmount), int(signed.side), signed.maker)
     if sent != (1_000_000, 1_031_000, 0, address):
         return f"maker, taker, side and wallet are {sent}"
-    message = encode_typed_data(full_message=_builder(client, version).build_order_typed_data(signed))
+    message = encode_typed_data(full_message=signer.builder.build_order_typed_data(signed))
     expected = f"0x{keccak(bytes([0x19]) + message.version + message.header + message.body).hex()}"
     if order_id != expected:
         return f"the order id is {order_id}, expected {expected}"
-    if client.builder.signature_type == 3:
+    if signed.signatureType == SignatureTypeV2.POLY_1271:
         length = len(bytes.fromhex(signed.signature[2:]))
         return None if length == WALLET_SIGNATURE_BYTES else f"the signature has {length} bytes"
-    signer = Account.recover_message(message, signature=signed.signature)
-    return None if signer == address else f"the signature is {signer}'s, not {address}'s"
+    recovered = Account.recover_message(message, signature=signed.signature)
+    return None if recovered == address else f"the signature is {recovered}'s, not {address}'s"

@@ -16,6 +16,7 @@ import httpx
 from eth_account import Account
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
+from loguru import logger
 from polymarket import PRODUCTION, ApiKeyCreds, AsyncSecureClient
 from polymarket._internal.actions.orders import orders, post, typed_data
 from polymarket._internal.actions.orders.cache import AsyncOrderMetadataCache
@@ -31,10 +32,17 @@ from polymarket.clients.async_secure import _CREATE_TOKEN, _make_l2_header_resol
 from polymarket.models.types import ClobAssetId
 from polymarket.types import EvmAddress
 
-from common.bounded_http import BoundedResponse, bounded_request, is_loopback, trust_store
+from common.bounded_http import (
+    SEND_TIME,
+    BoundedResponse,
+    SendTime,
+    bounded_request,
+    is_loopback,
+    trust_store,
+)
 from common.library_check import require_source, require_version
 from common.loop_thread import LoopThread
-from common.plain_text import escaped, escaped_json
+from common.plain_text import escaped, escaped_json, one_line
 from errors import ConfigError, Refused
 from execution.amounts import MarketBuy
 from execution.clob_http import REQUEST_LIMIT_S
@@ -112,7 +120,8 @@ class PolymarketSdkOrders:
         passphrase: str,
     ) -> None:
         credentials = ApiKeyCreds(key=api_key, secret=api_secret, passphrase=passphrase)
-        self._client = _client(url, private_key, funder, signature_type, credentials)
+        self._limited = LimitedClient(url)
+        self._client = _client(url, self._limited, private_key, funder, signature_type, credentials)
         self._loop = LoopThread("orders")
 
     async def sign(self, token_id: str, amounts: MarketBuy, version: ProtocolVersion) -> SignedOrder:
@@ -120,6 +129,16 @@ class PolymarketSdkOrders:
 
     async def post(self, signed: SignedOrder, refusal: Callable[[], str | None]) -> OrderAnswer:
         return await asyncio.wrap_future(self._loop.submit(self._post(signed, refusal)))
+
+    async def keep_connection(self) -> None:
+        try:
+            await asyncio.wrap_future(self._loop.submit(self._ok()))
+        except Exception as error:  # noqa: BLE001  the next order opens its own connection
+            logger.debug(f"the connection for orders is not kept open: {one_line(repr(error))}")
+
+    async def _ok(self) -> None:
+        _ANSWERS.set([])
+        await self._limited.request("GET", "/ok", timeout=None)
 
     def close(self) -> None:
         """End the thread; the outcome of an order that is being sent is then unknown."""
@@ -149,7 +168,9 @@ class PolymarketSdkOrders:
 
     async def _post(self, signed: SignedOrder, refusal: Callable[[], str | None]) -> OrderAnswer:
         answers: list[BoundedResponse] = []
+        sent = SendTime()
         _ANSWERS.set(answers)
+        SEND_TIME.set(sent)  # of this task: it ends with the order
         if (why := refusal()) is not None:
             raise WithheldError(why)
         failure = "no answer from the venue"
@@ -158,8 +179,8 @@ class PolymarketSdkOrders:
         except Exception as error:  # noqa: BLE001  bytes may have been sent: the answer decides, if there is one
             failure = repr(error)
         if not answers:
-            return answer_of(None, failure)
-        return answer_of(answers[-1].status_code, _body(answers[-1]))
+            return answer_of(None, failure, sent.ns)
+        return answer_of(answers[-1].status_code, _body(answers[-1]), sent.ns)
 
 
 class LimitedClient:
@@ -184,7 +205,7 @@ class LimitedClient:
 
 
 def _client(
-    url: str, private_key: str, funder: str, signature_type: int, credentials: ApiKeyCreds
+    url: str, limited: Any, private_key: str, funder: str, signature_type: int, credentials: ApiKeyCreds
 ) -> AsyncSecureClient:
     """The library's client, without the requests of its own function: that creates API keys, and deploys a
     wallet that does not exist."""
@@ -197,7 +218,6 @@ def _client(
             f"{PACKAGE} takes {funder} for a wallet of signature type {derived}, not {signature_type}",
             "Unset ORDER_CLIENT to trade with this wallet",
         )
-    limited: Any = LimitedClient(url)
     transport = AsyncTransport(
         base_url=url, client=limited, header_resolver=_make_l2_header_resolver(signer, credentials)
     )

@@ -26,16 +26,21 @@ class SignedOrder(Frozen, frozen=True):
 
 class OrderAnswer(Frozen, frozen=True):
     """The venue's answer to an order, classified and as it came: `status` is None without an answer, `body`
-    decoded JSON, or text."""
+    decoded JSON, or text.
+
+    `posted_ns` is when the first byte of the order was handed to the socket, nanoseconds of the monotonic
+    clock; None if none was.
+    """
 
     outcome: PostOutcome
     status: int | None
     body: Any
+    posted_ns: int | None = None
 
 
-def answer_of(status: int | None, body: Any) -> OrderAnswer:
+def answer_of(status: int | None, body: Any, posted_ns: int | None = None) -> OrderAnswer:
     """Classify an answer."""
-    return OrderAnswer(outcome=classify(status, body), status=status, body=body)
+    return OrderAnswer(outcome=classify(status, body), status=status, body=body, posted_ns=posted_ns)
 
 
 class OrderClient(Protocol):
@@ -62,5 +67,12 @@ class OrderClient(Protocol):
         ------
         WithheldError
             If nothing was sent.
+        """
+        ...
+
+    async def keep_connection(self) -> None:
+        """Open the connection that the next order is sent on, or keep it open: one cheap request.
+
+        Never raises; a failure is logged.
         """
         ...

@@ -29,7 +29,7 @@ from execution.order_messages import (
 )
 from execution.outcomes import PostOutcome
 from execution.risk_engine import RiskEngine
-from models import Decision, OrderIntent
+from models import Decision, OrderIntent, OrderStage
 
 
 class InlineExecution:
@@ -77,8 +77,9 @@ class InlineExecution:
     def has_open_order(self, slug: str) -> bool:
         return self._lifecycle.has_open_order(slug)
 
-    async def handle_decision(self, decision: Decision) -> bool:
+    async def handle_decision(self, decision: Decision, stages: dict[OrderStage, int] | None = None) -> bool:
         """Record a decision and act on it; returns whether the market is finished."""
+        del stages  # the times of a backtest are not a user's
         refused = None
         if decision.buys and self.halted is None:
             refused = self._risk_refusal(decision)

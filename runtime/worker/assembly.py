@@ -257,6 +257,7 @@ def build(
             recorder=recorder,
             facts=facts,
             terms=terms,
+            order_is_near=lambda: refresh.window_is_near(time.time_ns()),
             observe_account=watched.orders,
             mirror=_mirror_evidence(plan, watched),
         )

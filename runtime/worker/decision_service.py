@@ -26,7 +26,8 @@ class DecisionService:
         External values; None where the venue's markets have none.
     loop : DecisionLoop
     deadline_s : float
-        Longest wait for the feeds, wall seconds.
+        Longest wait for feeds that have not been read since the start, wall seconds. Otherwise a decision
+        takes their newest values and waits for nothing.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class DecisionService:
         self._deadline_s = deadline_s
 
     async def decide(self, context: DecisionContext) -> Decision:
-        """The brain's decision on a context; called on the node's loop, which never waits for a feed."""
+        """The brain's decision on a context; called on the node's loop."""
         return await asyncio.wrap_future(self._loop.submit(self._decide(context)))
 
     async def _decide(self, context: DecisionContext) -> Decision:
@@ -48,7 +49,6 @@ class DecisionService:
             return decide(msgspec.structs.replace(context, absent=NO_FEEDS), params)
         market = context.market
         books_ns = max(context.up_book.ts_ns, context.down_book.ts_ns)
-        found = await self._feeds.refresh(
-            self._deadline_s, start=market.start, rule=market.rule, books_ns=books_ns
-        )
+        await self._feeds.until_read(self._deadline_s)
+        found = self._feeds.newest(start=market.start, rule=market.rule, books_ns=books_ns)
         return decide(found.added_to(context), params)

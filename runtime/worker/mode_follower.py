@@ -67,6 +67,7 @@ class ModeFollower:
         """Poll mode and halts for as long as the worker runs."""
         while True:
             await self._engine.check_halt()
+            self._engine.renew_risk()
             decision = await asyncio.to_thread(self._gate.mode_decision)
             if decision != self.decision:
                 self.decision = decision

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +87,8 @@ class WorkerParts:
     heartbeat: Heartbeat
     facts: FactRecorder
     terms: MarketTermsReader
+    order_is_near: Callable[[], bool]
+    """Whether an order may follow soon."""
     observe_account: Observe
     """Receives what the venue that holds the account shows about its rules."""
     mirror: MirrorEvidence | None
@@ -160,6 +162,7 @@ class Worker:
         # After `resume`, which applies a halt of an earlier process.
         parts.facts.start()
         self._spawn(parts.engine.follow_orders(parts.account))
+        self._spawn(parts.engine.keep_connection(parts.order_is_near))
         self._spawn(parts.mode.run())
         self._spawn(parts.terms.run())
         self._spawn(parts.status.measure_skew())

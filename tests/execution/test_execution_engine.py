@@ -2,7 +2,9 @@
 answers."""
 
 import asyncio
+import os
 import sqlite3
+import threading
 import time
 from contextlib import closing
 from decimal import Decimal
@@ -12,17 +14,19 @@ import pytest
 from ledger_builders import decision as make_decision
 from ledger_builders import intend, open_with_reader
 from ledger_builders import market as make_market
+from ledger_builders import settlement as make_settlement
 
 from control.halt_file import HALT_FILE, HaltFile
 from control.mode_gate import ModeController
-from errors import Refused
-from events import Halted, Resumed
+from errors import Fatal, Refused
+from events import Halted, OrderTraced, Resumed
+from execution import execution_engine
 from execution.execution_engine import ExecutionEngine, OrderRules
 from execution.ledger import LedgerReader
 from execution.ledger_thread import LedgerThread
 from execution.outcomes import classify
 from execution.risk_engine import RiskEngine, RiskLimits
-from models import OrderIntent, OrderState
+from models import OrderIntent, OrderStage, OrderState
 from runtime.worker.order_gate import OrderGate
 
 NO_MATCH = {"error": "no orders found to match with FAK order."}
@@ -471,3 +475,181 @@ async def test_nothing_is_sent_while_stopping(bench):
     bench.engine.stop()
     with pytest.raises(Refused, match="stopping"):
         await bench.engine.order_signed(bench.sent[0].intent_id, "0xabc")
+
+
+# --- what an order waits for, and its trace --------------------------------------------------------
+
+
+STAGES = {OrderStage.QUOTE: 1_000, OrderStage.CONTEXT: 1_500, OrderStage.DECIDED: 2_000}
+
+
+async def send_one(bench, number=0, posted_ns=None, **answer):
+    """Decide, sign and answer one order; returns its intent."""
+    market = make_market(number)
+    bench.engine.register_market(market)
+    await bench.engine.handle_decision(make_decision(number), STAGES)
+    intent = bench.sent[-1]
+    await bench.engine.order_signed(intent.intent_id, f"0x{number}")
+    bench.engine.order_answered(intent.intent_id, answer.get("outcome", MATCHED), posted_ns)
+    return intent
+
+
+async def test_between_decision_and_post_the_ledger_is_used_for_one_transaction(bench, monkeypatch):
+    """The limits are in memory: nothing is read, one transaction is written, no other file is synced."""
+    bench.engine.register_market(make_market(0))
+    await bench.thread.call(lambda: None)  # the market's row, and the first reading of the limits
+    read, written, synced = [], [], []
+    bench.reader._connection.set_trace_callback(read.append)
+    bench.ledger._connection.set_trace_callback(written.append)
+    monkeypatch.setattr(os, "fsync", synced.append)
+    await bench.engine.handle_decision(make_decision(0))
+    await bench.engine.order_signed(bench.sent[0].intent_id, "0xabc")
+    assert bench.engine.refusal_before_sending(bench.sent[0].intent_id) is None
+    bench.reader._connection.set_trace_callback(None)
+    bench.ledger._connection.set_trace_callback(None)
+    assert (read, synced) == ([], [])
+    assert [sql for sql in written if sql.startswith(("BEGIN", "COMMIT"))] == ["BEGIN IMMEDIATE", "COMMIT"]
+
+
+async def test_the_limits_in_memory_follow_every_change_of_the_ledger(tmp_path):
+    """A fill, and a result that another part of the bot recorded, count at the next decision."""
+    bench = Bench(tmp_path / "ledger.sqlite", msgspec.structs.replace(LIMITS, max_positions=1))
+    engine = await bench.open()
+    await send_one(bench)
+    trade = {"id": "t1", "taker_order_id": "0x0", "status": "MATCHED", "match_time": "1790000000"}
+    maker = {"asset_id": bench.sent[0].token_id, "matched_amount": "1.0", "price": "0.62"}
+    engine.trade({**trade, "size": "1.0", "price": "0.62", "maker_orders": [maker]})
+    assert await bench.decide(1)
+    await engine.drain()
+    assert await bench.decide(1)
+    *_, row = await bench.thread.call(bench.reader.decisions)
+    assert (row.reason, row.detail) == ("risk", "1 positions are open, MAX_POSITIONS is 1")
+    await bench.thread.call(bench.ledger.record_settlement, make_settlement(0))
+    assert not await bench.decide(2)
+    assert len(bench.sent) == 2
+    await bench.close()
+
+
+async def test_an_order_that_is_being_signed_counts_in_the_limits(tmp_path):
+    """Of two markets that decide at once, the second one sees the first one's order before it is on disk."""
+    bench = Bench(tmp_path / "ledger.sqlite", msgspec.structs.replace(LIMITS, max_positions=1))
+    await bench.open()
+    await bench.decide(0)
+    assert await bench.decide(1)
+    *_, row = await bench.thread.call(bench.reader.decisions)
+    assert (row.reason, row.detail) == ("risk", "1 positions are open, MAX_POSITIONS is 1")
+    await bench.close()
+
+
+async def test_the_day_of_the_limits_changes_at_midnight(bench, monkeypatch):
+    """Inputs of yesterday are not used: the first decision of a day reads them again."""
+    await bench.decide(0)
+    now_ns = time.time_ns() + 24 * 3600 * 10**9
+    monkeypatch.setattr(bench.engine, "_now_ns", lambda: now_ns)
+    read = []
+    bench.reader._connection.set_trace_callback(read.append)
+    await bench.decide(1)
+    bench.reader._connection.set_trace_callback(None)
+    assert read
+
+
+async def test_a_halt_that_begins_while_the_files_are_read_is_not_lifted(bench):
+    """The reading found no halt; the one that began meanwhile stands, and refuses the decision."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def standing():
+        begun.set()
+        assert go_on.wait(5)
+
+    bench.gate.standing = standing
+    deciding = asyncio.create_task(bench.decide())
+    await asyncio.to_thread(begun.wait, 5)
+    bench.engine.halt("three refusals")
+    go_on.set()
+    await deciding
+    assert bench.engine.halted == "three refusals"
+    assert bench.sent == []
+
+
+async def test_every_step_of_an_order_is_in_the_ledger(bench):
+    """Nanoseconds from the quote, in the order of the path; the observers get the same."""
+    before_ns = time.monotonic_ns()
+    intent = await send_one(bench, posted_ns=before_ns + 7)
+    await bench.engine.drain()
+    (trace,) = await bench.thread.call(bench.reader.order_traces)
+    assert list(trace.stages) == list(OrderStage)
+    assert [trace.stages[stage] for stage in STAGES] == [0, 500, 1_000]
+    assert trace.stages[OrderStage.POSTED] == before_ns + 7 - 1_000
+    reached = [trace.stages[s] for s in OrderStage if s is not OrderStage.POSTED]
+    assert reached == sorted(reached)
+    assert reached[-1] <= time.monotonic_ns() - 1_000
+    assert (trace.intent_id, trace.slug) == (intent.intent_id, intent.slug)
+    assert bench.events[-1] == OrderTraced(trace=trace)
+
+
+async def test_an_order_that_was_withheld_has_no_first_byte(bench):
+    """The trace ends with the row on the disk."""
+    bench.engine.register_market(make_market(0))
+    await bench.engine.handle_decision(make_decision(0), STAGES)
+    await bench.engine.order_signed(bench.sent[0].intent_id, "0x0")
+    bench.engine.order_withheld(bench.sent[0].intent_id, "halted")
+    await bench.engine.drain()
+    (trace,) = await bench.thread.call(bench.reader.order_traces)
+    assert list(trace.stages)[-1] == OrderStage.RECORDED
+
+
+async def test_a_trace_that_cannot_be_written_costs_no_order(bench, monkeypatch):
+    """The outcome is in the ledger, the next order follows, and nothing halts."""
+
+    def fails(*_):
+        raise Fatal("the ledger cannot be written", "Free some space")
+
+    monkeypatch.setattr(bench.ledger, "record_trace", fails)
+    await send_one(bench)
+    await bench.engine.drain()
+    assert await bench.states() == [OrderState.MATCHED]
+    assert (bench.engine.halted, bench.failures) == (None, [])
+    await send_one(bench, 1)
+    await bench.engine.drain()
+    assert await bench.states(1) == [OrderState.MATCHED]
+
+
+async def test_the_observers_get_an_order_after_it_was_sent_and_in_its_order(bench):
+    """Nothing is published between the row on the disk and the POST; what follows keeps the order."""
+    bench.engine.register_market(make_market(0))
+    await bench.engine.handle_decision(make_decision(0), STAGES)
+    intent_id = bench.sent[0].intent_id
+    await bench.engine.order_signed(intent_id, "0xabc")
+    assert bench.events == []
+    bench.engine.order_answered(intent_id, MATCHED)
+    await bench.engine.drain()
+    names = [type(event).__name__ for event in bench.events]
+    assert names == ["Decided", "OrderSent", "OrderSigned", "OrderMoved", "OrderTraced"]
+    assert bench.events[0].decision_id == 1
+
+
+async def test_an_order_without_an_answer_is_published_soon(bench):
+    """The events do not wait for the venue."""
+    bench.engine.register_market(make_market(0))
+    await bench.engine.handle_decision(make_decision(0), STAGES)
+    await bench.engine.order_signed(bench.sent[0].intent_id, "0xabc")
+    assert bench.events == []
+    published = asyncio.Event()
+    bench.engine._publish = lambda event: published.set()
+    await asyncio.wait_for(published.wait(), 5)
+
+
+async def test_the_connection_is_kept_open_while_an_order_is_near(bench, monkeypatch):
+    """Requests keep it open near a window, and none is sent otherwise."""
+    monkeypatch.setattr(execution_engine, "CONNECTION_PAUSE_S", 0.001)
+    near, kept = [False, True, True, False], []
+
+    class Client:
+        async def keep_connection(self):
+            kept.append(len(near))
+
+    bench.engine.attach(Client())
+    keeping = asyncio.create_task(bench.engine.keep_connection(lambda: near.pop(0)))
+    with pytest.raises(IndexError):
+        await keeping
+    assert kept == [2, 1]

@@ -22,7 +22,7 @@ from errors import ConfigError, Fatal, Refused
 from execution.amounts import market_buy
 from execution.clob_http import PromptClobClient
 from execution.order_clients import polymarket_sdk
-from execution.order_clients.clob_client_v2 import NOWHERE, ClobClientV2Orders, sign_market_buy
+from execution.order_clients.clob_client_v2 import NOWHERE, ClobClientV2Orders, OrderSigner
 from execution.order_clients.polymarket_sdk import PolymarketSdkOrders
 from execution.order_clients.port import WithheldError
 from execution.wallets import wallets_of
@@ -49,7 +49,7 @@ def test_an_order_is_signed_for_the_exchange_of_its_market(version: ProtocolVers
     account, token = Account.create(), str((1 << 248) + (5 << 104) + 1)
     client = PromptClobClient(NOWHERE, chain_id=POLYGON_CHAIN_ID, key=account.key.hex())
     signed: Any
-    signed, made_id = sign_market_buy(client, token, AMOUNTS, version)
+    signed, made_id = OrderSigner(client, version).sign(token, AMOUNTS)
     values = {name: getattr(signed, name) for name, _ in FIELDS}
     numbers = {name: int(values[name]) for name, kind in FIELDS if kind.startswith("uint")}
     domain_version, contract = DOMAINS[version]

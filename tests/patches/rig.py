@@ -319,8 +319,8 @@ class Rig:
     async def order_signed(self, client_order_id: str, order_id: str) -> None:
         await self._now.order_signed(client_order_id, order_id)
 
-    def order_answered(self, client_order_id: str, outcome: Any) -> None:
-        self._now.order_answered(client_order_id, outcome)
+    def order_answered(self, client_order_id: str, outcome: Any, posted_ns: int | None = None) -> None:
+        self._now.order_answered(client_order_id, outcome, posted_ns)
 
     def trade(self, trade: dict[str, Any]) -> bool:
         # Between two attempts the chain confirms trades that no test waits for.

@@ -2,10 +2,11 @@
 
 import pytest
 from eth_account import Account
-from py_clob_client_v2.order_utils import ExchangeOrderBuilderV2
+from eth_account.signers.local import LocalAccount
 
 import patches
 from errors import Fatal
+from execution.order_clients import clob_client_v2
 from execution.order_clients.clob_client_v2 import verify_signing
 from patches import library
 
@@ -32,15 +33,15 @@ def test_a_drifted_function_is_named(monkeypatch):
 
 def test_a_library_that_signs_something_else_ends_the_process(monkeypatch):
     """If an order's id were no longer its hash, a test signature would show it before the first real one."""
-    monkeypatch.setattr(ExchangeOrderBuilderV2, "build_order_hash", lambda *_: "0x00")
-    with pytest.raises(Fatal, match="the order id is 0x00, expected 0x"):
+    monkeypatch.setattr(clob_client_v2, "ORDER_TYPE_HASH", bytes(32))
+    with pytest.raises(Fatal, match=r"the order id is 0x[0-9a-f]{64}, expected 0x"):
         verify_signing()
 
 
 def test_a_signature_of_another_key_ends_the_process(monkeypatch):
     """A signature that is not the account's own is detected."""
     stranger = Account.create()
-    sign = Account.sign_message
-    monkeypatch.setattr(Account, "sign_message", lambda message, private_key: sign(message, stranger.key))
+    sign = stranger.unsafe_sign_hash
+    monkeypatch.setattr(LocalAccount, "unsafe_sign_hash", lambda self, digest: sign(digest))
     with pytest.raises(Fatal, match=f"the signature is {stranger.address}'s"):
         verify_signing()

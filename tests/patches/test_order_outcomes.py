@@ -7,10 +7,14 @@ has the venue's fills once and its cash to a millionth, and an order that may ex
 
 from decimal import Decimal
 from typing import Any, NamedTuple
+from unittest.mock import AsyncMock
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
+from httpcore._async.connection import AsyncHTTPConnection
 
+from common import bounded_http
 from models import OrderState
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -383,3 +387,62 @@ async def _intend(attempt, number: int, ask: Decimal) -> str:
     await attempt.engine.handle_decision(decision)
     (intent_id,) = set(attempt.engine.states) - before
     return intent_id
+
+
+async def test_a_signature_made_beside_the_checks_is_used_once_and_for_its_order_only(
+    rig, attempt, monkeypatch
+):
+    """One signature an order, made before it is submitted; for other amounts a new one is made."""
+    client, signed = rig.execution_client, []
+    sign = client._orders.sign
+
+    async def counted(*order):
+        made = await sign(*order)
+        signed.append((made.order_id, order[1]))
+        return made
+
+    monkeypatch.setattr(client._orders, "sign", counted)
+    ask = rig.asks()[0][0]
+    await attempt.decide(ask, ask)
+    await attempt.until(attempt.closed)
+    assert attempt.engine.order_ids == [signed[0][0]]
+    assert len(signed) == 1
+    assert client._prepared.keys().isdisjoint(attempt.engine.states)
+
+    prepare = client.prepare_order
+
+    def other(client_order_id, decision):
+        prepare(client_order_id, msgspec.structs.replace(decision, price_cap=ask + SLIPPAGE))
+
+    monkeypatch.setattr(client, "prepare_order", other)
+    async with rig.attempt(attempt.folder / "second") as second:
+        await second.decide(ask, ask)
+        await second.until(second.closed)
+        *_, (order_id, amounts) = signed
+        assert second.engine.order_ids == [order_id]
+        assert (len(signed), signed[1][1] == amounts) == (3, False)
+
+
+async def test_the_venue_is_asked_nothing_between_decision_and_post(rig, attempt, monkeypatch):
+    """The only request from a decision to its answer is the POST, on a connection that is open already."""
+    await rig.execution_client.keep_connection()
+    requests, connected = [], []
+    send = bounded_http.bounded_request
+    connect = AsyncHTTPConnection._connect
+
+    async def noted(client, method, url, **request):
+        requests.append((method, urlsplit(url).path))
+        return await send(client, method, url, **request)
+
+    async def noted_connect(connection, request):
+        connected.append(request.url.target)
+        return await connect(connection, request)
+
+    monkeypatch.setattr(rig.execution_client, "_update_account_state", AsyncMock())  # once in half a second
+    monkeypatch.setattr(bounded_http, "bounded_request", noted)
+    monkeypatch.setattr(AsyncHTTPConnection, "_connect", noted_connect)
+    ask = rig.asks()[0][0]
+    requests.clear()
+    await attempt.decide(ask, ask)
+    await attempt.until(lambda: attempt.states == [OrderState.MATCHED])
+    assert (requests, connected) == ([("POST", "/order")], [])

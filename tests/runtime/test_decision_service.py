@@ -111,16 +111,16 @@ def test_the_learned_weights_decide(decide):
     assert decide("", feeds()).params.weights["TickVelocity"] == 0.11
 
 
-def test_the_nodes_loop_goes_on_while_a_feed_is_asked(decide):
-    """The feeds are asked on the decision loop: the caller's loop runs meanwhile."""
+def test_the_nodes_loop_goes_on_while_a_decision_is_made(decide):
+    """The decision is made on the decision loop: the caller's loop runs meanwhile."""
     adapter, went_on = feeds(), threading.Event()
-    answered = adapter.refresh
+    answered = adapter.newest
 
-    async def slow(*arguments, **more):
+    def slow(**arguments):
         assert went_on.wait(5), "the decision blocks the loop that asked for it"
-        return await answered(*arguments, **more)
+        return answered(**arguments)
 
-    adapter.refresh = slow
+    adapter.newest = slow
     loop = DecisionLoop()
 
     async def run():
@@ -133,3 +133,14 @@ def test_the_nodes_loop_goes_on_while_a_feed_is_asked(decide):
 
     assert asyncio.run(run()).context.market.slug == market(1).slug
     loop.close()
+
+
+def test_a_decision_sends_no_request(decide, monkeypatch):
+    """Whatever the feeds have, or do not have, is taken: no source is asked."""
+    adapter = feeds()
+
+    async def asked() -> Spot:
+        raise AssertionError("a source was asked")
+
+    monkeypatch.setattr(adapter.sources.coinbase, "spot", asked)
+    assert decide("", adapter).context.absent["coinbase"] == "coinbase: not read yet"

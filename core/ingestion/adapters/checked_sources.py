@@ -1,5 +1,6 @@
 """Reads the sources, validates their values, rejects stale ones, and counts successes and failures."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -84,14 +85,35 @@ class CheckedSources:
         self._now_ns = now_ns
         self._market_time = market_time
         self._spots: dict[str, Spot] = {}
+        self._newest: dict[str, Spot | PutCall | Sentiment | str] = {}
+        """The result of the last read of each source that decisions use: a value, or why there is none."""
+        self._used = {SPOT, *([OPTIONS] if deribit else ()), *([MOOD] if news_social else ())}
+        self.read = asyncio.Event()
+        """Set when each source that decisions use has been read once, whatever the result."""
         if chainlink is not None:
             chainlink.set_filter(lambda price: validator.admit(price).ok)
+
+    def newest(self, name: str) -> Spot | PutCall | Sentiment | str:
+        """The newest value of `SPOT`, `OPTIONS` or `MOOD`, or why there is none; without a request.
+
+        The last read counts: a source that failed since, or whose value has become too old, has none.
+        """
+        value = self._newest.get(name)
+        if value is None:
+            missing = "not read yet" if name in self._used else "not in use"
+            return self._unavailable.get(name, f"{name}: {missing}")
+        if not isinstance(value, str) and (stale := self._stale(name, value)) is not None:
+            return stale
+        return value
 
     async def spot(self) -> Spot:
         """The spot price, appended to the path.
 
         Raises Temporary also if it is an outlier among the sources.
         """
+        return await self._noted(SPOT, self._spot())
+
+    async def _spot(self) -> Spot:
         spot = await self._checked(SPOT, self.coinbase.spot)
         self._spots[SPOT] = spot
         together = self.consensus()
@@ -108,12 +130,14 @@ class CheckedSources:
     async def put_call(self, min_left_s: float = 0.0) -> PutCall:
         """Put/call ratios, renewed if less than `min_left_s` of their cache lifetime is left."""
         source = self._existing(OPTIONS, self.deribit)
-        return await self._checked(OPTIONS, lambda: source.put_call(min_left_s))
+        reading = self._checked(OPTIONS, lambda: source.put_call(min_left_s))
+        return await self._noted(OPTIONS, reading, renews=min_left_s > 0)
 
     async def sentiment(self, min_left_s: float = 0.0) -> Sentiment:
         """The sentiment, renewed in the same way."""
         source = self._existing(MOOD, self.news_social)
-        return await self._checked(MOOD, lambda: source.sentiment(min_left_s))
+        reading = self._checked(MOOD, lambda: source.sentiment(min_left_s))
+        return await self._noted(MOOD, reading, renews=min_left_s > 0)
 
     async def cross_check_spot(self, name: str, ask: Callable[[], Awaitable[Spot]]) -> None:
         """Read another source's price, for the consensus only."""
@@ -157,6 +181,33 @@ class CheckedSources:
             raise Refused(self._unavailable.get(name, f"{name}: not in use"))
         return source
 
+    async def _noted[T: (Spot, PutCall, Sentiment)](
+        self, name: str, reading: Awaitable[T], *, renews: bool = False
+    ) -> T:
+        """Read a value and keep the result.
+
+        A failed read that `renews` a cached value before its time leaves that value as it is.
+        """
+        try:
+            value = await reading
+        except (Refused, Temporary) as error:
+            if not renews:
+                self._note(name, str(error))
+            raise
+        self._note(name, value)
+        return value
+
+    def _note(self, name: str, result: Spot | PutCall | Sentiment | str) -> None:
+        self._newest[name] = result
+        if self._used <= self._newest.keys():
+            self.read.set()
+
+    def _stale(self, name: str, value: Spot | PutCall | Sentiment) -> str | None:
+        """Why a value is too old, by the source's own time; None if it is not."""
+        age_s = (self._now_ns() - value.source_ns) / 1e9
+        limit_s = MAX_AGE_S.get(name, CONSENSUS_AGE_S)
+        return f"{name}: stale, {age_s:.0f} s old, at most {limit_s:.0f} allowed" if age_s > limit_s else None
+
     async def _checked[T: (Spot, PutCall, Sentiment)](self, name: str, ask: Callable[[], Awaitable[T]]) -> T:
         """Read a value that is valid and not stale; otherwise raise Temporary or Refused.
 
@@ -167,10 +218,8 @@ class CheckedSources:
             result = self.validator.admit(value)
             if not result.ok:
                 raise Temporary(f"{name}: quarantined: {'; '.join(result.errors)}")
-            age_s = (self._now_ns() - value.source_ns) / 1e9
-            limit_s = MAX_AGE_S.get(name, CONSENSUS_AGE_S)
-            if age_s > limit_s:
-                raise Temporary(f"{name}: stale, {age_s:.0f} s old, at most {limit_s:.0f} allowed")
+            if (stale := self._stale(name, value)) is not None:
+                raise Temporary(stale)
         except (Refused, Temporary) as error:
             self.counts.failed(name, str(error))
             raise

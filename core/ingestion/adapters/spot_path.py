@@ -14,6 +14,8 @@ seconds' worth of volatility on average."""
 
 SET_BACK_S = 60.0
 """Seconds of market time by which a price is older than the last one only if the clock was set back."""
+REMEMBERED_MARKETS = 4
+"""Markets of different starts or lengths for which the path is kept in market seconds."""
 
 
 def until_next_second(now_ns: int, market_time: Callable[[int], float]) -> float:
@@ -45,6 +47,9 @@ class SpotPath:
     def __init__(self, keep_s: float) -> None:
         self._keep_s = keep_s
         self._points: deque[tuple[float, Decimal]] = deque()
+        self._changes = 0
+        self._ticks: dict[tuple[int, int], tuple[int, tuple[Tick, ...]]] = {}
+        """The path in market seconds by the market's start and length, with the changes until then."""
 
     def add(self, market_s: float, price: Decimal) -> None:
         """Append a price; ignored if that second has a price already or is in the past.
@@ -54,9 +59,11 @@ class SpotPath:
         if self._points and market_s < self._points[-1][0] - SET_BACK_S:
             while self._points and self._points[-1][0] > market_s:
                 self._points.pop()
+            self._changes += 1
         if self._points and int(market_s) <= int(self._points[-1][0]):
             return
         self._points.append((market_s, price))
+        self._changes += 1
         while self._points[0][0] < market_s - self._keep_s:
             self._points.popleft()
 
@@ -68,6 +75,7 @@ class SpotPath:
         for at_s, price in earlier:
             self.add(at_s, price)
         self._points.extend(own)
+        self._changes += 1
 
     @property
     def points(self) -> tuple[tuple[float, Decimal], ...]:
@@ -101,6 +109,15 @@ class SpotPath:
         return next(inside, None)
 
     def ticks(self, start: int, interval: int) -> tuple[Tick, ...]:
-        """The path in market seconds of the market that starts at `start`; earlier points are negative."""
-        scale = SCALE_SECONDS / interval
-        return tuple(Tick(second=(at - start) * scale, price=price) for at, price in self._points)
+        """The path in market seconds of the market that starts at `start`; earlier points are negative.
+
+        Computed once after each change: a decision needs hundreds of points at once.
+        """
+        changes, ticks = self._ticks.get((start, interval), (-1, ()))
+        if changes != self._changes:
+            scale = SCALE_SECONDS / interval
+            ticks = tuple(Tick(second=(at - start) * scale, price=price) for at, price in self._points)
+            self._ticks[start, interval] = (self._changes, ticks)
+            while len(self._ticks) > REMEMBERED_MARKETS:
+                del self._ticks[next(iter(self._ticks))]
+        return ticks

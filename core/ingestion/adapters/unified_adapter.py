@@ -1,10 +1,10 @@
-"""One feed over all external sources: refreshed in the background, read within one deadline, never
-raising."""
+"""One feed over all external sources: refreshed in the background, read at once, never raising."""
 
 import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -45,7 +45,11 @@ REFUSED_PAUSE_S = 300.0
 SHORTEST_PAUSE_S = 0.25
 """Minimum pause between spot samples, also on an accelerated clock: four per second, half of Coinbase's
 limit."""
+FAILED_PAUSE_S = 1.0
+"""Longest pause after a failed sample: a source that is back is used within a second."""
 LONGEST_PAUSE_S = 10.0
+"""Longest pause after a refused one."""
+CACHED_EVERY_S = 2.0
 SAVE_EVERY_S = 10.0
 """Time between two writes of the spot path, and the loss in a crash."""
 
@@ -175,6 +179,7 @@ class UnifiedDataAdapter:
         for manager in self.managers:
             manager.start()
         self._spawn(SPOT, self._sample_spot())
+        self._spawn("cached values", self._read_cached())
         if sources.deribit is not None:
             self._keep(OPTIONS, WARM_EVERY_S, lambda: sources.put_call(WARM_LEFT_S))
         if sources.news_social is not None:
@@ -261,6 +266,49 @@ class UnifiedDataAdapter:
             self._received(EXTERNALS, msgspec.json.encode(self._news(start, externals, books_ns)))
         return externals
 
+    def newest(self, *, start: int, rule: Rule, books_ns: int | None = None) -> Externals:
+        """The newest values, as the background tasks have read them; without a request, and at once.
+
+        Parameters
+        ----------
+        start : int
+            Start of the market.
+        rule : Rule
+            Its settlement rule, for the strike.
+        books_ns : int, optional
+            Machine time of the books of the decision that asks; only recorded.
+        """
+        absent: dict[str, str] = {}
+        spot, put_call, sentiment = map(self.sources.newest, (SPOT, OPTIONS, MOOD))
+        strike = self._strikes.find(start, rule)
+        for name, value in ((SPOT, spot), (OPTIONS, put_call), (MOOD, sentiment), (STRIKE, strike)):
+            if isinstance(value, str):
+                absent[name] = value
+        externals = Externals(
+            spot=spot if isinstance(spot, Spot) else None,
+            spot_path=self.sources.path.ticks(start, self._running(start)[1]),
+            strike=strike if isinstance(strike, Strike) else None,
+            put_call=put_call if isinstance(put_call, PutCall) else None,
+            sentiment=sentiment if isinstance(sentiment, Sentiment) else None,
+            absent=absent,
+            consensus=self.consensus(),
+        )
+        if self._received is not None:
+            self._received(EXTERNALS, msgspec.json.encode(self._news(start, externals, books_ns)))
+        return externals
+
+    async def newest_of_running(self, rule: Rule) -> Externals:
+        """The newest values for the running market; a strike that has become known is reported."""
+        start = self.current_start()
+        self._find_strike(start, rule)
+        return self.newest(start=start, rule=rule)
+
+    async def until_read(self, limit_s: float) -> None:
+        """Wait until each source has been read once since `start`, at most `limit_s` seconds."""
+        if self._tasks and not self.sources.read.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.sources.read.wait(), limit_s)
+
     def _news(self, start: int, externals: Externals, books_ns: int | None) -> RefreshedValues:
         """The values without the part of the spot path that the last refresh of the market had."""
         market, passed = self._path_passed
@@ -340,7 +388,7 @@ class UnifiedDataAdapter:
 
     async def _sample_spot(self) -> None:
         """Sample the spot price every second of market time; at each new market restart failed streams."""
-        failures = 0
+        failures, longest_s = 0, FAILED_PAUSE_S
         market = self.current_start()
         while True:
             try:
@@ -348,13 +396,27 @@ class UnifiedDataAdapter:
                 failures = 0
             except (Refused, Temporary) as error:
                 failures += 1
+                longest_s = LONGEST_PAUSE_S if isinstance(error, Refused) else FAILED_PAUSE_S
                 _log.debug("no spot sample: %s", error)
             if self.current_start() != market:
                 market = self.current_start()
                 self._revive()
             self._note_strike(market)
-            pause_s = min(SHORTEST_PAUSE_S * 2.0 ** min(failures, 10), LONGEST_PAUSE_S)
+            self.sources.path.ticks(market, self._running(market)[1])
+            pause_s = min(SHORTEST_PAUSE_S * 2.0 ** min(failures, 10), longest_s)
             await self._sleep(max(until_next_second(self._now_ns(), self._market_time), pause_s))
+
+    async def _read_cached(self) -> None:
+        """Note the values of the sources with a cache; a valid one costs no request."""
+        while True:
+            await asyncio.gather(
+                self._note_cached(self.sources.put_call), self._note_cached(self.sources.sentiment)
+            )
+            await self._sleep(CACHED_EVERY_S)
+
+    async def _note_cached(self, read: Callable[[], Awaitable[object]]) -> None:
+        with suppress(Refused, Temporary):  # both are noted and counted by the sources
+            await read()
 
     def _revive(self) -> None:
         for manager in self.managers:

@@ -15,7 +15,6 @@ from models import Rule
 
 PUBLISH_MARKET_SECONDS = 5.0
 SHORTEST_PAUSE_S = 1.0
-PEEK_DEADLINE_S = 1.0
 
 
 class ExternalUpdate(Data):
@@ -73,7 +72,7 @@ class FeedActor(Actor):
     async def _publish(self) -> None:
         while True:
             await asyncio.sleep(self._pause_s)
-            future = self._decision_loop.submit(self._adapter.refresh(PEEK_DEADLINE_S, rule=self._rule()))
+            future = self._decision_loop.submit(self._adapter.newest_of_running(self._rule()))
             externals = await asyncio.wrap_future(future)
             now_ns = self._now_ns()
             self.publish_data(FEED, ExternalUpdate(externals, now_ns, now_ns))

@@ -28,7 +28,7 @@ from data_sources.news_social import NewsSocialSource
 from data_sources.solana import SolanaSource
 from data_sources.transport import Received
 from data_sources.types import ChainPrice, PriceKind
-from errors import Refused
+from errors import Refused, Temporary
 from models import Rule, Strike, Tick
 
 SPOT_PATH = "/v2/prices/BTC-USD/spot"
@@ -589,3 +589,81 @@ async def test_observation_of_the_chain_is_judged_once(host: Host) -> None:
         chainlink.record_price(good)
         assert len(chainlink.observations(PriceKind.SPOT)) == 1
         assert adapter.sources.validator.quarantined["chainlink"] == 0
+
+
+# --- the newest values, without a request ------------------------------------------------------------
+
+
+async def test_the_newest_values_are_those_of_the_background(host: Host) -> None:
+    """After the first reads they are what a refresh would give, without a request."""
+    _healthy(host)
+    clock = Clock()
+    clock.stands_still = True
+    async with _adapter(host, clock) as adapter:
+        before = adapter.newest(start=START, rule=Rule.TWAP60)
+        assert before.absent["coinbase"] == "coinbase: not read yet"
+        assert (before.spot, before.put_call, before.sentiment, before.spot_path) == (None, None, None, ())
+        await adapter.start()
+        await adapter.until_read(30)
+        asked = len(host.hits)
+        seen = adapter.newest(start=START, rule=Rule.TWAP60)
+        assert len(host.hits) == asked
+        refreshed = await adapter.refresh(start=START)
+    assert seen.spot is not None
+    assert seen.put_call is not None
+    assert seen.sentiment is not None
+    assert (seen.put_call, seen.sentiment, seen.absent) == (
+        *(refreshed.put_call, refreshed.sentiment),
+        {"strike": refreshed.absent["strike"]},
+    )
+    assert seen.spot.price == Decimal("68923.67")
+    assert [tick.price for tick in seen.spot_path] == [Decimal("68923.67")]
+
+
+async def test_a_source_that_hangs_is_not_waited_for(host: Host) -> None:
+    """While its request is under way the last value counts, until it is too old."""
+    _healthy(host)
+    clock = Clock()
+    clock.stands_still = True
+    async with _adapter(host, clock) as adapter:
+        await adapter.start()
+        await adapter.until_read(30)
+        host.answer(SPOT_PATH, p.COINBASE_SPOT, delay_s=600)
+        began = time.monotonic()
+        clock.offset_ns = 30 * 10**9
+        assert adapter.newest(start=START, rule=Rule.TWAP60).spot is not None
+        clock.offset_ns += 10**9
+        stale = adapter.newest(start=START, rule=Rule.TWAP60)
+        assert time.monotonic() - began < 5
+    assert stale.spot is None
+    assert stale.absent["coinbase"] == "coinbase: stale, 31 s old, at most 30 allowed"
+
+
+async def test_a_source_that_failed_since_is_absent(host: Host) -> None:
+    """The last read counts; one that only renews a cached value leaves it valid for its lifetime."""
+    _healthy(host)
+    async with _adapter(host) as adapter:
+        await adapter.refresh(start=START)
+        host.answer(SPOT_PATH, b"", status=500)
+        host.answer(CHAIN_PATH, b"", status=500)
+        with pytest.raises(Temporary):
+            await adapter.sources.spot()
+        with pytest.raises(Temporary):
+            await adapter.sources.put_call(10_000.0)
+        seen = adapter.newest(start=START, rule=Rule.TWAP60)
+    assert seen.spot is None
+    assert "HTTP 500" in seen.absent["coinbase"]
+    assert seen.put_call is not None
+
+
+async def test_only_the_first_reads_are_waited_for(host: Host) -> None:
+    """A source that answers nothing is waited for once, up to the limit; without a start not at all."""
+    _healthy(host)
+    host.answer(SPOT_PATH, p.COINBASE_SPOT, delay_s=600)
+    async with _adapter(host) as adapter:
+        await adapter.until_read(600)
+        await adapter.start()
+        began = time.monotonic()
+        await adapter.until_read(0.3)
+        assert 0.3 <= time.monotonic() - began < 30
+        assert adapter.newest(start=START, rule=Rule.TWAP60).absent["coinbase"] == "coinbase: not read yet"

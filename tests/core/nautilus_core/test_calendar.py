@@ -225,6 +225,25 @@ def test_the_catalogue_is_asked_often_around_the_window(second, speed, pause):
     assert times.pause_s(round(second * 1e9 / speed)) == pytest.approx(pause)
 
 
+@pytest.mark.parametrize(
+    ("second", "speed", "near"),
+    [
+        (0, 1, False),
+        (759, 1, False),
+        (760, 1, True),
+        (839.9, 1, True),
+        (840, 1, False),
+        (690, 15, True),
+        (689, 15, False),
+    ],
+)
+def test_a_window_is_near_from_twenty_seconds_before_it(second, speed, near):
+    """Or a tenth of a market on a fast clock, until its end."""
+    clock = MarketClock(market_ns=1_790_586_000 * 10**9, speed=speed)
+    times = RefreshTimes(BTC, clock, 780.0, 840.0)
+    assert times.window_is_near(round(second * 1e9 / speed)) is near
+
+
 def test_rule_eras():
     """The settlement rule is read from the market itself; without a configuration it is the spot price."""
     eras = {None: Rule.SPOT, 30: Rule.TWAP30, 60: Rule.TWAP60}
