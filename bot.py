@@ -149,10 +149,21 @@ class StrategyPorts:
 
 
 class IntegratedBTCStrategy(Strategy):
-    """Trades the running market of one calendar; buys each market at most once."""
+    """Trades the running market of one calendar; buys each market at most once.
 
-    def __init__(self, ports: StrategyPorts) -> None:
-        super().__init__(StrategyConfig(strategy_id="BTC15M", order_id_tag="001"))
+    Parameters
+    ----------
+    ports : StrategyPorts
+    series : str
+        Name of the series, where several are traded: only its external values are used.
+    number : int
+        Number of the strategy among those of the node, from 1.
+    """
+
+    def __init__(self, ports: StrategyPorts, series: str = "", number: int = 1) -> None:
+        strategy_id = series.replace("-", "").upper() or "BTC15M"
+        super().__init__(StrategyConfig(strategy_id=strategy_id, order_id_tag=f"{number:03}"))
+        self._series = series
         self._ports = ports
         self._running: TrackedMarket | None = None
         self._view: MarketView | None = None
@@ -214,7 +225,8 @@ class IntegratedBTCStrategy(Strategy):
         self._ports.execution.halt(f"internal error: {error!r}; details are in the log")
 
     def on_external(self, update: ExternalUpdate) -> None:
-        self.externals = update.externals
+        if update.series == self._series:
+            self.externals = update.externals
 
     # --- markets ---------------------------------------------------------------------------------
 

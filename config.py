@@ -11,7 +11,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -40,7 +41,7 @@ from common.constants import (
     TICK_VELOCITY,
 )
 from errors import ConfigError
-from models import BrainParams
+from models import BrainParams, Series
 
 ROOT = Path(__file__).resolve().parent
 ENV_FILE = ROOT / ".env"
@@ -48,6 +49,7 @@ NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
 """Errors of a path that no permission and no missing folder explains."""
 VERSION = str(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
 TIMEFRAMES = {"5m": 300, "15m": 900, "4h": 14400}
+ASSETS = ("btc", "eth", "sol", "xrp", "doge", "bnb", "hype", "zec")
 TELEGRAM_TOKEN = re.compile(r"[0-9]{5,20}:[A-Za-z0-9_-]{30,100}")
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -57,6 +59,33 @@ Usd = Annotated[Decimal, Field(gt=0, le=Decimal(1_000_000))]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 MarketSecond = Annotated[float, Field(ge=0, le=900)]
+
+
+class ListOf:
+    """Validates a text as one or several of these values, separated by commas, each at most once.
+
+    Parameters
+    ----------
+    values : sequence of str
+    """
+
+    def __init__(self, values: Sequence[str]) -> None:
+        self.values = tuple(values)
+
+    def __call__(self, text: str) -> str:
+        """The text without spaces."""
+        given = [part.strip() for part in text.split(",")]
+        quoted = [f"{value!r}" for value in self.values]
+        choice = f"{', '.join(quoted[:-1])} or {quoted[-1]}, or several of them separated by commas"
+        if any(part not in self.values for part in given):
+            raise ValueError(choice)
+        if len(set(given)) < len(given):
+            raise ValueError(f"{choice}, each once")
+        return ",".join(given)
+
+
+Assets = Annotated[str, AfterValidator(ListOf(ASSETS))]
+Timeframes = Annotated[str, AfterValidator(ListOf(tuple(TIMEFRAMES)))]
 
 
 def _s(default: Any, text: str) -> Any:
@@ -69,11 +98,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
 
     # Market
-    market_asset: Literal["btc", "eth", "sol", "xrp", "doge", "bnb", "hype", "zec"] = _s(
-        "btc", "asset whose up/down markets are traded"
-    )
+    market_asset: Assets = _s("btc", "assets whose up/down markets are traded")
     market_type: Literal["updown"] = _s("updown", "market type, as in the slug")
-    market_timeframe: Literal["5m", "15m", "4h"] = _s("15m", "length of one market")
+    market_timeframe: Timeframes = _s("15m", "lengths of the markets; with several assets, of each asset")
     market_interval_seconds: Annotated[int, Field(ge=1)] | None = _s(
         None, "length of one market, seconds, in older settings; must agree with MARKET_TIMEFRAME"
     )
@@ -135,6 +162,22 @@ class Settings(BaseModel):
     )
     max_drawdown_pct: Annotated[Decimal, Field(gt=0, le=1)] = _s(
         Decimal("0.15"), "maximum fall from the highest balance, as a fraction; above it, no new position"
+    )
+    max_exposure_per_asset: Usd | None = _s(
+        None, "maximum total of unsettled stakes of one asset, all timeframes together, pUSD; unset: no limit"
+    )
+    max_positions_per_asset: Annotated[int, Field(ge=1, le=1000)] | None = _s(
+        None, "maximum number of open positions of one asset, all timeframes together; unset: no limit"
+    )
+    max_exposure_per_series: Usd | None = _s(
+        None, "maximum total of unsettled stakes of one series, such as eth-5m, pUSD; unset: no limit"
+    )
+    max_positions_per_series: Annotated[int, Field(ge=1, le=1000)] | None = _s(
+        None, "maximum number of open positions of one series; unset: no limit"
+    )
+    max_loss_per_day_per_series: Usd | None = _s(
+        None,
+        "maximum loss of one series per UTC day, unsettled stakes counted as lost, pUSD; unset: no limit",
     )
 
     # Signal weights (their sum may not exceed 1)
@@ -347,12 +390,14 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":
         weights = sum(self.weights.values())
+        lengths = [TIMEFRAMES[timeframe] for timeframe in self.market_timeframe.split(",")]
         checks = [
             (
-                self.market_interval_seconds in (None, self.interval_seconds),
+                self.market_interval_seconds is None or lengths == [self.market_interval_seconds],
                 "MARKET_INTERVAL_SECONDS",
                 self.market_interval_seconds,
-                f"{self.interval_seconds}, as MARKET_TIMEFRAME is {self.market_timeframe}",
+                f"{lengths[0] if len(lengths) == 1 else 'none'}, as MARKET_TIMEFRAME is"
+                f" {self.market_timeframe}",
             ),
             (weights <= 1 + 1e-9, "WEIGHT_*", weights, "a sum of at most 1"),
             (
@@ -459,9 +504,52 @@ class Settings(BaseModel):
         }
 
     @property
+    def series(self) -> tuple[Series, ...]:
+        """The series that are traded: each timeframe of each asset, in the order of the settings."""
+        return tuple(
+            Series(asset=asset, timeframe=timeframe)
+            for asset in self.market_asset.split(",")
+            for timeframe in self.market_timeframe.split(",")
+        )
+
+    def of_series(self, series: Series) -> "Settings":
+        """The same settings with this series as the only one."""
+        return self.model_copy(
+            update={
+                "market_asset": series.asset,
+                "market_timeframe": series.timeframe,
+                "market_interval_seconds": None,
+            }
+        )
+
+    @property
+    def only_series(self) -> Series:
+        """The series that is traded.
+
+        Raises
+        ------
+        ConfigError
+            If there are several.
+        """
+        first, *others = self.series
+        if others:
+            names = ", ".join(series.name for series in (first, *others))
+            raise ConfigError(
+                f"this needs one series, MARKET_ASSET and MARKET_TIMEFRAME give {len(others) + 1}: {names}",
+                "Set MARKET_ASSET and MARKET_TIMEFRAME to one value each for it",
+            )
+        return first
+
+    @property
     def interval_seconds(self) -> int:
-        """Length of one market in market-clock seconds."""
-        return TIMEFRAMES[self.market_timeframe]
+        """Length of one market in market-clock seconds.
+
+        Raises
+        ------
+        ConfigError
+            With several series.
+        """
+        return TIMEFRAMES[self.only_series.timeframe]
 
     @property
     def weights(self) -> dict[str, float]:

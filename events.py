@@ -229,8 +229,30 @@ class RecordingStatus(Frozen, frozen=True):
     error: str = ""
 
 
+class SeriesStatus(Frozen, frozen=True):
+    """State of one of several series at one instant; fields as in `WorkerStatus`."""
+
+    series: str
+    """Its name, as in `eth-5m`."""
+    slug: str | None = None
+    title: str = ""
+    kind: MarketKind | None = None
+    version: str = ""
+    second: float = 0.0
+    second_length_s: float = 1.0
+    p: Decimal | None = None
+    quote_age_s: float | None = None
+    tradable: bool = False
+    feeds: tuple[FeedStatus, ...] = ()
+    consensus: Consensus | None = None
+    outside: str = ""
+
+
 class WorkerStatus(Frozen, frozen=True):
     """State of the worker at one instant; created once a second on the node's loop.
+
+    With several series, the market with its price and its quote is that of the one that decides next; the
+    names of the feeds begin with the asset.
 
     Durations are wall-clock seconds; only `second` is a market second.
     """
@@ -276,3 +298,5 @@ class WorkerStatus(Frozen, frozen=True):
     """Spot price against strike, as text."""
     recording: RecordingStatus | None = None
     """None without --record."""
+    series: tuple[SeriesStatus, ...] = ()
+    """Each of several series, in the order of the settings; empty with one."""

@@ -88,6 +88,28 @@ POSITION_MODULES = (1, 2, 3)
 """First byte of a position id: binary, neg-risk, combinatorial."""
 
 
+class Series(Frozen, frozen=True):
+    """The markets of one asset and one length, as in `btc-15m`."""
+
+    asset: str
+    timeframe: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.asset}-{self.timeframe}"
+
+    @property
+    def title(self) -> str:
+        """For displays: `BTC 15m`."""
+        return f"{self.asset.upper()} {self.timeframe}"
+
+
+def series_of(slug: str) -> Series:
+    """The series of a slug `{asset}-{kind}-{timeframe}-{start}`; of another text one with empty names."""
+    parts = slug.split("-")
+    return Series(asset=parts[0], timeframe=parts[2]) if len(parts) == 4 else Series(asset="", timeframe="")
+
+
 class Market(Frozen, frozen=True):
     """One up/down market. `start` is in market-clock seconds since the epoch, as in the slug."""
 
@@ -117,6 +139,10 @@ class Market(Frozen, frozen=True):
     def kind(self) -> MarketKind | None:
         """Recorded or generated; None for a market of Polymarket."""
         return market_kind(self.origin)
+
+    @property
+    def series(self) -> Series:
+        return series_of(self.slug)
 
     def token(self, outcome: Outcome) -> str:
         return self.up_token if outcome is Outcome.UP else self.down_token

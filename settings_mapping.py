@@ -24,11 +24,18 @@ def decision_settings(settings: Settings, *, every_minute: bool) -> tuple[BrainP
 
 
 def market_calendar(settings: Settings) -> SlugCalendar:
-    """The markets that are traded."""
+    """The markets that are traded.
+
+    Raises
+    ------
+    ConfigError
+        With several series, which have a calendar each: see `Settings.of_series`.
+    """
+    series = settings.only_series
     return SlugCalendar(
-        asset=settings.market_asset,
+        asset=series.asset,
         kind=settings.market_type,
-        timeframe=settings.market_timeframe,
+        timeframe=series.timeframe,
         interval=settings.interval_seconds,
         zone=NEW_YORK if settings.interval_seconds > HOUR_S else "",
     )
@@ -53,4 +60,9 @@ def risk_limits(settings: Settings) -> RiskLimits:
         max_positions=settings.max_positions,
         max_loss_per_day=settings.max_loss_per_day,
         max_drawdown_pct=settings.max_drawdown_pct,
+        max_exposure_per_asset=settings.max_exposure_per_asset,
+        max_positions_per_asset=settings.max_positions_per_asset,
+        max_exposure_per_series=settings.max_exposure_per_series,
+        max_positions_per_series=settings.max_positions_per_series,
+        max_loss_per_day_per_series=settings.max_loss_per_day_per_series,
     )

@@ -45,7 +45,7 @@ from execution.ledger import (
 from execution.venue_facts.store import FactStatus
 from execution.venue_facts.store import load as load_facts
 from execution.venue_facts.store import rows as fact_rows
-from models import Frozen, TradeOutcome
+from models import Frozen, TradeOutcome, series_of
 from monitoring.funnel import Funnel, Stage, funnel
 from monitoring.performance_tracker import Performance, performance
 from monitoring.report.decision_text import EXPLAINED, DecisionEvidence, UntradedMarket
@@ -552,6 +552,7 @@ def _more(results: Results, earlier: int) -> str:
 def _short_lines(results: Results) -> list[tuple[str, str]]:
     """What fits on one screen: the essential statistics, pending trades, cash, and the funnel in a line."""
     found = results.performance
+    series = [group.name for group in found.by_series]
     every = dict(statistics_lines(found.total)) | dict(performance_lines(found))
     funnel = ", ".join(
         f"{count.markets} {readable_name(count.stage)}"
@@ -559,7 +560,7 @@ def _short_lines(results: Results) -> list[tuple[str, str]]:
         if count.stage in STAGES
     )
     return [
-        *((name, text) for name, text in every.items() if name in ESSENTIAL),
+        *((name, text) for name, text in every.items() if name in (*ESSENTIAL, *series)),
         *(("Pending", _pending(position)) for position in results.positions),
         *_business_lines(results),
         ("Markets", f"{funnel}; {decisions_line(results.funnel)}"),
@@ -642,10 +643,11 @@ def _table(results: Results, trades: Sequence[TradeRow], *, wide: bool) -> Table
         table.add_column(heading, justify="left" if text else "right", no_wrap=True)
     for number, trade in enumerate(trades, start=len(results.trades) - len(trades) + 1):
         start = datetime.fromtimestamp(trade.market_start, UTC)
+        name = f"{series_of(trade.slug).title} " if results.performance.by_series else ""
         table.add_row(
             str(number),
             f"{_moment(trade.created_ns):%m-%d %H:%M}",
-            f"{trade.slug} {trade.kind or ''}" if wide else _short_name(trade, start),
+            f"{trade.slug} {trade.kind or ''}" if wide else f"{name}{_short_name(trade, start)}",
             trade.side.upper(),
             f"{trade.usd:.2f}",
             *([f"{trade.cost:.6f}"] if wide else []),
@@ -690,9 +692,11 @@ def _business_lines(results: Results) -> list[tuple[str, str]]:
     if results.claimable:
         owed = sum(results.claimable.values(), Decimal(0))
         lines.append(("To redeem", f"{owed:.2f} pUSD won in {_number(len(results.claimable), 'market')}"))
-    if results.weights:
-        changes = len({row.markets for row in results.weights})
-        lines.append(("Weights", f"changed {_number(changes, 'time')}: {_weights(results.weights)}"))
+    for series in dict.fromkeys(row.series for row in results.weights):
+        rows = [row for row in results.weights if row.series == series]
+        changes = len({row.markets for row in rows})
+        text = f"changed {_number(changes, 'time')}: {_weights(rows)}"
+        lines.append((f"Weights {series}".rstrip(), text))
     if results.cash:
         lines.append(("Cash", _cash(results.cash, results.check)))
     return lines

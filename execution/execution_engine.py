@@ -315,7 +315,7 @@ class ExecutionEngine:
         market, price = decision.context.market, decision.ask or Decimal(1)
         stake = decision.params.position_size_usd
         stake += taker_fee(stake / price, price, market.fee_rate)
-        return await self._risk.refusal(stake, self._now_ns())
+        return await self._risk.refusal(stake, self._now_ns(), market.slug)
 
     # --- outcome of an order (the journal of patches.market_orders) --------------------------------
 
@@ -652,6 +652,11 @@ class ExecutionEngine:
         """Whether no order can have moved money that the ledger does not have."""
         orders = self._lifecycle
         return not (orders.in_flight or orders.uncertain or orders.incomplete)
+
+    def observe_orders(self) -> Callable[[], bool]:
+        """Return a function: whether no order can have moved the cash since this call."""
+        signed, certain = len(self.order_ids), self.cash_is_certain
+        return lambda: certain and self.cash_is_certain and len(self.order_ids) == signed
 
     async def await_certain_cash(self, limit_s: float) -> bool:
         """Wait until no order is uncertain, for a limited time, as after a start; returns whether none is."""

@@ -278,10 +278,10 @@ class OrderLifecycle:
         """Whether any order waits for its answer."""
         return any(order.state in (OrderState.INTENT, OrderState.SENT) for order in self._orders.values())
 
-    def unwritten_costs(self) -> list[Decimal]:
-        """The most that each order may cost, in pUSD, that is being signed and is not in the ledger yet."""
+    def unwritten_costs(self) -> list[tuple[str, Decimal]]:
+        """(slug, maximum cost in pUSD) of each order that is being signed and is not in the ledger yet."""
         return [
-            order.intent.usd * (1 + order.decision.context.market.fee_rate)
+            (order.intent.slug, order.intent.usd * (1 + order.decision.context.market.fee_rate))
             for order in self._orders.values()
             if order.state is OrderState.INTENT and order.decision is not None
         ]

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from decimal import Decimal
 
-import msgspec
-
 from common.utc_time import utc_midnight_ns
 from execution.ledger import LedgerReader
 from execution.ledger.writer import Ledger
@@ -41,8 +39,8 @@ class RiskMemory:
     risk : RiskEngine
     ledger, reader, thread
         Writer and reader of the ledger, and the thread that uses both. No other process writes meanwhile.
-    unwritten : Callable[[], list[Decimal]]
-        The most that each order may cost that is being signed and is not in the ledger yet, pUSD.
+    unwritten : Callable[[], list[tuple[str, Decimal]]]
+        (slug, maximum cost in pUSD) of each order that is being signed and is not in the ledger yet.
     """
 
     def __init__(
@@ -51,7 +49,7 @@ class RiskMemory:
         ledger: Ledger,
         reader: LedgerReader,
         thread: LedgerThread,
-        unwritten: Callable[[], list[Decimal]],
+        unwritten: Callable[[], list[tuple[str, Decimal]]],
     ) -> None:
         self._risk = risk
         self._ledger = ledger
@@ -61,16 +59,11 @@ class RiskMemory:
         self._known: KnownRisk | None = None
         self._waiting_writes = 0
 
-    async def refusal(self, stake: Decimal, now_ns: int) -> str | None:
-        """Why `stake` pUSD, fee included, may not be risked now, or None."""
+    async def refusal(self, stake: Decimal, now_ns: int, slug: str) -> str | None:
+        """Why `stake` pUSD, fee included, may not be risked in a market now, or None."""
         known = self._current(now_ns) or await self._thread.call(self._read, now_ns)
-        state, unwritten = known.state, self._unwritten()
-        if unwritten:
-            exposure = state.exposure + sum(unwritten, Decimal(0))
-            state = msgspec.structs.replace(
-                state, exposure=exposure, positions=state.positions + len(unwritten)
-            )
-        return refusal(self._risk.limits, state, stake)
+        state = known.state.with_orders(self._unwritten())
+        return refusal(self._risk.limits, state, stake, slug)
 
     def write_begun(self) -> None:
         """A write that changes the inputs was queued."""

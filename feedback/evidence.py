@@ -10,7 +10,7 @@ import msgspec
 from errors import Fatal
 from execution.ledger import LedgerReader
 from execution.ledger.connection import open_reader, snapshot
-from models import Direction, Frozen, Outcome
+from models import Direction, Frozen, Outcome, Series
 
 PRICE_FLOOR = 0.001
 """The venue's finest tick: no vote has a higher probability than a price can have."""
@@ -22,7 +22,7 @@ FROM settlements s
 JOIN markets m ON m.session = s.session AND m.slug = s.slug
 JOIN decisions d ON d.id = (SELECT max(v.id) FROM decisions v
     WHERE v.session = s.session AND v.slug = s.slug AND v.score IS NOT NULL)
-WHERE s.outcome IS NOT NULL
+WHERE s.outcome IS NOT NULL AND s.slug GLOB ?
 ORDER BY s.settled_ns, s.session, s.slug"""
 """Each market with a winner, with its latest decision that had votes."""
 
@@ -78,8 +78,10 @@ class _Votes(Frozen, frozen=True):
 _DECODER = msgspec.json.Decoder(_Votes)
 
 
-def evidence_of(reader: LedgerReader) -> list[MarketEvidence]:
+def evidence_of(reader: LedgerReader, series: Series | None = None) -> list[MarketEvidence]:
     """Every settled event of the ledger in which a source voted, in the order of settlement.
+
+    With `series`, only those of its markets.
 
     An event counts once, however often a recorded market is replayed: with its first settlement. Of several
     decisions in a market the latest with a vote is used, whether or not it led to an order.
@@ -92,7 +94,7 @@ def evidence_of(reader: LedgerReader) -> list[MarketEvidence]:
     connection = open_reader(reader.path)
     try:
         with snapshot(connection, reader.path):
-            return _first_of_each_event(_settled(connection))
+            return _first_of_each_event(_settled(connection, series))
     finally:
         connection.close()
 
@@ -102,8 +104,11 @@ def in_order(evidence: Sequence[MarketEvidence]) -> list[MarketEvidence]:
     return _first_of_each_event(iter(sorted(evidence, key=lambda market: (market.settled_ns, market.event))))
 
 
-def _settled(connection: sqlite3.Connection) -> Iterator[MarketEvidence]:
-    for origin, condition_id, slug, settled_ns, winner, p, packed, traded in connection.execute(_SETTLED):
+def _settled(connection: sqlite3.Connection, series: Series | None) -> Iterator[MarketEvidence]:
+    slugs = "*" if series is None else f"{series.asset}-*-{series.timeframe}-*"
+    for origin, condition_id, slug, settled_ns, winner, p, packed, traded in connection.execute(
+        _SETTLED, (slugs,)
+    ):
         yield MarketEvidence(
             event=origin or condition_id,
             slug=slug,

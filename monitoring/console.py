@@ -50,15 +50,24 @@ class ConsoleReporter:
         Market-clock seconds per wall-clock second.
     quiet : bool
         Print no market, only what concerns the bot itself: halts, mode changes, payouts, late results.
+    several : bool
+        Whether several series are traded, so that each market is named by its series.
     """
 
     def __init__(
-        self, console: Console, window: tuple[float, float], speed: float, *, quiet: bool = False
+        self,
+        console: Console,
+        window: tuple[float, float],
+        speed: float,
+        *,
+        quiet: bool = False,
+        several: bool = False,
     ) -> None:
         self._console = console
         self._window = window
         self._speed = speed
         self._quiet = quiet
+        self._several = several
         self._blocks: dict[str, MarketBlock] = {}
         self._printed: MarketBlock | None = None
         """The block whose rows were printed last, in a pipe."""
@@ -148,7 +157,8 @@ class ConsoleReporter:
         """The waiting line: one row, or two where the terminal is too narrow for it."""
         if market is None:
             return Text("waiting for the catalogue to list the running market", style="dim")
-        start = Text(f"{datetime.fromtimestamp(market.start, UTC):%H:%M}", style="bold")
+        name = f"{market.series.title} " if self._several else ""
+        start = Text(f"{name}{datetime.fromtimestamp(market.start, UTC):%H:%M}", style="bold")
         clock = Text(f"{second:5.0f} s")
         price = Text(f"Up {p:.3f}" if p is not None else "no price yet")
         spot = Text(outside, style="cyan")
@@ -171,7 +181,7 @@ class ConsoleReporter:
         return "deciding" if second < end else "window over"
 
     def _block(self, market: Market) -> MarketBlock:
-        return self._blocks.setdefault(market.slug, MarketBlock(market))
+        return self._blocks.setdefault(market.slug, MarketBlock(market, several=self._several))
 
     def _add(self, block: MarketBlock, rows: list[Row]) -> None:
         """Log new rows of a block and, in a pipe, print them."""

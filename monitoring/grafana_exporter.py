@@ -24,13 +24,14 @@ from common.utc_time import utc_midnight_ns
 from events import Event, WorkerStatus
 from models import Frozen
 from monitoring.ledger_totals import DURATION_BUCKETS, LedgerTotals, Run
-from monitoring.metrics.catalogue import CATALOGUE, MOST_VALUES, MetricSpec, Value
+from monitoring.metrics.catalogue import CATALOGUE, MOST_VALUES, OF_SERIES, MetricSpec, Value
 from monitoring.metrics.event_metrics import EventMetrics
 from monitoring.metrics.host_names import is_this_machine
 from monitoring.metrics.ledger_values import ledger_bytes, ledger_values
 from monitoring.metrics.server import Application, BoundedServer, StartResponse, respond
 from monitoring.metrics.status_values import Health, health, state_values
 from monitoring.performance_tracker import PerformanceTracker
+from monitoring.status_lines import series_statuses
 from monitoring.totals_reader import read_totals
 
 PAGE = b"""<!doctype html><title>Polymarket bot</title><h1>Polymarket bot</h1>
@@ -46,8 +47,8 @@ class ExporterParams(Frozen, frozen=True):
     """Listen address, ledger, and the reference values of the metrics.
 
     `port` 0 takes any free port; `live_path` is True for live orders or their rehearsal; `weights` are the
-    processors' weights until the first decision. `names` are those that a Host header may have
-    besides `localhost` and IP addresses, in lower case.
+    processors' weights until the first decision; `series` has the names of several series, and is empty with
+    one. `names` are those that a Host header may have besides `localhost` and IP addresses, in lower case.
     """
 
     host: str
@@ -58,6 +59,7 @@ class ExporterParams(Frozen, frozen=True):
     version: str
     weights: Mapping[str, float]
     names: frozenset[str] = frozenset()
+    series: tuple[str, ...] = ()
 
 
 class _Snapshot(Frozen, frozen=True):
@@ -97,10 +99,12 @@ class GrafanaMetricsExporter:
         self._make_tracker = make_tracker
         self._now_ns = now_ns
         self.registry = CollectorRegistry()
-        self._event_metrics = EventMetrics(self.registry, params.version, params.weights)
+        self._event_metrics = EventMetrics(self.registry, params.version, params.weights, params.series)
         self.registry.register(_Mirror(self))
         self._worker_status: WorkerStatus | None = None
         self._market_ns: int | None = None
+        self._series_ns: dict[str, int] = {}
+        """When each of several series last had a running market."""
         self._totals: LedgerTotals | None = None
         self._snapshot = self._snapshot_of(LedgerTotals(PerformanceTracker(Decimal(0)), Run()))
         self._behind_since_ns: int | None = None
@@ -142,6 +146,9 @@ class GrafanaMetricsExporter:
     def heartbeat(self, worker_status: WorkerStatus) -> None:
         if worker_status.slug is not None or self._market_ns is None:
             self._market_ns = worker_status.ts_ns
+        for one in worker_status.series:
+            if one.slug is not None or one.series not in self._series_ns:
+                self._series_ns[one.series] = worker_status.ts_ns
         self._worker_status = worker_status
 
     def close(self) -> None:
@@ -196,10 +203,22 @@ class GrafanaMetricsExporter:
             found |= state_values(worker_status, now_ns, live_path=self._params.live_path)
         return found
 
+    def series_values(self) -> dict[str, dict[str, Value]]:
+        """The values of the state of each of several series, by its name and the metric's; empty with one."""
+        now_ns, worker_status = self._now_ns(), self._worker_status
+        found: dict[str, dict[str, Value]] = {name: {} for name in self._params.series}
+        if found and worker_status is not None:
+            for one, status in zip(worker_status.series, series_statuses(worker_status), strict=False):
+                found[one.series] = state_values(status, now_ns, live_path=self._params.live_path)
+        return found
+
     def families(self) -> Iterator[Metric]:
         """The mirrored metrics of the catalogue; without the ledger's if it could not be read."""
-        snapshot, values = self._snapshot, self.values()
+        snapshot, values, by_series = self._snapshot, self.values(), self.series_values()
         for spec in CATALOGUE:
+            if by_series and spec.name in OF_SERIES:
+                yield _series_family(spec, {name: found.get(spec.name) for name, found in by_series.items()})
+                continue
             # A counter with 0 instead of its total would look like a counter that was reset.
             if not (self._unread and spec.name in snapshot.values):
                 yield _family(spec, values.get(spec.name))
@@ -208,7 +227,7 @@ class GrafanaMetricsExporter:
 
     def health(self, now_ns: int) -> Health:
         """Whether the bot runs and may trade."""
-        return health(self._worker_status, now_ns, self._market_ns)
+        return health(self._worker_status, now_ns, self._market_ns, self._series_ns.copy())
 
     def _answer(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
         if not is_this_machine(str(environ.get("HTTP_HOST", "")), self._params.names):
@@ -252,6 +271,20 @@ def _family(spec: MetricSpec, value: Value | None) -> Metric:
     given = value if isinstance(value, Mapping) else {}
     for name in spec.values or list(given)[:MOST_VALUES]:
         family.add_metric([name], given.get(name, 0.0))
+    return family
+
+
+def _series_family(spec: MetricSpec, values: Mapping[str, Value | None]) -> Metric:
+    """A metric with one value, or one for each value of its label, for each series."""
+    kind = CounterMetricFamily if spec.kind == "counter" else GaugeMetricFamily
+    family = kind(spec.name, spec.help, labels=["series", *([spec.label] if spec.label else [])])
+    for series, value in values.items():
+        if not spec.label:
+            family.add_metric([series], value if isinstance(value, (int, float)) else 0.0)
+            continue
+        given = value if isinstance(value, Mapping) else {}
+        for name in spec.values or list(given)[:MOST_VALUES]:
+            family.add_metric([series, name], given.get(name, 0.0))
     return family
 
 

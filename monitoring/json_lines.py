@@ -36,7 +36,7 @@ from events import (
     Stopped,
     TermsChanged,
 )
-from models import Market, Outcome
+from models import Market, Outcome, series_of
 
 ENCODER = msgspec.json.Encoder(decimal_format="number")
 
@@ -46,9 +46,11 @@ def json_line(kind: str, fields: Mapping[str, Any], now: datetime) -> str:
     return ENCODER.encode({"event": kind, "time": now, **fields}).decode()
 
 
-def event_line(event: Event, now: datetime) -> str:
-    """The line of an event of the bot."""
+def event_line(event: Event, now: datetime, *, several: bool = False) -> str:
+    """The line of an event of the bot; where several series are traded, with the series of its market."""
     kind, fields = _fields(event)
+    if several and "slug" in fields:
+        fields = {"series": series_of(fields["slug"]).name, **fields}
     return json_line(kind, fields, now)
 
 
@@ -65,9 +67,18 @@ class JsonLinesReporter:
     console : rich.console.Console
     clock : Callable[[], datetime]
         The time of the lines.
+    several : bool
+        Whether several series are traded, so that each line about a market has its series.
     """
 
-    def __init__(self, console: Console, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        console: Console,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        several: bool = False,
+    ) -> None:
+        self._several = several
         self._console = console
         self._clock = clock
 
@@ -84,7 +95,7 @@ class JsonLinesReporter:
 
     def handle(self, event: Event) -> None:
         """Print one event."""
-        line = event_line(event, self._clock())
+        line = event_line(event, self._clock(), several=self._several)
         logger.info(line)
         print_line(self._console, line)
 

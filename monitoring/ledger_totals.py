@@ -39,6 +39,7 @@ from models import (
     Settlement,
     Split,
     fill_cost,
+    series_of,
     share_payout,
 )
 from monitoring.funnel import BUY, MarketProgress, end_of, rank
@@ -217,6 +218,18 @@ class LedgerTotals:
         """Markets of the session with an unsettled fill or an order in flight."""
         slugs = {order.slug for order in self._in_flight.values()}
         return len(slugs | {trade.slug for trade in self.open_trades()})
+
+    def exposures(self) -> dict[str, tuple[int, Decimal]]:
+        """Open positions and exposure in pUSD of each series that has some, by its name."""
+        slugs: dict[str, set[str]] = {}
+        worst: dict[str, Decimal] = {}
+        costs = [(order.slug, order.worst) for order in self._in_flight.values()]
+        costs += [(trade.slug, trade.cost + trade.fee) for trade in self.open_trades()]
+        for slug, cost in costs:
+            name = series_of(slug).name
+            slugs.setdefault(name, set()).add(slug)
+            worst[name] = worst.get(name, ZERO) + cost
+        return {name: (len(found), worst[name]) for name, found in slugs.items()}
 
     def realised_on_day_of(self, now_ns: int) -> Decimal:
         """P&L of the session's trades settled since the last UTC midnight, pUSD."""

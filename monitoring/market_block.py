@@ -37,10 +37,14 @@ Row = tuple[str, Text]
 
 
 class MarketBlock:
-    """The state of one market as a header and labelled rows."""
+    """The state of one market as a header and labelled rows.
 
-    def __init__(self, market: Market) -> None:
+    `several`: the header names the series, because several are traded.
+    """
+
+    def __init__(self, market: Market, *, several: bool = False) -> None:
         self.market = market
+        self._several = several
         self.decision: Decision | None = None
         self.settled: Settled | None = None
         self._directions: list[tuple[str, Direction | None]] | None = None
@@ -51,8 +55,9 @@ class MarketBlock:
         self._fee = Decimal(0)
 
     def header(self) -> Text:
-        """Start time, kind of a practice market, Protocol V2, and the prices of the decision."""
-        text = Text(f"{datetime.fromtimestamp(self.market.start, UTC):%d %b %H:%M}", style="bold")
+        """Series, start time, kind of a practice market, Protocol V2, and the prices of the decision."""
+        name = f"{self.market.series.title} " if self._several else ""
+        text = Text(f"{name}{datetime.fromtimestamp(self.market.start, UTC):%d %b %H:%M}", style="bold")
         if self.market.kind is not None:
             text.append(f"  {self.market.kind.value}", style="dim")
         if self.market.version is ProtocolVersion.V2:

@@ -15,7 +15,7 @@ import msgspec
 
 from common.singleton import Singleton
 from execution.ledger import TradeRow
-from models import Frozen, MarketKind, Outcome, ProtocolVersion
+from models import Frozen, MarketKind, Outcome, ProtocolVersion, TradeOutcome, series_of
 from monitoring.confidence_sequence import ConfidenceSequence, edge_sequence
 from monitoring.equity_curve import Drawdown, EquityCurve, EquityPoint, closed_ns
 from monitoring.statistics import (
@@ -140,6 +140,8 @@ class Performance(Frozen, frozen=True):
     by_version: tuple[Group, ...]
     """By protocol version of the market."""
     by_source: tuple[SourceResult, ...]
+    by_series: tuple[Group, ...] = ()
+    """By asset and length of the market; empty if all trades are of one series."""
     edge: ConfidenceSequence | None = None
     """Win rate above break-even, valid at any time of a running test; None without settled trades."""
 
@@ -228,6 +230,16 @@ def _source_conclusion(excess: float, markets: int, needed: int, p_value: float)
     return f"Right {comparison} often than the market's price implied (p = {p_value:.2g})."
 
 
+def by_series(trades: Sequence[TradeRow]) -> tuple[Group, ...]:
+    """The statistics of each series; none if all trades are of one."""
+    grouped: dict[str, list[TradeRow]] = {}
+    for trade in trades:
+        grouped.setdefault(series_of(trade.slug).name, []).append(trade)
+    if len(grouped) < 2:
+        return ()
+    return tuple(Group(name=name, statistics=statistics(grouped[name])) for name in sorted(grouped))
+
+
 class _Mean:
     """Mean of values that can be added and removed."""
 
@@ -242,6 +254,24 @@ class _Mean:
 
     def value(self) -> float | None:
         return unfixed(self._sum) / self._n if self._n else None
+
+
+class SeriesTally:
+    """Number of trades, of settled and of won ones, and the P&L of one series in pUSD."""
+
+    __slots__ = ("n", "pnl", "trades", "wins")
+
+    def __init__(self) -> None:
+        self.trades = self.n = self.wins = 0
+        self.pnl = ZERO
+
+    def count(self, trade: TradeRow, sign: int) -> None:
+        """Add a trade, or remove one for a negative sign."""
+        self.trades += sign
+        if trade.pnl is not None:
+            self.n += sign
+            self.wins += sign * (trade.outcome is TradeOutcome.WIN)
+            self.pnl += sign * trade.pnl
 
 
 class PerformanceTracker:
@@ -261,11 +291,14 @@ class PerformanceTracker:
     ----------
     tally : TradeTally
         The sums of the settled trades.
+    series : dict[str, SeriesTally]
+        Settled trades, wins and P&L of each series, by its name.
     """
 
     def __init__(self, starting: Decimal, trades: Iterable[TradeRow] = ()) -> None:
         self.starting = starting
         self.tally = TradeTally()
+        self.series: dict[str, SeriesTally] = {}
         self._trades: dict[str, TradeRow] = {}
         self._pending: dict[str, TradeRow] = {}
         self._gains = self._losses = self._open_cost = ZERO
@@ -308,6 +341,10 @@ class PerformanceTracker:
 
     def _count(self, trade: TradeRow, sign: int) -> None:
         (self.tally.add if sign > 0 else self.tally.remove)(trade)
+        name = series_of(trade.slug).name
+        self.series.setdefault(name, SeriesTally()).count(trade, sign)
+        if not self.series[name].trades:
+            del self.series[name]
         self._score.count(trade.score, sign)
         self._confidence.count(trade.confidence, sign)
         if trade.pnl is None:
@@ -414,6 +451,7 @@ class PerformanceTracker:
                 for version in ProtocolVersion
             ),
             by_source=_by_source(votes, every),
+            by_series=by_series(every),
             edge=edge_sequence(every),
         )
 

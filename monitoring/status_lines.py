@@ -2,8 +2,10 @@
 
 from datetime import UTC, datetime
 
+import msgspec
+
 from events import FeedStatus, WorkerStatus
-from models import MarketKind, ProtocolVersion
+from models import MarketKind, ProtocolVersion, series_of
 from monitoring.report.text_lines import duration
 
 SILENT_AFTER_S = 5.0
@@ -21,6 +23,33 @@ def start_text(slug: str) -> str:
     """The start of a market, UTC, from its slug; the slug if it has no time."""
     start = slug.rpartition("-")[2]
     return f"{datetime.fromtimestamp(int(start), UTC):%d %b %H:%M}" if start.isdigit() else slug
+
+
+def market_text(slug: str, *, several: bool) -> str:
+    """The start of a market, with its series where several are shown."""
+    return f"{series_of(slug).title} {start_text(slug)}" if several else start_text(slug)
+
+
+def series_statuses(worker_status: WorkerStatus) -> list[WorkerStatus]:
+    """The status as that of each of several series; only itself with one."""
+    return [
+        msgspec.structs.replace(
+            worker_status,
+            slug=one.slug,
+            title=one.title,
+            kind=one.kind,
+            version=one.version,
+            second=one.second,
+            second_length_s=one.second_length_s,
+            p=one.p,
+            quote_age_s=one.quote_age_s,
+            tradable=one.tradable,
+            feeds=one.feeds,
+            consensus=one.consensus,
+            outside=one.outside,
+        )
+        for one in worker_status.series
+    ] or [worker_status]
 
 
 def kind_text(kind: MarketKind | None, version: str) -> str:

@@ -17,6 +17,7 @@ from common.plain_text import one_line
 from core.nautilus_core.data_engine.node import NodePlan, Wallet
 from core.nautilus_core.data_engine.venue_urls import VenueUrls
 from core.nautilus_core.instruments.market_board import MarketBoard
+from core.nautilus_core.instruments.market_boards import MarketBoards
 from execution.clob_http import PromptClobClient
 from execution.order_clients.clob_client_v2 import ClobClientV2Orders
 from execution.order_clients.port import CLOB_CLIENT_V2, POLYMARKET_CLIENT, OrderClient
@@ -32,7 +33,8 @@ from patches.user_feed import QuietAuth
 class VenueObservers:
     """Receivers of observations, by venue: the one of the market data, and the one that takes the orders.
 
-    `running_condition` returns the condition id of the running market.
+    `running_condition` returns the condition id of the running market; with several series, of the one that
+    decides next.
     """
 
     markets: Observe = ignore
@@ -143,7 +145,7 @@ def client_factories(
     plan: NodePlan,
     journal: OrderJournal,
     slugs: Callable[[], list[str]],
-    board: MarketBoard,
+    board: MarketBoard | MarketBoards,
     reconnected: Callable[[str], None],
     connect_failed: Callable[[str, Exception], None] = _raise,
     recorder: Recorder | None = None,
@@ -162,7 +164,7 @@ def client_factories(
         Receives the order events before Nautilus does.
     slugs : Callable[[], list[str]]
         Slugs of the markets to load now.
-    board : MarketBoard
+    board : MarketBoard or MarketBoards
         Decides which of the listed markets are loaded.
     reconnected : Callable[[str], None]
         Called with the name of a stream, ``market`` or ``user``, each time it was reconnected.
@@ -197,7 +199,7 @@ def client_factories(
                 slugs=slugs,
                 gamma_url=plan.market_urls.gamma,
                 admit=board.admit,
-                neighbours=board.calendar.neighbours,
+                neighbours=board.neighbours,
                 report=board.report,
                 received=None if recorder is None else recorder.catalogue,
                 observe=observers.markets,

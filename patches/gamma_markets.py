@@ -24,7 +24,7 @@ from execution.venue_facts.recorder import Observe, ignore
 REQUEST_LIMIT_S = 10.0
 """Maximum seconds of a request to the catalogue, from connecting to the last byte."""
 PAGE = 100
-"""Page size; far fewer markets are requested."""
+"""Markets of one request: the catalogue lists a hundred at most."""
 SHOWN_NAMES = 5
 UNUSABLE = (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError)
 """Errors that the library raises if a row has an unexpected content."""
@@ -94,8 +94,12 @@ class SlugProvider(PolymarketInstrumentProvider):
         slugs = self._slugs()
         listed = await self._ask(slugs)
         self._log_differences(slugs, listed)
-        if slugs and not any(isinstance(row, dict) and row.get("slug") == slugs[0] for row in listed):
-            await self._compare_calendar(slugs[0])
+        names = {
+            row.get("slug") for row in listed if isinstance(row, dict) and isinstance(row.get("slug"), str)
+        }
+        for running in _first_of_each_series(slugs):
+            if running not in names:
+                await self._compare_calendar(running)
         wanted: set[InstrumentId] = set()
         for slug, market in self._admit(listed, slugs).items():
             try:
@@ -129,6 +133,11 @@ class SlugProvider(PolymarketInstrumentProvider):
         return [row for rows in answers.values() for row in rows]
 
     async def _request(self, slugs: list[str]) -> list[Any]:
+        """The rows of these markets, in as many requests as pages."""
+        pages = [slugs[first : first + PAGE] for first in range(0, len(slugs), PAGE)] or [slugs]
+        return [row for page in pages for row in await self._request_page(page)]
+
+    async def _request_page(self, slugs: list[str]) -> list[Any]:
         try:
             answer = await self._catalogue.request_async(
                 "GET", "/markets/keyset", params={"slug": slugs, "limit": str(PAGE)}
@@ -185,3 +194,11 @@ class SlugProvider(PolymarketInstrumentProvider):
                 self._load_instrument(normalized, token["token_id"], token["outcome"])
             found.add(instrument_id)
         return found
+
+
+def _first_of_each_series(slugs: Sequence[str]) -> list[str]:
+    """The first slug of each series: its running market."""
+    first: dict[str, str] = {}
+    for slug in slugs:
+        first.setdefault(slug.rpartition("-")[0], slug)
+    return list(first.values())

@@ -26,13 +26,21 @@ from view_paper_trades import json_document, load, show
 def start_banner(session: Session, profile: TradingProfile, store: str) -> Panel:
     """The banner of a run; `store` describes where the mode is stored."""
     settings, flags = session.settings, session.flags
-    minutes = settings.interval_seconds / profile.clock.speed / 60
+    speed = profile.clock.speed
+    lengths = dict.fromkeys(settings.of_series(series).interval_seconds for series in settings.series)
+    minutes = ", ".join(f"{length / speed / 60:g}" for length in sorted(lengths))
+    takes = f"a market takes {minutes} min" if len(lengths) == 1 else f"markets take {minutes} min"
     window = f"in market seconds {settings.trade_window_start:g}–{settings.trade_window_end:g} of 900"
     rows = Table.grid(padding=(0, 2))
     for name, value in (
         ("mode", _mode(session, profile)),
         ("venue", _venue(profile)),
-        ("clock", f"{profile.clock.speed:g}× real time: a market takes {minutes:g} min"),
+        ("clock", f"{speed:g}× real time: {takes}"),
+        *(
+            [("series", ", ".join(series.name for series in settings.series))]
+            if len(settings.series) > 1
+            else []
+        ),
         ("order", f"${settings.position_size_usd} a market, never above ${settings.market_buy_usd}"),
         (
             "decides",

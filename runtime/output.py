@@ -43,11 +43,13 @@ class Reporter(Protocol):
         ...
 
 
-def reporter(output: Output, console: Console, window: tuple[float, float], speed: float) -> Reporter:
+def reporter(
+    output: Output, console: Console, window: tuple[float, float], speed: float, *, several: bool = False
+) -> Reporter:
     """The reporter of a worker; arguments as in `ConsoleReporter`."""
     if output is Output.JSON_LINES:
-        return JsonLinesReporter(console)
-    return ConsoleReporter(console, window, speed, quiet=output is Output.QUIET)
+        return JsonLinesReporter(console, several=several)
+    return ConsoleReporter(console, window, speed, quiet=output is Output.QUIET, several=several)
 
 
 def show_message(output: Output, console: Console, text: str) -> None:

@@ -34,7 +34,7 @@ from execution.ledger import (
     profile_name,
 )
 from execution.ledger.writer import Ledger
-from models import Frozen
+from models import SCALE_SECONDS, Frozen, Series
 from runtime.output import Output
 from runtime.practice_venue_process import STOP_LIMIT_S, PracticeVenueProcess, VenueState, VenueSupervisor
 from runtime.worker.plan import LiveWallet, WorkerPlan
@@ -46,6 +46,9 @@ APART = 500
 TEST_LEAD_S = 9.0
 """Seconds from the start of a test run's practice venue to its first decision window: the worker starts in
 them. The venue starts within two seconds, so that the first decision follows the command within 12 s."""
+BTC_15M = Series(asset="btc", timeframe="15m")
+PRACTICE_ASSETS = ("btc", "eth", "sol", "xrp", "doge")
+"""Assets of which the practice venue generates markets."""
 
 
 class Flags(Frozen, frozen=True):
@@ -117,11 +120,30 @@ class Flags(Frozen, frozen=True):
                 )
         if self.seed is not None and self.recordings is not None:
             raise ConfigError("--seed applies to generated markets only", "Leave it out")
-        if self.replay and (settings.market_asset != "btc" or settings.market_timeframe != "15m"):
+        self._check_series(settings)
+
+    def _check_series(self, settings: Settings) -> None:
+        """Check that the venue has the markets of the series, and that the flags allow several."""
+        series = settings.series
+        if len(series) > 1 and self.record is not None:
             raise ConfigError(
-                f"practice markets are btc 15m, not {settings.market_asset} {settings.market_timeframe}",
-                "Unset MARKET_ASSET and MARKET_TIMEFRAME",
+                f"--record records one series, MARKET_ASSET and MARKET_TIMEFRAME give {len(series)}",
+                "Set one asset and one timeframe, or leave out --record",
             )
+        if not self.replay or self.recordings is not None:
+            return
+        bundled = self.venue is not Venue.SYNTHETIC
+        for one in series:
+            if bundled and one != BTC_15M:
+                raise ConfigError(
+                    f"the bundled practice markets are btc 15m, not {one.asset} {one.timeframe}",
+                    "Add --venue synthetic, or unset MARKET_ASSET and MARKET_TIMEFRAME",
+                )
+            if one.asset not in PRACTICE_ASSETS:
+                raise ConfigError(
+                    f"there are no generated markets of {one.asset}",
+                    f"Set MARKET_ASSET to one or several of {', '.join(PRACTICE_ASSETS)}",
+                )
 
 
 def practice_urls(url: str) -> VenueUrls:
@@ -300,15 +322,20 @@ class TradingProfile:
             return [*self._shadow_arguments(), "--state", str(state)]
         flags = self.flags
         speed = flags.speed or (TEST_SPEED if flags.test_mode else 1.0)
-        start_at = flags.start_at
+        series = self._venue_series()
+        # The first series determines the start.
+        scale = self.settings.of_series(series[0]).interval_seconds / SCALE_SECONDS
+        start_at = None if flags.start_at is None else int(flags.start_at * scale)
         if start_at is None and flags.test_mode:
-            start_at = max(0, int(self.settings.trade_window_start - TEST_LEAD_S * speed))
+            start_at = max(0, int(self.settings.trade_window_start * scale - TEST_LEAD_S * speed))
+        names = ",".join(each.name for each in series)
         arguments = ["--speed", str(speed), "--state", str(state)]
         if flags.recordings is None:
             arguments += ["--source", flags.venue.value]
         else:
             arguments += ["--source", "recording", "--path", str(flags.recordings.absolute())]
         options = {
+            "--series": None if names == BTC_15M.name else names,
             "--start-at": start_at,
             "--seed": flags.seed,
             "--first": flags.first,
@@ -322,18 +349,20 @@ class TradingProfile:
         # As at the real venue, a resolution alone does not pay winners in the live profile.
         return [*arguments, "--redeem", "manual"] if self.live_path else arguments
 
+    def _venue_series(self) -> list[Series]:
+        """The series in the order of the venue: the shortest markets first."""
+        settings = self.settings
+        return sorted(settings.series, key=lambda each: settings.of_series(each).interval_seconds)
+
     def _shadow_arguments(self) -> list[str]:
-        urls, settings = polymarket_urls(self.settings), self.settings
+        urls, series = polymarket_urls(self.settings), self._venue_series()
+        which = ["--asset", series[0].asset, "--timeframe", series[0].timeframe]
+        if len(series) > 1:
+            which = ["--series", ",".join(each.name for each in series)]
         return [
             *("--source", "shadow", "--upstream-gamma", urls.gamma, "--upstream-clob", urls.clob),
-            *(
-                "--upstream-ws",
-                urls.ws,
-                "--asset",
-                settings.market_asset,
-                "--timeframe",
-                settings.market_timeframe,
-            ),
+            *("--upstream-ws", urls.ws),
+            *which,
         ]
 
 

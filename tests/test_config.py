@@ -137,3 +137,41 @@ def test_env_example_uncommented_is_accepted(tmp_path):
     file = tmp_path / ".env"
     file.write_text("\n".join(lines))
     assert load_settings({}, file) == Settings()
+
+
+def test_series_are_the_product_of_two_lists(tmp_path):
+    """Each timeframe of each asset, in the order of the settings; spaces are allowed."""
+    given = {"MARKET_ASSET": "eth, btc", "MARKET_TIMEFRAME": "15m,5m"}
+    settings = load_settings(given, tmp_path / ".env")
+    assert [series.name for series in settings.series] == ["eth-15m", "eth-5m", "btc-15m", "btc-5m"]
+    one = settings.of_series(settings.series[1])
+    assert (one.market_asset, one.market_timeframe, one.interval_seconds) == ("eth", "5m", 300)
+    assert [series.name for series in Settings().series] == ["btc-15m"]
+
+
+@pytest.mark.parametrize(
+    ("given", "fragment"),
+    [
+        (
+            {"MARKET_ASSET": "btc,pepe"},
+            r"MARKET_ASSET is 'btc,pepe', allowed: 'btc', 'eth', .* or 'zec', or several",
+        ),
+        ({"MARKET_ASSET": "btc,btc"}, "separated by commas, each once"),
+        ({"MARKET_TIMEFRAME": "5m,,15m"}, "MARKET_TIMEFRAME is '5m,,15m', allowed: '5m', '15m' or '4h'"),
+        (
+            {"MARKET_TIMEFRAME": "5m,15m", "MARKET_INTERVAL_SECONDS": "300"},
+            "MARKET_INTERVAL_SECONDS is 300, allowed: none, as MARKET_TIMEFRAME is 5m,15m",
+        ),
+    ],
+)
+def test_a_bad_list_is_named(given, fragment, tmp_path):
+    """An unknown asset or timeframe, a repeated and an empty one, and a length beside several."""
+    with pytest.raises(ConfigError, match=fragment):
+        load_settings(given, tmp_path / ".env")
+
+
+def test_what_needs_one_series_names_all_that_are_given(tmp_path):
+    """Recording and backtests play one series; with several they end before they begin."""
+    settings = load_settings({"MARKET_ASSET": "btc,eth"}, tmp_path / ".env")
+    with pytest.raises(ConfigError, match=r"needs one series, .* give 2: btc-15m, eth-15m"):
+        _ = settings.interval_seconds

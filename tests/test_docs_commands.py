@@ -100,6 +100,10 @@ OTHER_TESTS = {
     "python runner.py --test-mode --venue recorded --markets 2": (
         "test_whole_bot.py::test_one_market_is_traded_settled_and_balanced"
     ),
+    "MARKET_ASSET=btc,eth MARKET_TIMEFRAME=5m,15m"
+    " python runner.py --test-mode --venue synthetic --markets 8": (
+        "test_many_series.py::test_four_series_are_traded_at_once"
+    ),
     "python runner.py --test-mode --venue synthetic --markets 2": (
         "test_six_signals.py::test_each_decision_has_six_votes_or_named_abstentions"
     ),

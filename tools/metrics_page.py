@@ -8,6 +8,7 @@ from prometheus_client.core import Metric
 
 from events import FeedStatus, WorkerStatus
 from monitoring.grafana_exporter import ExporterParams, GrafanaMetricsExporter
+from monitoring.metrics.catalogue import CATALOGUE
 
 HEAD = """# Metrics
 
@@ -16,6 +17,10 @@ them off). Metrics derived from the ledger are read from it once, when a worker 
 events: they are correct across restarts, and their counters never decrease. Those of *this process* start
 from zero with each worker. A counter's name ends in `_total`. This page is generated:
 `python -m tools.metrics_page`.
+
+With several series ([series.md](series.md)) the metrics of the running market, of its feeds and of the
+signals have the label `series` as well, such as `eth-5m`; the results of each series are
+`trading_series_*`, and everything else is the sum of all.
 
 `/health` on the same port answers 200 while the bot runs and may trade. It answers 503, with the reasons,
 during a halt, when no quote arrived for 60 s inside a market, when no market was found for 60 s, and when the
@@ -60,7 +65,9 @@ def document() -> str:
 
 def _line(family: Metric) -> str:
     name = f"{family.name}_total" if family.type == "counter" else family.name
-    labels = dict.fromkeys(label for sample in family.samples for label in sample.labels if label != "le")
+    declared = [spec.label for spec in CATALOGUE if spec.label and spec.name == name.removesuffix("_total")]
+    used = [label for sample in family.samples for label in sample.labels if label != "le"]
+    labels = dict.fromkeys([*declared, *used])
     shown = ", ".join(f"`{label}`" for label in labels)
     return f"| `{name}` | {family.type} | {shown} | {family.documentation} |\n"
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from config import Settings, default_text, sections
+from config import ListOf, Settings, default_text, sections
 
 HEAD = """# Settings
 
@@ -52,11 +52,20 @@ def allowed(field: FieldInfo) -> str:
         if get_origin(kind) is Annotated:
             kind, *more = get_args(kind)
             constraints += [constraint for found in more for constraint in found.metadata]
-    if get_origin(kind) is Literal:
+    values = [value for found in constraints for value in _listed(found)]
+    if values:
+        words = f"one or several, separated by commas: {', '.join(f'`{value}`' for value in values)}"
+    elif get_origin(kind) is Literal:
         words = " or ".join(f"`{value}`" if value else "empty" for value in get_args(kind))
     else:
         words = KINDS[kind] + "".join(f", {text}" for text in _limits(constraints))
     return words + (", or empty" if optional else "")
+
+
+def _listed(constraint: Any) -> tuple[str, ...]:
+    """The values of which a setting has one or several; none of another setting."""
+    check = getattr(constraint, "func", None)
+    return check.values if isinstance(check, ListOf) else ()
 
 
 def _limits(constraints: list[Any]) -> list[str]:

@@ -30,12 +30,14 @@ from models import Frozen
 class FeedSettings(Frozen, frozen=True):
     """Settings of the feed.
 
-    `interval` is a market's length in seconds of market time. Without `polybolt` credentials only the public
-    relay of Chainlink's prices is used, without `cryptopanic_key` no news are read.
+    `interval` is a market's length in seconds of market time, `longest` that of the longest markets whose
+    feed reads the same sources. Without `polybolt` credentials only the public relay of Chainlink's prices is
+    used, without `cryptopanic_key` no news are read.
     """
 
     asset: str = "btc"
     interval: int = 900
+    longest: int = 0
     urls: FeedUrls = FeedUrls()
     cryptopanic_key: str = ""
     polybolt: PolyBoltCredentials | None = None
@@ -48,7 +50,10 @@ class FeedSettings(Frozen, frozen=True):
 
 
 class _Sources:
-    """Creates the sources of the process, each with the shared clock and its rate limit."""
+    """Creates the sources, each with the shared clock and its rate limit.
+
+    They are those of the process, or, for one of several assets, its own (`own`).
+    """
 
     def __init__(
         self,
@@ -56,7 +61,9 @@ class _Sources:
         limiter: RateLimiter,
         now_ns: Callable[[], int],
         received: Received | None,
+        own: bool = False,
     ) -> None:
+        self._own = own
         self._settings = settings
         self._received = received
         self._limiter = limiter
@@ -64,7 +71,7 @@ class _Sources:
 
     def coinbase(self) -> CoinbaseSource:
         urls = self._settings.urls
-        return get_coinbase_source(
+        return (CoinbaseSource if self._own else get_coinbase_source)(
             self._settings.asset,
             base_url=urls.coinbase,
             exchange_url=urls.coinbase_exchange,
@@ -74,7 +81,7 @@ class _Sources:
         )
 
     def deribit(self) -> DeribitSource:
-        return get_deribit_source(
+        return (DeribitSource if self._own else get_deribit_source)(
             self._settings.asset,
             base_url=self._settings.urls.deribit,
             max_dte=self._settings.deribit_max_dte,
@@ -85,7 +92,7 @@ class _Sources:
         )
 
     def news_social(self) -> NewsSocialSource:
-        return get_news_social_source(
+        return (NewsSocialSource if self._own else get_news_social_source)(
             self._settings.asset,
             base_url=self._settings.urls.fear_greed,
             news_url=self._settings.urls.cryptopanic,
@@ -96,7 +103,7 @@ class _Sources:
         )
 
     def chainlink(self) -> ChainlinkSource:
-        return get_chainlink_source(
+        return (ChainlinkSource if self._own else get_chainlink_source)(
             self._settings.asset,
             rtds_url=self._settings.urls.rtds,
             polybolt_url=self._settings.urls.polybolt,
@@ -105,7 +112,7 @@ class _Sources:
         )
 
     def binance(self) -> BinanceSource:
-        return get_binance_source(
+        return (BinanceSource if self._own else get_binance_source)(
             self._settings.asset,
             base_url=self._settings.urls.binance,
             stream_url=self._settings.urls.binance_stream,
@@ -115,7 +122,7 @@ class _Sources:
         )
 
     def solana(self) -> SolanaSource:
-        return get_solana_source(
+        return (SolanaSource if self._own else get_solana_source)(
             self._settings.asset,
             base_url=self._settings.urls.solana,
             now_ns=self._now_ns,
@@ -132,10 +139,14 @@ def build_data_adapter(
     running: Callable[[float], tuple[int, int]] | None = None,
     memory: FeedMemory | None = None,
     received: Received | None = None,
+    limiter: RateLimiter | None = None,
+    of_asset: UnifiedDataAdapter | None = None,
 ) -> UnifiedDataAdapter:
     """Create the adapter and its sources; `running` and `received` as in `UnifiedDataAdapter`.
 
-    Sources that do not have the asset are left out, except Coinbase, because a spot price is required.
+    Sources that do not have the asset are left out, except Coinbase, because a spot price is required. With
+    several series, `limiter` is shared by all of them: the sources are then not those of the process. With
+    `of_asset`, the adapter of another series of the same asset, it reads that one's sources.
 
     Raises
     ------
@@ -143,8 +154,17 @@ def build_data_adapter(
         If Coinbase does not have the asset.
     """
     settings = settings or FeedSettings()
-    limiter = RateLimiter()
-    sources = _Sources(settings, limiter, now_ns, received)
+    if of_asset is not None:
+        return UnifiedDataAdapter(
+            interval=settings.interval,
+            sources=of_asset.sources,
+            owns_sources=False,
+            now_ns=now_ns,
+            market_time=market_time,
+            running=running,
+            memory=memory,
+        )
+    sources = _Sources(settings, limiter or RateLimiter(), now_ns, received, own=limiter is not None)
     unavailable: dict[str, str] = {}
 
     def optional[T](name: str, build: Callable[[], T]) -> T | None:
@@ -165,7 +185,7 @@ def build_data_adapter(
         unavailable=unavailable,
         now_ns=now_ns,
         market_time=market_time,
-        interval=settings.interval,
+        interval=max(settings.interval, settings.longest),
     )
     return UnifiedDataAdapter(
         interval=settings.interval,

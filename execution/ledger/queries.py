@@ -488,9 +488,9 @@ def last_mode(connection: sqlite3.Connection) -> ModeRow | None:
 def weights(connection: sqlite3.Connection) -> list[WeightRow]:
     """Every change of a weight, oldest first."""
     return [
-        WeightRow(ts_ns=ts_ns, markets=markets, source=source, before=before, after=after)
-        for ts_ns, markets, source, before, after in rows(
-            connection, "SELECT ts_ns, markets, source, before, after FROM weights ORDER BY id"
+        WeightRow(ts_ns=ts_ns, markets=markets, source=source, before=before, after=after, series=series)
+        for ts_ns, markets, source, before, after, series in rows(
+            connection, "SELECT ts_ns, markets, source, before, after, series FROM weights ORDER BY id"
         )
     ]
 

@@ -26,7 +26,20 @@ from execution.ledger.rows import (
     WeightRow,
 )
 from execution.order_records import StoredOrder
-from models import Decision, Market, OrderTrace, Rule, Settlement, Strike
+from models import Decision, Market, OrderTrace, Rule, Settlement, Strike, series_of
+
+
+def _risk_figures(flight: Sequence[tuple[str, Decimal]], trades: Sequence[TradeRow]) -> RiskFigures:
+    """The figures of some orders in flight, as (slug, maximum cost), and of some trades."""
+    # An order in flight counts with its maximum cost, which includes the fills it has had so far.
+    final = [trade for trade in trades if trade.state.final]
+    unsettled = [trade for trade in final if trade.pnl is None]
+    return RiskFigures(
+        realised=sum((trade.pnl for trade in final if trade.pnl is not None), queries.ZERO),
+        unsettled=sum((worst for _, worst in flight), queries.ZERO)
+        + sum((trade.cost + trade.fee for trade in unsettled), queries.ZERO),
+        open_positions=len({slug for slug, _ in flight} | {trade.slug for trade in unsettled}),
+    )
 
 
 class LedgerReader:
@@ -306,14 +319,16 @@ class LedgerReader:
                 "AND i.session = ? AND (s.settled_ns IS NULL OR s.settled_ns >= ?)",
                 (session, day_start_ns),
             )
-        # An order in flight counts with its maximum cost, which includes the fills it has had so far.
-        final = [trade for trade in trades if trade.state.final]
-        unsettled = [trade for trade in final if trade.pnl is None]
-        return RiskFigures(
-            realised=sum((trade.pnl for trade in final if trade.pnl is not None), queries.ZERO),
-            unsettled=sum((worst for _, worst in flight), queries.ZERO)
-            + sum((trade.cost + trade.fee for trade in unsettled), queries.ZERO),
-            open_positions=len({slug for slug, _ in flight} | {trade.slug for trade in unsettled}),
+        slugs = [*(slug for slug, _ in flight), *(trade.slug for trade in trades)]
+        return msgspec.structs.replace(
+            _risk_figures(flight, trades),
+            series={
+                series: _risk_figures(
+                    [each for each in flight if series_of(each[0]) == series],
+                    [trade for trade in trades if series_of(trade.slug) == series],
+                )
+                for series in dict.fromkeys(map(series_of, slugs))
+            },
         )
 
     def _session(self, session: str | None) -> str:

@@ -12,6 +12,7 @@ from models import (
     ProtocolVersion,
     Reason,
     Rule,
+    Series,
     Strike,
     TradeOutcome,
     market_kind,
@@ -210,13 +211,17 @@ class ModeRow(Frozen, frozen=True):
 
 
 class WeightRow(Frozen, frozen=True):
-    """One change of a source's weight, computed from `markets` settled markets."""
+    """One change of a source's weight, computed from `markets` settled markets.
+
+    `series` is empty in a run with one series.
+    """
 
     ts_ns: int
     markets: int
     source: str
     before: float
     after: float
+    series: str = ""
 
 
 class StrikeRow(Frozen, frozen=True):
@@ -270,11 +275,14 @@ class RiskFigures(Frozen, frozen=True):
         realised − unsettled: the worst possible P&L of the day.
     open_positions : int
         Markets with an unsettled fill or an order in flight.
+    series : dict[Series, RiskFigures]
+        The part of each series that has one.
     """
 
     realised: Decimal
     unsettled: Decimal
     open_positions: int
+    series: "dict[Series, RiskFigures]" = {}
 
     @property
     def day_pnl(self) -> Decimal:

@@ -385,6 +385,11 @@ CREATE TABLE order_stages (
 {_append_only("order_stages")}
 """
 
+_ELEVENTH = """
+-- Empty: of a run with one series, as all earlier ones.
+ALTER TABLE weights ADD COLUMN series TEXT NOT NULL DEFAULT '';
+"""
+
 STEPS: tuple[str, ...] = (
     _FIRST,
     _SECOND,
@@ -396,5 +401,6 @@ STEPS: tuple[str, ...] = (
     _EIGHTH,
     _NINTH,
     _TENTH,
+    _ELEVENTH,
 )
 """The file's ``PRAGMA user_version`` is the number of steps applied to it."""

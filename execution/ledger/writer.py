@@ -559,15 +559,20 @@ class Ledger:
             )
             return True
 
-    def record_weights(self, markets: int, before: Mapping[str, float], after: Mapping[str, float]) -> None:
-        """Store a change of the processors' weights, computed from `markets` settled markets."""
+    def record_weights(
+        self, markets: int, before: Mapping[str, float], after: Mapping[str, float], series: str = ""
+    ) -> None:
+        """Store a change of the processors' weights, computed from `markets` settled markets.
+
+        `series` is its name, where several are traded.
+        """
         now_ns = self._clock_ns()
         with self._write() as db:
             db.executemany(
-                "INSERT INTO weights (run_id, ts_ns, markets, source, before, after)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO weights (run_id, ts_ns, markets, source, before, after, series)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (self._run, now_ns, markets, source, before[source], weight)
+                    (self._run, now_ns, markets, source, before[source], weight, series)
                     for source, weight in after.items()
                 ],
             )

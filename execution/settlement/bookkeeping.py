@@ -6,9 +6,11 @@ the next process can repeat all of them.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Collection
 from decimal import Decimal
 
+from errors import Temporary
 from events import CashChecked, Event, Redeemed
 from execution.ledger import CASH_TOLERANCE, CashCheck, LedgerReader
 from execution.ledger.writer import Ledger
@@ -63,6 +65,9 @@ class SettlementBookkeeper:
         Whether the venue pays winners automatically when it resolves a market, as a practice venue does.
     publish : Callable[[Event], None], optional
         Called with `Redeemed` and `CashChecked` once they are in the ledger.
+    observe_orders : Callable[[], Callable[[], bool]], optional
+        Where several series are traded at the same time: called before the balance is read; what it returns
+        is called afterwards, and returns whether no order can have moved the balance in between.
     """
 
     def __init__(
@@ -74,6 +79,7 @@ class SettlementBookkeeper:
         *,
         pays_by_itself: bool,
         publish: Callable[[Event], None] | None = None,
+        observe_orders: Callable[[], Callable[[], bool]] | None = None,
     ) -> None:
         self._ledger = ledger
         self._reader = reader
@@ -81,14 +87,17 @@ class SettlementBookkeeper:
         self._balance = balance
         self._pays_by_itself = pays_by_itself
         self._publish = publish or (lambda event: None)
+        self._observe_orders = observe_orders
         # The balance is read and compared with the ledger without a payout being recorded in between.
         self._cash = asyncio.Lock()
 
     async def settle(self, market: Market, settlement: Settlement) -> SettledMarket:
         """Record a settlement and, if the venue pays automatically, the payout."""
-        await self._thread.call(self._ledger.record_settlement, settlement)
-        if self._pays_by_itself:
-            await self.record_payout(market.slug)
+        # A cash check of another market compares a balance that may not have this payout.
+        async with self._cash:
+            await self._thread.call(self._ledger.record_settlement, settlement)
+            if self._pays_by_itself:
+                await self.record_payout(market.slug)
         pnl = await self._thread.call(self._reader.market_pnl, market.slug)
         return SettledMarket(pnl=pnl, total_pnl=await self._thread.call(self._reader.settled_pnl))
 
@@ -170,13 +179,17 @@ class SettlementBookkeeper:
         Raises
         ------
         Temporary
-            If the balance cannot be read, or `look_up_orders` raises it. Nothing is stored then.
+            If the balance cannot be read, an order of another series may have moved it meanwhile, or
+            `look_up_orders` raises it. Nothing is stored then.
         """
         async with self._cash:
+            undisturbed = None if self._observe_orders is None else self._observe_orders()
             venue_cash = await asyncio.to_thread(self._balance)
             if look_up_orders is not None and await self._thread.call(self._differs, venue_cash):
                 await look_up_orders()
                 venue_cash = await asyncio.to_thread(self._balance)
+            if undisturbed is not None and not undisturbed():
+                raise Temporary("an order of another market was under way while the balance was read")
             comparison = await self._thread.call(self._held_against, venue_cash)
         self._publish(
             CashChecked(
@@ -188,13 +201,26 @@ class SettlementBookkeeper:
         return comparison
 
     def _differs(self, venue_cash: Decimal) -> bool:
-        ledger_cash, owed = self._cash_and_owed()
-        return paid(venue_cash - ledger_cash, owed, CASH_TOLERANCE) is None
+        ledger_cash, _ = self._cash_and_owed()
+        return paid(venue_cash - ledger_cash, self._payouts(), CASH_TOLERANCE) is None
 
     def _held_against(self, venue_cash: Decimal) -> CashComparison:
-        check, owed = self._ledger.record_cash_check(venue_cash), self._reader.claimable()
+        check, owed = self._ledger.record_cash_check(venue_cash), self._payouts()
         found = paid(check.difference, owed, CASH_TOLERANCE)
         # Beside a wrong fee too, the payouts that were made are not part of it.
         near = paid(check.difference, owed, FEE_ERROR) or ()
         payouts = sum((owed[slug] for slug in near), Decimal(0))
         return CashComparison(check=check, paid=found, unexplained=check.difference - payouts)
+
+    def _payouts(self) -> dict[str, Decimal]:
+        """What the venue may have paid beside the ledger's cash, by slug.
+
+        Where several series are traded, markets end and are paid together, and are recorded one after the
+        other: 1 per share of a market that is over and not settled here.
+        """
+        owed = self._reader.claimable()
+        if self._observe_orders is None:
+            return owed
+        now_ns = time.time_ns()
+        ended = [each.trade for each in self._reader.positions() if each.trade.end_ns <= now_ns]
+        return {trade.slug: trade.shares for trade in ended} | owed

@@ -1,7 +1,7 @@
 """The rows of the dashboard, in the order in which a new reader needs them.
 
-Health, current market, decisions and the reasons against trading, results; then the details: signals,
-latencies, feeds, the process.
+Health, current market, decisions and the reasons against trading, results, also of each series; then the
+details: signals, latencies, feeds, the process.
 """
 
 from grafana.rows.decisions import decisions
@@ -10,6 +10,7 @@ from grafana.rows.health import health
 from grafana.rows.latency_and_feeds import feeds, latency, process
 from grafana.rows.market import market
 from grafana.rows.money import money
+from grafana.rows.series import series
 from grafana.rows.signals import signals
 
 
@@ -20,6 +21,7 @@ def rows() -> tuple[Row, ...]:
         Row("Current market", market()),
         Row("Decisions", decisions()),
         Row("Money", money()),
+        Row("Series", series()),
         Row("Signals", signals()),
         Row("Latency", latency()),
         Row("Feeds", feeds()),

@@ -81,6 +81,16 @@ CATALOGUE: tuple[MetricSpec, ...] = (
     _counter("trading_total_trades", "the same number under the name of the first dashboard"),
     _counter("trading_winning_trades", "orders that were matched in settled markets, won"),
     _counter("trading_losing_trades", "orders that were matched in settled markets, lost"),
+    # series, from the ledger
+    _gauge("series_pnl", "P&L of the settled trades of the series, fees included, pUSD", "series"),
+    _gauge("series_settled_trades", "settled trades of the series", "series"),
+    _gauge("series_winning_trades", "settled trades of the series that were won", "series"),
+    _gauge(
+        "series_open_positions",
+        "markets of the series with an unsettled fill or an order in flight",
+        "series",
+    ),
+    _gauge("series_exposure", "loss if every open position of the series is lost, pUSD", "series"),
     # actions, from the ledger
     _counter("trading_decisions", "decisions by result", "reason", DECISIONS),
     _counter("trading_orders_placed", "orders that were signed and sent"),
@@ -139,3 +149,21 @@ CATALOGUE: tuple[MetricSpec, ...] = (
     ),
 )
 """A counter's exposed name ends in `_total`."""
+
+OF_SERIES = frozenset(
+    f"trading_{name}"
+    for name in (
+        "market_second",
+        "market_price",
+        "market_version",
+        "market_tradable",
+        "in_window",
+        "quote_age_seconds",
+        "feed_age_seconds",
+        "feed_up",
+        "feed_failures",
+        "consensus_price",
+        "consensus_sources",
+    )
+)
+"""Metrics of the state of a series: with several series they have the label `series`."""

@@ -1,7 +1,7 @@
 """Metrics from events: latencies and votes, counted in this process."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -28,9 +28,20 @@ class EventMetrics:
     app_version : str
     weights : Mapping[str, float]
         The processors' weights until the first decision.
+    series : Sequence[str]
+        Names of several series: the metrics of decisions have a value for each, with the label `series`.
     """
 
-    def __init__(self, registry: CollectorRegistry, app_version: str, weights: Mapping[str, float]) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        app_version: str,
+        weights: Mapping[str, float],
+        series: Sequence[str] = (),
+    ) -> None:
+        self._several = bool(series)
+        label = ("series",) if series else ()
+        by_series = [(name,) for name in series] or [()]
         disable_created_metrics()
         ProcessCollector(registry=registry)
         info = _gauge(
@@ -54,26 +65,34 @@ class EventMetrics:
             ORDER_BUCKETS,
         )
         votes, modes = "votes of the processors, in this process", "changes of the mode, in this process"
-        self._votes = Counter("trading_signal_votes", votes, ["source", "vote"], registry=registry)
+        self._votes = Counter("trading_signal_votes", votes, [*label, "source", "vote"], registry=registry)
         self._modes = Counter("trading_mode_changes", modes, registry=registry)
-        self._weight = _gauge(registry, "signal_weight", "weight of the processor", "source")
+        self._weight = _gauge(registry, "signal_weight", "weight of the processor", *label, "source")
         self._agreement = _gauge(
             registry,
             "signal_agreement_ratio",
             "share of its votes with the direction of the fused signal",
+            *label,
             "source",
         )
-        self._score = _gauge(registry, "fused_score", "score of the last fused signal, 0 to 100")
+        self._score = _gauge(registry, "fused_score", "score of the last fused signal, 0 to 100", *label)
         self._behind = _gauge(
-            registry, "fused_weight", "summed weight of the sources behind the last fused signal, 0 to 1"
+            registry,
+            "fused_weight",
+            "summed weight of the sources behind the last fused signal, 0 to 1",
+            *label,
         )
-        self._sided = dict.fromkeys(SOURCES, 0)
-        self._agreed = dict.fromkeys(SOURCES, 0)
-        for source in SOURCES:
-            self._weight.labels(source).set(weights.get(source, 0.0))
-            self._agreement.labels(source).set(0)
+        keys = [(*name, source) for name in by_series for source in SOURCES]
+        self._sided = dict.fromkeys(keys, 0)
+        self._agreed = dict.fromkeys(keys, 0)
+        for key in keys:
+            self._weight.labels(*key).set(weights.get(key[-1], 0.0))
+            self._agreement.labels(*key).set(0)
             for vote in VOTES:
-                self._votes.labels(source, vote)
+                self._votes.labels(*key, vote)
+        for name in by_series if series else ():
+            self._score.labels(*name).set(0)
+            self._behind.labels(*name).set(0)
 
     def count(self, event: Event, now_ns: int) -> None:
         """Count one event."""
@@ -89,19 +108,21 @@ class EventMetrics:
                 pass
 
     def _count_votes(self, decision: Decision) -> None:
+        name = (decision.context.market.series.name,) if self._several else ()
         if decision.fused is not None:
-            self._score.set(decision.fused.score)
-            self._behind.set(decision.fused.weight)
+            (self._score.labels(*name) if name else self._score).set(decision.fused.score)
+            (self._behind.labels(*name) if name else self._behind).set(decision.fused.weight)
         for vote in decision.votes:
-            if vote.source not in self._sided:
+            key = (*name, vote.source)
+            if key not in self._sided:
                 continue
-            self._weight.labels(vote.source).set(vote.weight)
+            self._weight.labels(*key).set(vote.weight)
             label = "abstained" if vote.signal is None else vote.signal.direction.value
-            self._votes.labels(vote.source, label).inc()
+            self._votes.labels(*key, label).inc()
             if vote.signal is not None and vote.signal.direction.outcome and decision.fused is not None:
-                self._sided[vote.source] += 1
-                self._agreed[vote.source] += vote.signal.direction is decision.fused.direction
-                self._agreement.labels(vote.source).set(self._agreed[vote.source] / self._sided[vote.source])
+                self._sided[key] += 1
+                self._agreed[key] += vote.signal.direction is decision.fused.direction
+                self._agreement.labels(*key).set(self._agreed[key] / self._sided[key])
 
 
 def _gauge(registry: CollectorRegistry, name: str, text: str, *labels: str) -> Gauge:

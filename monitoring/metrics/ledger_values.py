@@ -10,6 +10,8 @@ from monitoring.ledger_totals import LedgerTotals
 from monitoring.metrics.catalogue import CONCLUSIONS, DECISIONS, OUTCOMES, Value
 from monitoring.performance_tracker import PerformanceTracker
 
+ZERO = Decimal(0)
+
 
 def ledger_values(totals: LedgerTotals, max_exposure: Decimal, now_ns: int) -> dict[str, Value]:
     """All values of a ledger; the duration does not depend on the number of decisions and trades."""
@@ -18,6 +20,7 @@ def ledger_values(totals: LedgerTotals, max_exposure: Decimal, now_ns: int) -> d
         **_evidence(totals.tracker),
         **_counters(totals),
         **_funnel(totals),
+        **_series(totals),
         "trading_day_pnl": float(totals.realised_on_day_of(now_ns)),
         "trading_open_positions": float(totals.open_positions),
         "trading_total_exposure": float(totals.exposure),
@@ -81,6 +84,18 @@ def _counters(totals: LedgerTotals) -> dict[str, Value]:
         "trading_orders_filled": matched,
         "trading_orders_rejected": float(reached[OrderState.REFUSED]),
         "trading_order_outcomes": {name: float(reached[OrderState(name)]) for name in OUTCOMES},
+    }
+
+
+def _series(totals: LedgerTotals) -> dict[str, Value]:
+    results, exposures = totals.tracker.series, totals.exposures()
+    names = sorted(results.keys() | exposures.keys())
+    return {
+        "trading_series_pnl": {name: float(found.pnl) for name, found in results.items()},
+        "trading_series_settled_trades": {name: float(found.n) for name, found in results.items()},
+        "trading_series_winning_trades": {name: float(found.wins) for name, found in results.items()},
+        "trading_series_open_positions": {name: float(exposures.get(name, (0, ZERO))[0]) for name in names},
+        "trading_series_exposure": {name: float(exposures.get(name, (0, ZERO))[1]) for name in names},
     }
 
 

@@ -1,5 +1,7 @@
 """Metric values and health from the worker status. Pure."""
 
+from collections.abc import Mapping
+
 from events import WorkerStatus
 from models import Frozen
 from monitoring.metrics.catalogue import MODES, VERSIONS, Value
@@ -26,11 +28,16 @@ class Health(Frozen, frozen=True):
         return 503 if self.reasons else 200
 
 
-def health(worker_status: WorkerStatus | None, now_ns: int, market_ns: int | None = None) -> Health:
+def health(
+    worker_status: WorkerStatus | None,
+    now_ns: int,
+    market_ns: int | None = None,
+    series_ns: Mapping[str, int] | None = None,
+) -> Health:
     """Whether the bot runs and may trade, with a reason for each problem.
 
-    `market_ns` is when a market was last running. There always is one at the venue, so a bot without one
-    receives no quotes inside a market either.
+    `market_ns` is when a market was last running, `series_ns` the same of each of several series. There
+    always is one at the venue, so a bot without one receives no quotes inside a market either.
     """
     if worker_status is None:
         return Health(status="starting", reasons=("the worker has not sent a heartbeat yet",))
@@ -42,10 +49,17 @@ def health(worker_status: WorkerStatus | None, now_ns: int, market_ns: int | Non
         reasons.append(f"the event loop is blocked: its last heartbeat is {age:.0f} s old")
     if worker_status.halted is not None:
         reasons.append(f"halted: {worker_status.halted}")
-    if quote_age is not None and quote_age > NO_QUOTE_S:
-        reasons.append(f"no quote of {worker_status.slug} for {quote_age:.0f} s")
-    if worker_status.slug is None and market_ns is not None and now_ns - market_ns > NO_QUOTE_S * 1e9:
-        reasons.append(f"no market found for {(now_ns - market_ns) / 1e9:.0f} s")
+    for one in worker_status.series:
+        if one.quote_age_s is not None and one.quote_age_s + age > NO_QUOTE_S:
+            reasons.append(f"no quote of {one.slug} for {one.quote_age_s + age:.0f} s")
+        if one.slug is None and now_ns - (series_ns or {}).get(one.series, now_ns) > NO_QUOTE_S * 1e9:
+            missing_s = (now_ns - (series_ns or {})[one.series]) / 1e9
+            reasons.append(f"no {one.series} market found for {missing_s:.0f} s")
+    if not worker_status.series:
+        if quote_age is not None and quote_age > NO_QUOTE_S:
+            reasons.append(f"no quote of {worker_status.slug} for {quote_age:.0f} s")
+        if worker_status.slug is None and market_ns is not None and now_ns - market_ns > NO_QUOTE_S * 1e9:
+            reasons.append(f"no market found for {(now_ns - market_ns) / 1e9:.0f} s")
     return Health(
         status="failing" if reasons else "ok",
         reasons=tuple(reasons),

@@ -141,12 +141,17 @@ def groups_section(found: Performance) -> Markup:
     """The result by price band and by side."""
     if not found.total.n:
         return section("By price and side", empty(NONE_SETTLED))
-    shown = [group for group in (*found.by_price, *found.by_side) if group.statistics.n]
+    shown = [group for group in (*found.by_price, *found.by_side, *found.by_series) if group.statistics.n]
     return section(
         "By price and side",
         _groups_table(found.by_price, "price paid", "Result by price band"),
         _groups_table(found.by_side, "side", "Result by side"),
         _groups_table(found.by_version, "protocol version", "Result by protocol version of the market"),
+        *(
+            [_groups_table(found.by_series, "series", "Result by asset and length of the market")]
+            if found.by_series
+            else []
+        ),
         tag(
             "p",
             f"With {len(shown)} groups compared, one in twenty is expected to look significant by chance"
@@ -237,7 +242,7 @@ def weights_section(weights: Sequence[WeightRow]) -> Markup:
     rows = [
         (
             f"{datetime.fromtimestamp(row.ts_ns // 10**9, UTC):%Y-%m-%d %H:%M}",
-            row.source,
+            f"{row.series} {row.source}".lstrip(),
             str(row.markets),
             f"{row.before:.4f}",
             f"{row.after:.4f}",

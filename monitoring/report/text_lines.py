@@ -74,6 +74,7 @@ def performance_lines(found: Performance) -> Lines:
         return []
     return [
         *_kind_lines(found),
+        *series_lines(found),
         *(() if found.edge is None else (("Edge", _edge(found.edge)),)),
         ("Equity", _equity(found)),
         ("Drawdown", _drawdown(found)),
@@ -97,6 +98,14 @@ def _kind_lines(found: Performance) -> Lines:
             f"{counts(group.statistics)}, P&L {group.statistics.pnl:+.3f} pUSD",
         )
         for group in found.by_kind
+    ]
+
+
+def series_lines(found: Performance) -> Lines:
+    """Each series separately, if there are several."""
+    return [
+        (group.name, f"{counts(group.statistics)}, P&L {group.statistics.pnl:+.3f} pUSD")
+        for group in found.by_series
     ]
 
 

@@ -26,9 +26,11 @@ from monitoring.status_lines import (
     feed_age_text,
     is_off,
     kind_text,
+    market_text,
     mode_text,
     pending_text,
     quote_text,
+    series_statuses,
     start_text,
 )
 from monitoring.status_page.view import (
@@ -46,7 +48,7 @@ from monitoring.status_page.view import (
 )
 
 MARKETS, TRADES, POSITIONS, FEEDS = 8, 12, 20, 20
-"""Maximum number of rows of each list."""
+"""Maximum number of rows of each list; of markets, with several series, two for each."""
 CONCLUSIONS = {
     "chance": "not distinguishable from chance",
     "profit": "a profit after fees, beyond chance",
@@ -74,6 +76,9 @@ class PageModel:
 
     def __init__(self, max_exposure: Decimal) -> None:
         self._max_exposure = max_exposure
+        self._several = False
+        """Whether several series are traded, so that each market is named by its series."""
+        self._most_markets = MARKETS
         self._blocks: dict[str, MarketBlock] = {}
         self._decision: Decision | None = None
         self._changed = True
@@ -109,6 +114,8 @@ class PageModel:
 
     def view(self, now: WorkerStatus, totals: LedgerTotals | None) -> PageView:
         """The page at a heartbeat; without totals it has no results."""
+        self._several = bool(now.series)
+        self._most_markets = max(MARKETS, 2 * len(now.series))
         trades = [] if totals is None else totals.open_trades()
         self._mark(now, {trade.slug for trade in trades})
         results = self._results_of(totals, now.ts_ns)
@@ -122,8 +129,10 @@ class PageModel:
             halted=now.halted or "",
             pending=pending_text(now),
             market=_market_now(now),
-            decision=None if self._decision is None else _decision_view(self._decision, now.slug),
-            markets=tuple(map(_market_view, reversed(self._blocks.values()))),
+            decision=None
+            if self._decision is None
+            else _decision_view(self._decision, now.slug, self._several),
+            markets=tuple(_market_view(block, self._several) for block in reversed(self._blocks.values())),
             positions=tuple(self._position(trade) for trade in trades[-POSITIONS:][::-1]),
             trades=results.trades,
             results=results.figures,
@@ -138,7 +147,9 @@ class PageModel:
         if self._results is None or self._changed or self._results.day_ns != day_ns:
             self._results = _Results(
                 day_ns=day_ns,
-                trades=() if totals is None else tuple(map(_trade_view, totals.tracker.newest(TRADES))),
+                trades=()
+                if totals is None
+                else tuple(_trade_view(trade, self._several) for trade in totals.tracker.newest(TRADES)),
                 figures=() if totals is None else tuple(_figures(totals, self._max_exposure, now_ns)),
                 funnel=() if totals is None else tuple(_funnel(totals)),
             )
@@ -153,18 +164,21 @@ class PageModel:
         return found
 
     def _shorten(self) -> None:
-        for slug in list(islice(self._blocks, max(0, len(self._blocks) - MARKETS))):
+        for slug in list(islice(self._blocks, max(0, len(self._blocks) - self._most_markets))):
             del self._blocks[slug]
 
     def _mark(self, now: WorkerStatus, held: set[str]) -> None:
-        if now.slug is not None and now.p is not None:
-            self._marks[now.slug] = Mark(p=now.p, second=now.second, ts_ns=now.ts_ns)
-        self._marks = {slug: mark for slug, mark in self._marks.items() if slug in held or slug == now.slug}
+        running = series_statuses(now)
+        for one in running:
+            if one.slug is not None and one.p is not None:
+                self._marks[one.slug] = Mark(p=one.p, second=one.second, ts_ns=one.ts_ns)
+        kept = held | {one.slug for one in running}
+        self._marks = {slug: mark for slug, mark in self._marks.items() if slug in kept}
 
     def _position(self, trade: TradeRow) -> PositionView:
         found = Position(trade=trade, mark=self._marks.get(trade.slug))
         return PositionView(
-            market=start_text(trade.slug),
+            market=market_text(trade.slug, several=self._several),
             side=trade.side.value,
             shares=f"{trade.shares.normalize():f}",
             paid=f"{trade.cost + trade.fee:.4f}",
@@ -179,7 +193,7 @@ def _market_now(now: WorkerStatus) -> MarketNow | None:
         return None
     facts = (quote_text(now), f"spot {now.outside}" if now.outside else "")
     return MarketNow(
-        start=f"{start_text(now.slug)} UTC",
+        start=f"{market_text(now.slug, several=bool(now.series))} UTC",
         title=now.title or now.slug,
         kind=kind_text(now.kind, now.version),
         second=round(now.second, 1),
@@ -191,10 +205,10 @@ def _market_now(now: WorkerStatus) -> MarketNow | None:
     )
 
 
-def _decision_view(decision: Decision, running: str | None) -> DecisionView:
+def _decision_view(decision: Decision, running: str | None, several: bool) -> DecisionView:
     context = decision.context
     return DecisionView(
-        market=start_text(context.market.slug),
+        market=market_text(context.market.slug, several=several),
         second=int(context.second),
         current=context.market.slug == running,
         votes=tuple(map(_vote_view, decision.votes)),
@@ -216,12 +230,12 @@ def _vote_view(vote: Vote) -> VoteView:
     )
 
 
-def _market_view(block: MarketBlock) -> MarketView:
+def _market_view(block: MarketBlock, several: bool) -> MarketView:
     rows = [_line(*row) for row in block.rows() if row[0] not in (VOTES, RESULT)]
     if block.settled is not None:
         rows.append(_line(*_result_row(block.settled)))
     return MarketView(
-        start=start_text(block.market.slug),
+        start=market_text(block.market.slug, several=several),
         kind=kind_text(block.market.kind, block.market.version),
         running=block.settled is None,
         rows=tuple(rows),
@@ -242,9 +256,9 @@ def _line(label: str, text: Text) -> Line:
     return Line(label=label, text=text.plain, tone=tones[0] if tones else "")
 
 
-def _trade_view(trade: TradeRow) -> TradeView:
+def _trade_view(trade: TradeRow, several: bool) -> TradeView:
     return TradeView(
-        market=start_text(trade.slug),
+        market=market_text(trade.slug, several=several),
         kind="" if trade.kind is None else trade.kind.value,
         side=trade.side.value,
         price=f"{trade.price:.3f}",
@@ -328,7 +342,9 @@ def _feeds(now: WorkerStatus) -> Iterable[FeedView]:
 
 
 def _system(now: WorkerStatus) -> Iterable[Line]:
-    """What else the worker status has: streams, consensus of the spot price, clock, recording."""
+    """What else the worker status has: series, streams, consensus of the spot price, clock, recording."""
+    for one, status in zip(now.series, series_statuses(now), strict=False):
+        yield Line(label=one.series, text=_series_text(status))
     streams = [f"{name} {now.reconnects[name]}" for name in ("market", "user") if name in now.reconnects]
     yield Line(label="Reconnections", text=", ".join(streams) or "none")
     if now.consensus is not None:
@@ -343,6 +359,16 @@ def _system(now: WorkerStatus) -> Iterable[Line]:
         failing = bool(recording.error or recording.lost)
         text = f"{recording.frames} frames, {recording.lost} lost {recording.error}".rstrip()
         yield Line(label="Recording", text=text, tone="red" if failing else "")
+
+
+def _series_text(status: WorkerStatus) -> str:
+    """The running market of one of several series."""
+    if status.slug is None:
+        return "the catalogue does not list the running market yet"
+    price = "no price" if status.p is None else f"Up {status.p:.3f}"
+    spot = f"spot {status.outside}" if status.outside else ""
+    parts = (start_text(status.slug), price, countdown_text(status), quote_text(status), spot)
+    return ", ".join(part for part in parts if part)
 
 
 def _consensus_text(consensus: Consensus) -> str:

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from events import WorkerStatus
 from execution.ledger import DecisionRow
-from models import SCALE_SECONDS, OrderState, TradeOutcome, Vote
+from models import SCALE_SECONDS, OrderState, TradeOutcome, Vote, series_of
 from monitoring.market_block import vote_text
 from monitoring.report.text_lines import funnel_rows, readable_name
 from monitoring.statistics import Statistics
@@ -17,10 +17,11 @@ from monitoring.status_lines import (
     countdown_text,
     feed_age_text,
     kind_text,
+    market_text,
     mode_text,
     pending_text,
     quote_text,
-    start_text,
+    series_statuses,
 )
 from monitoring.watch.snapshot import LedgerSnapshot, WatchSnapshot
 
@@ -33,7 +34,8 @@ def screen(snapshot: WatchSnapshot, width: int, height: int) -> RenderableType:
     """The view in `width` × `height`; the list of decisions gets the remaining lines."""
     above: list[RenderableType] = [_header(snapshot)]
     if snapshot.worker_status is not None:
-        above += [_market(snapshot.worker_status, width), *_world(snapshot.worker_status)]
+        above += [_market(one, width) for one in series_statuses(snapshot.worker_status)]
+        above += _world(snapshot.worker_status)
     if snapshot.trouble is not None:
         above.append(Text(snapshot.trouble, style=DEAD))
     if snapshot.record is None:
@@ -71,13 +73,15 @@ def _header(snapshot: WatchSnapshot) -> RenderableType:
 
 
 def _market(worker_status: WorkerStatus, width: int) -> RenderableType:
+    several = bool(worker_status.series)
     if worker_status.slug is None:
         return Text("between markets: the catalogue does not list the running one yet", style="dim")
     kind = kind_text(worker_status.kind, worker_status.version)
     price = f"Up {worker_status.p:.3f}" if worker_status.p is not None else "no price"
     left, right = (
-        f"{start_text(worker_status.slug)}{f' {kind}' if kind else ''} ",
-        f" {worker_status.second:3.0f} s  {price}  {countdown_text(worker_status)}",
+        f"{market_text(worker_status.slug, several=several)}{f' {kind}' if kind else ''} ",
+        f" {worker_status.second:3.0f} s  {price}  {countdown_text(worker_status)}"
+        f"{f'  {quote_text(worker_status)}' if several else ''}",
     )
     bar_width = max(6, min(40, width - len(left) - len(right)))
     done = round(bar_width * min(1.0, worker_status.second / SCALE_SECONDS))
@@ -90,11 +94,12 @@ def _market(worker_status: WorkerStatus, width: int) -> RenderableType:
 
 
 def _world(worker_status: WorkerStatus) -> list[RenderableType]:
-    """Age of the quote, spot against strike, ages of the feeds, if there are any."""
+    """Age of the quote, spot against strike, and ages of the feeds; with several series only the feeds."""
     line = Text(style="dim")
-    if quote := quote_text(worker_status):
+    several = bool(worker_status.series)
+    if not several and (quote := quote_text(worker_status)):
         line.append(f"{quote}  ")
-    if worker_status.outside:
+    if not several and worker_status.outside:
         line.append(f"spot {worker_status.outside}  ", style="cyan")
     for feed in worker_status.feeds:
         line.append(f"{feed.source} {feed_age_text(feed)}  ", style="" if feed.up else "red")
@@ -103,6 +108,12 @@ def _world(worker_status: WorkerStatus) -> list[RenderableType]:
         text = f"recorded {recording.frames} frames, lost {recording.lost} {recording.error}".rstrip()
         line.append(f"{text}  ", style="red" if failing else "")
     return [line] if line.cell_len else []
+
+
+def _several(record: LedgerSnapshot) -> bool:
+    """Whether the newest decisions and the open positions are of more than one series."""
+    slugs = [*(row.slug for row in record.recent), *(position.trade.slug for position in record.positions)]
+    return len({series_of(slug) for slug in slugs}) > 1
 
 
 def _votes(record: LedgerSnapshot) -> RenderableType:
@@ -122,7 +133,15 @@ def _decisions(record: LedgerSnapshot, count: int, width: int) -> RenderableType
     """The newest decisions; only the last column is shortened to the width."""
     rows = record.recent[:count]
     decision_columns = max((len(_decision(row)) for row in rows), default=0)
-    columns = {"time": 8, "market": 12, "sec": 3, "Up": 5, "decision": max(8, decision_columns)}
+    several = _several(record)
+    market_columns = max([12, *(len(market_text(row.slug, several=several)) for row in rows)])
+    columns = {
+        "time": 8,
+        "market": market_columns if several else 12,
+        "sec": 3,
+        "Up": 5,
+        "decision": max(8, decision_columns),
+    }
     rest = width - sum(columns.values()) - len(columns)
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold underline")
     for heading, fitting in columns.items():
@@ -131,7 +150,7 @@ def _decisions(record: LedgerSnapshot, count: int, width: int) -> RenderableType
     for row in rows:
         table.add_row(
             f"{datetime.fromtimestamp(row.now_ns // 10**9, UTC):%H:%M:%S}",
-            start_text(row.slug),
+            market_text(row.slug, several=several),
             f"{row.second:.0f}",
             f"{row.p:.3f}",
             _decision(row),
@@ -161,6 +180,7 @@ def _results(record: LedgerSnapshot, *, roomy: bool) -> list[RenderableType]:
     if record.positions:
         parts.append(_open(record))
     parts += [_statistics("today", record.today), _statistics("in all", record.total)]
+    parts += [_statistics(group.name, group.statistics) for group in record.series]
     parts.append(Text(record.total.conclusion, style="italic"))
     parts.append(_funnel_table(record) if roomy else _funnel_line(record))
     return parts
@@ -170,7 +190,8 @@ def _open(record: LedgerSnapshot) -> Text:
     line = Text("open  ", style="bold")
     for position in record.positions:
         trade = position.trade
-        line.append(f"{start_text(trade.slug)} {trade.side} {trade.shares.normalize():f}")
+        market = market_text(trade.slug, several=_several(record))
+        line.append(f"{market} {trade.side} {trade.shares.normalize():f}")
         line.append(f" for {trade.cost + trade.fee:.4f}")
         if position.value is not None:
             line.append(f", worth {position.value:.4f} at {position.chance:.0%}", style="cyan")
@@ -179,7 +200,7 @@ def _open(record: LedgerSnapshot) -> Text:
 
 
 def _statistics(name: str, numbers: Statistics) -> Text:
-    line = Text(f"{name:<7}", style="bold")
+    line = Text(f"{name:<7} ", style="bold") if len(name) >= 7 else Text(f"{name:<7}", style="bold")
     if numbers.win_rate is None:
         return line.append(f"{numbers.n} settled, {numbers.pending} pending")
     line.append(f"{numbers.pnl:+.4f} pUSD", style="green" if numbers.pnl > 0 else "red")

@@ -9,6 +9,7 @@ from events import WorkerStatus
 from execution.ledger import DecisionRow, IntentRow, Position, TradeRow, ledger_path
 from models import Frozen, Vote
 from monitoring.funnel import Funnel, funnel
+from monitoring.performance_tracker import Group, by_series
 from monitoring.report.reader import ReportReader
 from monitoring.statistics import Statistics, statistics
 from monitoring.status_file import STATUS_FILE, read_worker_status
@@ -35,6 +36,8 @@ class LedgerSnapshot(Frozen, frozen=True):
     today: Statistics
     total: Statistics
     funnel: Funnel
+    series: tuple[Group, ...] = ()
+    """The results of each of several series."""
 
 
 class WatchSnapshot(Frozen, frozen=True):
@@ -124,4 +127,5 @@ def _read_ledger(path: Path, now_ns: int) -> LedgerSnapshot:
             today=statistics([trade for trade in trades if (trade.settled_ns or now_ns) >= midnight_ns]),
             total=statistics(trades),
             funnel=funnel(reader.market_progress()),
+            series=by_series(trades),
         )

@@ -95,7 +95,7 @@ class CarriedRiskEngine(RiskEngine):
         self._carry = carry
         self.checks: list[RiskCheck] = []
 
-    def refusal(self, reader: LedgerReader, stake: Decimal, now_ns: int) -> str | None:
+    def refusal(self, reader: LedgerReader, stake: Decimal, now_ns: int, slug: str = "") -> str | None:
         figures = reader.risk_figures(utc_midnight_ns(now_ns))
         balance, peak = reader.balances()
         own = RiskState(

@@ -15,7 +15,7 @@ from monitoring.report.text_lines import (
     performance_lines,
     statistics_lines,
 )
-from monitoring.status_lines import SILENT_AFTER_S
+from monitoring.status_lines import SILENT_AFTER_S, series_statuses
 from view_paper_trades import ESSENTIAL, Results
 
 TRADES = 10
@@ -33,7 +33,7 @@ def worker_lines(status: WorkerStatus | None, now_ns: int) -> list[str]:
         return ["Worker: it has not reported yet."]
     if age_s > SILENT_AFTER_S:
         return [f"Worker: no heartbeat for {duration(age_s)}; it starts, restarts, or is being replaced."]
-    lines = [_market(status)]
+    lines = [_market(one) for one in series_statuses(status)]
     if status.halted is None and not status.allows_orders:
         lines.append(f"No new position: {status.mode_detail}")
     if status.unknown_orders:

@@ -16,8 +16,9 @@ from websockets.sync.client import connect
 from common.bounded_http import BoundedHttp
 from common.constants import DERIBIT_PCR, PRICE_DIVERGENCE, SENTIMENT_ANALYSIS
 from config import Settings
-from core.ingestion.factory import FeedSettings, build_data_adapter, reset_data_adapter
+from core.ingestion.factory import FeedSettings, build_data_adapter
 from core.ingestion.feed_urls import FeedUrls
+from core.ingestion.managers.rate_limiter import RateLimiter
 from core.nautilus_core.instruments.market_clock import MarketClock
 from core.nautilus_core.instruments.pairing import market_of
 from errors import Refused, Temporary
@@ -93,7 +94,12 @@ class CatalogueEndpoints(Frozen, frozen=True):
 
 
 def markets(settings: Settings, where: CatalogueEndpoints) -> Iterator[Finding]:
-    """Check that the running and the next market exist, are supported, and have a book."""
+    """Check that the running and the next market of each series exist, are supported, and have a book."""
+    for series in settings.series:
+        yield from _markets_of_series(settings.of_series(series), where)
+
+
+def _markets_of_series(settings: Settings, where: CatalogueEndpoints) -> Iterator[Finding]:
     now, calendar = where.clock.market_time(time.time_ns()), market_calendar(settings)
     slugs = calendar.upcoming(now)[:2]
     try:
@@ -122,7 +128,14 @@ def markets(settings: Settings, where: CatalogueEndpoints) -> Iterator[Finding]:
 
 
 def listed_markets(settings: Settings, where: CatalogueEndpoints) -> list[Market]:
-    """The running and the next market, without those that are not supported; none if there is no answer."""
+    """The running and the next market of each series, without those that are not supported.
+
+    None if there is no answer.
+    """
+    return [market for series in settings.series for market in _listed_of(settings.of_series(series), where)]
+
+
+def _listed_of(settings: Settings, where: CatalogueEndpoints) -> list[Market]:
     calendar = market_calendar(settings)
     slugs = calendar.upcoming(where.clock.market_time(time.time_ns()))[:2]
     try:
@@ -178,15 +191,24 @@ def _stream(url: str, wanted: list[Market]) -> Iterator[Finding]:
 
 def feeds(settings: Settings, urls: FeedUrls | None) -> Iterator[Finding]:
     """Check the external sources that processors use; a processor without its source does not vote."""
+    assets = {series.asset: series for series in reversed(settings.series)}
+    for asset, series in reversed(assets.items()):
+        yield from _feeds_of_asset(settings.of_series(series), urls, f"{asset}: " if len(assets) > 1 else "")
+        if urls is None:
+            return
+
+
+def _feeds_of_asset(settings: Settings, urls: FeedUrls | None, name: str) -> Iterator[Finding]:
     if urls is None:
         yield ok("feeds", "none: recorded markets have no external feeds")
         return
     absent = asyncio.run(_absent(settings, urls))
     for source, processor in VOTERS.items():
         if source in absent:
-            yield warn("feeds", absent[source].partition(";")[0], f"{processor} abstains until it recovers")
+            why = f"{name}{absent[source].partition(';')[0]}"
+            yield warn("feeds", why, f"{processor} abstains until it recovers")
     if missing := VOTERS.keys() - absent.keys():
-        yield ok("feeds", f"{', '.join(sorted(missing))} answer")
+        yield ok("feeds", f"{name}{', '.join(sorted(missing))} answer")
 
 
 async def _absent(settings: Settings, urls: FeedUrls) -> dict[str, str]:
@@ -196,10 +218,11 @@ async def _absent(settings: Settings, urls: FeedUrls) -> dict[str, str]:
             interval=settings.interval_seconds,
             urls=urls,
             deribit_max_dte=settings.deribit_max_dte,
-        )
+        ),
+        # Sources of its own: those of the process would belong to a loop that ends here.
+        limiter=RateLimiter(),
     )
     try:
         return (await adapter.refresh(FEED_TIMEOUT_S)).absent
     finally:
         await adapter.aclose()
-        reset_data_adapter()  # the sources exist once per process, and these belong to a loop that ends here

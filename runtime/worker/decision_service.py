@@ -28,22 +28,30 @@ class DecisionService:
     deadline_s : float
         Longest wait for feeds that have not been read since the start, wall seconds. Otherwise a decision
         takes their newest values and waits for nothing.
+    series : str
+        Name of the series whose weights apply; empty if there is only one.
     """
 
     def __init__(
-        self, params: BrainParams, feeds: UnifiedDataAdapter | None, loop: DecisionLoop, deadline_s: float
+        self,
+        params: BrainParams,
+        feeds: UnifiedDataAdapter | None,
+        loop: DecisionLoop,
+        deadline_s: float,
+        series: str = "",
     ) -> None:
         self._params = params
         self._feeds = feeds
         self._loop = loop
         self._deadline_s = deadline_s
+        self._series = series
 
     async def decide(self, context: DecisionContext) -> Decision:
         """The brain's decision on a context; called on the node's loop."""
         return await asyncio.wrap_future(self._loop.submit(self._decide(context)))
 
     async def _decide(self, context: DecisionContext) -> Decision:
-        params = msgspec.structs.replace(self._params, weights=get_fusion_engine().weights)
+        params = msgspec.structs.replace(self._params, weights=get_fusion_engine(series=self._series).weights)
         # Beside generated markets a recorded one has prices around it, which are not its own.
         if self._feeds is None or context.market.kind is MarketKind.RECORDED:
             return decide(msgspec.structs.replace(context, absent=NO_FEEDS), params)

@@ -54,6 +54,7 @@ def _exporter_params(settings: Settings, plan: WorkerPlan) -> ExporterParams:
         version=VERSION,
         weights=settings.weights,
         names=names_of(settings.grafana_host, settings.grafana_allowed_hosts),
+        series=tuple(one.name for one in settings.series) if len(settings.series) > 1 else (),
     )
 
 

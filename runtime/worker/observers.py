@@ -97,7 +97,11 @@ class ObserverGroup:
         isolation: ObserverIsolation | None = None,
     ) -> None:
         self.reporter = reporter(
-            plan.output, console, (settings.trade_window_start, settings.trade_window_end), plan.clock.speed
+            plan.output,
+            console,
+            (settings.trade_window_start, settings.trade_window_end),
+            plan.clock.speed,
+            several=len(settings.series) > 1,
         )
         self.isolation = isolation or ObserverIsolation()
         self._observers = list(observers)

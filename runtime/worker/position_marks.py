@@ -27,27 +27,24 @@ class PositionMarker:
         self._ledger = ledger
         self._thread = thread
         self._has_open_order = has_open_order
-        self._slug = ""
-        self._marked_s = 0.0
-        self._last: tuple[float, Decimal] | None = None
+        self._marked_s: dict[str, float] = {}
+        """Time of the last mark of each running market with a position, by slug."""
+        self._unwritten: dict[str, tuple[float, Decimal]] = {}
 
     def update(self, market: Market | None, second: float, p: Decimal | None) -> None:
-        """Mark a position in the running market: at once when it appears, then every `EVERY_S`."""
+        """Mark a position in a running market: at once when it appears, then every `EVERY_S`."""
         if market is None or p is None or not self._has_open_order(market.slug):
             return
-        if market.slug != self._slug:
-            self._slug, self._marked_s = market.slug, 0.0
-        self._last = (second, p)
-        if time.monotonic() - self._marked_s >= EVERY_S:
-            self._write()
+        self._unwritten[market.slug] = (second, p)
+        if time.monotonic() - self._marked_s.get(market.slug, 0.0) >= EVERY_S:
+            self._write(market.slug)
 
     def close_market(self, slug: str) -> None:
         """Store the last price of a market that is over, as its mark until the official result."""
-        if slug == self._slug and self._last is not None:
-            self._write()
+        self._write(slug)
+        self._marked_s.pop(slug, None)
 
-    def _write(self) -> None:
-        if self._last is not None:
-            second, p = self._last
-            self._thread.post(self._ledger.record_mark, self._slug, second, p)
-            self._marked_s, self._last = time.monotonic(), None
+    def _write(self, slug: str) -> None:
+        if (last := self._unwritten.pop(slug, None)) is not None:
+            self._thread.post(self._ledger.record_mark, slug, *last)
+            self._marked_s[slug] = time.monotonic()

@@ -16,7 +16,7 @@ from execution.venue_answers import ResolutionStatus
 from models import Market, Settlement
 from runtime.worker.event_sink import EventSink
 from runtime.worker.run_control import RunControl
-from runtime.worker.weight_learning import WeightLearning
+from runtime.worker.weight_learning import SeriesLearning, WeightLearning
 
 CERTAIN_CASH_LIMIT_S = 3.0
 """Longest wait for look-ups before a cash check is postponed to the next market."""
@@ -47,7 +47,7 @@ class SettlementFlow:
         thread: LedgerThread,
         events: EventSink,
         control: RunControl,
-        learning: WeightLearning,
+        learning: WeightLearning | SeriesLearning,
         redemption: Redemption | None,
         close_position: Callable[[str, Settlement], None],
         await_results: Callable[[], Awaitable[None]],
@@ -83,7 +83,7 @@ class SettlementFlow:
         self._events.publish(
             Settled(market=market, settlement=settlement, pnl=result.pnl, total_pnl=result.total_pnl)
         )
-        await self._learning.learn()
+        await self._learning.learn(market.series)
         if market.slug in self._observed:
             self._control.settled += 1
             if self._stop_after and self._control.settled >= self._stop_after:

@@ -1,4 +1,4 @@
-"""Runs what `assembly.build` has connected: one node, one strategy, one ledger, one account."""
+"""Runs what `assembly.build` has connected: one node, a strategy for each series, one ledger, one account."""
 
 import asyncio
 import time
@@ -10,10 +10,8 @@ import httpx
 from nautilus_trader.common.component import flush_logger
 from nautilus_trader.live.node import TradingNode
 
-from bot import IntegratedBTCStrategy
 from common.constants import ExitCode
 from config import Settings
-from core.nautilus_core.instruments.market_board import MarketBoard
 from core.nautilus_core.providers.decision_loop import DecisionLoop
 from errors import UnknownVersion
 from events import MarketRefused, Started, Stopped
@@ -41,7 +39,8 @@ from runtime.worker.reported_versions import ReportedVersions
 from runtime.worker.run_control import RunControl
 from runtime.worker.settlement_flow import SettlementFlow
 from runtime.worker.start import StartLimit, run_node
-from runtime.worker.weight_learning import WeightLearning
+from runtime.worker.traded_series import TradedGroup
+from runtime.worker.weight_learning import SeriesLearning, WeightLearning
 from runtime.worker.worker_status import StatusReporter, spot_text
 
 REFRESH_SECONDS = 0.25
@@ -70,18 +69,17 @@ class WorkerParts:
     observers: ObserverGroup
     control: RunControl
     events: EventSink
-    board: MarketBoard
     versions: ReportedVersions
     decision_loop: DecisionLoop
     engine: ExecutionEngine
-    learning: WeightLearning
+    learning: WeightLearning | SeriesLearning
     bookkeeper: SettlementBookkeeper
     redemption: Redemption | None
     marker: PositionMarker
     settlement: SettlementFlow
     mode: ModeFollower
     status: StatusReporter
-    strategy: IntegratedBTCStrategy
+    group: TradedGroup
     node: TradingNode
     start: StartLimit
     heartbeat: Heartbeat
@@ -269,26 +267,31 @@ class Worker:
         """Draw the waiting line, mark positions, and end the worker when a restart is due."""
         parts = self._parts
         while True:
-            tracked, second, p = parts.strategy.now()
+            strategy = parts.group.next_to_decide.strategy
+            tracked, second, p = strategy.now()
             market = tracked.market if tracked else None
             waiting = len(self._outcomes.waiting) if self._outcomes else 0
-            parts.observers.progress(market, second, p, waiting, spot_text(parts.strategy.externals, market))
-            parts.marker.update(market, second, p)
-            why = restart_reason(self._restart_state(market, second))
+            parts.observers.progress(market, second, p, waiting, spot_text(strategy.externals, market))
+            for _, running, its_second, price in parts.group.running():
+                parts.marker.update(running.market if running else None, its_second, price)
+            why = restart_reason(self._restart_state())
             if why is not None:
                 parts.control.stop(ExitCode.RESTART, why)
                 return
             await asyncio.sleep(REFRESH_SECONDS)
 
-    def _restart_state(self, market: Market | None, second: float) -> RestartState:
+    def _restart_state(self) -> RestartState:
         parts = self._parts
+        shortest = parts.group.shortest
+        tracked, second, _ = shortest.strategy.now()
         return RestartState(
             second=second,
-            market_s=parts.plan.clock.wall_seconds(parts.settings.interval_seconds),
+            market_s=parts.plan.clock.wall_seconds(shortest.length_s),
             in_flight=parts.engine.in_flight,
             settling=any(map(parts.engine.has_open_order, self._outcomes.expected if self._outcomes else ())),
-            switched_to=parts.mode.switched_to(market.slug if market else ""),
+            switched_to=parts.mode.switched_to(tracked.market.slug if tracked else ""),
             live_path=parts.plan.live_path,
             age_s=time.monotonic() - self._started_s,
             restart_after_s=parts.settings.restart_after_minutes * 60,
+            disturbs=parts.group.several and parts.group.restart_disturbs,
         )

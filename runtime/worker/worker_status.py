@@ -10,13 +10,14 @@ from bot import IntegratedBTCStrategy
 from core.ingestion.adapters.health import SourceHealth
 from core.ingestion.adapters.unified_adapter import Externals, UnifiedDataAdapter
 from errors import Temporary
-from events import FeedStatus, RecordingStatus, WorkerStatus
+from events import FeedStatus, RecordingStatus, SeriesStatus, WorkerStatus
 from execution.execution_engine import ExecutionEngine
 from execution.polymarket_client import PolymarketClient
 from execution.settlement.outcome_poller import OutcomePoller
-from models import BrainParams, Market, MarketKind
+from models import SCALE_SECONDS, BrainParams, Market, MarketKind
 from runtime.worker.mode_follower import ModeFollower
 from runtime.worker.plan import WorkerPlan
+from runtime.worker.traded_series import TradedGroup, TradedSeries
 
 SKEW_SECONDS = 60.0
 """Time between two measurements of the clock."""
@@ -71,6 +72,8 @@ class StatusReporter:
         Queried for the venue's time.
     recording : Callable[[], RecordingStatus], optional
         The state of the recording.
+    group : TradedGroup, optional
+        All series, where there are several: strategy and feeds are then those of the one that decides next.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class StatusReporter:
         feeds: UnifiedDataAdapter | None,
         account: PolymarketClient,
         recording: Callable[[], RecordingStatus] | None = None,
+        group: TradedGroup | None = None,
     ) -> None:
         self._plan = plan
         self._params = params
@@ -94,6 +98,7 @@ class StatusReporter:
         self._feeds = feeds
         self._account = account
         self._recording = recording
+        self._group = group if group is not None and group.several else None
         self._reconnects: dict[str, int] = {"market": 0, "user": 0}
         self._dropped: dict[str, int] = {"quotes": 0, "frames": 0}
         self._skew_s: float | None = None
@@ -117,8 +122,12 @@ class StatusReporter:
 
     def status(self, outcomes: OutcomePoller | None) -> WorkerStatus:
         """The present state; `outcomes` is None before the first result is waited for."""
-        tracked, second, p = self._strategy.now()
-        health = self._feeds.health() if self._feeds is not None else {}
+        strategy, feeds, interval_s = self._strategy, self._feeds, self._interval_s
+        if self._group is not None:
+            chosen = self._group.next_to_decide
+            strategy, feeds, interval_s = chosen.strategy, chosen.feeds, chosen.length_s
+        tracked, second, p = strategy.now()
+        health = self._health()
         return WorkerStatus(
             ts_ns=time.time_ns(),
             profile=self._plan.profile,
@@ -132,11 +141,11 @@ class StatusReporter:
             version=tracked.market.version.value if tracked else "",
             kind=tracked.market.kind if tracked else None,
             second=second,
-            second_length_s=self._plan.clock.wall_seconds(self._interval_s) / 900,
+            second_length_s=self._plan.clock.wall_seconds(interval_s) / 900,
             window=(self._params.window_start, self._params.window_end),
             p=p,
-            quote_age_s=self._strategy.quote_age_s(),
-            tradable=self._strategy.tradable,
+            quote_age_s=strategy.quote_age_s(),
+            tradable=strategy.tradable,
             pending_settlements=len(outcomes.waiting) if outcomes else 0,
             oldest_pending_s=outcomes.longest_s if outcomes else None,
             unknown_orders=len(self._engine.unknown()),
@@ -144,8 +153,39 @@ class StatusReporter:
             dropped=dict(self._dropped),
             tasks=running_tasks(),
             feeds=feed_statuses(health),
-            consensus=None if self._feeds is None else self._feeds.consensus(),
+            consensus=None if feeds is None else feeds.consensus(),
             clock_skew_s=self._skew_s,
-            outside=spot_text(self._strategy.externals, tracked.market if tracked else None),
+            outside=spot_text(strategy.externals, tracked.market if tracked else None),
             recording=None if self._recording is None else self._recording(),
+            series=() if self._group is None else tuple(map(self._series_status, self._group.traded)),
+        )
+
+    def _health(self) -> dict[str, SourceHealth]:
+        """Health of every source by name; with several series, of every asset's."""
+        if self._group is None:
+            return {} if self._feeds is None else self._feeds.health()
+        return {
+            f"{one.series.asset} {name}": health
+            for one in self._group.traded
+            if one.feeds is not None
+            for name, health in one.feeds.health().items()
+        }
+
+    def _series_status(self, one: TradedSeries) -> SeriesStatus:
+        tracked, second, p = one.strategy.now()
+        market = tracked.market if tracked else None
+        return SeriesStatus(
+            series=one.series.name,
+            slug=market.slug if market else None,
+            title=market.title if market else "",
+            kind=market.kind if market else None,
+            version=market.version.value if market else "",
+            second=second,
+            second_length_s=self._plan.clock.wall_seconds(one.length_s) / SCALE_SECONDS,
+            p=p,
+            quote_age_s=one.strategy.quote_age_s(),
+            tradable=one.strategy.tradable,
+            feeds=feed_statuses(one.feeds.health()) if one.feeds else (),
+            consensus=one.feeds.consensus() if one.feeds else None,
+            outside=spot_text(one.strategy.externals, market),
         )

@@ -653,3 +653,30 @@ async def test_the_connection_is_kept_open_while_an_order_is_near(bench, monkeyp
     with pytest.raises(IndexError):
         await keeping
     assert kept == [2, 1]
+
+
+async def test_two_series_that_decide_at_once_do_not_exceed_a_limit_together(tmp_path):
+    """The second decision sees the first one's order before that is signed, written or sent."""
+    bench = Bench(tmp_path / "ledger.sqlite", msgspec.structs.replace(LIMITS, max_positions=1))
+    await bench.open()
+    await asyncio.gather(bench.decide(0), bench.decide(1))
+    assert len(bench.sent) == 1
+    bench.engine.order_denied(bench.sent[0].intent_id, "no balance")
+    await bench.engine.drain()
+    await bench.decide(2)
+    assert len(bench.sent) == 2
+    await bench.close()
+    assert bench.failures == []
+
+
+async def test_an_order_disturbs_the_comparison_of_the_cash(bench):
+    """A balance that was read while an order was signed is not conclusive, whatever became of the order."""
+    undisturbed = bench.engine.observe_orders()
+    assert undisturbed()
+    await bench.decide()
+    await bench.engine.order_signed(bench.sent[0].intent_id, "0xabc")
+    assert not undisturbed()
+    bench.engine.order_answered(bench.sent[0].intent_id, classify(200, NO_MATCH))
+    await bench.engine.drain()
+    assert not undisturbed()
+    assert bench.engine.observe_orders()()

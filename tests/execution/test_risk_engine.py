@@ -5,11 +5,13 @@ A limit is the maximum: an order that leads to exactly the limit is sent, one be
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 from ledger_builders import NOON_NS, buy, open_ledger, send, settlement
 
 from execution.ledger import LedgerReader
 from execution.risk_engine import (
+    GroupState,
     RiskEngine,
     RiskLimits,
     RiskState,
@@ -17,7 +19,7 @@ from execution.risk_engine import (
     refusal,
     reset_risk_engine,
 )
-from models import OrderState, Outcome
+from models import OrderState, Outcome, Series
 
 MIDNIGHT_NS = NOON_NS - 12 * 3600 * 10**9
 TOMORROW_NS = MIDNIGHT_NS + 24 * 3600 * 10**9
@@ -200,3 +202,77 @@ def test_a_process_has_one_risk_engine():
         assert get_risk_engine(RiskLimits(**WIDE)) is not first
     finally:
         reset_risk_engine()
+
+
+BALANCE = RiskState(balance=Decimal(100), peak_balance=Decimal(100))
+OPEN = {
+    Series(asset="btc", timeframe="5m"): GroupState(exposure=Decimal(2), positions=2, day_pnl=Decimal(-1)),
+    Series(asset="btc", timeframe="15m"): GroupState(exposure=Decimal(1), positions=1),
+    Series(asset="eth", timeframe="5m"): GroupState(exposure=Decimal(4), positions=4),
+}
+"""Three positions in btc and four in eth."""
+BTC_5M = "btc-updown-5m-1790596800"
+GROUP_ROWS = {
+    # limit: the value with the order, the same limit a step below it, and the refusal
+    "max_positions_per_asset": (4, 3, "3 positions of btc are open, MAX_POSITIONS_PER_ASSET is 3"),
+    "max_exposure_per_asset": (
+        Decimal("4.08"),
+        Decimal("4.07"),
+        "exposure $3 of btc with $1.08 more would exceed MAX_EXPOSURE_PER_ASSET ($4.07)",
+    ),
+    "max_positions_per_series": (3, 2, "2 positions of btc-5m are open, MAX_POSITIONS_PER_SERIES is 2"),
+    "max_exposure_per_series": (
+        Decimal("3.08"),
+        Decimal("3.07"),
+        "exposure $2 of btc-5m with $1.08 more would exceed MAX_EXPOSURE_PER_SERIES ($3.07)",
+    ),
+    "max_loss_per_day_per_series": (
+        Decimal("4.08"),
+        Decimal("4.07"),
+        "this UTC day could end at $-4.08 for btc-5m (settled $-1, open $2, this $1.08),"
+        " MAX_LOSS_PER_DAY_PER_SERIES is $4.07",
+    ),
+}
+
+
+@pytest.mark.parametrize("limit", GROUP_ROWS)
+def test_the_limit_of_a_part_of_the_series(limit):
+    """An asset counts with all its timeframes, a series alone; positions of another asset do not count."""
+    allowed, below, message = GROUP_ROWS[limit]
+    state = msgspec.structs.replace(BALANCE, series=OPEN)
+    assert refusal(RiskLimits(**WIDE | {limit: allowed}), state, STAKE, BTC_5M) is None
+    assert refusal(RiskLimits(**WIDE | {limit: below}), state, STAKE, BTC_5M) == message
+    assert refusal(RiskLimits(**WIDE | {limit: below}), state, STAKE, "sol-updown-5m-1790596800") is None
+
+
+def test_the_series_of_the_ledger_add_up_to_its_figures(reader):
+    """All trades of this ledger are of btc-15m: its part has exposure, positions and P&L of all."""
+    state = RiskEngine(RiskLimits(**WIDE)).state(reader, NOON_NS)
+    btc = Series(asset="btc", timeframe="15m")
+    assert state.series == {
+        btc: GroupState(exposure=Decimal("2.066930"), positions=2, day_pnl=Decimal("-0.893860"))
+    }
+    assert (state.exposure, state.positions, state.day_pnl) == (
+        Decimal("2.066930"),
+        2,
+        Decimal("-0.893860"),
+    )
+    limits = {"max_positions_per_asset": 2}
+    engine = RiskEngine(RiskLimits(**WIDE | limits))
+    assert engine.refusal(reader, STAKE, NOON_NS, BTC_5M) is not None
+    assert engine.refusal(reader, STAKE, NOON_NS, "eth-updown-5m-1790596800") is None
+
+
+def test_an_order_that_is_not_in_the_ledger_yet_counts(reader):
+    """An order that passed the limits takes its part of them at once, in all and in its series."""
+    limits = RiskLimits(**WIDE | {"max_positions": 3})
+    state = RiskEngine(limits).state(reader, NOON_NS)
+    more = state.with_orders([("eth-updown-5m-1790596800", Decimal("1.07"))])
+    assert (more.exposure, more.positions) == (Decimal("3.136930"), 3)
+    assert refusal(limits, state, STAKE, BTC_5M) is None
+    assert refusal(limits, more, STAKE, BTC_5M) == "3 positions are open, MAX_POSITIONS is 3"
+    limits = RiskLimits(**WIDE | {"max_positions_per_series": 1})
+    assert refusal(limits, state, STAKE, "eth-updown-5m-1790597100") is None
+    assert "1 positions of eth-5m are open" in (
+        refusal(limits, more, STAKE, "eth-updown-5m-1790597100") or ""
+    )

@@ -1,6 +1,7 @@
 """The session: the practice venues of a run, and that a rehearsal and its simulation share no market."""
 
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import msgspec
@@ -151,5 +152,45 @@ def test_the_note_names_which_markets_there_are(session):
 )
 def test_contradicting_flags_are_named(flags, settings, fragment):
     """Each combination that has no meaning is refused with the next step."""
+    with pytest.raises(ConfigError, match=fragment):
+        Flags(**flags).check(Settings.model_validate(settings))
+
+
+SERIES = {"market_asset": "btc,eth", "market_timeframe": "15m,5m"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "names", "start_at"),
+    [
+        ({}, None, "645"),
+        (SERIES, "btc-5m,eth-5m,btc-15m,eth-15m", "125"),  # 260 − 9 × 15 of 300 s
+        ({"market_asset": "eth", "market_timeframe": "4h"}, "eth-4h", "12345"),  # 12480 − 9 × 15
+    ],
+)
+def test_the_practice_venue_has_the_series_of_the_settings(tmp_path, settings, names, start_at):
+    """The shortest markets come first: a run begins nine seconds before their window."""
+    flags = Flags(test_mode=True, venue=Venue.SYNTHETIC)
+    flags.check(Settings.model_validate(settings))
+    only = Session(flags, Settings.model_validate({"state_dir": tmp_path} | settings), None).paper
+    assert (option(only, "--series"), option(only, "--start-at")) == (names, start_at)
+
+
+def test_paper_orders_mirror_every_series(tmp_path):
+    """The mirror of the real venue has all series; with one its asset and timeframe are named as before."""
+    for settings, expected in ((SERIES, ("btc-5m,eth-5m,btc-15m,eth-15m", None)), ({}, (None, "btc"))):
+        only = Session(Flags(), Settings.model_validate({"state_dir": tmp_path} | settings), None).paper
+        assert (option(only, "--series"), option(only, "--asset")) == expected
+
+
+@pytest.mark.parametrize(
+    ("flags", "settings", "fragment"),
+    [
+        ({"venue": Venue.RECORDED}, SERIES, "the bundled practice markets are btc 15m, not btc 5m"),
+        ({"venue": Venue.SYNTHETIC}, {"market_asset": "btc,bnb"}, "no generated markets of bnb"),
+        ({"record": Path()}, SERIES, "--record records one series, .* give 4"),
+    ],
+)
+def test_series_that_a_venue_does_not_have_are_named(flags, settings, fragment):
+    """The bundled recordings have one series, generated markets five assets, a recording one series."""
     with pytest.raises(ConfigError, match=fragment):
         Flags(**flags).check(Settings.model_validate(settings))

@@ -11,7 +11,7 @@ from execution.ledger import LedgerReader
 from execution.ledger_thread import LedgerThread
 from feedback import reset_learning_engine
 from models import Outcome
-from runtime.worker.weight_learning import WeightLearning
+from runtime.worker.weight_learning import SeriesLearning, WeightLearning
 
 SETTLED = range(10, 70)
 """Markets settled against the vote, so that the weights change."""
@@ -71,3 +71,41 @@ def test_a_way_back_is_a_step(folder, change):
     assert written == pytest.approx(weights)
     assert more == steps + 6
     assert learn(folder, **({} if "reset" in change else change))[2] == more
+
+
+def test_each_series_learns_from_its_own_markets(folder):
+    """A series without settled markets keeps its weights; files and rows are those of the series."""
+    settings = Settings(
+        learning_trigger_interval=1, learning_min_trades=1, learning_rate=1.0, market_asset="btc,eth"
+    )
+    reset_fusion_engine()
+
+    async def started():
+        thread = LedgerThread(lambda error: pytest.fail(repr(error)))
+        ledger = await thread.call(open_ledger, folder / "ledger.sqlite")
+        reader = await thread.call(LedgerReader, folder / "ledger.sqlite")
+        of_all = SeriesLearning(
+            [
+                WeightLearning(settings.of_series(one), folder, False, ledger, reader, thread, several=True)
+                for one in settings.series
+            ]
+        )
+        await of_all.learn(settings.series[1])
+        unchanged = get_fusion_engine(series="btc-15m").weights
+        await of_all.learn()
+        rows = await thread.call(reader.weights)
+        for closing in (reader.close, ledger.close):
+            await thread.call(closing)
+        thread.close()
+        return unchanged, rows
+
+    unchanged, rows = asyncio.run(started())
+    btc, eth = (get_fusion_engine(series=name).weights for name in ("btc-15m", "eth-15m"))
+    reset_fusion_engine()
+    assert unchanged["TickVelocity"] == eth["TickVelocity"] == 0.25 > btc["TickVelocity"]
+    assert {row.series for row in rows} == {"btc-15m"}
+    assert (folder / "learning_state.btc-15m.json").is_file()
+    assert not (folder / "learning_state.json").exists()
+    # Afterwards one series alone: it learns the same, and keeps a state of its own.
+    assert learn(folder)[0] == pytest.approx(btc)
+    assert (folder / "learning_state.json").is_file()

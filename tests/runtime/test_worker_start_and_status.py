@@ -289,10 +289,19 @@ def test_each_limit_of_the_settings_is_the_risk_engines():
             "max_positions": 4,
             "max_loss_per_day": "5",
             "max_drawdown_pct": "0.6",
+            "max_exposure_per_asset": "7",
+            "max_positions_per_asset": 8,
+            "max_exposure_per_series": "9",
+            "max_positions_per_series": 10,
+            "max_loss_per_day_per_series": "11",
         }
     )
     found = risk_limits(settings)
-    assert msgspec.structs.astuple(found) == (Decimal(2), Decimal(30), 4, Decimal(5), Decimal("0.6"))
+    assert msgspec.structs.astuple(found) == (
+        *(Decimal(2), Decimal(30), 4, Decimal(5), Decimal("0.6")),
+        *(Decimal(7), 8, Decimal(9), 10, Decimal(11)),
+    )
+    assert msgspec.structs.astuple(risk_limits(Settings()))[5:] == (None,) * 5
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ class SpotPath:
     """
 
     def __init__(self, keep_s: float) -> None:
-        self._keep_s = keep_s
+        self.keep_s = keep_s
         self._points: deque[tuple[float, Decimal]] = deque()
         self._changes = 0
         self._ticks: dict[tuple[int, int], tuple[int, tuple[Tick, ...]]] = {}
@@ -64,7 +64,7 @@ class SpotPath:
             return
         self._points.append((market_s, price))
         self._changes += 1
-        while self._points[0][0] < market_s - self._keep_s:
+        while self._points[0][0] < market_s - self.keep_s:
             self._points.popleft()
 
     def restore(self, points: Iterable[tuple[float, Decimal]]) -> None:
@@ -108,15 +108,19 @@ class SpotPath:
         inside = (price for at, price in self._points if begin_s <= at <= begin_s + within_s)
         return next(inside, None)
 
-    def ticks(self, start: int, interval: int) -> tuple[Tick, ...]:
+    def ticks(self, start: int, interval: int, keep_s: float = math.inf) -> tuple[Tick, ...]:
         """The path in market seconds of the market that starts at `start`; earlier points are negative.
 
-        Computed once after each change: a decision needs hundreds of points at once.
+        Only its last `keep_s` seconds, where markets of several lengths use the path. Computed once after
+        each change: a decision needs hundreds of points at once.
         """
         changes, ticks = self._ticks.get((start, interval), (-1, ()))
         if changes != self._changes:
             scale = SCALE_SECONDS / interval
-            ticks = tuple(Tick(second=(at - start) * scale, price=price) for at, price in self._points)
+            since_s = self._points[-1][0] - keep_s if self._points else 0.0
+            ticks = tuple(
+                Tick(second=(at - start) * scale, price=price) for at, price in self._points if at >= since_s
+            )
             self._ticks[start, interval] = (self._changes, ticks)
             while len(self._ticks) > REMEMBERED_MARKETS:
                 del self._ticks[next(iter(self._ticks))]

@@ -110,7 +110,7 @@ class Absent(Frozen, frozen=True):
 
 
 class UnifiedDataAdapter:
-    """The interface of the strategy to the sources. For one event loop; owns its sources.
+    """The interface of the strategy to the sources. For one event loop.
 
     Parameters
     ----------
@@ -118,6 +118,9 @@ class UnifiedDataAdapter:
         Length of a market in seconds of market time.
     sources : CheckedSources
         The sources.
+    owns_sources : bool
+        Whether this adapter refreshes the sources in the background and closes them. False for an adapter
+        that reads those of another one, of the same asset.
     backoff : Backoff, optional
         Pauses and limits of the websockets.
     now_ns : callable
@@ -139,6 +142,7 @@ class UnifiedDataAdapter:
         *,
         interval: int,
         sources: CheckedSources,
+        owns_sources: bool = True,
         backoff: Backoff | None = None,
         now_ns: Callable[[], int] = time.time_ns,
         market_time: Callable[[int], float] = same_clock,
@@ -148,9 +152,10 @@ class UnifiedDataAdapter:
         received: Received | None = None,
     ) -> None:
         self.sources = sources
+        self._owns_sources = owns_sources
+        self._path_s = path_seconds(interval)
         self._running = running or (lambda at: (int(at // interval) * interval, interval))
         self._memory = memory or FeedMemory()
-        self._interval = interval
         self._now_ns = now_ns
         self._received = received
         self._path_passed: tuple[int, tuple[Tick, ...]] = (0, ())
@@ -162,10 +167,14 @@ class UnifiedDataAdapter:
         for known in self._memory.strikes:
             self._strikes.restore(known)
         self._tasks: set[asyncio.Task[None]] = set()
-        streams = [
-            *(sources.chainlink.streams if sources.chainlink else ()),
-            *([sources.binance] if sources.binance else ()),
-        ]
+        streams = (
+            []
+            if not owns_sources
+            else [
+                *(sources.chainlink.streams if sources.chainlink else ()),
+                *([sources.binance] if sources.binance else ()),
+            ]
+        )
         self.managers = tuple(
             WebSocketManager(stream, backoff=backoff, sleep=sleep, received=received) for stream in streams
         )
@@ -173,6 +182,9 @@ class UnifiedDataAdapter:
     async def start(self) -> None:
         """Restore the path of an earlier process and start to refresh all sources in the background."""
         sources = self.sources
+        if not self._owns_sources:
+            self._spawn(STRIKE, self._follow_strikes())
+            return
         if self._memory.path_file is not None:
             await self._load_path()
             self._spawn("spot path", self._keep_path())
@@ -201,7 +213,8 @@ class UnifiedDataAdapter:
             await asyncio.wait(list(self._tasks))
         for manager in self.managers:
             await manager.aclose()
-        await self.sources.aclose()
+        if self._owns_sources:
+            await self.sources.aclose()
 
     def current_start(self) -> int:
         """Start of the running market, in seconds of market time."""
@@ -255,7 +268,7 @@ class UnifiedDataAdapter:
             absent[STRIKE] = strike
         externals = Externals(
             spot=self._present(SPOT, spot, absent),
-            spot_path=self.sources.path.ticks(start, self._running(start)[1]),
+            spot_path=self.sources.path.ticks(start, self._running(start)[1], self._path_s),
             strike=strike if isinstance(strike, Strike) else None,
             put_call=self._present(OPTIONS, put_call, absent),
             sentiment=self._present(MOOD, sentiment, absent),
@@ -286,7 +299,7 @@ class UnifiedDataAdapter:
                 absent[name] = value
         externals = Externals(
             spot=spot if isinstance(spot, Spot) else None,
-            spot_path=self.sources.path.ticks(start, self._running(start)[1]),
+            spot_path=self.sources.path.ticks(start, self._running(start)[1], self._path_s),
             strike=strike if isinstance(strike, Strike) else None,
             put_call=put_call if isinstance(put_call, PutCall) else None,
             sentiment=sentiment if isinstance(sentiment, Sentiment) else None,
@@ -361,7 +374,7 @@ class UnifiedDataAdapter:
 
     async def _load_path(self) -> None:
         now_s = self._market_time(self._now_ns())
-        since_s = now_s - path_seconds(self._interval)
+        since_s = now_s - self.sources.path.keep_s
         file = self._memory.path_file
         assert file is not None
         self.sources.path.restore(await asyncio.to_thread(file.load, since_s, now_s))
@@ -402,7 +415,7 @@ class UnifiedDataAdapter:
                 market = self.current_start()
                 self._revive()
             self._note_strike(market)
-            self.sources.path.ticks(market, self._running(market)[1])
+            self.sources.path.ticks(market, self._running(market)[1], self._path_s)
             pause_s = min(SHORTEST_PAUSE_S * 2.0 ** min(failures, 10), longest_s)
             await self._sleep(max(until_next_second(self._now_ns(), self._market_time), pause_s))
 
@@ -417,6 +430,12 @@ class UnifiedDataAdapter:
     async def _note_cached(self, read: Callable[[], Awaitable[object]]) -> None:
         with suppress(Refused, Temporary):  # both are noted and counted by the sources
             await read()
+
+    async def _follow_strikes(self) -> None:
+        """Note the strike of the running market every second of market time."""
+        while True:
+            self._note_strike(self.current_start())
+            await self._sleep(max(until_next_second(self._now_ns(), self._market_time), SHORTEST_PAUSE_S))
 
     def _revive(self) -> None:
         for manager in self.managers:

@@ -62,7 +62,7 @@ class NodePlan(Frozen, frozen=True):
     log_level: str
     log_dir: Path
     order_rate: str = "5/00:00:01"
-    """Maximum order rate of Nautilus' own risk engine; the bot sends at most one order per second."""
+    """Maximum order rate of Nautilus' own risk engine; each series sends at most one order per second."""
     order_client: str = "py-clob-client-v2"
     """The library that signs and sends orders."""
     account_seconds: float = 30.0
@@ -71,22 +71,25 @@ class NodePlan(Frozen, frozen=True):
 
 def build_node(
     plan: NodePlan,
-    strategy: Strategy,
+    strategies: Strategy | Sequence[Strategy],
     actors: Sequence[Actor],
     data_factory: type[LiveDataClientFactory],
     exec_factory: type[LiveExecClientFactory],
 ) -> TradingNode:
-    """Build a node with one strategy and its actors; it does not run yet.
+    """Build a node with its strategies and actors; it does not run yet.
 
     Parameters
     ----------
+    strategies : Strategy or sequence of Strategy
+        One for each series.
     data_factory, exec_factory
         Create the data client and the execution client of the venue.
     """
     node = TradingNode(config=node_config(plan))
     for actor in actors:
         node.trader.add_actor(actor)
-    node.trader.add_strategy(strategy)
+    for strategy in [strategies] if isinstance(strategies, Strategy) else strategies:
+        node.trader.add_strategy(strategy)
     node.add_data_client_factory(VENUE, data_factory)
     node.add_exec_client_factory(VENUE, exec_factory)
     node.build()

@@ -49,6 +49,11 @@ class SlugCalendar(Frozen, frozen=True):
             raise ValueError(f"{slug} is not a {self.slug(0)[:-1]}START market")
         return start
 
+    def is_of_another_series(self, slug: str) -> bool:
+        """Whether a slug has the form of a market of another asset or length."""
+        parts = slug.split("-")
+        return len(parts) == 4 and (parts[0], parts[2]) != (self.asset, self.timeframe)
+
     def running_start(self, market_time: float) -> int:
         """Start of the market that runs at a market-clock time."""
         if not self.zone:

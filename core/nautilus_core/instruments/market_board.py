@@ -46,6 +46,8 @@ class MarketBoard:
     on_unknown_version : Callable[[str, UnknownVersion], None], optional
         Called instead, and once for each protocol version, for the first market of a version that is not
         supported.
+    ids : MarketIds, optional
+        The ids of all markets, shared by the boards of several series.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class MarketBoard:
         on_market: Callable[[Market], None],
         on_refused: Callable[[str, str], None],
         on_unknown_version: Callable[[str, UnknownVersion], None] | None = None,
+        ids: MarketIds | None = None,
     ) -> None:
         self.calendar = calendar
         self._on_market = on_market
@@ -65,7 +68,7 @@ class MarketBoard:
         self._halves: dict[str, dict[Outcome, InstrumentId]] = {}
         self._refused: set[str] = set()
         self._reported: set[str] = set()
-        self._ids = MarketIds()
+        self._ids = MarketIds() if ids is None else ids
         self._suspended: dict[str, str] = {}
 
     def remember(self, market: Market) -> None:
@@ -120,6 +123,10 @@ class MarketBoard:
             self.refuse(slug, why)
         return {slug: row for slug, row in rows.items() if slug not in self._refused}
 
+    def neighbours(self, slug: str) -> list[str]:
+        """Slugs of markets with other starts that overlap this one; see `SlugCalendar.neighbours`."""
+        return self.calendar.neighbours(slug)
+
     def suspension(self, slug: str) -> str | None:
         """Why no order may be sent in a market now, by the latest answer of the catalogue; None if one
         may."""
@@ -164,12 +171,12 @@ class MarketBoard:
         self.report(slug, why)
 
     def add(self, instrument: Instrument) -> None:
-        """Add an instrument; the second token of a market completes it."""
+        """Add an instrument; the second token of a market completes it. Those of other series are ignored."""
         if not isinstance(instrument, BinaryOption) or instrument.id in self._by_instrument:
             return
         gamma: dict[str, Any] = (instrument.info or {}).get("_gamma_original") or {}
         slug = str(gamma.get("slug"))
-        if slug in self._refused:
+        if slug in self._refused or self.calendar.is_of_another_series(slug):
             return
         try:
             halves = self._halves.setdefault(slug, {})

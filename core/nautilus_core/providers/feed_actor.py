@@ -18,10 +18,14 @@ SHORTEST_PAUSE_S = 1.0
 
 
 class ExternalUpdate(Data):
-    """The external values of one instant; `externals` names missing ones with the reason."""
+    """The external values of one instant; `externals` names missing ones with the reason.
 
-    def __init__(self, externals: Externals, ts_event: int, ts_init: int) -> None:
+    `series` is its name, where several are traded.
+    """
+
+    def __init__(self, externals: Externals, ts_event: int, ts_init: int, series: str = "") -> None:
         self.externals = externals
+        self.series = series
         self._ts_event = ts_event
         self._ts_init = ts_init
 
@@ -41,7 +45,8 @@ class FeedActor(Actor):
     """Starts the feed adapter with the node, publishes its values, and closes it at the end.
 
     The adapter runs on the decision loop; only the published values reach the node's loop. `rule` returns the
-    settlement rule of the running market, for the strike.
+    settlement rule of the running market, for the strike. `series` is its name, where several are traded:
+    each has an actor.
     """
 
     def __init__(
@@ -51,8 +56,10 @@ class FeedActor(Actor):
         clock: MarketClock,
         rule: Callable[[], Rule],
         now_ns: Callable[[], int],
+        series: str = "",
     ) -> None:
-        super().__init__(ActorConfig(component_id="FEEDS"))
+        super().__init__(ActorConfig(component_id=f"FEEDS-{series}" if series else "FEEDS"))
+        self._series = series
         self._adapter = adapter
         self._decision_loop = decision_loop
         self._pause_s = max(SHORTEST_PAUSE_S, clock.wall_seconds(PUBLISH_MARKET_SECONDS))
@@ -75,4 +82,4 @@ class FeedActor(Actor):
             future = self._decision_loop.submit(self._adapter.newest_of_running(self._rule()))
             externals = await asyncio.wrap_future(future)
             now_ns = self._now_ns()
-            self.publish_data(FEED, ExternalUpdate(externals, now_ns, now_ns))
+            self.publish_data(FEED, ExternalUpdate(externals, now_ns, now_ns, self._series))

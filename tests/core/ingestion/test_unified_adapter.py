@@ -15,8 +15,9 @@ from websockets.asyncio.server import ServerConnection
 
 from core.ingestion.adapters.checked_sources import CheckedSources, same_clock
 from core.ingestion.adapters.unified_adapter import Externals, RefreshedValues, UnifiedDataAdapter
-from core.ingestion.factory import FeedSettings, get_data_adapter, reset_data_adapter
+from core.ingestion.factory import FeedSettings, build_data_adapter, get_data_adapter, reset_data_adapter
 from core.ingestion.feed_urls import FeedUrls
+from core.ingestion.managers.rate_limiter import RateLimiter
 from core.ingestion.managers.websocket_manager import Backoff, StreamState
 from core.ingestion.validators.data_validator import DataValidator
 from core.strategy_brain.fair_value import FairValue, fair_value
@@ -667,3 +668,49 @@ async def test_only_the_first_reads_are_waited_for(host: Host) -> None:
         await adapter.until_read(0.3)
         assert 0.3 <= time.monotonic() - began < 30
         assert adapter.newest(start=START, rule=Rule.TWAP60).absent["coinbase"] == "coinbase: not read yet"
+
+
+async def test_the_series_of_an_asset_share_its_sources(host: Host) -> None:
+    """The second adapter refreshes and closes nothing, and has as much of the path as its markets need."""
+    _healthy(host)
+    clock = Clock()
+    async with _adapter(host, clock) as owner:
+        for second in (-600, -361, -300, -1):
+            owner.sources.path.add(START + second, Decimal(68900 - second))
+        other = UnifiedDataAdapter(
+            interval=300,
+            sources=owner.sources,
+            owns_sources=False,
+            now_ns=clock.wall,
+            market_time=clock.market,
+        )
+        await other.start()
+        assert (other.managers, len(_asking())) == ((), 1)
+        short = (await other.refresh()).spot_path
+        whole = (await owner.refresh()).spot_path
+        await other.aclose()
+        assert _asking() == []
+        assert (await owner.refresh()).spot is not None
+    assert [tick.price for tick in short][:-1] == [Decimal(69200), Decimal(68901)]
+    assert [tick.second for tick in short][:-1] == [-900, -3]  # market seconds: three for one of 300
+    assert [tick.second for tick in whole][:-1] == [-600, -361, -300, -1]
+
+
+async def test_two_assets_have_sources_of_their_own(host: Host) -> None:
+    """The sources of the process have one asset; several assets have their own and share the limits."""
+    urls = FeedUrls(coinbase=host.url, fear_greed=host.url, deribit=host.url)
+    limiter = RateLimiter()
+    adapters = [
+        build_data_adapter(FeedSettings(asset=asset, urls=urls), limiter=limiter) for asset in ("btc", "eth")
+    ]
+    same = build_data_adapter(FeedSettings(asset="eth", interval=300), of_asset=adapters[1])
+    try:
+        assert [adapter.sources.coinbase.product for adapter in (*adapters, same)] == [
+            "BTC-USD",
+            "ETH-USD",
+            "ETH-USD",
+        ]
+        assert same.sources is adapters[1].sources
+    finally:
+        for adapter in (same, *adapters):
+            await adapter.aclose()

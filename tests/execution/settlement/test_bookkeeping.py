@@ -1,10 +1,13 @@
 """What a settlement records: payouts once each, and the comparison with the venue's cash."""
 
+import asyncio
+import threading
 from decimal import Decimal
 
 import pytest
 from ledger_builders import buy, market, open_ledger, settlement
 
+from errors import Temporary
 from events import CashChecked, Redeemed
 from execution.ledger import LedgerReader
 from execution.ledger.writer import Ledger
@@ -46,7 +49,7 @@ class Books:
         await self.thread.call(self.ledger.close)
         self.thread.close()
 
-    def bookkeeper(self, *, pays_by_itself=False, publish=True) -> SettlementBookkeeper:
+    def bookkeeper(self, *, pays_by_itself=False, publish=True, observe_orders=None) -> SettlementBookkeeper:
         return SettlementBookkeeper(
             self.ledger,
             self.reader,
@@ -54,6 +57,7 @@ class Books:
             lambda: self.balance,
             pays_by_itself=pays_by_itself,
             publish=self.events.append if publish else None,
+            observe_orders=observe_orders,
         )
 
 
@@ -233,3 +237,53 @@ async def test_a_ledger_without_a_run_has_no_cash(tmp_path):
     await thread.call(reader.close)
     await thread.call(ledger.close)
     thread.close()
+
+
+@pytest.mark.parametrize(("more", "matches"), [("1.1", True), ("2.3", True), ("1.3", True), ("1.0", False)])
+async def test_markets_that_end_together_may_be_paid_before_they_are_recorded(books, more, matches):
+    """With several series a surplus may be the shares of ended markets; another one is a difference."""
+    bookkeeper = books.bookkeeper(pays_by_itself=True, observe_orders=lambda: lambda: True)
+    books.balance = CASH + Decimal(more)
+    found = await bookkeeper.check_cash()
+    assert found.matches is matches
+    assert found.unexplained == (0 if matches else Decimal(more))
+
+
+async def test_a_balance_that_an_order_may_have_moved_is_not_compared(books):
+    """An order of another series between two readings is no difference; nothing is recorded."""
+    bookkeeper = books.bookkeeper(observe_orders=lambda: lambda: False)
+    with pytest.raises(Temporary, match="an order of another market was under way"):
+        await bookkeeper.check_cash()
+    assert await books.thread.call(books.reader.last_cash_check) is None
+
+
+async def test_a_payout_is_not_recorded_while_the_cash_is_compared(books):
+    """A market that settles meanwhile waits: the balance that was read does not have its payout."""
+    bookkeeper = books.bookkeeper(pays_by_itself=True)
+    reading, go_on = threading.Event(), threading.Event()
+
+    def slowly() -> Decimal:
+        reading.set()
+        assert go_on.wait(10)
+        return CASH
+
+    bookkeeper._balance = slowly
+    check = asyncio.ensure_future(bookkeeper.check_cash())
+    await asyncio.to_thread(reading.wait, 10)
+    settling = asyncio.ensure_future(settle(bookkeeper, 1))
+    await asyncio.sleep(0)
+    go_on.set()
+    assert (await check).check.difference == 0
+    await settling
+    assert Redeemed(slug=ONE, amount=Decimal("1.1")) in books.events
+
+
+async def test_payouts_are_recorded_while_orders_are_looked_up(books):
+    """The look-up before a difference is stored may record what was won meanwhile; the check then ends."""
+    bookkeeper = books.bookkeeper(pays_by_itself=True)
+    await books.thread.call(books.ledger.record_settlement, settlement(1, Outcome.UP))
+    books.balance = CASH + Decimal("5")
+    async with asyncio.timeout(10):
+        found = await bookkeeper.check_cash(bookkeeper.record_old_payouts)
+    assert found.check.difference == Decimal("3.9")
+    assert Redeemed(slug=ONE, amount=Decimal("1.1")) in books.events
