@@ -47,9 +47,11 @@ from execution.venue_facts.store import load as load_facts
 from execution.venue_facts.store import rows as fact_rows
 from models import Frozen, TradeOutcome, series_of
 from monitoring.funnel import Funnel, Stage, funnel
+from monitoring.order_latency import StageLatency, stage_latencies
 from monitoring.performance_tracker import Performance, performance
 from monitoring.report.decision_text import EXPLAINED, DecisionEvidence, UntradedMarket
 from monitoring.report.fact_lines import raw_text, sighting_text, summary, venue_of
+from monitoring.report.latency_rows import HEADINGS, NOTE, TITLE, latency_rows
 from monitoring.report.reader import ReportReader
 from monitoring.report.text_lines import (
     decisions_line,
@@ -106,6 +108,8 @@ class Results(Frozen, frozen=True):
     """Of the decisions of the last trades, by id; only for the HTML report."""
     untraded: list[UntradedMarket] = []
     """The last markets without a trade, newest first; only for the HTML report."""
+    latencies: list[StageLatency] = []
+    """Time from the quote to each step of the orders; not for the table of one screen."""
 
     @property
     def statistics(self) -> Statistics:
@@ -168,7 +172,13 @@ def _show_profile(options: argparse.Namespace) -> int:
         return show_replay(path, options.replay, console, as_json=options.json)
     if options.csv is not None or options.parquet is not None:
         return _export(path, options)
-    results = load(path, profile, options.since, explained=EXPLAINED if options.html is not None else 0)
+    results = load(
+        path,
+        profile,
+        options.since,
+        explained=EXPLAINED if options.html is not None else 0,
+        traced=options.details or options.json or options.html is not None,
+    )
     if options.html is not None:
         write_html(results, options.html, options.state)
     if options.json:
@@ -193,7 +203,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--details", action="store_true", help="every trade, every statistic, the signals and the funnel"
+        "--details",
+        action="store_true",
+        help="every trade, every statistic, the signals, the funnel and the latency of the orders",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     parser.add_argument(
@@ -203,7 +215,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--parquet", type=Path, metavar="FILE", help="write a table to FILE, for data frames")
     parser.add_argument(
         "--table",
-        choices=("trades", "decisions"),
+        choices=("trades", "decisions", "latency"),
         default="trades",
         help="with --csv and --parquet: which table; default: trades",
     )
@@ -268,10 +280,13 @@ def newest_profile(state: Path) -> str | None:
     return max(started, key=lambda profile: started[profile], default=None)
 
 
-def load(path: Path, profile: str, since: datetime | None, *, explained: int = 0) -> Results:
+def load(
+    path: Path, profile: str, since: datetime | None, *, explained: int = 0, traced: bool = False
+) -> Results:
     """Read the ledger of one profile at a single instant.
 
-    `explained` is the number of trades, and of markets without one, whose decisions are read as well.
+    `explained` is the number of trades, and of markets without one, whose decisions are read as well,
+    `traced` whether the times of the orders' steps are.
     """
     since_ns = 0 if since is None else int(since.timestamp()) * 10**9
     with ReportReader(path) as reader, reader.snapshot():
@@ -295,6 +310,7 @@ def load(path: Path, profile: str, since: datetime | None, *, explained: int = 0
             weights=reader.weights(),
             evidence=reader.evidence(trade.decision_id for trade in trades[-explained:] if explained),
             untraded=reader.untraded(explained, since_ns) if explained else [],
+            latencies=stage_latencies(reader.order_traces(since_ns)) if traced else [],
         )
 
 
@@ -317,7 +333,12 @@ def _export(path: Path, options: argparse.Namespace) -> int:
     table = Table(options.table)
     since_ns = 0 if options.since is None else int(options.since.timestamp()) * 10**9
     with LedgerReader(path) as reader:
-        rows = reader.trades(since_ns) if table is Table.TRADES else reader.decisions(since_ns)
+        reads = {
+            Table.TRADES: reader.trades,
+            Table.DECISIONS: reader.decisions,
+            Table.LATENCY: reader.order_traces,
+        }
+        rows = reads[table](since_ns)
     for target, write in ((options.csv, write_csv), (options.parquet, write_parquet)):
         if target is not None:
             print(f"{target}: {_number(write(table, rows, target), 'row')} of {table}")
@@ -345,6 +366,7 @@ def write_html(results: Results, path: Path, state: Path | None = None) -> None:
         weights=results.weights,
         evidence=results.evidence,
         untraded=results.untraded,
+        latencies=results.latencies,
         facts=() if state is None else fact_rows(load_facts(state), venue),
         facts_venue=venue,
     )
@@ -480,6 +502,7 @@ def json_document(results: Results) -> bytes:
         "mode_now": results.mode_now,
         "weights": results.weights,
         "orders_in_flight": results.in_flight,
+        "order_latency": results.latencies,
         "cash": {
             "ledger_cash": cash.cash if cash else None,
             "claimable": cash.claimable if cash else None,
@@ -536,6 +559,7 @@ def show(results: Results, console: Console, *, details: bool = False) -> None:
     if details:
         _show_sources(results.performance, console)
         _show_funnel(results.funnel, console)
+        _show_latency(results.latencies, console)
     else:
         console.print(Text(_more(results, len(results.trades) - len(shown)), style="dim"))
 
@@ -599,6 +623,19 @@ def _show_funnel(found: Funnel, console: Console) -> None:
         grid.add_row(stage, str(markets), stops)
     console.print(grid)
     console.print(decisions_line(found).capitalize())
+
+
+def _show_latency(found: Sequence[StageLatency], console: Console) -> None:
+    if not found:
+        return
+    console.print(Text(f"\n{TITLE}", style="bold"))
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
+    for number, heading in enumerate(HEADINGS):
+        table.add_column(heading, justify="right" if number else "left", no_wrap=True)
+    for row in latency_rows(found):
+        table.add_row(*row)
+    console.print(table)
+    console.print(Text(NOTE, style="dim"))
 
 
 def _title(results: Results) -> str:

@@ -1,4 +1,4 @@
-"""Trades and decisions as CSV and Parquet tables, with the columns of `docs/data-export.md`."""
+"""Trades, decisions and latencies as CSV and Parquet tables, with the columns of `docs/data-export.md`."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ import pyarrow.parquet as parquet
 from common.atomic_file import write_atomically
 from errors import Fatal, Temporary
 from execution.ledger import DecisionRow, TradeRow
-from models import Frozen
+from models import Frozen, OrderStage, OrderTrace
 
 DIGITS = 12
 """Decimal places of money, prices and shares in Parquet: more than shares × price can have."""
@@ -29,6 +29,7 @@ class Table(StrEnum):
 
     TRADES = "trades"
     DECISIONS = "decisions"
+    LATENCY = "latency"
 
 
 class Column(Frozen, frozen=True):
@@ -46,6 +47,10 @@ def _fields(names: str, kind: pa.DataType) -> list[Column]:
 
 def _getter(name: str) -> Callable[[Any], Any]:
     return lambda row: getattr(row, name)
+
+
+def _stage_getter(stage: OrderStage) -> Callable[[Any], int | None]:
+    return lambda trace: trace.stages.get(stage)
 
 
 def _time(name: str, field: str) -> Column:
@@ -72,10 +77,20 @@ DECISIONS: Sequence[Column] = [
     *_fields("p ask price_cap", MONEY),
     *_fields("fair edge score confidence weight", REAL),
 ]
-COLUMNS = {Table.TRADES: TRADES, Table.DECISIONS: DECISIONS}
+LATENCY: Sequence[Column] = [
+    *_fields("intent_id slug", TEXT),
+    _time("decided_at", "created_ns"),
+    *(
+        Column(name=f"{stage}_ns", type=WHOLE, value=_stage_getter(stage))
+        for stage in OrderStage
+        if stage is not OrderStage.QUOTE
+    ),
+]
+COLUMNS = {Table.TRADES: TRADES, Table.DECISIONS: DECISIONS, Table.LATENCY: LATENCY}
+type ExportedRow = TradeRow | DecisionRow | OrderTrace
 
 
-def write_csv(table: Table, rows: Iterable[TradeRow | DecisionRow], path: Path) -> int:
+def write_csv(table: Table, rows: Iterable[ExportedRow], path: Path) -> int:
     """Write a CSV file with a header; returns the number of rows.
 
     Times are UTC in ISO 8601 with nanoseconds; an unknown value is empty.
@@ -97,7 +112,7 @@ def write_csv(table: Table, rows: Iterable[TradeRow | DecisionRow], path: Path) 
     return written
 
 
-def write_parquet(table: Table, rows: Iterable[TradeRow | DecisionRow], path: Path) -> int:
+def write_parquet(table: Table, rows: Iterable[ExportedRow], path: Path) -> int:
     """Write a Parquet file; arguments and errors as in `write_csv`."""
     columns, listed = COLUMNS[table], list(rows)
     arrays = [pa.array([_value(column, row) for row in listed], type=column.type) for column in columns]
@@ -114,7 +129,7 @@ def _write(path: Path, content: bytes) -> None:
         raise Fatal(str(error), "Choose another file") from None
 
 
-def _value(column: Column, row: TradeRow | DecisionRow) -> Any:
+def _value(column: Column, row: ExportedRow) -> Any:
     value = column.value(row)
     if value is None:
         return None

@@ -118,7 +118,7 @@ def show_results(session: Session, console: Console) -> int:
         path = ledger_path(session.settings.state_dir, profile.name)
         if not profile.used or not path.exists():
             continue
-        results = load(path, profile.name, None)
+        results = load(path, profile.name, None, traced=session.flags.json_lines)
         if session.flags.json_lines:
             document = msgspec.Raw(json_document(results))
             print_line(console, json_line("results", {"results": document}, datetime.now(UTC)))

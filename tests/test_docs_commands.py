@@ -51,6 +51,7 @@ RUN: tuple[tuple[str, int, str], ...] = (
         0,
         "decisions.parquet",
     ),
+    ("python view_paper_trades.py --csv latency.csv --table latency", 0, "latency.csv"),
     ("python view_paper_trades.py --live --csv trades.csv", 1, "No live trades"),
     ("python view_paper_trades.py --json", 0, '"win_rate"'),
     ("python view_paper_trades.py --venue-facts", 0, "minimum-order"),

@@ -17,7 +17,7 @@ from rich.console import Console
 import view_paper_trades
 from execution.ledger import LedgerReader, Mode, Venue, ledger_path
 from execution.ledger.writer import Ledger
-from models import OrderState, Outcome
+from models import OrderStage, OrderState, Outcome
 from monitoring.performance_tracker import performance
 
 ROOT = Path(view_paper_trades.__file__).parent
@@ -246,6 +246,63 @@ def test_performance_signals_and_funnel_in_the_text(capsys, state, at_width):
     assert "right 100.0% (n = 2 votes in 2 markets, 95 % interval 34.2% to 100.0%)" in lines["TickVelocity"]
     assert lines["matched"].split() == ["matched", "3", "unknown", "1"]
     assert "Decisions: buy 4; orders: matched 3, unknown 1" in out
+
+
+def traced(state) -> None:
+    """Store the times of two orders' steps: one was answered, the other withheld before the POST."""
+    with Ledger(ledger_path(state, "recorded")) as ledger:
+        ledger.record_trace(
+            "i1-1",
+            {
+                OrderStage.QUOTE: 0,
+                OrderStage.CONTEXT: 300_000,
+                OrderStage.DECIDED: 1_100_000,
+                OrderStage.POSTED: 4_250_000,
+                OrderStage.ANSWERED: 160_000_000,
+            },
+        )
+        ledger.record_trace("i2-1", {OrderStage.QUOTE: 0, OrderStage.CONTEXT: 500_000})
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_latency_of_the_orders_is_a_detail(capsys, state, at_width, columns):
+    """--details has each step with the number of its orders and without a percentile of so few; it fits, and
+    the first screen has no more lines than before."""
+    at_width(columns)
+    short = run(capsys, state)[1]
+    assert "Latency" not in run(capsys, state, "--details")[1]
+    traced(state)
+
+    _, out, _ = run(capsys, state, "--details")
+
+    lines = out[out.index("Latency of the orders") :].splitlines()
+    assert [line.rsplit(maxsplit=6) for line in lines[2:6]] == [
+        ["prices and books frozen", "2", "0.30", "–", "–", "0.50", "0.30"],
+        ["decided", "1", "1.10", "–", "–", "1.10", "0.80"],
+        ["first byte of the POST", "1", "4.25", "–", "–", "4.25", "3.15"],
+        ["answered by the venue", "1", "160.00", "–", "–", "160.00", "155.75"],
+    ]
+    assert max(map(len, lines)) <= columns
+    assert run(capsys, state)[1] == short
+
+
+def test_the_latency_is_in_the_json_and_in_the_report(capsys, state, tmp_path):
+    """Nanoseconds for programs, null for a percentile of too few orders; a section of the HTML report."""
+    traced(state)
+    target = tmp_path / "report.html"
+    found = json.loads(run(capsys, state, "--json", "--html", str(target))[1])["order_latency"]
+    assert [(row["stage"], row["orders"], row["p50_ns"]) for row in found] == [
+        ("context", 2, 300_000),
+        ("decided", 1, 1_100_000),
+        ("posted", 1, 4_250_000),
+        ("answered", 1, 160_000_000),
+    ]
+    assert found[0]["p99_ns"] is None
+    page = target.read_text(encoding="utf-8")
+    assert 'id="latency-of-the-orders"' in page
+    assert "first byte of the POST" in page
+    later = json.loads(run(capsys, state, "--json", "--since", "2026-09-29")[1])
+    assert later["order_latency"] == []
 
 
 def test_html_is_written_instead_of_the_table(capsys, state, tmp_path):

@@ -15,6 +15,8 @@ from grafana.panels import (
 )
 from grafana.rows.grid import NO_FEEDS, NO_TRADE, NOT_DECIDED, Line
 
+NO_ORDER = "no order has been answered yet"
+
 
 def latency() -> tuple[Line, ...]:
     return (
@@ -31,7 +33,7 @@ def latency() -> tuple[Line, ...]:
                     "Order",
                     "From the intent in the ledger to the venue's answer, including the venue's taker delay.",
                     "trading_order_latency_seconds",
-                    "no order has been answered yet",
+                    NO_ORDER,
                 ),
                 number(
                     "Mean holding time",
@@ -42,6 +44,27 @@ def latency() -> tuple[Line, ...]:
                 ),
             ),
         ),
+        Line(
+            7,
+            (
+                _steps("Order path, median", "Half of the orders", 0.5),
+                _steps("Order path, 95 %", "95 % of the orders", 0.95),
+            ),
+        ),
+    )
+
+
+def _steps(title: str, which: str, share: float) -> PlacedPanel:
+    """The time from the quote to each step; over a day, since an order is rare."""
+    expr = f"histogram_quantile({share}, sum by (le, stage) (rate(trading_order_stage_seconds_bucket[1d])))"
+    return lines(
+        title,
+        f"{which} of the last 24 hours reached the step within this time from the quote; `posted` is the"
+        " first byte of the POST.",
+        Query(expr, "{{stage}}"),
+        PanelStyle(unit="s", low=0, missing=NO_ORDER),
+        12,
+        empty=NO_ORDER,
     )
 
 

@@ -11,6 +11,7 @@ from execution.ledger import Position, TradeRow, WeightRow
 from execution.venue_facts.store import PRACTICE, FactRow
 from models import Frozen
 from monitoring.funnel import Funnel
+from monitoring.order_latency import StageLatency
 from monitoring.performance_tracker import Performance
 from monitoring.report.decision_text import DecisionEvidence, UntradedMarket
 from monitoring.report.figures import result_plots
@@ -21,6 +22,7 @@ from monitoring.report.sections import (
     facts_section,
     funnel_section,
     groups_section,
+    latency_section,
     open_section,
     plots_section,
     result_section,
@@ -51,6 +53,8 @@ class Report(Frozen, frozen=True):
         Of the decisions of the last trades, by id.
     untraded : Sequence[UntradedMarket]
         The last markets without a trade, newest first.
+    latencies : Sequence[StageLatency]
+        Time from the quote to each step of the orders; empty without a traced order.
     facts, facts_venue : Sequence[FactRow], str
         The assumptions about the venue with their evidence, and which venue it is.
     """
@@ -66,6 +70,7 @@ class Report(Frozen, frozen=True):
     weights: Sequence[WeightRow] = ()
     evidence: Mapping[int, DecisionEvidence] = {}
     untraded: Sequence[UntradedMarket] = ()
+    latencies: Sequence[StageLatency] = ()
     facts: Sequence[FactRow] = ()
     facts_venue: str = PRACTICE
 
@@ -86,6 +91,7 @@ def render(report: Report) -> str:
             source_section(report.performance.by_source),
             weights_section(report.weights),
             funnel_section(report.funnel),
+            latency_section(report.latencies),
             facts_section(report.facts, report.facts_venue),
         ),
     )

@@ -1,5 +1,5 @@
 """The sections of the report: results, open positions, plots, trades, equity, calibration, groups, sources,
-funnel."""
+funnel, latency."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from execution.ledger import Position, TradeRow, WeightRow
 from execution.venue_facts.store import FactRow
 from monitoring.funnel import Funnel
+from monitoring.order_latency import StageLatency
 from monitoring.performance_tracker import Group, Performance, SourceResult
 from monitoring.report.calibration import CalibrationBin, by_model, by_price
 from monitoring.report.decision_table import last_trades, untraded_markets
 from monitoring.report.decision_text import DecisionEvidence, UntradedMarket
 from monitoring.report.fact_lines import VENUE_NAMES, sighting_text, summary
 from monitoring.report.html import DASH, Markup, join, table, tag
+from monitoring.report.latency_rows import HEADINGS, NOTE, TITLE, latency_rows
 from monitoring.report.plots import side_by_side
 from monitoring.report.text_lines import (
     Lines,
@@ -356,6 +358,17 @@ def _every_trade(trades: Sequence[TradeRow]) -> Markup:
             caption=f"Trades, {what}, newest first",
             text=(0, 1, 2, 8),
         ),
+    )
+
+
+def latency_section(latencies: Sequence[StageLatency]) -> Markup:
+    """The time from the quote to each step of the orders; empty without a traced order."""
+    if not latencies:
+        return join(())
+    return section(
+        TITLE,
+        tag("p", NOTE),
+        table(HEADINGS, latency_rows(latencies), caption="Milliseconds from the quote to a step"),
     )
 
 

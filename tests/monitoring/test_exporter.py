@@ -28,11 +28,12 @@ from events import (
     OrderMoved,
     OrderSent,
     OrderSigned,
+    OrderTraced,
     Redeemed,
     Settled,
 )
 from execution.ledger import FillStatus, ledger_path
-from models import Consensus, OrderState, Reason
+from models import Consensus, OrderStage, OrderState, OrderTrace, Reason
 from monitoring import grafana_exporter
 from monitoring.grafana_exporter import ExporterParams, GrafanaMetricsExporter
 from monitoring.metrics.catalogue import CATALOGUE, MOST_VALUES
@@ -367,6 +368,27 @@ def test_events_become_latencies_and_votes(tmp_path):
     assert found["trading_signal_agreement_ratio", ("TickVelocity",)] == 1
     assert (found["trading_fused_score", ()], found["trading_fused_weight", ()]) == (61.5, 0.25)
     assert found["trading_mode_changes_total", ()] == 1
+
+
+def test_the_steps_of_an_order_are_timed(tmp_path):
+    """Each step that an order reached is counted once, in seconds from the quote; the others are zero."""
+    stages = {OrderStage.QUOTE: 0, OrderStage.CONTEXT: 300_000, OrderStage.SIGNED: 3_000_000}
+    with exporting(tmp_path) as exporter:
+        exporter.handle(
+            OrderTraced(trace=OrderTrace(intent_id="i1", slug="btc-1", created_ns=NOON_NS, stages=stages))
+        )
+        families = list(text_string_to_metric_families(get(f"{exporter.url}/metrics")[1]))
+    (family,) = (one for one in families if one.name == "trading_order_stage_seconds")
+    found = {
+        (s.name.rpartition("_")[2], s.labels["stage"], s.labels.get("le")): s.value for s in family.samples
+    }
+    counts = {stage: value for (name, stage, _), value in found.items() if name == "count"}
+    assert counts == {
+        **dict.fromkeys(("decided", "checked", "recorded", "posted", "answered"), 0),
+        **dict.fromkeys(("context", "signed"), 1),
+    }
+    assert (found["bucket", "signed", "0.002"], found["bucket", "signed", "0.003"]) == (0, 1)
+    assert found["sum", "context", None] == pytest.approx(0.0003)
 
 
 def test_foreign_names_make_no_series_without_end(tmp_path):
