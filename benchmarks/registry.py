@@ -70,6 +70,18 @@ BENCHMARKS: tuple[Benchmark, ...] = (
         "within 12 s",
     ),
     Benchmark(
+        name="tick_to_order",
+        module="tick_to_order",
+        seconds=80,
+        measures="From a tick to the first byte of the order's POST, and to the known answer, by turns on "
+        "one practice venue: the bot's worker, a Nautilus node with the stock adapter, and a script with "
+        "each official client.",
+        limits="Loopback: the network to Polymarket, its taker delay and the way of the tick to this machine "
+        "come on top, for every sender.",
+        targets="half of the orders within 5 ms, 99 % within 20 ms; at most a quarter of the stock adapter's "
+        "median",
+    ),
+    Benchmark(
         name="order_clients",
         module="order_clients",
         seconds=10,

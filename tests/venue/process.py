@@ -8,7 +8,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import httpx
 
@@ -51,6 +51,7 @@ class VenueProcess:
         State folder; in memory if absent.
     """
 
+    module: ClassVar[str] = "venue"
     arguments: tuple[str, ...] = ()
     state: Path | None = None
     ready: dict[str, Any] = field(default_factory=dict)
@@ -152,7 +153,7 @@ class VenueProcess:
     # --- the process -------------------------------------------------------------------------
 
     def _launch(self) -> None:
-        command = [sys.executable, "-m", "venue", *self.arguments, "--exit-with-stdin"]
+        command = [sys.executable, "-m", self.module, *self.arguments, "--exit-with-stdin"]
         if self.state is not None:
             command += ["--state", str(self.state)]
         self._process = subprocess.Popen(

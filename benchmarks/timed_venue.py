@@ -1,0 +1,145 @@
+"""The practice venue, with the times at which a book change leaves and the order that follows arrives.
+
+    python -m benchmarks.timed_venue [options of python -m venue]
+
+``POST /practice/turn`` with a market's slug and an address changes the market's book by a hundredth of a
+share, and answers when an order of the address has been answered: see `Turn` and `TurnTimes`. All times are
+those of this machine's monotonic clock, which its processes share.
+"""
+
+import asyncio
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from aiohttp import web
+
+from venue import __main__ as venue_command
+from venue.market import VenueMarket
+from venue.private_files import UMASK
+from venue.venue import PracticeVenue
+from venue.wire.app import make_app
+from venue.wire.common import venue_of
+
+ORDER_LIMIT_S = 2.0
+"""Longest wait for an order after a book change."""
+CHANGE = 10_000
+"""Micro shares taken from the best offer: too few to move a price in any number of turns."""
+KEPT_FRAMES = 500
+QUIET_NS = 20_000_000
+"""A frame within this time before the request may still be on its way to the client."""
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """Which market's book is changed, and whose order is awaited; `armed_ns` is when the client was ready."""
+
+    slug: str
+    address: str
+    armed_ns: int
+
+
+class TurnTimes(msgspec.Struct, frozen=True):
+    """What was measured.
+
+    Attributes
+    ----------
+    sent_ns : int
+        When the first frame about the market after `armed_ns` was handed to its socket; 0 without one.
+    arrived_ns : int or None
+        When the order's POST arrived, with its first byte; None if none did within `ORDER_LIMIT_S`.
+    disturbed : bool
+        Whether another frame about the market was under way: then it is unknown which one was answered.
+    """
+
+    sent_ns: int
+    arrived_ns: int | None
+    disturbed: bool
+
+
+class TurnClock:
+    """Times of the frames about the markets, and of the orders."""
+
+    def __init__(self) -> None:
+        self._frames: deque[tuple[int, str]] = deque(maxlen=KEPT_FRAMES)
+        self._orders: dict[str, asyncio.Future[int]] = {}
+
+    def frame_sent(self, text: str) -> None:
+        """A frame is about to be handed to its socket."""
+        self._frames.append((time.monotonic_ns(), text))
+
+    @web.middleware
+    async def order_arrived(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Time each POST /order: the handler of a request is called when its header is complete."""
+        if (request.method, request.path) != ("POST", "/order"):
+            return await handler(request)
+        arrived_ns = time.monotonic_ns()
+        answer = await handler(request)
+        order = self._orders.pop(request.headers.get("POLY_ADDRESS", "").lower(), None)
+        if order is not None and not order.done():
+            order.set_result(arrived_ns)
+        return answer
+
+    async def turn(self, request: web.Request) -> web.Response:
+        """Change a book, and wait for the order."""
+        venue = venue_of(request)
+        wanted = msgspec.json.decode(await request.read(), type=Turn)
+        market = venue.schedule.by_slug(wanted.slug)
+        if market is None:
+            return web.Response(status=404, text=f"no market {wanted.slug}")
+        order = self._orders[wanted.address.lower()] = asyncio.get_running_loop().create_future()
+        _change_book(venue, market)
+        try:
+            arrived_ns = await asyncio.wait_for(order, ORDER_LIMIT_S)
+        except TimeoutError:
+            arrived_ns = None
+        until_ns = time.monotonic_ns() if arrived_ns is None else arrived_ns
+        times = [
+            ns
+            for ns, text in self._frames
+            if wanted.armed_ns - QUIET_NS < ns <= until_ns and market.condition_id in text
+        ]
+        answer = TurnTimes(
+            sent_ns=next((ns for ns in times if ns >= wanted.armed_ns), 0),
+            arrived_ns=arrived_ns,
+            disturbed=len(times) != 1,
+        )
+        return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
+
+
+def _change_book(venue: PracticeVenue, market: VenueMarket) -> None:
+    """Take a small part of the best offer for Up, and publish that to the market's subscribers."""
+    exchange = venue.exchange
+    source = exchange.source_book(market)
+    price, _ = exchange.facing(market, source, market.up_token, "BUY")[0]
+    exchange.consume(market, source, market.up_token, "BUY", price, CHANGE)
+    venue.markets.refresh(market)
+
+
+def main() -> int:
+    """Run the venue until it is stopped."""
+    clock = TurnClock()
+    unpatched = web.WebSocketResponse.send_str
+
+    async def send_str(self: web.WebSocketResponse, data: str, compress: int | None = None) -> None:
+        clock.frame_sent(data)
+        await unpatched(self, data, compress)
+
+    def timed_app(venue: PracticeVenue) -> web.Application:
+        app = make_app(venue)
+        app.middlewares.insert(0, clock.order_arrived)
+        app.router.add_post("/practice/turn", clock.turn)
+        return app
+
+    web.WebSocketResponse.send_str = send_str
+    venue_command.make_app = timed_app
+    return venue_command.main()
+
+
+if __name__ == "__main__":
+    os.umask(UMASK)
+    sys.exit(main())

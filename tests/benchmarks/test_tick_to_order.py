@@ -1,0 +1,78 @@
+"""The benchmark from a tick to the order: its targets on given figures, and a short run of the senders."""
+
+import json
+import subprocess
+import sys
+
+import msgspec
+import pytest
+from bot_process import ROOT
+
+from benchmarks.tick_to_order import Distribution, Latencies, TickRun, measurements
+
+
+def latencies(p50: float, p99: float | None, n: int = 150) -> Latencies:
+    post = Distribution(n=n, p50=p50, p95=p50, p99=p99, max=30.0)
+    return Latencies(post=post, answer=None)
+
+
+def run_of(bot: Latencies, stock_p50: float = 40.0) -> TickRun:
+    others = {
+        "stock": latencies(stock_p50, 60.0),
+        "py-clob-client-v2": latencies(12.0, 20.0),
+        "polymarket-client": latencies(6.0, 9.0),
+    }
+    return TickRun(senders={"bot": bot, **others}, traces=[])
+
+
+@pytest.mark.parametrize(
+    ("bot", "stock_p50", "met"),
+    [
+        (latencies(5.0, 20.0), 20.0, [True, True, True]),
+        (latencies(5.1, 20.0), 40.0, [False, True, True]),
+        (latencies(4.0, 20.1), 40.0, [True, False, True]),
+        (latencies(4.0, 8.0), 15.9, [True, True, False]),
+        # Of few orders the slowest one is compared, which has 30 ms.
+        (latencies(4.0, None, n=99), 40.0, [True, False, True]),
+    ],
+)
+def test_the_targets(bot, stock_p50, met):
+    """5 ms for the median, 20 ms for 99 %, and a quarter of the stock adapter's median; each on its own."""
+    found = measurements(run_of(bot, stock_p50))
+    assert [measured.met for measured in found if measured.target is not None] == met
+
+
+def test_scripts_are_beside_the_bot_without_a_target():
+    """Each official client is a reference of the same run, and the reason why there is no target is given."""
+    found = measurements(run_of(latencies(4.0, 8.0)))
+    beside = {one.reference_name: one.ratio for one in found if "script" in one.reference_name}
+    assert beside == {
+        "script, py-clob-client-v2": pytest.approx(4 / 12),
+        "script, polymarket-client": pytest.approx(4 / 6),
+    }
+    assert all(one.no_target for one in found if one.target is None)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_short_run_has_all_senders_and_agrees_with_the_bots_own_record(tmp_path):
+    """Each of the four sends its orders; the time that the bot recorded from its quote to its POST is within
+    the time that the venue measured, and the answer follows the POST."""
+    target = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "benchmarks.tick_to_order", "--orders", "6", "--json", str(target)]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode in (0, 1), ran.stderr[-2000:]
+    found = json.loads(target.read_text())
+    senders = msgspec.convert(found["senders"], dict[str, Latencies])
+    assert list(senders) == ["bot", "stock", "py-clob-client-v2", "polymarket-client"]
+    for sender in senders.values():
+        assert sender.post.n == 6
+        assert sender.post.p99 is None
+        assert sender.answer is not None
+        assert 0 < sender.post.p50 < sender.answer.p50
+    stages = {stage["stage"]: stage for stage in found["stages"]}
+    assert stages["posted"]["orders"] == 6
+    for name, measured in (("p50_ns", senders["bot"].post.p50), ("max_ns", senders["bot"].post.max)):
+        assert 0 < stages["posted"][name] / 1e6 < measured
+    missed = any(measured["met"] is False for measured in found["measurements"])
+    assert ran.returncode == int(missed)
