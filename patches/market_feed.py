@@ -84,10 +84,6 @@ SNAPSHOT_WAIT_S = 1.0
 DIFFERENCE_S = 1.0
 """Seconds for which the best prices of a book may differ from the venue's until it is requested."""
 
-KEPT_INSTRUMENTS = 8
-"""Instruments that stay in Nautilus' cache after the catalogue has dropped them: those of four markets, whose
-orders, chain status and results are still reported."""
-
 BOOK_EVENTS = ("book", "price_change", "tick_size_change")
 """Events that change a book; all others can be missed without effect."""
 
@@ -217,11 +213,6 @@ def _tick_text(value: str | float) -> str:
     return value if isinstance(value, str) else format(Decimal(str(value)), "f")
 
 
-def ended(known: list[InstrumentId], used: set[InstrumentId]) -> list[InstrumentId]:
-    """The instruments of ended markets, without the last ones; `known` oldest first, `used` by a market."""
-    return [instrument_id for instrument_id in known if instrument_id not in used][:-KEPT_INSTRUMENTS]
-
-
 class CheckedDataClient(PolymarketDataClient):
     """Validates each market message, and reads the catalogue again after each `refresh_pause`.
 
@@ -295,17 +286,6 @@ class CheckedDataClient(PolymarketDataClient):
                 continue
             pause = self._refresh_pause()
             self._send_all_instruments_to_data_engine()
-            self._purge_instruments()
-
-    def _purge_instruments(self) -> None:
-        """Remove ended markets from Nautilus' cache, with their books: it keeps everything otherwise.
-
-        The cache itself keeps an instrument with an open order or position.
-        """
-        known = [instrument.id for instrument in self._cache.instruments()]
-        loaded = {instrument.id for instrument in self._instrument_provider.list_all()}
-        for instrument_id in ended(known, loaded | self._local_books.keys()):
-            self._cache.purge_instrument(instrument_id)
 
     async def _wait_for_refresh(self, pause: float) -> None:
         """Wait, or until the machine's clock is set: other markets run then than those that are loaded."""

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from loguru import logger
-from nautilus_trader.model.identifiers import InstrumentId
 
-from patches.market_feed import MESSAGE_TYPE, best_last, ended, fault_of, tokens_named, tokens_of
+from patches.market_feed import MESSAGE_TYPE, best_last, fault_of, tokens_named, tokens_of
 from patches.message_values import price_fault, size_fault
 from patches.price_grid import on_grid
 from patches.refused_messages import RefusedMessages
@@ -66,14 +65,6 @@ def test_usual_messages_have_no_fault(message: dict[str, Any]) -> None:
     """The formats of the documentation are valid, including sizes of zero and prices without a leading
     zero."""
     assert fault_of(read(message)) is None
-
-
-def test_the_instruments_of_ended_markets_are_dropped_but_the_last_eight() -> None:
-    """Oldest first, and none of a market that is listed or subscribed, however old it is."""
-    known = [InstrumentId.from_str(f"{number}.POLYMARKET") for number in range(14)]
-    used = {known[1], known[12], known[13]}
-    assert ended(known, used) == [known[0], known[2], known[3]]
-    assert ended(known[:8], set()) == []
 
 
 @pytest.mark.parametrize("bad", BAD_PRICES)
