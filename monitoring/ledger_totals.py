@@ -5,7 +5,8 @@ the totals equal those of another read of the ledger.
 """
 
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Iterable
 from decimal import Decimal
 from itertools import accumulate
 
@@ -21,6 +22,7 @@ from events import (
     OrderMoved,
     OrderSent,
     OrderSigned,
+    OrderTraced,
     Redeemed,
     Settled,
 )
@@ -35,6 +37,7 @@ from models import (
     Frozen,
     OrderIntent,
     OrderState,
+    OrderTrace,
     Outcome,
     Settlement,
     Split,
@@ -43,9 +46,12 @@ from models import (
     share_payout,
 )
 from monitoring.funnel import BUY, MarketProgress, end_of, rank
+from monitoring.order_latency import StageLatency, stage_latencies
 from monitoring.performance_tracker import PerformanceTracker
 
 ZERO = Decimal(0)
+LATENCY_ORDERS = 500
+"""Number of orders, the newest, whose latency is summarised; each order computes the summary anew."""
 DURATION_BUCKETS = (60, 300, 900, 1800, 3600, 7200, 14400, 28800)
 """Upper bounds in seconds, as in the first version; most trades are open for one to three minutes."""
 
@@ -186,6 +192,8 @@ class LedgerTotals:
         Venue − ledger in the last comparison, pUSD.
     unredeemed : Decimal
         Won in the session and not yet paid into the account, pUSD.
+    latencies : list[StageLatency]
+        Time from the quote to each step, of the newest `LATENCY_ORDERS` orders of all sessions.
     """
 
     def __init__(self, tracker: PerformanceTracker, run: Run) -> None:
@@ -196,7 +204,9 @@ class LedgerTotals:
         self.ends: Counter[str | None] = Counter()
         self.durations = Durations()
         self.cash_difference = self.unredeemed = ZERO
+        self.latencies: list[StageLatency] = []
         self._run = run
+        self._traces: deque[OrderTrace] = deque(maxlen=LATENCY_ORDERS)
         self._orders: dict[str, Order] = {}
         self._markets: dict[str, MarketSteps] = {}
         self._decided: dict[str, tuple[int, Decision]] = {}
@@ -268,6 +278,11 @@ class LedgerTotals:
             self._markets[slug] = market
             self._renew(slug)
 
+    def add_traces(self, traces: Iterable[OrderTrace]) -> None:
+        """Add orders whose steps were timed, oldest first."""
+        self._traces.extend(traces)
+        self.latencies = stage_latencies(self._traces)
+
     # --- events ----------------------------------------------------------------------------------
 
     def handle(self, event: Event) -> bool:
@@ -291,6 +306,8 @@ class LedgerTotals:
                     self._move(order, state)
             case Filled(fill=fill, status=status) | FillMoved(fill=fill, status=status):
                 self._fill(self._orders[fill.intent_id], fill, status)
+            case OrderTraced(trace=trace):
+                self.add_traces([trace])
             case Settled(settlement=settlement):
                 self._settle(settlement)
             case Redeemed(slug=slug):

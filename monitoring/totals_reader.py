@@ -7,7 +7,7 @@ from pathlib import Path
 
 from execution.ledger import FillStatus, LedgerReader, queries
 from models import OrderState, Outcome, Split
-from monitoring.ledger_totals import LedgerTotals, MarketSteps, Order, Run, SeenFill
+from monitoring.ledger_totals import LATENCY_ORDERS, LedgerTotals, MarketSteps, Order, Run, SeenFill
 from monitoring.performance_tracker import PerformanceTracker
 
 ZERO = Decimal(0)
@@ -48,6 +48,7 @@ class _TotalsReader(LedgerReader):
         known = Run() if run is None else Run(id=run.id, session=session, clock_speed=run.clock_speed)
         totals = LedgerTotals(tracker, known)
         totals.cash_difference = ZERO if check is None else check.difference
+        totals.add_traces(queries.order_traces(self._connection, 0, LATENCY_ORDERS))
         markets = self._markets(totals)
         orders = self._orders(session)
         for key, made in orders.items():

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from ledger_builders import buy, open_ledger, refusal, settlement
 
+SERIES = "btc-updown-15m-"
 PER_MARKET = 5
 """Decisions per market: four refusals and one to buy."""
 COPIED = ("markets", "decisions", "intents", "order_states", "fills", "settlements")
-NAMES = {"slug", "condition_id", "intent_id", "order_id", "trade_id"}
+NAMES = {"condition_id", "intent_id", "order_id", "trade_id"}
 """Columns whose values must differ in every copy."""
 
 
@@ -32,6 +33,10 @@ def history(path: Path, decisions: int) -> None:
 def _multiply(connection: sqlite3.Connection, table: str) -> None:
     """Copy every row once for each number, with the number added to its names."""
     columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-    made = {"id": "t.id + n.i * 1000", "decision_id": "t.decision_id + n.i * 1000"}
+    made = {
+        "id": "t.id + n.i * 1000",
+        "decision_id": "t.decision_id + n.i * 1000",
+        "slug": f"'{SERIES}' || (substr(t.slug, {len(SERIES) + 1}) + n.i * 900)",
+    }
     values = ", ".join(made.get(c) or (f"t.{c} || '-' || n.i" if c in NAMES else f"t.{c}") for c in columns)
     connection.execute(f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM {table} t, n")

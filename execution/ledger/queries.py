@@ -456,14 +456,18 @@ def _delay(connection: sqlite3.Connection, session: str, slug: str) -> str:
     return found[0][0] if found else ""
 
 
-def order_traces(connection: sqlite3.Connection, since_ns: int) -> list[OrderTrace]:
-    """The traces of the orders created since a time, oldest first; the stages in the order of the path."""
+def order_traces(connection: sqlite3.Connection, since_ns: int, newest: int = -1) -> list[OrderTrace]:
+    """The traces of the orders created since a time, oldest first; the stages in the order of the path.
+
+    Of all these orders, or only of the `newest` ones.
+    """
     found = rows(
         connection,
         "SELECT i.intent_id, i.slug, i.created_ns, json_group_object(s.stage, s.ns) FROM order_stages s"
-        " JOIN intents i USING (intent_id) WHERE i.created_ns >= ? GROUP BY i.intent_id"
-        " ORDER BY i.created_ns, i.intent_id",
-        (since_ns,),
+        " JOIN (SELECT intent_id, slug, created_ns FROM intents WHERE created_ns >= ?"
+        " ORDER BY created_ns DESC, intent_id DESC LIMIT ?) i USING (intent_id)"
+        " GROUP BY i.intent_id ORDER BY i.created_ns, i.intent_id",
+        (since_ns, newest),
     )
     return [
         OrderTrace(intent_id=intent_id, slug=slug, created_ns=created_ns, stages=_stages(json.loads(stages)))

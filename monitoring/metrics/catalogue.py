@@ -10,8 +10,9 @@ from typing import Literal
 from common.constants import (
     PROCESSOR_NAMES,
 )
-from models import Frozen, OrderState, ProtocolVersion, Reason
+from models import Frozen, OrderStage, OrderState, ProtocolVersion, Reason
 from monitoring.funnel import BEFORE, BUY, Stage
+from monitoring.ledger_totals import LATENCY_ORDERS
 
 Value = float | Mapping[str, float]
 """A value, or one for each value of the metric's label."""
@@ -24,6 +25,7 @@ STOPS = tuple(str(stop) for stops in BEFORE.values() for stop in stops)
 DECISIONS = (BUY, *map(str, Reason))
 OUTCOMES = tuple(str(state) for state in OrderState if state not in (OrderState.INTENT, OrderState.SENT))
 STAGES = tuple(map(str, Stage))
+TIMED_STAGES = tuple(str(stage) for stage in OrderStage if stage is not OrderStage.QUOTE)
 MOST_VALUES = 40
 """Maximum number of values of a label whose values come from the feeds, so that the number of series is
 limited."""
@@ -97,6 +99,20 @@ CATALOGUE: tuple[MetricSpec, ...] = (
     _counter("trading_orders_filled", "orders that were matched, in full or in part"),
     _counter("trading_orders_rejected", "orders that were refused, by the venue or by the bot"),
     _counter("trading_order_outcomes", "orders that reached the outcome", "outcome", OUTCOMES),
+    *(
+        _gauge(
+            f"order_stage_{name}_seconds",
+            f"from the quote to the step of an order: {meaning} of the newest {LATENCY_ORDERS} orders",
+            "stage",
+            TIMED_STAGES,
+        )
+        for name, meaning in (
+            ("median", "median"),
+            ("p95", "95th percentile (the maximum of fewer than 20)"),
+            ("p99", "99th percentile (the maximum of fewer than 100)"),
+            ("max", "maximum"),
+        )
+    ),
     _gauge("funnel_markets", "markets that reached the stage", "stage", STAGES),
     _gauge("funnel_stops", "markets by the reason that stopped them", "reason", STOPS),
     _gauge("ledger_bytes", "size of the ledger's files"),

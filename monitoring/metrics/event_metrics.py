@@ -7,8 +7,8 @@ from importlib.metadata import version
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.metrics import disable_created_metrics
 
-from events import Decided, Event, ModeChanged, OrderMoved, OrderTraced
-from models import Decision, OrderStage
+from events import Decided, Event, ModeChanged, OrderMoved
+from models import Decision
 from monitoring.metrics.catalogue import SOURCES
 
 VOTES = ("bullish", "bearish", "neutral", "abstained")
@@ -17,13 +17,6 @@ DECISION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0
 ORDER_BUCKETS = (0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0, 120.0, 600.0)
 """From an answer after the venue's taker delay, over its time-out (5 s), to an order that had to be looked
 up."""
-STAGE_BUCKETS = (
-    *(0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05),
-    *(0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 30.0),
-)
-"""Fine up to 20 ms, in which the POST begins; then the venue's answer with its taker delay, and its
-time-out."""
-TIMED_STAGES = tuple(stage for stage in OrderStage if stage is not OrderStage.QUOTE)
 
 
 class EventMetrics:
@@ -71,15 +64,6 @@ class EventMetrics:
             "from the intent to the order's final state",
             ORDER_BUCKETS,
         )
-        self._stage = Histogram(
-            "trading_order_stage_seconds",
-            "from the quote to the step of an order, in this process",
-            ["stage"],
-            registry=registry,
-            buckets=STAGE_BUCKETS,
-        )
-        for stage in TIMED_STAGES:
-            self._stage.labels(stage.value)
         votes, modes = "votes of the processors, in this process", "changes of the mode, in this process"
         self._votes = Counter("trading_signal_votes", votes, [*label, "source", "vote"], registry=registry)
         self._modes = Counter("trading_mode_changes", modes, registry=registry)
@@ -118,10 +102,6 @@ class EventMetrics:
                 self._count_votes(decision)
             case OrderMoved(intent=intent, state=state) if state.final:
                 self._order.observe(max(0.0, (now_ns - intent.created_ns) / 1e9))
-            case OrderTraced(trace=trace):
-                for stage in TIMED_STAGES:
-                    if stage in trace.stages:
-                        self._stage.labels(stage.value).observe(trace.stages[stage] / 1e9)
             case ModeChanged():
                 self._modes.inc()
             case _:

@@ -8,6 +8,7 @@ from models import OrderState
 from monitoring.funnel import BUY, stage_counts
 from monitoring.ledger_totals import LedgerTotals
 from monitoring.metrics.catalogue import CONCLUSIONS, DECISIONS, OUTCOMES, Value
+from monitoring.order_latency import StageLatency
 from monitoring.performance_tracker import PerformanceTracker
 
 ZERO = Decimal(0)
@@ -21,6 +22,7 @@ def ledger_values(totals: LedgerTotals, max_exposure: Decimal, now_ns: int) -> d
         **_counters(totals),
         **_funnel(totals),
         **_series(totals),
+        **_latencies(totals.latencies),
         "trading_day_pnl": float(totals.realised_on_day_of(now_ns)),
         "trading_open_positions": float(totals.open_positions),
         "trading_total_exposure": float(totals.exposure),
@@ -96,6 +98,20 @@ def _series(totals: LedgerTotals) -> dict[str, Value]:
         "trading_series_winning_trades": {name: float(found.wins) for name, found in results.items()},
         "trading_series_open_positions": {name: float(exposures.get(name, (0, ZERO))[0]) for name in names},
         "trading_series_exposure": {name: float(exposures.get(name, (0, ZERO))[1]) for name in names},
+    }
+
+
+def _latencies(found: list[StageLatency]) -> dict[str, Value]:
+    # With few orders a percentile is the largest value.
+    ns = {
+        "median": {str(step.stage): step.p50_ns for step in found},
+        "p95": {str(step.stage): step.p95_ns or step.max_ns for step in found},
+        "p99": {str(step.stage): step.p99_ns or step.max_ns for step in found},
+        "max": {str(step.stage): step.max_ns for step in found},
+    }
+    return {
+        f"trading_order_stage_{name}_seconds": {stage: value / 1e9 for stage, value in values.items()}
+        for name, values in ns.items()
     }
 
 

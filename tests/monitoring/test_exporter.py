@@ -371,24 +371,30 @@ def test_events_become_latencies_and_votes(tmp_path):
 
 
 def test_the_steps_of_an_order_are_timed(tmp_path):
-    """Each step that an order reached is counted once, in seconds from the quote; the others are zero."""
-    stages = {OrderStage.QUOTE: 0, OrderStage.CONTEXT: 300_000, OrderStage.SIGNED: 3_000_000}
+    """The steps of the orders in the ledger and of those that follow are summarised in seconds from the
+    quote, the same after a restart; steps that no order reached are zero."""
+    path = ledger_path(tmp_path, "recorded")
+    with open_ledger(path) as ledger:
+        for number, context_ns in ((1, 300_000), (2, 500_000)):
+            ledger.record_trace(buy(ledger, number), {OrderStage.QUOTE: 0, OrderStage.CONTEXT: context_ns})
+    last = {OrderStage.QUOTE: 0, OrderStage.CONTEXT: 900_000, OrderStage.SIGNED: 3_000_000}
     with exporting(tmp_path) as exporter:
+        before = scrape(exporter)
+        with open_ledger(path) as ledger:
+            intent_id = buy(ledger, 3)
+            ledger.record_trace(intent_id, last)
         exporter.handle(
-            OrderTraced(trace=OrderTrace(intent_id="i1", slug="btc-1", created_ns=NOON_NS, stages=stages))
+            OrderTraced(trace=OrderTrace(intent_id=intent_id, slug="btc-1", created_ns=NOON_NS, stages=last))
         )
-        families = list(text_string_to_metric_families(get(f"{exporter.url}/metrics")[1]))
-    (family,) = (one for one in families if one.name == "trading_order_stage_seconds")
-    found = {
-        (s.name.rpartition("_")[2], s.labels["stage"], s.labels.get("le")): s.value for s in family.samples
-    }
-    counts = {stage: value for (name, stage, _), value in found.items() if name == "count"}
-    assert counts == {
-        **dict.fromkeys(("decided", "checked", "recorded", "posted", "answered"), 0),
-        **dict.fromkeys(("context", "signed"), 1),
-    }
-    assert (found["bucket", "signed", "0.002"], found["bucket", "signed", "0.003"]) == (0, 1)
-    assert found["sum", "context", None] == pytest.approx(0.0003)
+        after = scrape(exporter)
+    with exporting(tmp_path) as exporter:
+        again = scrape(exporter)
+    context = [f"trading_order_stage_{name}_seconds" for name in ("median", "p95", "p99", "max")]
+    assert [before[name, ("context",)] for name in context] == pytest.approx([0.0003, 0.0005, 0.0005, 0.0005])
+    for found in (after, again):
+        assert [found[name, ("context",)] for name in context] == pytest.approx([0.0005, *[0.0009] * 3])
+        assert [found[name, ("signed",)] for name in context] == pytest.approx([0.003] * 4)
+        assert [found[name, ("answered",)] for name in context] == [0] * 4
 
 
 def test_foreign_names_make_no_series_without_end(tmp_path):
