@@ -64,10 +64,19 @@ class DecisionSchedule(Frozen, frozen=True):
     """How often a market is evaluated."""
 
     interval_ns: int = 1_000_000_000
-    """Minimum time between two decisions in one market, and so between two orders."""
+    """Minimum time between two decisions in one market, and so between two orders; with `repeat`, the length
+    of the intervals of the clock in each of which there is one decision."""
     repeat: bool = False
     """Continue to decide in a market that was bought or refused, for a view of the running market in test
     mode. A market is still bought at most once."""
+
+    def is_due(self, last_ns: int, now_ns: int) -> bool:
+        """Whether the next decision may be made now, after one at `last_ns`; 0 before the first."""
+        if self.repeat:
+            # Counted from the clock, not from the last decision: the delay until a quote would add up, and
+            # in time a minute would pass without a decision.
+            return now_ns // self.interval_ns != last_ns // self.interval_ns
+        return now_ns - last_ns >= self.interval_ns
 
 
 class Execution(Protocol):
@@ -334,7 +343,7 @@ class IntegratedBTCStrategy(Strategy):
             and not tracked.finished
             and not self._clock_is_wrong
             and in_window(second, params.window_start, params.window_end)
-            and now_ns - tracked.last_decision_ns >= schedule.interval_ns
+            and schedule.is_due(tracked.last_decision_ns, now_ns)
             and self._view is not None
             and self._view.tradable
             and self._ports.board.suspension(tracked.market.slug) is None

@@ -257,6 +257,10 @@ def test_the_clock_is_compared_again_and_again(monkeypatch):
     assert skews == [0.25, -0.5]
 
 
+START_NS = 1_796_126_400 * 10**9
+"""A quarter hour."""
+
+
 # --- settings and observers --------------------------------------------------------------------------
 
 
@@ -268,6 +272,17 @@ def test_a_market_is_decided_once_in_its_window():
     params, schedule = decision_settings(Settings(), every_minute=True)
     assert (params.window_start, params.window_end) == (0.0, 900.0)
     assert (schedule.interval_ns, schedule.repeat) == (60_000_000_000, True)
+
+
+def test_the_wait_for_a_quote_costs_no_minute_its_decision():
+    """With a quote every 7.3 s from second 10.5 on, each minute of a market in test mode has one decision."""
+    _, schedule = decision_settings(Settings(), every_minute=True)
+    decided: list[int] = []
+    for number in range(121):
+        now_ns = START_NS + 10_500_000_000 + number * 7_300_000_000
+        if schedule.is_due(decided[-1] if decided else 0, now_ns):
+            decided.append(now_ns)
+    assert [(ns - START_NS) // 60_000_000_000 for ns in decided] == list(range(15))
 
 
 @pytest.mark.parametrize(
