@@ -15,6 +15,7 @@ from execution.ledger.rows import (
     Mode,
     ModeRow,
     Position,
+    RiskedTrade,
     RunRow,
     TradeRow,
     Venue,
@@ -139,12 +140,18 @@ def settlement(connection: sqlite3.Connection, session: str, slug: str) -> Settl
     )
 
 
-def cash_flow(connection: sqlite3.Connection, session: str) -> CashFlow | None:
-    """The session's account, or None before its first run."""
+def deposits(connection: sqlite3.Connection, session: str) -> tuple[Decimal, Decimal] | None:
+    """(starting cash, drift) of the session's account, or None before its first run."""
     starts = rows(
         connection, "SELECT starting_cash, cash_drift FROM runs WHERE session = ? ORDER BY id", (session,)
     )
-    if not starts:
+    return (Decimal(starts[0][0]), total((drift,) for _, drift in starts)) if starts else None
+
+
+def cash_flow(connection: sqlite3.Connection, session: str) -> CashFlow | None:
+    """The session's account, or None before its first run."""
+    opened = deposits(connection, session)
+    if opened is None:
         return None
     fills = rows(
         connection,
@@ -153,8 +160,8 @@ def cash_flow(connection: sqlite3.Connection, session: str) -> CashFlow | None:
         (session,),
     )
     return CashFlow(
-        starting=Decimal(starts[0][0]),
-        drift=total((drift,) for _, drift in starts),
+        starting=opened[0],
+        drift=opened[1],
         cost=sum((fill_cost(Decimal(shares), Decimal(price)) for _, shares, price, _, _ in fills), ZERO),
         fees=total((fee,) for *_, fee, _ in fills),
         payouts=sum(_payouts((slug, shares, pays) for slug, shares, _, _, pays in fills).values(), ZERO),
@@ -219,6 +226,38 @@ def in_flight(connection: sqlite3.Connection, session: str) -> list[tuple[str, D
         (session, *IN_FLIGHT),
     )
     return [(slug, Decimal(usd) * (1 + Decimal(rate))) for slug, usd, rate in found]
+
+
+def risked(connection: sqlite3.Connection, session: str, day_start_ns: int) -> list[RiskedTrade]:
+    """The session's trades that are unsettled, or were settled at `day_start_ns` or later.
+
+    It is called after every change of the ledger's money and reads only what the limits need.
+    """
+    grouped: dict[str, list[Row]] = {}
+    for intent_id, *row in rows(
+        connection,
+        f"SELECT i.intent_id, i.slug, i.state, {_pays('i')}, f.shares, f.price, f.fee"
+        " FROM fills f JOIN intents i USING (intent_id)"
+        " LEFT JOIN settlements s ON s.session = i.session AND s.slug = i.slug"
+        " WHERE f.status <> 'FAILED' AND i.session = ? AND (s.settled_ns IS NULL OR s.settled_ns >= ?)",
+        (session, day_start_ns),
+    ):
+        grouped.setdefault(intent_id, []).append(tuple(row))
+    return [_risked(group) for group in grouped.values()]
+
+
+def _risked(group: list[Row]) -> RiskedTrade:
+    slug, state, pays = group[0][:3]
+    spent = sum(
+        (fill_cost(Decimal(shares), Decimal(price)) + Decimal(fee) for *_, shares, price, fee in group), ZERO
+    )
+    payout = None if pays is None else fill_cost(total((row[3],) for row in group), Decimal(pays))
+    return RiskedTrade(
+        slug=slug,
+        final=OrderState(state).final,
+        spent=spent,
+        pnl=None if payout is None else payout - spent,
+    )
 
 
 _INTENT = (

@@ -19,6 +19,7 @@ from execution.ledger.rows import (
     IntentRow,
     ModeRow,
     Position,
+    RiskedTrade,
     RiskFigures,
     RunRow,
     StrikeRow,
@@ -29,15 +30,15 @@ from execution.order_records import StoredOrder
 from models import Decision, Market, OrderTrace, Rule, Settlement, Strike, series_of
 
 
-def _risk_figures(flight: Sequence[tuple[str, Decimal]], trades: Sequence[TradeRow]) -> RiskFigures:
+def _risk_figures(flight: Sequence[tuple[str, Decimal]], trades: Sequence[RiskedTrade]) -> RiskFigures:
     """The figures of some orders in flight, as (slug, maximum cost), and of some trades."""
     # An order in flight counts with its maximum cost, which includes the fills it has had so far.
-    final = [trade for trade in trades if trade.state.final]
+    final = [trade for trade in trades if trade.final]
     unsettled = [trade for trade in final if trade.pnl is None]
     return RiskFigures(
         realised=sum((trade.pnl for trade in final if trade.pnl is not None), queries.ZERO),
         unsettled=sum((worst for _, worst in flight), queries.ZERO)
-        + sum((trade.cost + trade.fee for trade in unsettled), queries.ZERO),
+        + sum((trade.spent for trade in unsettled), queries.ZERO),
         open_positions=len({slug for slug, _ in flight} | {trade.slug for trade in unsettled}),
     )
 
@@ -271,9 +272,10 @@ class LedgerReader:
     def balances(self, session: str | None = None) -> tuple[Decimal, Decimal]:
         """(balance, its maximum so far): starting cash, drift and settled P&L, open trades at cost."""
         with self.snapshot():
-            flow = self.cash_flow(session)
-            results = queries.settled_results(self._connection, self._session(session))
-        balance = peak = queries.ZERO if flow is None else flow.starting + flow.drift
+            session = self._session(session)
+            opened = queries.deposits(self._connection, session)
+            results = queries.settled_results(self._connection, session)
+        balance = peak = queries.ZERO if opened is None else sum(opened, queries.ZERO)
         for pnl in results:
             balance += pnl
             peak = max(peak, balance)
@@ -314,11 +316,7 @@ class LedgerReader:
         with self.snapshot():
             session = self._session(session)
             flight = queries.in_flight(self._connection, session)
-            trades = queries.trades(
-                self._connection,
-                "AND i.session = ? AND (s.settled_ns IS NULL OR s.settled_ns >= ?)",
-                (session, day_start_ns),
-            )
+            trades = queries.risked(self._connection, session, day_start_ns)
         slugs = [*(slug for slug, _ in flight), *(trade.slug for trade in trades)]
         return msgspec.structs.replace(
             _risk_figures(flight, trades),

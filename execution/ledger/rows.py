@@ -262,6 +262,23 @@ class CashCheck(Frozen, frozen=True):
     difference: Decimal
 
 
+class RiskedTrade(Frozen, frozen=True):
+    """What the risk limits need of a trade.
+
+    Attributes
+    ----------
+    spent : Decimal
+        Cost and fee in pUSD.
+    pnl : Decimal or None
+        P&L, fees included; None if the market has no result.
+    """
+
+    slug: str
+    final: bool
+    spent: Decimal
+    pnl: Decimal | None
+
+
 class RiskFigures(Frozen, frozen=True):
     """Inputs of the risk limits, with unknown orders and unsettled trades at their worst case.
 
