@@ -34,9 +34,9 @@ STEPS: dict[str, list[str]] = {
     # Into the folder site; a broken link or heading is an error.
     "docs": [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-E", "docs", "site"],
     "tests": ["env", "EXAMPLES=all", sys.executable, "-m", "pytest", "-n", "2", "-q"],
-    # They mostly wait for processes and the practice clock: four at a time use two cores well.
+    # They mostly wait for processes and the practice clock: five at a time use two cores well.
     "slow-tests": [
-        *(sys.executable, "-m", "pytest", "-n", "4", "--dist", "worksteal", "-q", "-m", "slow"),
+        *(sys.executable, "-m", "pytest", "-n", "5", "--dist", "worksteal", "-q", "-m", "slow"),
         "--durations=40",
     ],
 }

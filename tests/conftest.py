@@ -24,16 +24,27 @@ settings.register_profile(
 )
 
 
-LONGEST = (
-    "test_a_new_user_arrives_and_every_command_does_what_it_says",
-    "test_a_restart_in_every_market_changes_no_decision",
-    "test_the_decision_is_mirror_symmetric_in_ten_thousand_markets",
-)
+ONE_RUN = ("tests/patches/", "tests/test_many_series.py")
+"""Files whose tests share a Nautilus node or a run of the bot."""
+SLOW_LIMIT_S = 240
+"""Limit of a slow test without its own: a loaded machine takes several times as long as an idle one."""
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with the tests that take minutes: at the end all workers but one would wait for them."""
-    items.sort(key=lambda item: item.originalname not in LONGEST)
+    """Begin with the longest tests: at the end all workers but one would wait for them.
+
+    The limit of a test is several times its duration, so the order of the limits is that of the durations.
+    """
+
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_LIMIT_S))
+
+    def limit(item):
+        found = item.get_closest_marker("timeout")
+        return found.args[0] if found else 0
+
+    items.sort(key=limit, reverse=True)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -44,14 +55,14 @@ def pytest_xdist_auto_num_workers():
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Let one worker run all tests of a file that starts a Nautilus node: each worker would start its own.
+    """Let one worker run all tests of a file of `ONE_RUN`: each worker would start its own node or run.
 
     pytest-xdist 3.8's own mark for this, `xdist_group`, has no effect under pytest 9.2.
     """
     from xdist.scheduler import LoadScopeScheduling
 
-    class OneWorkerPerNode(LoadScopeScheduling):
+    class OneWorkerPerRun(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            return nodeid.partition("::")[0] if nodeid.startswith("tests/patches/") else nodeid
+            return nodeid.partition("::")[0] if nodeid.startswith(ONE_RUN) else nodeid
 
-    return OneWorkerPerNode(config, log)
+    return OneWorkerPerRun(config, log)

@@ -10,7 +10,7 @@ from bot_process import BUYS, BotProcess
 from execution.ledger import LedgerReader, ledger_path
 from models import series_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 FOUR = {"MARKET_ASSET": "btc,eth", "MARKET_TIMEFRAME": "5m,15m"}
 NAMES = {"btc-5m", "btc-15m", "eth-5m", "eth-15m"}
@@ -23,7 +23,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("series")
     arguments = ("--test-mode", "--venue", "synthetic", "--markets", "8", "--json-lines", "--no-grafana")
     with BotProcess(folder, *arguments, settings=FOUR | BUYS | WIDE) as bot:
-        assert bot.wait(110) == 0, bot.output
+        assert bot.wait(200) == 0, bot.output
         output = bot.output
     return folder, [json.loads(line) for line in output.splitlines() if line.startswith("{")]
 

@@ -8,7 +8,7 @@ from bot_process import ROOT
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_thousand_orders_keep_every_promise():
     """No stuck order, no trade above its limit or the ceiling, and the ledger equals the venue to a
     millionth."""
