@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import httpx
 from bot_process import BotProcess
@@ -28,6 +28,9 @@ PAST_NS = 2_000
 NUDGES_NS = (10_000, 50_000, 250_000, *[1_000_000] * 100)
 """Added to a step until the bot is idle: a timer that is due within a millisecond keeps its loop polling."""
 BUSY_S = 0.5
+POLLS = 20
+"""A thread that sleeps this often while every other one sleeps on only polls: one that works either runs, or
+waits for another one that does."""
 LONGEST_NS = 240 * 10**9
 LIMITS = {"WORKER_START_SECONDS": "600", "WORKER_HEARTBEAT_SECONDS": "3600"}
 
@@ -60,40 +63,60 @@ class SteppedClock:
         os.replace(fresh, self._file)
 
 
-def threads_of(pid: int) -> dict[str, str]:
-    """State and numbers of context switches of each thread of a process; "ended" if it ended meanwhile."""
+class ThreadReading(NamedTuple):
+    """What the kernel reports of a thread."""
+
+    state: str
+    slept: int
+    preempted: int
+
+
+ENDED = ThreadReading("ended", 0, 0)
+
+
+def threads_of(pid: int) -> dict[str, ThreadReading]:
+    """State and numbers of context switches of each thread of a process."""
     found = {}
     for task in os.listdir(f"/proc/{pid}/task"):
         try:
-            lines = Path(f"/proc/{pid}/task/{task}/status").read_text().splitlines()
+            with open(f"/proc/{pid}/task/{task}/status", "rb") as status:
+                lines = status.read().split(b"\n")
         except (FileNotFoundError, ProcessLookupError):
-            found[task] = "ended"
+            found[task] = ENDED
             continue
-        state = lines[2].split()[1]
+        state = lines[2].split()[1].decode()
         # A timer that is due within a millisecond keeps this thread polling while the clock stands still.
-        polls = lines[0].endswith("tokio-rt-worker")
-        found[task] = state if polls else f"{state} {lines[-2]} {lines[-1]}"
+        polls = lines[0].endswith(b"tokio-rt-worker")
+        slept, preempted = (0, 0) if polls else (int(line.split()[1]) for line in lines[-3:-1])
+        found[task] = ThreadReading(state, slept, preempted)
     return found
 
 
 def busy_threads(pids: list[int], seconds: float) -> list[str]:
     """Wait for an instant at which all threads slept: each slept twice and did not run in between.
 
-    Returns the threads that were busy to the end, none if there was such an instant.
+    Returns the threads that were busy to the end, or the one that only polls; none if there was such an
+    instant.
     """
-    before: dict[str, str] = {}
+    before: dict[str, ThreadReading] = {}
+    lone: dict[str, ThreadReading] = {}
     deadline = time.monotonic() + seconds
     while True:
-        now: dict[str, str] = {}
+        now: dict[str, ThreadReading] = {}
         for pid in pids:
             now |= threads_of(pid)
         busy = [
-            f"thread {task}: {state}, was {before.get(task)}"
-            for task, state in now.items()
-            if before.get(task) != state or not state.startswith("S")
+            f"thread {task}: {reading}, was {before.get(task)}"
+            for task, reading in now.items()
+            if before.get(task) != reading or reading.state != "S"
         ]
         if not busy and len(before) == len(now):
             return []
+        ran = [task for task in now if now[task] != lone.get(task)]
+        if len(ran) > 1 or len(lone) != len(now):
+            lone = now
+        elif ran and now[ran[0]].slept - lone[ran[0]].slept >= POLLS:
+            return busy
         if time.monotonic() > deadline:
             return busy
         before = now
