@@ -186,7 +186,7 @@ def test_no_key_leaves_the_env_file_in_a_run(keys, tmp_path):
         bot.wait_for("filled", 100)
         seen |= {"metrics": served(port), "ps": command_lines(bot)}
         os.kill(bot.children()["worker"], signal.SIGKILL)
-        bot.wait_for("starting it again", 20)
+        bot.wait_for("starting it again")
         # The doctor of real orders signs with the key: against the practice venue, in Polymarket's place.
         there = NOWHERE | dict.fromkeys(("CLOB_URL", "GAMMA_URL", "DATA_API_URL", "RELAYER_URL"), url)
         there |= {"GEOBLOCK_URL": f"{url}/api/geoblock"}
@@ -287,7 +287,7 @@ def test_no_key_leaves_the_env_file_with_real_orders(keys, polymarket, tmp_path)
             assert re.search(r"Max core file size +0 +0 ", Path(f"/proc/{pid}/limits").read_text())
             assert not is_readable(f"/proc/{pid}/environ")
         os.kill(worker, signal.SIGKILL)
-        bot.wait_for("starting it again", 20)
+        bot.wait_for("starting it again")
         seen["metrics again"] = served(port)
         assert bot.interrupt() < 5
     assert b"RuntimeError" in (root / "logs" / "bot.log").read_bytes()

@@ -12,7 +12,11 @@ from test_switching import LIVE_PROFILE, bought, decisions, settings
 from events import WorkerStatus
 from monitoring.status_file import STATUS_FILE, read_worker_status
 
-RUN = ("--test-mode", "--live", "--venue", "synthetic", "--first", "6", "--start-at", "450")
+RUN = (
+    *("--test-mode", "--live", "--venue", "synthetic", "--first", "6"),
+    *("--start-at", "100", "--speed", "30"),
+)
+"""From 23 s before the window of a generated market; the next window begins half a minute later."""
 
 
 def heartbeats(folder: Path) -> dict[str, WorkerStatus | None]:
@@ -48,7 +52,7 @@ def test_the_chat_halts_resumes_and_switches_a_running_bot(tmp_path: Path) -> No
             bot.wait_for("^Chat: connected to Telegram", 60)
             assert stub.answer_to("/status").startswith("Orders: unknown: no heartbeat from it")
             assert f"{LIVE_PROFILE} is halted: a test (chat)" in stub.answer_to("/halt a test")
-            bot.wait_for("^Chat: /halt a test", 10)
+            bot.wait_for("^Chat: /halt a test")
 
             bot.until(lambda: market(tmp_path), "a worker", 60)
             halted = bot.until(lambda: halted_market(bot), "a decision that the halt refuses", 150)
@@ -58,17 +62,17 @@ def test_the_chat_halts_resumes_and_switches_a_running_bot(tmp_path: Path) -> No
             assert f"{LIVE_PROFILE} may trade again; the halt was: a test (chat)" in stub.answer_to("/resume")
             stub.break_down("hang")
             bot.until(lambda: bought(bot, LIVE_PROFILE), "an order while the service hangs", 200)
-            bot.wait_for("filled", 20)
+            bot.wait_for("filled")
             stub.heal()
             assert "#1 " in stub.answer_to("/trades", 60)
 
             assert stub.answer_to("/sim").startswith("The mode is now SIMULATION")
-            bot.wait_for("^MODE SIMULATION: the mode store is set to simulation", 20)
+            bot.wait_for("^MODE SIMULATION: the mode store is set to simulation")
             os.kill(bot.children()["worker"], signal.SIGKILL)
             last = heartbeats(tmp_path)
             assert "Last mode switch: simulation" in stub.answer_to("/status")
             assert heartbeats(tmp_path) == last, "the answer came before the next worker ran"
-            bot.wait_for("starting it again", 20)
+            bot.wait_for("starting it again")
             pids = (bot.process.pid, *bot.children().values())
             shown = [Path(f"/proc/{pid}/cmdline").read_text() for pid in pids]
             stub.break_down("hang")

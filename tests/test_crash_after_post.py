@@ -23,7 +23,7 @@ class Venue:
     """The practice venue of a running bot, read through its public interface."""
 
     def __init__(self, bot: BotProcess) -> None:
-        self._url = bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)", 20)[1]
+        self._url = bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)")[1]
         self._paths = Paths.of(bot.folder, "recorded")
 
     def arm(self, name: str, count: int | None, **parameters: float) -> None:
@@ -87,7 +87,7 @@ def test_killed_after_the_order_was_accepted(lost, parameters, tmp_path):
         venue.arm("user_feed_silent", None)
         until(lambda: bool(venue.account()["orders"]), 90)
         os.kill(bot.children()["worker"], signal.SIGKILL)
-        bot.wait_for("starting it again", 20)
+        bot.wait_for("starting it again")
         bot.wait_for(r"(Up|Down) won [+-]", 100)
         account, posts = venue.account(), venue.posts()
         bot.interrupt()

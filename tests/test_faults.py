@@ -45,7 +45,7 @@ def arm(url: str, fault: str, count: int | None, **parameters: Any) -> None:
 def test_one_order_one_fill(fault, tmp_path):
     """Whatever is lost, late, doubled or out of order, the market is bought once and the cash agrees."""
     with BotProcess(tmp_path, *TRADED, "--markets", "1", settings=BUYS) as bot:
-        url = bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)", 20)[1]
+        url = bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)")[1]
         arm(url, fault, 1, **FAULTS[fault])
         assert bot.wait(100) == 0, bot.output
     assert "HALTED" not in bot.output
@@ -62,7 +62,7 @@ def test_one_order_one_fill(fault, tmp_path):
 def test_a_market_in_which_the_venue_takes_no_orders_is_left_alone(field, tmp_path):
     """Its flag is against trading: nothing is sent, nothing is halted, and the ledger has the reason."""
     with BotProcess(tmp_path, *TRADED, "--markets", "1", settings=BUYS) as bot:
-        url = bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)", 20)[1]
+        url = bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)")[1]
         against = "true" if field == "closed" else "false"
         arm(url, "gamma_value", None, field=field, value=against, raw=True)
         bot.wait_for(f"the catalogue has {field}", 60)
@@ -78,7 +78,7 @@ def test_a_market_in_which_the_venue_takes_no_orders_is_left_alone(field, tmp_pa
 def traded_without_a_winner(folder: Path, up: float, *, ends: str) -> None:
     """Buy in a market in which an Up share is paid `up`; returns the output until the text `ends`."""
     with BotProcess(folder, *TRADED, "--markets", "1", settings=BUYS) as bot:
-        url = bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)", 20)[1]
+        url = bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)")[1]
         arm(url, "resolution_split", 1, up=up)
         bot.wait_for(ends, 120)
         if up == 0.5:
@@ -105,6 +105,7 @@ def test_a_market_without_a_winner_pays_one_half(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_what_the_bot_cannot_read_is_booked_by_the_operator(tmp_path):
     """Other payouts than one half halt trading; the operator records them, and the next start continues."""
     traded_without_a_winner(tmp_path, 0.7, ends=r"HALTED: .*closed without a winner: Up 0\.7, Down 0\.3")
@@ -121,6 +122,7 @@ def test_what_the_bot_cannot_read_is_booked_by_the_operator(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_ledger_that_another_program_locks_is_waited_for(tmp_path):
     """Locked for 40 s, including the window: nothing is sent, lost or halted, and the bot continues."""
     path = ledger_path(tmp_path / "state", "recorded")

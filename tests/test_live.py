@@ -185,7 +185,7 @@ def test_simulation_in_the_store_is_obeyed(tmp_path: Path) -> None:
     switch_to_simulation(Endpoint("127.0.0.1", 9, 2), tmp_path / "state")
     with BotProcess(tmp_path, *REHEARSAL, "--first", TRADED, settings={**BUYS, **ARMED}) as bot:
         bot.wait_for(r"^warn  mode +would be simulation.*redis_control.py live", 40)
-        bot.wait_for(r"SIMULATION.*armed for live, but the mode store is set to simulation", 20)
+        bot.wait_for(r"SIMULATION.*armed for live, but the mode store is set to simulation")
         bot.wait_for("filled", 60)
         assert bot.interrupt() < 5
     with reader(tmp_path, "synthetic") as ledger:

@@ -28,6 +28,8 @@ from view_paper_trades import as_json, load
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(480)]
 
 GENERATED = ("--test-mode", "--venue", "synthetic", "--no-grafana")
+FAST = ("--speed", "30")
+"""Half a minute a market, for tests with `EARLY`, whose window is almost the whole market."""
 EXCHANGE_V3 = "0xe3333700cA9d93003F00f0F71f8515005F6c00Aa"
 MILLIONTH = Decimal("0.000001")
 EARLY = BUYS | {
@@ -84,7 +86,7 @@ def prepared(folder: Path, *arguments: str, **fields: Any) -> None:
 def test_both_versions_are_traded_one_after_the_other(tmp_path):
     """Four generated markets, v1 and v2 by turns: each is bought by its own ids, settled, paid and booked."""
     with BotProcess(
-        tmp_path, *GENERATED, "--markets", "4", "--first", "2", "--start-at", "60", settings=EARLY
+        tmp_path, *GENERATED, *FAST, "--markets", "4", "--first", "2", "--start-at", "60", settings=EARLY
     ) as bot:
         assert bot.wait(420) == 0, bot.output
     assert "Traceback" not in bot.output
@@ -117,7 +119,9 @@ def test_the_rule_buys_in_both_versions_without_any_setting(tmp_path):
 def test_a_market_is_traded_with_the_venues_current_library(tmp_path):
     """polymarket-client signs and sends the order of a position and of a CTF token: equal books."""
     chosen = EARLY | {"ORDER_CLIENT": "polymarket-client"}
-    with BotProcess(tmp_path, *GENERATED, "--markets", "2", "--start-at", "60", settings=chosen) as bot:
+    with BotProcess(
+        tmp_path, *GENERATED, *FAST, "--markets", "2", "--start-at", "60", settings=chosen
+    ) as bot:
         assert bot.wait(360) == 0, bot.output
     assert "Traceback" not in bot.output
     made = intents(tmp_path)
@@ -131,7 +135,7 @@ def test_a_market_of_an_unknown_version_is_refused_and_the_bot_goes_on(tmp_path)
     with CannedServer() as operator:
         operator.default = (200, {})
         notified = EARLY | {"NOTIFY_URL": operator.url.replace("http", "json")}
-        with BotProcess(tmp_path, *GENERATED, "--markets", "2", settings=notified) as bot:
+        with BotProcess(tmp_path, *GENERATED, *FAST, "--markets", "2", settings=notified) as bot:
             url = venue_url(bot)
             running = HTTP.get(f"{url}/practice/info").json()["current"]
             unknown = f"btc-updown-15m-{int(running.rpartition('-')[2]) + 900}"
@@ -162,7 +166,7 @@ def test_a_missing_allowance_of_exchange_v3_is_named_and_costs_nothing(tmp_path)
         env={**os.environ, "STATE_DIR": str(tmp_path / "state"), "COLUMNS": "400"},
     )
     assert f"the allowance of Exchange V3 ({EXCHANGE_V3}) is $0" in doctor.stdout
-    with BotProcess(tmp_path, *GENERATED, "--markets", "2", "--start-at", "60", settings=EARLY) as bot:
+    with BotProcess(tmp_path, *GENERATED, *FAST, "--markets", "2", "--start-at", "60", settings=EARLY) as bot:
         assert bot.wait(360) == 0, bot.output
     assert "Traceback" not in bot.output
     made = intents(tmp_path)

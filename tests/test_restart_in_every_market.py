@@ -17,8 +17,9 @@ from monitoring.status_file import STATUS_FILE, read_worker_status
 MARKETS = 3
 ARGUMENTS = (
     *("--test-mode", "--venue", "synthetic", "--no-grafana", "--markets", str(MARKETS)),
-    *("--seed", "7", "--first", "40", "--start-at", "0"),
+    *("--seed", "7", "--first", "40", "--start-at", "450"),
 )
+"""The first market, whose strike the bot has not seen, begins 22 s before its window."""
 STRIKE_OVER = 190.0
 """Market second after which no relay repeats a strike: from now on it is stored or lost."""
 
@@ -67,7 +68,7 @@ def _kill_in_mid_market(bot: BotProcess, folder: Path) -> None:
 
     bot.until(due, "a market with a strike", 150)
     os.kill(bot.children()["worker"], signal.SIGKILL)
-    bot.until(lambda: "worker" not in bot.children(), "the end of the worker", 10)
+    bot.until(lambda: "worker" not in bot.children(), "the end of the worker", 60)
     status.unlink()
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 from bot_process import BUYS, ROOT, BotProcess
-from test_whole_bot import TRADED
+from test_whole_bot import TRADED, TRADED_FAST
 
 from execution.ledger import LedgerReader, ledger_path
 from models import Frozen, TradeOutcome
@@ -78,7 +78,7 @@ def view(state: Path, *flags: str) -> str:
 @pytest.mark.timeout(60 * (MARKETS + 4))
 def test_all_records_agree(tmp_path):
     """Ledger, view, JSON, HTML, export, closing screen and practice account agree on n, fees and P&L."""
-    with BotProcess(tmp_path, *TRADED, "--markets", str(MARKETS), settings=BUYS) as bot:
+    with BotProcess(tmp_path, *TRADED_FAST, "--markets", str(MARKETS), settings=BUYS) as bot:
         assert bot.wait(60 * (MARKETS + 3)) == 0, bot.output
     state = tmp_path / "state"
     with LedgerReader(ledger_path(state, "recorded")) as ledger:
@@ -113,7 +113,7 @@ def test_all_records_agree(tmp_path):
 def test_the_bot_waits_while_a_resolution_contradicts_itself(tmp_path):
     """Two contradicting results settle nothing: the bot reports why, halts, and settles once they agree."""
     with BotProcess(tmp_path, *TRADED, settings=BUYS) as bot:
-        url = bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)", 20)[1]
+        url = bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)")[1]
         HTTP.post(
             f"{url}/practice/faults", json={"name": "clob_contradicts", "count": None}
         ).raise_for_status()
@@ -125,7 +125,7 @@ def test_the_bot_waits_while_a_resolution_contradicts_itself(tmp_path):
         export = tmp_path / "paper_trades.json"
         export.unlink()
         os.kill(bot.children()["worker"], signal.SIGKILL)
-        bot.wait_for("starting it again", 20)
+        bot.wait_for("starting it again")
         deadline = time.monotonic() + 30
         while not export.exists():
             assert time.monotonic() < deadline, bot.output

@@ -28,7 +28,7 @@ def decisions(folder) -> list[Decision]:
 
 def arm(bot: BotProcess, name: str, **parameters: object) -> None:
     """Arm a fault of the practice venue whose address is on the screen."""
-    url = bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)", 20)[1]
+    url = bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)")[1]
     body = json.dumps({"name": name, "count": None, "parameters": parameters}).encode()
     request = urllib.request.Request(
         f"{url}/practice/faults", body, {"Content-Type": "application/json"}, method="POST"
@@ -42,6 +42,7 @@ def in_window(found: list[Decision]) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_each_decision_has_six_votes_or_named_abstentions(tmp_path):
     """In a whole market all six vote or give a reason, nothing blocks a loop, and every row replays."""
     report = tmp_path / "blocking.txt"

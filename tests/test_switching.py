@@ -102,7 +102,7 @@ def test_a_running_bot_is_switched_to_and_fro(tmp_path: Path, redis: RedisServer
 
         # Before the window of a market that would be bought: its decisions are refused by the mode.
         assert "opens no live position from now on" in control(bot, redis, "sim")
-        bot.wait_for("^MODE SIMULATION: the mode store is set to simulation", 20)
+        bot.wait_for("^MODE SIMULATION: the mode store is set to simulation")
         eventually(bot, lambda: decisions(bot, LIVE_PROFILE), "a decision in the live profile", 60)
         assert {row.reason for row in decisions(bot, LIVE_PROFILE)} == {"mode"}
         assert bot.children()["worker"] == live_worker, "it stays in its market"
@@ -159,16 +159,16 @@ def test_a_bot_without_live_refuses_with_its_reason(
     with BotProcess(
         tmp_path, "--test-mode", "--venue", "recorded", "--first", "3", settings=settings(redis)
     ) as bot:
-        bot.wait_for(f"SIMULATION .*{refusal}", 30)
+        bot.wait_for(f"SIMULATION .*{refusal}")
         where = "(used by the running bot): the mode store is set to live"
         asked = control(bot, redis, "status").split(where)[0].splitlines()[-1]
         assert ("Redis at" if with_redis else "simulation_mode") in asked
         eventually(bot, lambda: "worker" in bot.children(), "a worker", 20)
         bot.wait_for("(BUY|skip)", 120)
         control(bot, redis, "sim")
-        bot.wait_for("^MODE SIMULATION: started without --live", 20)
+        bot.wait_for("^MODE SIMULATION: started without --live")
         control(bot, redis, "live", "--yes")
-        bot.wait_for(f"^MODE SIMULATION: {refusal}", 20)
+        bot.wait_for(f"^MODE SIMULATION: {refusal}")
         assert bot.interrupt() < 5
     assert "Traceback" not in bot.output
     assert not ledger_path(tmp_path / "state", "live").exists()

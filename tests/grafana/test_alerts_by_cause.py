@@ -58,7 +58,7 @@ class Watched:
         subprocess.run(command, env=self.environment, check=True, capture_output=True, timeout=30)
 
     def _practice(self, method: str, body: object, query: str = "") -> None:
-        url = self.bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)", 20)[1]
+        url = self.bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)")[1]
         request = urllib.request.Request(
             f"{url}/practice/faults{query}",
             None if body is None else json.dumps(body).encode(),
