@@ -1,7 +1,14 @@
 """``python -m venue``: run a practice venue on loopback until it is stopped."""
 
+if __name__ == "__main__":
+    import gc
+
+    # Before the imports below, which create hardly any garbage to collect.
+    gc.disable()
+
 import asyncio
 import errno
+import gc
 import logging
 import os
 import signal
@@ -146,4 +153,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 if __name__ == "__main__":
     os.umask(UMASK)
+    # What exists now stays until the end: later collections do not examine it.
+    gc.freeze()
+    gc.enable()
     sys.exit(main())

@@ -10,6 +10,7 @@ import httpx
 from nautilus_trader.common.component import flush_logger
 from nautilus_trader.live.node import TradingNode
 
+from common.bounded_http import trust_store
 from common.constants import ExitCode
 from config import Settings
 from core.nautilus_core.providers.decision_loop import DecisionLoop
@@ -205,7 +206,7 @@ class Worker:
 
     def _make_poller(self) -> OutcomePoller:
         parts, clock = self._parts, self._parts.plan.clock
-        self._http = httpx.AsyncClient()
+        self._http = httpx.AsyncClient(verify=trust_store())
         return OutcomePoller(
             # Results come from the venue that holds the account: it does not pay for a result that it does
             # not have.

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pyarrow.parquet as parquet
 
 from venue.amounts import MICRO
 from venue.order_book import Side, VenueBook
@@ -115,6 +114,8 @@ class RecordedSource:
         return self._replay(index % len(self._catalog.recordings))
 
     def _load(self, position: int) -> RecordedBooks:
+        import pyarrow.parquet as parquet  # imported here: no other source needs it, and numpy with it
+
         columns = parquet.ParquetFile(self._path).read_row_group(position).to_pydict()
         sides = ("bid_mills", "bid_centi_shares", "ask_mills", "ask_centi_shares")
         books = [
