@@ -15,6 +15,7 @@ else:
 import errno
 import gc
 import os
+import sqlite3
 import sys
 from contextlib import ExitStack
 
@@ -42,17 +43,29 @@ from runtime.worker.plan import WorkerPlan
 from runtime.worker.plan_pipe import PlanPipe
 from runtime.worker.start import StartLimit
 
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NOT_WRITTEN = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
+"""SQLite names a full disk and the limit for the size of a file differently."""
 SPARE_DESCRIPTORS = 32
 """More than one step of a worker's start opens."""
 
 
 def _exit_of(error: BotError | OSError) -> ExitCode:
     """The exit code for a worker that cannot be built; it determines what the supervisor does next."""
-    if isinstance(error, Temporary | LedgerLocked) or _out_of_descriptors():
+    if isinstance(error, Temporary | LedgerLocked) or _out_of_space(error) or _out_of_descriptors():
         return ExitCode.UNAVAILABLE
     if isinstance(error, ConfigError):
         return ExitCode.MISCONFIGURED
     return ExitCode.FATAL if isinstance(error, Fatal) else ExitCode.CRASHED
+
+
+def _out_of_space(error: BaseException | None) -> bool:
+    """Whether a file could not be written because the disk is full, or a limit for files is reached."""
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", None) in NOT_WRITTEN
+    if isinstance(error, OSError):
+        return error.errno in NO_SPACE
+    return error is not None and _out_of_space(error.__cause__)
 
 
 def _out_of_descriptors() -> bool:

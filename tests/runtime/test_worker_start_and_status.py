@@ -1,8 +1,11 @@
 """How a worker starts, shows that it lives, and what it reports about itself once a second."""
 
 import asyncio
+import errno
 import os
+import sqlite3
 import time
+from contextlib import closing
 from decimal import Decimal
 from types import SimpleNamespace
 
@@ -18,13 +21,14 @@ from config import Settings
 from core.ingestion.adapters.health import SourceHealth
 from core.ingestion.adapters.unified_adapter import Externals
 from core.nautilus_core.instruments.market_clock import MarketClock
-from errors import Temporary
+from errors import Fatal, Temporary
 from models import Rule, Spot, Strike
 from monitoring.grafana_exporter import GrafanaMetricsExporter, reset_grafana_exporter
 from monitoring.notifications import Notifier, reset_notifier
 from monitoring.status_file import StatusFile
 from monitoring.status_page import StatusPage
 from runtime.worker import start, worker_status
+from runtime.worker.__main__ import _exit_of
 from runtime.worker.heartbeat import Heartbeat
 from runtime.worker.observer_setup import build_observers
 from runtime.worker.start import StartLimit
@@ -98,6 +102,35 @@ def test_a_start_that_blocks_ends_the_process_at_the_limit(monkeypatch, capfd):
     made._timer.join(5)
     assert codes == [ExitCode.UNAVAILABLE]
     assert "error: the worker was not ready within 0.001 s" in capfd.readouterr().err
+
+
+def full_database() -> sqlite3.Error:
+    """SQLite's error for a full disk."""
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("PRAGMA max_page_count = 1")
+        with pytest.raises(sqlite3.Error) as raised:
+            database.execute("CREATE TABLE full (id)")
+        return raised.value
+
+
+@pytest.mark.parametrize(
+    ("cause", "code"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), 69),
+        (OSError(errno.EFBIG, "File too large"), 69),
+        (full_database(), 69),
+        (OSError(errno.EACCES, "Permission denied"), 3),
+        (None, 3),
+    ],
+    ids=lambda value: str(value),
+)
+def test_a_worker_that_finds_a_full_disk_is_started_again(cause, code):
+    """69: later, with growing pauses, until there is space. Without permission, 3 ends the bot."""
+    error = Fatal("ledger cannot be written", "Check that the disk is not full")
+    error.__cause__ = cause
+    assert _exit_of(error) == code
+    if isinstance(cause, OSError) and code == 69:
+        assert _exit_of(cause) == code
 
 
 # --- the heartbeat -----------------------------------------------------------------------------------
