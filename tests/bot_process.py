@@ -25,6 +25,8 @@ BUYS = {
     "ORDERBOOK_IMBALANCE_THRESHOLD": "0.000001",
 }
 """Settings under which a favourite is bought whatever the signals are at the tick that is decided on."""
+FORKED = "bot-"
+"""Begins the name of a process that was forked instead of executed, so that its command line is another's."""
 
 
 def shifted_clock(ahead: str) -> dict[str, str]:
@@ -191,10 +193,13 @@ class BotProcess:
         found = {}
         for pid in children_of(self.process.pid):
             try:
+                own = Path(f"/proc/{pid}/comm").read_text().strip()
                 arguments = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if "-m" in arguments:
+            if own.startswith(FORKED):
+                found[own.removeprefix(FORKED)] = pid
+            elif "-m" in arguments:
                 found[arguments[arguments.index("-m") + 1].rpartition(".")[2]] = pid
         return found
 

@@ -1,6 +1,7 @@
 """The command: see the package."""
 
 import argparse
+import os
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from pathlib import Path
+from queue import Queue
 from types import FrameType
 
 import msgspec
@@ -21,11 +23,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import tests.chaos
 from tests.chaos.crashes import matrix
-from tests.chaos.run import Outcome, play, set_speed
+from tests.chaos.preloaded import PlayingProcess, preload
+from tests.chaos.run import FAST, SLOW, Outcome, play, set_speed
 from tests.chaos.schedule import Schedule, decode, draw, encode, shrink
 
+CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+"""A bot on loopback needs none, and checks them at each start if they are set."""
+REPORTED = 10
+"""Runs after which the report is written again; it is written at the end, too."""
 MOST_SHRINKS = 3
 """Failing schedules that are shrunk in one command; each needs several runs."""
+
+
+Player = Callable[[Schedule, Path], Outcome]
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -40,10 +50,14 @@ class Report(msgspec.Struct, frozen=True):
     """The commits that the runs were made with."""
     faults: dict[str, int]
     """How many schedules had each fault, and it began."""
+    applied: dict[str, int]
+    """In how many of these it was applied at least once, as far as that is counted."""
     violations: dict[str, int]
     """How many runs violated each invariant."""
     purchases: int
     decisions: int
+    covered: int
+    """Markets whose window had to have a decision."""
     slowest_recovery_s: float
     outcomes: tuple[Outcome, ...]
 
@@ -62,9 +76,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--speed",
         type=float,
-        default=15.0,
         metavar="N",
-        help="market seconds per second; more than 15 on an idle machine only (15)",
+        help="market seconds per second (30; 15 for the crash matrix)",
+    )
+    parser.add_argument(
+        "--preloaded",
+        action="store_true",
+        help="fork the bots from a process that has imported their modules: half of the CPU time",
     )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the results as JSON")
     parser.add_argument(
@@ -102,10 +120,18 @@ class Runs:
         Whether the folders of right runs are kept, too.
     finished : Callable[[list[Outcome]], None]
         Called after each run with the outcomes so far.
+    play : callable
+        Plays a schedule in a new folder.
     """
 
     def __init__(
-        self, base: Path, console: Console, *, keep: bool, finished: Callable[[list[Outcome]], None]
+        self,
+        base: Path,
+        console: Console,
+        *,
+        keep: bool,
+        finished: Callable[[list[Outcome]], None],
+        play: Player,
     ) -> None:
         self.outcomes: list[Outcome] = []
         self.stopped = False
@@ -113,6 +139,7 @@ class Runs:
         self._console = console
         self._keep = keep
         self._finished = finished
+        self._play_one = play
 
     def play(self, wanted: Sequence[Schedule], workers: int) -> None:
         """Play all, and show the failing ones; SIGINT and SIGTERM stop after the running ones."""
@@ -141,7 +168,7 @@ class Runs:
                 progress.update(task, advance=1, description=f"{failed} failed")
 
     def _play_unless_stopped(self, schedule: Schedule, folder: Path) -> Outcome | None:
-        return None if self.stopped else play_in(schedule, folder)
+        return None if self.stopped else self._play_one(schedule, folder)
 
     def _record(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
@@ -155,6 +182,25 @@ class Runs:
         """Begin no other run; those that run are completed."""
         del number, frame
         self.stopped = True
+
+
+def forked_players(count: int) -> Player:
+    """Players in processes of their own, which have the modules of the bot; see `tests.chaos.preloaded`."""
+    preload()
+    processes: list[PlayingProcess] = []
+    free: Queue[PlayingProcess] = Queue()
+    for _ in range(count):
+        processes.append(PlayingProcess(play_in, processes))
+        free.put(processes[-1])
+
+    def play_in_free_one(schedule: Schedule, folder: Path) -> Outcome:
+        process = free.get()
+        try:
+            return process.play(schedule, folder)
+        finally:
+            free.put(process)
+
+    return play_in_free_one
 
 
 def play_in(schedule: Schedule, folder: Path) -> Outcome:
@@ -235,6 +281,12 @@ def report_of(outcomes: Sequence[Outcome], seconds: float, revisions: Iterable[s
         for injection, began in zip(outcome.schedule.injections, outcome.began, strict=True)
         if began is not None
     )
+    applied = Counter(
+        injection.fault
+        for outcome in outcomes
+        for injection, times in zip(outcome.schedule.injections, outcome.applied, strict=False)
+        if times
+    )
     return Report(
         command="python -m tests.chaos " + " ".join(sys.argv[1:]),
         runs=len(outcomes),
@@ -242,24 +294,44 @@ def report_of(outcomes: Sequence[Outcome], seconds: float, revisions: Iterable[s
         seconds=round(seconds, 1),
         revisions=tuple(sorted(set(revisions))),
         faults=dict(sorted(faults.items())),
+        applied=dict(sorted(applied.items())),
         violations=dict(Counter(name for outcome in outcomes for name in outcome.violations)),
         purchases=sum(outcome.purchases for outcome in outcomes),
         decisions=sum(outcome.decisions for outcome in outcomes),
+        covered=sum(outcome.covered for outcome in outcomes),
         slowest_recovery_s=max((outcome.recovery_s or 0.0 for outcome in outcomes), default=0.0),
         outcomes=tuple(sorted(outcomes, key=lambda outcome: outcome.schedule.number)),
     )
 
 
+def show_failing(
+    outcomes: Sequence[Outcome], given: argparse.Namespace, base: Path, console: Console
+) -> None:
+    """Shrink the first failing schedules, and show the commands that repeat them."""
+    failing = [one for one in outcomes if not one.right]
+    for outcome in failing[:MOST_SHRINKS]:
+        schedule = outcome.schedule
+        if given.replay is None and len(schedule.injections) > 1:
+            schedule = shrunk(outcome, base)
+        file = base / f"schedule-{schedule.seed}-{schedule.number}.json"
+        file.write_bytes(encode(schedule))
+        speed = f" --speed {given.speed:g}" if given.speed else ""
+        console.print(f"again: python -m tests.chaos --replay {file}{speed}", highlight=False, markup=False)
+        console.print(f"  {schedule.text}", highlight=False, markup=False)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 if no invariant was violated, else 1."""
     given, console, began = parse(arguments), Console(), time.monotonic()
-    set_speed(given.speed)
+    set_speed(given.speed or (SLOW if given.crashes else FAST))
     earlier, present = recorded(given.results), revision()
     played = {encode(one.outcome.schedule) for one in earlier}
     wanted = [schedule for schedule in schedules(given) if encode(schedule) not in played]
     if given.list:
         for schedule in wanted:
-            console.print(f"{schedule.number:4}  {schedule.text}", highlight=False, markup=False)
+            console.print(
+                f"{schedule.number:4}  {schedule.text}", highlight=False, markup=False, soft_wrap=True
+            )
         return 0
     base = Path(tempfile.mkdtemp(prefix="chaos-"))
 
@@ -268,24 +340,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         revisions = [one.revision for one in earlier] + [present] * bool(outcomes)
         return report_of(every, time.monotonic() - began, revisions)
 
+    def write_report(outcomes: list[Outcome]) -> Report:
+        found = report(outcomes)
+        if given.report is not None:
+            given.report.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
+        return found
+
     def write(outcomes: list[Outcome]) -> None:
         if given.results is not None:
             record(given.results, Recorded(present, outcomes[-1]))
-        if given.report is not None:
-            given.report.write_bytes(msgspec.json.format(msgspec.json.encode(report(outcomes))))
+        if given.report is not None and len(outcomes) % REPORTED == 0:
+            write_report(outcomes)
 
-    runs = Runs(base, console, keep=given.keep, finished=write)
+    player = forked_players(given.workers) if given.preloaded else play_in
+    runs = Runs(base, console, keep=given.keep, finished=write, play=player)
     runs.play(wanted, given.workers)
-    failing = [] if runs.stopped else [one for one in runs.outcomes if not one.right]
-    for outcome in failing[:MOST_SHRINKS]:
-        schedule = outcome.schedule
-        if given.replay is None and len(schedule.injections) > 1:
-            schedule = shrunk(outcome, base)
-        file = base / f"schedule-{schedule.seed}-{schedule.number}.json"
-        file.write_bytes(encode(schedule))
-        console.print(f"again: python -m tests.chaos --replay {file}", highlight=False, markup=False)
-        console.print(f"  {schedule.text}", highlight=False, markup=False)
-    found = report(runs.outcomes)
+    if not runs.stopped:
+        with suppress(KeyboardInterrupt):
+            show_failing(runs.outcomes, given, base, console)
+    found = write_report(runs.outcomes)
     console.print(
         f"{found.runs} runs, {found.failed} failed; {found.purchases} purchases,"
         f" {found.decisions} decisions, slowest recovery {found.slowest_recovery_s:.1f} s,"
@@ -299,4 +372,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    for variable in CERTIFICATES:
+        os.environ.pop(variable, None)
     sys.exit(main())

@@ -21,7 +21,7 @@ class Limits(msgspec.Struct, frozen=True):
     exposure: Decimal = Decimal("10.00")
     positions: int = 5
     day_loss: Decimal = Decimal("5.00")
-    window: tuple[float, float] = (200.0, 880.0)
+    window: tuple[float, float] = (320.0, 880.0)
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -139,6 +139,8 @@ class Observed(msgspec.Struct, frozen=True):
         Slugs of the markets in whose whole decision window, from the bot's start on, a worker ran.
     recovery_s : float, optional
         Wall seconds from the end of the last fault until the bot was healthy; None if it never was.
+    waited_s : float
+        Seconds of these in which a process of the bot could have run, and had no processor.
     exit_code : int, optional
         Of the last supervisor, after Ctrl-C; None if it had to be killed.
     orphans : tuple of str
@@ -159,6 +161,7 @@ class Observed(msgspec.Struct, frozen=True):
     halts: tuple[str, ...] = ()
     covered: tuple[str, ...] = ()
     recovery_s: float | None = 0.0
+    waited_s: float = 0.0
     exit_code: int | None = 0
     orphans: tuple[str, ...] = ()
     held_locks: tuple[str, ...] = ()

@@ -234,11 +234,16 @@ def halts_explained(evidence: Evidence) -> list[str]:
 
 
 def recovered(evidence: Evidence) -> list[str]:
-    """Within 30 s of the end of the last fault, a worker runs and has fresh quotes."""
-    seconds = evidence.observed.recovery_s
+    """Within 30 s of the end of the last fault, a worker runs and has fresh quotes.
+
+    The time is the bot's own: without that in which a busy machine kept it waiting for a processor.
+    """
+    seconds, waited = evidence.observed.recovery_s, evidence.observed.waited_s
     if seconds is None:
         return ["the bot did not recover"]
-    return [f"the bot recovered after {seconds:.1f} s"] if seconds > RECOVERY_S else []
+    if seconds - waited <= RECOVERY_S:
+        return []
+    return [f"the bot recovered after {seconds:.1f} s, of which it waited {waited:.1f} s for a processor"]
 
 
 def ended_cleanly(evidence: Evidence) -> list[str]:

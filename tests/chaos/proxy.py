@@ -194,8 +194,7 @@ class Relay:
     async def _answer(self, received: bytes, bot: asyncio.StreamWriter) -> bool:
         """Forward a part of an answer; False if the connection has ended by a fault."""
         await self._hold("wire_hang")
-        if (delay := self._peek("wire_delay")) is not None:
-            await asyncio.sleep(delay.seconds)
+        await self._delay()
         begins = received.startswith(b"HTTP/1.1 ")
         if begins and self._consume("wire_reset") is not None:
             _reset(bot)
@@ -219,8 +218,7 @@ class Relay:
         async for frame in self._frames(rest, venue):
             for sent in frame:
                 await self._hold("wire_hang")
-                if (delay := self._peek("wire_delay")) is not None:
-                    await asyncio.sleep(delay.seconds)
+                await self._delay()
                 bot.write(sent.raw)
             await bot.drain()
 
@@ -262,6 +260,10 @@ class Relay:
             self.struck[fault] += 1
             while self._peek(fault) is not None:  # noqa: ASYNC110  cleared by another thread
                 await asyncio.sleep(POLL_S)
+
+    async def _delay(self) -> None:
+        if (delay := self._consume("wire_delay")) is not None:
+            await asyncio.sleep(delay.seconds)
 
     def _peek(self, fault: str) -> Armed | None:
         with self._lock:

@@ -19,14 +19,13 @@ SWITCHED = "switched"
 Situation = Literal["", "restart", "recording", "migration", "switch"]
 """What the bot does besides trading: planned restarts, without an order; a recording; the migration of an old
 ledger; a mode switch, without an order."""
-START_AT = {"paper": 400, "rehearsal": 300}
-"""Market second of the start. On a busy machine the worker connects 20 s later, which are 300 market seconds;
-a rehearsal makes its preflight checks first."""
-READY = 80
+START_AT = {"paper": 480, "rehearsal": 320}
+"""Market second of the start; a rehearsal makes its preflight checks first."""
+READY = 100
 """Market seconds until the bot has usually connected."""
 SWITCH_AT = 700
 """Market second of the mode switch: the worker has connected, and follows it in the next market."""
-STORE_LAST = 650
+STORE_LAST = 740
 """Latest market second at which the mode store begins to hold a wrong value: it is right again before
 the next market, whose worker would otherwise be one of simulation."""
 SELDOM = 0.1
@@ -52,6 +51,10 @@ class Layer(StrEnum):
     """The clock of the machine that the bot runs on."""
 
 
+AT_A_POINT = {Layer.PROCESS: 0.5, Layer.DISK: 0.5, Layer.STORE: 0.3, Layer.WIRE: 0.2}
+"""Share of the faults that begin at a point of an order's life."""
+
+
 class FaultKind(msgspec.Struct, frozen=True):
     """A fault that a schedule may contain.
 
@@ -71,6 +74,8 @@ class FaultKind(msgspec.Struct, frozen=True):
         Whether it is a part of random schedules.
     seldom : bool
         Whether it is drawn less often, because it takes minutes.
+    of_order : bool
+        Whether it concerns an order: then it mostly begins before the first one.
     """
 
     layer: Layer
@@ -80,6 +85,17 @@ class FaultKind(msgspec.Struct, frozen=True):
     halts: tuple[str, ...] = ()
     drawn: bool = True
     seldom: bool = False
+    of_order: bool = False
+
+
+def _order(
+    lasts: tuple[float, float] | None = None,
+    *,
+    counts: tuple[int, ...] = (1,),
+    halts: tuple[str, ...] = (),
+    **parameters: tuple[Any, ...],
+) -> FaultKind:
+    return FaultKind(Layer.VENUE, lasts, counts, parameters, halts, of_order=True)
 
 
 def _venue(
@@ -99,36 +115,36 @@ BOTH = (False, True)
 BAD_NUMBERS = ("NaN", "Infinity", "1e400", "-1", "0", "7", "")
 KINDS: dict[str, FaultKind] = {
     # answers to POST /order
-    "drop_before_read": _venue(counts=(1, 2)),
-    "too_early_425": _venue(counts=(1, 2), executed=BOTH),
-    "rate_limit_429": _venue(counts=(1, 2)),
-    "error_500": _venue(counts=(1, 2), executed=BOTH),
-    "refused_4xx": _venue(counts=(1, 3), executed=BOTH, halts=(*REFUSALS, "had ended as refused")),
-    "unavailable_503": _venue(
+    "drop_before_read": _order(counts=(1, 2)),
+    "too_early_425": _order(counts=(1, 2), executed=BOTH),
+    "rate_limit_429": _order(counts=(1, 2)),
+    "error_500": _order(counts=(1, 2), executed=BOTH),
+    "refused_4xx": _order(counts=(1, 3), executed=BOTH, halts=(*REFUSALS, "had ended as refused")),
+    "unavailable_503": _order(
         (60, 400), variant=("trading_disabled", "cancel_only", "post_only", "overloaded"), halts=REFUSALS
     ),
-    "html_403": _venue(halts=REFUSALS),
-    "tick_changed": _venue(
+    "html_403": _order(halts=REFUSALS),
+    "tick_changed": _order(
         counts=(1, 3), tick=(0.1, 0.05, 0.001), halts=(*REFUSALS, "contradicts order-tick")
     ),
-    "success_false": _venue(counts=(1, 3), halts=REFUSALS),
-    "unmatched": _venue(counts=(1, 2)),
-    "geoblocked": _venue((60, 300), halts=REFUSALS),
-    "delayed": _venue(seconds=(0.2, 0.5, 1.0), success=BOTH),
-    "live_fak": _venue(),
-    "hang": _venue(seconds=(0.6, 2.0, 5.0)),
-    "drop_after_accept": _venue(),
-    "trade_before_response": _venue(seconds=(0.1, 0.3, 1.0)),
+    "success_false": _order(counts=(1, 3), halts=REFUSALS),
+    "unmatched": _order(counts=(1, 2)),
+    "geoblocked": _order((60, 300), halts=REFUSALS),
+    "delayed": _order(seconds=(0.2, 0.5, 1.0), success=BOTH),
+    "live_fak": _order(),
+    "hang": _order(seconds=(0.6, 2.0, 5.0)),
+    "drop_after_accept": _order(),
+    "trade_before_response": _order(seconds=(0.1, 0.3, 1.0)),
     # trades and the user stream
-    "user_feed_silent": _venue((30, 300)),
-    "duplicate_trade": _venue(),
-    "out_of_order_trade": _venue(),
-    "failed_after_match": _venue(),
-    "retrying": _venue(),
-    "killed_event": _venue(),
-    "user_feed_refused": _venue(counts=(1, 3)),
-    "user_feed_drop": _venue(),
-    "user_feed_value": _venue(event=("trade",), field=("price", "size"), value=BAD_NUMBERS),
+    "user_feed_silent": _order((30, 300)),
+    "duplicate_trade": _order(),
+    "out_of_order_trade": _order(),
+    "failed_after_match": _order(),
+    "retrying": _order(),
+    "killed_event": _order(),
+    "user_feed_refused": _order(counts=(1, 3)),
+    "user_feed_drop": _order(),
+    "user_feed_value": _order(event=("trade",), field=("price", "size"), value=BAD_NUMBERS),
     # data
     "market_feed_stall": _venue((15, 200)),
     "price_change_lost": _venue(counts=(1, 5)),
@@ -136,7 +152,7 @@ KINDS: dict[str, FaultKind] = {
     "market_feed_value": _venue(counts=(1, 5), field=("price", "size"), value=BAD_NUMBERS, raw=BOTH),
     "stray_frame": _venue(feed=("market", "user"), depth=(0, 100_000)),
     "gamma_500": _venue((15, 150)),
-    "order_lookup_404": _venue(counts=(1, 3)),
+    "order_lookup_404": _order(counts=(1, 3)),
     "resolution_delay": _venue(seconds=(60.0, 150.0, 300.0)),
     "resolution_never": _venue((60, 300)),
     "resolution_disputed": _venue((60, 300)),
@@ -145,13 +161,13 @@ KINDS: dict[str, FaultKind] = {
     "gamma_forgets": _venue((60, 300)),
     "clob_contradicts": _venue((60, 300), halts=UNSETTLED),
     "book_empty": _venue((15, 200)),
-    "market_closes_early": _venue((60, 300), seconds=(60.0, 300.0, 600.0), halts=REFUSALS),
+    "market_closes_early": _order((60, 300), seconds=(60.0, 300.0, 600.0), halts=REFUSALS),
     "api_key_revoked": _venue((15, 150), halts=REFUSALS),
-    "stale_balance": _venue((30, 200)),
+    "stale_balance": _order((30, 200)),
     "clock_skew": _venue((60, 300), seconds=(-30, 30)),
-    "drip_answer": _venue(path=("/order", "/data/trades", "/gamma/*"), seconds=(0.05, 1.0)),
-    "nested_answer": _venue(path=("/order", "/data/trades", "/gamma/*")),
-    "huge_answer": _venue(path=("/order", "/data/trades", "/gamma/*"), compressed=BOTH),
+    "drip_answer": _order(path=("/order", "/data/trades", "/gamma/*"), seconds=(0.05, 1.0)),
+    "nested_answer": _order(path=("/order", "/data/trades", "/gamma/*")),
+    "huge_answer": _order(path=("/order", "/data/trades", "/gamma/*"), compressed=BOTH),
     # external services
     "external_down": _venue((30, 300)),
     "external_slow": _venue((30, 300), seconds=(0.5, 2.0, 10.0)),
@@ -177,7 +193,8 @@ KINDS: dict[str, FaultKind] = {
     "kill_venue": FaultKind(Layer.PROCESS),
     "stop_worker": FaultKind(Layer.PROCESS, (15, 150)),
     "stop_venue": FaultKind(Layer.PROCESS, (15, 150)),
-    "few_descriptors": FaultKind(Layer.PROCESS, (15, 100)),
+    # A halt file that cannot be read counts as a halt, until it can be read again.
+    "few_descriptors": FaultKind(Layer.PROCESS, (15, 100), halts=("HALTED cannot be read",)),
     # the disk
     "ledger_locked": FaultKind(Layer.DISK, (15, 200)),
     "disk_full": FaultKind(
@@ -194,7 +211,7 @@ KINDS: dict[str, FaultKind] = {
     # the bot's clock is ahead of the venue's, market seconds
     "machine_clock": FaultKind(Layer.MACHINE, parameters={"seconds": (-30, 30)}),
     # a restart of the matching engine: 425 for the first half, then orders that rest only
-    "engine_restart": FaultKind(Layer.SEQUENCE, (60, 400), halts=REFUSALS),
+    "engine_restart": FaultKind(Layer.SEQUENCE, (60, 400), halts=REFUSALS, of_order=True),
     # an outage of the venue: orders are refused for one to two hours
     "hours_of_503": FaultKind(
         Layer.SEQUENCE,
@@ -238,6 +255,15 @@ class Injection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def kind(self) -> FaultKind:
         return KINDS[self.fault]
+
+    @property
+    def after_start(self) -> bool:
+        """Whether it has to begin after the first worker has recorded its starting cash.
+
+        A payment before would be a part of it; so would a stale balance between the request to renew the
+        balance and the answer, which the real venue does not have.
+        """
+        return self.kind.layer is Layer.ACCOUNT or self.fault == "stale_balance"
 
     @property
     def text(self) -> str:
@@ -324,12 +350,16 @@ def _drawn(random: Random, fault: str, path: Path) -> Injection:
     kind = KINDS[fault]
     begin = START_AT[path] + READY
     # A fault of the first order has to be armed before it; one at a point of the order begins there.
-    on = random.choice(POINTS) if kind.layer is Layer.PROCESS and random.random() < 0.5 else ""
+    at_a_point = random.random() < AT_A_POINT.get(kind.layer, 0.0) and fault != "redis_value"
+    on = random.choice(POINTS) if at_a_point else ""
     last = STORE_LAST if fault == "redis_value" else LAST
-    at = 0.0 if on or random.random() < 0.3 else round(random.uniform(begin, last), 1)
+    at_first = random.random() < (0.85 if kind.of_order else 0.3)
+    if kind.layer is Layer.WIRE and kind.lasts is not None:
+        at_first = False  # it would be over before the bot connects
+    at = 0.0 if on or at_first else round(random.uniform(begin, last), 1)
     if kind.layer is Layer.MACHINE:
         at = 0.0
-    elif fault == "few_descriptors" or kind.layer in (Layer.DISK, Layer.ACCOUNT, Layer.STORE):
+    elif not on and (fault == "few_descriptors" or kind.layer in (Layer.DISK, Layer.ACCOUNT, Layer.STORE)):
         # There is neither an account nor a ledger before, and a worker without descriptors only starts again.
         at = at or float(begin + 1)
     parameters = {name: random.choice(values) for name, values in kind.parameters.items()}

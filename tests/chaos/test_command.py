@@ -14,11 +14,14 @@ from tests.chaos import __main__ as command
 from tests.chaos.run import Outcome
 from tests.chaos.schedule import Injection, Schedule, decode, draw, encode
 
+APPLIED = (None, 2, 0)
+"""How often the first faults of a schedule were applied."""
+
 
 def outcome_of(schedule: Schedule, folder: Path, *wrong: str) -> Outcome:
     began = tuple(injection.at for injection in schedule.injections)
     return Outcome(
-        schedule, {name: ["two orders"] for name in wrong}, began, (), 1, 2, 3.5, 40.0, str(folder)
+        schedule, {name: ["two orders"] for name in wrong}, began, (), 1, 2, 3.5, 40.0, str(folder), APPLIED
     )
 
 
@@ -83,6 +86,7 @@ def test_a_failing_schedule_is_shrunk_and_kept(
     found = json.loads(report.read_bytes())
     assert (found["runs"], found["failed"], found["violations"]) == (2, 1, {"bought_once": 1})
     assert found["faults"] == {"gamma_500": 1, "hang": 1, "unmatched": 2}
+    assert found["applied"] == {"hang": 1}
     assert sorted(path.name for path in (tmp_path / "base").iterdir()) == ["0001", "schedule-1-1.json"]
 
 
