@@ -12,17 +12,13 @@ if __name__ == "__main__":
 else:
     plan_pipe = None
 
-import errno
 import gc
-import os
-import sqlite3
 import sys
 from contextlib import ExitStack
 
 import msgspec
 
 import patches
-from common.constants import ExitCode
 from common.environment import prepare_environment
 from common.process_exit import exit_process
 from common.process_memory import protect_memory
@@ -32,54 +28,16 @@ from control.last_mode_switch import LAST_SWITCH_FILE
 from control.mode_gate import ModeController
 from control.mode_store import ConfiguredRedis
 from control.running import open_store
-from errors import BotError, ConfigError, Fatal, Temporary
-from execution.ledger import LedgerLocked
+from errors import BotError
 from monitoring.log_file import log_to_file
 from monitoring.terminal import TolerantConsole, print_error, replace_unencodable
 from runtime.worker.assembly import build
+from runtime.worker.exit_codes import exit_of
 from runtime.worker.heartbeat import Heartbeat
 from runtime.worker.order_gate import OrderGate
 from runtime.worker.plan import WorkerPlan
 from runtime.worker.plan_pipe import PlanPipe
 from runtime.worker.start import StartLimit
-
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-NOT_WRITTEN = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
-"""SQLite names a full disk and the limit for the size of a file differently."""
-SPARE_DESCRIPTORS = 32
-"""More than one step of a worker's start opens."""
-
-
-def _exit_of(error: BotError | OSError) -> ExitCode:
-    """The exit code for a worker that cannot be built; it determines what the supervisor does next."""
-    if isinstance(error, Temporary | LedgerLocked) or _out_of_space(error) or _out_of_descriptors():
-        return ExitCode.UNAVAILABLE
-    if isinstance(error, ConfigError):
-        return ExitCode.MISCONFIGURED
-    return ExitCode.FATAL if isinstance(error, Fatal) else ExitCode.CRASHED
-
-
-def _out_of_space(error: BaseException | None) -> bool:
-    """Whether a file could not be written because the disk is full, or a limit for files is reached."""
-    if isinstance(error, sqlite3.Error):
-        return getattr(error, "sqlite_errorcode", None) in NOT_WRITTEN
-    if isinstance(error, OSError):
-        return error.errno in NO_SPACE
-    return error is not None and _out_of_space(error.__cause__)
-
-
-def _out_of_descriptors() -> bool:
-    """Whether almost no file can be opened, so that an error about one file is not specific to that file."""
-    opened: list[int] = []
-    try:
-        # The failed step has closed what it had opened.
-        opened.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(SPARE_DESCRIPTORS))
-    except OSError as error:
-        return error.errno in (errno.EMFILE, errno.ENFILE)
-    finally:
-        for descriptor in opened:
-            os.close(descriptor)
-    return False
 
 
 def main(pipe: PlanPipe) -> int:
@@ -98,7 +56,7 @@ def main(pipe: PlanPipe) -> int:
             worker = build(settings, plan, _order_gate(settings, plan), TolerantConsole(), start, heartbeat)
         except (BotError, OSError) as error:
             print_error(error)
-            return _exit_of(error)
+            return exit_of(error)
         # What exists now stays until the end: later collections do not examine it.
         gc.freeze()
         gc.enable()

@@ -14,7 +14,7 @@ from common.bounded_http import trust_store
 from common.constants import ExitCode
 from config import Settings
 from core.nautilus_core.providers.decision_loop import DecisionLoop
-from errors import UnknownVersion
+from errors import BotError, UnknownVersion
 from events import MarketRefused, Started, Stopped
 from execution.execution_engine import ExecutionEngine
 from execution.ledger import LedgerReader
@@ -28,6 +28,7 @@ from execution.venue_facts.recorder import FactRecorder, Observe
 from models import Market
 from research.recorder import Recorder
 from runtime.worker.event_sink import EventSink
+from runtime.worker.exit_codes import exit_of
 from runtime.worker.heartbeat import Heartbeat
 from runtime.worker.market_terms import MarketTermsReader
 from runtime.worker.mirror_evidence import MirrorEvidence
@@ -141,7 +142,20 @@ class Worker:
     # --- awaited by the strategy at its start and end ---------------------------------------------
 
     async def prepare(self) -> None:
-        """Take over the state of an earlier process before the first tick is processed."""
+        """Take over the state of an earlier process before the first tick is processed.
+
+        If a passing failure such as a lack of descriptors prevents that, end the worker and do not return.
+        """
+        try:
+            await self._take_over()
+        except (BotError, OSError) as error:
+            code = exit_of(error)
+            if code is not ExitCode.UNAVAILABLE:
+                raise
+            self._parts.control.stop(code, f"the strategy cannot start: {error}")
+            await asyncio.get_running_loop().create_future()
+
+    async def _take_over(self) -> None:
         parts, plan = self._parts, self._parts.plan
         parts.start.strategy_started()
         self._outcomes = self._make_poller()

@@ -1,6 +1,7 @@
 """The parts of a worker, joined to a real engine, ledger and observers, without a node around them."""
 
 import asyncio
+import errno
 import io
 import json
 import time
@@ -478,6 +479,7 @@ def worker_of(parts: Parts) -> Worker:
     return Worker(
         SimpleNamespace(
             plan=parts.plan,
+            control=parts.control,
             ledger=parts.ledger,
             engine=parts.engine,
             settlement=parts.flow,
@@ -540,6 +542,30 @@ def test_a_market_whose_trade_is_found_after_its_end_is_settled(parts):
         return polled
 
     assert parts.run(found()) == [market(1).slug]
+
+
+def test_a_passing_failure_at_the_start_ends_the_worker_without_a_halt(parts, monkeypatch):
+    """The supervisor starts another one; an unexpected error is raised, and the strategy halts."""
+    worker = worker_of(parts)
+
+    def failing(error: Exception):
+        async def take_over() -> None:
+            raise error
+
+        return take_over
+
+    async def started() -> bool:
+        waiting = asyncio.create_task(worker.prepare())
+        await asyncio.wait({waiting}, timeout=0.05)
+        return not waiting.done() and waiting.cancel()
+
+    monkeypatch.setattr(worker, "_take_over", failing(OSError(errno.ENOSPC, "No space left on device")))
+    assert parts.run(started())
+    assert parts.control.exit_code is ExitCode.UNAVAILABLE
+    assert parts.engine.halted is None
+    monkeypatch.setattr(worker, "_take_over", failing(Fatal("a defect")))
+    with pytest.raises(Fatal, match="a defect"):
+        parts.run(worker.prepare())
 
 
 def test_a_refused_market_is_announced(parts):

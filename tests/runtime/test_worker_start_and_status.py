@@ -28,7 +28,7 @@ from monitoring.notifications import Notifier, reset_notifier
 from monitoring.status_file import StatusFile
 from monitoring.status_page import StatusPage
 from runtime.worker import start, worker_status
-from runtime.worker.__main__ import _exit_of
+from runtime.worker.exit_codes import exit_of
 from runtime.worker.heartbeat import Heartbeat
 from runtime.worker.observer_setup import build_observers
 from runtime.worker.start import StartLimit
@@ -128,9 +128,9 @@ def test_a_worker_that_finds_a_full_disk_is_started_again(cause, code):
     """69: later, with growing pauses, until there is space. Without permission, 3 ends the bot."""
     error = Fatal("ledger cannot be written", "Check that the disk is not full")
     error.__cause__ = cause
-    assert _exit_of(error) == code
+    assert exit_of(error) == code
     if isinstance(cause, OSError) and code == 69:
-        assert _exit_of(cause) == code
+        assert exit_of(cause) == code
 
 
 # --- the heartbeat -----------------------------------------------------------------------------------
