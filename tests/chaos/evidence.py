@@ -131,6 +131,8 @@ class Observed(msgspec.Struct, frozen=True):
         pUSD that another client paid into the account.
     flipped : bool
         Whether a result may have been published with the other winner first.
+    unbookable : bool
+        Whether a market may pay shares of 1 that the operator has to book.
     ahead_s : float
         Market seconds by which the bot's clock was ahead of the venue's.
     halts : tuple of str
@@ -157,6 +159,7 @@ class Observed(msgspec.Struct, frozen=True):
     armed: bool = False
     moved: Decimal = Decimal(0)
     flipped: bool = False
+    unbookable: bool = False
     ahead_s: float = 0.0
     halts: tuple[str, ...] = ()
     covered: tuple[str, ...] = ()

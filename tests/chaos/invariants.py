@@ -135,8 +135,14 @@ def decisions_accounted(evidence: Evidence) -> list[str]:
 
 def cash_agrees(evidence: Evidence) -> list[str]:
     """The venue's cash is the starting cash, the P&L of the ledger's fills and results, and what another
-    client paid in. After a result that was corrected, it is enough that the difference halted the bot."""
-    if evidence.observed.flipped and _is_halted_by_cash(evidence):
+    client paid in.
+
+    After a result that was corrected, it is enough that the difference halted the bot; and after one that the
+    operator has to book, that the bot halted because of it.
+    """
+    if evidence.observed.flipped and _is_halted(evidence, "the ledger's cash is"):
+        return []
+    if evidence.observed.unbookable and _is_halted(evidence, "cannot be settled: closed without a winner"):
         return []
     moved = evidence.observed.moved
     result = sum(((one.paid or Decimal(0)) - one.cost for one in evidence.positions), Decimal(0))
@@ -160,8 +166,8 @@ def cash_agrees(evidence: Evidence) -> list[str]:
     return wrong
 
 
-def _is_halted_by_cash(evidence: Evidence) -> bool:
-    return any(halt.why.startswith("the ledger's cash is") for halt in evidence.halts if halt.event == "halt")
+def _is_halted(evidence: Evidence, reason: str) -> bool:
+    return any(reason in halt.why for halt in evidence.halts if halt.event == "halt")
 
 
 def orders_in_window(evidence: Evidence) -> list[str]:

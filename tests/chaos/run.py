@@ -71,6 +71,7 @@ PROFILES = {"paper": "synthetic", "rehearsal": "rehearsal-synthetic"}
 FLAGS = ("--test-mode", "--venue", "synthetic", "--no-grafana")
 AFTER_RESTART = ("--start-at", "860")
 """A restarted bot begins in the next market, between two decision windows."""
+UNSETTLED_HALT = "SELECT 1 FROM halts WHERE why LIKE '%cannot be settled%' LIMIT 1"
 POLL_S = 0.01
 """Pause while a point of an order's life is waited for."""
 IDLE_S = 0.05
@@ -647,6 +648,8 @@ class Run:
         # Outside of the decision window such a market has ended, or ends while the bot is stopped: the venue
         # might pay what the ledger does not have yet.
         late = [start for (start,) in rows(self._paths.ledger, unsettled)]
+        if self.schedule.unbookable and rows(self._paths.ledger, UNSETTLED_HALT):
+            return ""  # the operator has to stop the bot, and book the result
         return f"the market that starts at {late[0]} is not settled" if late else ""
 
     def _end(self, recovery_s: float | None) -> Observed:
@@ -669,7 +672,8 @@ class Run:
             clocks=tuple(self._clocks),
             armed=self.schedule.path == "rehearsal",
             moved=self._moved,
-            flipped=any(injection.fault == "resolution_flipped" for injection in self.schedule.injections),
+            flipped=self.schedule.flipped,
+            unbookable=self.schedule.unbookable,
             ahead_s=self._ahead_s * SPEED,
             halts=self.schedule.halts,
             covered=self._covered(),

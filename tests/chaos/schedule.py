@@ -290,6 +290,16 @@ class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return tuple(reason for injection in self.injections for reason in injection.kind.halts)
 
     @property
+    def unbookable(self) -> bool:
+        """Whether a market may pay other shares than 0, 1/2 and 1, which the operator has to book."""
+        return any(i.fault == "resolution_split" and i.parameters["up"] != 0.5 for i in self.injections)
+
+    @property
+    def flipped(self) -> bool:
+        """Whether a result may be published with the other winner first."""
+        return any(i.fault == "resolution_flipped" for i in self.injections)
+
+    @property
     def uses_relay(self) -> bool:
         """Whether the connections between bot and venue have to pass through the relay."""
         return any(injection.kind.layer is Layer.WIRE for injection in self.injections)

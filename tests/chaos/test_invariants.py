@@ -271,6 +271,17 @@ def test_every_invariant_has_a_violation() -> None:
             "halts": (Halt(wall(960), "halt", "the ledger's cash is $1, the venue's $0"),),
             **observed(flipped=True, halts=("cash is",), exit_code=1),
         },
+        # a result of 0.7 and 0.3, which the operator has to book
+        {
+            "balance": Decimal("999.77"),
+            "cash_differences": (Decimal("0.77"),),
+            "halts": (
+                Halt(
+                    wall(960), "halt", f"{SLUG} cannot be settled: closed without a winner: Up 0.7, Down 0.3"
+                ),
+            ),
+            **observed(unbookable=True, halts=("cannot be settled",), exit_code=1),
+        },
         # an earlier attempt in the same market found no match
         {
             "orders": (ORDER, with_(SECOND, bought=Decimal(0))),
