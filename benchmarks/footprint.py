@@ -38,6 +38,8 @@ MARKETS = ("--speed", "1", "--start-at", "100", "--protocol", "v1")
 RATES = (0, 10, 100, 1000)
 """Additional quotes per second; 0: the market's own, about one."""
 IDLE_S, LOADED_S, SETTLE_S = 5.0, 2.5, 0.5
+STARTED_S = 5.0
+"""Seconds after the first quote in which a start still has work, which is not measured."""
 LEAST_REACHED = 0.5
 """Smallest share of a rate that is accepted; the processor time is scaled to the rate. A machine that is busy
 with other programs sends less."""
@@ -134,6 +136,7 @@ def bare_node() -> Iterator[Running]:
 
 def observe(running: Running, figures: Figures) -> None:
     """Measure a running program at each rate, and its memory at the end."""
+    time.sleep(STARTED_S)
     for rate in RATES:
         seconds = LOADED_S if rate else IDLE_S
         HTTP.post(f"{running.url}/practice/load", json={"quotes_per_second": rate}).raise_for_status()

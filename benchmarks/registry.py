@@ -58,7 +58,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     Benchmark(
         name="footprint",
         module="footprint",
-        seconds=115,
+        seconds=130,
         measures="Start, resident memory and processor time of the bot with its own practice venue, metrics "
         "and status page, beside a NautilusTrader node with the stock data client and a strategy that "
         "subscribes to the same markets and does nothing; by turns, at the markets' own rate and with 10, "
@@ -68,6 +68,18 @@ BENCHMARKS: tuple[Benchmark, ...] = (
         "already runs. The output is a pipe: a terminal in which the waiting line is drawn costs more.",
         targets="start 1.2, memory 1.15 and processor time 1.2 times those of the node; a first decision "
         "within 12 s",
+    ),
+    Benchmark(
+        name="series",
+        module="many_series",
+        seconds=90,
+        measures="Processor time and memory of a worker with eight series (btc, eth, sol, xrp in 5 and in 15 "
+        "minutes), beside a worker with one, in test mode on generated markets at 15 times the real speed; "
+        "and the windows that pass without a decision.",
+        limits="At 15 times the speed a second has 15 times the markets, quotes and decisions of a real one: "
+        "compare the ratio, not the percentage. The practice venue uses the same processor.",
+        targets="each further series costs at most as much processor time as the first and a tenth of its "
+        "memory; no window is missed",
     ),
     Benchmark(
         name="tick_to_order",
