@@ -193,8 +193,11 @@ KINDS: dict[str, FaultKind] = {
     "kill_venue": FaultKind(Layer.PROCESS),
     "stop_worker": FaultKind(Layer.PROCESS, (15, 150)),
     "stop_venue": FaultKind(Layer.PROCESS, (15, 150)),
-    # A halt file that cannot be read counts as a halt, until it can be read again.
-    "few_descriptors": FaultKind(Layer.PROCESS, (15, 100), halts=("HALTED cannot be read",)),
+    # A halt file that cannot be read counts as a halt, until it can be read again; a ledger that cannot be
+    # opened halts like one that cannot be written.
+    "few_descriptors": FaultKind(
+        Layer.PROCESS, (15, 100), halts=("HALTED cannot be read", "unable to open database file")
+    ),
     # the disk
     "ledger_locked": FaultKind(Layer.DISK, (15, 200)),
     "disk_full": FaultKind(
