@@ -16,7 +16,7 @@ PRICE_FLOOR = 0.001
 """The venue's finest tick: no vote has a higher probability than a price can have."""
 
 _SETTLED = """
-SELECT m.origin, m.condition_id, s.slug, s.settled_ns, s.outcome, d.p, d.evidence,
+SELECT m.origin, m.condition_id, s.slug, s.settled_ns, s.outcome, d.p, d.id,
     EXISTS (SELECT 1 FROM fills f WHERE f.session = s.session AND f.slug = s.slug AND f.status <> 'FAILED')
 FROM settlements s
 JOIN markets m ON m.session = s.session AND m.slug = s.slug
@@ -25,6 +25,7 @@ JOIN decisions d ON d.id = (SELECT max(v.id) FROM decisions v
 WHERE s.outcome IS NOT NULL AND s.slug GLOB ?
 ORDER BY s.settled_ns, s.session, s.slug"""
 """Each market with a winner, with its latest decision that had votes."""
+_EVIDENCE = "SELECT evidence FROM decisions WHERE id = ?"
 
 
 class MarketEvidence(Frozen, frozen=True):
@@ -106,9 +107,11 @@ def in_order(evidence: Sequence[MarketEvidence]) -> list[MarketEvidence]:
 
 def _settled(connection: sqlite3.Connection, series: Series | None) -> Iterator[MarketEvidence]:
     slugs = "*" if series is None else f"{series.asset}-*-{series.timeframe}-*"
-    for origin, condition_id, slug, settled_ns, winner, p, packed, traded in connection.execute(
+    for origin, condition_id, slug, settled_ns, winner, p, decision_id, traded in connection.execute(
         _SETTLED, (slugs,)
     ):
+        # One after the other: SQLite would sort the evidence of all decisions in memory.
+        (packed,) = connection.execute(_EVIDENCE, (decision_id,)).fetchone()
         yield MarketEvidence(
             event=origin or condition_id,
             slug=slug,

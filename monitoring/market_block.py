@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import msgspec
 from rich.table import Table
 from rich.text import Text
 
@@ -16,7 +17,7 @@ from common.constants import (
     TICK_VELOCITY,
 )
 from events import Decided, Filled, OrderMoved, Settled
-from models import Decision, Direction, Market, OrderState, Outcome, ProtocolVersion, Vote
+from models import Book, Decision, Direction, Market, OrderState, Outcome, ProtocolVersion, Vote
 
 SHORT_NAMES = {
     ORDER_BOOK_IMBALANCE: "Book",
@@ -46,6 +47,7 @@ class MarketBlock:
         self.market = market
         self._several = several
         self.decision: Decision | None = None
+        """The last one, without the evidence that no row shows."""
         self.settled: Settled | None = None
         self._directions: list[tuple[str, Direction | None]] | None = None
         """Directions of the votes that `decided` returned last."""
@@ -97,7 +99,7 @@ class MarketBlock:
 
     def decided(self, event: Decided) -> list[Row]:
         """Add a decision; the rows that are new: a reason that was shown is not shown again."""
-        before, self.decision = self.decision, event.decision
+        before, self.decision = self.decision, _shown(event.decision)
         if before is not None and not event.decision.buys and before.reason is event.decision.reason:
             return []
         rows = []
@@ -130,6 +132,18 @@ class MarketBlock:
     def _filled(self) -> Text:
         price = self._cost / self._shares
         return Text(f"filled {self._shares.normalize():f} at {price:.3f}, fee {self._fee:.5f}", style="bold")
+
+
+def _shown(decision: Decision) -> Decision:
+    """The decision with the best prices only: books and price paths are up to a quarter of a megabyte."""
+    context = decision.context
+    up, down = _top(context.up_book), _top(context.down_book)
+    kept = msgspec.structs.replace(context, history=(), ticks=(), spot_path=(), up_book=up, down_book=down)
+    return msgspec.structs.replace(decision, context=kept)
+
+
+def _top(book: Book) -> Book:
+    return Book(bids=book.bids[:1], asks=book.asks[:1], ts_ns=book.ts_ns)
 
 
 def row_line(label: str, text: Text) -> Text:

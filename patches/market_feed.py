@@ -298,6 +298,13 @@ class CheckedDataClient(PolymarketDataClient):
                 return
             pause -= passed_s
 
+    def _discard_local_state_if_unwanted(self, instrument_id: InstrumentId) -> None:
+        super()._discard_local_state_if_unwanted(instrument_id)
+        book = self._cache.order_book(instrument_id)
+        if instrument_id not in self._local_books and book is not None:
+            # Nautilus' own copy stays in its cache: it is 36 KB with twenty levels a side, 4 KB without.
+            book.reset()
+
     async def _report_refused(self) -> None:
         while True:
             await asyncio.sleep(1.0)

@@ -15,6 +15,10 @@ ROOT = Path(__file__).resolve().parents[1]
 WORKER = (sys.executable, "-m", "runtime.worker")
 INHERITS = os.name == "posix"
 """Whether a child process can inherit another pipe than its standard streams; without it, no heartbeat."""
+MALLOC = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "131072"}
+"""Settings of glibc. Two heaps, one for the thread of the event loop and one for all others: by default a
+worker uses sixteen and more, and each grows to the largest need of its threads. And no large block in a heap,
+where it would leave a gap: by default a heap has blocks of up to 32 MB."""
 WITHOUT_WORKER = ("--help", "--doctor", "--show-config", "--new-config", "--notify-test", "--live")
 """Options of a run without a worker, or with one that is started after the operator has armed the run."""
 
@@ -36,6 +40,7 @@ class LaunchedWorker:
             self.process = subprocess.Popen(
                 [*command, str(sending)] if INHERITS else [*command],
                 cwd=ROOT,
+                env=MALLOC | os.environ,
                 stdin=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 encoding="utf-8",

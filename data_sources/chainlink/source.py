@@ -13,8 +13,9 @@ from errors import Temporary
 from models import Spot
 
 ASSETS = {asset: asset for asset in ("btc", "eth", "sol", "xrp", "doge", "bnb", "hype", "zec")}
-KEPT = 2400
-"""Observations stored per kind: twenty minutes of two relays at one per second."""
+KEPT = 600
+"""Observations stored per kind: five minutes of two relays at one per second. A strike is computed from the
+minute before a market's start, and until three minutes after it."""
 
 
 class ChainlinkSource:

@@ -17,6 +17,9 @@ WRITER_PAUSE_S = 1.0
 CHECKPOINT_PAGES = 8192
 """Pages of the write-ahead log, 32 MB, after which a commit also writes them to the file; SQLite's default is
 1000. The writer does it before, at times without an order (`Ledger.checkpoint`)."""
+CACHE_KIB = 256
+"""Pages of the ledger that a connection keeps in memory. SQLite's default is 2 MB, which a growing ledger
+fills in days; the operating system keeps the file anyway."""
 OLDEST_SQLITE = (3, 37, 0)
 """The first version with STRICT tables."""
 
@@ -60,6 +63,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA foreign_keys = OFF")
             _migrate(connection)
             connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             connection.execute(f"PRAGMA busy_timeout = {WRITER_PAUSE_S * 1000:.0f}")
         except BaseException:
             connection.close()
@@ -87,6 +91,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
                     f"the ledger {path} is of version {version}, this program reads {len(STEPS)}",
                     "Start the bot once: it migrates the file",
                 )
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         except BaseException:
             connection.close()
             raise

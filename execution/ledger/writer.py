@@ -57,7 +57,7 @@ class Ledger:
         self._locked_since: float | None = None
         self._stop_waiting = threading.Event()
         self._evidence: dict[int, tuple[Decision, bytes]] = {}
-        """Encoded evidence of decisions that are not written yet, by the identity of the decision."""
+        """Encoded evidence of decisions that are not written yet, by the identity of its context."""
         self.money_changes = 0
         """Number of the writes so far that may have changed orders, fills, results or the account."""
         self._lock = WriterLock(path)
@@ -264,7 +264,7 @@ class Ledger:
 
     def prepare(self, decision: Decision) -> None:
         """Encode the evidence of a decision that may be written soon: its write does not take that time."""
-        self._evidence[id(decision)] = (decision, _evidence(decision))
+        self._evidence[id(decision.context)] = (decision, _evidence(decision))
         while len(self._evidence) > PREPARED:
             del self._evidence[next(iter(self._evidence))]
 
@@ -296,7 +296,8 @@ class Ledger:
         return cursor.lastrowid
 
     def _encoded(self, decision: Decision) -> bytes:
-        prepared = self._evidence.pop(id(decision), None)
+        # A decision that was refused since has the same context.
+        prepared = self._evidence.pop(id(decision.context), None)
         return prepared[1] if prepared is not None and prepared[0] is decision else _evidence(decision)
 
     def record_strike(self, slug: str, strike: Strike, source_ns: int | None) -> None:

@@ -86,13 +86,12 @@ class ReportReader(LedgerReader):
         Neutral votes and abstentions are not included.
         """
         with self.snapshot():
-            found = queries.rows(
-                self._connection,
+            found = self._connection.execute(
                 "WITH bought AS (SELECT session, slug, decision_id FROM intents"
                 "   WHERE state = 'matched' AND created_ns >= :since),"
                 " voted AS (SELECT session, slug, max(id) AS decision_id FROM decisions"
                 "   WHERE score IS NOT NULL AND now_ns >= :since GROUP BY session, slug)"
-                " SELECT d.id, coalesce(nullif(m.origin, ''), m.condition_id), d.p, s.outcome, d.evidence"
+                " SELECT d.id, coalesce(nullif(m.origin, ''), m.condition_id), d.p, s.outcome"
                 " FROM settlements s JOIN markets m USING (session, slug)"
                 " LEFT JOIN bought b USING (session, slug) LEFT JOIN voted v USING (session, slug)"
                 " JOIN decisions d ON d.id = coalesce(b.decision_id, v.decision_id)"
@@ -100,7 +99,17 @@ class ReportReader(LedgerReader):
                 " ORDER BY d.id",
                 {"since": since_ns},
             )
-        return [vote for row in found for vote in _side_votes(*row)]
+            # One after the other: the evidence of a thousand decisions is tens of megabytes.
+            return [
+                vote
+                for decision_id, event, p, winner in found
+                for vote in _side_votes(decision_id, event, p, winner, self._packed_evidence(decision_id))
+            ]
+
+    def _packed_evidence(self, decision_id: int) -> bytes:
+        query = "SELECT evidence FROM decisions WHERE id = ?"
+        packed: bytes = self._connection.execute(query, (decision_id,)).fetchone()[0]
+        return packed
 
     def evidence(self, decision_ids: Iterable[int]) -> dict[int, DecisionEvidence]:
         """The evidence of decisions, by their ids, without the market data that they were made from."""

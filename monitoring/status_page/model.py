@@ -101,8 +101,9 @@ class PageModel:
             case MarketOpened(market=market):
                 self._block(market)
             case Decided(decision=decision):
-                self._decision = decision
-                self._block(decision.context.market).decided(event)
+                block = self._block(decision.context.market)
+                block.decided(event)
+                self._decision = block.decision
             case OrderMoved(intent=intent) if intent.slug in self._blocks:
                 self._blocks[intent.slug].order_moved(event)
             case Filled(fill=fill) if fill.slug in self._blocks:

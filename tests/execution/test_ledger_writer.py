@@ -1,6 +1,7 @@
 """The ledger's methods: what each stores, what it refuses, and what it ignores as no change."""
 
 import sqlite3
+import sys
 from contextlib import closing
 from decimal import Decimal
 
@@ -25,7 +26,7 @@ from events import TermsChanged
 from execution.ledger import FillStatus, LedgerReader, Mode, Venue
 from execution.ledger.writer import Ledger
 from execution.order_records import OrderEntry, StateEntry
-from models import OrderState, Outcome, ProtocolVersion, Split, TradeOutcome
+from models import OrderState, Outcome, ProtocolVersion, Reason, Split, TradeOutcome
 
 
 @pytest.fixture
@@ -555,3 +556,14 @@ def test_terms_of_another_session_are_not_compared(tmp_path):
     with open_ledger(path, session="b") as ledger:
         ledger.record_market(market(1))
         assert ledger.record_terms(market(1).slug, {"tick": "0.001"}) == []
+
+
+def test_no_evidence_is_kept_of_a_recorded_decision(ledger):
+    """A prepared decision is released when it is recorded, also as a refusal with the same context."""
+    bought, refused = decision(1), decision(2)
+    references = sys.getrefcount(bought), sys.getrefcount(refused)
+    ledger.prepare(bought)
+    ledger.prepare(refused)
+    ledger.record_decision(bought)
+    ledger.record_decision(msgspec.structs.replace(refused, reason=Reason.RISK))
+    assert (sys.getrefcount(bought), sys.getrefcount(refused)) == references

@@ -16,8 +16,9 @@ from test_watch import ALIVE, write_ledger
 
 from events import Decided, FeedStatus, FillMoved, MarketOpened, OrderMoved, Settled
 from execution.ledger import FillStatus, ledger_path
-from models import OrderState, Outcome, Reason
+from models import Level, OrderState, Outcome, Reason, Tick
 from monitoring.grafana_exporter import ExporterParams, GrafanaMetricsExporter
+from monitoring.market_block import MarketBlock
 from monitoring.status_page import StatusPage, StatusPageParams
 from monitoring.status_page import observer as module
 from monitoring.status_page.model import PageModel
@@ -228,6 +229,22 @@ def test_feeds_and_health(served):
     ]
     assert page["system"][0] == {"label": "Reconnections", "text": "market 2, user 0", "tone": ""}
     assert served.json()["health"]["status"] == "ok"
+
+
+def test_a_shown_market_keeps_no_evidence_in_memory():
+    """Of the books of a decision only the best prices are kept, and neither history nor price paths."""
+    levels = tuple(Level(price=Decimal(80 - i) / 100, size=Decimal(i + 1)) for i in range(20))
+    path = tuple(Tick(second=i, price=Decimal(65_000)) for i in range(900))
+    full = decision(history=400)
+    book = msgspec.structs.replace(full.context.up_book, bids=levels)
+    context = msgspec.structs.replace(full.context, up_book=book, down_book=book, spot_path=path)
+    block = MarketBlock(market())
+    block.decided(Decided(decision=msgspec.structs.replace(full, context=context), final=True))
+    assert block.decision is not None
+    kept = block.decision.context
+    assert kept.up_book.bids == kept.down_book.bids == levels[:1]
+    assert (kept.history, kept.ticks, kept.spot_path) == ((), (), ())
+    assert block.decision.votes == full.votes
 
 
 def test_a_long_history_makes_no_longer_page(tmp_path):
