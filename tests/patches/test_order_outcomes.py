@@ -248,7 +248,7 @@ async def test_a_trade_of_an_order_called_dead_counts_and_halts(rig, attempt):
     ask = rig.asks()[0][0]
     await attempt.decide(ask, ask + SLIPPAGE)
     await attempt.until(lambda: attempt.states == [OrderState.MATCHED])
-    assert "that had ended as refused" in (attempt.engine.halted or "")
+    await attempt.until(lambda: "that had ended as refused" in (attempt.engine.halted or ""))
     assert await attempt.written() == [OrderState.MATCHED]
     await attempt.balanced()
 
