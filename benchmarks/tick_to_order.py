@@ -1,12 +1,20 @@
 """Measures the time from a tick to the first byte of an order's POST: the bot beside other ways to order.
 
-    python -m benchmarks.tick_to_order [--orders 150] [--known-market] [--json FILE]
+    python -m benchmarks.tick_to_order [--orders 150] [--far-orders 40] [--known-market] [--json FILE]
 
 Four senders, each a process of its own with a wallet and a market of its own on one practice venue, by turns
 in random order: the bot's worker; a Nautilus node with the unchanged Polymarket adapter; a script with each
 official client. In a turn the venue changes the best offer of the sender's market, and the sender orders for
 $1 as soon as it sees that. The venue notes when it hands the change to the socket and when the POST arrives,
 on one clock. It answers each order as killed without a match, so that the next one may follow.
+
+The turns are taken twice: on loopback, and with a round trip of 20 ms between the venue and each sender. On
+loopback a request costs a sender a millisecond. The stock adapter and the scripts send several before an
+order, one after the other (tick size, kind of market, fee rate, price), and a user's network adds its round
+trip to each of them: what a sender waits for shows only there, so that the target for the ratio to the stock
+adapter is that of the round trip. The venue delays every request, its answer and the first request of each
+connection, of all senders alike, and no stream (`benchmarks/timed_venue.py`). The POST is timed where it
+arrives, at the venue: half a round trip, 10 ms, is part of every sender's time.
 
 A strategy that buys each market at most once always orders in a market that its library does not know yet, so
 the libraries forget the market before each turn; `--known-market` leaves that out. Connections stay open.
@@ -57,7 +65,11 @@ from runtime.worker.plan import WorkerPlan
 
 NAME = "tick_to_order"
 ORDERS = 150
-"""Of each sender."""
+"""Of each sender, on loopback."""
+FAR_ORDERS = 40
+"""Of each sender, with the round trip."""
+ROUND_TRIP_MS = 20
+"""From a home or a server on the same continent to Polymarket's front; the matching engine is behind it."""
 WARM_UP = 5
 """Orders of each sender that are not counted: connections, caches, the libraries' first requests."""
 PAUSE_S = 0.05
@@ -84,6 +96,8 @@ BOT_SETTINGS = {
     "TREND_DOWN_THRESHOLD": "0.499",
     "GRAFANA_PORT": "0",
 }
+NEAR_ROW = "tick to first byte of the POST, loopback"
+FAR_ROW = f"tick to the POST at the venue, round trip {ROUND_TRIP_MS} ms"
 NO_MATCH = {
     "status": 400,
     "text": "no orders found to match with FAK order. FAK orders are partially filled or killed if no match"
@@ -144,9 +158,10 @@ class Latencies(Frozen, frozen=True):
 
 
 class TickRun(Frozen, frozen=True):
-    """A run: the senders by name, and the bot's own traces of its orders."""
+    """A run: the senders by name, on loopback and with the round trip; the bot's traces on loopback."""
 
     senders: dict[str, Latencies]
+    far: dict[str, Latencies]
     traces: list[OrderTrace]
 
 
@@ -307,9 +322,14 @@ def _sender_plan(venue: VenueProcess, slug: str) -> SenderPlan:
 
 
 def run(
-    orders: int, seed: int = 7, *, known_market: bool = False, progress: Progress | None = None
+    orders: int,
+    far_orders: int,
+    seed: int = 7,
+    *,
+    known_market: bool = False,
+    progress: Progress | None = None,
 ) -> TickRun:
-    """Take turns until each sender has this number of counted orders.
+    """Take turns until each sender has these numbers of counted orders, on loopback and with the round trip.
 
     With `known_market` the libraries keep what they have read about the market before.
 
@@ -324,18 +344,40 @@ def run(
         venue.fault("refused_4xx", None, **NO_MATCH)
         wall_less_monotonic_ns = time.time_ns() - time.monotonic_ns()
         with running_senders(venue, folder) as senders:
-            _take_turns(senders, WARM_UP, shuffled, venue.url, request)
-            for sender in senders:
-                sender.samples.clear()
-            _take_turns(senders, orders, shuffled, venue.url, request, progress)
+            near = _counted(senders, orders, shuffled, venue.url, request, progress)
+            far_s = json.dumps(ROUND_TRIP_MS / 1000)
+            HTTP.post(f"{venue.url}/practice/round-trip", content=far_s).raise_for_status()
+            far = _counted(senders, far_orders, shuffled, venue.url, request, progress)
         with LedgerReader(ledger_path(folder / "state", PROFILE.value)) as reader:
             traces = reader.order_traces()
-    counted = {sender.name: sender.samples[:orders] for sender in senders}
-    own = _traced(counted[BOT], traces, wall_less_monotonic_ns)
-    counted[BOT] = _with_answers(counted[BOT], own)
+    own = _traced(near[BOT], traces, wall_less_monotonic_ns)
+    near[BOT] = _with_answers(near[BOT], own, 0)
+    far_own = _traced(far[BOT], traces, wall_less_monotonic_ns)
+    far[BOT] = _with_answers(far[BOT], far_own, ROUND_TRIP_MS * 1_000_000 // 2)
     return TickRun(
-        senders={name: _latencies(samples) for name, samples in counted.items()}, traces=list(own.values())
+        senders={name: _latencies(samples) for name, samples in near.items()},
+        far={name: _latencies(samples) for name, samples in far.items()},
+        traces=list(own.values()),
     )
+
+
+def _counted(
+    senders: Sequence[Sender],
+    number: int,
+    shuffled: random.Random,
+    url: str,
+    request: bytes,
+    progress: Progress | None,
+) -> dict[str, list[Sample]]:
+    """The samples of each sender, after some that are not counted."""
+    _take_turns(senders, WARM_UP, shuffled, url, request)
+    for sender in senders:
+        sender.samples.clear()
+    _take_turns(senders, number, shuffled, url, request, progress)
+    counted = {sender.name: sender.samples[:number] for sender in senders}
+    for sender in senders:
+        sender.samples.clear()
+    return counted
 
 
 def _take_turns(
@@ -391,14 +433,19 @@ def _traced(
     return found
 
 
-def _with_answers(samples: Sequence[Sample], traces: dict[Sample, OrderTrace]) -> list[Sample]:
-    """The samples with the time that the bot itself measured from its POST to the answer."""
+def _with_answers(
+    samples: Sequence[Sample], traces: dict[Sample, OrderTrace], one_way_ns: int
+) -> list[Sample]:
+    """The samples with the time that the bot itself measured from its POST, which arrived `one_way_ns` after
+    it, to the answer."""
     answered = []
     for sample in samples:
         stages = traces[sample].stages if sample in traces else {}
         if OrderStage.POSTED in stages and OrderStage.ANSWERED in stages:
             waited_ns = stages[OrderStage.ANSWERED] - stages[OrderStage.POSTED]
-            answered.append(msgspec.structs.replace(sample, answered_ns=sample.arrived_ns + waited_ns))
+            answered.append(
+                msgspec.structs.replace(sample, answered_ns=sample.arrived_ns - one_way_ns + waited_ns)
+            )
         else:
             answered.append(sample)
     return answered
@@ -409,54 +456,51 @@ def _with_answers(samples: Sequence[Sample], traces: dict[Sample, OrderTrace]) -
 
 def measurements(done: TickRun) -> list[Measurement]:
     """The figures with their targets."""
-    post = {name: latencies.post for name, latencies in done.senders.items()}
-    bot, stock = post[BOT], post[STOCK]
+    bot = done.senders[BOT].post
     slowest = "99 %" if bot.p99 is not None else f"slowest of {bot.n}"
     unrecorded = "a script neither records nor checks its order before it is sent"
+    near = "its requests before an order cost a millisecond each here: see the round trip"
+    reasons = {OLDER: unrecorded, CURRENT: unrecorded}
 
     def figure(what: str, value: float, **more: Any) -> Measurement:
         return Measurement(name=NAME, what=what, value=value, unit="ms", **more)
 
-    found = [
-        figure("tick to first byte of the POST, median", bot.p50, target=at_most(5)),
-        figure(f"tick to first byte of the POST, {slowest}", _high(bot), target=at_most(20)),
-        figure(
-            "tick to first byte of the POST, median",
-            bot.p50,
-            reference=stock.p50,
-            reference_name=TITLES[STOCK],
-            target=ratio_at_most(0.25),
-        ),
-        figure(
-            f"tick to first byte of the POST, {slowest}",
-            _high(bot),
-            reference=_high(stock),
-            reference_name=TITLES[STOCK],
-            no_target="the target is that of the median",
-        ),
-        *(
+    def beside(what: str, senders: dict[str, Latencies], **stock: Any) -> list[Measurement]:
+        return [
             figure(
-                "tick to first byte of the POST, median",
-                bot.p50,
-                reference=post[name].p50,
+                what,
+                senders[BOT].post.p50,
+                reference=senders[name].post.p50,
                 reference_name=TITLES[name],
-                no_target=unrecorded,
+                **(stock if name == STOCK else {"no_target": reasons[name]}),
             )
-            for name in (OLDER, CURRENT)
-        ),
+            for name in (STOCK, OLDER, CURRENT)
+        ]
+
+    return [
+        figure(f"{NEAR_ROW}, median", bot.p50, target=at_most(5)),
+        figure(f"{NEAR_ROW}, {slowest}", _high(bot), target=at_most(20)),
+        *beside(f"{NEAR_ROW}, median", done.senders, no_target=near),
+        *beside(f"{FAR_ROW}, median", done.far, target=ratio_at_most(0.25)),
+        *_answers(done),
     ]
-    answers = {name: latencies.answer for name, latencies in done.senders.items()}
-    if (own := answers[BOT]) is not None and (stocks := answers[STOCK]) is not None:
-        found.append(
-            figure(
-                "tick to the known answer, median",
-                own.p50,
-                reference=stocks.p50,
-                reference_name=TITLES[STOCK],
-                no_target="the answer is the venue's",
-            )
+
+
+def _answers(done: TickRun) -> list[Measurement]:
+    own, stocks = done.far[BOT].answer, done.far[STOCK].answer
+    if own is None or stocks is None:
+        return []
+    return [
+        Measurement(
+            name=NAME,
+            what=f"tick to the known answer, round trip {ROUND_TRIP_MS} ms, median",
+            value=own.p50,
+            unit="ms",
+            reference=stocks.p50,
+            reference_name=TITLES[STOCK],
+            no_target="the answer is the venue's",
         )
-    return found
+    ]
 
 
 def _high(found: Distribution) -> float:
@@ -466,16 +510,18 @@ def _high(found: Distribution) -> float:
 
 def measure() -> Sequence[Measurement]:
     """For `./bot bench`."""
-    return measurements(run(ORDERS))
+    return measurements(run(ORDERS, FAR_ORDERS))
 
 
-def sender_table(done: TickRun) -> Table:
+def sender_table(senders: dict[str, Latencies], where: str) -> Table:
     """All senders side by side, milliseconds."""
-    table = Table(title="Milliseconds from the tick: to the first byte of the POST, and to the answer")
+    table = Table(
+        title=f"Milliseconds from the tick to the first byte of the POST, and to the answer: {where}"
+    )
     for heading in ("", "n", "p50", "p95", "p99", "max", "answer p50", "p99", "p50 / stock adapter's"):
         table.add_column(heading, justify="right" if heading else "left")
-    stock = done.senders[STOCK].post.p50
-    for name, found in done.senders.items():
+    stock = senders[STOCK].post.p50
+    for name, found in senders.items():
         answer = found.answer
         cells = (found.post.p50, found.post.p95, found.post.p99, found.post.max)
         cells += (None, None) if answer is None else (answer.p50, answer.p99)
@@ -498,6 +544,8 @@ def document(done: TickRun, found: Sequence[Measurement]) -> bytes:
     """The run for programs."""
     content = {
         "senders": done.senders,
+        "round_trip_ms": ROUND_TRIP_MS,
+        "far": done.far,
         "stages": stage_latencies(done.traces),
         "measurements": [
             msgspec.to_builtins(measured) | {"ratio": measured.ratio, "met": measured.met}
@@ -511,7 +559,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--orders", type=int, default=ORDERS, help="counted orders of each sender")
+    parser.add_argument(
+        "--orders", type=int, default=ORDERS, help="counted orders of each sender on loopback"
+    )
+    parser.add_argument(
+        "--far-orders", type=int, default=FAR_ORDERS, help="counted orders of each sender with the round trip"
+    )
     parser.add_argument("--seed", type=int, default=7, help="seed of the order of the turns")
     parser.add_argument(
         "--known-market", action="store_true", help="the libraries keep what they read about the market"
@@ -520,9 +573,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     console = Console()
     with Progress(console=console, transient=True) as progress:
-        done = run(given.orders, given.seed, known_market=given.known_market, progress=progress)
+        done = run(
+            given.orders, given.far_orders, given.seed, known_market=given.known_market, progress=progress
+        )
     found = measurements(done)
-    console.print(sender_table(done))
+    console.print(sender_table(done.senders, "loopback"))
+    console.print(sender_table(done.far, f"round trip {ROUND_TRIP_MS} ms"))
     if done.traces:
         console.print(stage_table(done))
     if given.json is not None:

@@ -5,6 +5,11 @@
 ``POST /practice/turn`` with a market's slug and an address changes the market's book by a hundredth of a
 share, and answers when an order of the address has been answered: see `Turn` and `TurnTimes`. All times are
 those of this machine's monotonic clock, which its processes share.
+
+``POST /practice/round-trip`` with a number of seconds puts a network between the venue and its clients: half
+of that time passes before each request is handled and half before its answer leaves, and one round trip more
+before the first request of a connection. Streams are not delayed, so that each sender has the tick at once;
+nor are the requests under ``/practice``. The event loop's timers add up to a millisecond to each half.
 """
 
 import asyncio
@@ -13,6 +18,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from weakref import WeakSet
 
 import msgspec
 from aiohttp import web
@@ -49,7 +55,8 @@ class TurnTimes(msgspec.Struct, frozen=True):
     sent_ns : int
         When the first frame about the market after `armed_ns` was handed to its socket; 0 without one.
     arrived_ns : int or None
-        When the order's POST arrived, with its first byte; None if none did within `ORDER_LIMIT_S`.
+        When the order's POST arrived, with its first byte, after half of the round trip; None if none did
+        within `ORDER_LIMIT_S`.
     disturbed : bool
         Whether another frame about the market was under way: then it is unknown which one was answered.
     """
@@ -63,6 +70,9 @@ class TurnClock:
     """Times of the frames about the markets, and of the orders."""
 
     def __init__(self) -> None:
+        self._round_trip_s = 0.0
+        self._connections: WeakSet[object] = WeakSet()
+        """Those that have sent a request."""
         self._frames: deque[tuple[int, str]] = deque(maxlen=KEPT_FRAMES)
         self._orders: dict[str, asyncio.Future[int]] = {}
 
@@ -75,14 +85,26 @@ class TurnClock:
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         """Time each POST /order: the handler of a request is called when its header is complete."""
-        if (request.method, request.path) != ("POST", "/order"):
-            return await handler(request)
+        far_s = 0.0 if _is_near(request) else self._round_trip_s
+        if far_s:
+            await asyncio.sleep(far_s / 2 + (0 if request.transport in self._connections else far_s))
+        if request.transport is not None:
+            self._connections.add(request.transport)
         arrived_ns = time.monotonic_ns()
         answer = await handler(request)
+        if far_s:
+            await asyncio.sleep(far_s / 2)
+        if (request.method, request.path) != ("POST", "/order"):
+            return answer
         order = self._orders.pop(request.headers.get("POLY_ADDRESS", "").lower(), None)
         if order is not None and not order.done():
             order.set_result(arrived_ns)
         return answer
+
+    async def set_round_trip(self, request: web.Request) -> web.Response:
+        """Set the round-trip time of all further requests."""
+        self._round_trip_s = msgspec.json.decode(await request.read(), type=float, strict=False)
+        return web.Response()
 
     async def turn(self, request: web.Request) -> web.Response:
         """Change a book, and wait for the order."""
@@ -111,6 +133,11 @@ class TurnClock:
         return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
 
 
+def _is_near(request: web.Request) -> bool:
+    """Whether a request is never delayed: the benchmark's own ones, and the beginning of a stream."""
+    return request.path.startswith("/practice/") or "Upgrade" in request.headers
+
+
 def _change_book(venue: PracticeVenue, market: VenueMarket) -> None:
     """Take a small part of the best offer for Up, and publish that to the market's subscribers."""
     exchange = venue.exchange
@@ -133,6 +160,7 @@ def main() -> int:
         app = make_app(venue)
         app.middlewares.insert(0, clock.order_arrived)
         app.router.add_post("/practice/turn", clock.turn)
+        app.router.add_post("/practice/round-trip", clock.set_round_trip)
         return app
 
     web.WebSocketResponse.send_str = send_str
