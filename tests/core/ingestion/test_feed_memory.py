@@ -25,6 +25,7 @@ from core.ingestion.validators.data_validator import DataValidator
 from core.strategy_brain.fair_value import VOLATILITY_LOOKBACK, FairValue, fair_value
 from data_sources.chainlink import ChainlinkSource
 from data_sources.types import ChainPrice, PriceKind
+from errors import Temporary
 from models import Rule, Spot, Strike
 
 START = market(0).start
@@ -138,7 +139,7 @@ def test_the_volatility_of_a_four_hour_market_is_of_all_its_lookback(tmp_path):
 
     async def sampled() -> Externals:
         world = World(0, START)
-        exchange: Any = Exchange(world)
+        exchange: Any = SilentExchange(world)
         sources = CheckedSources(
             coinbase=exchange,
             validator=DataValidator("btc", world.now_ns),
@@ -197,6 +198,13 @@ class Exchange:
 
     async def aclose(self) -> None:
         pass
+
+
+class SilentExchange(Exchange):
+    """An exchange that does not answer."""
+
+    async def spot(self) -> Spot:
+        raise Temporary("no answer")
 
 
 def _feed(world: World, memory: FeedMemory) -> UnifiedDataAdapter:
