@@ -11,8 +11,8 @@ import msgspec
 
 from common.utc_time import utc_midnight_ns
 from execution.ledger import LedgerReader
-from execution.risk_engine import RiskEngine, RiskLimits, RiskState, refusal
-from models import Frozen
+from execution.risk_engine import GroupState, RiskEngine, RiskLimits, RiskState, refusal
+from models import Frozen, series_of
 
 ZERO = Decimal(0)
 
@@ -62,6 +62,7 @@ class RiskCheck(Frozen, frozen=True):
     """A check of the risk limits: the group's own figures, relative to a balance of 0, and the result."""
 
     at_ns: int
+    slug: str
     stake: Decimal
     own: RiskState
     refused: str | None
@@ -75,12 +76,15 @@ class BalanceCheck(Frozen, frozen=True):
     enough: bool
 
 
-def with_carry(own: RiskState, carry: Carry, at_ns: int) -> RiskState:
-    """The figures of the whole account."""
+def with_carry(own: RiskState, carry: Carry, at_ns: int, slug: str) -> RiskState:
+    """The figures of the whole account. All its markets are of the series of `slug`."""
     day_ns = utc_midnight_ns(at_ns)
     earlier = sum((result.pnl for result in carry.results if result.settled_ns >= day_ns), ZERO)
+    series = series_of(slug)
+    group = own.series.get(series, GroupState()).plus(GroupState(day_pnl=earlier))
     return msgspec.structs.replace(
         own,
+        series={series: group},
         balance=own.balance + carry.cash,
         peak_balance=max(carry.peak, own.peak_balance + carry.cash),
         day_pnl=own.day_pnl + earlier,
@@ -96,17 +100,14 @@ class CarriedRiskEngine(RiskEngine):
         self.checks: list[RiskCheck] = []
 
     def refusal(self, reader: LedgerReader, stake: Decimal, now_ns: int, slug: str = "") -> str | None:
-        figures = reader.risk_figures(utc_midnight_ns(now_ns))
-        balance, peak = reader.balances()
-        own = RiskState(
-            exposure=figures.unsettled,
-            positions=figures.open_positions,
-            day_pnl=figures.realised,
-            balance=balance - self._carry.cash,
-            peak_balance=peak - self._carry.cash,
+        state = self.state(reader, now_ns)
+        own = msgspec.structs.replace(
+            state,
+            balance=state.balance - self._carry.cash,
+            peak_balance=state.peak_balance - self._carry.cash,
         )
-        refused = refusal(self.limits, with_carry(own, self._carry, now_ns), stake)
-        self.checks.append(RiskCheck(at_ns=now_ns, stake=stake, own=own, refused=refused))
+        refused = refusal(self.limits, with_carry(own, self._carry, now_ns, slug), stake, slug)
+        self.checks.append(RiskCheck(at_ns=now_ns, slug=slug, stake=stake, own=own, refused=refused))
         return refused
 
 
@@ -117,7 +118,8 @@ def still_valid(
     return (
         carry.halted is None
         and all(
-            refusal(limits, with_carry(check.own, carry, check.at_ns), check.stake) == check.refused
+            refusal(limits, with_carry(check.own, carry, check.at_ns, check.slug), check.stake, check.slug)
+            == check.refused
             for check in risk
         )
         and all((check.own + carry.cash >= check.needed) is check.enough for check in balances)

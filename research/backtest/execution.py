@@ -99,7 +99,7 @@ class InlineExecution:
         market, price = decision.context.market, decision.ask or Decimal(1)
         stake = decision.params.position_size_usd
         stake += taker_fee(stake / price, price, market.fee_rate)
-        return self._risk.refusal(self._reader, stake, self._now_ns())
+        return self._risk.refusal(self._reader, stake, self._now_ns(), market.slug)
 
     def order_denied(self, client_order_id: str, reason: str) -> None:
         self._feed(OrderDenied(client_order_id, reason))

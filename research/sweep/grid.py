@@ -23,6 +23,8 @@ ORDERS = (
 )
 RISK = (
     *("max_position_size", "max_total_exposure", "max_positions", "max_loss_per_day", "max_drawdown_pct"),
+    *("max_exposure_per_asset", "max_positions_per_asset"),
+    *("max_exposure_per_series", "max_positions_per_series", "max_loss_per_day_per_series"),
 )
 SIGNALS = (
     *("weight_orderbook", "weight_tick_velocity", "weight_divergence", "weight_spike"),
