@@ -18,8 +18,8 @@ from packaging.requirements import Requirement
 from config import Settings
 
 HADOLINT = Path(sys.executable).parent / "hadolint"
-NOT_FOR_RUNNING = {"grafana", "tools"}
-"""Packages of the project that only its developers and their dashboards use."""
+NOT_FOR_RUNNING = {"benchmarks", "grafana", "tools"}
+"""Packages of the project that only its developers, their measurements and their dashboards use."""
 COMPILE = ("-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", ".")
 """Arguments of the interpreter in the Dockerfile."""
 EXTRAS = {"chat", "redeem"}
