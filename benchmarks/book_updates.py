@@ -23,12 +23,8 @@ from nautilus_trader.cache.cache import Cache
 from nautilus_trader.common.component import LiveClock, MessageBus
 from nautilus_trader.common.providers import InstrumentProvider
 from nautilus_trader.core.data import Data
-from nautilus_trader.model.currencies import pUSD
 from nautilus_trader.model.data import QuoteTick
-from nautilus_trader.model.enums import AssetClass
-from nautilus_trader.model.identifiers import InstrumentId, Symbol, TraderId
-from nautilus_trader.model.instruments import BinaryOption
-from nautilus_trader.model.objects import Price, Quantity
+from nautilus_trader.model.identifiers import InstrumentId, TraderId
 
 from benchmarks.bench_table import print_measurements
 from benchmarks.results import Measurement, at_most
@@ -39,7 +35,7 @@ from core.nautilus_core.providers.book_conversion import top_of_book
 from core.strategy_brain.strategies.market_view import MarketView
 from models import Frozen, Market, Outcome
 from patches.market_feed import CheckedDataClient
-from research.backtest.market_data import NANOS, instrument_id
+from research.backtest.market_data import NANOS, binary_option, instrument_id
 from research.recordings import BUNDLED, RecordedMarket, list_markets
 from settings_mapping import market_calendar, new_view
 from venue.amounts import CENT_MILLS, decimal_text, price_text
@@ -50,6 +46,8 @@ NAME = "books"
 MESSAGES = 3_000
 """Of each kind; the first tenth is not measured."""
 PER_LEVEL = 1_000
+CENT = Decimal("0.01")
+"""The tick of the market that is measured."""
 
 
 class Frame(Frozen, frozen=True):
@@ -171,31 +169,6 @@ class ViewReceiver:
             self.updates += self.view.on_books(self.second, tops[Outcome.UP], tops[Outcome.DOWN])
 
 
-def binary_option(market: Market, outcome: Outcome) -> BinaryOption:
-    """The instrument of one token as the adapter loads it, with prices in cents."""
-    return BinaryOption(
-        instrument_id=instrument_id(market, outcome),
-        raw_symbol=Symbol(market.token(outcome)),
-        outcome=outcome.value,
-        description=market.title,
-        asset_class=AssetClass.ALTERNATIVE,
-        currency=pUSD,
-        price_increment=Price(Decimal("0.01"), 2),
-        price_precision=2,
-        size_increment=Quantity(Decimal("0.000001"), 6),
-        size_precision=6,
-        activation_ns=0,
-        expiration_ns=market.end * NANOS,
-        max_quantity=None,
-        min_quantity=None,
-        maker_fee=Decimal(0),
-        taker_fee=market.fee_rate,
-        ts_event=0,
-        ts_init=0,
-        info={},
-    )
-
-
 def connected(
     client_type: type[PolymarketDataClient], market: Market, receiver: Callable[[Data], None], **more: Any
 ) -> PolymarketDataClient:
@@ -215,7 +188,7 @@ def connected(
         **more,
     )
     for outcome in Outcome:
-        cache.add_instrument(binary_option(market, outcome))
+        cache.add_instrument(binary_option(market, outcome, CENT, 2, {}))
         name: InstrumentId = instrument_id(market, outcome)
         client._add_subscription_quote_ticks(name)
         client._add_subscription_order_book_deltas(name)

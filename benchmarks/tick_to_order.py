@@ -5,8 +5,8 @@
 Four senders, each a process of its own with a wallet and a market of its own on one practice venue, by turns
 in random order: the bot's worker; a Nautilus node with the unchanged Polymarket adapter; a script with each
 official client. In a turn the venue changes the best offer of the sender's market, and the sender orders for
-$1 as soon as it sees that. The venue notes when it hands the change to the socket and when the POST arrives,
-on one clock. It answers each order as killed without a match, so that the next one may follow.
+$1 as soon as it receives that. The venue records when it hands the change to the socket and when the POST
+arrives, on one clock. It answers each order as killed without a match, so that the next one may follow.
 
 The turns are taken twice: on loopback, and with a round trip of 20 ms between the venue and each sender. On
 loopback a request costs a sender a millisecond. The stock adapter and the scripts send several before an

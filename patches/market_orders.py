@@ -473,7 +473,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
 
 
 def _retrieve(signing: asyncio.Task[SignedOrder]) -> None:
-    """Take the error of a signature that nobody waits for: asyncio would print it."""
+    """Retrieve the error of a signature that is not awaited: asyncio would print it."""
     if not signing.cancelled():
         signing.exception()
 

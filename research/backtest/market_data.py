@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from typing import Any
 
 from nautilus_trader.core.data import Data
 from nautilus_trader.model.currencies import pUSD
@@ -30,6 +31,13 @@ Top = tuple[tuple[int, int] | None, tuple[int, int] | None]
 
 def instrument(recorded: RecordedMarket, market: Market, outcome: Outcome, tick: Decimal) -> BinaryOption:
     """The instrument of one token, with prices to three decimals whatever the tick is."""
+    return binary_option(market, outcome, tick, PRICE_DECIMALS, {"_gamma_original": recorded.gamma})
+
+
+def binary_option(
+    market: Market, outcome: Outcome, tick: Decimal, price_decimals: int, info: dict[str, Any]
+) -> BinaryOption:
+    """The instrument of one token, with what the adapter adds to it in `info`."""
     return BinaryOption(
         instrument_id=instrument_id(market, outcome),
         raw_symbol=Symbol(market.token(outcome)),
@@ -37,8 +45,8 @@ def instrument(recorded: RecordedMarket, market: Market, outcome: Outcome, tick:
         description=market.title,
         asset_class=AssetClass.ALTERNATIVE,
         currency=pUSD,
-        price_increment=Price(tick, PRICE_DECIMALS),
-        price_precision=PRICE_DECIMALS,
+        price_increment=Price(tick, price_decimals),
+        price_precision=price_decimals,
         size_increment=Quantity(Decimal(1).scaleb(-SIZE_DECIMALS), SIZE_DECIMALS),
         size_precision=SIZE_DECIMALS,
         activation_ns=0,
@@ -49,7 +57,7 @@ def instrument(recorded: RecordedMarket, market: Market, outcome: Outcome, tick:
         taker_fee=market.fee_rate,
         ts_event=0,
         ts_init=0,
-        info={"_gamma_original": recorded.gamma},
+        info=info,
     )
 
 
