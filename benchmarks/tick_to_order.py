@@ -73,8 +73,11 @@ ROUND_TRIP_MS = 20
 WARM_UP = 5
 """Orders of each sender that are not counted: connections, caches, the libraries' first requests."""
 PAUSE_S = 0.05
-"""Between two turns: what a sender does after the answer ends before the next one's turn, and the bot sends
-fewer orders than the five a second that Nautilus' risk engine allows it."""
+"""Between two turns: what a sender does after the answer ends before the next one's turn."""
+SHORTEST_ROUND_S = 0.25
+"""Between the beginnings of two turns of one sender. Nautilus' risk engine denies the sixth order within a
+second, and the bot orders no more in a market in which an order was denied. In a random order a sender may be
+the last one of a round and the first one of another round."""
 START_LIMIT_S = 45.0
 MOST_MISSED = 0.1
 """Share of turns without a usable order from which the run is not usable."""
@@ -173,10 +176,16 @@ class Sender:
     ) -> None:
         self.name, self.slug, self.address = name, slug, address
         self.samples: list[Sample] = []
+        """Those since `forget_turns`."""
         self.started = False
         """Whether it has sent an order."""
-        self.missed = 0
+        self.disturbed = 0
+        self.unanswered = 0
+        """Turns without a usable order since its first order and since `forget_turns`: with another frame
+        about the market, and without an order."""
         self.began_s = time.monotonic()
+        self.next_turn_s = 0.0
+        """Earliest begin of its next turn, on the monotonic clock."""
         self._log = log
         ours, theirs = socket.socketpair()
         ours.settimeout(START_LIMIT_S)
@@ -205,11 +214,15 @@ class Sender:
         self._request(request)
         wanted = Turn(slug=self.slug, address=self.address, armed_ns=self._report("armed_ns"))
         answer = HTTP.post(f"{url}/practice/turn", content=msgspec.json.encode(wanted), timeout=START_LIMIT_S)
-        times = msgspec.json.decode(answer.raise_for_status().content, type=TurnTimes)
+        return self._sample(msgspec.json.decode(answer.raise_for_status().content, type=TurnTimes))
+
+    def _sample(self, times: TurnTimes) -> Sample | None:
         if times.arrived_ns is None:
+            self.unanswered += self.started
             return None
         answered_ns = None if self.name == BOT else self._report("answered_ns")
         if times.disturbed:
+            self.disturbed += self.started
             return None
         return Sample(sent_ns=times.sent_ns, arrived_ns=times.arrived_ns, answered_ns=answered_ns)
 
@@ -228,6 +241,11 @@ class Sender:
                 if name in found:
                     return found[name]
         raise RuntimeError(f"{TITLES[self.name]} ended: {self.errors()}")
+
+    def forget_turns(self) -> None:
+        """Count samples, and turns without one, from the beginning."""
+        self.samples.clear()
+        self.disturbed = self.unanswered = 0
 
     def errors(self) -> str:
         """The end of what it wrote to its standard error."""
@@ -372,11 +390,11 @@ def _counted(
     """The samples of each sender, after some that are not counted."""
     _take_turns(senders, WARM_UP, shuffled, url, request)
     for sender in senders:
-        sender.samples.clear()
+        sender.forget_turns()
     _take_turns(senders, number, shuffled, url, request, progress)
     counted = {sender.name: sender.samples[:number] for sender in senders}
     for sender in senders:
-        sender.samples.clear()
+        sender.forget_turns()
     return counted
 
 
@@ -398,14 +416,17 @@ def _take_turns(
 
 
 def _take_turn(sender: Sender, url: str, request: bytes) -> None:
+    time.sleep(max(0.0, sender.next_turn_s - time.monotonic()))
+    sender.next_turn_s = time.monotonic() + SHORTEST_ROUND_S
     sample = sender.turn(url, request)
     if sample is not None:
         sender.samples.append(sample)
         sender.started = True
     elif sender.started:
-        sender.missed += 1
-        if sender.missed > 10 + MOST_MISSED * len(sender.samples):
-            raise RuntimeError(f"{TITLES[sender.name]}: {sender.missed} turns without a usable order")
+        missed = sender.disturbed + sender.unanswered
+        if missed > 10 + MOST_MISSED * len(sender.samples):
+            kinds = f"{sender.disturbed} disturbed by another frame, {sender.unanswered} without an order"
+            raise RuntimeError(f"{TITLES[sender.name]}: {missed} turns without a usable order: {kinds}")
     elif time.monotonic() - sender.began_s > START_LIMIT_S:
         what = f"{TITLES[sender.name]} sent no order within {START_LIMIT_S:g} s"
         raise RuntimeError(f"{what}: {sender.errors()}")

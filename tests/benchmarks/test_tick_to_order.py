@@ -1,6 +1,8 @@
 """The benchmark from a tick to the order: its targets on given figures, and a short run of the senders."""
 
+import itertools
 import json
+import random
 import subprocess
 import sys
 
@@ -8,7 +10,9 @@ import msgspec
 import pytest
 from bot_process import ROOT
 
-from benchmarks.tick_to_order import Distribution, Latencies, TickRun, measurements
+from benchmarks import tick_to_order
+from benchmarks.tick_to_order import Distribution, Latencies, Sender, TickRun, measurements
+from benchmarks.timed_venue import TurnTimes
 
 
 def latencies(p50: float, p99: float | None, n: int = 150) -> Latencies:
@@ -62,6 +66,78 @@ def test_scripts_are_beside_the_bot_without_a_target():
         ("script, polymarket-client", pytest.approx(15 / 60)),
     ]
     assert all(one.no_target for one in found if one.target is None)
+
+
+class ScriptedSender(Sender):
+    """A sender without a process: the venue's times of its turns are given, in a cycle."""
+
+    def __init__(self, clock, *times):
+        self.name, self.slug, self.address = "bot", "market", "0x1"
+        self.samples, self.started, self.disturbed, self.unanswered = [], False, 0, 0
+        self.began_s = self.next_turn_s = 0.0
+        self.begun = []
+        self._clock, self._times = clock, itertools.cycle(times)
+
+    def turn(self, url, request):
+        self.begun.append(self._clock.now)
+        self._clock.now += 0.005
+        return self._sample(next(self._times))
+
+    def _report(self, name):
+        return 0
+
+
+class Clock:
+    """A clock that only sleeping and the turns advance."""
+
+    now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(tick_to_order, "time", clock)
+    return clock
+
+
+USABLE = TurnTimes(sent_ns=1, arrived_ns=2, disturbed=False)
+DISTURBED = TurnTimes(sent_ns=1, arrived_ns=2, disturbed=True)
+WITHOUT_ORDER = TurnTimes(sent_ns=1, arrived_ns=None, disturbed=False)
+
+
+def turns_of(sender, number):
+    """The samples of a sender that is alone."""
+    return tick_to_order._counted([sender], number, random.Random(1), "", b"", None)["bot"]
+
+
+def test_unusable_turns_count_in_their_own_part_only(clock):
+    """Eight in a hundred turns are fewer than allowed, in the first part as in every later one."""
+    sender = ScriptedSender(clock, *[USABLE] * 92, *[DISTURBED] * 4, *[WITHOUT_ORDER] * 4)
+    for _ in range(4):
+        assert len(turns_of(sender, 150)) == 150
+
+
+def test_too_many_unusable_turns_end_the_run_with_their_kinds(clock):
+    """More than ten and a tenth of the usable ones; those before the first order are the sender's start."""
+    sender = ScriptedSender(clock, *[WITHOUT_ORDER] * 30, USABLE, *[WITHOUT_ORDER] * 4, *[DISTURBED] * 8)
+    with pytest.raises(RuntimeError, match=r"11 turns .*: 7 disturbed by another frame, 4 without an order"):
+        turns_of(sender, 150)
+
+
+def test_no_sender_has_more_than_five_turns_within_a_second(clock):
+    """Nautilus' risk engine denies the sixth order, also when a sender is the last of one round and the first
+    of a later one."""
+    senders = [ScriptedSender(clock, USABLE) for _ in range(4)]
+    tick_to_order._take_turns(senders, 50, random.Random(7), "", b"")
+    for sender in senders:
+        assert len(sender.begun) == 50
+        assert all(later - first > 1.0 for first, later in zip(sender.begun, sender.begun[5:], strict=False))
 
 
 @pytest.mark.slow
