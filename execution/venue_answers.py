@@ -108,7 +108,7 @@ def fills_of(trade: Mapping[str, Any], intent: OrderIntent, order_id: str, marke
     """The fills of this bot's taker order in one trade: one per maker leg, so that cost and fee are exact.
 
     A leg may be of the complement token, at one minus the order's price (two BUYs mint a pair of shares). A
-    trade without legs is one fill with its own size and price.
+    trade with an empty list of legs is one fill with its own size and price.
 
     Raises
     ------
@@ -116,7 +116,12 @@ def fills_of(trade: Mapping[str, Any], intent: OrderIntent, order_id: str, marke
         If the trade cannot be read; it is requested again.
     """
     try:
-        legs = [_leg(leg, intent.token_id) for leg in trade.get("maker_orders") or []]
+        makers = trade["maker_orders"]
+        if not isinstance(makers, list):
+            raise TypeError(f"maker_orders is a {type(makers).__name__}")
+        bought = market.token(intent.outcome)
+        complement = market.token(intent.outcome.other)
+        legs = [_leg(leg, bought, complement) for leg in makers]
         if not legs:
             legs = [(amount_of(trade["size"]), amount_of(trade["price"]))]
         if not all(0 < price < 1 for _, price in legs):
@@ -174,9 +179,18 @@ def whole_seconds(value: Any) -> int:
     return seconds
 
 
-def _leg(leg: Mapping[str, Any], token_id: str) -> tuple[Decimal, Decimal]:
-    price = amount_of(leg["price"])
-    return amount_of(leg["matched_amount"]), price if leg.get("asset_id") == token_id else 1 - price
+def _leg(leg: Mapping[str, Any], bought: str, complement: str) -> tuple[Decimal, Decimal]:
+    """Shares and price of one maker leg.
+
+    Raises
+    ------
+    ValueError
+        If it is of a token of no outcome of the market: its price would be a guess.
+    """
+    price, asset = amount_of(leg["price"]), leg["asset_id"]
+    if asset not in (bought, complement):
+        raise ValueError(f"a leg of token {one_line(repr(asset), 40)}, which is none of the market's")
+    return amount_of(leg["matched_amount"]), price if asset == bought else 1 - price
 
 
 def _listed(value: Any) -> list[Any]:

@@ -14,6 +14,7 @@ from ledger_builders import decision, market
 
 from execution.order_lifecycle import OrderLifecycle, OrderRules
 from execution.order_messages import (
+    CashCompared,
     Command,
     DecisionMade,
     Input,
@@ -65,6 +66,19 @@ def _trade(status: FillStatus) -> TradeReported:
 
 SENT: tuple[Input, ...] = (DecisionMade(decision(1), INTENT), SignatureReady(INTENT, ORDER))
 SCENARIOS = (
+    Scenario("sent", (), SENT),
+    Scenario(
+        # Without the message, which a busy machine may process before the answer: then state and fill are one
+        # write, and the two commands of this order of events do not come.
+        "answer, no message",
+        (Injection("user_feed_silent", lasts=300.0),),
+        (
+            *SENT,
+            _answer(OutcomeKind.MATCHED),
+            TimeReached(),
+            LookedUp(ORDER, (_trade(FillStatus.MATCHED),)),
+        ),
+    ),
     Scenario(
         "matched",
         (),
@@ -90,8 +104,17 @@ SCENARIOS = (
     Scenario("refused", (Injection("refused_4xx"),), (*SENT, _answer(OutcomeKind.REFUSED))),
     Scenario(
         "traded although refused",
-        (Injection("refused_4xx", parameters={"executed": True}),),
-        (*SENT, _answer(OutcomeKind.REFUSED), _trade(FillStatus.MATCHED)),
+        # Found when the cash is compared: its message may be processed before the answer.
+        (
+            Injection("refused_4xx", parameters={"executed": True}),
+            Injection("user_feed_silent", lasts=700.0),
+        ),
+        (
+            *SENT,
+            _answer(OutcomeKind.REFUSED),
+            CashCompared(agrees=False),
+            LookedUp(ORDER, (_trade(FillStatus.MATCHED),)),
+        ),
     ),
     Scenario(
         "failed on the chain",

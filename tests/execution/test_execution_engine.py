@@ -316,7 +316,7 @@ async def test_a_trade_seen_twice_is_one_fill(bench):
         "price": "0.62",
         "maker_orders": [
             {"asset_id": intent.token_id, "matched_amount": "1.0", "price": "0.62"},
-            {"asset_id": "complement", "matched_amount": "0.5", "price": "0.37"},
+            {"asset_id": make_market(0).down_token, "matched_amount": "0.5", "price": "0.37"},
         ],
     }
     bench.engine.trade(trade)
@@ -376,6 +376,7 @@ def trade_message(trade_id, status, size="1.0", order_id="0xabc"):
         "match_time": "1790000000",
         "size": size,
         "price": "0.62",
+        "maker_orders": [],
     }
 
 

@@ -71,6 +71,7 @@ async def test_no_space_for_the_fill(tmp_path):
         "price": "0.9",
         "status": "CONFIRMED",
         "match_time": "1790596800",
+        "maker_orders": [],
     }
     with full_disk(bench):
         bench.engine.order_answered(intent.intent_id, classify(None, "timeout"))

@@ -82,11 +82,11 @@ def test_the_clob_names_the_winner():
 
 
 def test_a_minted_leg_counts_at_its_complement():
-    """A leg of the other token is a fill at one minus its price, with its own fee."""
+    """A leg of the complement is a fill at one minus its price, with its own fee."""
     bought = intent(1)
     legs = [
         {"asset_id": bought.token_id, "matched_amount": "1.0", "price": "0.62"},
-        {"asset_id": "other", "matched_amount": "0.5", "price": "0.37"},
+        {"asset_id": "12", "matched_amount": "0.5", "price": "0.37"},
     ]
     first, second = fills_of({**TRADE, "maker_orders": legs}, bought, "0xabc", market())
     assert (first.price, second.price) == (Decimal("0.62"), Decimal("0.63"))
@@ -150,3 +150,33 @@ def test_a_trade_that_the_ledger_cannot_store_is_asked_for_again(change):
     assert fills_of(TRADE, intent(1), "0xabc", market())
     with pytest.raises(Temporary, match="cannot be read"):
         fills_of({**TRADE, **change}, intent(1), "0xabc", market())
+
+
+LEG = TRADE["maker_orders"][0]
+
+
+@pytest.mark.parametrize(
+    "makers",
+    [
+        None,
+        "",
+        {},
+        [{**LEG, "asset_id": "13"}],
+        [{**LEG, "asset_id": None}],
+        [{**LEG, "asset_id": ["11"]}],
+        [{key: value for key, value in LEG.items() if key != "asset_id"}],
+        [LEG, {**LEG, "asset_id": "x"}],
+    ],
+    ids=str,
+)
+def test_a_leg_of_an_unknown_token_is_asked_for_again(makers):
+    """It is not taken for a leg of the complement, whose price would be one minus the leg's."""
+    with pytest.raises(Temporary, match="cannot be read"):
+        fills_of({**TRADE, "maker_orders": makers}, intent(1), "0xabc", market())
+
+
+def test_a_trade_without_its_legs_is_asked_for_again():
+    """Its own price may be none of theirs."""
+    without = {key: value for key, value in TRADE.items() if key != "maker_orders"}
+    with pytest.raises(Temporary, match="maker_orders"):
+        fills_of(without, intent(1), "0xabc", market())
