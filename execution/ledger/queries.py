@@ -119,17 +119,29 @@ def market(connection: sqlite3.Connection, session: str, slug: str) -> Market:
     )
 
 
+_SETTLED = "SELECT slug, outcome, up_pays, down_pays, source, reason, settled_ns FROM settlements"
+
+
 def settlement(connection: sqlite3.Connection, session: str, slug: str) -> Settlement | None:
     """The recorded result of a market, if there is one."""
+    found = rows(connection, f"{_SETTLED} WHERE session = ? AND slug = ?", (session, slug))
+    return _settlement(*found[0]) if found else None
+
+
+def results_since(connection: sqlite3.Connection, session: str, settled_ns: int) -> dict[str, Settlement]:
+    """The results that were recorded since a time, of markets with a fill that did not fail, by slug."""
+    bought = "SELECT slug FROM fills WHERE session = :session AND status <> 'FAILED'"
     found = rows(
         connection,
-        "SELECT outcome, up_pays, down_pays, source, reason, settled_ns FROM settlements"
-        " WHERE session = ? AND slug = ?",
-        (session, slug),
+        f"{_SETTLED} WHERE session = :session AND settled_ns >= :since AND slug IN ({bought})",
+        {"session": session, "since": settled_ns},
     )
-    if not found:
-        return None
-    outcome, up, down, source, reason, settled_ns = found[0]
+    return {row[0]: _settlement(*row) for row in found}
+
+
+def _settlement(
+    slug: str, outcome: str | None, up: str, down: str, source: str, reason: str, settled_ns: int
+) -> Settlement:
     return Settlement(
         slug=slug,
         outcome=None if outcome is None else Outcome(outcome),

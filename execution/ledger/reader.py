@@ -261,6 +261,11 @@ class LedgerReader:
         with self.snapshot():
             return queries.settlement(self._connection, self._session(session), slug)
 
+    def results_since(self, settled_ns: int, session: str | None = None) -> dict[str, Settlement]:
+        """The results that were recorded since a time, of markets with a fill that did not fail, by slug."""
+        with self.snapshot():
+            return queries.results_since(self._connection, self._session(session), settled_ns)
+
     def market_pnl(self, slug: str, session: str | None = None) -> Decimal | None:
         """P&L of a settled market's trades; None without a trade or a settlement."""
         with self.snapshot():

@@ -119,6 +119,10 @@ class SettlementBookkeeper:
         """The outstanding payout of each settled market, oldest settlement first."""
         return await self._thread.call(self._reader.claimable)
 
+    async def results_since(self, settled_ns: int) -> dict[str, Settlement]:
+        """The results of bought markets that were recorded since a time, nanoseconds, by slug."""
+        return await self._thread.call(self._reader.results_since, settled_ns)
+
     async def bought(self) -> frozenset[str]:
         """Markets bought by this ledger; other positions of the account are ignored."""
         return await self._thread.call(self._reader.traded_slugs)

@@ -16,12 +16,15 @@ from errors import Refused, Temporary
 from events import Event, Payout
 from execution.polymarket_client import Redeemable
 from execution.settlement.bookkeeping import SettlementBookkeeper
+from execution.settlement.corrected_results import contradiction
 from execution.venue_facts.observations import PayoutArrived, PayoutOverdue
 from execution.venue_facts.recorder import Observe, ignore
-from models import Frozen
+from models import Frozen, Settlement
 
 MOST_ATTEMPTS = 3
 """Redemption attempts per market and process; after that it is reported as manual."""
+COMPARED_NS = 3600 * 1_000_000_000
+"""How long a recorded result is compared with the list of positions, which is one to three minutes behind."""
 
 
 class Redeemer(Protocol):
@@ -56,7 +59,7 @@ class RedemptionTiming(Frozen, frozen=True):
 
 
 class Redemption:
-    """Checks that won positions are paid and recorded.
+    """Checks that won positions are paid and recorded, and that recorded results were not corrected.
 
     Parameters
     ----------
@@ -72,6 +75,8 @@ class Redemption:
         The same without waiting.
     publish : Callable[[Event], None]
         Receives the events for the operator.
+    halt : Callable[[str], None]
+        Called with the reason when the venue has corrected a result after it was recorded.
     timing : RedemptionTiming
     observe : Observe
         Receives when payouts arrive, as evidence of the venue's rules.
@@ -85,6 +90,7 @@ class Redemption:
         settled_orders: Callable[[], Awaitable[bool]],
         undisturbed: Callable[[], bool],
         publish: Callable[[Event], None],
+        halt: Callable[[str], None],
         timing: RedemptionTiming,
         observe: Observe = ignore,
     ) -> None:
@@ -94,6 +100,7 @@ class Redemption:
         self._settled_orders = settled_orders
         self._undisturbed = undisturbed
         self._publish = publish
+        self._halt = halt
         self._timing = timing
         self._observe = observe
         self._earlier: frozenset[str] | None = None
@@ -102,6 +109,8 @@ class Redemption:
         self._attempts: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
         self._manual_reported = False
+        self._corrected: set[str] = set()
+        """Markets whose corrected results were reported."""
 
     async def run(self) -> None:
         """Check periodically, without an end."""
@@ -116,13 +125,15 @@ class Redemption:
             owed = await self._bookkeeper.owed()
             if self._earlier is None:
                 self._earlier = frozenset(owed)
-            if owed and await self._settled_orders():
-                await self._check_positions(owed)
+            results = await self._bookkeeper.results_since(time.time_ns() - COMPARED_NS)
+            if (owed or results) and await self._settled_orders():
+                await self._check_positions(owed, results)
         except Temporary as error:
             logger.warning(f"payouts are checked again later: {error}")
 
-    async def _check_positions(self, owed: dict[str, Decimal]) -> None:
+    async def _check_positions(self, owed: dict[str, Decimal], results: dict[str, Settlement]) -> None:
         found = await asyncio.to_thread(self._positions)
+        self._compare(found, results)
         held = {row.slug: row for row in found if row.won}
         paid = await self._bookkeeper.record_arrived_payouts(held, self._undisturbed)
         if paid is None:
@@ -134,6 +145,16 @@ class Redemption:
         for slug, row in held.items():
             if slug in bought and slug not in paid.arrived:
                 await self._handle_position(row)
+
+    def _compare(self, found: list[Redeemable], results: dict[str, Settlement]) -> None:
+        """Halt if a listed position pays something else than its recorded result."""
+        for row in found:
+            if row.slug not in results or row.slug in self._corrected:
+                continue
+            why = contradiction(row, results[row.slug])
+            if why is not None:
+                self._corrected.add(row.slug)
+                self._halt(why)
 
     def _observe_payout(self, slug: str, amount: Decimal) -> None:
         if self._earlier is None or slug in self._earlier:

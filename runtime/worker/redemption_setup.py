@@ -41,6 +41,7 @@ def make_redemption(
         settled_orders,
         undisturbed,
         publish,
+        engine.halt,
         redemption_timing(plan),
         observe,
     )

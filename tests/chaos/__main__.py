@@ -9,8 +9,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 from queue import Queue
@@ -31,6 +31,8 @@ CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """A bot on loopback needs none, and checks them at each start if they are set."""
 REPORTED = 10
 """Runs after which the report is written again; it is written at the end, too."""
+SIGNAL_DELAY_S = 1.0
+"""Longest time until a signal is handled."""
 MOST_SHRINKS = 3
 """Failing schedules that are shrunk in one command; each needs several runs."""
 
@@ -158,7 +160,7 @@ class Runs:
                 pool.submit(self._play_unless_stopped, schedule, self._base / f"{place:04}")
                 for place, schedule in enumerate(wanted)
             ]
-            for job in as_completed(jobs):
+            for job in _completed(jobs):
                 outcome = job.result()
                 # After Ctrl-C a bot may have been stopped in the middle of its run.
                 if outcome is None or (self.stopped and not outcome.right):
@@ -182,6 +184,18 @@ class Runs:
         """Begin no other run; those that run are completed."""
         del number, frame
         self.stopped = True
+
+
+def _completed[T](jobs: Iterable[Future[T]]) -> Iterator[Future[T]]:
+    """The jobs as they are completed.
+
+    The main thread does not wait for long at a time: a signal that arrives while it begins to wait is handled
+    only when the wait is over.
+    """
+    pending = set(jobs)
+    while pending:
+        done, pending = wait(pending, timeout=SIGNAL_DELAY_S, return_when=FIRST_COMPLETED)
+        yield from done
 
 
 def forked_players(count: int) -> Player:

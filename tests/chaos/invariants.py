@@ -137,10 +137,11 @@ def cash_agrees(evidence: Evidence) -> list[str]:
     """The venue's cash is the starting cash, the P&L of the ledger's fills and results, and what another
     client paid in.
 
-    After a result that was corrected, it is enough that the difference halted the bot; and after one that the
+    After a result that was corrected, it is enough that this halted the bot; and after one that the
     operator has to book, that the bot halted because of it.
     """
-    if evidence.observed.flipped and _is_halted(evidence, "the ledger's cash is"):
+    corrected = ("the ledger's cash is", "was corrected")
+    if evidence.observed.flipped and any(_is_halted(evidence, reason) for reason in corrected):
         return []
     if evidence.observed.unbookable and _is_halted(evidence, "cannot be settled: closed without a winner"):
         return []

@@ -31,7 +31,7 @@ from ledger_comparison import Paths, ledger_fills, rows
 from control.locks import holder, state_lock, wallet_lock
 from errors import Fatal
 from research.recording_file import read_rows
-from tests.chaos.evidence import Evidence, Limits, Observed, Reading, collect
+from tests.chaos.evidence import Evidence, Limits, Observed, Reading, collect, resolutions_of
 from tests.chaos.invariants import violations
 from tests.chaos.machine_load import ProcessorWait
 from tests.chaos.old_ledger import lost_rows, write_old_ledger
@@ -72,6 +72,7 @@ FLAGS = ("--test-mode", "--venue", "synthetic", "--no-grafana")
 AFTER_RESTART = ("--start-at", "860")
 """A restarted bot begins in the next market, between two decision windows."""
 UNSETTLED_HALT = "SELECT 1 FROM halts WHERE why LIKE '%cannot be settled%' LIMIT 1"
+CORRECTED_HALT = "SELECT 1 FROM halts WHERE why LIKE '%was corrected%' LIMIT 1"
 POLL_S = 0.01
 """Pause while a point of an order's life is waited for."""
 IDLE_S = 0.05
@@ -650,7 +651,26 @@ class Run:
         late = [start for (start,) in rows(self._paths.ledger, unsettled)]
         if self.schedule.unbookable and rows(self._paths.ledger, UNSETTLED_HALT):
             return ""  # the operator has to stop the bot, and book the result
-        return f"the market that starts at {late[0]} is not settled" if late else ""
+        if late:
+            return f"the market that starts at {late[0]} is not settled"
+        return "a result that was corrected" if self._waits_for_correction() else ""
+
+    def _waits_for_correction(self) -> bool:
+        """Whether the bot has a result that the venue corrects, and has not found that yet.
+
+        On paper it finds it by the payout, at the cash check that follows the result.
+        """
+        if not self.schedule.flipped or self.schedule.path == "paper":
+            return False
+        if rows(self._paths.ledger, CORRECTED_HALT):
+            return False
+        bought = (
+            "SELECT DISTINCT m.start, s.up_pays FROM settlements s JOIN markets m USING (session, slug)"
+            " JOIN fills f USING (session, slug) WHERE f.status <> 'FAILED'"
+        )
+        found = resolutions_of(self._paths.venue)
+        recorded = rows(self._paths.ledger, bought)
+        return any(start in found and Decimal(up) != found[start].up_pays for start, up in recorded)
 
     def _end(self, recovery_s: float | None) -> Observed:
         """Ctrl-C; then what is left."""

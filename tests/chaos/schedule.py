@@ -111,6 +111,8 @@ def _venue(
 REFUSALS = ("orders in a row were refused",)
 CASH = ("the ledger's cash is",)
 UNSETTLED = ("cannot be settled",)
+CORRECTED = (*CASH, "was corrected")
+"""On paper the venue pays, so that the cash differs; on the live path the list of positions shows it."""
 BOTH = (False, True)
 BAD_NUMBERS = ("NaN", "Infinity", "1e400", "-1", "0", "7", "")
 KINDS: dict[str, FaultKind] = {
@@ -157,7 +159,7 @@ KINDS: dict[str, FaultKind] = {
     "resolution_never": _venue((60, 300)),
     "resolution_disputed": _venue((60, 300)),
     "resolution_split": _venue(up=(0.5, 0.7), halts=UNSETTLED),
-    "resolution_flipped": _venue((600, 700), seconds=(30.0, 90.0), halts=CASH),
+    "resolution_flipped": _venue((600, 700), seconds=(30.0, 90.0), halts=CORRECTED),
     "gamma_forgets": _venue((60, 300)),
     "clob_contradicts": _venue((60, 300), halts=UNSETTLED),
     "book_empty": _venue((15, 200)),

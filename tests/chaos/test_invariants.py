@@ -271,6 +271,14 @@ def test_every_invariant_has_a_violation() -> None:
             "halts": (Halt(wall(960), "halt", "the ledger's cash is $1, the venue's $0"),),
             **observed(flipped=True, halts=("cash is",), exit_code=1),
         },
+        # the same on the live path, where a market that was recorded as lost pays only when it is redeemed
+        {
+            "balance": Decimal("999.00307"),
+            "unpaid": Decimal("1.1"),
+            "positions": (Settled(SLUG, Decimal("0.99693"), Decimal(0)),),
+            "halts": (Halt(wall(1050), "halt", f"the result of {SLUG} was corrected: Down won"),),
+            **observed(flipped=True, halts=("was corrected",)),
+        },
         # a result of 0.7 and 0.3, which the operator has to book
         {
             "balance": Decimal("999.77"),

@@ -168,6 +168,7 @@ class Bot:
             "settled_orders": nothing_open,
             "undisturbed": lambda: True,
             "publish": self.events.append,
+            "halt": pytest.fail,
             "timing": NEVER,
         }
         return Redemption(**parts | changes)
