@@ -10,9 +10,11 @@ if __name__ == "__main__":
     ensure_environment("runner.py")
 
     from common.atomic_file import create_private_files
+    from common.lean_imports import leave_out_httpx_command
     from runtime.worker_launch import WorkerLauncher, needs_worker
 
     create_private_files()
+    leave_out_httpx_command()
     launcher = WorkerLauncher()
     if needs_worker(sys.argv[1:]):
         # Before the imports below: the worker imports its own modules in the meantime.

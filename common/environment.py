@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 
+from common.bounded_http import trust_store
 from common.constants import LOOPBACK
 from errors import ConfigError
 
@@ -49,8 +50,8 @@ def _check() -> None:
         _require_certificate(os.environ["SSL_CERT_DIR"])
     if set_names := _names(CERTIFICATES):
         try:
-            ssl.create_default_context()
-            httpx.create_ssl_context()
+            trust_store.cache_clear()
+            trust_store()
         except (OSError, ssl.SSLError) as error:
             raise ConfigError(
                 f"TLS cannot be used with {_listed(set_names)} of the environment: {error.strerror or error}",

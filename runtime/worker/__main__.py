@@ -4,11 +4,15 @@ if __name__ == "__main__":
     import gc
     import sys
 
+    from common.lean_imports import leave_out_httpx_command
+    from core.nautilus_core.tick_schemes import leave_out_tiered_ticks
     from runtime.worker.plan_pipe import PlanPipe
 
     # Before the imports below, which take seconds. They create hardly any garbage to collect.
     gc.disable()
     plan_pipe = PlanPipe(sys.stdin.buffer)
+    leave_out_httpx_command()
+    leave_out_tiered_ticks()
 else:
     plan_pipe = None
 

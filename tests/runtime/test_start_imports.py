@@ -1,6 +1,8 @@
 """The packages that a process imports at its start."""
 
 import ast
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -82,3 +84,41 @@ def test_the_search_finds_an_import_of_a_module_that_is_imported() -> None:
     """Notifications import Apprise when they are used, and so does the check of their setting."""
     assert "apprise" in packages_at_start("monitoring.notifications")
     assert "apprise" in packages_at_start("runtime.notification_check")
+
+
+def imported(command: list[str], tmp_path: Path, line: bytes = b"") -> set[str]:
+    """The modules that a command imports until it ends; `line` is the first one of its standard input."""
+    process = subprocess.Popen(
+        [sys.executable, "-X", "importtime", *command],
+        cwd=ROOT,
+        env={**os.environ, "STATE_DIR": str(tmp_path), "LOG_DIR": str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stderr is not None
+    with process, process.stdin as pipe:
+        pipe.write(line)
+        pipe.flush()
+        shown = process.stderr.read().decode()
+    return set(re.findall(r"^import time: .*\| +(\S+)$", shown, re.MULTILINE))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "line", "needed"),
+    [
+        (["runner.py", "--help"], b"", {"httpx", "rich.console"}),
+        # It imports everything before it finds that this is no plan.
+        (["-m", "runtime.worker"], b"{}\n", {"httpx", "nautilus_trader.model.tick_scheme"}),
+    ],
+)
+def test_a_start_leaves_out_what_libraries_import_for_others(
+    command: list[str], line: bytes, needed: set[str], tmp_path: Path
+) -> None:
+    """Neither the command of httpx with its packages, nor the prices of a Japanese index."""
+    found = imported(command, tmp_path, line)
+    assert needed <= found
+    unused = {"click", "pygments", "nautilus_trader.model.tick_scheme.implementations.tiered"}
+    assert found & unused == set()
