@@ -18,8 +18,13 @@ NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 CERTIFICATES = ("ssl_cert_file", "ssl_cert_dir", "sslkeylogfile", "openssl_conf")
 
 
-def prepare_environment() -> None:
+def prepare_environment(*, certificates: bool = True) -> None:
     """Keep the traffic of this process and its children to this machine off proxies, whatever the spelling.
+
+    Parameters
+    ----------
+    certificates : bool
+        Whether to check the certificates, too; false in a process whose parent has done so.
 
     Raises
     ------
@@ -31,7 +36,9 @@ def prepare_environment() -> None:
     # Some libraries read the one, some the other; where both are set the second wins.
     for name in ("NO_PROXY", "no_proxy"):
         os.environ[name] = kept
-    _check()
+    if certificates:
+        _check_certificates()
+    _check_proxies()
 
 
 def _without_proxy(environ: Mapping[str, str]) -> str:
@@ -45,7 +52,7 @@ def _without_proxy(environ: Mapping[str, str]) -> str:
     return ",".join(dict.fromkeys([*hosts, *LOOPBACK]))
 
 
-def _check() -> None:
+def _check_certificates() -> None:
     if os.environ.get("SSL_CERT_DIR") and not os.environ.get("SSL_CERT_FILE"):
         _require_certificate(os.environ["SSL_CERT_DIR"])
     if set_names := _names(CERTIFICATES):
@@ -57,6 +64,9 @@ def _check() -> None:
                 f"TLS cannot be used with {_listed(set_names)} of the environment: {error.strerror or error}",
                 "Correct or unset it",
             ) from None
+
+
+def _check_proxies() -> None:
     for name in _names(PROXIES):
         if os.environ[name].lower().startswith("socks"):
             raise ConfigError(

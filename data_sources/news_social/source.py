@@ -74,10 +74,16 @@ class NewsSocialSource:
         self._index_http = HttpFetcher(
             SOURCE, base_url, now_ns=now_ns, timeout_s=timeout_s, throttle=throttle, received=received
         )
-        self._news_http = HttpFetcher(
-            NEWS_SOURCE, news_url, now_ns=now_ns, timeout_s=timeout_s, throttle=throttle, received=received
-        )
+        self._news_http: HttpFetcher | None = None
         if cryptopanic_key:
+            self._news_http = HttpFetcher(
+                NEWS_SOURCE,
+                news_url,
+                now_ns=now_ns,
+                timeout_s=timeout_s,
+                throttle=throttle,
+                received=received,
+            )
             _redact_http_log()
 
     async def fear_greed(self, min_left_s: float = 0.0) -> Sentiment:
@@ -114,6 +120,7 @@ class NewsSocialSource:
         return index.sentiment, index.lifetime_s
 
     async def _fetch_news(self) -> tuple[NewsSentiment, float]:
+        assert self._news_http is not None  # `news` refuses without a key
         reply = await self._news_http.get(
             "/api/v1/posts/", {"auth_token": self._key, "currencies": self._currency, "public": "true"}
         )
@@ -121,7 +128,8 @@ class NewsSocialSource:
 
     async def aclose(self) -> None:
         await self._index_http.aclose()
-        await self._news_http.aclose()
+        if self._news_http is not None:
+            await self._news_http.aclose()
 
 
 def _redact_http_log() -> None:

@@ -51,7 +51,8 @@ def main(pipe: PlanPipe) -> int:
     heartbeat.heartbeat()
     with ExitStack() as stack:
         try:
-            prepare_environment()
+            # The runner has checked the certificates before it sends a plan.
+            prepare_environment(certificates=False)
             settings = load_settings()
             patches.verify()
             plan = msgspec.json.decode(pipe.line(), type=WorkerPlan)

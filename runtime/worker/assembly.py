@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -94,13 +95,15 @@ def build(
     folder, clock = plan.folder(settings.state_dir), plan.clock
     several = len(settings.series) > 1
     params, schedule = decision_settings(settings, every_minute=plan.every_minute)
-    account, wallet = open_account(settings, plan)
     observers = ObserverGroup(settings, plan, console, build_observers(settings, plan))
     control = RunControl(observers, plan.done)
     thread = LedgerThread(control.ledger_failed)
+    # The file is created or migrated while the venue answers.
+    opening = thread.submit(Ledger, ledger_path(settings.state_dir, plan.profile))
+    account, wallet = open_account(settings, plan)
     # A practice account can start over, and may then receive the same recorded market again.
     session = "" if plan.venue is Venue.POLYMARKET else account.address
-    ledger, reader = _open_ledger(settings, plan, account, session, thread)
+    ledger, reader = _open_run(plan, account, session, thread, opening)
     events = EventSink(observers, thread, reader, None if plan.live_path else settings.paper_trades_file)
     # The strategies, the engine and the worker refer to each other; none calls another before the node runs.
     facts = _fact_recorder(settings, plan, wallet, lambda why: _halt(engine, node.kernel.loop, why))
@@ -331,14 +334,14 @@ def _venue_observers(
     return VenueObservers(markets, orders, running_condition)
 
 
-def _open_ledger(
-    settings: Settings, plan: WorkerPlan, account: PolymarketClient, session: str, thread: LedgerThread
+def _open_run(
+    plan: WorkerPlan, account: PolymarketClient, session: str, thread: LedgerThread, opening: Future[Ledger]
 ) -> tuple[Ledger, LedgerReader]:
     """The profile's ledger with a run in progress, opened on the thread that uses it."""
-    cash, path = account.balance(), ledger_path(settings.state_dir, plan.profile)
+    cash = account.balance()
 
     def opened() -> tuple[Ledger, LedgerReader]:
-        ledger = Ledger(path)
+        ledger = opening.result()
         ledger.open_run(
             mode=plan.mode,
             venue=plan.venue,
@@ -347,7 +350,7 @@ def _open_ledger(
             session=session,
             note=plan.note,
         )
-        return ledger, LedgerReader(path)
+        return ledger, LedgerReader(ledger.path)
 
     return asyncio.run(thread.call(opened))
 

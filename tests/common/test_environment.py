@@ -95,6 +95,17 @@ def test_what_keeps_connections_from_being_made_is_named(environ, name, value, w
     assert "\n" not in str(caught.value)
 
 
+def test_a_worker_leaves_the_certificates_to_the_runner(environ):
+    """They are checked once in a start; the proxies are checked in each process, which sets them itself."""
+    environ.setenv("SSL_CERT_FILE", "/nonexistent")
+    environ.setenv("no_proxy", "corp.example")
+    prepare_environment(certificates=False)
+    assert os.environ["NO_PROXY"] == "corp.example,127.0.0.1,localhost,::1"
+    environ.setenv("ALL_PROXY", "socks5://127.0.0.1:1080")
+    with pytest.raises(ConfigError, match="ALL_PROXY names a SOCKS proxy"):
+        prepare_environment(certificates=False)
+
+
 def test_one_certificate_in_a_folder_is_enough(environ, tmp_path):
     """In any folder of the list, under its hashed name; a file without one is passed over."""
     (tmp_path / "00000000.0").write_text("no certificate")

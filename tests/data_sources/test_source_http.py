@@ -10,6 +10,7 @@ import feed_payloads as p
 import pytest
 from feed_servers import HTML, Host
 
+from data_sources import transport
 from data_sources.binance import BinanceSource
 from data_sources.coinbase import CoinbaseSource
 from data_sources.deribit import DeribitSource
@@ -372,6 +373,18 @@ async def test_news_need_a_key(host: Host, clock: Clock) -> None:
         await source.news()
     assert host.hits == []
     await source.aclose()
+
+
+@pytest.mark.parametrize(("key", "loads"), [("", 0), ("topsecret", 1)])
+async def test_certificates_are_loaded_for_news_that_can_be_requested(
+    key: str, loads: int, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loading them takes a fiftieth of a start; an index on this machine needs none."""
+    loaded: list[bool] = []
+    monkeypatch.setattr(transport, "trust_store", lambda: loaded.append(True) or False)
+    source = NewsSocialSource(base_url=host.url, news_url="https://news.example", cryptopanic_key=key)
+    await source.aclose()
+    assert len(loaded) == loads
 
 
 async def test_news_join_the_mood_and_their_failure_does_not_spoil_it(

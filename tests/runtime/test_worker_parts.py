@@ -4,6 +4,7 @@ import asyncio
 import errno
 import io
 import json
+import ssl
 import time
 from decimal import Decimal
 from types import SimpleNamespace
@@ -39,6 +40,7 @@ from execution.venue_answers import ResolutionStatus
 from execution.venue_facts.recorder import ignore
 from models import OrderState, Outcome
 from runtime.worker import mode_follower
+from runtime.worker import worker as worker_module
 from runtime.worker.event_sink import EventSink
 from runtime.worker.mode_follower import ModeFollower
 from runtime.worker.observers import ObserverGroup
@@ -512,6 +514,35 @@ def test_a_finished_market_is_settled_if_it_was_observed_or_bought(parts, observ
         return polled
 
     assert (market(1).slug in parts.run(closed())) is waits
+
+
+@pytest.mark.parametrize(
+    ("gamma", "clob", "loads"),
+    [
+        ("http://127.0.0.1:1/gamma", "http://127.0.0.1:1", 0),
+        ("https://gamma.example", "http://127.0.0.1:1", 1),
+        ("http://127.0.0.1:1/gamma", "https://clob.example", 1),
+    ],
+)
+def test_results_over_tls_are_verified(parts, monkeypatch, gamma, clob, loads):
+    """The certificates are loaded, which takes a fiftieth of a start, if a result may come over TLS."""
+    loaded = []
+    monkeypatch.setattr(
+        worker_module, "trust_store", lambda: loaded.append(True) or ssl.create_default_context()
+    )
+
+    async def made() -> None:
+        worker = worker_of(parts)
+        worker._parts.plan = msgspec.structs.replace(
+            parts.plan, urls=msgspec.structs.replace(parts.plan.urls, gamma=gamma, clob=clob)
+        )
+        worker._make_poller()
+        mode = worker._http._transport._pool._ssl_context.verify_mode
+        assert (mode is ssl.CERT_REQUIRED) is (loads == 1)
+        await worker.close()
+
+    parts.run(made())
+    assert len(loaded) == loads
 
 
 def test_the_next_worker_takes_up_what_has_no_result(parts, monkeypatch):
