@@ -32,8 +32,9 @@ from nautilus_trader.trading.strategy import Strategy
 from core.ingestion.adapters.unified_adapter import Externals
 from core.nautilus_core.instruments.market_board import MarketBoard, TrackedMarket
 from core.nautilus_core.instruments.market_clock import MarketClock
-from core.nautilus_core.providers.book_conversion import full_book, top_of_book
+from core.nautilus_core.providers.book_conversion import full_book
 from core.nautilus_core.providers.feed_actor import FEED, ExternalUpdate
+from core.nautilus_core.providers.quote_buffer import QuoteBuffer
 from core.nautilus_core.providers.tasks import Tasks
 from core.strategy_brain.strategies.market_view import MarketView
 from core.strategy_brain.strategies.window import in_window
@@ -175,7 +176,7 @@ class IntegratedBTCStrategy(Strategy):
         self._series = series
         self._ports = ports
         self._running: TrackedMarket | None = None
-        self._view: MarketView | None = None
+        self._quotes: QuoteBuffer | None = None
         self._subscribed: set[InstrumentId] = set()
         self._unclosed: dict[str, Settlement] = {}
         self._clock_difference_ns = 0
@@ -203,10 +204,10 @@ class IntegratedBTCStrategy(Strategy):
 
     def now(self) -> tuple[TrackedMarket | None, float, Decimal | None]:
         """The running market, its market second, and the Up token's price."""
-        if self._running is None or self._view is None:
+        if self._running is None or self._quotes is None:
             return None, 0.0, None
         second = self._running.market.second(self._ports.clock.market_time(self.clock.timestamp_ns()))
-        return self._running, second, self._view.p
+        return self._running, second, self._quotes.view.p
 
     def quote_age_s(self) -> float | None:
         """Age of the running market's last message, or time since its opening; None between markets.
@@ -221,7 +222,7 @@ class IntegratedBTCStrategy(Strategy):
     @property
     def tradable(self) -> bool:
         """Whether the running market has had enough consecutive valid quotes."""
-        return self._view is not None and self._view.tradable
+        return self._quotes is not None and self._quotes.view.tradable
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._ports.tasks.spawn(work, self._task_failed)
@@ -279,7 +280,7 @@ class IntegratedBTCStrategy(Strategy):
         if tracked is not None:
             tracked.opened_second = tracked.market.second(now)
             tracked.opened_ns = self.clock.timestamp_ns()
-            self._view = self._ports.new_view(tracked.market)
+            self._quotes = QuoteBuffer(self._ports.new_view(tracked.market))
             for instrument_id in tracked.ids.values():
                 self._ports.limit_notional(instrument_id, self._ports.params.position_size_usd)
             self._ports.publish(MarketOpened(market=tracked.market))
@@ -321,18 +322,19 @@ class IntegratedBTCStrategy(Strategy):
     def on_quote_tick(self, tick: QuoteTick) -> None:
         received_ns = time.monotonic_ns()
         found = self._ports.board.find(tick.instrument_id)
-        if found is None or found[0] is not self._running or self._view is None:
+        quotes = self._quotes
+        if found is None or found[0] is not self._running or quotes is None:
             return
         tracked, outcome = found
         tracked.updated_ns[outcome] = tick.ts_init
-        tracked.tops[outcome] = top_of_book(tick)
+        tracked.quotes[outcome] = tick
         self._clock_difference_ns = tick.ts_init - tick.ts_event
         now_ns = self.clock.timestamp_ns()
         second = tracked.market.second(self._ports.clock.market_time(now_ns))
         if outcome is Outcome.UP:
-            self._view.on_books(second, tracked.tops[Outcome.UP], tracked.tops[Outcome.DOWN])
+            quotes.add(second, tick, tracked.quotes[Outcome.DOWN])
         if self._may_decide(tracked, second, now_ns):
-            self._begin_decision(tracked, self._view, second, now_ns, received_ns)
+            self._begin_decision(tracked, quotes.view, second, now_ns, received_ns)
 
     # --- decisions -------------------------------------------------------------------------------
 
@@ -344,8 +346,7 @@ class IntegratedBTCStrategy(Strategy):
             and not self._clock_is_wrong
             and in_window(second, params.window_start, params.window_end)
             and schedule.is_due(tracked.last_decision_ns, now_ns)
-            and self._view is not None
-            and self._view.tradable
+            and self.tradable
             and self._ports.board.suspension(tracked.market.slug) is None
             and (schedule.repeat or self._ports.execution.may_order(tracked.market.slug))
         )
@@ -382,7 +383,7 @@ class IntegratedBTCStrategy(Strategy):
 
     def _close_window(self) -> None:
         """Record a refusal, with its reason, for a window that passed without a decision."""
-        tracked, view = self._running, self._view
+        tracked, view = self._running, None if self._quotes is None else self._quotes.view
         if tracked is None or view is None or tracked.last_decision_ns or tracked.opened_second is None:
             return
         if tracked.opened_second >= self._ports.params.window_end or self._ports.execution.has_open_order(

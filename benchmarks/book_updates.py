@@ -4,7 +4,8 @@
 
 The messages are made from the books of a recorded market as the venue sends them. Each is processed by the
 bot's data client and by the stock client of NautilusTrader, by turns. Both pass their books and quotes to a
-receiver in place of Nautilus' data engine; the bot's receiver updates a market view with each quote.
+receiver in place of Nautilus' data engine; the bot's receiver updates a market view with the last quote of
+each second, as the strategy does.
 """
 
 import asyncio
@@ -29,10 +30,8 @@ from nautilus_trader.model.identifiers import InstrumentId, TraderId
 from benchmarks.bench_table import print_measurements
 from benchmarks.results import Measurement, at_most
 from config import Settings
-from core.nautilus_core.instruments.market_board import EMPTY
 from core.nautilus_core.instruments.pairing import market_of
-from core.nautilus_core.providers.book_conversion import top_of_book
-from core.strategy_brain.strategies.market_view import MarketView
+from core.nautilus_core.providers.quote_buffer import QuoteBuffer
 from models import Frozen, Market, Outcome
 from patches.market_feed import CheckedDataClient
 from research.backtest.market_data import NANOS, binary_option, instrument_id
@@ -150,23 +149,21 @@ def changes(market: Market, books: Sequence[tuple[float, VenueBook]]) -> Iterato
 
 
 class ViewReceiver:
-    """What the strategy does with a quote: its best prices update the market view."""
+    """What the strategy does with a quote: a buffer keeps it for the market view."""
 
     def __init__(self, market: Market, settings: Settings) -> None:
-        self.view: MarketView = new_view(settings, market)
+        self.buffer = QuoteBuffer(new_view(settings, market))
         self.second = 0.0
-        self.updates = 0
-        self._tops = dict.fromkeys(Outcome, EMPTY)
+        self._newest: dict[Outcome, QuoteTick | None] = dict.fromkeys(Outcome)
         self._outcomes = {instrument_id(market, outcome): outcome for outcome in Outcome}
 
     def __call__(self, data: Data) -> None:
         if not isinstance(data, QuoteTick):
             return
         outcome = self._outcomes[data.instrument_id]
-        self._tops[outcome] = top_of_book(data)
+        self._newest[outcome] = data
         if outcome is Outcome.UP:
-            tops = self._tops
-            self.updates += self.view.on_books(self.second, tops[Outcome.UP], tops[Outcome.DOWN])
+            self.buffer.add(self.second, data, self._newest[Outcome.DOWN])
 
 
 def connected(
@@ -215,10 +212,15 @@ class Pair:
     def require_agreement(self) -> None:
         """Raise RuntimeError if a message was refused or the books are not the venue's: then the figures are
         not those of ordinary messages."""
-        if self.bot._refused.count or self.bot._differing or self.bot._outdated or not self.receiver.updates:
+        if (
+            self.bot._refused.count
+            or self.bot._differing
+            or self.bot._outdated
+            or not self.receiver.buffer.view.tradable
+        ):
             raise RuntimeError(
                 f"{self.bot._refused.count} messages were refused, {self.bot._differing} differ, "
-                f"{self.receiver.updates} updates of the market view"
+                f"{self.receiver.buffer.view.valid_quotes} valid quotes"
             )
 
 

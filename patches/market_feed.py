@@ -66,6 +66,7 @@ from patches.message_values import (
     size_fault,
     tick_fault,
 )
+from patches.price_changes import BestPrices, BookChange, KnownBooks, best_of, event_time_ns
 from patches.price_grid import finer_tick, off_grid, on_grid
 from patches.refused_messages import RefusedMessages
 from patches.stream_evidence import StreamEvidence
@@ -213,6 +214,14 @@ def _tick_text(value: str | float) -> str:
     return value if isinstance(value, str) else format(Decimal(str(value)), "f")
 
 
+def _difference(change: BookChange, best: BestPrices) -> str | None:
+    """How the best prices of a book differ from those that the venue sent beside its last change."""
+    known, quoted = change.known, change.change
+    if known.is_price(quoted.best_bid, best.bid) and known.is_price(quoted.best_ask, best.ask):
+        return None
+    return differing_best((quoted.best_bid, quoted.best_ask), (_decimal(best.bid), _decimal(best.ask)))
+
+
 class CheckedDataClient(PolymarketDataClient):
     """Validates each market message, and reads the catalogue again after each `refresh_pause`.
 
@@ -256,6 +265,10 @@ class CheckedDataClient(PolymarketDataClient):
         """The newest quotes of the message that is being processed; None between two messages."""
         self._newest: dict[InstrumentId, QuoteTick] = {}
         """The newest quotes of the messages of this turn of the event loop."""
+        self._known = KnownBooks(
+            lambda condition_id, token: self._cache.instrument(_instrument_id(condition_id, token)),
+            self._cache.instrument,
+        )
         self._dropped = dropped
         self._backlog = FrameBacklog(self._process_frames, self._drop_frames, self._loop.call_soon)
 
@@ -337,9 +350,55 @@ class CheckedDataClient(PolymarketDataClient):
             self._refuse(error, raw, tokens_named(raw))
             return
         for message in decoded if isinstance(decoded, list) else [decoded]:
-            self._handle_checked(message, raw)
+            if not isinstance(message, PolymarketQuotes) or not self._apply_known(message, raw):
+                self._handle_checked(message, raw)
         if isinstance(decoded, list):
             self._evidence.books([message for message in decoded if fault_of(message) is None])
+
+    def _apply_known(self, message: PolymarketQuotes, raw: bytes) -> bool:
+        """Apply a message with valid changes of known books; False, with nothing done, for any other."""
+        changes = self._known.changes_of(message)
+        if changes is None:
+            return False
+        books: dict[InstrumentId, OrderBook] = {}
+        for change in changes:
+            instrument_id = change.known.instrument_id
+            book = self._local_books.get(instrument_id)
+            if book is None or instrument_id in self._pending_snapshot_after_tick_change:
+                return False
+            books[instrument_id] = book
+        self._evidence.message(message.market)
+        try:
+            self._apply_changes(message, changes, books)
+        except Exception as error:  # noqa: BLE001  the books may be partly changed: they are requested again
+            self._refuse(f"{type(error).__name__}: {error}", raw, tokens_of(message))
+        return True
+
+    def _apply_changes(
+        self, message: PolymarketQuotes, changes: list[BookChange], books: dict[InstrumentId, OrderBook]
+    ) -> None:
+        """Apply the changes of a message together; each book passes on its changes and its newest quote."""
+        now_ns, event_ns = self._clock.timestamp_ns(), event_time_ns(message)
+        deltas: dict[InstrumentId, list[OrderBookDelta]] = {}
+        newest: dict[InstrumentId, tuple[BookChange, BestPrices]] = {}
+        quotes: dict[InstrumentId, QuoteTick] = {}
+        for change in changes:
+            known, delta = change.known, change.delta(event_ns, now_ns)
+            instrument_id = known.instrument_id
+            book = books[instrument_id]
+            book.apply_delta(delta)
+            best = best_of(book)
+            deltas.setdefault(instrument_id, []).append(delta)
+            newest[instrument_id] = (change, best)
+            if self.is_subscribed_quote_ticks(instrument_id):
+                quote = known.quote(best, self._last_quotes.get(instrument_id), event_ns, now_ns)
+                if quote is not None:
+                    self._last_quotes[instrument_id] = quotes[instrument_id] = quote
+        for instrument_id, applied in deltas.items():
+            self._handle_data(OrderBookDeltas(instrument_id, applied))
+        for change, best in newest.values():
+            self._note_difference(change.known.instrument_id, _difference(change, best))
+        self._hold(quotes)
 
     def _handle_checked(self, message: Message, raw: bytes) -> None:
         fault = fault_of(message)
@@ -367,13 +426,19 @@ class CheckedDataClient(PolymarketDataClient):
             self._held = None
         if isinstance(message, PolymarketQuotes):
             self._compare(message)
-        if replaced := len(held.keys() & self._newest.keys()):
+        self._hold(held)
+
+    def _hold(self, quotes: dict[InstrumentId, QuoteTick]) -> None:
+        """Keep the quotes of a message until the others of this turn of the event loop are processed."""
+        if replaced := len(quotes.keys() & self._newest.keys()):
             self._dropped("quotes", replaced)
-        self._newest |= held
+        self._newest |= quotes
 
     def _pass_on_quotes(self) -> None:
         """Pass on the newest quote of each book that agrees with the venue."""
         newest, self._newest = self._newest, {}
+        if not newest:
+            return
         differing = {get_polymarket_condition_id(instrument_id) for instrument_id in self._differing}
         for instrument_id, quote in newest.items():
             if instrument_id in self._outdated:
@@ -485,16 +550,23 @@ class CheckedDataClient(PolymarketDataClient):
         for change in {change.asset_id: change for change in message.price_changes}.values():
             instrument_id = _instrument_id(message.market, change.asset_id)
             book = self._local_books.get(instrument_id)
-            if book is None or instrument_id in self._pending_snapshot_after_tick_change:
-                continue
-            known = (_decimal(book.best_bid_price()), _decimal(book.best_ask_price()))
-            difference = differing_best((change.best_bid, change.best_ask), known)
-            if difference is None:
-                self._differing.pop(instrument_id, None)
-                self._evidence.best_prices(None)
-            elif instrument_id not in self._differing:
-                self._differing[instrument_id] = difference
-                self._wait(self._await_agreement(instrument_id, difference))
+            if book is not None and instrument_id not in self._pending_snapshot_after_tick_change:
+                self._note_difference(
+                    instrument_id,
+                    differing_best(
+                        (change.best_bid, change.best_ask),
+                        (_decimal(book.best_bid_price()), _decimal(book.best_ask_price())),
+                    ),
+                )
+
+    def _note_difference(self, instrument_id: InstrumentId, difference: str | None) -> None:
+        """Note that a book agrees with the venue's, or that it has begun to differ."""
+        if difference is None:
+            self._differing.pop(instrument_id, None)
+            self._evidence.best_prices(None)
+        elif instrument_id not in self._differing:
+            self._differing[instrument_id] = difference
+            self._wait(self._await_agreement(instrument_id, difference))
 
     async def _await_agreement(self, instrument_id: InstrumentId, difference: str) -> None:
         """Request a book whose best prices still differ after a moment."""

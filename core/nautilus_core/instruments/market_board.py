@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+from nautilus_trader.model.data import QuoteTick
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import BinaryOption, Instrument
 
@@ -18,12 +19,12 @@ EMPTY = Book(bids=(), asks=(), ts_ns=0)
 
 
 class TrackedMarket:
-    """One market, its two instruments, and the latest top of both books."""
+    """One market, its two instruments, and the latest quotes of both."""
 
     def __init__(self, market: Market, ids: dict[Outcome, InstrumentId]) -> None:
         self.market = market
         self.ids = ids
-        self.tops = dict.fromkeys(Outcome, EMPTY)
+        self.quotes: dict[Outcome, QuoteTick | None] = dict.fromkeys(Outcome)
         self.updated_ns = dict.fromkeys(Outcome, 0)
         self.opened_ns = 0
         self.opened_second: float | None = None
