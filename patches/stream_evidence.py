@@ -19,6 +19,8 @@ from execution.venue_facts.recorder import Observe
 
 SAMPLE = 200
 """Messages, and agreeing changes, from which a rule is taken as confirmed."""
+REPORT_S = 10.0
+"""Seconds between two reports of samples of one rule: a busy stream has many samples per second."""
 ASK_S = 1.0
 """Seconds for which the running market is remembered."""
 STALLED_S = 2.0
@@ -49,6 +51,8 @@ class StreamEvidence:
         self._longest_s = 0.0
         self._messages = 0
         self._agreed = 0
+        self._silence_s = self._agreed_s = now_s() - REPORT_S
+        """Time of the last report of each rule."""
 
     def alive(self) -> None:
         """Called once a second by the client: this process is not stalled."""
@@ -73,9 +77,10 @@ class StreamEvidence:
             return
         self._longest_s = max(self._longest_s, pause_s)
         self._messages += 1
-        if self._messages >= SAMPLE or pause_s > LONGEST_SILENCE_S:
+        sampled = self._messages >= SAMPLE and now_s - self._silence_s >= REPORT_S
+        if sampled or pause_s > LONGEST_SILENCE_S:
             self._observe(StreamSilence(longest_s=self._longest_s, messages=self._messages))
-            self._longest_s, self._messages = 0.0, 0
+            self._longest_s, self._messages, self._silence_s = 0.0, 0, now_s
 
     def books(self, frame: Sequence[object]) -> None:
         """Report both books of a market, if a frame has them with the same timestamp."""
@@ -92,9 +97,9 @@ class StreamEvidence:
             self._agreed = 0
             return
         self._agreed += 1
-        if self._agreed >= SAMPLE:
+        if self._agreed >= SAMPLE and self._now_s() - self._agreed_s >= REPORT_S:
             self._observe(BestPricesCompared(agreed=self._agreed))
-            self._agreed = 0
+            self._agreed, self._agreed_s = 0, self._now_s()
 
     def tick_changed(self, tick: object, *, followed: bool) -> None:
         """Report whether the venue sent a book after an announced change of the tick."""

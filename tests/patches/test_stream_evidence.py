@@ -38,6 +38,17 @@ def test_pauses_of_the_running_market():
     ]
 
 
+def test_a_busy_stream_is_reported_every_ten_seconds():
+    """Samples that follow within ten seconds of one are reported together."""
+    stream = Stream()
+    for _ in range(1 + 3 * 1_000):
+        stream.message("0xc1", 0.011)
+        stream.evidence.best_prices(None)
+    silence = [found.messages for found in stream.seen if isinstance(found, StreamSilence)]
+    agreed = [found.agreed for found in stream.seen if isinstance(found, BestPricesCompared)]
+    assert (silence, agreed) == ([200, 910, 910], [200, 910, 910, 910])
+
+
 def test_pauses_that_are_not_the_venues():
     """The first message of a market, a lost connection and a stalled process are no silence of the venue."""
     stream = Stream()
