@@ -21,7 +21,9 @@ WINDOW_START_S, WINDOW_END_S, MARKET_S = 780, 840, 900
 HISTORY = 100
 """Seconds with prices that the brain can see: from that many before the window on, every recorded book has a
 step of its own. Before, the bot sees one book in COARSE_S seconds."""
-COARSE_S = 60
+COARSE_S = 20
+"""Less than the minute without a message after which Nautilus opens a new connection of the market stream,
+whose handshake has limits that are short for a clock that moves by minutes."""
 TAKER_DELAY_NS = 150_000_000
 SETTINGS = {**BUYS, "LEARNING_ENABLED": "false", "RESTART_AFTER_MINUTES": "1000"}
 
