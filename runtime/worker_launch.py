@@ -19,6 +19,9 @@ MALLOC = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "131072"}
 """Settings of glibc. Two heaps, one for the thread of the event loop and one for all others: by default a
 worker uses sixteen and more, and each grows to the largest need of its threads. And no large block in a heap,
 where it would leave a gap: by default a heap has blocks of up to 32 MB."""
+TOKIO = {"TOKIO_WORKER_THREADS": "1"}
+"""Settings of Nautilus' native runtime. One thread for its connections and timers, which check their state a
+hundred times per second: by default there is one per core, and each wakes the others."""
 WITHOUT_WORKER = ("--help", "--doctor", "--show-config", "--new-config", "--notify-test", "--live")
 """Options of a run without a worker, or with one that is started after the operator has armed the run."""
 
@@ -40,7 +43,7 @@ class LaunchedWorker:
             self.process = subprocess.Popen(
                 [*command, str(sending)] if INHERITS else [*command],
                 cwd=ROOT,
-                env=MALLOC | os.environ,
+                env=MALLOC | TOKIO | os.environ,
                 stdin=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 encoding="utf-8",

@@ -12,12 +12,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def waiting(folder: Path) -> list[str]:
-    """The command of a worker that waits for its plan, and writes it down with its number of heaps."""
+    """The command of a worker that waits for its plan, and writes it down with its heaps and threads."""
     script = folder / "worker.py"
     written = folder / "plan"
     script.write_text(
         "import os, pathlib, sys\n"
-        f"pathlib.Path({str(written)!r}).write_text(sys.stdin.readline() + os.environ['MALLOC_ARENA_MAX'])"
+        f"pathlib.Path({str(written)!r}).write_text(sys.stdin.readline() + ' '.join("
+        "os.environ[name] for name in ('MALLOC_ARENA_MAX', 'TOKIO_WORKER_THREADS')))"
     )
     return [sys.executable, str(script)]
 
@@ -44,13 +45,14 @@ def test_only_a_run_that_trades_at_once_starts_a_worker(line: str, needed: bool)
 
 
 def test_the_process_started_ahead_is_the_first_worker_only(tmp_path: Path) -> None:
-    """It is used once, gets the first plan and two heaps, and the next worker is another process."""
+    """It is used once, gets the first plan, two heaps and one native thread; the next worker is another
+    process."""
     launcher = WorkerLauncher(waiting(tmp_path))
     launcher.launch_ahead()
     first, second = launcher.launch(), launcher.launch()
     assert first.process.pid != second.process.pid
     first.process.communicate("the plan\n")
-    assert (first.process.returncode, (tmp_path / "plan").read_text()) == (0, "the plan\n2")
+    assert (first.process.returncode, (tmp_path / "plan").read_text()) == (0, "the plan\n2 1")
     second.abandon()
     launcher.close()
 
