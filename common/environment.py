@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from urllib.request import getproxies
 
 import httpx
 
@@ -32,13 +33,15 @@ def prepare_environment(*, certificates: bool = True) -> None:
         If a variable of the environment keeps connections from being made. Values are not repeated: a proxy's
         address may hold a password.
     """
+    proxies = _names(PROXIES) or getproxies()
     kept = _without_proxy(os.environ)
     # Some libraries read the one, some the other; where both are set the second wins.
     for name in ("NO_PROXY", "no_proxy"):
         os.environ[name] = kept
     if certificates:
         _check_certificates()
-    _check_proxies()
+    if proxies:
+        _check_proxies()
 
 
 def _without_proxy(environ: Mapping[str, str]) -> str:
@@ -67,6 +70,10 @@ def _check_certificates() -> None:
 
 
 def _check_proxies() -> None:
+    """Check the proxies as httpx reads them.
+
+    It imports its transports for that, which the runner of practice markets does not need otherwise.
+    """
     for name in _names(PROXIES):
         if os.environ[name].lower().startswith("socks"):
             raise ConfigError(

@@ -1,5 +1,6 @@
 """An inherited environment: loopback stays off proxies, and what is wrong with it is one line."""
 
+import io
 import os
 import shutil
 import ssl
@@ -104,6 +105,17 @@ def test_a_worker_leaves_the_certificates_to_the_runner(environ):
     environ.setenv("ALL_PROXY", "socks5://127.0.0.1:1080")
     with pytest.raises(ConfigError, match="ALL_PROXY names a SOCKS proxy"):
         prepare_environment(certificates=False)
+
+
+@pytest.mark.parametrize(("name", "checks"), [(None, 0), ("https_proxy", 1), ("no_proxy", 1)])
+def test_proxies_are_checked_where_there_are_any(environ, name, checks):
+    """The check imports the transports of httpx, a tenth of a runner's start."""
+    clients = []
+    environ.setattr(httpx, "Client", lambda **options: clients.append(options) or io.StringIO())
+    if name is not None:
+        environ.setenv(name, "http://127.0.0.1:9" if name == "https_proxy" else "corp.example")
+    prepare_environment()
+    assert len(clients) == checks
 
 
 def test_one_certificate_in_a_folder_is_enough(environ, tmp_path):
