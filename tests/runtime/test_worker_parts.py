@@ -309,6 +309,7 @@ class Listing:
 TRADE = {
     "id": "t1",
     "taker_order_id": "0xo1-1",
+    "maker_orders": [],
     "status": "CONFIRMED",
     "match_time": "1790000000",
     "size": "1.1",
