@@ -1,7 +1,9 @@
 """Collects Chainlink's spot price and 60-second mean from the connected relays."""
 
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
 
 from common.singleton import Singleton
 from data_sources.chainlink.polybolt import PolyBoltCredentials, PolyBoltStream
@@ -64,6 +66,9 @@ class ChainlinkSource:
         self._stale_after_ns = int(stale_after_s * SECOND)
         self._accepts: Callable[[ChainPrice], bool] = lambda price: True
         self._seen: dict[PriceKind, dict[tuple[str, int], ChainPrice]] = {kind: {} for kind in PriceKind}
+        self._arrived: deque[ChainPrice] = deque(maxlen=KEPT)
+        self.recorded = 0
+        """Number of observations stored so far."""
         streams: list[Stream] = []
         if credentials is not None:
             streams.append(
@@ -80,6 +85,8 @@ class ChainlinkSource:
         if key in seen or not self._accepts(price):
             return
         seen[key] = price
+        self._arrived.append(price)
+        self.recorded += 1
         if len(seen) > KEPT:
             del seen[next(iter(seen))]
 
@@ -90,6 +97,11 @@ class ChainlinkSource:
     def observations(self, kind: PriceKind) -> tuple[ChainPrice, ...]:
         """All stored observations, oldest first."""
         return tuple(sorted(self._seen[kind].values(), key=lambda price: price.source_ns))
+
+    def since(self, recorded: int) -> Sequence[ChainPrice] | None:
+        """The observations since `recorded` had a value; None if there were too many to store them all."""
+        number = self.recorded - recorded
+        return list(islice(reversed(self._arrived), number)) if number <= len(self._arrived) else None
 
     def latest(self, kind: PriceKind) -> ChainPrice:
         """The newest observation.

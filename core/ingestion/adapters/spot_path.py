@@ -48,6 +48,8 @@ class SpotPath:
         self.keep_s = keep_s
         self._points: deque[tuple[float, Decimal]] = deque()
         self._changes = 0
+        self.rewritten = 0
+        """How often earlier points were added or removed, instead of one appended."""
         self._ticks: dict[tuple[int, int], tuple[int, tuple[Tick, ...]]] = {}
         """The path in market seconds by the market's start and length, with the changes until then."""
 
@@ -60,6 +62,7 @@ class SpotPath:
             while self._points and self._points[-1][0] > market_s:
                 self._points.pop()
             self._changes += 1
+            self.rewritten += 1
         if self._points and int(market_s) <= int(self._points[-1][0]):
             return
         self._points.append((market_s, price))
@@ -76,11 +79,16 @@ class SpotPath:
             self.add(at_s, price)
         self._points.extend(own)
         self._changes += 1
+        self.rewritten += 1
 
     @property
     def points(self) -> tuple[tuple[float, Decimal], ...]:
         """(second of market time, price in USD), oldest first."""
         return tuple(self._points)
+
+    def is_after(self, market_s: float) -> bool:
+        """Whether the newest point is after a market time: later ones then are, too."""
+        return bool(self._points) and self._points[-1][0] > market_s
 
     def mean(self, end_s: float, window_s: float) -> Decimal | None:
         """Time-weighted mean of the `window_s` seconds before `end_s`, linear between points.

@@ -23,6 +23,8 @@ MAX_DISAGREEMENT = Decimal("0.005")
 percent one of them is wrong, and no strike is better than a wrong one."""
 WINDOW_S = {Rule.TWAP30: 30.0, Rule.TWAP60: 60.0}
 """Averaging window of each rule in seconds; a spot price is not an average."""
+LONGEST_WINDOW_S = 2 * WINDOW_S[Rule.TWAP30]
+"""Seconds before the start from which prices are used: those of the mean, and as many before."""
 NAMES = {Rule.SPOT: "price", Rule.TWAP30: "30-second mean", Rule.TWAP60: "60-second mean"}
 _EARLY_S = 0.001
 _REMEMBERED = 4
@@ -48,8 +50,11 @@ class _Published(Frozen, frozen=True):
 
 
 class _Market(Frozen, frozen=True):
+    """Strikes by rule; `own_final` is the version of the path with which no more own ones can follow."""
+
     published: Mapping[Rule, _Published] = {}
     own: Mapping[Rule, Strike] = {}
+    own_final: int | None = None
 
 
 class Strikes:
@@ -87,15 +92,20 @@ class Strikes:
         path : SpotPath
             The bot's own spot prices.
         means, spots : iterable of ChainPrice
-            Chainlink's 60-second means and prices, in any order.
+            Chainlink's 60-second means and prices, in any order. None need be given while no further one is
+            near the start (see `is_near`).
         """
         if self._market_time(now_ns) < start:
             return
         known = self._markets.get(start, _Market())
-        self._markets[start] = _Market(
-            published=_earliest(known.published, self._published(start, tuple(means), tuple(spots))),
-            own=known.own if len(known.own) == len(Rule) else self._own(start, path) | dict(known.own),
-        )
+        means, spots = tuple(means), tuple(spots)
+        published, own = known.published, known.own
+        if means or spots:
+            published = _earliest(published, self._published(start, means, spots))
+        if len(own) < len(Rule) and known.own_final != path.rewritten:
+            own = self._own(start, path) | dict(own)
+        own_final = path.rewritten if path.is_after(start + BOUNDARY_S) else None
+        self._markets[start] = _Market(published=published, own=own, own_final=own_final)
         while len(self._markets) > _REMEMBERED:
             del self._markets[min(self._markets)]
 
@@ -126,6 +136,10 @@ class Strikes:
     def is_open(self, start: int, now_ns: int) -> bool:
         """Whether an observation of the boundary may still arrive."""
         return 0 <= self._market_time(now_ns) - start <= OPEN_S
+
+    def is_near(self, start: int, price: ChainPrice) -> bool:
+        """Whether a price is one of those that the strikes of a market are computed from."""
+        return -LONGEST_WINDOW_S <= self._market_time(price.source_ns) - start <= BOUNDARY_S
 
     def find(self, start: int, rule: Rule) -> Strike | str:
         """The strike by a rule, or the reason why there is none."""
@@ -169,10 +183,10 @@ class Strikes:
         return found
 
     def _path_before(self, start: int, spots: tuple[ChainPrice, ...]) -> SpotPath:
-        path = SpotPath(2 * WINDOW_S[Rule.TWAP30])
+        path = SpotPath(LONGEST_WINDOW_S)
         for spot in sorted(spots, key=lambda spot: spot.source_ns):
             at_s = self._market_time(spot.source_ns)
-            if start - 2 * WINDOW_S[Rule.TWAP30] <= at_s <= start + _EARLY_S:
+            if start - LONGEST_WINDOW_S <= at_s <= start + _EARLY_S:
                 path.add(min(at_s, start), spot.price)
         return path
 

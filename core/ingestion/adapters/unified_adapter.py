@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -25,7 +25,7 @@ from core.ingestion.adapters.spot_path import path_seconds, until_next_second
 from core.ingestion.adapters.strikes import KnownStrike, Strikes
 from core.ingestion.managers.websocket_manager import Backoff, StreamState, WebSocketManager
 from data_sources.transport import Received
-from data_sources.types import PriceKind
+from data_sources.types import ChainPrice, PriceKind
 from errors import Refused, Temporary
 from models import Consensus, DecisionContext, Frozen, PutCall, Rule, Sentiment, Spot, Strike, Tick
 
@@ -163,6 +163,8 @@ class UnifiedDataAdapter:
         self._market_time = market_time
         self._sleep = sleep
         self._strikes = Strikes(market_time, SPOT)
+        self._noted: tuple[int | None, int] = (None, 0)
+        """The market whose strikes were noted last, and the number of Chainlink's prices at that time."""
         self._reported: set[KnownStrike] = set(self._memory.strikes)
         for known in self._memory.strikes:
             self._strikes.restore(known)
@@ -393,11 +395,19 @@ class UnifiedDataAdapter:
             _log.warning("the spot path is not kept: %s", error)
 
     def _note_strike(self, start: int) -> None:
-        chainlink = self.sources.chainlink
-        means, spots = (), ()
-        if chainlink is not None and self._strikes.is_open(start, self._now_ns()):
-            means, spots = chainlink.observations(PriceKind.TWAP60), chainlink.observations(PriceKind.SPOT)
+        means, spots = self._boundary_prices(start)
         self._strikes.note(start, self._now_ns(), self.sources.path, means, spots)
+
+    def _boundary_prices(self, start: int) -> tuple[Sequence[ChainPrice], Sequence[ChainPrice]]:
+        """Chainlink's means and prices if one near the start was received since the last call; else none."""
+        chainlink = self.sources.chainlink
+        if chainlink is None or not self._strikes.is_open(start, self._now_ns()):
+            return (), ()
+        (market, recorded), self._noted = self._noted, (start, chainlink.recorded)
+        new = chainlink.since(recorded) if market == start else None
+        if new is not None and not any(self._strikes.is_near(start, price) for price in new):
+            return (), ()
+        return chainlink.observations(PriceKind.TWAP60), chainlink.observations(PriceKind.SPOT)
 
     async def _sample_spot(self) -> None:
         """Sample the spot price every second of market time; at each new market restart failed streams."""
