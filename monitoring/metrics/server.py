@@ -6,7 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from socket import SHUT_RDWR, socket
+from selectors import EVENT_READ, DefaultSelector
+from socket import SHUT_RDWR, socket, socketpair
 from socketserver import TCPServer, ThreadingMixIn
 from typing import Any, TextIO
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
@@ -21,7 +22,7 @@ LIFETIME_S = 5.0
 A scrape takes some milliseconds, and every response ends its connection.
 """
 LOOK_EVERY_S = 0.1
-"""Interval of the checks for expired connections and for the server's own end."""
+"""Interval of the checks for expired connections, while there is one."""
 ACCEPT_PAUSE_S = 0.1
 """Pause after a connection that could not be accepted: without descriptors the next one would fail too."""
 LOG_EVERY_S = 60.0
@@ -53,6 +54,8 @@ class BoundedServer(ThreadingMixIn, WSGIServer):
     allow_reuse_port = False
     # Queue of connections: a burst must not delay a scrape by a lost SYN.
     request_queue_size = 64
+    # `handle_request` does not wait for a connection that ended before it was accepted.
+    timeout = 0
 
     def __init__(self, host: str, port: int, application: Application) -> None:
         self.refused = 0
@@ -66,6 +69,8 @@ class BoundedServer(ThreadingMixIn, WSGIServer):
         super().__init__((host, port), _Handler)
         self._application = application
         self.set_app(self._respond)
+        self._ended, self._ends = socketpair()
+        """Readable when the server ends, and where that is written."""
         self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
 
     def start(self) -> None:
@@ -76,9 +81,11 @@ class BoundedServer(ThreadingMixIn, WSGIServer):
         """Stop listening; a response in progress may still be sent."""
         self._closing.set()
         if self._thread.is_alive():
-            self.shutdown()
+            self._ends.send(b".")
             self._thread.join(1.0)
         self.server_close()
+        self._ends.close()
+        self._ended.close()
 
     @property
     def connections(self) -> int:
@@ -93,12 +100,19 @@ class BoundedServer(ThreadingMixIn, WSGIServer):
             return respond(start, "500 Internal Server Error", "text/plain", b"this request failed\n")
 
     def _run(self) -> None:
-        while not self._closing.is_set():
-            try:
-                self.serve_forever(poll_interval=LOOK_EVERY_S)
-            except Exception as error:  # noqa: BLE001 - one failed cycle must not end the server
-                self._note(error)
-                self._closing.wait(ACCEPT_PAUSE_S)
+        with DefaultSelector() as selector:
+            listening = selector.register(self, EVENT_READ)
+            selector.register(self._ended, EVENT_READ)
+            while not self._closing.is_set():
+                try:
+                    # Not `serve_forever`, which wakes up all the time to look for its end.
+                    ready = selector.select(LOOK_EVERY_S if self._open else None)
+                    if not self._closing.is_set() and any(key is listening for key, _ in ready):
+                        self.handle_request()
+                    self.service_actions()
+                except Exception as error:  # noqa: BLE001 - one failed cycle must not end the server
+                    self._note(error)
+                    self._closing.wait(ACCEPT_PAUSE_S)
 
     # --- socketserver's hooks, called on the server's thread ---------------------------------------
 

@@ -182,9 +182,23 @@ def test_a_failed_round_does_not_end_the_server(served, monkeypatch):
         raise ValueError("bad")
 
     monkeypatch.setattr(served, "service_actions", broken)
-    assert failed.wait(10)
+    with connect(served):
+        assert failed.wait(10)
     assert get(served) == 10_000_000
     assert served.failed == 1
+
+
+def test_a_server_without_connections_only_waits(served, monkeypatch):
+    """Between two requests its thread does not run: it is woken by a connection or by the end."""
+    rounds = []
+    look = served.service_actions
+    assert get(served) == 10_000_000
+    until(lambda: served.connections == 0)
+    monkeypatch.setattr(served, "service_actions", lambda: (rounds.append(1), look())[1])
+    assert not served._closing.wait(0.35)
+    # One round may have begun while the last connection was open.
+    assert len(rounds) <= 1
+    assert get(served) == 10_000_000
 
 
 def test_closing_is_quick_with_connections_open():
