@@ -49,6 +49,7 @@ from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.model.objects import Price
 
+from common.beats import next_beat
 from common.bounded_http import parse_json
 from common.plain_text import one_line
 from core.nautilus_core.providers.book_conversion import decimal_price
@@ -320,7 +321,7 @@ class CheckedDataClient(PolymarketDataClient):
 
     async def _report_refused(self) -> None:
         while True:
-            await asyncio.sleep(1.0)
+            await next_beat(1.0)
             self._refused.log_if_due()
             self._evidence.alive()
 

@@ -4,7 +4,7 @@ if __name__ == "__main__":
     import gc
     import sys
 
-    from common.lean_imports import leave_out_httpx_command
+    from common.lean_imports import leave_out_async_library, leave_out_httpx_command
     from core.nautilus_core.tick_schemes import leave_out_tiered_ticks
     from runtime.worker.plan_pipe import PlanPipe
 
@@ -12,6 +12,7 @@ if __name__ == "__main__":
     gc.disable()
     plan_pipe = PlanPipe(sys.stdin.buffer)
     leave_out_httpx_command()
+    leave_out_async_library()
     leave_out_tiered_ticks()
 else:
     plan_pipe = None

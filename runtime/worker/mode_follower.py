@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from common.beats import next_beat
 from control.mode_gate import ModeDecision
 from events import ModeChanged
 from execution.execution_engine import ExecutionEngine
@@ -78,7 +79,7 @@ class ModeFollower:
                 self._switched_in = None
             elif self._switched_in is None:
                 self._switched_in = self._running_slug()
-            await asyncio.sleep(POLL_SECONDS)
+            await next_beat(POLL_SECONDS)
 
     def _record(self) -> None:
         decision = self.decision

@@ -8,6 +8,7 @@ import time
 
 from nautilus_trader.live.node import TradingNode
 
+from common.beats import next_beat
 from common.constants import ExitCode
 from common.plain_text import one_line
 from runtime.worker.heartbeat import Heartbeat
@@ -124,4 +125,4 @@ def _connected(node: TradingNode) -> dict[str, bool]:
 async def _send_heartbeats(heartbeat: Heartbeat) -> None:
     while True:
         heartbeat.heartbeat()
-        await asyncio.sleep(BEAT_S)
+        await next_beat(BEAT_S)

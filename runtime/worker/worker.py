@@ -10,6 +10,7 @@ import httpx
 from nautilus_trader.common.component import flush_logger
 from nautilus_trader.live.node import TradingNode
 
+from common.beats import next_beat
 from common.bounded_http import trust_store
 from common.constants import ExitCode
 from config import Settings
@@ -45,7 +46,9 @@ from runtime.worker.traded_series import TradedGroup
 from runtime.worker.weight_learning import SeriesLearning, WeightLearning
 from runtime.worker.worker_status import StatusReporter, spot_text
 
-REFRESH_SECONDS = 0.25
+LOOK_MARKET_SECONDS = 1.0
+"""Market seconds between two looks at the running market, in machine time at least `SHORTEST_LOOK_S`."""
+SHORTEST_LOOK_S, LONGEST_LOOK_S = 0.25, 1.0
 STATUS_SECONDS = 1.0
 RESOLUTION_LATE_AFTER = 300.0
 """Market seconds after the end from which a missing result is reported; the slowest measured took 162."""
@@ -277,11 +280,14 @@ class Worker:
     async def _report_status(self) -> None:
         while True:
             self._parts.observers.heartbeat(self._parts.status.status(self._outcomes))
-            await asyncio.sleep(STATUS_SECONDS)
+            await next_beat(STATUS_SECONDS)
 
     async def _check_clock(self) -> None:
         """Draw the waiting line, mark positions, and end the worker when a restart is due."""
         parts = self._parts
+        pause_s = min(
+            LONGEST_LOOK_S, max(SHORTEST_LOOK_S, parts.plan.clock.wall_seconds(LOOK_MARKET_SECONDS))
+        )
         while True:
             strategy = parts.group.next_to_decide.strategy
             tracked, second, p = strategy.now()
@@ -294,7 +300,7 @@ class Worker:
             if why is not None:
                 parts.control.stop(ExitCode.RESTART, why)
                 return
-            await asyncio.sleep(REFRESH_SECONDS)
+            await next_beat(pause_s)
 
     def _restart_state(self) -> RestartState:
         parts = self._parts
