@@ -74,10 +74,11 @@ WARM_UP = 5
 """Orders of each sender that are not counted: connections, caches, the libraries' first requests."""
 PAUSE_S = 0.05
 """Between two turns: what a sender does after the answer ends before the next one's turn."""
-SHORTEST_ROUND_S = 0.25
+SHORTEST_ROUND_S = 0.27
 """Between the beginnings of two turns of one sender. Nautilus' risk engine denies the sixth order within a
 second, and the bot orders no more in a market in which an order was denied. In a random order a sender may be
-the last one of a round and the first one of another round."""
+the last one of a round and the first one of another round. The books change on whole seconds: with four turns
+a second, each fourth one could be at the same time as a change of the bot's market."""
 START_LIMIT_S = 45.0
 MOST_MISSED = 0.1
 """Share of turns without a usable order from which the run is not usable."""
