@@ -6,7 +6,8 @@ function uses float arithmetic and reads the order book; this one does neither.
 
 The library encodes an order twice through a general EIP-712 encoder, once for its signature and once for its
 id. Here the encoding is written out: eleven words of 32 bytes after a constant, hashed once (EIP-712,
-https://eips.ethereum.org/EIPS/eip-712, `hashStruct`). `verify_signing` compares both at each start.
+https://eips.ethereum.org/EIPS/eip-712, `hashStruct`), and signed by libsecp256k1 with a key that is created
+once; eth-account creates it for each signature. `verify_signing` compares both at each start.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any, cast
 
+from coincurve import PrivateKey
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
@@ -113,7 +115,7 @@ class OrderSigner:
         self.builder = ExchangeOrderBuilderV2(
             EXCHANGES[version], client.chain_id, client.signer, domain_version=DOMAIN_VERSIONS[version]
         )
-        self._account = client.signer.account
+        self._key = PrivateKey(bytes(client.signer.account.key))
         self._maker: str = client.builder.funder
         self._signer: str = client.builder._v2_order_signer()
         self._signature_type = client.builder.signature_type
@@ -139,7 +141,9 @@ class OrderSigner:
         if order.signatureType == SignatureTypeV2.POLY_1271:
             signature = self.builder.build_order_signature(self.builder.build_order_typed_data(order))
         else:
-            signature = f"0x{bytes(self._account.unsafe_sign_hash(digest).signature).hex()}"
+            made = self._key.sign_recoverable(digest, hasher=None)
+            # The last byte is the recovery id, from 0; in Ethereum's signatures it begins with 27.
+            signature = f"0x{made[:64].hex()}{made[64] + 27:02x}"
         fields = {field.name: getattr(order, field.name) for field in dataclasses.fields(order)}
         return SignedOrderV2(**fields, signature=signature), f"0x{digest.hex()}"
 
