@@ -48,6 +48,10 @@ class SendTime:
 
     async def trace(self, event: str, info: dict[str, Any]) -> None:
         """Receive the events of one request; the `trace` extension of httpcore."""
+        self.trace_blocking(event, info)
+
+    def trace_blocking(self, event: str, info: dict[str, Any]) -> None:
+        """The same for a request of a thread."""
         if self.ns is None and event.endswith(".send_request_headers.started"):
             self.ns = time.monotonic_ns()
 
@@ -170,31 +174,76 @@ async def bounded_request(
             body = await _read(response, max_bytes)
     except TimeoutError:
         raise httpx.ReadTimeout(f"no complete answer within {total_s:g} s") from None
+    return complete_answer(response.status_code, response.headers.raw, body, response.request)
+
+
+def complete_answer(
+    status: int, headers: list[tuple[bytes, bytes]], body: bytes, request: httpx.Request
+) -> BoundedResponse:
+    """A read answer; the headers about the form of its body apply no more."""
     kept = [
         (name, value)
-        for name, value in response.headers.raw
+        for name, value in headers
         if name.lower() not in (b"content-encoding", b"content-length", b"transfer-encoding")
     ]
-    return BoundedResponse(response.status_code, headers=kept, content=body, request=response.request)
+    return BoundedResponse(status, headers=kept, content=body, request=request)
 
 
 async def _read(response: httpx.Response, limit: int) -> bytes:
-    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
-    if encoding not in ("identity", "gzip", "deflate"):
-        raise httpx.DecodingError(f"the answer is compressed with {encoding[:40]!r}, which was not asked for")
-    unzip = None if encoding == "identity" else zlib.decompressobj(GZIP_OR_ZLIB)
-    body, received = bytearray(), 0
+    body = LimitedBody(response.headers.get("Content-Encoding", "identity"), limit)
     async for part in response.aiter_raw():
-        received += len(part)
+        body.add(part)
+    return body.complete()
+
+
+class LimitedBody:
+    """The body of an answer while it is read.
+
+    Parameters
+    ----------
+    encoding : str
+        Its header `Content-Encoding`.
+    limit : int
+        Maximum size in bytes, both as sent and decompressed.
+
+    Raises
+    ------
+    httpx.DecodingError
+        Here and in the methods: if it is compressed in another way than requested, or damaged.
+    """
+
+    def __init__(self, encoding: str, limit: int) -> None:
+        encoding = encoding.strip().lower()
+        if encoding not in ("identity", "gzip", "deflate"):
+            what = f"compressed with {encoding[:40]!r}, which was not asked for"
+            raise httpx.DecodingError(f"the answer is {what}")
+        self._unzip = None if encoding == "identity" else zlib.decompressobj(GZIP_OR_ZLIB)
+        self._limit = limit
+        self._body = bytearray()
+        self._received = 0
+
+    def add(self, part: bytes) -> None:
+        """Add what was received.
+
+        Raises
+        ------
+        AnswerTooLarge
+            If the body is larger than the limit.
+        """
+        self._received += len(part)
+        room = self._limit + 1 - len(self._body)
         try:
-            body += part if unzip is None else unzip.decompress(part, limit + 1 - len(body))
+            self._body += part if self._unzip is None else self._unzip.decompress(part, room)
         except zlib.error as error:
             raise httpx.DecodingError(f"the answer cannot be decompressed: {error}") from None
-        if max(received, len(body)) > limit:
-            raise AnswerTooLarge(f"the answer is larger than {limit} bytes")
-    if unzip is not None and received and not unzip.eof:
-        raise httpx.DecodingError("the compressed answer ends early")
-    return bytes(body)
+        if max(self._received, len(self._body)) > self._limit:
+            raise AnswerTooLarge(f"the answer is larger than {self._limit} bytes")
+
+    def complete(self) -> bytes:
+        """The decompressed body."""
+        if self._unzip is not None and self._received and not self._unzip.eof:
+            raise httpx.DecodingError("the compressed answer ends early")
+        return bytes(self._body)
 
 
 class BoundedHttp:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from common.atomic_file import give_to_owner_of_folder, write_atomically
-from control.bounded import bounded
+from common.bounded import bounded
 from control.mode_store import (
     BOUND_S,
     MODE_FILE,

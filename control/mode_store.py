@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from enum import StrEnum
 from typing import Any, Literal
 
-from control.bounded import bounded
+from common.bounded import bounded
 from errors import Temporary
 from execution.ledger import Mode
 from models import Frozen

@@ -6,6 +6,9 @@ answers have no size limit, and JSON that is nested too deeply raises RecursionE
 
 import threading
 import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import httpx
@@ -15,17 +18,65 @@ from py_clob_client_v2.constants import INITIAL_CURSOR
 from py_clob_client_v2.exceptions import PolyApiException
 from py_clob_client_v2.http_helpers import helpers
 
-from common.bounded_http import BoundedHttp, BoundedResponse
+from common.bounded_http import SEND_TIME, BoundedHttp, BoundedResponse, SendTime
 from common.plain_text import escaped, escaped_json, one_line
+from common.thread_http import ThreadHttp, is_direct
 
 REQUEST_LIMIT_S = 5.0
 """Maximum seconds of one request to the order API, including the POST of an order."""
 
 
+USER_AGENT = "py_clob_client_v2"
+"""As in the library's own requests."""
 LIST_LIMIT_S = 20.0
 """Maximum seconds until the last page of a list is requested."""
 MAX_PAGES = 50
 """Maximum pages of a list; the trades of an account in one market are one page."""
+
+
+class _Order:
+    """An order whose request is built and sent in this context.
+
+    Parameters
+    ----------
+    check : Callable[[], None]
+        The last check, which raises if the order must not be sent.
+    sent : SendTime
+        Receives the time of its first byte.
+    """
+
+    def __init__(self, check: Callable[[], None], sent: SendTime) -> None:
+        self._check = check
+        self.sent = sent
+        self.checked = False
+
+    def before_sending(self) -> None:
+        """Check once: a request after the order's could no longer withhold it."""
+        if not self.checked:
+            self._check()
+            self.checked = True
+
+
+_ORDER: ContextVar[_Order | None] = ContextVar("order", default=None)
+
+
+@contextmanager
+def posting(check: Callable[[], None], sent: SendTime) -> Iterator[None]:
+    """Send an order of the library's client in this context.
+
+    Parameters
+    ----------
+    check : Callable[[], None]
+        Called when the request is complete, immediately before it is handed to the connection: if it raises,
+        nothing is sent. Blocking.
+    sent : SendTime
+        Receives the time of the first byte.
+    """
+    token = _ORDER.set(_Order(check, sent))
+    try:
+        yield
+    finally:
+        _ORDER.reset(token)
 
 
 class ClobResponse(BoundedResponse):
@@ -40,7 +91,11 @@ class ClobResponse(BoundedResponse):
 
 
 class ClobHttp(BoundedHttp):
-    """Replaces the library's `httpx.Client`."""
+    """Replaces the library's `httpx.Client`. Orders have connections of their own."""
+
+    def __init__(self, *, total_s: float) -> None:
+        super().__init__(total_s=total_s)
+        self._of_orders = ThreadHttp(total_s=total_s)
 
     def request(self, method: str, url: str, **request: Any) -> ClobResponse:
         """Send one request.
@@ -50,19 +105,56 @@ class ClobHttp(BoundedHttp):
         PolyApiException
             Without a status, if there is no usable answer: the outcome of an order is then unknown.
         """
+        if (order := _ORDER.get()) is not None and method == "POST":
+            order.before_sending()
+            return self.send(method, url, request["headers"], request["content"], order.sent)
+        return _usable(lambda: super(ClobHttp, self).request(method, url, **request))
+
+    def close(self) -> None:
+        """Close the connections for orders."""
+        self._of_orders.close()
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: bytes = b"",
+        sent: SendTime | None = None,
+    ) -> ClobResponse:
+        """Send one request at once, on a connection for orders; raises like `request`.
+
+        Through a proxy it is sent as every other request.
+        """
+        if is_direct(url):
+            return _usable(
+                lambda: self._of_orders.request(method, url, headers=headers, content=content, sent=sent)
+            )
+        token = SEND_TIME.set(sent)
         try:
-            answer = super().request(method, url, **request)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            why = f"{type(error).__name__}: {one_line(error)}"
-            raise PolyApiException(error_msg=f"Request exception! {why}") from None
-        return ClobResponse(
-            answer.status_code, headers=answer.headers, content=answer.content, request=answer.request
-        )
+            return _usable(
+                lambda: super(ClobHttp, self).request(method, url, headers=headers, content=content)
+            )
+        finally:
+            SEND_TIME.reset(token)
+
+
+def _usable(request: Callable[[], BoundedResponse]) -> ClobResponse:
+    try:
+        answer = request()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        why = f"{type(error).__name__}: {one_line(error)}"
+        raise PolyApiException(error_msg=f"Request exception! {why}") from None
+    return ClobResponse(
+        answer.status_code, headers=answer.headers, content=answer.content, request=answer.request
+    )
 
 
 def bound_requests(limit_s: float = REQUEST_LIMIT_S) -> None:
     """Limit all further requests of the library in this process; may be called repeatedly."""
+    replaced: Any = helpers._http_client
     helpers._http_client = ClobHttp(total_s=limit_s)  # pyright: ignore[reportAttributeAccessIssue]
+    replaced.close()
 
 
 bound_requests()
@@ -122,4 +214,5 @@ class PromptClobClient(BoundedClobClient):
         PolyApiException
             If the venue does not answer; without the line that the library logs for it.
         """
-        helpers._http_client.request("GET", f"{self.host}/ok")
+        http: Any = helpers._http_client
+        http.send("GET", f"{self.host}/ok", {"User-Agent": USER_AGENT})

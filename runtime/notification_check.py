@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from common.bounded import bounded
 from config import Settings
-from control.bounded import bounded
 from errors import ConfigError
 from models import Frozen
 from monitoring.notifications import check_urls, open_channel, scheme_of

@@ -49,7 +49,7 @@ def test_the_walk_is_numbered_and_short():
     assert [int(number) for number in numbers] == list(range(1, len(WALK) + 1))
     assert len({file for file, _ in WALK}) <= MOST_FILES
     assert WALK[0] == (Path("bot.py"), "IntegratedBTCStrategy.on_quote_tick")
-    assert WALK[-1][1] == "ClobHttp.request"
+    assert WALK[-1][1] == "ClobHttp.send"
 
 
 @pytest.mark.parametrize(("file", "function"), WALK, ids=[function for _, function in WALK])

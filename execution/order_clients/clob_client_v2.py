@@ -32,12 +32,12 @@ from py_clob_client_v2.order_utils.exchange_order_builder_v2 import ORDER_TYPE_H
 from py_clob_client_v2.order_utils.model.order_data_v2 import OrderDataV2, OrderV2, SignedOrderV2
 from py_clob_client_v2.order_utils.model.signature_type_v2 import SignatureTypeV2
 
-from common.bounded_http import SEND_TIME, SendTime
+from common.bounded_http import SendTime
 from common.constants import POLYGON_CHAIN_ID
 from common.plain_text import one_line
 from errors import Fatal
 from execution.amounts import MarketBuy, market_buy
-from execution.clob_http import PromptClobClient
+from execution.clob_http import PromptClobClient, posting
 from execution.order_clients.port import OrderAnswer, SignedOrder, WithheldError, answer_of
 from execution.polymarket_client import EXCHANGES
 from models import ProtocolVersion
@@ -89,13 +89,14 @@ class ClobClientV2Orders:
             logger.debug(f"the connection for orders is not kept open: {one_line(repr(error))}")
 
     def _send(self, signed: SignedOrder, refusal: Callable[[], str | None], sent: SendTime) -> Any:
-        if (why := refusal()) is not None:
-            raise WithheldError(why)
-        token = SEND_TIME.set(sent)
-        try:
+        """Let the library build the request and send it; the last check is between the two."""
+
+        def check() -> None:
+            if (why := refusal()) is not None:
+                raise WithheldError(why)
+
+        with posting(check, sent):
             return self._client.post_order(signed.body, cast(OrderType, OrderType.FAK), False)
-        finally:
-            SEND_TIME.reset(token)
 
 
 class OrderSigner:

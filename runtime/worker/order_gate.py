@@ -3,7 +3,7 @@
 import msgspec
 from loguru import logger
 
-from control.bounded import bounded
+from common.bounded import bounded
 from control.halt_file import HaltFile
 from control.mode_gate import ModeController, ModeDecision
 from errors import Temporary

@@ -10,15 +10,18 @@ import pytest
 from canned_server import CannedServer
 from eth_account import Account
 from py_clob_client_v2.clob_types import ApiCreds
+from py_clob_client_v2.http_helpers import helpers
 from raw_server import ENDLESS, RawServer, Serve, answer
 
+from common.bounded_http import SendTime
 from errors import Temporary
 from execution import clob_http, polymarket_client
 from execution.amounts import market_buy
-from execution.clob_http import PromptClobClient, bound_requests
+from execution.clob_http import PromptClobClient, bound_requests, posting
 from execution.order_clients import polymarket_sdk
 from execution.order_clients.clob_client_v2 import ClobClientV2Orders
 from execution.order_clients.polymarket_sdk import PolymarketSdkOrders
+from execution.order_clients.port import WithheldError
 from execution.outcomes import OutcomeKind, PostOutcome, classify
 from execution.polymarket_client import PolymarketClient, geoblock
 from execution.settlement import outcome_poller, redeemers
@@ -100,6 +103,47 @@ def test_an_error_text_is_shown_without_its_control_characters(
     outcome = post_order(library, canned.url)
     assert outcome.kind is (OutcomeKind.REFUSED if status == 400 else OutcomeKind.UNKNOWN)
     assert len(outcome.reason) < 600
+
+
+def test_the_last_check_of_an_order_is_made_once_before_its_post(canned: CannedServer) -> None:
+    """After the first byte nothing can withhold the order: a later request is not checked. If the check
+    raises, nothing is sent."""
+    canned.answers["POST", "/order"] = (200, b"{}")
+    http: Any = helpers._http_client
+    checks: list[int] = []
+    with posting(lambda: checks.append(1), SendTime()):
+        for _ in range(2):
+            http.request("POST", f"{canned.url}/order", headers={}, content=b"{}")
+    assert checks == [1]
+
+    def refuse() -> None:
+        raise WithheldError("halted")
+
+    sent = SendTime()
+    with posting(refuse, sent), pytest.raises(WithheldError, match="halted"):
+        http.request("POST", f"{canned.url}/order", headers={}, content=b"{}")
+    assert sent.ns is None
+    assert len(canned.asked) == 2
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+def test_an_order_is_sent_once_and_timed_with_and_without_a_proxy(
+    canned: CannedServer, proxied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a proxy in the calling thread, otherwise on the loop of all other requests."""
+    canned.answers["POST", "/order"] = (200, b"{}")
+    monkeypatch.setattr(clob_http, "is_direct", lambda url: not proxied)
+    sent, http = SendTime(), helpers._http_client
+    direct: list[str] = []
+    request = clob_http.ThreadHttp.request
+    monkeypatch.setattr(
+        clob_http.ThreadHttp, "request", lambda *a, **k: direct.append(a[1]) or request(*a, **k)
+    )
+    with posting(lambda: None, sent):
+        http.request("POST", f"{canned.url}/order", headers={}, content=b"{}")  # pyright: ignore[reportArgumentType]
+    assert sent.ns is not None
+    assert direct == ([] if proxied else ["POST"])
+    assert len(canned.asked) == 1
 
 
 def test_texts_of_a_usual_answer_are_shown_without_control_characters() -> None:

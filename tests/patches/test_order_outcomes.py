@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 import pytest
+from httpcore import HTTPConnection
 from httpcore._async.connection import AsyncHTTPConnection
 
-from common import bounded_http
+from common import bounded_http, thread_http
 from models import OrderState
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -427,20 +428,30 @@ async def test_the_venue_is_asked_nothing_between_decision_and_post(rig, attempt
     """The only request from a decision to its answer is the POST, on a connection that is open already."""
     await rig.execution_client.keep_connection()
     requests, connected = [], []
-    send = bounded_http.bounded_request
-    connect = AsyncHTTPConnection._connect
+    send, send_in_thread = bounded_http.bounded_request, thread_http.ThreadHttp.request
+    connect, connect_in_thread = AsyncHTTPConnection._connect, HTTPConnection._connect
 
     async def noted(client, method, url, **request):
         requests.append((method, urlsplit(url).path))
         return await send(client, method, url, **request)
 
+    def noted_in_thread(http, method, url, **request):
+        requests.append((method, urlsplit(url).path))
+        return send_in_thread(http, method, url, **request)
+
     async def noted_connect(connection, request):
         connected.append(request.url.target)
         return await connect(connection, request)
 
+    def noted_connect_in_thread(connection, request):
+        connected.append(request.url.target)
+        return connect_in_thread(connection, request)
+
     monkeypatch.setattr(rig.execution_client, "_update_account_state", AsyncMock())  # once in half a second
     monkeypatch.setattr(bounded_http, "bounded_request", noted)
+    monkeypatch.setattr(thread_http.ThreadHttp, "request", noted_in_thread)
     monkeypatch.setattr(AsyncHTTPConnection, "_connect", noted_connect)
+    monkeypatch.setattr(HTTPConnection, "_connect", noted_connect_in_thread)
     ask = rig.asks()[0][0]
     requests.clear()
     await attempt.decide(ask, ask)
