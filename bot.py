@@ -91,10 +91,17 @@ class Execution(Protocol):
         """Whether an order in this market exists or may exist."""
         ...
 
-    async def handle_decision(self, decision: Decision, stages: dict[OrderStage, int] | None = None) -> bool:
+    def begin_checks(self) -> Any:
+        """Begin to read what a decision that is being made will be checked against; returns at once."""
+        ...
+
+    async def handle_decision(
+        self, decision: Decision, stages: dict[OrderStage, int] | None = None, checks: Any = None
+    ) -> bool:
         """Record a decision and act on it; returns whether the market is finished.
 
-        `stages` are the steps that it has reached, nanoseconds of the monotonic clock.
+        `stages` are the steps that it has reached, nanoseconds of the monotonic clock; `checks` is what
+        `begin_checks` returned.
         """
         ...
 
@@ -368,15 +375,22 @@ class IntegratedBTCStrategy(Strategy):
         # Frozen on the loop that updates the view: the decision loop never sees it change.
         context = view.context(second, now_ns)
         stages = {OrderStage.QUOTE: received_ns, OrderStage.CONTEXT: time.monotonic_ns()}
-        self._spawn(self._decide(tracked, context, stages))
+        # Both begin before the task that awaits them; the checks are made beside the decision.
+        deciding = self._ports.decide(context)
+        checks = self._ports.execution.begin_checks()
+        self._spawn(self._decide(tracked, deciding, checks, stages))
 
     async def _decide(
-        self, tracked: TrackedMarket, context: DecisionContext, stages: dict[OrderStage, int]
+        self,
+        tracked: TrackedMarket,
+        deciding: Awaitable[Decision],
+        checks: Any,
+        stages: dict[OrderStage, int],
     ) -> None:
         try:
-            decision = await self._ports.decide(context)
+            decision = await deciding
             stages[OrderStage.DECIDED] = time.monotonic_ns()
-            final = await self._ports.execution.handle_decision(decision, stages)
+            final = await self._ports.execution.handle_decision(decision, stages, checks)
             tracked.finished = final and not self._ports.schedule.repeat
         finally:
             tracked.deciding = False

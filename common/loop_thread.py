@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any
 
@@ -24,6 +24,21 @@ class LoopThread:
     def submit[T](self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Run a coroutine on the loop; the future may be awaited from any thread."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def call[T](self, function: Callable[..., T], *args: Any) -> Future[T]:
+        """Run a function on the loop, between its other callbacks; without the task that `submit` creates."""
+        result: Future[T] = Future()
+
+        def run() -> None:
+            if not result.set_running_or_notify_cancel():
+                return
+            try:
+                result.set_result(function(*args))
+            except Exception as error:  # noqa: BLE001  raised again where the result is awaited
+                result.set_exception(error)
+
+        self._loop.call_soon_threadsafe(run)
+        return result
 
     def close(self) -> None:
         """Cancel all tasks, then end the thread."""

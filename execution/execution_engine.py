@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import uuid4
 
 import msgspec
@@ -88,6 +88,24 @@ class Gate(Protocol):
     def standing(self) -> str | None:
         """The current halt, of this or an earlier process or manual; None without one. Blocking."""
         ...
+
+
+class BegunChecks(NamedTuple):
+    """Mode and halt, which are being read.
+
+    Attributes
+    ----------
+    halted : str or None
+        The halt that was known before.
+    halt_stored : bool
+        Whether no halt was being stored.
+    read : Future
+        Why the mode allows no order, and the halt that is stored; each may be None.
+    """
+
+    halted: str | None
+    halt_stored: bool
+    read: Future[tuple[str | None, str | None]]
 
 
 class ExecutionClient(Protocol):
@@ -169,6 +187,8 @@ class ExecutionEngine:
         """Time from which the books of an order's decision are too old to send it, by intent id."""
         self._traced: dict[str, tuple[OrderIntent, dict[OrderStage, int]]] = {}
         """When an order reached its steps, nanoseconds of the monotonic clock, by intent id."""
+        self._to_post: dict[str, Future[int | None]] = {}
+        """The write of the rows of each order that is to be sent, until its last check, by intent id."""
         self._unpublished: list[Command] = []
         # Not the default pool of asyncio, in which look-ups wait for the venue.
         self._checks = ThreadPoolExecutor(CHECKING_THREADS, thread_name_prefix="checks")
@@ -252,7 +272,21 @@ class ExecutionEngine:
 
     # --- a decision ------------------------------------------------------------------------------
 
-    async def handle_decision(self, decision: Decision, stages: dict[OrderStage, int] | None = None) -> bool:
+    def begin_checks(self) -> BegunChecks:
+        """Begin to read mode and halt for a decision that is being made; returns at once."""
+        halt_stored = self._halt_stored is None or self._halt_stored.done()
+
+        def read() -> tuple[str | None, str | None]:
+            return self._gate.refusal(), self._gate.standing()
+
+        return BegunChecks(self.halted, halt_stored, self._checks.submit(read))
+
+    async def handle_decision(
+        self,
+        decision: Decision,
+        stages: dict[OrderStage, int] | None = None,
+        checks: BegunChecks | None = None,
+    ) -> bool:
         """Record a decision and act on it; returns whether the market is finished.
 
         It is finished unless the next tick may lift the refusal; an order without a match is reported through
@@ -263,12 +297,14 @@ class ExecutionEngine:
         decision : Decision
         stages : dict[OrderStage, int], optional
             When its steps were reached so far, nanoseconds of the monotonic clock.
+        checks : BegunChecks, optional
+            What `begin_checks` returned when the decision began; otherwise they begin now.
         """
         send_until_ns = self._now_ns() + int(decision.params.max_quote_age_s * 1e9)
         intent_id = f"BTC15M-{uuid4().hex[:20]}"
         if decision.buys:
             self._prepare(decision, intent_id)
-        mode_refusal = await self._check_gate(with_halt=decision.buys)
+        mode_refusal = await self._check_gate(checks or self.begin_checks(), with_halt=decision.buys)
         halt = risk_refusal = None
         if mode_refusal is None and decision.buys:
             halt = self.halted
@@ -293,21 +329,18 @@ class ExecutionEngine:
 
     def _prepare(self, decision: Decision, intent_id: str) -> None:
         """Begin what does not depend on the checks, beside them: the signature, and the row's evidence."""
-        self._thread.submit(self._ledger.prepare, decision)
         if self._client is not None and self.halted is None:
             self._client.prepare_order(intent_id, decision)
+        self._thread.submit(self._ledger.prepare, decision)
 
-    async def _check_gate(self, *, with_halt: bool) -> str | None:
+    async def _check_gate(self, checks: BegunChecks, *, with_halt: bool) -> str | None:
         """Why no order may be sent now, by the mode; with `with_halt` a halt or its end is applied too."""
-        known = self.halted
-        halt_stored = self._halt_stored is None or self._halt_stored.done()
-
-        def read() -> tuple[str | None, str | None]:
-            return self._gate.refusal(), self._gate.standing() if with_halt else None
-
-        mode_refusal, standing = await asyncio.get_running_loop().run_in_executor(self._checks, read)
+        # Usually they ended while the brain decided.
+        mode_refusal, standing = (
+            checks.read.result() if checks.read.done() else await asyncio.wrap_future(checks.read)
+        )
         # A halt that began meanwhile, or whose file is being written, is not lifted.
-        if with_halt and halt_stored and self.halted is known:
+        if with_halt and checks.halt_stored and self.halted is checks.halted:
             self._apply_halt(standing)
         return mode_refusal
 
@@ -320,7 +353,9 @@ class ExecutionEngine:
     # --- outcome of an order (the journal of patches.market_orders) --------------------------------
 
     async def order_signed(self, client_order_id: str, order_id: str) -> None:
-        """Store decision, intent and hash of a signed order before it is sent.
+        """Store decision, intent and hash of a signed order.
+
+        The write is queued before this waits for the first time; `refusal_before_sending` waits for it, too.
 
         Raises
         ------
@@ -329,22 +364,42 @@ class ExecutionEngine:
         """
         self._reached(client_order_id, OrderStage.SIGNED)
         commands = self._handle(SignatureReady(client_order_id, order_id))
+        is_to_be_sent = any(isinstance(command, Post) for command in commands)
         written, write, rest = self._begin(commands)
         if written is not None and write is not None:
+            if is_to_be_sent:
+                self._to_post[client_order_id] = written
             decision_id = await self._await_write(written, write)
             self._reached(client_order_id, OrderStage.RECORDED)
             self._publish_later([_numbered(command, decision_id) for command in rest])
-        if not any(isinstance(command, Post) for command in commands):
+        if not is_to_be_sent:
             raise Refused("the bot is stopping: no new order")
 
     def refusal_before_sending(self, client_order_id: str) -> str | None:
-        """Why a signed order must not be sent now; None if it may. Blocking, called in the sending thread."""
+        """Why a signed order must not be sent now; None if it may. Blocking, called in the sending thread.
+
+        It waits until the order's rows are on the disk; then follow stop, age, halt and mode.
+        """
+        if (why := self._not_recorded(client_order_id)) is not None:
+            return why
         if self._lifecycle.stopping:
             return "the bot is stopping: no new order"
         late_ns = self._now_ns() - self._send_until_ns.pop(client_order_id, self._now_ns())
         if late_ns > 0:
             return f"its decision waited too long, by {late_ns / 1e9:.1f} s: its books are too old"
         return self.halted or self._gate.refusal_before_sending()
+
+    def _not_recorded(self, client_order_id: str) -> str | None:
+        """Wait for the rows of an order that is to be sent; why they are not on the disk, otherwise None."""
+        written = self._to_post.pop(client_order_id, None)
+        if written is None:
+            return "no write of it has been begun"
+        try:
+            written.result()
+        except Exception as error:  # noqa: BLE001  whatever it is: without its rows no order is sent
+            return f"it is not recorded: {error}"
+        self._reached(client_order_id, OrderStage.RECORDED)
+        return None
 
     def order_withheld(self, client_order_id: str, reason: str) -> None:
         """The order was not sent, for the reason of `refusal_before_sending`."""
@@ -579,8 +634,9 @@ class ExecutionEngine:
             self._carry_out_one(command)
 
     def _reached(self, client_order_id: str, stage: OrderStage, at_ns: int | None = None) -> None:
-        if client_order_id in self._traced:
-            self._traced[client_order_id][1][stage] = time.monotonic_ns() if at_ns is None else at_ns
+        """Note the time of a step, once; also called in the sending thread."""
+        if (traced := self._traced.get(client_order_id)) is not None:
+            traced[1].setdefault(stage, time.monotonic_ns() if at_ns is None else at_ns)
 
     def _end_trace(self, client_order_id: str) -> None:
         """Store the trace of an order that was answered or withheld, behind the rows of its outcome."""

@@ -17,7 +17,7 @@ Errors of the stock client on this path, and their solution here:
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -52,6 +52,8 @@ from patches.user_feed import ALL_MARKETS, AccountWebSocketClient, order_fault, 
 
 POST_ANSWER_LIMIT_S = 35.0
 """Longest wait of a trade message for the POST's answer, whose duration `execution.clob_http` limits."""
+SUBMITTED_AFTER_S = 0.02
+"""Longest delay of Nautilus' event that an order was submitted, from the begin of its last steps."""
 FAILED = PolymarketTradeStatus.FAILED
 LARGEST_BALANCE = 10**18
 """In millionths of a pUSD; NautilusTrader's maximum is about ten times as much."""
@@ -71,11 +73,17 @@ class OrderJournal(Protocol):
     """Receives the order events before the strategy does."""
 
     async def order_signed(self, client_order_id: str, order_id: str) -> None:
-        """Awaited before the first byte of the order is sent: its row is on the disk when this returns."""
+        """Store the order: its row is on the disk when this returns.
+
+        The write is begun before this waits for the first time.
+        """
         ...
 
     def refusal_before_sending(self, client_order_id: str) -> str | None:
-        """Why the order must not be sent now; None if it may. Blocking; called in the sending thread."""
+        """Why the order must not be sent now; None if it may. Blocking; called in the sending thread.
+
+        It waits for the write of `order_signed`, and refuses an order whose row is not on the disk.
+        """
         ...
 
     def order_withheld(self, client_order_id: str, reason: str) -> None:
@@ -226,8 +234,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         except Refused:
             return  # the submission is refused by the same rule
         token_id = market.token(decision.outcome)
-        signing = self._loop.create_task(self._orders.sign(token_id, amounts, market.version))
-        signing.add_done_callback(_retrieve)
+        signing = self._begin(self._orders.sign(token_id, amounts, market.version))
         self._prepared[client_order_id] = PreparedOrder(token_id, amounts, signing)
         while len(self._prepared) > PREPARED:
             del self._prepared[next(iter(self._prepared))]
@@ -254,7 +261,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         await super()._submit_order(command)
 
     async def _submit_market_order(self, command: SubmitOrder, instrument: BinaryOption) -> None:
-        order = command.order
+        order, client_order_id = command.order, command.order.client_order_id.value
         try:
             params = command.params or {}
             amounts = self._amounts(order, instrument, params)
@@ -263,22 +270,39 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
             token_id = get_polymarket_token_id(instrument.id)
             signed = await self._sign(order, token_id, amounts, version)
             order_id = VenueOrderId(signed.order_id)
-            await self._journal.order_signed(order.client_order_id.value, order_id.value)
         except Refused as error:
             self._deny_market_order_quantity(order, str(error))
             return
         except Exception as error:  # noqa: BLE001  for every other error: nothing was sent
             self._deny_market_order_quantity(order, f"nothing was sent: {error!r}")
             return
-        self.generate_order_submitted(**order_keys(order), ts_event=self._clock.timestamp_ns())
         # From here on a trade can be identified as this order's, even if it arrives before the POST's answer.
         self._cache.add_venue_order_id(order.client_order_id, order_id)
         answered = self._unanswered[order_id] = asyncio.Event()
         try:
             began = time.monotonic()
-            answer = await self._orders.post(
-                signed, lambda: self._journal.refusal_before_sending(order.client_order_id.value)
+            # The write is begun at once. The sending thread builds the request meanwhile, and waits for the
+            # write itself, so that nothing comes between the commit and the last check.
+            recording = self._begin(self._journal.order_signed(client_order_id, order_id.value))
+            sending = self._begin(
+                self._orders.post(signed, lambda: self._journal.refusal_before_sending(client_order_id))
             )
+            # What follows the commit in this process takes the interpreter from the sending thread.
+            await asyncio.wait({sending}, timeout=SUBMITTED_AFTER_S)
+            try:
+                await recording
+            except Exception as error:  # noqa: BLE001  without its rows the last check refuses the order
+                try:
+                    await sending
+                except WithheldError:
+                    why = str(error) if isinstance(error, Refused) else f"nothing was sent: {error!r}"
+                    self._deny_market_order_quantity(order, why)
+                    return
+                self._log.exception(
+                    "an order was recorded and sent, and what follows the write failed", error
+                )
+            self.generate_order_submitted(**order_keys(order), ts_event=self._clock.timestamp_ns())
+            answer = await sending
             outcome = answer.outcome
             self._apply(order, instrument, order_id, outcome, answer.posted_ns)
             self._observe(
@@ -294,7 +318,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
                 )
             )
         except WithheldError as error:
-            self._journal.order_withheld(order.client_order_id.value, str(error))
+            self._journal.order_withheld(client_order_id, str(error))
             reason = f"withheld: {error}"
             self.generate_order_rejected(
                 **order_keys(order), reason=reason, ts_event=self._clock.timestamp_ns()
@@ -302,6 +326,12 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         finally:
             del self._unanswered[order_id]
             answered.set()
+
+    def _begin[T](self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run a coroutine up to the first time that it waits; the task is the rest of it."""
+        task = asyncio.Task(work, loop=self._loop, eager_start=True)
+        task.add_done_callback(_retrieve)
+        return task
 
     def _amounts(self, order: Order, instrument: BinaryOption, params: dict[str, Any]) -> MarketBuy:
         if (
@@ -472,10 +502,10 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
             super()._handle_user_trade_in_ws_trade_msg(msg, trade_id, wait_for_ack, order_id)
 
 
-def _retrieve(signing: asyncio.Task[SignedOrder]) -> None:
-    """Retrieve the error of a signature that is not awaited: asyncio would print it."""
-    if not signing.cancelled():
-        signing.exception()
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    """Retrieve the error of a task that may not be awaited: asyncio would print it."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _as_user_trade(trade: dict[str, Any]) -> PolymarketUserTrade:

@@ -84,8 +84,18 @@ def test_an_order_of_a_running_bot_takes_the_walk(tmp_path):
     begun = max(n for n, name in enumerate(passed[:frozen]) if name.endswith("on_quote_tick"))
     taken = list(dict.fromkeys(passed[begun:]))
     signed = "execution/order_clients/clob_client_v2.py:OrderSigner.sign"
-    assert [name for name in taken if name != signed] == [name for name in names if name != signed]
-    # In a thread of its own, beside the checks.
-    engine = "execution/execution_engine.py:ExecutionEngine"
-    order = [taken.index(name) for name in (f"{engine}.handle_decision", signed, f"{engine}.order_signed")]
-    assert order == sorted(order)
+    built = "execution/order_clients/clob_client_v2.py:ClobClientV2Orders._send"
+    read = "runtime/worker/order_gate.py:OrderGate.refusal"
+    beside = (read, signed, built)
+    assert [name for name in taken if name not in beside] == [name for name in names if name not in beside]
+    # In threads of their own: mode and halt beside the decision, the signature beside the risk limits and
+    # Nautilus, the request beside the write.
+    engine, gate = "execution/execution_engine.py:ExecutionEngine", "runtime/worker/order_gate.py:OrderGate"
+    frozen_context = "core/strategy_brain/strategies/market_view.py:MarketView.context"
+    for steps in (
+        (frozen_context, read, "execution/order_lifecycle.py:OrderLifecycle.handle"),
+        (f"{engine}.handle_decision", signed, f"{engine}.order_signed"),
+        (f"{engine}.order_signed", built, f"{gate}.refusal_before_sending"),
+    ):
+        order = [taken.index(name) for name in steps]
+        assert order == sorted(order)

@@ -77,9 +77,14 @@ class InlineExecution:
     def has_open_order(self, slug: str) -> bool:
         return self._lifecycle.has_open_order(slug)
 
-    async def handle_decision(self, decision: Decision, stages: dict[OrderStage, int] | None = None) -> bool:
+    def begin_checks(self) -> None:
+        """Nothing: a backtest has neither a mode nor a halt file."""
+
+    async def handle_decision(
+        self, decision: Decision, stages: dict[OrderStage, int] | None = None, checks: None = None
+    ) -> bool:
         """Record a decision and act on it; returns whether the market is finished."""
-        del stages  # the times of a backtest are not a user's
+        del stages, checks  # the times of a backtest are not a user's
         refused = None
         if decision.buys and self.halted is None:
             refused = self._risk_refusal(decision)

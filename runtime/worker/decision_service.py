@@ -1,6 +1,7 @@
 """Adds the newest external values to a frozen context and passes it to the strategy brain."""
 
 import asyncio
+from collections.abc import Awaitable
 
 import msgspec
 
@@ -46,17 +47,22 @@ class DecisionService:
         self._deadline_s = deadline_s
         self._series = series
 
-    async def decide(self, context: DecisionContext) -> Decision:
-        """The brain's decision on a context; called on the node's loop."""
-        return await asyncio.wrap_future(self._loop.submit(self._decide(context)))
+    def decide(self, context: DecisionContext) -> Awaitable[Decision]:
+        """The brain's decision on a context, which begins at once; called on the node's loop."""
+        if self._feeds is None or self._feeds.all_read:
+            return asyncio.wrap_future(self._loop.call(self._decide, context))
+        return self._decide_when_read(self._feeds, context)
 
-    async def _decide(self, context: DecisionContext) -> Decision:
+    async def _decide_when_read(self, feeds: UnifiedDataAdapter, context: DecisionContext) -> Decision:
+        await asyncio.wrap_future(self._loop.submit(feeds.until_read(self._deadline_s)))
+        return await asyncio.wrap_future(self._loop.call(self._decide, context))
+
+    def _decide(self, context: DecisionContext) -> Decision:
         params = msgspec.structs.replace(self._params, weights=get_fusion_engine(series=self._series).weights)
         # Beside generated markets a recorded one has prices around it, which are not its own.
         if self._feeds is None or context.market.kind is MarketKind.RECORDED:
             return decide(msgspec.structs.replace(context, absent=NO_FEEDS), params)
         market = context.market
         books_ns = max(context.up_book.ts_ns, context.down_book.ts_ns)
-        await self._feeds.until_read(self._deadline_s)
         found = self._feeds.newest(start=market.start, rule=market.rule, books_ns=books_ns)
         return decide(found.added_to(context), params)

@@ -115,6 +115,67 @@ async def test_nothing_is_written_before_the_signature_and_all_of_it_before_the_
     assert bench.engine.refusal_before_sending(bench.sent[0].intent_id) is None
 
 
+async def test_the_last_check_waits_until_the_rows_are_on_the_disk(bench):
+    """The sending thread does not go on while the write waits; then the file has the order."""
+    await bench.decide()
+    intent_id = bench.sent[0].intent_id
+    with closing(sqlite3.connect(bench.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        signed = asyncio.ensure_future(bench.engine.order_signed(intent_id, "0xabc"))
+        await asyncio.sleep(0)
+        checked = asyncio.ensure_future(asyncio.to_thread(bench.engine.refusal_before_sending, intent_id))
+        done, _ = await asyncio.wait([signed, checked], timeout=0.2)
+        assert not done
+    assert await checked is None
+    with LedgerReader(bench.path) as reader:
+        assert [row.order_id for row in reader.open_intents()] == ["0xabc"]
+    await signed
+
+
+async def test_only_an_order_whose_write_was_begun_may_be_sent_and_only_once(bench):
+    """An order that was not signed, or was checked before, is refused; so is one in a bot that stops."""
+    await bench.decide()
+    intent_id = bench.sent[0].intent_id
+    assert bench.engine.refusal_before_sending(intent_id) == "no write of it has been begun"
+    await bench.engine.order_signed(intent_id, "0xabc")
+    assert bench.engine.refusal_before_sending(intent_id) is None
+    assert bench.engine.refusal_before_sending(intent_id) == "no write of it has been begun"
+    await bench.decide(1)
+    bench.engine.stop()
+    with pytest.raises(Refused, match="stopping"):
+        await bench.engine.order_signed(bench.sent[1].intent_id, "0xdef")
+    assert bench.engine.refusal_before_sending(bench.sent[1].intent_id) is not None
+
+
+async def test_an_order_whose_rows_cannot_be_written_is_refused_by_the_last_check(bench, monkeypatch):
+    """The error of the write is the reason, in the sending thread as in the engine."""
+    await bench.decide()
+
+    def fail(rows):
+        raise Fatal("the disk is full", "free it")
+
+    monkeypatch.setattr(bench.ledger, "write", fail)
+    with pytest.raises(Fatal, match="the disk is full"):
+        await bench.engine.order_signed(bench.sent[0].intent_id, "0xabc")
+    refusal = bench.engine.refusal_before_sending(bench.sent[0].intent_id)
+    assert refusal == "it is not recorded: the disk is full. free it"
+
+
+async def test_checks_that_began_with_the_decision_are_the_ones_that_count(bench):
+    """Mode and halt are read once; a halt that began here meanwhile applies and is not lifted by them."""
+    reads = []
+    refusal = bench.gate.refusal
+    bench.gate.refusal = lambda: reads.append(1) or refusal()
+    market = make_market(0)
+    bench.engine.register_market(market)
+    checks = bench.engine.begin_checks()
+    checks.read.result(5)
+    bench.engine.halt("by the engine")
+    await bench.engine.handle_decision(make_decision(0), None, checks)
+    assert (len(reads), bench.sent, bench.engine.halted) == (1, [], "by the engine")
+    (HaltFile(bench.path.parent / HALT_FILE)).lift()
+
+
 async def test_an_order_whose_decision_waited_for_the_ledger_is_not_sent(bench, monkeypatch):
     """While another program locks the file nothing is sent, nor afterwards if the book is too old by then."""
     now_ns = time.time_ns()

@@ -5,6 +5,8 @@ In every row, in the end no order is stuck: Nautilus' order is closed with the v
 has the venue's fills once and its cash to a millionth, and an order that may exist is never sent again.
 """
 
+import asyncio
+import threading
 from decimal import Decimal
 from typing import Any, NamedTuple
 from unittest.mock import AsyncMock
@@ -16,6 +18,8 @@ from httpcore import HTTPConnection
 from httpcore._async.connection import AsyncHTTPConnection
 
 from common import bounded_http, thread_http
+from errors import Fatal
+from execution.order_records import OrderEntry
 from models import OrderState
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -457,3 +461,33 @@ async def test_the_venue_is_asked_nothing_between_decision_and_post(rig, attempt
     await attempt.decide(ask, ask)
     await attempt.until(lambda: attempt.states == [OrderState.MATCHED])
     assert (requests, connected) == ([("POST", "/order")], [])
+
+
+async def test_no_byte_is_sent_before_the_commit_and_none_without_one(rig, attempt, monkeypatch):
+    """While the write of an order waits, its request is built and not sent; if the write fails, it never is.
+
+    Nautilus then has a denied order, and the lifecycle one that was refused.
+    """
+    released, building = threading.Event(), threading.Event()
+    write, refusal = attempt.engine._ledger.write, attempt.engine.refusal_before_sending
+
+    def fail(rows):
+        if any(isinstance(row, OrderEntry) for row in rows):
+            assert released.wait(20)
+            raise Fatal("the disk is full", "free it")
+        return write(rows)
+
+    def noted(client_order_id):
+        building.set()
+        return refusal(client_order_id)
+
+    monkeypatch.setattr(attempt.engine._ledger, "write", fail)
+    monkeypatch.setattr(attempt.engine, "refusal_before_sending", noted)
+    before, ask = rig.orders_posted(), rig.asks()[0][0]
+    deciding = asyncio.ensure_future(attempt.decide(ask, ask))
+    assert await asyncio.to_thread(building.wait, 10)
+    assert rig.orders_posted() == before
+    released.set()
+    await asyncio.wait([deciding])
+    await attempt.until(lambda: list(attempt.engine.states.values()) == [OrderState.REFUSED])
+    assert rig.orders_posted() == before

@@ -62,7 +62,11 @@ def decide():
             second=800.0,
             up_book=msgspec.structs.replace(context.up_book, ts_ns=NOON_NS - 10**9),
         )
-        return asyncio.run(service.decide(context))
+
+        async def decided():
+            return await service.decide(context)
+
+        return asyncio.run(decided())
 
     yield run
     loop.close()
@@ -125,7 +129,7 @@ def test_the_nodes_loop_goes_on_while_a_decision_is_made(decide):
 
     async def run():
         service = DecisionService(Settings().brain_params(), adapter, loop, 1.5)
-        task = asyncio.create_task(service.decide(decision(1).context))
+        task = asyncio.ensure_future(service.decide(decision(1).context))
         for _ in range(3):
             await asyncio.sleep(0)
         went_on.set()

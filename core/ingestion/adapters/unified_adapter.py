@@ -318,9 +318,14 @@ class UnifiedDataAdapter:
         self._find_strike(start, rule)
         return self.newest(start=start, rule=rule)
 
+    @property
+    def all_read(self) -> bool:
+        """Whether nothing has to be waited for: see `until_read`."""
+        return not self._tasks or self.sources.read.is_set()
+
     async def until_read(self, limit_s: float) -> None:
         """Wait until each source has been read once since `start`, at most `limit_s` seconds."""
-        if self._tasks and not self.sources.read.is_set():
+        if not self.all_read:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.sources.read.wait(), limit_s)
 
