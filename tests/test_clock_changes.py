@@ -80,6 +80,8 @@ def test_the_clock_is_set_back_and_forth_by_an_hour_over_midnight(tmp_path: Path
     settings = BUYS_EARLY | clock.environment | {"TZ": ZONE}
     paths = Paths.of(tmp_path, "synthetic")
     with BotProcess(tmp_path, *FLAGS, settings=settings) as bot:
+        # A new ledger gets its columns version by version, and its first run after them.
+        bot.until(lambda: rows(paths.ledger, "SELECT id FROM runs"), "a run in the ledger", 60)
         bot.until(lambda: settled(paths), "a settled trade", 150)
         worker = bot.children()["worker"]
         clock.set(-3600)

@@ -220,7 +220,7 @@ def collect(folder: Path, profile: str, limits: Limits, observed: Observed) -> E
         (Path(copies) / "live").mkdir()
         venue = venue_copy(paths.venue, Path(copies))
         live_venue = venue_copy(live.venue, Path(copies) / "live") if live.venue.exists() else None
-        resolutions = resolutions_of(venue)
+        resolutions = _resolutions(venue)
         return Evidence(
             limits=limits,
             observed=observed,
@@ -276,8 +276,7 @@ def _purchases(venue: Path) -> tuple[Purchase, ...]:
     )
 
 
-def resolutions_of(venue: Path) -> dict[int, Resolution]:
-    """The results of a venue's markets, by their start."""
+def _resolutions(venue: Path) -> dict[int, Resolution]:
     query = (
         "SELECT r.start, coalesce(s.up_pays, r.up_won * 1000000), r.wall_ns"
         " FROM resolution r LEFT JOIN split s USING (start)"

@@ -31,7 +31,7 @@ from ledger_comparison import Paths, ledger_fills, rows
 from control.locks import holder, state_lock, wallet_lock
 from errors import Fatal
 from research.recording_file import read_rows
-from tests.chaos.evidence import Evidence, Limits, Observed, Reading, collect, resolutions_of
+from tests.chaos.evidence import Evidence, Limits, Observed, Reading, collect
 from tests.chaos.invariants import violations
 from tests.chaos.machine_load import ProcessorWait
 from tests.chaos.old_ledger import lost_rows, write_old_ledger
@@ -72,6 +72,10 @@ FLAGS = ("--test-mode", "--venue", "synthetic", "--no-grafana")
 AFTER_RESTART = ("--start-at", "860")
 """A restarted bot begins in the next market, between two decision windows."""
 UNSETTLED_HALT = "SELECT 1 FROM halts WHERE why LIKE '%cannot be settled%' LIMIT 1"
+SETTLED = "SELECT 1 FROM settlements JOIN fills f USING (session, slug) WHERE f.status <> 'FAILED' LIMIT 1"
+CORRECTED_S = 300.0
+"""Market seconds in which a correction is published, 90 s after the result at most, and found: the positions
+are compared once in 60 s."""
 CORRECTED_HALT = "SELECT 1 FROM halts WHERE why LIKE '%was corrected%' LIMIT 1"
 POLL_S = 0.01
 """Pause while a point of an order's life is waited for."""
@@ -208,6 +212,8 @@ class Run:
             write_old_ledger(self._paths.ledger)
         self._recording = folder / "recording" if schedule.situation == "recording" else None
         self._moved = Decimal(0)
+        self._settled_at: float | None = None
+        """When a bought market was first found settled, seconds of the monotonic clock."""
         self._first_worker = 0
         self._stopped = folder / "stopped"
         self._output = ""
@@ -656,21 +662,16 @@ class Run:
         return "a result that was corrected" if self._waits_for_correction() else ""
 
     def _waits_for_correction(self) -> bool:
-        """Whether the bot has a result that the venue corrects, and has not found that yet.
+        """Whether a result that the bot has recorded may have been corrected without having been found yet.
 
-        On paper it finds it by the payout, at the cash check that follows the result.
+        On paper it is found by the payout, at the cash check that follows the result.
         """
         if not self.schedule.flipped or self.schedule.path == "paper":
             return False
-        if rows(self._paths.ledger, CORRECTED_HALT):
+        if rows(self._paths.ledger, CORRECTED_HALT) or not rows(self._paths.ledger, SETTLED):
             return False
-        bought = (
-            "SELECT DISTINCT m.start, s.up_pays FROM settlements s JOIN markets m USING (session, slug)"
-            " JOIN fills f USING (session, slug) WHERE f.status <> 'FAILED'"
-        )
-        found = resolutions_of(self._paths.venue)
-        recorded = rows(self._paths.ledger, bought)
-        return any(start in found and Decimal(up) != found[start].up_pays for start, up in recorded)
+        self._settled_at = self._settled_at or time.monotonic()
+        return time.monotonic() < self._settled_at + CORRECTED_S / SPEED
 
     def _end(self, recovery_s: float | None) -> Observed:
         """Ctrl-C; then what is left."""
