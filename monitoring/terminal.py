@@ -17,6 +17,8 @@ from rich.segment import Segment
 from common.plain_text import without_controls
 
 RELAYED_BYTES = 65536
+STDERR = 2
+"""Descriptor of the standard error."""
 
 
 class PlainConsole(Console):
@@ -64,9 +66,15 @@ def replace_unencodable(stream: TextIO | None) -> None:
 
 
 def print_error(text: object) -> None:
-    """Print a red line to the standard error."""
-    console = TolerantConsole(stderr=True, soft_wrap=True)
-    console.print(f"error: {text}", style="red", markup=False, highlight=False)
+    """Print a red line to the standard error; without color if no descriptor is left."""
+    line = f"error: {text}"
+    try:
+        console = TolerantConsole(stderr=True, soft_wrap=True, emoji=False)
+        console.print(line, style="red", markup=False, highlight=False)
+    except OSError:
+        # Rich imports modules when it prints its first line.
+        with suppress(OSError):
+            os.write(STDERR, f"{without_controls(line)}\n".encode(errors="replace"))
 
 
 def relay_plain(source: int, sink: int) -> None:

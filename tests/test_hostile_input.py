@@ -6,6 +6,7 @@ agrees with the venue.
 
 import os
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -40,11 +41,17 @@ class Run:
     def __init__(self, bot: BotProcess, paths: Paths) -> None:
         self.bot = bot
         self.paths = paths
+        # Stopped until `begin`: it would read the catalogue before a test has armed its faults.
+        self.worker = bot.until(lambda: bot.children().get("worker"), "a worker", kills.START_S)
+        os.kill(self.worker, signal.SIGSTOP)
         self.url = kills.venue_url(bot)
         current = kills.ask(self.url, "/practice/info")["current"]
         self._name, _, start = current.rpartition("-")
         self._start = int(start)
-        self.worker = bot.until(lambda: bot.children().get("worker"), "a worker", kills.START_S)
+
+    def begin(self) -> None:
+        """Let the worker begin."""
+        os.kill(self.worker, signal.SIGCONT)
 
     def arm(self, fault: str, count: int | None = 1, **parameters: object) -> None:
         kills.arm(self.url, fault, count, parameters)
@@ -75,12 +82,19 @@ class Run:
 
 
 @contextmanager
-def running(folder: Path, path: str, *more: str, settings: dict[str, str] | None = None) -> Iterator[Run]:
-    """A bot that is stopped at the end, with the checks that apply to every run."""
+def running(
+    folder: Path, path: str, *more: str, settings: dict[str, str] | None = None, waits: bool = False
+) -> Iterator[Run]:
+    """A bot that is stopped at the end, with the checks that apply to every run.
+
+    With `waits` its worker waits for `Run.begin`.
+    """
     paths = Paths.of(folder, PROFILES[path])
     given = [flag for flag in flags(path) if flag not in more]
     with BotProcess(folder, *given, *START, settings={**kills.BUYS_EARLY, **(settings or {})}) as bot:
         run = Run(bot, paths)
+        if not waits:
+            run.begin()
         yield run
         assert bot.children()["worker"] == run.worker, "the worker was replaced"
         bot.interrupt()
@@ -176,9 +190,10 @@ def test_bad_market_messages_and_idle_metrics_connections(path: str, tmp_path: P
 def test_foreign_ids_and_escape_sequences(path: str, tmp_path: Path) -> None:
     """Markets with other ids are refused by name; no control character of a text is shown or logged."""
     standing = ("gamma_foreign_ids", "gamma_value")
-    with running(tmp_path, path, settings={"NAUTILUS_LOG_LEVEL": "DEBUG"}) as run:
+    with running(tmp_path, path, settings={"NAUTILUS_LOG_LEVEL": "DEBUG"}, waits=True) as run:
         run.arm("gamma_foreign_ids", None, slug=run.slug(2), ids="condition")
         run.arm("gamma_value", None, slug=run.slug(3), field="version", value=CONTROL)
+        run.begin()
         run.arm("error_500", text=CONTROL, executed=True)
         run.arm("user_feed_value", event="order", field="id", value=CONTROL)
         run.wait_for_purchases(1)

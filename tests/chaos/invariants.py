@@ -16,6 +16,8 @@ RECOVERY_S = 30.0
 """Longest time from the end of the last fault until the bot is healthy, wall seconds."""
 CASH_TOLERANCE = Decimal("0.00001")
 """Largest difference of two amounts of cash, pUSD."""
+FOLLOWED_NS = 1_500_000_000
+"""Longest time until the worker has followed a change of the mode, with the delay of a busy machine."""
 MARKET_S = 900
 NOT_SENT = ("intent", "no_fill", "refused")
 """States of an intent that may never have reached the venue."""
@@ -217,8 +219,15 @@ def _sent(evidence: Evidence) -> list[Intent]:
 
 
 def _allowed(evidence: Evidence, at_ns: int) -> bool:
+    """Whether the mode allowed an order at a time.
+
+    The ledger has a change when the worker has followed it, once a second. An order reads the mode itself
+    and may find the end of a refusal before.
+    """
     before = [mode for mode in evidence.modes if mode.ts_ns <= at_ns]
-    return bool(before) and before[-1].mode == "live" and before[-1].allows_orders
+    after = [mode for mode in evidence.modes if at_ns < mode.ts_ns <= at_ns + FOLLOWED_NS]
+    found = before[-1:] + after
+    return bool(before) and any(mode.mode == "live" and mode.allows_orders for mode in found)
 
 
 def none_while_halted(evidence: Evidence) -> list[str]:

@@ -188,6 +188,19 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
         "order 0xa was decided while the mode did not allow live orders",
     ),
     (
+        "none_unarmed",
+        {
+            "live_orders": ("0xa",),
+            "modes": (
+                *LIVE,
+                Mode(wall(650), "live", False),
+                Mode(INTENT.created_ns + 1_600_000_000, "live", True),
+            ),
+            **observed(armed=True),
+        },
+        "order 0xa was decided while the mode did not allow live orders",
+    ),
+    (
         "none_while_halted",
         {"halts": HALTED, **MAY_HALT},
         "order 0xa was decided after the halt: three refusals",
@@ -260,6 +273,16 @@ def test_every_invariant_has_a_violation() -> None:
             "resolutions": {},
         },
         {"live_orders": ("0xa",), "modes": LIVE, **observed(armed=True)},
+        # the order found the end of a refusal before the worker had recorded it
+        {
+            "live_orders": ("0xa",),
+            "modes": (
+                *LIVE,
+                Mode(wall(650), "live", False),
+                Mode(INTENT.created_ns + 900_000_000, "live", True),
+            ),
+            **observed(armed=True),
+        },
         # by the bot's clock, which is ahead, the window had begun
         {"orders": (with_(ORDER, created_ns=wall(315)),), **observed(ahead_s=10.0)},
         # 4 of 33 seconds the machine was busy
