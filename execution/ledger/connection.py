@@ -50,6 +50,8 @@ def open_writer(path: Path) -> sqlite3.Connection:
         If the file is damaged, not a ledger, from a newer version, or cannot be written.
     """
     with _explained(path, "written"):
+        if not path.exists():
+            _create(path)
         # The writing thread may differ from the one that opens and closes; never two at the same time.
         connection = sqlite3.connect(
             path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
@@ -245,6 +247,30 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> int:
             "Update the program, or choose another state folder with STATE_DIR",
         )
     return version
+
+
+def _create(path: Path) -> None:
+    """Make a new ledger under another name, and rename it when it is complete.
+
+    A reader finds all of it or nothing, also after a process that was ended meanwhile.
+    """
+    new = path.with_name(f"{path.name}.new")
+    try:
+        new.unlink(missing_ok=True)
+        connection = sqlite3.connect(new, isolation_level=None)
+        try:
+            # One synchronization at the end is enough: nobody reads this file before.
+            connection.execute("PRAGMA synchronous = OFF")
+            _migrate(connection)
+        finally:
+            connection.close()
+        with new.open("rb+") as file:
+            os.fsync(file.fileno())
+        new.replace(path)
+    except OSError as error:
+        raise Fatal(
+            f"ledger cannot be written: {path}: {error.strerror}", _next_step(path, sqlite3.Error())
+        ) from error
 
 
 def _migrate(connection: sqlite3.Connection) -> None:

@@ -420,3 +420,26 @@ class TestDamage:
         with pytest.raises(Fatal, match="cannot be read"):
             LedgerReader(path)
         assert not path.exists()
+
+
+def test_a_new_ledger_is_there_completely_or_not_at_all(tmp_path, monkeypatch):
+    """A process that ends while it makes one leaves no file that a reader takes for an old ledger."""
+    path = tmp_path / "ledger.sqlite"
+    seen = []
+
+    def interrupted(new):
+        new.execute("CREATE TABLE half (a)")
+        seen.append(path.exists())
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(connection, "_migrate", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            Ledger(path)
+    assert seen == [False]
+    assert not path.exists()
+    with Ledger(path):
+        pass
+    with LedgerReader(path) as reader:
+        assert reader.decisions() == []
+    assert not (tmp_path / "ledger.sqlite.new").exists()

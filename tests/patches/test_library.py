@@ -1,8 +1,8 @@
 """The patches run only on the libraries that they were written for."""
 
 import pytest
+from coincurve import PrivateKey
 from eth_account import Account
-from eth_account.signers.local import LocalAccount
 
 import patches
 from errors import Fatal
@@ -41,7 +41,6 @@ def test_a_library_that_signs_something_else_ends_the_process(monkeypatch):
 def test_a_signature_of_another_key_ends_the_process(monkeypatch):
     """A signature that is not the account's own is detected."""
     stranger = Account.create()
-    sign = stranger.unsafe_sign_hash
-    monkeypatch.setattr(LocalAccount, "unsafe_sign_hash", lambda self, digest: sign(digest))
+    monkeypatch.setattr(clob_client_v2, "PrivateKey", lambda secret: PrivateKey(bytes(stranger.key)))
     with pytest.raises(Fatal, match=f"the signature is {stranger.address}'s"):
         verify_signing()
