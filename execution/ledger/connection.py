@@ -259,7 +259,7 @@ def _create(path: Path) -> None:
         new.unlink(missing_ok=True)
         connection = sqlite3.connect(new, isolation_level=None)
         try:
-            # One synchronization at the end is enough: nobody reads this file before.
+            # One synchronization at the end is enough: no other program opens this file before.
             connection.execute("PRAGMA synchronous = OFF")
             _migrate(connection)
         finally:
