@@ -317,7 +317,10 @@ async def test_no_allowance_is_refused_with_the_venues_text(rig, attempt, monkey
     """400 "not enough balance / allowance" is a refusal with the venue's own text, not tried again; so is an
     allowance that was revoked after the bot read it.
     """
-    monkeypatch.setattr(rig.execution_client, "_check_allowance", lambda *_: None)
+    client = rig.execution_client
+    monkeypatch.setattr(client, "_check_allowance", lambda *_: None)
+    # The client reads its account periodically; what it reads here must not reach the next order.
+    monkeypatch.setattr(client, "_update_account_state", AsyncMock())
     rig.venue.set_account(rig.client.address, allowance="0")
     try:
         ask = rig.asks()[0][0]
@@ -331,6 +334,7 @@ async def test_no_allowance_is_refused_with_the_venues_text(rig, attempt, monkey
         assert "an order in this market was refused" in attempt.events[-1].decision.detail
     finally:
         rig.venue.set_account(rig.client.address, allowance="1000000")
+        await client._read_account()
 
 
 @pytest.mark.slow
