@@ -28,6 +28,7 @@ from common.atomic_file import create_private_files
 from control.halt_file import HALT_FILE, HaltFile
 from errors import Fatal
 from execution.ledger import (
+    CASH_TOLERANCE,
     LIVE_PROFILE,
     PAPER_PROFILES,
     REHEARSAL_PROFILES,
@@ -42,6 +43,7 @@ from execution.ledger import (
     WeightRow,
     ledger_path,
 )
+from execution.settlement.payouts import paid
 from execution.venue_facts.store import FactStatus
 from execution.venue_facts.store import load as load_facts
 from execution.venue_facts.store import rows as fact_rows
@@ -98,6 +100,8 @@ class Results(Frozen, frozen=True):
     cash: CashFlow | None
     check: CashCheck | None
     claimable: dict[str, Decimal]
+    paid_since_check: dict[str, Decimal]
+    """Payouts that were recorded after the last comparison of the cash, by slug."""
     in_flight: int
     positions: list[Position] = []
     """Of the newest session: trades without a settlement, marked at the market's implied probability."""
@@ -110,6 +114,15 @@ class Results(Frozen, frozen=True):
     """The last markets without a trade, newest first; only for the HTML report."""
     latencies: list[StageLatency] = []
     """Time from the quote to each step of the orders; not for the table of one screen."""
+
+    @property
+    def cash_agrees(self) -> bool:
+        """Whether the venue's cash was the ledger's at the last comparison.
+
+        A redemption that was paid shortly before it, and recorded after it or not yet, is no difference.
+        """
+        payouts = self.claimable | self.paid_since_check
+        return self.check is None or paid(self.check.difference, payouts, CASH_TOLERANCE) is not None
 
     @property
     def statistics(self) -> Statistics:
@@ -292,7 +305,7 @@ def load(
     with ReportReader(path) as reader, reader.snapshot():
         every = reader.trades()
         trades = [trade for trade in every if trade.created_ns >= since_ns]
-        cash = reader.cash_flow()
+        cash, check = reader.cash_flow(), reader.last_cash_check()
         return Results(
             profile=profile,
             since=since,
@@ -301,8 +314,9 @@ def load(
             performance=performance(trades, reader.votes(since_ns), starting=_start(cash, every, since_ns)),
             funnel=funnel(reader.market_progress(since_ns)),
             cash=cash,
-            check=reader.last_cash_check(),
+            check=check,
             claimable=reader.claimable(),
+            paid_since_check={} if check is None else reader.payouts_since(check.ts_ns),
             in_flight=len(reader.open_intents()),
             positions=reader.positions(),
             mode_now=reader.last_mode(),

@@ -683,13 +683,13 @@ class ExecutionEngine:
             lifted, self.halted = self.halted, None
             self._feed(HaltLifted())
             self._on_halt(False)
-            self._thread.post(self._ledger.record_resume, lifted)
+            self._thread.post(self._ledger.record_resume, lifted, self._now_ns())
             self._publish_now(Resumed(why=lifted))
 
     def _begin_halt(self, why: str) -> None:
         self.halted = why
         self._on_halt(True)
-        self._thread.post(self._ledger.record_halt, why)
+        self._thread.post(self._ledger.record_halt, why, self._now_ns())
         self._publish_now(Halted(why=why))
 
     # --- stopping --------------------------------------------------------------------------------

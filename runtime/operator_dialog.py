@@ -16,7 +16,7 @@ from rich.table import Table
 
 from config import ROOT
 from errors import Fatal
-from execution.ledger import CASH_TOLERANCE, Mode, ledger_path
+from execution.ledger import Mode, ledger_path
 from monitoring.json_lines import json_line, print_line
 from runtime.output import show_message
 from runtime.session import Session, TradingProfile
@@ -127,7 +127,7 @@ def show_results(session: Session, console: Console) -> int:
             show(results, console)
         shown += 1
         check = results.check
-        if check is not None and abs(check.difference) > CASH_TOLERANCE:
+        if check is not None and not results.cash_agrees:
             raise Fatal(
                 f"the ledger's cash ${check.ledger_cash} is not the venue's ${check.venue_cash}",
                 f"Keep {session.settings.state_dir} and report it",

@@ -329,6 +329,30 @@ def test_html_that_cannot_be_written(capsys, state, tmp_path):
     assert "Choose another file for --html" in err
 
 
+@pytest.mark.parametrize(
+    ("surplus", "recorded", "agrees"),
+    [
+        ("0", False, True),
+        ("1.1", False, True),
+        ("1.1", True, True),
+        ("0.5", False, False),
+        ("-1.1", True, False),
+        ("2.2", True, False),
+    ],
+)
+def test_a_payout_around_the_comparison_is_no_difference(tmp_path, surplus, recorded, agrees):
+    """A redemption may be paid before the comparison, and be recorded after it or not yet."""
+    path = ledger_path(tmp_path, "rehearsal-synthetic")
+    path.parent.mkdir(parents=True)
+    with open_ledger(path) as ledger:
+        buy(ledger)
+        ledger.record_settlement(settlement())
+        ledger.record_cash_check(Decimal("999.00307") + Decimal(surplus))
+        if recorded:
+            ledger.record_redemption(market().slug, Decimal("1.1"))
+    assert view_paper_trades.load(path, "rehearsal-synthetic", None).cash_agrees is agrees
+
+
 def test_since_begins_with_the_balance_of_then(capsys, state):
     """With --since equity starts with the balance after the earlier trades."""
     found = json.loads(run(capsys, state, "--json", "--since", "2026-09-28T12:00:02")[1], parse_float=Decimal)

@@ -296,6 +296,16 @@ class LedgerReader:
         with self.snapshot():
             return queries.claimable(self._connection, self._session(session))
 
+    def payouts_since(self, ts_ns: int, session: str | None = None) -> dict[str, Decimal]:
+        """Payouts in pUSD that were recorded at or after a time, by slug."""
+        with self.snapshot():
+            found = queries.rows(
+                self._connection,
+                "SELECT slug, amount FROM redemptions WHERE session = ? AND ts_ns >= ?",
+                (self._session(session), ts_ns),
+            )
+        return {slug: Decimal(amount) for slug, amount in found}
+
     def cash_flow(self, session: str | None = None) -> CashFlow | None:
         """The account, or None before the first run."""
         with self.snapshot():

@@ -541,22 +541,28 @@ class Ledger:
                 (self._run, self._clock_ns(), Mode(mode), int(allows_orders), why),
             )
 
-    def record_halt(self, why: str) -> bool:
-        """Store a halt; False if there is one already."""
-        return self._record_halt("halt", why)
+    def record_halt(self, why: str, at_ns: int | None = None) -> bool:
+        """Store a halt; False if there is one already.
 
-    def record_resume(self, why: str) -> bool:
-        """Store that a halt was lifted, with its reason `why`; False if there is none."""
-        return self._record_halt("resume", why)
+        `at_ns` is when it began, which is before its row is written; None: now.
+        """
+        return self._record_halt("halt", why, at_ns)
 
-    def _record_halt(self, event: str, why: str) -> bool:
+    def record_resume(self, why: str, at_ns: int | None = None) -> bool:
+        """Store that a halt was lifted, with its reason `why`; False if there is none.
+
+        `at_ns` is when it was lifted: an order that was decided after that may be older than this row.
+        """
+        return self._record_halt("resume", why, at_ns)
+
+    def _record_halt(self, event: str, why: str, at_ns: int | None) -> bool:
         with self._write() as db:
             last = db.execute("SELECT event FROM halts ORDER BY id DESC LIMIT 1").fetchone()
             if event == ("resume" if last is None else last[0]):
                 return False
             db.execute(
                 "INSERT INTO halts (run_id, ts_ns, event, why) VALUES (?, ?, ?, ?)",
-                (self._run, self._clock_ns(), event, why),
+                (self._run, self._clock_ns() if at_ns is None else at_ns, event, why),
             )
             return True
 

@@ -126,25 +126,28 @@ class Redemption:
             if self._earlier is None:
                 self._earlier = frozenset(owed)
             results = await self._bookkeeper.results_since(time.time_ns() - COMPARED_NS)
-            if (owed or results) and await self._settled_orders():
-                await self._check_positions(owed, results)
+            if not (owed or results) or not await self._settled_orders():
+                return
+            if await self._check_positions(owed, results):
+                # Some venues pay at once: then the payout is in the ledger before its cash is compared.
+                await self._check_positions(await self._bookkeeper.owed(), results)
         except Temporary as error:
             logger.warning(f"payouts are checked again later: {error}")
 
-    async def _check_positions(self, owed: dict[str, Decimal], results: dict[str, Settlement]) -> None:
+    async def _check_positions(self, owed: dict[str, Decimal], results: dict[str, Settlement]) -> bool:
+        """Record what has been paid, and redeem what is due; returns whether anything was redeemed."""
         found = await asyncio.to_thread(self._positions)
         self._compare(found, results)
         held = {row.slug: row for row in found if row.won}
         paid = await self._bookkeeper.record_arrived_payouts(held, self._undisturbed)
         if paid is None:
-            return
+            return False
         for slug in paid.recorded:
             self._observe_payout(slug, owed[slug])
             self._publish(Payout(slug=slug, what=f"{slug} has paid {owed[slug]} pUSD"))
         bought = await self._bookkeeper.bought()
-        for slug, row in held.items():
-            if slug in bought and slug not in paid.arrived:
-                await self._handle_position(row)
+        due = [row for slug, row in held.items() if slug in bought and slug not in paid.arrived]
+        return any([await self._handle_position(row) for row in due])
 
     def _compare(self, found: list[Redeemable], results: dict[str, Settlement]) -> None:
         """Halt if a listed position pays something else than its recorded result."""
@@ -170,19 +173,21 @@ class Redemption:
             )
         )
 
-    async def _handle_position(self, row: Redeemable) -> None:
+    async def _handle_position(self, row: Redeemable) -> bool:
         now = time.monotonic()
         waited = now - self._seen.setdefault(row.slug, now)
         if waited < self._timing.patience_s or now < self._not_before.get(row.slug, now):
-            return
+            return False
         if isinstance(self._redeemer, str):
             self._report_manual(row, self._redeemer)
         elif self._attempts.get(row.slug, 0) >= MOST_ATTEMPTS:
             self._report_manual(row, f"{MOST_ATTEMPTS} redemption attempts failed")
         else:
-            await self._redeem(self._redeemer, row)
+            return await self._redeem(self._redeemer, row)
+        return False
 
-    async def _redeem(self, redeemer: Redeemer, row: Redeemable) -> None:
+    async def _redeem(self, redeemer: Redeemer, row: Redeemable) -> bool:
+        """Redeem a position; returns whether the redeemer has accepted that."""
         if row.slug not in self._attempts:
             waited_s = time.monotonic() - self._seen[row.slug]
             self._observe(PayoutOverdue(slug=row.slug, waited_s=waited_s))
@@ -192,11 +197,13 @@ class Redemption:
             how = await asyncio.to_thread(redeemer.redeem, row.condition_id, row.position_id)
             what = f"redeeming {row.amount} pUSD of {row.slug}: {how}"
             self._publish(Payout(slug=row.slug, what=what))
+            return True
         except Temporary as error:
             logger.warning(f"{row.slug} was not redeemed (attempt {self._attempts[row.slug]}): {error}")
         except Refused as error:
             self._attempts[row.slug] = MOST_ATTEMPTS
             self._report_manual(row, str(error))
+        return False
 
     def _report_manual(self, row: Redeemable, why: str) -> None:
         """Report it once: the outstanding amount is shown by all views from then on."""

@@ -495,7 +495,7 @@ class Run:
         """Another client with the same account pays in or out."""
         held = account(self._url, self._paths)
         if held is not None:
-            self._post("accounts", address=held["address"], balance=str(Decimal(held["balance"]) + usd))
+            self._post("accounts", address=held["address"], deposit=str(usd))
             self._moved += usd
 
     def _disarm(self, fault: str | None = None) -> None:

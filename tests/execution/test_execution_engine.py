@@ -280,6 +280,25 @@ async def test_a_halt_outlives_the_process_until_a_person_lifts_it(tmp_path):
     await second.close()
 
 
+async def test_the_record_of_a_halt_has_its_times_and_not_those_of_the_writes(bench):
+    """An order that is decided after the end of a halt, and before its row is written, was not halted."""
+    written = threading.Event()
+    bench.thread.post(written.wait)
+    before_ns = time.time_ns()
+    bench.engine.halt("the ledger and the venue disagree")
+    await bench.engine.check_halt()
+    (bench.path.parent / HALT_FILE).unlink()
+    await bench.engine.check_halt()
+    after_ns = time.time_ns()
+    written.set()
+    await bench.thread.call(lambda: None)
+    with closing(sqlite3.connect(bench.path)) as ledger:
+        rows = ledger.execute("SELECT event, ts_ns FROM halts ORDER BY id").fetchall()
+    (halt, begun_ns), (resume, lifted_ns) = rows
+    assert (halt, resume) == ("halt", "resume")
+    assert before_ns <= begun_ns < lifted_ns <= after_ns
+
+
 async def test_who_watches_the_halts_hears_of_each_once(tmp_path):
     """Of a halt when it begins, of its end when it is lifted, and of one that stood before the start."""
     changes = []

@@ -180,6 +180,24 @@ async def test_a_market_without_a_book_has_no_past_prices() -> None:
         assert row["price"] == 0.4
 
 
+async def test_a_deposit_is_added_to_the_balance() -> None:
+    """A deposit is relative, to a new balance as well; more than there is cannot be withdrawn."""
+    bench = Bench()
+    async with served(bench) as world:
+        address = bench.trader().address
+        for asked, status, balance in (
+            ({"balance": "10"}, 200, 10_000_000),
+            ({"deposit": "2.5"}, 200, 12_500_000),
+            ({"deposit": "-12.6"}, 400, 12_500_000),
+            ({"deposit": "-5"}, 200, 7_500_000),
+            ({"balance": "1", "deposit": "0.25"}, 200, 1_250_000),
+        ):
+            assert (await world.post("/practice/accounts", {"address": address, **asked}))[0] == status
+            account = bench.venue.ledger.account(address)
+            assert account is not None
+            assert account.balance == balance
+
+
 async def test_approvals_are_those_of_the_account() -> None:
     """Unlimited unless a test sets another; each token and spender once."""
     bench = Bench()

@@ -32,6 +32,7 @@ class _WantedLoad(msgspec.Struct, forbid_unknown_fields=True):
 class _SetAccount(msgspec.Struct, forbid_unknown_fields=True):
     address: str
     balance: str | None = None
+    deposit: str | None = None
     allowance: str | None = None
     allowances: dict[str, str] = {}
     operators: dict[str, bool] = {}
@@ -198,6 +199,9 @@ async def account(request: web.Request) -> web.Response:
 async def set_account(request: web.Request) -> web.Response:
     """Open an account if it is new, and set its balance or allowance (decimal strings), or its properties.
 
+    `deposit` is added to the balance, below 0 for a withdrawal, and is not lost if an order is executed at
+    the same time.
+
     `allowance` is that of every contract for every asset; `allowances` are pUSD by contract, `operators`
     whether a contract may transfer outcome shares. `signature_type` puts all its money into the wallet of
     that type only; null: into whichever wallet it uses.
@@ -207,6 +211,7 @@ async def set_account(request: web.Request) -> web.Response:
     address = _address(wanted.address)
     try:
         balance = None if wanted.balance is None else micro(wanted.balance)
+        deposit = 0 if wanted.deposit is None else micro(wanted.deposit)
         allowance = None if wanted.allowance is None else micro(wanted.allowance)
         allowances = {_address(spender): micro(amount) for spender, amount in wanted.allowances.items()}
     except ValueError as error:
@@ -215,7 +220,11 @@ async def set_account(request: web.Request) -> web.Response:
     if min(balance or 0, allowance or 0, *allowances.values()) < 0:
         raise VenueRefusal(400, "balance and allowance cannot be negative")
     with venue.ledger.transaction():
-        venue.open_account(address)
+        held = venue.open_account(address).balance if balance is None else balance
+        if held + deposit < 0:
+            raise VenueRefusal(400, f"deposit {wanted.deposit} is more than the balance of {held} micro pUSD")
+        if balance is not None or deposit:
+            balance = held + deposit
         venue.ledger.set_funds(address, balance=balance, allowance=allowance)
         if allowance is not None:
             venue.ledger.clear_allowances(address)

@@ -295,19 +295,26 @@ def test_what_the_venue_does_not_pay_is_redeemed_once_and_then_booked(bot: Bot) 
     assert sum("the practice venue paid" in what for what in bot.payout_texts()) == 2
 
 
+def test_what_the_venue_pays_at_once_is_booked_before_the_cash_is_compared(bot: Bot) -> None:
+    """One check redeems and records: the comparison that follows it has no difference."""
+    redeemer = PracticeRedeemer(bot.venue.url, bot.client.address)
+    asyncio.run(bot.redemption(redeemer=redeemer, timing=AT_ONCE).check())
+    assert (bot.owed, bot.difference) == ({}, 0)
+
+
 @pytest.mark.parametrize("point", ["redeemed", "between two bookings", "booked"])
 def test_a_crash_at_any_point_pays_and_books_once(bot: Bot, point: str) -> None:
     """After the redemption, during the recording, or after it: the next process has the same result."""
     redeemer = Counting(PracticeRedeemer(bot.venue.url, bot.client.address))
     look = bot.redemption(redeemer=redeemer, timing=AT_ONCE)
-    asyncio.run(look.check())
-    if point == "between two bookings":
-        _die_after_one_booking(bot)
+    if point == "booked":
+        asyncio.run(look.check())
+    else:
+        _die_after_bookings(bot, 0 if point == "redeemed" else 1)
         with pytest.raises(OSError, match="the power went"):
             asyncio.run(look.check())
-        assert len(bot.owed) == 1
-    elif point == "booked":
-        asyncio.run(look.check())
+    assert len(redeemer.asked) == 2
+    assert len(bot.owed) == {"redeemed": 2, "between two bookings": 1, "booked": 0}[point]
     bot.restart()
     after = bot.redemption(redeemer=redeemer, timing=AT_ONCE)
     for _ in range(2):
@@ -319,12 +326,12 @@ def test_a_crash_at_any_point_pays_and_books_once(bot: Bot, point: str) -> None:
     assert flow.redeemed == sum(row.shares for row in bot.won)
 
 
-def _die_after_one_booking(bot: Bot) -> None:
+def _die_after_bookings(bot: Bot, number: int) -> None:
     really = bot.bookkeeper.record_payout
     done: list[str] = []
 
     async def redeemed(slug: str) -> bool:
-        if done:
+        if len(done) == number:
             raise OSError("the power went")
         done.append(slug)
         return await really(slug)
