@@ -27,7 +27,8 @@ Not modelled: the basis between the spot source and the settlement feed, and jum
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import compress, pairwise
+from operator import attrgetter, itemgetter, sub, truediv
 
 from core.strategy_brain.refusals import Abstention
 from models import SCALE_SECONDS, DecisionContext, Frozen, Market, Outcome, Rule, Spot, Strike, Tick
@@ -46,6 +47,9 @@ VOLATILITY_FLOOR = 1e-5
 
 MAX_PATH_GAP = 5.0
 """Longest gap, in seconds, over which the elapsed average counts as known."""
+
+ZERO = 0.0
+_second, _price, _time = attrgetter("second"), attrgetter("price"), itemgetter(0)
 
 type Path = Sequence[tuple[float, float]]
 """(seconds of market time since the start, price in USD), oldest first."""
@@ -110,7 +114,7 @@ def fair_value(
     if remaining <= 0:
         return Abstention(reason="the market is over")
     scale = market.interval / SCALE_SECONDS
-    path = [(t.second * scale, float(t.price)) for t in _read_part(market, second, spot_path) if t.price > 0]
+    path = _scaled(_read_part(market, second, spot_path), scale)
     volatility = realised_volatility(path, since=(second - VOLATILITY_LOOKBACK) * scale)
     if volatility is None:
         return Abstention(reason=f"no volatility: fewer than {MIN_RETURNS} spot returns, or a constant price")
@@ -143,8 +147,12 @@ def _read_part(market: Market, second: float, spot_path: Sequence[Tick]) -> Sequ
     return spot_path[first : bisect_right(spot_path, second, key=_second)]
 
 
-def _second(tick: Tick) -> float:
-    return tick.second
+def _scaled(ticks: Sequence[Tick], scale: float) -> Path:
+    """Ticks as points of a path, without those that have no price. Seconds are multiplied by `scale`."""
+    prices = list(map(float, map(_price, ticks)))
+    points = list(zip(map(scale.__mul__, map(_second, ticks)), prices, strict=True))
+    # Comparing here and in `realised_volatility` without a loop in Python: each point costs every decision.
+    return points if all(map(ZERO.__lt__, prices)) else [point for point in points if point[1] > 0]
 
 
 def seconds_left(market: Market, second: float) -> float:
@@ -199,11 +207,14 @@ def realised_volatility(path: Path, since: float) -> float | None:
     duration, so missing seconds do not bias it. None with fewer than `MIN_RETURNS` returns since `since`, or
     if the price never changed: a constant feed does not measure volatility.
     """
-    recent = [point for point in path if point[0] >= since]
-    steps = [(a, b) for a, b in pairwise(recent) if b[0] > a[0]]
-    if len(steps) < MIN_RETURNS:
+    recent = path[bisect_left(path, since, key=_time) :]
+    times, prices = zip(*recent, strict=True) if recent else ((), ())
+    durations = list(map(sub, times[1:], times))
+    forward = list(map(ZERO.__lt__, durations))
+    returns = list(compress(map(math.log, map(truediv, prices[1:], prices)), forward))
+    if len(returns) < MIN_RETURNS:
         return None
-    variation = math.fsum(math.log(b[1] / a[1]) ** 2 for a, b in steps)
+    variation = math.sumprod(returns, returns)
     if variation == 0:
         return None
-    return max(math.sqrt(variation / math.fsum(b[0] - a[0] for a, b in steps)), VOLATILITY_FLOOR)
+    return max(math.sqrt(variation / math.fsum(compress(durations, forward))), VOLATILITY_FLOOR)

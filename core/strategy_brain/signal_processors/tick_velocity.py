@@ -1,7 +1,9 @@
 """Vote with the change of Up's price over the last half minute."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 from common.constants import TICK_VELOCITY
@@ -16,6 +18,8 @@ from .base_processor import (
     relative_move,
     require_positive,
 )
+
+_second = attrgetter("second")
 
 TOLERANCE = 15.0
 """Maximum distance in market seconds of a tick from the time that it is used for."""
@@ -92,11 +96,12 @@ class TickVelocityProcessor(BaseSignalProcessor):
 
 
 def _change_since(ticks: Sequence[Tick], second: float, price: Decimal) -> float | None:
-    distances = [abs(tick.second - second) for tick in ticks]
-    nearest = min(distances)
-    if nearest > TOLERANCE:
+    after = bisect_left(ticks, second, key=_second)
+    # The earlier one of two at the same distance.
+    nearest = min(ticks[max(0, after - 1) : after + 1], key=lambda tick: abs(tick.second - second))
+    if abs(nearest.second - second) > TOLERANCE:
         return None
-    return relative_move(price, ticks[distances.index(nearest)].price)
+    return relative_move(price, nearest.price)
 
 
 def _confidence(

@@ -1,5 +1,6 @@
 """The fair probability: its formula, its agreement with simulation, and when it is absent."""
 
+import itertools
 import math
 from decimal import Decimal as D
 from typing import Any
@@ -194,6 +195,28 @@ def test_volatility_estimator():
     doubled = [point for point in zigzag for _ in range(2)]
     assert realised_volatility(doubled, since=0) == pytest.approx(1e-3)
     assert realised_volatility(doubled[2:], since=0) is None
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.floats(50, 200)), min_size=1, max_size=80),
+    st.floats(-1, 30),
+)
+def test_volatility_is_that_of_a_plain_sum(steps, since):
+    """The estimate is that of the formula, one pair of neighbours after the other; equal times count once."""
+    path, second = [], 0
+    for passed, price in steps:
+        second += passed
+        path.append((float(second), price))
+    recent = [(time, price) for time, price in path if time >= since]
+    total, seconds, number = 0.0, 0.0, 0
+    for (before, first), (after, last) in itertools.pairwise(recent):
+        if after > before:
+            total, seconds, number = total + math.log(last / first) ** 2, seconds + after - before, number + 1
+    found = realised_volatility(path, since=since)
+    if number < 30 or total == 0:
+        assert found is None
+    else:
+        assert found == pytest.approx(max(math.sqrt(total / seconds), 1e-5))
 
 
 @given(st.integers(0, 2**32 - 1))

@@ -4,6 +4,8 @@ from decimal import Decimal as D
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.strategy_brain.refusals import Abstention
 from core.strategy_brain.signal_processors import TickVelocityProcessor
@@ -14,7 +16,7 @@ SECOND = 800.0
 
 def judge(now, *past, second: float | None = SECOND, filler=5, **thresholds) -> Any:
     """Ticks `past` as (seconds ago, price); fillers are recent and far from both look-ups."""
-    ticks = [Tick(second=SECOND - ago, price=D(price)) for ago, price in past]
+    ticks = [Tick(second=SECOND - ago, price=D(price)) for ago, price in sorted(past, reverse=True)]
     ticks += [Tick(second=SECOND - 1 + i / 10, price=D(now)) for i in range(filler)]
     return TickVelocityProcessor(**thresholds).evaluate(D(now), [], {"tick_buffer": ticks, "second": second})
 
@@ -109,3 +111,23 @@ def test_impossible_thresholds_are_refused(name):
     """A threshold of zero would be a divisor: refused by name."""
     with pytest.raises(ValueError, match=name):
         TickVelocityProcessor(**{name: 0.0})
+
+
+@given(
+    st.lists(st.integers(0, 2 * 790), min_size=5, max_size=200, unique=True),
+    st.lists(st.integers(50, 99), min_size=200, max_size=200),
+)
+def test_the_price_is_that_of_the_nearest_tick(halves, cents):
+    """Of all ticks the one nearest to 30 s ago is used, the earlier one of two; none 15 s away or further."""
+    ticks = [
+        Tick(second=half / 2, price=D(cent) / 100) for half, cent in zip(sorted(halves), cents, strict=False)
+    ]
+    found = TickVelocityProcessor(velocity_60s=1e-9, velocity_30s=1e-9).evaluate(
+        D("0.999"), [], {"tick_buffer": ticks, "second": SECOND}
+    )
+    nearest = sorted(ticks, key=lambda tick: (abs(tick.second - (SECOND - 30)), tick.second))[0]
+    if abs(nearest.second - (SECOND - 30)) > 15:
+        assert isinstance(found, Abstention) or found.metadata["velocity_30s"] is None
+    elif isinstance(found, TradingSignal):
+        # Relative to the earlier price of the favourite, which is Up at each of these prices.
+        assert found.metadata["velocity_30s"] == pytest.approx(float(D("0.999") / nearest.price - 1))
