@@ -25,6 +25,9 @@ from models import Decision, Fill, FillStatus, Market, OrderStage, OrderState, O
 
 PREPARED = 8
 """Decisions whose evidence is kept encoded."""
+FASTEST = 1
+"""Compression of the evidence: a fifth more bytes than by default, in a third of the time (0.3 ms instead of
+1.0 ms for the 60 kB of a decision in minute 13), which is part of the time to an order."""
 
 
 class Ledger:
@@ -619,5 +622,5 @@ class Ledger:
 
 
 def _evidence(decision: Decision) -> bytes:
-    # A tenth of the size of the text, which is mostly digits of books and price paths.
-    return zlib.compress(msgspec.json.encode(decision))
+    # A fifth of the size of the text, which is mostly digits of books and price paths.
+    return zlib.compress(msgspec.json.encode(decision), FASTEST)
