@@ -1,80 +1,66 @@
-"""A NautilusTrader node that subscribes to two markets and does nothing: the reference of `footprint.py`.
+"""A NautilusTrader node that could trade two markets and does nothing: the reference of `footprint.py`.
 
-    python benchmarks/bare_node.py URL SLUG SLUG
+    python benchmarks/bare_node.py < PLAN
 
-It has the stock data client of Polymarket, with the addresses of a practice venue, and a provider that
-requests the markets by slug from that venue: the stock provider's host cannot be changed. It imports nothing
-of the bot.
+It has the stock data client and the stock execution client of Polymarket, and so the same subscriptions as
+the bot: the books and quotes of both markets, and the account's messages. The plan is one line of JSON: the
+addresses of a practice venue, the slugs of the markets, and the keys of an account. It imports nothing of the
+bot.
 """
 
-import asyncio
+import json
+import os
 import sys
 from typing import Any
 
-import msgspec
-from nautilus_trader.adapters.polymarket.common.gamma_markets import normalize_gamma_market_to_clob_format
-from nautilus_trader.adapters.polymarket.config import PolymarketDataClientConfig
-from nautilus_trader.adapters.polymarket.data import PolymarketDataClient
-from nautilus_trader.adapters.polymarket.providers import (
-    PolymarketInstrumentProvider,
-    PolymarketInstrumentProviderConfig,
-)
-from nautilus_trader.cache.cache import Cache
-from nautilus_trader.common.component import LiveClock, MessageBus
-from nautilus_trader.config import LiveExecEngineConfig, LoggingConfig, TradingNodeConfig
-from nautilus_trader.live.factories import LiveDataClientFactory
-from nautilus_trader.live.node import TradingNode
-from nautilus_trader.trading.strategy import Strategy
-from py_clob_client_v2.client import ClobClient
 
-POLYGON = 137
+def main(plan: dict[str, Any]) -> None:
+    # Read at the adapter's import.
+    os.environ["GAMMA_API_URL"] = f"{plan['url']}/gamma"
+    from nautilus_trader.adapters.polymarket.config import (
+        PolymarketDataClientConfig,
+        PolymarketExecClientConfig,
+    )
+    from nautilus_trader.adapters.polymarket.factories import (
+        PolymarketLiveDataClientFactory,
+        PolymarketLiveExecClientFactory,
+    )
+    from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentProviderConfig
+    from nautilus_trader.config import LiveExecEngineConfig, LoggingConfig, TradingNodeConfig
+    from nautilus_trader.live.node import TradingNode
+    from nautilus_trader.trading.strategy import Strategy
 
+    execution_clients = []
 
-class SlugProvider(PolymarketInstrumentProvider):
-    """Loads the markets of some slugs from a catalogue."""
+    class Factory(PolymarketLiveExecClientFactory):
+        """Keeps the stock client that it creates."""
 
-    gamma: str
-    slugs: list[str]
-
-    async def load_all_async(self, filters: dict | None = None) -> None:
-        for slug in self.slugs:
-            answer = await self._http_client.get(f"{self.gamma}/markets/slug/{slug}")
-            market = normalize_gamma_market_to_clob_format(msgspec.json.decode(answer.body))
-            for token in market["tokens"]:
-                self._load_instrument(market, token["token_id"], token["outcome"])
-
-
-class Idle(Strategy):
-    """Subscribes to books and quotes of every instrument."""
-
-    def on_start(self) -> None:
-        for instrument in self.cache.instruments():
-            self.subscribe_order_book_deltas(instrument.id)
-            self.subscribe_quote_ticks(instrument.id)
-
-
-def data_factory(url: str, slugs: list[str]) -> type[LiveDataClientFactory]:
-    """Creates the stock data client for a venue and some markets."""
-
-    class Factory(LiveDataClientFactory):
         @staticmethod
-        def create(
-            loop: asyncio.AbstractEventLoop,
-            name: str,
-            config: Any,
-            msgbus: MessageBus,
-            cache: Cache,
-            clock: LiveClock,
-        ) -> PolymarketDataClient:
-            client = ClobClient(url, POLYGON)
-            provider = SlugProvider(client, clock, config.instrument_config)
-            provider.gamma, provider.slugs = f"{url}/gamma", slugs
-            return PolymarketDataClient(loop, client, msgbus, cache, clock, provider, config, name)
+        def create(*args: Any, **named: Any) -> Any:
+            execution_clients.append(PolymarketLiveExecClientFactory.create(*args, **named))
+            return execution_clients[-1]
 
-    return Factory
+    class Idle(Strategy):
+        """Subscribes to books, quotes and the account's messages of every instrument."""
 
+        def on_start(self) -> None:
+            for instrument in self.cache.instruments():
+                self.subscribe_order_book_deltas(instrument.id)
+                self.subscribe_quote_ticks(instrument.id)
+                for client in execution_clients:
+                    # The stock client opens its stream for a market with the first order there.
+                    client.create_task(client._maintain_active_market(instrument.id))
 
-def main(url: str, *slugs: str) -> None:
+    common = {
+        **plan["keys"],
+        "base_url_http": plan["url"],
+        "base_url_ws": plan["ws_url"],
+        "instrument_config": PolymarketInstrumentProviderConfig(
+            load_all=True,
+            use_gamma_markets=True,
+            filters={"slug": tuple(plan["slugs"])},  # a tuple, because the class hashes it
+        ),
+    }
     node = TradingNode(
         TradingNodeConfig(
             trader_id="BARE-001",
@@ -82,22 +68,26 @@ def main(url: str, *slugs: str) -> None:
             exec_engine=LiveExecEngineConfig(reconciliation=False),
             data_clients={
                 "POLYMARKET": PolymarketDataClientConfig(
-                    base_url_http=url,
-                    base_url_ws=url.replace("http", "ws", 1) + "/ws/",
-                    instrument_config=PolymarketInstrumentProviderConfig(load_all=True),
+                    **common,
                     drop_quotes_missing_side=False,
                     # The bot's own value, so that both wait equally long.
                     ws_connection_initial_delay_secs=0.1,
                     auto_load_missing_instruments=False,
                 )
             },
+            exec_clients={
+                "POLYMARKET": PolymarketExecClientConfig(
+                    **common, base_url_data_api=f"{plan['url']}/data-api"
+                )
+            },
         )
     )
-    node.add_data_client_factory("POLYMARKET", data_factory(url, list(slugs)))
+    node.add_data_client_factory("POLYMARKET", PolymarketLiveDataClientFactory)
+    node.add_exec_client_factory("POLYMARKET", Factory)
     node.trader.add_strategy(Idle())
     node.build()
     node.run()
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(json.loads(sys.stdin.readline()))

@@ -3,12 +3,15 @@
     python benchmarks/footprint.py [--repetitions 2]
 
 The bot is `python runner.py` with its own practice venue, metrics and status page. The node is
-`bare_node.py`, beside a practice venue that already runs. Both receive the quotes of the same seed, outside a
-decision window, by turns. Start: from the command to the first subscription that the venue answers with the
-books. Processor time and memory are those of the process that trades; the supervisor's are given besides.
+`bare_node.py`, beside a practice venue that already runs: the stock data client and the stock execution
+client, which a user would trade with otherwise, with the same subscriptions, those of the market channel and
+that of the user channel. Both receive the quotes of the same seed, outside a decision window, by turns.
+Start: from the command to the first subscription that the venue answers with the books. Processor time and
+memory are those of the process that trades; the supervisor's are given besides.
 """
 
 import argparse
+import json
 import re
 import statistics
 import subprocess
@@ -25,10 +28,12 @@ sys.path[:0] = [str(ROOT), *(str(ROOT / folder) for folder in ("tests", "tests/v
 
 import httpx
 from bot_process import BotProcess
+from eth_account import Account
 from process import VenueProcess
 
 from benchmarks.bench_table import print_measurements
 from benchmarks.results import Measurement, Target, at_most, ratio_at_most
+from execution.polymarket_client import PolymarketClient
 
 NAME = "footprint"
 NODE = ROOT / "benchmarks" / "bare_node.py"
@@ -117,12 +122,14 @@ def bare_node() -> Iterator[Running]:
     with VenueProcess.start("--source", "synthetic", *MARKETS) as venue:
         start = venue.clock.current_start()
         slugs = [f"btc-updown-15m-{start + later}" for later in (0, 900)]
+        plan = {"url": venue.url, "ws_url": venue.ws_url, "slugs": slugs, "keys": _account(venue)}
         began = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, str(NODE), venue.url, *slugs],
-            stdout=subprocess.DEVNULL,
-            stdin=subprocess.DEVNULL,
+            [sys.executable, str(NODE)], stdout=subprocess.DEVNULL, stdin=subprocess.PIPE, text=True
         )
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(plan) + "\n")
+        process.stdin.close()
         try:
             yield Running(process.pid, venue.url, subscribed_after(venue.url, began))
         finally:
@@ -132,6 +139,20 @@ def bare_node() -> Iterator[Running]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _account(venue: VenueProcess) -> dict[str, str]:
+    """The keys of a new account of the venue, as the stock clients name them."""
+    key = "0x" + bytes(Account.create().key).hex()  # a test key, never holds money
+    client = PolymarketClient(venue.url, key)
+    created = client.credentials()
+    return {
+        "private_key": key,
+        "funder": client.address,
+        "api_key": created.api_key,
+        "api_secret": created.api_secret,
+        "passphrase": created.api_passphrase,
+    }
 
 
 def observe(running: Running, figures: Figures) -> None:
