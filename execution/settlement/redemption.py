@@ -147,6 +147,7 @@ class Redemption:
             self._publish(Payout(slug=slug, what=f"{slug} has paid {owed[slug]} pUSD"))
         bought = await self._bookkeeper.bought()
         due = [row for slug, row in held.items() if slug in bought and slug not in paid.arrived]
+        # A list: each of them is handled, not only those until the first that is redeemed.
         return any([await self._handle_position(row) for row in due])
 
     def _compare(self, found: list[Redeemable], results: dict[str, Settlement]) -> None:

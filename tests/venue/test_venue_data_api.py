@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from eth_account import Account
 from served_bench import Answer, ServedBench, served
 from test_venue_prices import RisingSource
 from venue_builders import EXCHANGE, EXCHANGE_V3, Bench, StillSource, Trader, side
@@ -181,10 +182,13 @@ async def test_a_market_without_a_book_has_no_past_prices() -> None:
 
 
 async def test_a_deposit_is_added_to_the_balance() -> None:
-    """A deposit is relative, to a new balance as well; more than there is cannot be withdrawn."""
+    """A deposit is relative, to a new balance as well; more than there is cannot be withdrawn.
+
+    A balance of an address without an account opens one.
+    """
     bench = Bench()
     async with served(bench) as world:
-        address = bench.trader().address
+        address = Account.create().address
         for asked, status, balance in (
             ({"balance": "10"}, 200, 10_000_000),
             ({"deposit": "2.5"}, 200, 12_500_000),

@@ -220,7 +220,8 @@ async def set_account(request: web.Request) -> web.Response:
     if min(balance or 0, allowance or 0, *allowances.values()) < 0:
         raise VenueRefusal(400, "balance and allowance cannot be negative")
     with venue.ledger.transaction():
-        held = venue.open_account(address).balance if balance is None else balance
+        account = venue.open_account(address)
+        held = account.balance if balance is None else balance
         if held + deposit < 0:
             raise VenueRefusal(400, f"deposit {wanted.deposit} is more than the balance of {held} micro pUSD")
         if balance is not None or deposit:
