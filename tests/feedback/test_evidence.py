@@ -156,7 +156,7 @@ def test_damaged_evidence_ends_the_run_by_name(path, monkeypatch):
     """A blob that cannot be unpacked is a Fatal naming the market, not a traceback."""
     with open_ledger(path) as ledger:
         with monkeypatch.context() as patched:
-            patched.setattr(zlib, "compress", lambda data: b"torn" + data)
+            patched.setattr(zlib, "compress", lambda data, level: b"torn" + data)
             ledger.record_decision(decision())
         ledger.record_settlement(settlement())
     with pytest.raises(Fatal, match=market().slug):
