@@ -38,9 +38,9 @@ class JournaledLedger(Ledger):
         self._note("write", tuple(entries))
         return super().write(entries)
 
-    def record_halt(self, why: str) -> bool:
+    def record_halt(self, why: str, at_ns: int | None = None) -> bool:
         self._note("record_halt", why)
-        return super().record_halt(why)
+        return super().record_halt(why, at_ns)
 
     def record_settlement(self, settlement: Settlement) -> bool:
         self._note("record_settlement", settlement)
