@@ -51,8 +51,13 @@ def main(plan: dict[str, Any]) -> None:
                     # The stock client opens its stream for a market with the first order there.
                     client.create_task(client._maintain_active_market(instrument.id))
 
+    account = plan["account"]
     common = {
-        **plan["keys"],
+        "private_key": account["private_key"],
+        "funder": account["address"],
+        "api_key": account["api_key"],
+        "api_secret": account["api_secret"],
+        "passphrase": account["passphrase"],
         "base_url_http": plan["url"],
         "base_url_ws": plan["ws_url"],
         "instrument_config": PolymarketInstrumentProviderConfig(

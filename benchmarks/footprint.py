@@ -28,12 +28,11 @@ sys.path[:0] = [str(ROOT), *(str(ROOT / folder) for folder in ("tests", "tests/v
 
 import httpx
 from bot_process import BotProcess
-from eth_account import Account
 from process import VenueProcess
 
 from benchmarks.bench_table import print_measurements
+from benchmarks.practice_accounts import new_account
 from benchmarks.results import Measurement, Target, at_most, ratio_at_most
-from execution.polymarket_client import PolymarketClient
 
 NAME = "footprint"
 NODE = ROOT / "benchmarks" / "bare_node.py"
@@ -122,7 +121,7 @@ def bare_node() -> Iterator[Running]:
     with VenueProcess.start("--source", "synthetic", *MARKETS) as venue:
         start = venue.clock.current_start()
         slugs = [f"btc-updown-15m-{start + later}" for later in (0, 900)]
-        plan = {"url": venue.url, "ws_url": venue.ws_url, "slugs": slugs, "keys": _account(venue)}
+        plan = {"url": venue.url, "ws_url": venue.ws_url, "slugs": slugs, "account": new_account(venue.url)}
         began = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, str(NODE)], stdout=subprocess.DEVNULL, stdin=subprocess.PIPE, text=True
@@ -139,20 +138,6 @@ def bare_node() -> Iterator[Running]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-def _account(venue: VenueProcess) -> dict[str, str]:
-    """The keys of a new account of the venue, as the stock clients name them."""
-    key = "0x" + bytes(Account.create().key).hex()  # a test key, never holds money
-    client = PolymarketClient(venue.url, key)
-    created = client.credentials()
-    return {
-        "private_key": key,
-        "funder": client.address,
-        "api_key": created.api_key,
-        "api_secret": created.api_secret,
-        "passphrase": created.api_passphrase,
-    }
 
 
 def observe(running: Running, figures: Figures) -> None:

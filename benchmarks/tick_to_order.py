@@ -50,13 +50,14 @@ from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks.bench_table import print_measurements
+from benchmarks.practice_accounts import new_account
 from benchmarks.results import Measurement, at_most, ratio_at_most
 from benchmarks.tick_senders import ARM, FORGET, SENDERS, SenderPlan
 from benchmarks.timed_venue import Turn, TurnTimes
 from core.ingestion.feed_urls import FeedUrls
 from core.nautilus_core.instruments.market_clock import MarketClock
 from execution.ledger import LedgerReader, Mode, Venue, ledger_path
-from execution.polymarket_client import PolymarketClient, throwaway_key
+from execution.polymarket_client import throwaway_key
 from models import Frozen, OrderStage, OrderTrace
 from monitoring.order_latency import SUFFICIENT_P99, percentile, stage_latencies
 from monitoring.report.latency_rows import HEADINGS, NOTE, latency_rows
@@ -320,9 +321,6 @@ def _bot_plan(venue: VenueProcess, folder: Path) -> tuple[str, str]:
 
 def _sender_plan(venue: VenueProcess, slug: str) -> SenderPlan:
     """A new wallet with an API key, and a market."""
-    key = "0x" + bytes(Account.create().key).hex()  # a test key, never holds money
-    account = PolymarketClient(venue.url, key)
-    creds = account.credentials()
     market = venue.get(f"/gamma/markets/slug/{slug}")
     up, down = json.loads(market["clobTokenIds"])
     return SenderPlan(
@@ -332,11 +330,7 @@ def _sender_plan(venue: VenueProcess, slug: str) -> SenderPlan:
         slug=slug,
         condition_id=market["conditionId"],
         tokens=(up, down),
-        private_key=key,
-        address=account.address,
-        api_key=creds.api_key,
-        api_secret=creds.api_secret,
-        passphrase=creds.api_passphrase,
+        **new_account(venue.url),
     )
 
 

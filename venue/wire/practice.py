@@ -221,12 +221,10 @@ async def set_account(request: web.Request) -> web.Response:
         raise VenueRefusal(400, "balance and allowance cannot be negative")
     with venue.ledger.transaction():
         account = venue.open_account(address)
-        held = account.balance if balance is None else balance
-        if held + deposit < 0:
-            raise VenueRefusal(400, f"deposit {wanted.deposit} is more than the balance of {held} micro pUSD")
-        if balance is not None or deposit:
-            balance = held + deposit
-        venue.ledger.set_funds(address, balance=balance, allowance=allowance)
+        total = (account.balance if balance is None else balance) + deposit
+        if total < 0:
+            raise VenueRefusal(400, f"deposit {wanted.deposit} leaves a balance of {total} micro pUSD")
+        venue.ledger.set_funds(address, balance=total, allowance=allowance)
         if allowance is not None:
             venue.ledger.clear_allowances(address)
         for spender, amount in allowances.items():
