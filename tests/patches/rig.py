@@ -11,8 +11,10 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import msgspec
+import pytest
 from eth_account import Account
 from ledger_builders import decision as any_decision
 from ledger_builders import open_with_reader
@@ -85,6 +87,7 @@ class Attempt:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> "Attempt":
+        assert self.rig.node.is_running(), self.rig.node_state()
         self.cash = await asyncio.to_thread(self.rig.client.balance)
         self.known_trades = {trade["id"] for trade in self.rig.account()["trades"]}
 
@@ -135,7 +138,7 @@ class Attempt:
     async def until(self, condition: Callable[[], bool], seconds: float = 15) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < deadline, (self.states, self.reasons)
+            assert time.monotonic() < deadline, (self.states, self.reasons, self.rig.node_state())
             await asyncio.sleep(0.005)
 
     @property
@@ -347,6 +350,21 @@ class Rig:
 
     def limit_notional(self, instrument_id: Any, usd: Decimal | None) -> None:
         """Do nothing: no order here is limited."""
+
+    async def stop_account_reads(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let the client read its account no more during a test; returns when the last read has ended."""
+        client, began = self.execution_client, asyncio.Event()
+        monkeypatch.setattr(client, "_update_account_state", AsyncMock(side_effect=began.set))
+        await began.wait()  # by the periodic task, whose former read has ended then
+        await asyncio.gather(*(task for task in client._tasks if task.get_name() == "_update_account_state"))
+
+    def node_state(self) -> str:
+        """Whether the node runs, and the last lines of its log: a node that stopped handles no order."""
+        kernel = self.node.kernel
+        engines = (kernel.data_engine, kernel.risk_engine, kernel.exec_engine)
+        running = ", ".join(f"{engine.id} {engine.state.name}" for engine in engines)
+        lines = [line for log in sorted(self.folder.glob("*.log")) for line in log.read_text().splitlines()]
+        return "\n".join([running, *lines[-20:]])
 
     def trading_halted(self) -> bool:
         """Whether Nautilus' risk engine denies every new order."""

@@ -9,13 +9,14 @@ import asyncio
 import threading
 from decimal import Decimal
 from typing import Any, NamedTuple
-from unittest.mock import AsyncMock
 from urllib.parse import urlsplit
 
 import msgspec
 import pytest
 from httpcore import HTTPConnection
 from httpcore._async.connection import AsyncHTTPConnection
+from nautilus_trader.model.enums import OrderStatus
+from nautilus_trader.model.identifiers import ClientOrderId
 
 from common import bounded_http, thread_http
 from errors import Fatal
@@ -319,8 +320,8 @@ async def test_no_allowance_is_refused_with_the_venues_text(rig, attempt, monkey
     """
     client = rig.execution_client
     monkeypatch.setattr(client, "_check_allowance", lambda *_: None)
-    # The client reads its account periodically; what it reads here must not reach the next order.
-    monkeypatch.setattr(client, "_update_account_state", AsyncMock())
+    # What a read of the account finds here must not reach the next order.
+    await rig.stop_account_reads(monkeypatch)
     rig.venue.set_account(rig.client.address, allowance="0")
     try:
         ask = rig.asks()[0][0]
@@ -455,7 +456,7 @@ async def test_the_venue_is_asked_nothing_between_decision_and_post(rig, attempt
         connected.append(request.url.target)
         return connect_in_thread(connection, request)
 
-    monkeypatch.setattr(rig.execution_client, "_update_account_state", AsyncMock())  # once in half a second
+    await rig.stop_account_reads(monkeypatch)
     monkeypatch.setattr(bounded_http, "bounded_request", noted)
     monkeypatch.setattr(thread_http.ThreadHttp, "request", noted_in_thread)
     monkeypatch.setattr(AsyncHTTPConnection, "_connect", noted_connect)
@@ -494,4 +495,7 @@ async def test_no_byte_is_sent_before_the_commit_and_none_without_one(rig, attem
     released.set()
     await asyncio.wait([deciding])
     await attempt.until(lambda: list(attempt.engine.states.values()) == [OrderState.REFUSED])
+    await attempt.until(attempt.closed)
+    (intent_id,) = attempt.engine.states
+    assert rig.strategy.cache.order(ClientOrderId(intent_id)).status == OrderStatus.DENIED
     assert rig.orders_posted() == before
