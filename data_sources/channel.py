@@ -1,7 +1,8 @@
 """A websocket connection whose errors state whether a reconnection makes sense."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
@@ -19,6 +20,7 @@ from data_sources.types import RateLimited, StreamClosed
 from errors import BotError, Refused, Temporary
 
 NO_REASONS: Mapping[int, str] = {}
+MAX_MESSAGE_BYTES = 2**20
 
 
 class WebSocketChannel:
@@ -30,7 +32,7 @@ class WebSocketChannel:
         Name for error texts.
     connection : ClientConnection
         As opened by `open_channel`.
-    Close codes after which a reconnection is useless, with their meaning.
+    refusals : mapping
         Close codes after which reconnecting is useless, with their meaning.
     spreads : mapping
         Close codes after which the server asks its clients to reconnect at a random time, with the width of
@@ -81,10 +83,39 @@ async def open_channel(
     refusals: Mapping[int, str] = NO_REASONS,
     spreads: Mapping[int, float] | None = None,
 ) -> WebSocketChannel:
-    """Connect to `url`.
+    """Connect to `url`, as `open_connection`.
 
     The server sends protocol pings, and the supervisor detects staleness from missing data: this client sends
     no keepalive.
+    """
+    connection = await open_connection(source, url, timeout_s=timeout_s)
+    return WebSocketChannel(source, connection, refusals, spreads or {})
+
+
+async def open_connection(
+    source: str,
+    url: str,
+    *,
+    timeout_s: float,
+    ping_s: float | None = None,
+    max_bytes: int = MAX_MESSAGE_BYTES,
+    create_connection: Callable[..., ClientConnection] | None = None,
+) -> ClientConnection:
+    """Connect to `url`.
+
+    Parameters
+    ----------
+    source : str
+        Name for error texts.
+    timeout_s : float
+        Limit of the handshake.
+    ping_s : float, optional
+        Seconds between two protocol pings, and longest wait for the answer to one, after which the connection
+        is closed. Without it none are sent.
+    max_bytes : int
+        Longest message; a longer one closes the connection.
+    create_connection : Callable, optional
+        Creates the library's connection.
 
     Raises
     ------
@@ -95,8 +126,15 @@ async def open_channel(
     """
     proxy = None if is_loopback(url) else True
     try:
-        connection = await connect(
-            url, proxy=proxy, open_timeout=timeout_s, close_timeout=1, ping_interval=None
+        return await connect(
+            url,
+            proxy=proxy,
+            open_timeout=timeout_s,
+            close_timeout=1,
+            ping_interval=ping_s,
+            ping_timeout=ping_s,
+            max_size=max_bytes,
+            create_connection=cast(Any, create_connection),  # declared as a class; any callable will do
         )
     except InvalidURI as error:
         raise Refused(f"{source}: {error}") from None
@@ -105,7 +143,6 @@ async def open_channel(
     except (OSError, TimeoutError, InvalidHandshake, WebSocketException, EOFError) as error:
         why = f"{type(error).__name__}: {one_line(error)}"
         raise Temporary(f"{source}: cannot connect to {url}: {why}") from None
-    return WebSocketChannel(source, connection, refusals, spreads or {})
 
 
 def _rejected(source: str, url: str, error: InvalidStatus) -> BotError:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from nautilus_trader.adapters.polymarket.common.credentials import PolymarketWebSocketAuth
 from nautilus_trader.adapters.polymarket.factories import (
     PolymarketLiveDataClientFactory,
     PolymarketLiveExecClientFactory,
@@ -26,7 +27,6 @@ from patches.gamma_markets import SlugProvider
 from patches.market_feed import CheckedDataClient
 from patches.market_orders import OrderJournal, UsdFakExecutionClient
 from patches.stream_evidence import StreamEvidence
-from patches.user_feed import QuietAuth
 
 
 @dataclass(frozen=True)
@@ -220,11 +220,11 @@ def client_factories(
                 name=name,
                 refresh_pause=plan.refresh_pause,
                 received=None if recorder is None else recorder.market,
+                reconnected=counting("market"),
                 evidence=evidence,
                 dropped=dropped,
             )
             data_client.connect_failed = connect_failed
-            data_client._ws_client._handler_reconnect = counting("market")
             return data_client
 
     class ExecFactory(PolymarketLiveExecClientFactory):
@@ -239,7 +239,7 @@ def client_factories(
                 clock=clock,
                 instrument_provider=provider(clock, config),
                 config=config,
-                ws_auth=QuietAuth(
+                ws_auth=PolymarketWebSocketAuth(
                     apiKey=wallet.api_key, secret=wallet.api_secret, passphrase=wallet.passphrase
                 ),
                 name=name,
@@ -247,10 +247,10 @@ def client_factories(
                 orders=orders,
                 max_usd=plan.max_order_usd,
                 account_seconds=plan.account_seconds,
+                reconnected=counting("user"),
                 observe=observers.orders,
             )
             exec_client.connect_failed = connect_failed
-            exec_client._ws_client._handler_reconnect = counting("user")
             return exec_client
 
     return DataFactory, ExecFactory

@@ -11,6 +11,8 @@ from nautilus_trader.adapters.polymarket.websocket.client import PolymarketWebSo
 from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.http_helpers import helpers
 from py_clob_client_v2.order_utils import ExchangeOrderBuilderV2
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.connection import Connection
 
 from common.library_check import require_source, require_version
 from execution.order_clients.clob_client_v2 import verify_signing
@@ -30,6 +32,7 @@ FINGERPRINTS: dict[Callable[..., Any], str] = {
     ExchangeOrderBuilderV2.build_order_signature: "dd39c80640ea",
     PolymarketExecutionClient._connect: "853f330d8e2d",
     PolymarketExecutionClient._update_account_state: "3f3fa249cb82",
+    PolymarketExecutionClient._disconnect: "6f6b7c0fd8bf",
     PolymarketExecutionClient._maintain_active_market: "0354fc61c6d7",
     PolymarketExecutionClient._submit_order: "d4aaf576b20d",
     PolymarketExecutionClient._submit_market_order: "df1a891a0130",
@@ -55,8 +58,12 @@ FINGERPRINTS: dict[Callable[..., Any], str] = {
     PolymarketWebSocketClient._disconnect_client: "a1e044f5ca5c",
     PolymarketWebSocketClient._create_dynamic_subscribe_msg: "29dcd2b73ba6",
     PolymarketWebSocketClient._create_dynamic_unsubscribe_msg: "375957077d40",
-    PolymarketWebSocketClient._create_subscribe_user_channel_msg: "e06c2d366b53",
     PolymarketWebSocketClient._subscribe_all: "af1e436f560c",
+    PolymarketWebSocketClient._handle_reconnect: "1ecb3109fff1",
+    PolymarketWebSocketClient._send: "c9d8c22d1864",
+    ClientConnection.process_event: "047114e631b5",
+    Connection.process_event: "9c0c0028bd97",
+    Connection.data_received: "72972c0eeb7e",
 }
 """The functions that the patches override or depend on, and the `fingerprint` of each."""
 

@@ -22,11 +22,11 @@ requested again. Both are counted (`patches.frame_backlog`).
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from decimal import Decimal
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from nautilus_trader.adapters.polymarket.common.symbol import (
@@ -40,6 +40,10 @@ from nautilus_trader.adapters.polymarket.schemas.book import (
     PolymarketQuotes,
     PolymarketTickSizeChange,
     PolymarketTrade,
+)
+from nautilus_trader.adapters.polymarket.websocket.client import (
+    PolymarketWebSocketChannel,
+    PolymarketWebSocketClient,
 )
 from nautilus_trader.core.data import Data
 from nautilus_trader.model.book import OrderBook
@@ -71,6 +75,7 @@ from patches.price_changes import BestPrices, BookChange, KnownBooks, best_of, e
 from patches.price_grid import finer_tick, off_grid, on_grid
 from patches.refused_messages import RefusedMessages
 from patches.stream_evidence import StreamEvidence
+from patches.stream_socket import StreamSocket
 
 RETRY_REFRESH_S = 10.0
 """Maximum seconds until the catalogue is read again after an unusable answer."""
@@ -81,6 +86,8 @@ CLOCK_JUMP_S = 5.0
 RESYNC_PAUSE_S = 5.0
 """Seconds between two requests for a book; doubled each time, up to the maximum."""
 LONGEST_RESYNC_PAUSE_S = 60.0
+SILENT_S = 60.0
+"""Time without a message after which the connection is renewed, as by the stock client."""
 SNAPSHOT_WAIT_S = 1.0
 """Seconds after a change of the tick until its book is requested; the venue usually sends it."""
 DIFFERENCE_S = 1.0
@@ -223,6 +230,27 @@ def _difference(change: BookChange, best: BestPrices) -> str | None:
     return differing_best((quoted.best_bid, quoted.best_ask), (_decimal(best.bid), _decimal(best.ask)))
 
 
+class MarketStreamClient(PolymarketWebSocketClient):
+    """The stock client's subscriptions, on connections that are read on the node's loop."""
+
+    async def _connect_client(self, client_id: int) -> None:
+        if not self._client_subscriptions.get(client_id):
+            return
+
+        async def reconnected() -> None:
+            self._handle_reconnect(client_id)
+
+        self._client_subscriptions_initial[client_id] = set()
+        self._is_connecting[client_id] = True
+        try:
+            socket = StreamSocket("market stream", self._ws_url, self._handler, reconnected, SILENT_S)
+            await socket.connect()
+            self._clients[client_id] = cast(Any, socket)
+            await self._subscribe_all(client_id)
+        finally:
+            self._is_connecting[client_id] = False
+
+
 class CheckedDataClient(PolymarketDataClient):
     """Validates each market message, and reads the catalogue again after each `refresh_pause`.
 
@@ -233,6 +261,8 @@ class CheckedDataClient(PolymarketDataClient):
         stops at the first failure.
     received : Callable[[bytes], None], optional
         Called with each frame before it is processed.
+    reconnected : Callable[[], Awaitable[None]], optional
+        Called each time the stream was opened again.
     evidence : StreamEvidence, optional
         Receives what the stream shows about its own rules.
     dropped : Callable[[str, int], None], optional
@@ -245,11 +275,21 @@ class CheckedDataClient(PolymarketDataClient):
         *args: Any,
         refresh_pause: Callable[[], float],
         received: Callable[[bytes], None] | None = None,
+        reconnected: Callable[[], Awaitable[None]] | None = None,
         evidence: StreamEvidence | None = None,
         dropped: Callable[[str, int], None] = lambda kind, number: None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self._ws_client = MarketStreamClient(
+            self._clock,
+            base_url=self._config.base_url_ws,
+            channel=PolymarketWebSocketChannel.MARKET,
+            handler=self._handle_raw_ws_message,
+            handler_reconnect=reconnected,
+            loop=self._loop,
+            max_subscriptions_per_connection=self._config.ws_max_subscriptions_per_connection,
+        )
         self._received = received
         self._refresh_pause = refresh_pause
         self._evidence = evidence or StreamEvidence(ignore, lambda: None)

@@ -17,7 +17,7 @@ Errors of the stock client on this path, and their solution here:
 
 import asyncio
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -48,7 +48,7 @@ from execution.venue_answers import status_of
 from execution.venue_facts.observations import OrderAnswered, StreamTradeSeen
 from execution.venue_facts.recorder import Observe, ignore
 from models import Decision, ProtocolVersion
-from patches.user_feed import ALL_MARKETS, AccountWebSocketClient, order_fault, trade_fault
+from patches.user_feed import AccountStream, order_fault, trade_fault
 
 POST_ANSWER_LIMIT_S = 35.0
 """Longest wait of a trade message for the POST's answer, whose duration `execution.clob_http` limits."""
@@ -116,7 +116,8 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
 
     An order has ``params={"ask": str, "price_cap": str, "fee_rate": str, "version": str}``; a settlement
     close has ``params={"settlement": str}``, the payout per share, and is filled locally, without the venue.
-    `observe` receives the venue's answers and trades as evidence of its rules.
+    `reconnected` is called each time the user stream was opened again. `observe` receives the venue's answers
+    and trades as evidence of its rules.
     """
 
     def __init__(
@@ -126,6 +127,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         orders: OrderClient,
         max_usd: Decimal,
         account_seconds: float,
+        reconnected: Callable[[], Awaitable[None]],
         observe: Observe = ignore,
         **kwargs: Any,
     ) -> None:
@@ -142,15 +144,11 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         self._determined: set[VenueOrderId] = set()
         self._prepared: dict[str, PreparedOrder] = {}
         """Orders that are signed before they are submitted, by client order id."""
-        self._ws_client = AccountWebSocketClient(
-            self._clock,
-            base_url=self._config.base_url_ws,
-            channel=PolymarketWebSocketChannel.USER,
-            handler=self._handle_ws_message,
-            handler_reconnect=None,
-            loop=self._loop,
-            auth=self._ws_auth,
-            proxy_url=self._config.proxy_url,
+        self._stream = AccountStream(
+            f"{self._config.base_url_ws}{PolymarketWebSocketChannel.USER.value}",
+            self._ws_auth,
+            self._handle_ws_message,
+            reconnected,
         )
         journal.attach(self)
 
@@ -158,8 +156,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
 
     async def _connect(self) -> None:
         await self._instrument_provider.initialize()
-        self._ws_client.add_subscription(ALL_MARKETS)
-        await self._ws_client.connect()
+        await self._stream.connect()
         await self._read_account()
         await self._await_account_registered()
         self._account_task = self.create_task(self._keep_account())
@@ -167,7 +164,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
     async def _disconnect(self) -> None:
         if self._account_task is not None:
             self._account_task.cancel()
-        await super()._disconnect()
+        await self._stream.disconnect()
 
     async def _keep_account(self) -> None:
         """Read the balance periodically, so that payouts are included without a trade."""
@@ -465,7 +462,7 @@ class UsdFakExecutionClient(PolymarketExecutionClient):
         """Process one message of the user stream.
 
         The stock client catches every exception raised here and logs it with a traceback on the screen;
-        instead, `AccountWebSocketClient` counts it.
+        instead, `AccountStream` counts it.
 
         Raises
         ------

@@ -8,14 +8,12 @@ A message that cannot be read or has an invalid value is counted, and logged onc
 orders are looked up until their trades are final.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
 
+import msgspec
 from nautilus_trader.adapters.polymarket.common.credentials import PolymarketWebSocketAuth
 from nautilus_trader.adapters.polymarket.schemas.user import PolymarketUserOrder, PolymarketUserTrade
-from nautilus_trader.adapters.polymarket.websocket.client import PolymarketWebSocketClient
 
-from common.plain_text import one_line
 from patches.message_values import (
     CONDITION_ID,
     MILLISECONDS,
@@ -27,18 +25,10 @@ from patches.message_values import (
     price_fault,
     size_fault,
 )
-from patches.refused_messages import RefusedMessages
+from patches.stream_socket import StreamSocket
 
-ALL_MARKETS = "*"
-"""Key of the only subscription in the stock client's bookkeeping."""
-
-
-class QuietAuth(PolymarketWebSocketAuth, frozen=True):
-    """The stream's keys, hidden from the stock client's log: it writes them at each subscription at DEBUG,
-    and as a warning if a connection is lost at a certain moment."""
-
-    def __repr__(self) -> str:
-        return "QuietAuth(***)"
+SILENT_S = 300.0
+"""Time without a message after which the connection is renewed, as by the stock client."""
 
 
 def order_fault(message: PolymarketUserOrder) -> str | None:
@@ -76,27 +66,47 @@ def trade_fault(message: PolymarketUserTrade) -> str | None:
     return fault or next(filter(None, legs), None)
 
 
-class AccountWebSocketClient(PolymarketWebSocketClient):
-    """The account's only connection; `handler` may raise any exception for an unusable message."""
+class AccountStream:
+    """The account's only connection.
 
-    def __init__(self, *args: Any, handler: Callable[[bytes], None], **kwargs: Any) -> None:
-        self._refused = RefusedMessages("user stream")
-        self._handle_message = handler
-        super().__init__(*args, handler=self._handle_frame, **kwargs)
+    Parameters
+    ----------
+    url : str
+        Address of the stream.
+    auth : PolymarketWebSocketAuth
+        The account's keys; never logged.
+    handler : Callable[[bytes], None]
+        Called with each message; may raise any exception for an unusable one.
+    reconnected : Callable[[], Awaitable[None]]
+        Called each time the stream was opened again.
+    """
 
-    def _create_subscribe_user_channel_msg(self, markets: list[str]) -> dict[str, Any]:
-        message = super()._create_subscribe_user_channel_msg(markets=[])
-        message.pop("markets", None)
-        return message
+    def __init__(
+        self,
+        url: str,
+        auth: PolymarketWebSocketAuth,
+        handler: Callable[[bytes], None],
+        reconnected: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._subscription = msgspec.json.encode({"auth": auth, "type": "user"})
+        self._reconnected = reconnected
+        self._socket = StreamSocket("user stream", url, handler, self._subscribe_again, SILENT_S)
 
-    def _handle_frame(self, raw: bytes) -> None:
-        try:
-            self._handle_message(raw)
-        except Exception as error:  # noqa: BLE001  one bad message must not end the stream
-            self._refused.add(f"{type(error).__name__}: {one_line(error)}", raw)
-        else:
-            self._refused.log_if_due()
+    async def connect(self) -> None:
+        """Open the connection and subscribe.
+
+        Raises
+        ------
+        Refused, Temporary
+            If the venue refuses the connection, or does not answer.
+        """
+        await self._socket.connect()
+        await self._socket.send_text(self._subscription)
 
     async def disconnect(self) -> None:
-        self._refused.log()
-        await super().disconnect()
+        """Close the connection, and open none again."""
+        await self._socket.disconnect()
+
+    async def _subscribe_again(self) -> None:
+        await self._socket.send_text(self._subscription)
+        await self._reconnected()

@@ -91,15 +91,15 @@ async def test_no_mutated_market_message_reaches_the_strategy(rig, feed, quotes,
 
 async def test_no_mutated_user_message_changes_the_ledger(rig, attempt, capfd):
     """Mutations of the messages about an own order leave its fills as the venue's account has them."""
-    stream = rig.execution_client._ws_client
+    stream = rig.execution_client._stream._socket
     received: list[Any] = []
-    handle = stream._handle_message
-    stream._handle_message = lambda raw: (received.append(json.loads(raw)), handle(raw))
+    handle = stream._handler
+    stream._handler = lambda raw: (received.append(json.loads(raw)), handle(raw))
     attempt.follow_orders()
     ask = rig.asks()[0][0]
     await attempt.decide(ask, ask + Decimal("0.02"))
     await attempt.until(lambda: any(message["status"] == "CONFIRMED" for message in received))
-    stream._handle_message = handle
+    stream._handler = handle
     for seed in range(SEEDS):
         random = Random(seed)
         stream._handle_frame(mutated_body(random.choice(received), random, INVALID))

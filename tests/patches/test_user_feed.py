@@ -46,15 +46,15 @@ async def test_no_value_of_any_field_does_harm(rig, attempt, capfd):
     """Each bad value in every field of every kind of message, of the bot's own order and of another one."""
     records: list[str] = []
     sink = logger.add(lambda message: records.append(message.record["message"]))
-    stream = rig.execution_client._ws_client
+    stream = rig.execution_client._stream._socket
     received: list[Any] = []
-    handle = stream._handle_message
-    stream._handle_message = lambda raw: (received.append(json.loads(raw)), handle(raw))
+    handle = stream._handler
+    stream._handler = lambda raw: (received.append(json.loads(raw)), handle(raw))
     ask = rig.asks()[0][0]
     attempt.follow_orders()
     await attempt.decide(ask, ask + Decimal("0.02"))
     await attempt.until(lambda: any(message["status"] == "CONFIRMED" for message in received))
-    stream._handle_message = handle
+    stream._handler = handle
     kinds = {(message["event_type"], message["status"]): message for message in received}
     assert set(kinds) == {("order", "MATCHED"), *(("trade", s) for s in ("MATCHED", "MINED", "CONFIRMED"))}
 
