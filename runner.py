@@ -54,6 +54,8 @@ from runtime.supervisor import Supervisor
 from runtime.worker_launch import WorkerLauncher
 
 REACH_TIMEOUT_S = 5.0
+REACH_ATTEMPTS = 3
+"""Attempts to reach Polymarket if no answer comes in time."""
 SLOWEST, FASTEST = 0.1, 60.0
 """Limits of --speed. Faster, the decision window of 60 market seconds is shorter than a second, and the time
 that a decision takes is a considerable part of it."""
@@ -313,13 +315,20 @@ def _configured(settings: Settings) -> ConfiguredRedis:
 
 
 def _require_polymarket(settings: Settings) -> None:
-    try:
-        BoundedHttp(total_s=REACH_TIMEOUT_S).get(f"{settings.clob_url}/time").raise_for_status()
-    except httpx.HTTPError as error:
-        raise Fatal(
-            f"Polymarket cannot be reached at {settings.clob_url} ({type(error).__name__})",
-            "Check the network, or trade recorded markets without it: python runner.py --test-mode",
-        ) from None
+    http, attempts = BoundedHttp(total_s=REACH_TIMEOUT_S), 0
+    while True:
+        attempts += 1
+        try:
+            http.get(f"{settings.clob_url}/time").raise_for_status()
+            return
+        except httpx.HTTPError as error:
+            # One answer may be late; what fails at once would fail again.
+            if isinstance(error, httpx.TimeoutException) and attempts < REACH_ATTEMPTS:
+                continue
+            raise Fatal(
+                f"Polymarket cannot be reached at {settings.clob_url} ({type(error).__name__})",
+                "Check the network, or trade recorded markets without it: python runner.py --test-mode",
+            ) from None
 
 
 def _count(text: str) -> int:

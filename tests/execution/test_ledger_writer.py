@@ -368,6 +368,26 @@ class TestSettlement:
         ledger.record_market(market())
         ledger.record_market(market(tick=Decimal("0.001")))
 
+    def test_a_decision_stores_its_market_unless_it_is_stored_so(self, ledger, reader):
+        """A market that was not recorded, a changed tick, one with other tokens: by the decision alone."""
+        made = decision()
+        since = made.context.market.start
+        fine = msgspec.structs.replace(made.context.market, tick=Decimal("0.001"))
+        other = msgspec.structs.replace(made.context.market, up_token="12", down_token="11")
+
+        def decide(traded):
+            context = msgspec.structs.replace(made.context, market=traded)
+            ledger.record_decision(msgspec.structs.replace(made, context=context))
+
+        decide(made.context.market)
+        assert reader.markets_since(since) == [made.context.market]
+        ledger.record_market(made.context.market)
+        decide(made.context.market)
+        decide(fine)
+        assert reader.markets_since(since) == [fine]
+        with pytest.raises(Fatal, match=r"was .* before"):
+            decide(other)
+
 
 class TestMarksAndDelays:
     @pytest.mark.parametrize("p", ["1.01", "-0.1", "NaN"])
