@@ -234,7 +234,10 @@ class MarketStreamClient(PolymarketWebSocketClient):
     """The stock client's subscriptions, on connections that are read on the node's loop."""
 
     async def _connect_client(self, client_id: int) -> None:
-        if not self._client_subscriptions.get(client_id):
+        known = self._clients.get(client_id)
+        # One that is being opened again subscribes to everything by itself; the stock client would open a
+        # second one beside it.
+        if not self._client_subscriptions.get(client_id) or (known is not None and not known.is_closed()):
             return
 
         async def reconnected() -> None:

@@ -21,7 +21,6 @@ from common.bounded_http import MAX_BODY_BYTES
 from common.plain_text import one_line
 from core.ingestion.managers.websocket_manager import Backoff
 from data_sources.channel import open_connection
-from errors import Refused, Temporary
 from patches.refused_messages import RefusedMessages
 
 CONNECT_S = 10.0
@@ -158,8 +157,8 @@ class StreamSocket:
             await asyncio.sleep(pause_s)
             try:
                 return await self._open(), attempts
-            except (Refused, Temporary) as error:
-                why = error
+            except Exception as error:  # noqa: BLE001  whatever it is: a stream is never given up
+                why = one_line(error)
 
     def _handle_frame(self, raw: bytes) -> None:
         self._last_message = time.monotonic()

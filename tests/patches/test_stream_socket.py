@@ -5,7 +5,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 
+import msgspec
 import pytest
+from nautilus_trader.adapters.polymarket.websocket.client import PolymarketWebSocketChannel
+from nautilus_trader.common.component import LiveClock
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
@@ -13,6 +16,7 @@ from websockets.http11 import Request, Response
 from core.ingestion.managers.websocket_manager import Backoff
 from errors import Refused, Temporary
 from patches import stream_socket
+from patches.market_feed import MarketStreamClient
 from patches.stream_socket import StreamSocket
 
 pytestmark = pytest.mark.asyncio
@@ -167,6 +171,37 @@ async def test_a_first_connection_that_fails_is_reported() -> None:
             await Client(server.url).socket.connect()
     with pytest.raises(Temporary, match="test stream: cannot connect to ws://127"):
         await Client(server.url).socket.connect()
+
+
+async def test_subscriptions_during_an_outage_are_made_by_the_one_new_connection() -> None:
+    """The stock client asks for a connection if it subscribes while there is none."""
+    async with running() as server:
+        client = MarketStreamClient(
+            LiveClock(),
+            base_url=server.url + "/",
+            channel=PolymarketWebSocketChannel.MARKET,
+            handler=lambda raw: None,
+            handler_reconnect=None,
+            loop=asyncio.get_running_loop(),
+        )
+        await client.subscribe("1")
+        await until(lambda: len(server.received) == 1)
+        server.refuse = 10**9
+        await server.connections[0].close()
+        await until(lambda: not client.is_connected())
+        for token in ("1", "2"):
+            await client.subscribe(token)
+        server.refuse = 0
+        await until(client.is_connected)
+        await until(lambda: len(server.received) == 2)
+        await client.subscribe("3")
+        await until(lambda: len(server.received) == 3)
+        assert len(server.connections) == 2
+        tokens = [msgspec.json.decode(text)["assets_ids"] for text in server.received]
+        assert tokens == [["1"], ["1", "2"], ["3"]]
+        await client.disconnect()
+        await until(lambda: all(connection.close_code is not None for connection in server.connections))
+        assert not client.is_connected()
 
 
 @pytest.mark.parametrize("when", ["connected", "reconnecting", "subscribing"])
