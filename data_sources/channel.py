@@ -98,6 +98,7 @@ async def open_connection(
     *,
     timeout_s: float,
     ping_s: float | None = None,
+    pong_s: float | None = None,
     max_bytes: int = MAX_MESSAGE_BYTES,
     create_connection: Callable[..., ClientConnection] | None = None,
 ) -> ClientConnection:
@@ -110,8 +111,9 @@ async def open_connection(
     timeout_s : float
         Limit of the handshake.
     ping_s : float, optional
-        Seconds between two protocol pings, and longest wait for the answer to one, after which the connection
-        is closed. Without it none are sent.
+        Seconds between two protocol pings. Without it none are sent.
+    pong_s : float, optional
+        Longest wait for the answer to a ping, after which the connection is closed.
     max_bytes : int
         Longest message; a longer one closes the connection.
     create_connection : Callable, optional
@@ -132,7 +134,7 @@ async def open_connection(
             open_timeout=timeout_s,
             close_timeout=1,
             ping_interval=ping_s,
-            ping_timeout=ping_s,
+            ping_timeout=pong_s,
             max_size=max_bytes,
             create_connection=cast(Any, create_connection),  # declared as a class; any callable will do
         )

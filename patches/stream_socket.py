@@ -25,8 +25,10 @@ from patches.refused_messages import RefusedMessages
 
 CONNECT_S = 10.0
 """Limit of a handshake."""
-PING_S = 10.0
-"""Time between two pings, and longest wait for the answer to one."""
+PING_S = 5.0
+PONG_S = 20.0
+"""Time between two pings, and longest wait for the answer to one, as in the venue's own library. A connection
+that is gone without a word is replaced within the sum of both."""
 BACKOFF = Backoff(base_s=0.5, cap_s=10.0)
 
 
@@ -107,6 +109,7 @@ class StreamSocket:
             self._url,
             timeout_s=CONNECT_S,
             ping_s=PING_S,
+            pong_s=PONG_S,
             max_bytes=MAX_BODY_BYTES,
             create_connection=self._create,
         )

@@ -129,6 +129,7 @@ async def test_after_each_end_it_is_opened_again() -> None:
 async def test_a_connection_that_answers_no_ping_is_replaced(monkeypatch) -> None:
     """A peer that is gone without closing anything is found by its missing pong."""
     monkeypatch.setattr(stream_socket, "PING_S", 0.1)
+    monkeypatch.setattr(stream_socket, "PONG_S", 0.1)
     async with running() as server:
         client = Client(server.url)
         await client.socket.connect()
