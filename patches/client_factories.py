@@ -114,6 +114,9 @@ class ReportingDataClient(CheckedDataClient):
     async def _connect(self) -> None:
         await _reporting(super()._connect(), self, "market data")
 
+    def _stream_failed(self, error: Exception) -> None:
+        self.connect_failed("market data", error)
+
 
 class ReportingExecutionClient(UsdFakExecutionClient):
     """Reports a failed connection."""

@@ -231,7 +231,15 @@ def _difference(change: BookChange, best: BestPrices) -> str | None:
 
 
 class MarketStreamClient(PolymarketWebSocketClient):
-    """The stock client's subscriptions, on connections that are read on the node's loop."""
+    """The stock client's subscriptions, on connections that are read on the node's loop.
+
+    `failed` is called if a first connection cannot be opened: nothing else tries it again.
+    """
+
+    def __init__(self, *args: Any, failed: Callable[[Exception], None], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.failed = failed
+        self._opened: set[int] = set()
 
     async def _connect_client(self, client_id: int) -> None:
         known = self._clients.get(client_id)
@@ -249,7 +257,12 @@ class MarketStreamClient(PolymarketWebSocketClient):
             socket = StreamSocket("market stream", self._ws_url, self._handler, reconnected, SILENT_S)
             await socket.connect()
             self._clients[client_id] = cast(Any, socket)
+            self._opened.add(client_id)
             await self._subscribe_all(client_id)
+        except Exception as error:
+            if client_id not in self._opened:
+                self.failed(error)
+            raise
         finally:
             self._is_connecting[client_id] = False
 
@@ -292,6 +305,7 @@ class CheckedDataClient(PolymarketDataClient):
             handler_reconnect=reconnected,
             loop=self._loop,
             max_subscriptions_per_connection=self._config.ws_max_subscriptions_per_connection,
+            failed=self._stream_failed,
         )
         self._received = received
         self._refresh_pause = refresh_pause
@@ -329,6 +343,9 @@ class CheckedDataClient(PolymarketDataClient):
         self._backlog.clear()
         self._refused.log()
         await super()._disconnect()
+
+    def _stream_failed(self, error: Exception) -> None:
+        """Called if the stream cannot be opened for the first time."""
 
     async def _update_instruments(self, interval_mins: int) -> None:
         del interval_mins

@@ -13,6 +13,7 @@ from nautilus_trader.model.identifiers import InstrumentId
 from rich.console import Console
 
 from bot import IntegratedBTCStrategy, StrategyPorts
+from common.plain_text import one_line
 from config import Settings
 from core.ingestion.adapters.feed_memory import FeedMemory
 from core.ingestion.adapters.unified_adapter import UnifiedDataAdapter
@@ -25,7 +26,7 @@ from core.nautilus_core.providers.decision_loop import DecisionLoop
 from core.nautilus_core.providers.feed_actor import FeedActor
 from core.nautilus_core.providers.tasks import EventLoopTasks
 from core.nautilus_core.providers.trading_state import HaltedTradingState
-from errors import Refused, UnknownVersion
+from errors import BotError, Refused, Temporary, UnknownVersion
 from execution.execution_engine import ExecutionEngine, OrderRules, get_execution_engine
 from execution.ledger import LedgerReader, Venue, ledger_path
 from execution.ledger.writer import Ledger
@@ -521,4 +522,11 @@ def _build_node(
         watched,
         status.dropped,
     )
-    return build_node(node_plan, [one.strategy for one in group.traded], actors, *factories)
+    try:
+        return build_node(node_plan, [one.strategy for one in group.traded], actors, *factories)
+    except (BotError, OSError):
+        raise
+    except Exception as error:
+        # NautilusTrader's core has errors of its own types, for example without a free file descriptor.
+        why = f"{type(error).__name__}: {one_line(error)}"
+        raise Temporary(f"NautilusTrader's node cannot be created: {why}") from error

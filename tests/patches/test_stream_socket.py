@@ -176,6 +176,7 @@ async def test_a_first_connection_that_fails_is_reported() -> None:
 
 async def test_subscriptions_during_an_outage_are_made_by_the_one_new_connection() -> None:
     """The stock client asks for a connection if it subscribes while there is none."""
+    failures: list[Exception] = []
     async with running() as server:
         client = MarketStreamClient(
             LiveClock(),
@@ -184,7 +185,12 @@ async def test_subscriptions_during_an_outage_are_made_by_the_one_new_connection
             handler=lambda raw: None,
             handler_reconnect=None,
             loop=asyncio.get_running_loop(),
+            failed=failures.append,
         )
+        server.refuse = 1
+        with pytest.raises(Refused):
+            await client.subscribe("1")
+        assert len(failures) == 1
         await client.subscribe("1")
         await until(lambda: len(server.received) == 1)
         server.refuse = 10**9
@@ -203,6 +209,7 @@ async def test_subscriptions_during_an_outage_are_made_by_the_one_new_connection
         await client.disconnect()
         await until(lambda: all(connection.close_code is not None for connection in server.connections))
         assert not client.is_connected()
+        assert len(failures) == 1
 
 
 @pytest.mark.parametrize("when", ["connected", "reconnecting", "subscribing"])
