@@ -315,15 +315,14 @@ def _configured(settings: Settings) -> ConfiguredRedis:
 
 
 def _require_polymarket(settings: Settings) -> None:
-    http, attempts = BoundedHttp(total_s=REACH_TIMEOUT_S), 0
-    while True:
-        attempts += 1
+    http = BoundedHttp(total_s=REACH_TIMEOUT_S)
+    for attempts_left in reversed(range(REACH_ATTEMPTS)):
         try:
             http.get(f"{settings.clob_url}/time").raise_for_status()
             return
         except httpx.HTTPError as error:
             # One answer may be late; what fails at once would fail again.
-            if isinstance(error, httpx.TimeoutException) and attempts < REACH_ATTEMPTS:
+            if attempts_left and isinstance(error, httpx.TimeoutException):
                 continue
             raise Fatal(
                 f"Polymarket cannot be reached at {settings.clob_url} ({type(error).__name__})",

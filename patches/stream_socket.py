@@ -2,6 +2,9 @@
 
 Each connection of NautilusTrader's client is read in a thread of its Rust runtime, which has timers of ten
 milliseconds: two connections take 0.8 % of a core without a message, as much as the rest of an idle worker.
+
+Not `WebSocketManager`, which the data sources use: it reads through a queue, and gives up after a number of
+attempts or after a refusal, because a source can be replaced.
 """
 
 import asyncio

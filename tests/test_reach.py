@@ -3,9 +3,9 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from canned_server import Answer, CannedServer
 
 import runner
 from config import Settings
@@ -13,33 +13,21 @@ from errors import Fatal
 
 
 @contextmanager
-def venue(late: int, status: int = 200) -> Iterator[tuple[str, list[str]]]:
-    """A server whose first answers never come; its address, and the paths that were requested."""
-    requested: list[str] = []
+def venue(late: int, status: int = 200) -> Iterator[CannedServer]:
+    """A server whose first answers do not come in time."""
     end = threading.Event()
+    with CannedServer() as server:
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            requested.append(self.path)
-            if len(requested) <= late:
+        def answer(body: bytes) -> Answer:
+            if len(server.asked) <= late:
                 end.wait(30)
-                return
-            self.send_response(status)
-            self.end_headers()
+            return status, {}
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Print nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", requested
-    finally:
-        end.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        server.answers["GET", "/time"] = answer
+        try:
+            yield server
+        finally:
+            end.set()
 
 
 def reach(url: str) -> None:
@@ -53,26 +41,26 @@ def hurried(monkeypatch):
 
 def test_a_late_answer_is_asked_for_again() -> None:
     """The third request is answered: the bot starts."""
-    with venue(late=2) as (url, requested):
-        reach(url)
-    assert requested == ["/time"] * 3
+    with venue(late=2) as server:
+        reach(server.url)
+    assert server.paths() == ["/time"] * 3
 
 
 def test_three_late_answers_end_the_start() -> None:
     """The error names the address and what happened."""
     with (
-        venue(late=9) as (url, requested),
-        pytest.raises(Fatal, match=rf"cannot be reached at {url} \(ReadTimeout\)"),
+        venue(late=9) as server,
+        pytest.raises(Fatal, match=rf"cannot be reached at {server.url} \(ReadTimeout\)"),
     ):
-        reach(url)
-    assert requested == ["/time"] * 3
+        reach(server.url)
+    assert server.paths() == ["/time"] * 3
 
 
 def test_a_refusal_is_not_repeated() -> None:
     """An error of the server is reported at once."""
     with (
-        venue(late=0, status=503) as (url, requested),
+        venue(late=0, status=503) as server,
         pytest.raises(Fatal, match=r"\(HTTPStatusError\)"),
     ):
-        reach(url)
-    assert requested == ["/time"]
+        reach(server.url)
+    assert server.paths() == ["/time"]

@@ -7,6 +7,7 @@ import pytest_asyncio
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "venue"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "data_sources"))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

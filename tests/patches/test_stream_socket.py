@@ -1,15 +1,18 @@
 """The venue's websockets: every message once and in its order, a new connection after each end of one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 
+import feed_servers
 import msgspec
 import pytest
+from feed_servers import socket_server
 from nautilus_trader.adapters.polymarket.websocket.client import PolymarketWebSocketChannel
 from nautilus_trader.common.component import LiveClock
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
@@ -48,17 +51,13 @@ class Server:
 @asynccontextmanager
 async def running() -> AsyncIterator[Server]:
     server = Server()
-    async with serve(
-        server.handle, "127.0.0.1", 0, process_request=server.check, ping_interval=None, close_timeout=0.1
-    ) as listening:
-        server.url = f"ws://127.0.0.1:{next(iter(listening.sockets)).getsockname()[1]}"
+    options = {"process_request": server.check, "ping_interval": None, "close_timeout": 0.1}
+    async with socket_server(server.handle, **options) as url:
+        server.url = url
         yield server
 
 
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - the condition has no event
-            await asyncio.sleep(0.002)
+until = partial(feed_servers.until, timeout_s=10)
 
 
 class Client:
