@@ -63,11 +63,11 @@ class SettlementBookkeeper:
         Free pUSD at the venue; blocking, called in a thread. Raises Temporary.
     pays_by_itself : bool
         Whether the venue pays winners automatically when it resolves a market, as a practice venue does.
+    observe_orders : Callable[[], Callable[[], bool]]
+        Called before the balance is read; what it returns is called afterwards, and returns whether no order
+        can have moved the balance in between: the next market may be bought while a late result is recorded.
     publish : Callable[[Event], None], optional
         Called with `Redeemed` and `CashChecked` once they are in the ledger.
-    observe_orders : Callable[[], Callable[[], bool]], optional
-        Where several series are traded at the same time: called before the balance is read; what it returns
-        is called afterwards, and returns whether no order can have moved the balance in between.
     """
 
     def __init__(
@@ -78,8 +78,8 @@ class SettlementBookkeeper:
         balance: Callable[[], Decimal],
         *,
         pays_by_itself: bool,
+        observe_orders: Callable[[], Callable[[], bool]],
         publish: Callable[[Event], None] | None = None,
-        observe_orders: Callable[[], Callable[[], bool]] | None = None,
     ) -> None:
         self._ledger = ledger
         self._reader = reader
@@ -183,16 +183,16 @@ class SettlementBookkeeper:
         Raises
         ------
         Temporary
-            If the balance cannot be read, an order of another series may have moved it meanwhile, or
+            If the balance cannot be read, an order of another market may have moved it meanwhile, or
             `look_up_orders` raises it. Nothing is stored then.
         """
         async with self._cash:
-            undisturbed = None if self._observe_orders is None else self._observe_orders()
+            undisturbed = self._observe_orders()
             venue_cash = await asyncio.to_thread(self._balance)
             if look_up_orders is not None and await self._thread.call(self._differs, venue_cash):
                 await look_up_orders()
                 venue_cash = await asyncio.to_thread(self._balance)
-            if undisturbed is not None and not undisturbed():
+            if not undisturbed():
                 raise Temporary("an order of another market was under way while the balance was read")
             comparison = await self._thread.call(self._held_against, venue_cash)
         self._publish(
@@ -219,12 +219,10 @@ class SettlementBookkeeper:
     def _payouts(self) -> dict[str, Decimal]:
         """What the venue may have paid beside the ledger's cash, by slug.
 
-        Where several series are traded, markets end and are paid together, and are recorded one after the
-        other: 1 per share of a market that is over and not settled here.
+        A market that is over may be paid before its result is recorded here, because markets of several
+        series end together, or an earlier result is late: 1 per share.
         """
         owed = self._reader.claimable()
-        if self._observe_orders is None:
-            return owed
         now_ns = time.time_ns()
         ended = [each.trade for each in self._reader.positions() if each.trade.end_ns <= now_ns]
         return {trade.slug: trade.shares for trade in ended} | owed

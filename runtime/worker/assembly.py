@@ -204,8 +204,8 @@ def build(
         thread,
         account.balance,
         pays_by_itself=not plan.live_path,
+        observe_orders=engine.observe_orders,
         publish=events.publish,
-        observe_orders=engine.observe_orders if several else None,
     )
     redemption = None
     if plan.live_path:

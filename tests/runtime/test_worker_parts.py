@@ -5,6 +5,7 @@ import errno
 import io
 import json
 import ssl
+import threading
 import time
 from decimal import Decimal
 from types import SimpleNamespace
@@ -34,6 +35,7 @@ from events import (
 from execution.execution_engine import ExecutionEngine, OrderRules
 from execution.ledger import LedgerLocked, LedgerReader, Mode, ledger_path
 from execution.ledger_thread import LedgerThread
+from execution.outcomes import classify
 from execution.risk_engine import RiskEngine, RiskLimits
 from execution.settlement.bookkeeping import SettlementBookkeeper
 from execution.venue_answers import ResolutionStatus
@@ -118,7 +120,12 @@ class Parts:
         self.control.connect(self.shut_down.append, self.engine.halt)
         self.closed: list[tuple[str, str]] = []
         bookkeeper = SettlementBookkeeper(
-            self.ledger, self.reader, self.thread, lambda: self.balance(), pays_by_itself=True
+            self.ledger,
+            self.reader,
+            self.thread,
+            lambda: self.balance(),
+            pays_by_itself=True,
+            observe_orders=self.engine.observe_orders,
         )
         self.flow = SettlementFlow(
             bookkeeper,
@@ -316,6 +323,41 @@ TRADE = {
     "price": "0.9",
 }
 """The trade of the order that `refuse` makes, for $0.99 and a fee of $0.00693."""
+MATCHED = classify(
+    200, {"success": True, "status": "matched", "makingAmount": "0.99", "takingAmount": "1.1", "errorMsg": ""}
+)
+
+
+def test_an_order_of_the_next_market_is_no_difference(parts):
+    """The next market is bought while a late result is recorded: a balance from before the order is not
+    compared with a ledger that has its fill, and nothing halts."""
+    read, filled = threading.Event(), threading.Event()
+
+    def balance() -> Decimal:
+        read.set()
+        assert filled.wait(10)
+        return Decimal("1000.10307")
+
+    async def settled() -> None:
+        await parts.engine.resume()
+        await parts.thread.call(buy, parts.ledger, 1)
+        parts.engine.register_market(market(2))
+        parts.balance = balance
+        settling = asyncio.create_task(parts.flow.settle(market(1), settlement(1)))
+        assert await asyncio.to_thread(read.wait, 10)
+        await parts.engine.handle_decision(decision(2))
+        (order,) = parts.sent
+        await parts.engine.order_signed(order.intent_id, "0xnext")
+        parts.engine.order_answered(order.intent_id, MATCHED)
+        parts.engine.trade(TRADE | {"id": "t2", "taker_order_id": "0xnext"})
+        await parts.engine.drain()
+        filled.set()
+        await settling
+
+    parts.run(settled())
+    assert parts.engine.halted is None
+    assert parts.run(parts.thread.call(parts.reader.last_cash_check)) is None
+    assert len(parts.run(parts.thread.call(parts.reader.trades))) == 2
 
 
 def refuse(ledger):

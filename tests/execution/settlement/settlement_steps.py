@@ -76,7 +76,9 @@ async def settle(folder: Path, steps: Steps, balance: Decimal) -> None:
         )
     )
     reader = await thread.call(LedgerReader, path)
-    bookkeeper = SettlementBookkeeper(ledger, reader, thread, lambda: balance, pays_by_itself=True)
+    bookkeeper = SettlementBookkeeper(
+        ledger, reader, thread, lambda: balance, pays_by_itself=True, observe_orders=lambda: lambda: True
+    )
     learner = WeightLearning(settings, folder, False, ledger, reader, thread)
     await bookkeeper.record_old_payouts()
     await learner.learn()

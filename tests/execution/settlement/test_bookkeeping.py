@@ -49,7 +49,9 @@ class Books:
         await self.thread.call(self.ledger.close)
         self.thread.close()
 
-    def bookkeeper(self, *, pays_by_itself=False, publish=True, observe_orders=None) -> SettlementBookkeeper:
+    def bookkeeper(
+        self, *, pays_by_itself=False, publish=True, observe_orders=lambda: lambda: True
+    ) -> SettlementBookkeeper:
         return SettlementBookkeeper(
             self.ledger,
             self.reader,
@@ -232,7 +234,9 @@ async def test_a_ledger_without_a_run_has_no_cash(tmp_path):
     """Before the first run the ledger has no money, and an empty account has no difference."""
     path, thread = tmp_path / "ledger.sqlite", LedgerThread(lambda error: pytest.fail(repr(error)))
     ledger, reader = await thread.call(lambda: (Ledger(path), LedgerReader(path)))
-    bookkeeper = SettlementBookkeeper(ledger, reader, thread, lambda: Decimal(0), pays_by_itself=False)
+    bookkeeper = SettlementBookkeeper(
+        ledger, reader, thread, lambda: Decimal(0), pays_by_itself=False, observe_orders=lambda: lambda: True
+    )
     assert await bookkeeper.record_arrived_payouts([], lambda: True) == NOTHING
     await thread.call(reader.close)
     await thread.call(ledger.close)
@@ -241,8 +245,8 @@ async def test_a_ledger_without_a_run_has_no_cash(tmp_path):
 
 @pytest.mark.parametrize(("more", "matches"), [("1.1", True), ("2.3", True), ("1.3", True), ("1.0", False)])
 async def test_markets_that_end_together_may_be_paid_before_they_are_recorded(books, more, matches):
-    """With several series a surplus may be the shares of ended markets; another one is a difference."""
-    bookkeeper = books.bookkeeper(pays_by_itself=True, observe_orders=lambda: lambda: True)
+    """A surplus may be the shares of markets that are over; another one is a difference."""
+    bookkeeper = books.bookkeeper(pays_by_itself=True)
     books.balance = CASH + Decimal(more)
     found = await bookkeeper.check_cash()
     assert found.matches is matches
@@ -250,7 +254,7 @@ async def test_markets_that_end_together_may_be_paid_before_they_are_recorded(bo
 
 
 async def test_a_balance_that_an_order_may_have_moved_is_not_compared(books):
-    """An order of another series between two readings is no difference; nothing is recorded."""
+    """An order of another market between two readings is no difference; nothing is recorded."""
     bookkeeper = books.bookkeeper(observe_orders=lambda: lambda: False)
     with pytest.raises(Temporary, match="an order of another market was under way"):
         await bookkeeper.check_cash()

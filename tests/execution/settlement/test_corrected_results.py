@@ -81,7 +81,14 @@ def lost(tmp_path: Path) -> Iterator[Callable[[int], Check]]:
             return True
 
         redemption = Redemption(
-            SettlementBookkeeper(ledger, reader, thread, lambda: Decimal(1000), pays_by_itself=False),
+            SettlementBookkeeper(
+                ledger,
+                reader,
+                thread,
+                lambda: Decimal(1000),
+                pays_by_itself=False,
+                observe_orders=lambda: lambda: True,
+            ),
             lambda: listed,
             "no redeemer was chosen",
             nothing_open,

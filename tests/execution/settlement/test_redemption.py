@@ -105,7 +105,12 @@ class Bot:
         self.ledger = self.do(Ledger, self.path)
         self.reader = self.do(LedgerReader, self.path)
         self.bookkeeper = SettlementBookkeeper(
-            self.ledger, self.reader, self.thread, self.client.balance, pays_by_itself=False
+            self.ledger,
+            self.reader,
+            self.thread,
+            self.client.balance,
+            pays_by_itself=False,
+            observe_orders=lambda: lambda: True,
         )
 
     def crash(self) -> None:
