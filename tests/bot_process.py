@@ -216,8 +216,8 @@ class BotProcess:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
+    def __exit__(self, error: object = None, *_: object) -> None:
+        if error is not None:
             print(self.output)  # a failed test is shown with the screen of its bot
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)

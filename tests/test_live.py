@@ -64,8 +64,8 @@ class Typing:
     def __enter__(self) -> "Typing":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.bot.__exit__()
+    def __exit__(self, *error: object) -> None:
+        self.bot.__exit__(*error)
         os.close(self._master)
 
 
