@@ -1,12 +1,48 @@
 """Limits the time of a call that may block indefinitely: a name look-up, a slow server, a blocked disk."""
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import Any
+
+
+class _Caller:
+    """A thread that makes one call after the other.
+
+    To create a thread takes longer than most of the calls, and the last check before an order is one of them.
+    """
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[tuple[Callable[[], Any], Future[Any], str]] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def begin(self, call: Callable[[], Any], result: Future[Any], name: str) -> None:
+        self._calls.put((call, result, name))
+
+    def _run(self) -> None:
+        while True:
+            self._call(*self._calls.get())
+            _idle.append(self)
+
+    def _call(self, call: Callable[[], Any], result: Future[Any], name: str) -> None:
+        self._thread.name = name
+        try:
+            result.set_result(call())
+        except Exception as error:  # noqa: BLE001  raised again in the caller
+            result.set_exception(error)
+
+
+_idle: list[_Caller] = []
+"""Threads without a call; one that is blocked comes back when its call ends."""
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_idle.clear)
 
 
 def bounded[Result](call: Callable[[], Result], seconds: float, name: str) -> Result:
-    """Run a call in its own thread and wait for its result for a limited time.
+    """Run a call in another thread and wait for its result for a limited time.
 
     Parameters
     ----------
@@ -14,7 +50,7 @@ def bounded[Result](call: Callable[[], Result], seconds: float, name: str) -> Re
         Its effects must be harmless after the timeout: the thread is abandoned, not ended.
     seconds : float
     name : str
-        Name of the thread.
+        Name of the thread during the call.
 
     Raises
     ------
@@ -24,12 +60,9 @@ def bounded[Result](call: Callable[[], Result], seconds: float, name: str) -> Re
         Every exception of the call.
     """
     result: Future[Result] = Future()
-
-    def run() -> None:
-        try:
-            result.set_result(call())
-        except Exception as error:  # noqa: BLE001  raised again in the caller
-            result.set_exception(error)
-
-    threading.Thread(target=run, name=name, daemon=True).start()
+    try:
+        caller = _idle.pop()
+    except IndexError:
+        caller = _Caller()
+    caller.begin(call, result, name)
     return result.result(seconds)

@@ -48,10 +48,6 @@ class SendTime:
 
     async def trace(self, event: str, info: dict[str, Any]) -> None:
         """Receive the events of one request; the `trace` extension of httpcore."""
-        self.trace_blocking(event, info)
-
-    def trace_blocking(self, event: str, info: dict[str, Any]) -> None:
-        """The same for a request of a thread."""
         if self.ns is None and event.endswith(".send_request_headers.started"):
             self.ns = time.monotonic_ns()
 

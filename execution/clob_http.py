@@ -67,8 +67,8 @@ def posting(check: Callable[[], None], sent: SendTime) -> Iterator[None]:
     Parameters
     ----------
     check : Callable[[], None]
-        Called when the request is complete, immediately before it is handed to the connection: if it raises,
-        nothing is sent. Blocking.
+        Called when the request is complete, immediately before its first byte, or before it is handed to the
+        loop that sends through a proxy: if it raises, nothing is sent. Blocking.
     sent : SendTime
         Receives the time of the first byte.
     """
@@ -106,8 +106,8 @@ class ClobHttp(BoundedHttp):
             Without a status, if there is no usable answer: the outcome of an order is then unknown.
         """
         if (order := _ORDER.get()) is not None and method == "POST":
-            order.before_sending()
-            return self.send(method, url, request["headers"], request["content"], order.sent)
+            headers, content = request["headers"], request["content"]
+            return self.send(method, url, headers, content, order.sent, order.before_sending)
         return _usable(lambda: super(ClobHttp, self).request(method, url, **request))
 
     def close(self) -> None:
@@ -121,15 +121,20 @@ class ClobHttp(BoundedHttp):
         headers: Mapping[str, str],
         content: bytes = b"",
         sent: SendTime | None = None,
+        check: Callable[[], None] | None = None,
     ) -> ClobResponse:
         """Send one request at once, on a connection for orders; raises like `request`.
 
-        Through a proxy it is sent as every other request.
+        Through a proxy it is sent as every other request, by another thread: `check` is called before.
         """
         if is_direct(url):
             return _usable(
-                lambda: self._of_orders.request(method, url, headers=headers, content=content, sent=sent)
+                lambda: self._of_orders.request(
+                    method, url, headers=headers, content=content, sent=sent, check=check
+                )
             )
+        if check is not None:
+            check()
         token = SEND_TIME.set(sent)
         try:
             return _usable(

@@ -1,9 +1,11 @@
 """A loopback server that writes the bytes of a function, for as long as the client reads them."""
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Self
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -13,8 +15,9 @@ Serve = Callable[[socket.socket], None]
 class RawServer:
     """Accepts connections and lets a function write to them until the client has gone."""
 
-    def __init__(self, serve: Serve) -> None:
+    def __init__(self, serve: Serve, tls: ssl.SSLContext | None = None) -> None:
         self._serve = serve
+        self._tls = tls
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.requests: list[bytes] = []
         """The first bytes of each request."""
@@ -41,8 +44,10 @@ class RawServer:
             threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
 
     def _answer(self, connection: socket.socket) -> None:
-        with connection:
+        with connection, ExitStack() as stack:
             try:
+                if self._tls is not None:
+                    connection = stack.enter_context(self._tls.wrap_socket(connection, server_side=True))
                 self.request_of[connection] = connection.recv(65536)
                 self.requests.append(self.request_of[connection])
                 self._serve(connection)

@@ -53,7 +53,7 @@ THREADS = 8
 
 
 class ClobClientV2Orders:
-    """An `OrderClient` on py-clob-client-v2, which blocks: each call runs in a thread of its own pool.
+    """An `OrderClient` on py-clob-client-v2, which blocks: what takes long runs in a thread of its own pool.
 
     In the default pool of asyncio look-ups wait for the venue: six of them, each of up to five seconds, would
     hold up an order.
@@ -65,9 +65,11 @@ class ClobClientV2Orders:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="orders")
 
     async def sign(self, token_id: str, amounts: MarketBuy, version: ProtocolVersion) -> SignedOrder:
-        loop = asyncio.get_running_loop()
-        signer = self._signers[version]
-        signed, order_id = await loop.run_in_executor(self._threads, signer.sign, token_id, amounts)
+        signer, loop = self._signers[version], asyncio.get_running_loop()
+        if signer.signs_at_once:
+            signed, order_id = signer.sign(token_id, amounts)
+        else:
+            signed, order_id = await loop.run_in_executor(self._threads, signer.sign, token_id, amounts)
         return SignedOrder(order_id, signed)
 
     async def post(self, signed: SignedOrder, refusal: Callable[[], str | None]) -> OrderAnswer:
@@ -121,6 +123,8 @@ class OrderSigner:
         self._signer: str = client.builder._v2_order_signer()
         self._signature_type = client.builder.signature_type
         self._wallet_words = _word(int(self._maker, 16)) + _word(int(self._signer, 16))
+        self.signs_at_once = self._signature_type != SignatureTypeV2.POLY_1271
+        """Whether `sign` takes less time than to wake a thread; a deposit wallet's takes milliseconds."""
 
     def sign(self, token_id: str, amounts: MarketBuy) -> tuple[SignedOrderV2, str]:
         """Sign an order; returns it with its id, the EIP-712 hash that identifies it at the venue."""

@@ -6,6 +6,7 @@ has the venue's fills once and its cash to a millionth, and an order that may ex
 """
 
 import asyncio
+import socket
 import threading
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -13,7 +14,6 @@ from urllib.parse import urlsplit
 
 import msgspec
 import pytest
-from httpcore import HTTPConnection
 from httpcore._async.connection import AsyncHTTPConnection
 from nautilus_trader.model.enums import OrderStatus
 from nautilus_trader.model.identifiers import ClientOrderId
@@ -438,7 +438,7 @@ async def test_the_venue_is_asked_nothing_between_decision_and_post(rig, attempt
     await rig.execution_client.keep_connection()
     requests, connected = [], []
     send, send_in_thread = bounded_http.bounded_request, thread_http.ThreadHttp.request
-    connect, connect_in_thread = AsyncHTTPConnection._connect, HTTPConnection._connect
+    connect, connect_in_thread = AsyncHTTPConnection._connect, socket.create_connection
 
     async def noted(client, method, url, **request):
         requests.append((method, urlsplit(url).path))
@@ -452,15 +452,15 @@ async def test_the_venue_is_asked_nothing_between_decision_and_post(rig, attempt
         connected.append(request.url.target)
         return await connect(connection, request)
 
-    def noted_connect_in_thread(connection, request):
-        connected.append(request.url.target)
-        return connect_in_thread(connection, request)
+    def noted_connect_in_thread(address, *rest):
+        connected.append(address)
+        return connect_in_thread(address, *rest)
 
     await rig.stop_account_reads(monkeypatch)
     monkeypatch.setattr(bounded_http, "bounded_request", noted)
     monkeypatch.setattr(thread_http.ThreadHttp, "request", noted_in_thread)
     monkeypatch.setattr(AsyncHTTPConnection, "_connect", noted_connect)
-    monkeypatch.setattr(HTTPConnection, "_connect", noted_connect_in_thread)
+    monkeypatch.setattr(socket, "create_connection", noted_connect_in_thread)
     ask = rig.asks()[0][0]
     requests.clear()
     await attempt.decide(ask, ask)

@@ -34,9 +34,15 @@ def full_book(book: OrderBook | None, updated_ns: int) -> Book:
 
 def _levels(levels: list[BookLevel]) -> tuple[Level, ...]:
     return tuple(
-        Level(price=decimal_price(level.price), size=Decimal(f"{level.size():.{SIZE_DECIMALS}f}"))
-        for level in levels[:LEVELS]
+        _level_of(price.raw, price.precision, level.size())
+        for level, price in ((level, level.price) for level in levels[:LEVELS])
     )
+
+
+@lru_cache(maxsize=4096)
+def _level_of(raw: int, precision: int, size: float) -> Level:
+    """A level of Nautilus' numbers; from one decision to the next few levels of a book change."""
+    return Level(price=_price_of(raw, precision), size=Decimal(f"{size:.{SIZE_DECIMALS}f}"))
 
 
 def decimal_price(price: Price) -> Decimal:

@@ -1,0 +1,92 @@
+"""The threads of a worker on one core while an order may follow soon."""
+
+import os
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from runtime.worker import one_core
+from runtime.worker.one_core import OneCore
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2, reason="there is only one core"
+)
+
+
+@pytest.fixture
+def cores() -> Iterator[set[int]]:
+    """The cores of the test process, which it has again at the end."""
+    before = os.sched_getaffinity(0)
+    yield before
+    for task in one_core.TASKS.iterdir():
+        os.sched_setaffinity(int(task.name), before)
+
+
+def of_all_threads() -> set[frozenset[int]]:
+    return {frozenset(os.sched_getaffinity(int(task.name))) for task in one_core.TASKS.iterdir()}
+
+
+def test_all_threads_join_the_core_of_the_first_one_and_return(cores: set[int]) -> None:
+    """Also a thread that is created meanwhile; each of the two steps can be repeated."""
+    wait = threading.Event()
+    threads = [threading.Thread(target=wait.wait, args=(20,)) for _ in range(2)]
+    one = OneCore(load=lambda: 0.0)
+    threads[0].start()
+    one.join()
+    one.join()
+    threads[1].start()
+    (joined,) = of_all_threads()
+    assert len(joined) == 1
+    assert joined <= cores
+    one.leave()
+    one.leave()
+    assert of_all_threads() == {frozenset(cores)}
+    wait.set()
+    for thread in threads:
+        thread.join(20)
+
+
+def test_the_core_is_the_one_that_runs_the_first_thread(cores: set[int]) -> None:
+    """A thread that may only run on one core is found there."""
+    for core in cores:
+        os.sched_setaffinity(os.getpid(), {core})
+        assert one_core._core() == core
+
+
+def test_a_busy_machine_distributes_the_threads_itself(cores: set[int]) -> None:
+    """With as many running threads as cores, two workers could end up on the same one."""
+    OneCore(load=lambda: float(len(cores))).join()
+    assert of_all_threads() == {frozenset(cores)}
+
+
+async def test_it_follows_the_windows_of_orders(cores: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """One core while an order is near, all others before and after."""
+    monkeypatch.setattr(one_core, "PAUSE_S", 0)
+    near = iter([False, True, True, False])
+    numbers: list[int] = []
+
+    def order_is_near() -> bool:
+        numbers.append(len(os.sched_getaffinity(0)))
+        return next(near)
+
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await OneCore(load=lambda: 0.0).follow(order_is_near)
+    assert numbers == [len(cores), len(cores), 1, 1, len(cores)]
+
+
+async def test_a_process_that_may_not_choose_its_cores_runs_on_all(
+    cores: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In some containers the call is forbidden; nothing is raised."""
+    near = iter([True, False])
+
+    def forbidden(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(one_core, "PAUSE_S", 0)
+    monkeypatch.setattr(os, "sched_setaffinity", forbidden)
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await OneCore(load=lambda: 0.0).follow(lambda: next(near))
+    monkeypatch.undo()
+    assert of_all_threads() == {frozenset(cores)}
