@@ -132,13 +132,15 @@ class ThreadHttp:
     def _connection(self, server: "_Server") -> "_Connection":
         """An idle connection that is usable, or a new one, which is not open yet."""
         with self._lock:
-            idle = self._idle.get(server, [])
-            while idle:
-                connection = idle.pop()
+            kept: list[_Connection] = []
+            for connection in self._idle.get(server, []):
                 if connection.is_usable:
-                    return connection
-                connection.close()
-        return _Connection(server)
+                    kept.append(connection)
+                else:
+                    connection.close()
+            taken = kept.pop() if kept else _Connection(server)
+            self._idle[server] = kept
+        return taken
 
     def _release(self, connection: "_Connection") -> None:
         """Keep a connection that may be kept for the next request, and close every other one."""

@@ -73,7 +73,7 @@ def order_client(plan: NodePlan, client: PromptClobClient) -> OrderClient:
         If it would sign for another kind of wallet.
     """
     if plan.order_client == CLOB_CLIENT_V2:
-        return ClobClientV2Orders(client)
+        return ClobClientV2Orders(client, plan.order_connections)
     # Of an optional extra, and slow to import.
     require_version(*POLYMARKET_CLIENT)
     from execution.order_clients.polymarket_sdk import PolymarketSdkOrders, verify_sdk

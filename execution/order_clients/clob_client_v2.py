@@ -57,10 +57,17 @@ class ClobClientV2Orders:
 
     In the default pool of asyncio look-ups wait for the venue: six of them, each of up to five seconds, would
     hold up an order.
+
+    Parameters
+    ----------
+    client : PromptClobClient
+    connections : int
+        Connections that are kept open: HTTP/1.1 sends one order at a time on each.
     """
 
-    def __init__(self, client: PromptClobClient) -> None:
+    def __init__(self, client: PromptClobClient, connections: int = 1) -> None:
         self._client = client
+        self._connections = min(connections, THREADS)
         self._signers = {version: OrderSigner(client, version) for version in ProtocolVersion}
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="orders")
 
@@ -85,10 +92,15 @@ class ClobClientV2Orders:
         return answer_of(200, body, sent.ns)
 
     async def keep_connection(self) -> None:
-        try:
-            await asyncio.get_running_loop().run_in_executor(self._threads, self._client.keep_connection)
-        except Exception as error:  # noqa: BLE001  the next order opens its own connection
-            logger.debug(f"the connection for orders is not kept open: {one_line(repr(error))}")
+        loop = asyncio.get_running_loop()
+        # At the same time, so that each request has a connection of its own.
+        keeping = [
+            loop.run_in_executor(self._threads, self._client.keep_connection)
+            for _ in range(self._connections)
+        ]
+        for error in await asyncio.gather(*keeping, return_exceptions=True):
+            if error is not None:  # the next order opens its own connection
+                logger.debug(f"a connection for orders is not kept open: {one_line(repr(error))}")
 
     def _send(self, signed: SignedOrder, refusal: Callable[[], str | None], sent: SendTime) -> Any:
         """Let the library build the request and send it; the last check is between the two."""

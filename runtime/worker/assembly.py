@@ -503,6 +503,7 @@ def _build_node(
         wallet=wallet,
         max_order_usd=settings.market_buy_usd,
         order_client=settings.order_client,
+        order_connections=len(group.traded),
         refresh_pause=lambda: min(refresh.pause_s(time.time_ns()) for refresh in refreshes),
         connect_delay_seconds=CONNECT_DELAY_S,
         data_qsize=settings.data_engine_qsize,

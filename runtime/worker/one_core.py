@@ -12,6 +12,11 @@ from pathlib import Path
 
 PAUSE_S = 1.0
 TASKS = Path("/proc/self/task")
+PRESSURE = Path("/proc/pressure/cpu")
+"""Share of time in which a thread waited for a core (https://docs.kernel.org/accounting/psi.html); not
+on every system."""
+WAITING_PERCENT = 25.0
+"""A worker, a practice venue and a browser on two cores have up to 10, a run of the tests has 60 to 100."""
 LAST_CORE = 36
 """Index of the core in `/proc/<pid>/stat`, behind the name of the program: proc_pid_stat(5), field 39."""
 
@@ -21,13 +26,13 @@ class OneCore:
 
     Parameters
     ----------
-    load : Callable[[], float]
-        How many threads of the machine are running or waiting for a core. If they are as many as the cores,
-        the kernel is left to distribute them.
+    is_busy : Callable[[], bool]
+        Whether threads of this machine wait for a core: the kernel is left to distribute them then, because
+        two workers could be on the same core.
     """
 
-    def __init__(self, load: Callable[[], float] = lambda: os.getloadavg()[0]) -> None:
-        self._load = load
+    def __init__(self, is_busy: Callable[[], bool] | None = None) -> None:
+        self._is_busy = is_busy or machine_is_busy
         self._all: set[int] | None = None
         """The cores to return to; None while no core is chosen."""
 
@@ -35,7 +40,7 @@ class OneCore:
         """Join and leave one core with the windows of orders, as long as the process runs."""
         while True:
             with suppress(OSError):  # a process that may not choose its cores runs on all
-                (self.join if order_is_near() else self.leave)()
+                (self.join if order_is_near() and not self._is_busy() else self.leave)()
             await asyncio.sleep(PAUSE_S)
 
     def join(self) -> None:
@@ -43,7 +48,7 @@ class OneCore:
         if self._all is not None or not TASKS.exists():
             return
         cores = os.sched_getaffinity(0)
-        if len(cores) > 1 and self._load() < len(cores):
+        if len(cores) > 1:
             self._all = cores
             _move({_core()} & cores or {min(cores)})
 
@@ -52,6 +57,15 @@ class OneCore:
         if self._all is not None:
             cores, self._all = self._all, None
             _move(cores)
+
+
+def machine_is_busy() -> bool:
+    """Whether threads of this machine waited for a core in the last ten seconds."""
+    try:
+        some = PRESSURE.read_text()
+    except OSError:
+        return os.getloadavg()[0] >= (os.cpu_count() or 1)
+    return float(some.partition("avg10=")[2].split()[0]) > WAITING_PERCENT
 
 
 def _move(cores: set[int]) -> None:

@@ -155,6 +155,8 @@ def test_a_connection_that_was_idle_too_long_is_replaced(http: ThreadHttp, serve
     idle.idle_since -= 5.1
     http.request("GET", server.url, headers={})
     assert len(server.connections) == 2
+    assert idle.sock is None
+    assert [len(kept) for kept in http._idle.values()] == [1]
 
 
 @pytest.mark.parametrize(

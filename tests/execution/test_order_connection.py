@@ -35,6 +35,8 @@ class KeptServer:
         self.requests: list[tuple[int, str, str]] = []
         """(number of the connection, method, path) of each request."""
         self.connections: list[socket.socket] = []
+        self.answers_gets_together = threading.Barrier(1, timeout=20)
+        """A GET is answered when so many of them have come."""
         self.drops_posts = False
         """Whether a POST is read and its connection closed without an answer."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -68,6 +70,8 @@ class KeptServer:
             def _answer(self) -> None:
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 server.requests.append((self.number, self.command, self.path))
+                if self.command == "GET":
+                    server.answers_gets_together.wait()
                 if self.command == "POST" and server.drops_posts:
                     self.close_connection = True
                     return
@@ -120,6 +124,26 @@ async def test_an_order_uses_the_connection_that_was_opened_before_it(
     answer = await post(client)
     assert answer.outcome.kind is OutcomeKind.MATCHED
     assert server.requests == [(1, "GET", "/ok"), (1, "GET", "/ok"), (1, "POST", "/order")]
+
+
+async def test_orders_of_several_series_have_connections_that_are_open(server: KeptServer) -> None:
+    """Three orders at the same time use three connections; no other one was ever opened."""
+    creds = ApiCreds("key", "c2VjcmV0", "phrase")
+    client = ClobClientV2Orders(PromptClobClient(server.url, chain_id=137, key=KEY, creds=creds), 3)
+    server.answers_gets_together = threading.Barrier(3, timeout=20)
+    for _ in range(2):
+        await client.keep_connection()
+    ready = threading.Barrier(3, timeout=20)
+    signed = await client.sign(TOKEN, AMOUNTS, ProtocolVersion.V1)
+
+    def refusal() -> str | None:
+        ready.wait()
+        return None
+
+    answers = await asyncio.gather(*(client.post(signed, refusal) for _ in range(3)))
+    assert {answer.outcome.kind for answer in answers} == {OutcomeKind.MATCHED}
+    assert sorted(server.posts()) == [1, 2, 3]
+    assert len(server.connections) == 3
 
 
 async def test_an_order_after_the_venue_closed_the_connection_arrives_once(

@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -31,7 +32,7 @@ def test_all_threads_join_the_core_of_the_first_one_and_return(cores: set[int]) 
     """Also a thread that is created meanwhile; each of the two steps can be repeated."""
     wait = threading.Event()
     threads = [threading.Thread(target=wait.wait, args=(20,)) for _ in range(2)]
-    one = OneCore(load=lambda: 0.0)
+    one = OneCore(is_busy=lambda: False)
     threads[0].start()
     one.join()
     one.join()
@@ -54,10 +55,41 @@ def test_the_core_is_the_one_that_runs_the_first_thread(cores: set[int]) -> None
         assert one_core._core() == core
 
 
-def test_a_busy_machine_distributes_the_threads_itself(cores: set[int]) -> None:
-    """With as many running threads as cores, two workers could end up on the same one."""
-    OneCore(load=lambda: float(len(cores))).join()
-    assert of_all_threads() == {frozenset(cores)}
+async def test_a_busy_machine_distributes_the_threads_itself(
+    cores: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With threads that wait for a core, two workers could end up on the same one."""
+    monkeypatch.setattr(one_core, "PAUSE_S", 0)
+    busy, near = iter([True, False, True]), iter([True, True, True])
+    numbers: list[int] = []
+
+    def order_is_near() -> bool:
+        numbers.append(len(os.sched_getaffinity(0)))
+        return next(near)
+
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await OneCore(is_busy=lambda: next(busy)).follow(order_is_near)
+    assert numbers == [len(cores), len(cores), 1, len(cores)]
+
+
+@pytest.mark.parametrize(
+    ("some", "load", "busy"),
+    [
+        ("some avg10=25.01 avg60=0.00 avg300=0.00 total=1\nfull avg10=0.00\n", 0.0, True),
+        ("some avg10=25.00 avg60=99.00 avg300=99.00 total=1\nfull avg10=99.00\n", 99.0, False),
+        (None, 1e6, True),
+        (None, 0.0, False),
+    ],
+)
+def test_a_machine_is_busy_if_threads_wait(
+    some: str | None, load: float, busy: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the kernel's share of waiting, and by the load average where there is none."""
+    monkeypatch.setattr(one_core, "PRESSURE", tmp_path / "cpu")
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0))
+    if some is not None:
+        (tmp_path / "cpu").write_text(some)
+    assert one_core.machine_is_busy() is busy
 
 
 async def test_it_follows_the_windows_of_orders(cores: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +103,7 @@ async def test_it_follows_the_windows_of_orders(cores: set[int], monkeypatch: py
         return next(near)
 
     with pytest.raises(RuntimeError, match="StopIteration"):
-        await OneCore(load=lambda: 0.0).follow(order_is_near)
+        await OneCore(is_busy=lambda: False).follow(order_is_near)
     assert numbers == [len(cores), len(cores), 1, 1, len(cores)]
 
 
@@ -87,6 +119,6 @@ async def test_a_process_that_may_not_choose_its_cores_runs_on_all(
     monkeypatch.setattr(one_core, "PAUSE_S", 0)
     monkeypatch.setattr(os, "sched_setaffinity", forbidden)
     with pytest.raises(RuntimeError, match="StopIteration"):
-        await OneCore(load=lambda: 0.0).follow(lambda: next(near))
+        await OneCore(is_busy=lambda: False).follow(lambda: next(near))
     monkeypatch.undo()
     assert of_all_threads() == {frozenset(cores)}

@@ -65,6 +65,8 @@ class NodePlan(Frozen, frozen=True):
     """Maximum order rate of Nautilus' own risk engine; each series sends at most one order per second."""
     order_client: str = "py-clob-client-v2"
     """The library that signs and sends orders."""
+    order_connections: int = 1
+    """Orders that may be sent at the same time, one for each series."""
     account_seconds: float = 30.0
     """Seconds between two reads of the balance. Payouts arrive minutes before the next decision."""
 
