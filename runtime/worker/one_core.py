@@ -38,14 +38,15 @@ class OneCore:
 
     async def follow(self, order_is_near: Callable[[], bool]) -> None:
         """Join and leave one core with the windows of orders, as long as the process runs."""
-        while True:
-            with suppress(OSError):  # a process that may not choose its cores runs on all
+        while _is_linux():
+            # A process that may not choose its cores, or cannot know whether others wait, runs on all.
+            with suppress(OSError, ValueError, IndexError):
                 (self.join if order_is_near() and not self._is_busy() else self.leave)()
             await asyncio.sleep(PAUSE_S)
 
     def join(self) -> None:
         """Move all threads, and those that they create, to the core of the first thread."""
-        if self._all is not None or not TASKS.exists():
+        if self._all is not None:
             return
         cores = os.sched_getaffinity(0)
         if len(cores) > 1:
@@ -57,6 +58,10 @@ class OneCore:
         if self._all is not None:
             cores, self._all = self._all, None
             _move(cores)
+
+
+def _is_linux() -> bool:
+    return TASKS.exists()
 
 
 def machine_is_busy() -> bool:

@@ -107,6 +107,26 @@ async def test_it_follows_the_windows_of_orders(cores: set[int], monkeypatch: py
     assert numbers == [len(cores), len(cores), 1, 1, len(cores)]
 
 
+@pytest.mark.parametrize("some", ["", "some avg10=much total=1"])
+async def test_a_pressure_that_cannot_be_read_changes_nothing(
+    some: str, cores: set[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is raised, and all cores are kept."""
+    near = iter([True, True])
+    monkeypatch.setattr(one_core, "PAUSE_S", 0)
+    monkeypatch.setattr(one_core, "PRESSURE", tmp_path / "cpu")
+    (tmp_path / "cpu").write_text(some)
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await OneCore().follow(lambda: next(near))
+    assert of_all_threads() == {frozenset(cores)}
+
+
+async def test_on_other_systems_nothing_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the files of Linux it ends at once."""
+    monkeypatch.setattr(one_core, "TASKS", tmp_path / "task")
+    await OneCore().follow(lambda: pytest.fail("asked"))
+
+
 async def test_a_process_that_may_not_choose_its_cores_runs_on_all(
     cores: set[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
