@@ -25,14 +25,18 @@ class _Caller:
     def _run(self) -> None:
         while True:
             self._call(*self._calls.get())
-            _idle.append(self)
 
     def _call(self, call: Callable[[], Any], result: Future[Any], name: str) -> None:
         self._thread.name = name
         try:
-            result.set_result(call())
+            value = call()
         except Exception as error:  # noqa: BLE001  raised again in the caller
+            _idle.append(self)
             result.set_exception(error)
+        else:
+            # Before the result: the next call of the one who waits for it finds this thread.
+            _idle.append(self)
+            result.set_result(value)
 
 
 _idle: list[_Caller] = []

@@ -38,6 +38,8 @@ CONNECT_LIMIT_S = 1.5
 KEPT_S = 5.0
 """Time after which an idle connection is closed, as by httpx."""
 PART_BYTES = 65_536
+_SELECTOR = getattr(selectors, "PollSelector", selectors.SelectSelector)
+"""Needs no file descriptor of its own, as the default one does: an order is sent without a free one, too."""
 
 
 class ThreadHttp:
@@ -301,7 +303,7 @@ class _Connection(http.client.HTTPConnection):
         """Whether an idle connection can be used again: recently used, not closed by the server."""
         if time.monotonic() - self.idle_since > KEPT_S:
             return False
-        with selectors.DefaultSelector() as selector:
+        with _SELECTOR() as selector:
             selector.register(self.sock, selectors.EVENT_READ)
             return not selector.select(0)
 

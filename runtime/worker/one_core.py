@@ -16,7 +16,7 @@ PRESSURE = Path("/proc/pressure/cpu")
 """Share of time in which a thread waited for a core (https://docs.kernel.org/accounting/psi.html); not
 on every system."""
 WAITING_PERCENT = 25.0
-"""A worker, a practice venue and a browser on two cores have up to 10, a run of the tests has 60 to 100."""
+"""On two cores the benchmark of orders has 2, a run of the quick tests in three processes 23 to 52."""
 LAST_CORE = 36
 """Index of the core in `/proc/<pid>/stat`, behind the name of the program: proc_pid_stat(5), field 39."""
 
@@ -31,8 +31,8 @@ class OneCore:
         two workers could be on the same core.
     """
 
-    def __init__(self, is_busy: Callable[[], bool] | None = None) -> None:
-        self._is_busy = is_busy or machine_is_busy
+    def __init__(self, is_busy: Callable[[], bool]) -> None:
+        self._is_busy = is_busy
         self._all: set[int] | None = None
         """The cores to return to; None while no core is chosen."""
 

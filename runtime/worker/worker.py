@@ -35,7 +35,7 @@ from runtime.worker.market_terms import MarketTermsReader
 from runtime.worker.mirror_evidence import MirrorEvidence
 from runtime.worker.mode_follower import ModeFollower
 from runtime.worker.observers import ObserverGroup
-from runtime.worker.one_core import OneCore
+from runtime.worker.one_core import OneCore, machine_is_busy
 from runtime.worker.plan import WorkerPlan
 from runtime.worker.planned_restart import RestartState, restart_reason
 from runtime.worker.position_marks import PositionMarker
@@ -180,7 +180,7 @@ class Worker:
         parts.facts.start()
         self._spawn(parts.engine.follow_orders(parts.account))
         self._spawn(parts.engine.keep_connection(parts.order_is_near))
-        self._spawn(OneCore().follow(parts.order_is_near))
+        self._spawn(OneCore(machine_is_busy).follow(parts.order_is_near))
         self._spawn(parts.mode.run())
         self._spawn(parts.terms.run())
         self._spawn(parts.status.measure_skew())

@@ -23,7 +23,7 @@ def test_calls_one_after_the_other_have_one_thread() -> None:
 
 
 def test_a_call_that_does_not_return_holds_up_no_other_one() -> None:
-    """Its thread is used again once it has returned."""
+    """Another thread makes the next one."""
     release = threading.Event()
     blocked: list[int] = []
 

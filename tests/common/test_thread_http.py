@@ -1,5 +1,7 @@
 """Requests of the calling thread: the check before the first byte, connections that are used again, TLS."""
 
+import os
+import resource
 import shutil
 import socket
 import ssl
@@ -145,6 +147,24 @@ def test_a_connection_that_the_server_closed_meanwhile_is_replaced(http: ThreadH
     assert idle.sock.recv(1, socket.MSG_PEEK) == b""
     http.request("POST", server.url, headers={}, content=b"{}")
     assert [len(requests) for requests in server.connections] == [2, 1]
+
+
+def test_an_idle_connection_is_used_without_a_free_file_descriptor(http: ThreadHttp, serve: Start) -> None:
+    """An order that can be sent is sent: nothing is opened to find out whether the server closed it."""
+    server = serve(EMPTY)
+    http.request("GET", server.url, headers={})
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, limit[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            os.dup(0)
+        answered = http.request("POST", server.url, headers={}, content=b"{}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+    assert answered.content == b"{}"
+    assert [len(requests) for requests in server.connections] == [2]
 
 
 def test_a_connection_that_was_idle_too_long_is_replaced(http: ThreadHttp, serve: Start) -> None:
