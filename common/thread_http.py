@@ -293,6 +293,9 @@ class _Connection(http.client.HTTPConnection):
         if self.sock is None:
             self.connect()
         before_first_byte()
+        self._write()
+
+    def _write(self) -> None:
         sock = cast(socket.socket, self.sock)
         sock.settimeout(_deadline.left_s())
         sock.sendall(self._unsent)

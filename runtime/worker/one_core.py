@@ -38,11 +38,17 @@ class OneCore:
 
     async def follow(self, order_is_near: Callable[[], bool]) -> None:
         """Join and leave one core with the windows of orders, as long as the process runs."""
-        while _is_linux():
-            # A process that may not choose its cores, or cannot know whether others wait, runs on all.
-            with suppress(OSError, ValueError, IndexError):
-                (self.join if order_is_near() and not self._is_busy() else self.leave)()
+        while hasattr(os, "sched_setaffinity"):
+            near = order_is_near()
+            if near or self._all is not None:
+                # Files are read in another thread, although those of the kernel never wait for a disk. A
+                # process that may not choose its cores, or cannot know whether others wait, runs on all.
+                with suppress(OSError, ValueError, IndexError):
+                    await asyncio.to_thread(self._choose, near)
             await asyncio.sleep(PAUSE_S)
+
+    def _choose(self, near: bool) -> None:
+        (self.join if near and not self._is_busy() else self.leave)()
 
     def join(self) -> None:
         """Move all threads, and those that they create, to the core of the first thread."""
@@ -58,10 +64,6 @@ class OneCore:
         if self._all is not None:
             cores, self._all = self._all, None
             _move(cores)
-
-
-def _is_linux() -> bool:
-    return TASKS.exists()
 
 
 def machine_is_busy() -> bool:

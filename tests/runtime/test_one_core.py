@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from blockbuster import BlockBuster
 
 from runtime.worker import one_core
 from runtime.worker.one_core import OneCore
@@ -125,10 +126,37 @@ async def test_a_pressure_that_cannot_be_read_changes_nothing(
     assert of_all_threads() == {frozenset(cores)}
 
 
-async def test_on_other_systems_nothing_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the files of Linux it ends at once."""
-    monkeypatch.setattr(one_core, "TASKS", tmp_path / "task")
+async def test_on_other_systems_nothing_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Python cannot choose cores it ends at once."""
+    monkeypatch.delattr(os, "sched_setaffinity")
     await OneCore(is_busy=lambda: False).follow(lambda: pytest.fail("asked"))
+
+
+async def test_without_the_files_of_linux_all_cores_are_kept(
+    cores: set[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some systems can choose cores and have no `/proc`; nothing is raised."""
+    near = iter([True, True])
+    monkeypatch.setattr(one_core, "PAUSE_S", 0)
+    monkeypatch.setattr(one_core, "TASKS", tmp_path / "task")
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await OneCore(is_busy=lambda: False).follow(lambda: next(near))
+    monkeypatch.undo()
+    assert of_all_threads() == {frozenset(cores)}
+
+
+async def test_no_file_is_read_on_the_event_loop(cores: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker under the detector of blocking calls would end with it."""
+    near = iter([True, False])
+    monkeypatch.setattr(one_core, "PAUSE_S", 0)
+    detector = BlockBuster()
+    detector.activate()
+    try:
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            await OneCore(one_core.machine_is_busy).follow(lambda: next(near))
+    finally:
+        detector.deactivate()
+    assert of_all_threads() == {frozenset(cores)}
 
 
 async def test_a_process_that_may_not_choose_its_cores_runs_on_all(
