@@ -1,6 +1,7 @@
 """Opens the ledger's file, checks version and integrity, and converts SQLite errors to messages."""
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,10 @@ WRITER_PAUSE_S = 1.0
 CHECKPOINT_PAGES = 8192
 """Pages of the write-ahead log, 32 MB, after which a commit also writes them to the file; SQLite's default is
 1000. The writer does it before, at times without an order (`Ledger.checkpoint`)."""
+RESERVED_LOG_BYTES = 8_000_000
+"""The rows of an order need 0.1 MB of the write-ahead log, from the signature to the end."""
+RESERVE_IF_FREE = 16
+"""The log is enlarged if this many times as much is free."""
 CACHE_KIB = 256
 """Pages of the ledger that a connection keeps in memory. SQLite's default is 2 MB, which a growing ledger
 fills in days; the operating system keeps the file anyway."""
@@ -71,6 +76,29 @@ def open_writer(path: Path) -> sqlite3.Connection:
             connection.close()
             raise
     return connection
+
+
+def reserve_log(connection: sqlite3.Connection, path: Path) -> None:
+    """Enlarge the write-ahead log, unless the disk is nearly full: the next commits overwrite these bytes.
+
+    A commit that makes a file longer also waits for the file system's own journal: the synced write of an
+    order takes 0.45 to 0.52 ms then, and 0.33 to 0.45 otherwise (ext4, median). SQLite writes the rows of a
+    transaction that is too large for its cache to the log, where they remain, without effect, when it is
+    rolled back.
+    """
+    if shutil.disk_usage(path.parent).free < RESERVE_IF_FREE * RESERVED_LOG_BYTES:
+        return
+    connection.execute("PRAGMA cache_size = 16")
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.execute("CREATE TABLE reserved (bytes BLOB)")
+            connection.execute("INSERT INTO reserved VALUES (zeroblob(?))", (RESERVED_LOG_BYTES,))
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+    finally:
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
 
 
 def open_reader(path: Path) -> sqlite3.Connection:

@@ -343,6 +343,7 @@ def _open_run(
 
     def opened() -> tuple[Ledger, LedgerReader]:
         ledger = opening.result()
+        ledger.reserve_log()
         ledger.open_run(
             mode=plan.mode,
             venue=plan.venue,

@@ -1,6 +1,8 @@
 """The ledger file: one writer, a known version, no damage, and nothing lost when the process is killed."""
 
 import os
+import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -443,3 +445,76 @@ def test_a_new_ledger_is_there_completely_or_not_at_all(tmp_path, monkeypatch):
     with LedgerReader(path) as reader:
         assert reader.decisions() == []
     assert not (tmp_path / "ledger.sqlite.new").exists()
+
+
+class TestReservedLog:
+    """The write-ahead log is enlarged before the first order, so that its commits need not do it."""
+
+    SIZE = 8_000_000
+
+    @pytest.fixture
+    def log(self, path):
+        return path.with_name("ledger.sqlite-wal")
+
+    def test_commits_overwrite_it(self, path, log):
+        """It has its size before the first commit and after eighty decisions, and the file is no longer."""
+        with open_ledger(path) as ledger:
+            size = path.stat().st_size
+            ledger.reserve_log()
+            reserved = log.stat().st_size
+            assert reserved > self.SIZE
+            assert path.stat().st_size == size
+            ledger.record_market(market(0))
+            for _ in range(80):
+                ledger.record_decision(decision(0))
+            assert log.stat().st_size == reserved
+            with LedgerReader(path) as reader:
+                assert len(reader.decisions()) == 80
+        run_sql(path, "PRAGMA integrity_check")
+        assert pragma(path, "integrity_check") == "ok"
+
+    def test_a_killed_process_leaves_a_log_that_is_read_up_to_the_last_commit(self, path, log, tmp_path):
+        """The bytes behind it are no rows; the next process continues and reserves no second time as much."""
+        copied = tmp_path / "after the kill"
+        copied.mkdir()
+        with open_ledger(path) as ledger:
+            ledger.reserve_log()
+            ledger.record_market(market(0))
+            ledger.record_decision(decision(0))
+            for file in (path, log):
+                shutil.copy(file, copied)
+        with open_ledger(copied / path.name) as ledger:
+            ledger.record_decision(decision(0))
+            ledger.reserve_log()
+            ledger.record_decision(decision(0))
+            with LedgerReader(ledger.path) as reader:
+                assert len(reader.decisions()) == 3
+            assert (copied / log.name).stat().st_size < 1.2 * self.SIZE
+        assert pragma(copied / path.name, "integrity_check") == "ok"
+
+    def test_a_disk_that_is_nearly_full_is_left_to_the_rows(self, path, log, monkeypatch):
+        """With less free than sixteen times as much the log keeps its size."""
+        usage = shutil.disk_usage(path.parent)
+        with open_ledger(path) as ledger:
+            before = log.stat().st_size
+            for free in (16 * self.SIZE - 1, 0):
+                monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: usage._replace(free=free))
+                ledger.reserve_log()
+                assert log.stat().st_size == before
+            monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=16 * self.SIZE))
+            ledger.reserve_log()
+            assert log.stat().st_size > self.SIZE
+
+    def test_without_space_nothing_is_lost(self, path, log):
+        """A disk that becomes full meanwhile, here a limit on the size of files, is no error of the start."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        with open_ledger(path) as ledger:
+            ledger.record_market(market(0))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (self.SIZE // 2, hard))
+            try:
+                ledger.reserve_log()
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            ledger.record_decision(decision(0))
+            with LedgerReader(path) as reader:
+                assert len(reader.decisions()) == 1
