@@ -18,10 +18,11 @@ import sys
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 import msgspec
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 
 from venue import __main__ as venue_command
 from venue.market import VenueMarket
@@ -75,6 +76,12 @@ class TurnClock:
         """Those that have sent a request."""
         self._frames: deque[tuple[int, str]] = deque(maxlen=KEPT_FRAMES)
         self._orders: dict[str, asyncio.Future[int]] = {}
+        self._first_bytes: WeakKeyDictionary[object, int] = WeakKeyDictionary()
+        """When the first byte of a connection's next request was received."""
+
+    def bytes_received(self, transport: object) -> None:
+        """Bytes of a request were read from a connection; the first ones count."""
+        self._first_bytes.setdefault(transport, time.monotonic_ns())
 
     def frame_sent(self, text: str) -> None:
         """A frame is about to be handed to its socket."""
@@ -84,14 +91,19 @@ class TurnClock:
     async def order_arrived(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        """Time each POST /order: the handler of a request is called when its header is complete."""
+        """Time each POST /order by its first byte; this is called after its header has been parsed."""
+        if request.transport is None:  # the client has gone
+            return await handler(request)
+        called_ns = time.monotonic_ns()
+        parsing_ns = called_ns - self._first_bytes.get(request.transport, called_ns)
         far_s = 0.0 if _is_near(request) else self._round_trip_s
         if far_s:
             await asyncio.sleep(far_s / 2 + (0 if request.transport in self._connections else far_s))
-        if request.transport is not None:
-            self._connections.add(request.transport)
-        arrived_ns = time.monotonic_ns()
+        self._connections.add(request.transport)
+        arrived_ns = time.monotonic_ns() - parsing_ns
         answer = await handler(request)
+        # The handler has read the body, which may have come later: what follows is another request.
+        self._first_bytes.pop(request.transport, None)
         if far_s:
             await asyncio.sleep(far_s / 2)
         if (request.method, request.path) != ("POST", "/order"):
@@ -147,6 +159,17 @@ def _change_book(venue: PracticeVenue, market: VenueMarket) -> None:
     venue.markets.refresh(market)
 
 
+def time_first_bytes(clock: TurnClock) -> None:
+    """Time the bytes that aiohttp receives, before it parses them."""
+    unpatched = RequestHandler.data_received
+
+    def data_received(self: RequestHandler, data: bytes) -> None:
+        clock.bytes_received(self.transport)
+        unpatched(self, data)
+
+    RequestHandler.data_received = data_received
+
+
 def main() -> int:
     """Run the venue until it is stopped."""
     clock = TurnClock()
@@ -164,6 +187,7 @@ def main() -> int:
         return app
 
     web.WebSocketResponse.send_str = send_str
+    time_first_bytes(clock)
     venue_command.make_app = timed_app
     return venue_command.main()
 

@@ -1,5 +1,6 @@
 """The benchmark from a tick to the order: its targets on given figures, and a short run of the senders."""
 
+import asyncio
 import itertools
 import json
 import random
@@ -8,11 +9,14 @@ import sys
 
 import msgspec
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from aiohttp.web_protocol import RequestHandler
 from bot_process import ROOT
 
-from benchmarks import tick_to_order
+from benchmarks import tick_to_order, timed_venue
 from benchmarks.tick_to_order import Distribution, Latencies, Sender, TickRun, measurements
-from benchmarks.timed_venue import TurnTimes
+from benchmarks.timed_venue import TurnClock, TurnTimes, time_first_bytes
 
 
 def latencies(p50: float, p99: float | None, n: int = 150) -> Latencies:
@@ -138,6 +142,45 @@ def test_no_sender_has_more_than_five_turns_within_a_second(clock):
     for sender in senders:
         assert len(sender.begun) == 50
         assert all(later - first > 1.0 for first, later in zip(sender.begun, sender.begun[5:], strict=False))
+
+
+async def test_a_post_has_arrived_with_its_first_byte(monkeypatch):
+    """The venue's own work on the header is no part of the time, and a body is none of the next order."""
+    times = Clock()
+    monkeypatch.setattr(times, "monotonic_ns", lambda: times.now, raising=False)
+    monkeypatch.setattr(timed_venue, "time", times)
+    clock = TurnClock()
+    monkeypatch.setattr(RequestHandler, "data_received", RequestHandler.data_received)  # restored at the end
+    time_first_bytes(clock)
+
+    async def answer(request):
+        return web.Response(text=await request.text())
+
+    app = web.Application(middlewares=[clock.order_arrived])
+    app.router.add_post("/order", answer)
+    header = b"POST /order HTTP/1.1\r\nHost: venue\r\nPOLY_ADDRESS: 0x1\r\nContent-Length: 2\r\n\r\n"
+    async with TestServer(app) as server:
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        received = asyncio.Event()
+        unpatched = clock.bytes_received
+
+        def noted(transport):
+            unpatched(transport)
+            received.set()
+
+        monkeypatch.setattr(clock, "bytes_received", noted)
+        arrived = []
+        for first_byte in (100, 200):
+            order = clock._orders["0x1"] = asyncio.get_running_loop().create_future()
+            for later, part in enumerate((header[:9], header[9:] + b"o", b"k")):
+                received.clear()
+                times.now = first_byte + 10 * later
+                writer.write(part)
+                await received.wait()
+            assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
+            arrived.append(await order)
+        writer.close()
+    assert arrived == [100, 200]
 
 
 @pytest.mark.slow
