@@ -101,9 +101,10 @@ class TurnClock:
             await asyncio.sleep(far_s / 2 + (0 if request.transport in self._connections else far_s))
         self._connections.add(request.transport)
         arrived_ns = time.monotonic_ns() - parsing_ns
-        answer = await handler(request)
-        # The handler has read the body, which may have come later: what follows is another request.
+        await request.read()
+        # Now the body is here, too, also if the handler answers without it: what follows is another request.
         self._first_bytes.pop(request.transport, None)
+        answer = await handler(request)
         if far_s:
             await asyncio.sleep(far_s / 2)
         if (request.method, request.path) != ("POST", "/order"):
