@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -29,14 +30,12 @@ class _Caller:
     def _call(self, call: Callable[[], Any], result: Future[Any], name: str) -> None:
         self._thread.name = name
         try:
-            value = call()
+            end = partial(result.set_result, call())
         except Exception as error:  # noqa: BLE001  raised again in the caller
-            _idle.append(self)
-            result.set_exception(error)
-        else:
-            # Before the result: the next call of the one who waits for it finds this thread.
-            _idle.append(self)
-            result.set_result(value)
+            end = partial(result.set_exception, error)
+        # Before the result: the next call of the one who waits for it finds this thread.
+        _idle.append(self)
+        end()
 
 
 _idle: list[_Caller] = []
