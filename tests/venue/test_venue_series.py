@@ -424,7 +424,8 @@ async def test_the_exchanges_have_the_prices_of_every_asset() -> None:
 async def test_four_series_are_found_traded_and_resolved_through_the_official_clients() -> None:
     """Found by slug; an order fills in a 5m and a 4h market; both resolve by their own prices, and
     the bot's feed of one asset receives the strike of that asset."""
-    names = ("btc-15m", "eth-5m", "sol-4h", "eth-15m")
+    # The longest one is named first: each market begins then, at whatever hour of the day this runs.
+    names = ("sol-4h", "btc-15m", "eth-5m", "eth-15m")
     arguments = ("--series", ",".join(names), "--seed", "7", "--speed", "1", "--start-at", "10")
     with VenueProcess.start("--source", "synthetic", *arguments) as venue:
         assert venue.ready["series"] == list(names)
