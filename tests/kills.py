@@ -113,10 +113,14 @@ def venue_url(bot: BotProcess) -> str:
     return bot.wait_for(r"practice venue at (http://127\.0\.0\.1:\d+)", START_S)[1]
 
 
+HTTP = httpx.Client(trust_env=False, verify=False, limits=httpx.Limits(max_keepalive_connections=0))
+"""For the control routes of a venue: one for each request would read the certificates each time."""
+
+
 def ask(url: str, path: str, **query: str) -> Any:
     """The venue's answer; None while it has none."""
     try:
-        answer = httpx.get(url + path, params=query, trust_env=False, timeout=5)
+        answer = HTTP.get(url + path, params=query, timeout=5)
     except httpx.HTTPError:
         return None
     return answer.json() if answer.status_code == 200 else None
@@ -125,7 +129,7 @@ def ask(url: str, path: str, **query: str) -> Any:
 def arm(url: str, name: str, count: int | None, parameters: dict[str, Any]) -> None:
     """Arm a fault of the venue."""
     body = {"name": name, "count": count, "parameters": parameters}
-    httpx.post(f"{url}/practice/faults", json=body, trust_env=False, timeout=10).raise_for_status()
+    HTTP.post(f"{url}/practice/faults", json=body, timeout=10).raise_for_status()
 
 
 def account(url: str, paths: Paths) -> dict[str, Any] | None:

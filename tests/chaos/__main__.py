@@ -60,7 +60,11 @@ class Report(msgspec.Struct, frozen=True):
     decisions: int
     covered: int
     """Markets whose window had to have a decision."""
+    recoveries: int
+    """Ends of faults that the bot had to recover from."""
     slowest_recovery_s: float
+    limited: int
+    """Decisions that a limit refused which one order had reached."""
     outcomes: tuple[Outcome, ...]
 
 
@@ -225,7 +229,7 @@ def play_in(schedule: Schedule, folder: Path) -> Outcome:
     except Exception as error:  # noqa: BLE001  the other runs go on
         began = (None,) * len(schedule.injections)
         wrong = {"not_played": [repr(error)]}
-        return Outcome(schedule, wrong, began, (), 0, 0, None, 0.0, str(folder))
+        return Outcome(schedule, wrong, began, (), 0, 0, (), 0.0, str(folder))
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -313,7 +317,9 @@ def report_of(outcomes: Sequence[Outcome], seconds: float, revisions: Iterable[s
         purchases=sum(outcome.purchases for outcome in outcomes),
         decisions=sum(outcome.decisions for outcome in outcomes),
         covered=sum(outcome.covered for outcome in outcomes),
-        slowest_recovery_s=max((outcome.recovery_s or 0.0 for outcome in outcomes), default=0.0),
+        recoveries=sum(len(outcome.recoveries) for outcome in outcomes),
+        slowest_recovery_s=max((outcome.recovery_s for outcome in outcomes), default=0.0),
+        limited=sum(outcome.limited for outcome in outcomes if outcome.schedule.limit),
         outcomes=tuple(sorted(outcomes, key=lambda outcome: outcome.schedule.number)),
     )
 
@@ -330,7 +336,9 @@ def show_failing(
         file = base / f"schedule-{schedule.seed}-{schedule.number}.json"
         file.write_bytes(encode(schedule))
         speed = f" --speed {given.speed:g}" if given.speed else ""
-        console.print(f"again: python -m tests.chaos --replay {file}{speed}", highlight=False, markup=False)
+        console.print(
+            f"again: ./bot exec -m tests.chaos --replay {file}{speed}", highlight=False, markup=False
+        )
         console.print(f"  {schedule.text}", highlight=False, markup=False)
 
 
@@ -375,7 +383,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = write_report(runs.outcomes)
     console.print(
         f"{found.runs} runs, {found.failed} failed; {found.purchases} purchases,"
-        f" {found.decisions} decisions, slowest recovery {found.slowest_recovery_s:.1f} s,"
+        f" {found.decisions} decisions, slowest of {found.recoveries} recoveries"
+        f" {found.slowest_recovery_s:.1f} s,"
         f" {found.seconds:.0f} s",
         highlight=False,
         markup=False,

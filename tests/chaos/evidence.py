@@ -118,6 +118,31 @@ class Halt(msgspec.Struct, frozen=True):
     why: str
 
 
+class Recovery(msgspec.Struct, frozen=True):
+    """The time from the end of a fault, while no other one lasted, until the bot was healthy.
+
+    Attributes
+    ----------
+    fault : str
+    seconds : float
+        Wall seconds; until the next fault or the end of the run if the bot was not healthy by then.
+    healthy : bool
+        Whether it was.
+    waited_s : float
+        Seconds of these in which a process of the bot could have run, and had no processor.
+    """
+
+    fault: str
+    seconds: float
+    healthy: bool = True
+    waited_s: float = 0.0
+
+    @property
+    def own_s(self) -> float:
+        """The bot's own part of the time."""
+        return self.seconds - self.waited_s
+
+
 class Observed(msgspec.Struct, frozen=True):
     """What the run itself saw.
 
@@ -139,10 +164,10 @@ class Observed(msgspec.Struct, frozen=True):
         Parts of the reasons with which the faults of the schedule may halt the bot.
     covered : tuple of str
         Slugs of the markets in whose whole decision window, from the bot's start on, a worker ran.
-    recovery_s : float, optional
-        Wall seconds from the end of the last fault until the bot was healthy; None if it never was.
-    waited_s : float
-        Seconds of these in which a process of the bot could have run, and had no processor.
+    recoveries : tuple of Recovery
+        After each fault that a worker or its quotes need time to recover from, and at the end of the run.
+    operator_halts : tuple of (int, int)
+        Wall times in nanoseconds at which the operator halted trading, and lifted the halt.
     exit_code : int, optional
         Of the last supervisor, after Ctrl-C; None if it had to be killed.
     orphans : tuple of str
@@ -163,8 +188,8 @@ class Observed(msgspec.Struct, frozen=True):
     ahead_s: float = 0.0
     halts: tuple[str, ...] = ()
     covered: tuple[str, ...] = ()
-    recovery_s: float | None = 0.0
-    waited_s: float = 0.0
+    recoveries: tuple[Recovery, ...] = ()
+    operator_halts: tuple[tuple[int, int], ...] = ()
     exit_code: int | None = 0
     orphans: tuple[str, ...] = ()
     held_locks: tuple[str, ...] = ()

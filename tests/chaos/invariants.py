@@ -13,7 +13,9 @@ from ledger_comparison import differences
 from tests.chaos.evidence import Evidence, Intent
 
 RECOVERY_S = 30.0
-"""Longest time from the end of the last fault until the bot is healthy, wall seconds."""
+"""Longest time from the end of a fault until the bot is healthy, wall seconds."""
+HALTED_NS = 1_000_000_000
+"""Longest time from the operator's halt until the last order that had passed its check reaches the venue."""
 CASH_TOLERANCE = Decimal("0.00001")
 """Largest difference of two amounts of cash, pUSD."""
 FOLLOWED_NS = 1_500_000_000
@@ -117,14 +119,14 @@ def orders_final(evidence: Evidence) -> list[str]:
 def decisions_accounted(evidence: Evidence) -> list[str]:
     """Every window in which a worker ran has a decision, and every decision to buy its order."""
     decided = {decision.slug for decision in evidence.decisions}
-    ordered = {intent.slug for intent in evidence.intents}
+    ordered = {intent.decision_id for intent in evidence.intents}
     wrong = [
         f"no decision in the window of {slug}" for slug in evidence.observed.covered if slug not in decided
     ]
     wrong += [
         f"decision {decision.id} in {decision.slug} buys, and there is no order"
         for decision in evidence.decisions
-        if decision.reason is None and decision.slug not in ordered
+        if decision.reason is None and decision.id not in ordered
     ]
     buying = {decision.id for decision in evidence.decisions if decision.reason is None}
     wrong += [
@@ -231,8 +233,15 @@ def _allowed(evidence: Evidence, at_ns: int) -> bool:
 
 
 def none_while_halted(evidence: Evidence) -> list[str]:
-    """No order that was decided between a halt and its lifting reaches the venue."""
-    wrong = []
+    """No order that was decided between a halt and its lifting reaches the venue, and none at all while the
+    operator halts trading, but for one that had passed its last check before."""
+    wrong = [
+        f"order {order.id} reached the venue {(order.created_ns - begin) / 1e9:.1f} s after the operator"
+        " halted trading"
+        for begin, end in evidence.observed.operator_halts
+        for order in evidence.orders
+        if begin + HALTED_NS < order.created_ns < end
+    ]
     for intent in _sent(evidence):
         before = [halt for halt in evidence.halts if halt.ts_ns <= intent.created_ns]
         if before and before[-1].event == "halt":
@@ -250,16 +259,18 @@ def halts_explained(evidence: Evidence) -> list[str]:
 
 
 def recovered(evidence: Evidence) -> list[str]:
-    """Within 30 s of the end of the last fault, a worker runs and has fresh quotes.
+    """Within 30 s of the end of each fault, while no other one lasts, a worker runs and has fresh quotes.
 
     The time is the bot's own: without that in which a busy machine kept it waiting for a processor.
     """
-    seconds, waited = evidence.observed.recovery_s, evidence.observed.waited_s
-    if seconds is None:
-        return ["the bot did not recover"]
-    if seconds - waited <= RECOVERY_S:
-        return []
-    return [f"the bot recovered after {seconds:.1f} s, of which it waited {waited:.1f} s for a processor"]
+    if not evidence.observed.recoveries:
+        return ["the bot was not found healthy"]
+    return [
+        f"the bot {'recovered' if one.healthy else 'had not recovered'} {one.seconds:.1f} s after the end of"
+        f" {one.fault}, of which it waited {one.waited_s:.1f} s for a processor"
+        for one in evidence.observed.recoveries
+        if one.own_s > RECOVERY_S
+    ]
 
 
 def ended_cleanly(evidence: Evidence) -> list[str]:

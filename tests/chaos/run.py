@@ -25,32 +25,50 @@ import httpx
 import msgspec
 from bot_process import BotProcess
 from eth_account import Account
-from kills import BUYS_EARLY, account, ask, gone, wait_for_end
+from kills import BUYS_EARLY, HTTP, account, ask, gone, wait_for_end
 from ledger_comparison import Paths, ledger_fills, rows
 
+from control.halt_file import HALT_FILE, HaltFile
 from control.locks import holder, state_lock, wallet_lock
 from errors import Fatal
 from research.recording_file import read_rows
-from tests.chaos.evidence import Evidence, Limits, Observed, Reading, collect
+from tests.chaos.evidence import Evidence, Limits, Observed, Reading, Recovery, collect
 from tests.chaos.invariants import violations
 from tests.chaos.machine_load import ProcessorWait
 from tests.chaos.old_ledger import lost_rows, write_old_ledger
 from tests.chaos.proxy import Relay
-from tests.chaos.schedule import COMMAND, RESTARTING, START_AT, SWITCHED, Injection, Layer, Schedule
+from tests.chaos.recovery import Recoveries, longest_free
+from tests.chaos.schedule import (
+    COMMAND,
+    OPERATOR_HALT,
+    RESTARTING,
+    START_AT,
+    SWITCHED,
+    Injection,
+    Layer,
+    Schedule,
+)
 from tests.control.redis_servers import RedisServer
 from venue.faults import STANDING
 
 HOOKS = Path(__file__).parent / "hooks"
-LIMITS = Limits()
+LIMITS = Limits(window=(640.0, 880.0))
+"""The window begins after the worker has connected: faults of the first order are armed before it."""
 SETTINGS = BUYS_EARLY | {
     "TRADE_WINDOW_START": f"{LIMITS.window[0]:g}",
     "TRADE_WINDOW_END": f"{LIMITS.window[1]:g}",
     # A generated favourite often costs that late in a market.
     "MAX_ENTRY_PRICE": "0.999",
 }
-"""Between 880 and the next market's 320 no order is sent: a run ends there."""
+"""Between 880 and the next market's 640 no order is sent: a run ends there."""
 WITHOUT_ORDER = {"FUSION_MIN_WEIGHT": "1"}
 """A position would delay a restart."""
+LIMIT_OF_ONE = {
+    "MAX_POSITIONS": ("1", {"positions": 1}),
+    "MAX_TOTAL_EXPOSURE": ("1.50", {"exposure": Decimal("1.50")}),
+    "MAX_LOSS_PER_DAY": ("1.50", {"day_loss": Decimal("1.50")}),
+}
+"""Values of the limits that one order of $1 reaches, as settings and as limits of the invariants."""
 SITUATION_SETTINGS = {
     "restart": WITHOUT_ORDER | {"RESTART_AFTER_MINUTES": "0.01"},
     "switch": WITHOUT_ORDER,
@@ -88,6 +106,10 @@ INTERRUPT_S = 2.0
 """Wall seconds that Ctrl-C takes."""
 RESOLVED_S = 995.0
 """Market second at which a market without a fault is resolved and recorded."""
+SECOND_WINDOW_S = 1790.0
+"""Market second, of the first market, after the decision window of the second one."""
+FEW_DESCRIPTORS = 8
+"""Fewer than a worker has open: those that it has stay, and none is added."""
 START_S = 90.0
 RECOVERY_LIMIT_S = 90.0
 """A bot that is not healthy by then has not recovered; the invariant's limit is shorter."""
@@ -103,7 +125,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
     `began` has the market second at which each fault began, in the order of the schedule; None if its point
     was never reached. `applied` has how often each fault was applied; None if that is not counted, as of a
-    state or of a signal. `waited_s` is the part of the recovery in which the bot waited for a processor.
+    state or of a signal. `limited` counts the decisions that a limit or a halt refused.
     """
 
     schedule: Schedule
@@ -112,18 +134,23 @@ class Outcome(msgspec.Struct, frozen=True):
     halts: tuple[str, ...]
     purchases: int
     decisions: int
-    recovery_s: float | None
+    recoveries: tuple[Recovery, ...]
     seconds: float
     folder: str
     applied: tuple[int | None, ...] = ()
     covered: int = 0
     """Markets whose window had to have a decision."""
-    waited_s: float = 0.0
+    limited: int = 0
     speed: float = SLOW
 
     @property
     def right(self) -> bool:
         return not self.violations
+
+    @property
+    def recovery_s(self) -> float:
+        """The slowest recovery."""
+        return max((one.seconds for one in self.recoveries), default=0.0)
 
 
 def set_speed(speed: float) -> None:
@@ -144,7 +171,10 @@ def play(schedule: Schedule, folder: Path, environment: dict[str, str] | None = 
     with ExitStack() as stack:
         run = Run(schedule, folder, stack, environment or {})
         observed = run.play()
-    evidence = collect(folder, PROFILES[schedule.path], LIMITS, observed)
+    limits = LIMITS
+    if schedule.limit:
+        limits = msgspec.structs.replace(LIMITS, **LIMIT_OF_ONE[schedule.limit][1])
+    evidence = collect(folder, PROFILES[schedule.path], limits, observed)
     wrong = violations(evidence)
     if schedule.situation == "switch" and Paths.of(folder, PROFILES["paper"]).ledger.exists():
         wrong |= violations(collect(folder, PROFILES["paper"], LIMITS, observed))
@@ -161,12 +191,12 @@ def _outcome(
         halts=tuple(halt.why for halt in evidence.halts if halt.event == "halt"),
         purchases=len(evidence.purchases),
         decisions=len(evidence.decisions),
-        recovery_s=evidence.observed.recovery_s,
+        recoveries=evidence.observed.recoveries,
         seconds=round(seconds, 1),
         folder=str(run.folder),
         applied=tuple(run.applied.get(place) for place in range(len(schedule.injections))),
         covered=len(evidence.observed.covered),
-        waited_s=evidence.observed.waited_s,
+        limited=sum(decision.reason == "risk" for decision in evidence.decisions),
         speed=SPEED,
     )
 
@@ -206,7 +236,10 @@ class Run:
             self._redis.set(LIVE)
             stack.callback(lambda: self._redis and self._redis.stop())
         self._environment = (
-            SETTINGS | SITUATION_SETTINGS.get(schedule.situation, {}) | self._hooks(environment)
+            SETTINGS
+            | SITUATION_SETTINGS.get(schedule.situation, {})
+            | ({schedule.limit: LIMIT_OF_ONE[schedule.limit][0]} if schedule.limit else {})
+            | self._hooks(environment)
         )
         if schedule.situation == "migration":
             write_old_ledger(self._paths.ledger)
@@ -221,14 +254,14 @@ class Run:
         self._pids: dict[int, str] = {}
         self._clocks: list[Reading] = []
         self._venue_pid = 0
-        self._next_scan = self._next_look = 0.0
+        self._next_scan = self._next_look = self._next_recovery = 0.0
         self._ends: list[tuple[float, Callable[[], object]]] = []
         """(market time, action) of the faults that last."""
         self._first_start = 0.0
         self._ready_at: float | None = None
         """Market time at which the first worker had quotes."""
-        self._waits = ProcessorWait()
-        self._waited_s = 0.0
+        self._recoveries = Recoveries(schedule.injections, self._healthy, self._now)
+        self._operator_halts: list[tuple[int, int]] = []
         self._start_waits = ProcessorWait()
         """From the first quotes to the end of the first decision window."""
         self._start_turn = stack.enter_context(ExitStack())
@@ -272,27 +305,26 @@ class Run:
 
     def play(self) -> Observed:
         """Play the schedule to its end."""
-        recovery_s: float | None = None
         try:
             if self.schedule.situation == "migration":
                 self._kill_in_migration()
             self._follow_venue(START_S)
             self._first_start = self._now() // 900 * 900
             self._play_faults()
-            recovery_s = self._recover()
+            self._recover()
             self._rest()
         except (AssertionError, httpx.HTTPError) as error:
             self._problems.append(str(error).splitlines()[0])
-        return self._end(recovery_s)
+        return self._end()
 
     def _play_faults(self) -> None:
         """Begin and end every fault, until the first market is resolved."""
         waiting = {
             place: injection
             for place, injection in enumerate(self.schedule.injections)
-            if place not in self.began
+            if place not in self.began and (injection.kind.layer is not Layer.MACHINE or self._ahead_s)
         }
-        end = self._first_start + RESOLVED_S
+        end = self._first_start + (SECOND_WINDOW_S if self.schedule.limit else RESOLVED_S)
         while waiting or self._ends or not self._is_resolved(end):
             self._turn(POLL_S if any(injection.on for injection in waiting.values()) else IDLE_S)
             now = self._now()
@@ -308,6 +340,9 @@ class Run:
             for last, action in [one for one in self._ends if one[0] <= now]:
                 self._ends.remove((last, action))
                 action()
+            if time.monotonic() >= self._next_recovery:
+                self._next_recovery = time.monotonic() + SCAN_S
+                self._recoveries.check()
 
     def _kill_in_migration(self) -> None:
         """Kill the supervisor, which migrates the ledger before anything else, and start it again."""
@@ -321,16 +356,17 @@ class Run:
     def _is_resolved(self, end: float) -> bool:
         """Whether the first market has its result in the ledger, or should have it by now."""
         now = self._now()
-        if now >= end or now < self._first_start + 900 or time.monotonic() < self._next_look:
+        early = now < self._first_start + 900 or bool(self.schedule.limit)
+        if now >= end or early or time.monotonic() < self._next_look:
             return now >= end
         self._next_look = time.monotonic() + SCAN_S
         query = "SELECT 1 FROM settlements JOIN markets USING (session, slug) WHERE start = ?"
         return bool(rows(self._paths.ledger, query, int(self._first_start)))
 
     def _missed(self, injections: Iterable[Injection]) -> None:
-        """A point of an order that was never made is left out; a command of the crash matrix must come."""
+        """A point of an order that was never made is left out; a point of the crash matrix must come."""
         for injection in injections:
-            if injection.on.startswith(COMMAND):
+            if injection.on.startswith(COMMAND) or self.schedule.situation:
                 self._problems.append(f"the worker never came to the {injection.on}")
 
     def _turn(self, pause: float = IDLE_S) -> None:
@@ -344,7 +380,7 @@ class Run:
         self._pids |= {pid: name for name, pid in children.items()}
         self._first_worker = self._first_worker or children.get("worker", 0)
         self._note_start(children)
-        self._waits.read({**children, "supervisor": self._bot.process.pid})
+        self._recoveries.read({**children, "supervisor": self._bot.process.pid})
         if children.get("venue", self._venue_pid) != self._venue_pid:
             self._follow_venue(START_S)
 
@@ -418,35 +454,65 @@ class Run:
     # --- faults ------------------------------------------------------------------------------------
 
     def _begin(self, place: int, injection: Injection) -> None:
+        struck = time.monotonic(), time.time_ns()
+        lasts = injection.lasts * (SPEED if injection.kind.wall else 1)
+        end = self._now() + lasts
+        self._recoveries.begin(place)
+        action = self._start_fault(place, injection)
+        if lasts and action is not None:
+            self._ends.append((end, action))
+            self._ends.append((end, lambda: self._recoveries.end(place, self._processes)))
+        else:
+            self._recoveries.end(place, self._processes, struck)
+
+    def _start_fault(self, place: int, injection: Injection) -> Callable[[], object] | None:
+        """Begin a fault; returns what ends one that lasts."""
         kind = injection.kind
-        end = self._now() + injection.lasts if injection.lasts else None
         match kind.layer:
             case Layer.VENUE:
-                action = self._arm(place, injection)
+                return self._arm(place, injection)
             case Layer.WIRE:
-                assert self._relay is not None
-                relay, fault = self._relay, injection.fault
-                count = None if injection.lasts else injection.count
-                relay.arm(fault, count, injection.parameters.get("seconds", 0.0))
-                self._armed_at[place] = 0
-                action = partial(relay.clear, fault)
+                return self._disturb_wire(place, injection)
             case Layer.DISK:
-                action = self._lock_ledger() if injection.fault == "ledger_locked" else self._fill_disk()
+                return self._lock_ledger() if injection.fault == "ledger_locked" else self._fill_disk()
             case Layer.STORE:
-                action = self._disturb_store(injection)
-            case Layer.MACHINE:
-                action = None  # from the start on
+                return self._disturb_store(injection)
             case Layer.SEQUENCE if injection.fault == "engine_restart":
-                action = self._restart_engine(injection.lasts / 2)
+                return self._restart_engine(injection.lasts / 2)
             case Layer.SEQUENCE:
                 self._post("faults", name="unavailable_503", count=None, parameters=injection.parameters)
-                action = partial(self._disarm, "unavailable_503")
+                return partial(self._disarm, "unavailable_503")
             case Layer.ACCOUNT:
-                action = self._move_balance(Decimal(str(injection.parameters["usd"])))
+                self._move_balance(Decimal(str(injection.parameters["usd"])))
+            case Layer.OPERATOR:
+                return self._halt()
             case Layer.PROCESS:
-                action = self._disturb(injection)
-        if end is not None and action is not None:
-            self._ends.append((end, action))
+                return self._disturb(injection)
+        return None  # the clock of the machine is shifted from the start on
+
+    def _disturb_wire(self, place: int, injection: Injection) -> Callable[[], object]:
+        assert self._relay is not None
+        fault = injection.kind.acts_as or injection.fault
+        count = None if injection.lasts else injection.count
+        self._relay.arm(fault, count, injection.parameters.get("seconds", 0.0))
+        self._armed_at[place] = 0
+        return partial(self._relay.clear, fault)
+
+    @property
+    def _processes(self) -> dict[str, int]:
+        return {**self._bot.children(), "supervisor": self._bot.process.pid}
+
+    def _halt(self) -> Callable[[], object]:
+        """Halt trading as an operator does; returns what lifts the halt."""
+        file = HaltFile(self._paths.ledger.with_name(HALT_FILE))
+        file.raise_(OPERATOR_HALT)
+        begin = time.time_ns()
+
+        def lift() -> None:
+            self._operator_halts.append((begin, time.time_ns()))
+            file.lift()
+
+        return lift
 
     def _arm(self, place: int, injection: Injection) -> Callable[[], object]:
         count = None if injection.lasts else injection.count
@@ -465,7 +531,7 @@ class Run:
         for place in places:
             fault = self.schedule.injections[place]
             if fault.kind.layer is Layer.WIRE and self._relay is not None:
-                self.applied[place] = self._relay.struck[fault.fault]
+                self.applied[place] = self._relay.struck[fault.kind.acts_as or fault.fault]
             elif self._armed_at.get(place) == self._venue_pid and fault.fault not in STANDING:
                 if listed is None:
                     listed = ask(self._url, "/practice/faults")
@@ -476,9 +542,7 @@ class Run:
     def _post(self, route: str, **body: object) -> None:
         """Send a control request to the venue; a stopped one gets it later."""
         with suppress(httpx.TimeoutException, httpx.TransportError):
-            httpx.post(
-                f"{self._url}/practice/{route}", json=body, trust_env=False, timeout=2
-            ).raise_for_status()
+            HTTP.post(f"{self._url}/practice/{route}", json=body, timeout=2).raise_for_status()
 
     def _restart_engine(self, half: float) -> Callable[[], object]:
         """425 for the first half, then 503 in post-only mode."""
@@ -501,7 +565,7 @@ class Run:
     def _disarm(self, fault: str | None = None) -> None:
         query = {} if fault is None else {"name": fault}
         with suppress(httpx.TimeoutException, httpx.TransportError):
-            httpx.delete(f"{self._url}/practice/faults", params=query, trust_env=False, timeout=2)
+            HTTP.delete(f"{self._url}/practice/faults", params=query, timeout=2)
 
     def _lock_ledger(self) -> Callable[[], object] | None:
         """Another program locks the ledger, as a backup or an SQL shell would."""
@@ -546,7 +610,7 @@ class Run:
         """No file or socket can be opened any more."""
         if worker is None or gone(worker):
             return None
-        return _limited(worker, resource.RLIMIT_NOFILE, len(os.listdir(f"/proc/{worker}/fd")))
+        return _limited(worker, resource.RLIMIT_NOFILE, FEW_DESCRIPTORS)
 
     def _fill_disk(self) -> Callable[[], object] | None:
         """No file of the worker can be written, as on a full disk; the next worker finds space."""
@@ -581,8 +645,8 @@ class Run:
 
     # --- the end -----------------------------------------------------------------------------------
 
-    def _recover(self) -> float | None:
-        """End every fault; returns the wall seconds until the bot is healthy, None if it never is."""
+    def _recover(self) -> None:
+        """End every fault, and wait until the bot is healthy."""
         self._count_applied(*(place for place in self._armed_at if place not in self.applied))
         for _, action in self._ends:
             action()
@@ -590,18 +654,15 @@ class Run:
         self._disarm()
         if self._relay is not None:
             self._relay.clear()
-        self._waits.begin({**self._bot.children(), "supervisor": self._bot.process.pid})
-        ended, ended_ns = time.monotonic(), time.time_ns()
-        while time.monotonic() < ended + RECOVERY_LIMIT_S:
+        self._recoveries.end_all(self._processes)
+        while not self._recoveries.check():
+            if self._recoveries.waiting_s > RECOVERY_LIMIT_S:
+                self._recoveries.give_up()
+                return
             self._turn()
-            if self._healthy(ended_ns):
-                self._waited_s = round(self._waits.seconds, 2)
-                return round(time.monotonic() - ended, 2)
-        self._waited_s = round(self._waits.seconds, 2)
-        return None
 
     def _healthy(self, since_ns: int) -> bool:
-        """Whether a worker reported, since a time, that it has fresh quotes."""
+        """Whether a worker reported, since a time, that it has quotes of the running market since then."""
         try:
             files = [Paths.of(self.folder, name).ledger.with_name("pulse.json") for name in PROFILES.values()]
             newest = max((file for file in files if file.exists()), key=lambda file: file.stat().st_mtime_ns)
@@ -611,7 +672,9 @@ class Run:
         since_ns, now_ns = (at_ns + int(self._ahead_s * 1e9) for at_ns in (since_ns, time.time_ns()))
         age_s = status["quote_age_s"]
         fresh = status["ts_ns"] > max(since_ns, now_ns - int(FRESH_S * 1e9))
-        return fresh and status["slug"] is not None and age_s is not None and age_s < QUOTE_S
+        if not fresh or status["slug"] is None or age_s is None:
+            return False
+        return age_s < min(QUOTE_S, (status["ts_ns"] - since_ns) / 1e9)
 
     def _rest(self) -> None:
         """Wait until everything is recorded, at a time without a decision window."""
@@ -673,7 +736,7 @@ class Run:
         self._settled_at = self._settled_at or time.monotonic()
         return time.monotonic() < self._settled_at + CORRECTED_S / SPEED
 
-    def _end(self, recovery_s: float | None) -> Observed:
+    def _end(self) -> Observed:
         """Ctrl-C; then what is left."""
         code: int | None = self._bot.process.poll()
         if code is None:
@@ -698,8 +761,8 @@ class Run:
             ahead_s=self._ahead_s * SPEED,
             halts=self.schedule.halts,
             covered=self._covered(),
-            recovery_s=recovery_s,
-            waited_s=self._waited_s,
+            recoveries=tuple(self._recoveries.found),
+            operator_halts=tuple(self._operator_halts),
             exit_code=code,
             orphans=tuple(f"{name}, process {pid}" for name, pid in left),
             held_locks=tuple(self._held_locks()),
@@ -717,17 +780,19 @@ class Run:
         return True
 
     def _covered(self) -> tuple[str, ...]:
-        """The first market, if a worker had quotes in time and nothing kept it from deciding.
+        """The first market, if a worker had quotes, and nothing kept it from deciding, for long enough.
 
-        What the worker waited for a processor since then is added to the time that it needs.
+        What the worker waited for a processor since its start is added to the time that it needs.
         """
-        if self._ready_at is None or any(_keeps_from_deciding(one) for one in self.schedule.injections):
+        if self._ready_at is None:
             return ()
-        first = int(self._first_start)
-        needs_s = DECIDES_S + self._start_waits.seconds
-        if self._ready_at - first > LIMITS.window[1] - needs_s * SPEED:
+        begin, end = (self._first_start + second for second in LIMITS.window)
+        end -= abs(self.schedule.ahead_s)
+        impaired = self._recoveries.impaired(end)
+        needs_s = (DECIDES_S + self._start_waits.seconds) * SPEED
+        if longest_free(max(begin, self._ready_at), end, impaired) < needs_s:
             return ()
-        slugs = rows(self._paths.ledger, "SELECT slug FROM markets WHERE start = ?", first)
+        slugs = rows(self._paths.ledger, "SELECT slug FROM markets WHERE start = ?", int(self._first_start))
         return tuple(slug for (slug,) in slugs)
 
     def _held_locks(self) -> Iterator[str]:
@@ -739,15 +804,6 @@ class Run:
         for lock in locks:
             if (process := holder(lock)) is not None:
                 yield f"{lock.name}, by {process}"
-
-
-def _keeps_from_deciding(injection: Injection) -> bool:
-    """Whether a fault may last for the rest of the decision window."""
-    if injection.kind.layer is not Layer.VENUE:
-        return True
-    if str(injection.parameters.get("path", "")).startswith("/gamma"):
-        return True
-    return injection.fault.startswith(("market_", "gamma_", "stray_", "book_", "api_", "user_feed_refused"))
 
 
 def unreadable(recording: Path) -> list[str]:

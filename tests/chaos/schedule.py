@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from random import Random
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -49,6 +49,8 @@ class Layer(StrEnum):
     """The Redis that holds the mode."""
     MACHINE = "machine"
     """The clock of the machine that the bot runs on."""
+    OPERATOR = "operator"
+    """What the operator does while the bot runs."""
 
 
 AT_A_POINT = {Layer.PROCESS: 0.5, Layer.DISK: 0.5, Layer.STORE: 0.3, Layer.WIRE: 0.2}
@@ -64,6 +66,10 @@ class FaultKind(msgspec.Struct, frozen=True):
     lasts : tuple of two floats, optional
         Shortest and longest duration, market seconds. Without it, the fault applies `counts` times, or is an
         event such as kill -9.
+    wall : bool
+        Whether the duration is in wall seconds: the bot's limits for a connection are.
+    acts_as : str
+        The relay's name of the fault, if it is another one.
     counts : tuple of int
         The numbers of times to choose from.
     parameters : mapping
@@ -86,6 +92,8 @@ class FaultKind(msgspec.Struct, frozen=True):
     drawn: bool = True
     seldom: bool = False
     of_order: bool = False
+    wall: bool = False
+    acts_as: str = ""
 
 
 def _order(
@@ -113,6 +121,7 @@ CASH = ("the ledger's cash is",)
 UNSETTLED = ("cannot be settled",)
 CORRECTED = (*CASH, "was corrected")
 """On paper the venue pays, so that the cash differs; on the live path the list of positions shows it."""
+OPERATOR_HALT = "halted by the operator"
 BOTH = (False, True)
 BAD_NUMBERS = ("NaN", "Infinity", "1e400", "-1", "0", "7", "")
 KINDS: dict[str, FaultKind] = {
@@ -184,7 +193,9 @@ KINDS: dict[str, FaultKind] = {
     "wire_garbage": FaultKind(Layer.WIRE, counts=(1, 2)),
     "wire_slow": FaultKind(Layer.WIRE, counts=(1, 2), parameters={"seconds": (0.01, 0.1)}),
     "stream_silent": FaultKind(Layer.WIRE, (15, 200)),
-    "stream_no_pong": FaultKind(Layer.WIRE, (60, 300)),
+    # Longer than the bot waits for a message (60 s) and for the answer to a ping (20 s).
+    "stream_silent_long": FaultKind(Layer.WIRE, (62, 75), wall=True, acts_as="stream_silent", seldom=True),
+    "stream_no_pong": FaultKind(Layer.WIRE, (25, 35), wall=True),
     "stream_duplicated": FaultKind(Layer.WIRE, counts=(1, 20)),
     "stream_reordered": FaultKind(Layer.WIRE, counts=(1, 20)),
     "stream_missing": FaultKind(Layer.WIRE, counts=(1, 20)),
@@ -227,6 +238,8 @@ KINDS: dict[str, FaultKind] = {
     ),
     # another client with the same account pays in or out
     "balance_moved": FaultKind(Layer.ACCOUNT, parameters={"usd": (-5.0, 2.5)}, halts=CASH),
+    # the operator halts trading, and lifts the halt
+    "operator_halts": FaultKind(Layer.OPERATOR, (15, 400), halts=(OPERATOR_HALT,), of_order=True),
 }
 """Faults by name; those of the venue have its own names and parameters."""
 
@@ -266,17 +279,37 @@ class Injection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Whether it has to begin after the first worker has recorded its starting cash.
 
         A payment before would be a part of it; so would a stale balance between the request to renew the
-        balance and the answer, which the real venue does not have.
+        balance and the answer, which the real venue does not have. And a halt needs the state folder.
         """
-        return self.kind.layer is Layer.ACCOUNT or self.fault == "stale_balance"
+        return self.kind.layer in (Layer.ACCOUNT, Layer.OPERATOR) or self.fault == "stale_balance"
 
     @property
     def text(self) -> str:
         """One line for a person."""
         when = f"at {self.at:.0f} s" if not self.on else f"at {self.on!r}"
-        much = f" for {self.lasts:.0f} s" if self.lasts else f" {self.count}×" if self.count > 1 else ""
+        unit = "wall s" if self.kind.wall else "s"
+        much = f" for {self.lasts:.0f} {unit}" if self.lasts else f" {self.count}×" if self.count > 1 else ""
         given = "".join(f" {name}={value!r}" for name, value in self.parameters.items())
         return f"{self.fault}{given} {when}{much}"
+
+
+KILLED = (
+    Injection("delayed", parameters={"seconds": 1.0, "success": True}),
+    Injection("book_empty", on="decided", lasts=90.0),
+)
+"""An order that is accepted, and finds nothing when it is executed a second later."""
+NEEDS: dict[str, tuple[Injection, ...]] = {
+    "killed_event": KILLED,
+    # Without a message that it was killed, the order is looked up.
+    "order_lookup_404": (*KILLED, Injection("user_feed_silent", lasts=600.0)),
+}
+"""What has to happen so that a fault can be applied; drawn with it."""
+Limit = Literal["", "MAX_POSITIONS", "MAX_TOTAL_EXPOSURE", "MAX_LOSS_PER_DAY"]
+"""A limit of the settings that one order reaches: the next one is refused while the first is unsettled."""
+LIMITED = 0.04
+"""Share of the schedules with such a limit; they play a second market, whose first has no result yet."""
+UNSETTLED_S = 1750.0
+"""Market seconds without a result then, until after the second window."""
 
 
 class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -287,6 +320,7 @@ class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: Path = "paper"
     market: int = 6
     situation: Situation = ""
+    limit: Limit = ""
     injections: tuple[Injection, ...] = ()
 
     @property
@@ -331,6 +365,7 @@ class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """One line for a person."""
         faults = "; ".join(injection.text for injection in self.injections) or "no fault"
         during = f", {self.situation}" if self.situation else ""
+        during += f", {self.limit} for one order" if self.limit else ""
         return f"{self.path}, market {self.market}{during}: {faults}"
 
 
@@ -356,9 +391,17 @@ def draw(seed: int, number: int) -> Schedule:
     if path == "rehearsal" and "redis_value" in names:
         # A worker that starts meanwhile would be one of simulation.
         names = [name for name in names if KINDS[name].layer not in (Layer.PROCESS, Layer.DISK)]
-    injections = sorted((_drawn(random, name, path) for name in names), key=lambda i: (i.at, i.fault))
+    limit = random.choice(get_args(Limit)[1:]) if random.random() < LIMITED else ""
+    if limit:
+        names = [name for name in names if not name.startswith(("resolution_", "clob_contradicts"))]
+    needed = [one for name in names for one in NEEDS.get(name, ()) if one.fault not in names]
+    if limit:
+        needed.append(Injection("resolution_never", lasts=UNSETTLED_S))
+    drawn = [_drawn(random, name, path) for name in names if name not in NEEDS]
+    drawn += [Injection(name) for name in names if name in NEEDS]
+    injections = sorted({one.fault: one for one in needed + drawn}.values(), key=lambda i: (i.at, i.fault))
     market = random.choice((6, random.randrange(40)))
-    return Schedule(seed, number, path, market, injections=tuple(injections))
+    return Schedule(seed, number, path, market, limit=limit, injections=tuple(injections))
 
 
 def _drawn(random: Random, fault: str, path: Path) -> Injection:

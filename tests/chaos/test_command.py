@@ -11,6 +11,7 @@ from types import FrameType
 import pytest
 
 from tests.chaos import __main__ as command
+from tests.chaos.evidence import Recovery
 from tests.chaos.run import Outcome
 from tests.chaos.schedule import Injection, Schedule, decode, draw, encode
 
@@ -20,9 +21,9 @@ APPLIED = (None, 2, 0)
 
 def outcome_of(schedule: Schedule, folder: Path, *wrong: str) -> Outcome:
     began = tuple(injection.at for injection in schedule.injections)
-    return Outcome(
-        schedule, {name: ["two orders"] for name in wrong}, began, (), 1, 2, 3.5, 40.0, str(folder), APPLIED
-    )
+    violations = {name: ["two orders"] for name in wrong}
+    recoveries = (Recovery("kill_worker", 3.5), Recovery("the last fault", 1.0))
+    return Outcome(schedule, violations, began, (), 1, 2, recoveries, 40.0, str(folder), APPLIED)
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def test_a_failing_schedule_is_shrunk_and_kept(
     file = tmp_path / "base" / "schedule-1-1.json"
     assert decode(file.read_bytes()).injections == (Injection("hang"),)
     shown = capsys.readouterr().out.replace("\n", "")
-    assert f"python -m tests.chaos --replay {file}" in shown
+    assert f"./bot exec -m tests.chaos --replay {file}" in shown
     assert "FAILED seed 1, schedule 1" in shown
     found = json.loads(report.read_bytes())
     assert (found["runs"], found["failed"], found["violations"]) == (2, 1, {"bought_once": 1})

@@ -17,6 +17,7 @@ from tests.chaos.evidence import (
     Order,
     Purchase,
     Reading,
+    Recovery,
     Resolution,
     Settled,
 )
@@ -48,7 +49,9 @@ PURCHASE = Purchase(
 )
 INTENT = Intent("i1", 1, SLUG, Decimal("1.00"), Decimal("0.92"), "matched", "0xa", wall(699))
 RIGHT = Evidence(
-    observed=Observed(clocks=(Reading(WALL, START * S, 15.0),), covered=(SLUG,), recovery_s=3.0),
+    observed=Observed(
+        clocks=(Reading(WALL, START * S, 15.0),), covered=(SLUG,), recoveries=(Recovery("kill_worker", 3.0),)
+    ),
     orders=(ORDER,),
     purchases=(PURCHASE,),
     trades={"t": TRADE},
@@ -212,10 +215,26 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         "recovered",
-        observed(recovery_s=35.2, waited_s=5.0),
-        "the bot recovered after 35.2 s, of which it waited 5.0 s for a processor",
+        observed(recoveries=(Recovery("kill_worker", 35.2, True, 5.0), Recovery("kill_venue", 1.0))),
+        "the bot recovered 35.2 s after the end of kill_worker, of which it waited 5.0 s for a processor",
     ),
-    ("recovered", observed(recovery_s=None), "the bot did not recover"),
+    (
+        "recovered",
+        observed(recoveries=(Recovery("wire_hang", 90.0, False),)),
+        "the bot had not recovered 90.0 s after the end of wire_hang, of which it"
+        " waited 0.0 s for a processor",
+    ),
+    ("recovered", observed(recoveries=()), "the bot was not found healthy"),
+    (
+        "none_while_halted",
+        observed(operator_halts=((wall(650), wall(720)),)),
+        "order 0xa reached the venue 3.3 s after the operator halted trading",
+    ),
+    (
+        "decisions_accounted",
+        {"decisions": (*RIGHT.decisions, Decision(2, SLUG, 700.0, None))},
+        f"decision 2 in {SLUG} buys, and there is no order",
+    ),
     ("ended_cleanly", observed(exit_code=1), "the exit code is 1"),
     (
         "ended_cleanly",
@@ -237,7 +256,8 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
 def test_a_right_run_violates_nothing() -> None:
     """A market bought once in its window, won, settled and paid."""
     assert violations(RIGHT) == {}
-    assert violations(Evidence()) == {}, "nor does a run without an order"
+    nothing = Evidence(observed=Observed(recoveries=(Recovery("the last fault", 1.0),)))
+    assert violations(nothing) == {}, "nor does a run without an order"
 
 
 @pytest.mark.parametrize(("name", "changes", "text"), WRONG, ids=[name for name, _, _ in WRONG])
@@ -286,7 +306,7 @@ def test_every_invariant_has_a_violation() -> None:
         # by the bot's clock, which is ahead, the window had begun
         {"orders": (with_(ORDER, created_ns=wall(315)),), **observed(ahead_s=10.0)},
         # 4 of 33 seconds the machine was busy
-        observed(recovery_s=33.0, waited_s=4.0),
+        observed(recoveries=(Recovery("kill_worker", 33.0, True, 4.0),)),
         # a result that was corrected: the difference has halted the bot, and is its exit code
         {
             "balance": Decimal("999.00307"),
