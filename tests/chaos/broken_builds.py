@@ -25,10 +25,14 @@ ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 120
 RULES = "tests/execution/test_order_rules.py"
 RISK = "tests/execution/test_risk_engine.py::test_limit"
+RISK_OF_PART = "tests/execution/test_risk_engine.py::test_the_limit_of_a_part_of_the_series"
 
 
 class Build(NamedTuple):
-    """One change of a file, the test that fails with it, and the invariant that a run with it violates."""
+    """One change of a file, the test that fails with it, and the invariant that a run with it violates.
+
+    `limit` is the field of `RiskLimits` that the build does not check.
+    """
 
     name: str
     file: str
@@ -36,6 +40,7 @@ class Build(NamedTuple):
     new: str
     check: str
     invariant: str = ""
+    limit: str = ""
 
 
 BUILDS = (
@@ -103,6 +108,7 @@ BUILDS = (
         "if stake > limits.max_position_size + _fee_allowance(limits):",
         "if False:",
         RISK,
+        limit="max_position_size",
     ),
     Build(
         "the number of open positions is not checked",
@@ -110,6 +116,7 @@ BUILDS = (
         "if state.positions >= limits.max_positions:",
         "if False:",
         RISK,
+        limit="max_positions",
     ),
     Build(
         "the exposure is not checked",
@@ -117,6 +124,7 @@ BUILDS = (
         "if state.exposure + stake > limits.max_total_exposure:",
         "if False:",
         RISK,
+        limit="max_total_exposure",
     ),
     Build(
         "the loss of the day is not checked",
@@ -124,6 +132,7 @@ BUILDS = (
         "if -worst_day > limits.max_loss_per_day:",
         "if False:",
         RISK,
+        limit="max_loss_per_day",
     ),
     Build(
         "the drawdown is not checked",
@@ -131,6 +140,47 @@ BUILDS = (
         "if drawdown > limits.max_drawdown_pct:",
         "if False:",
         RISK,
+        limit="max_drawdown_pct",
+    ),
+    Build(
+        "the number of an asset's positions is not checked",
+        "execution/risk_engine.py",
+        "max_positions=limits.max_positions_per_asset,",
+        "max_positions=None,",
+        f"{RISK_OF_PART}[max_positions_per_asset]",
+        limit="max_positions_per_asset",
+    ),
+    Build(
+        "the exposure of an asset is not checked",
+        "execution/risk_engine.py",
+        "max_exposure=limits.max_exposure_per_asset,",
+        "max_exposure=None,",
+        f"{RISK_OF_PART}[max_exposure_per_asset]",
+        limit="max_exposure_per_asset",
+    ),
+    Build(
+        "the number of a series' positions is not checked",
+        "execution/risk_engine.py",
+        "max_positions=limits.max_positions_per_series,",
+        "max_positions=None,",
+        f"{RISK_OF_PART}[max_positions_per_series]",
+        limit="max_positions_per_series",
+    ),
+    Build(
+        "the exposure of a series is not checked",
+        "execution/risk_engine.py",
+        "max_exposure=limits.max_exposure_per_series,",
+        "max_exposure=None,",
+        f"{RISK_OF_PART}[max_exposure_per_series]",
+        limit="max_exposure_per_series",
+    ),
+    Build(
+        "the loss of the day of a series is not checked",
+        "execution/risk_engine.py",
+        "max_loss_per_day=limits.max_loss_per_day_per_series,",
+        "max_loss_per_day=None,",
+        f"{RISK_OF_PART}[max_loss_per_day_per_series]",
+        limit="max_loss_per_day_per_series",
     ),
     Build(
         "the wallet is not locked",
