@@ -4,7 +4,7 @@
 
 `day` runs 96 markets through runner, supervisor, workers and practice venue with the restarts every 90
 minutes of market time; `worker` runs 24 markets without a restart: memory, file descriptors, threads, tasks,
-and the sizes of ledger and logs are sampled from outside. `load` runs one market each with 10, 100 and 1,000
-additional quotes a second. The exit code is 1 if a decision window was missed, or if something grew that must
-not.
+and the sizes of ledger and logs are sampled from outside. `load` runs one market each with 10, 100, 1,000 and
+10,000 additional quotes a second. The exit code is 1 if a decision window was missed, if something grew that
+must not, or if a limit of the load was not kept; 2 if none failed, but one could not be measured.
 """

@@ -11,12 +11,16 @@ PROCESSES = ("supervisor", "worker", "venue")
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """What one process uses at an instant; `descriptors` is None if they cannot be listed."""
+    """What one process uses at an instant.
+
+    `descriptors` is None if they cannot be listed; `unlisted` then has the error.
+    """
 
     pid: int
     rss_bytes: int
     threads: int
     descriptors: int | None
+    unlisted: str = ""
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -58,18 +62,12 @@ def usage(pid: int) -> Usage | None:
     fields = {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
     if "VmRSS" not in fields:  # it has ended, and is not reaped yet
         return None
-    return Usage(pid, int(fields["VmRSS"][0]) * 1024, int(fields["Threads"][0]), descriptors(pid))
-
-
-def descriptors(pid: int) -> int | None:
-    """Number of open files and sockets; None if another user's or a protected process does not show them.
-
-    Runner and worker are protected (docs/security.md): only root can list theirs.
-    """
+    rss_bytes, threads = int(fields["VmRSS"][0]) * 1024, int(fields["Threads"][0])
+    # Runner and worker are protected (docs/security.md): only root can list theirs.
     try:
-        return len(os.listdir(f"/proc/{pid}/fd"))
-    except OSError:
-        return None
+        return Usage(pid, rss_bytes, threads, len(os.listdir(f"/proc/{pid}/fd")))
+    except OSError as error:
+        return Usage(pid, rss_bytes, threads, None, str(error.strerror))
 
 
 def status_of(path: Path) -> Status | None:

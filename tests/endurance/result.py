@@ -22,12 +22,20 @@ GROWTH_LIMIT = 1.5
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One line of the result: a value, its limit, and whether it is kept; None if it is only shown."""
+    """One line of the result: a value, its limit, and whether it is kept.
+
+    `right` is None for a value without a limit, which is only shown, and for a limit whose value could not be
+    measured.
+    """
 
     name: str
     value: str
     limit: str = ""
     right: bool | None = None
+
+    @property
+    def unmeasured(self) -> bool:
+        return bool(self.limit) and self.right is None
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -102,19 +110,45 @@ def slope_text(slope: Slope) -> str:
     return f"{slope.value:+.2f} [{slope.low:+.2f}, {slope.high:+.2f}]"
 
 
-def count_row(name: str, points: Sequence[tuple[int, float]], *, judged: bool = True) -> Row | None:
-    """Whether a number is as high in the last quarter as in the first one after the warm-up."""
-    late = [value for number, value in points if number >= WARM_UP_MARKETS]
+def count_row(
+    name: str,
+    points: Sequence[tuple[int, float]],
+    markets: Sequence[int],
+    why_not: str,
+    *,
+    judged: bool = True,
+) -> Row:
+    """Whether a number is as high in the last quarter as in the first one after the warm-up.
+
+    Parameters
+    ----------
+    name : str
+    points : sequence of tuple
+        The number in each market that has one.
+    markets : sequence of int
+        All markets of the run, in order: a quarter of them without any number is not judged.
+    why_not : str
+        Why a market may have no number.
+    judged : bool
+    """
+    values, late = dict(points), [number for number in markets if number >= WARM_UP_MARKETS]
+    limit = f"a difference below {COUNT_LIMIT:g}" if judged else ""
     quarter = len(late) // 4
-    if not late:
-        return None
     if not quarter:
-        return Row(name, f"{late[-1]:g}; {len(late)} markets after the warm-up are too few")
-    first, last = median(late[:quarter]), median(late[-quarter:])
-    value = f"{first:g} in the first quarter, {last:g} in the last"
-    if not judged:
-        return Row(name, value)
-    return Row(name, value, f"a difference below {COUNT_LIMIT:g}", last - first < COUNT_LIMIT)
+        newest = f"{points[-1][1]:g}; " if points else ""
+        return Row(name, f"{newest}{len(late)} markets after the warm-up are too few")
+    ends = late[:quarter], late[-quarter:]
+    first, last = ([values[number] for number in end if number in values] for end in ends)
+    if not first or not last:
+        return Row(name, f"not measured: {why_not}", limit)
+    value = f"{median(first):g} in the first quarter, {median(last):g} in the last"
+    return Row(name, value, limit, median(last) - median(first) < COUNT_LIMIT if judged else None)
+
+
+def why_unlisted(samples: Iterable[Sample], name: str) -> str:
+    """The last error with which the descriptors of a process could not be listed."""
+    errors = [one.unlisted for sample in samples if (one := sample.processes.get(name)) is not None]
+    return next((error for error in reversed(errors) if error), "it did not run")
 
 
 def growth_row(name: str, points: Sequence[tuple[int, float]]) -> Row:
@@ -168,17 +202,25 @@ def judge(samples: Sequence[Sample], first_start: int, *, restarts: bool) -> lis
         return per_market(samples, value, first_start)
 
     worker = last_of_each_worker(samples, first_start) if restarts else points(used("worker", "rss_bytes"))
-    found: list[Row | None] = [
+    markets = sorted({int(sample.market_s - first_start) // MARKET_S for sample in samples})
+    found = [
         rss_row("worker" + (" in its last market" if restarts else ""), worker),
         rss_row("supervisor", points(used("supervisor", "rss_bytes"))),
         rss_row("practice venue", points(used("venue", "rss_bytes")), judged=False),
     ]
-    for name, field in (("descriptors", "descriptors"), ("threads", "threads")):
+    for field in ("descriptors", "threads"):
         for process in ("worker", "supervisor", "venue"):
             found.append(
-                count_row(f"{name} of the {process}", points(used(process, field)), judged=process != "venue")
+                count_row(
+                    f"{field} of the {process}",
+                    points(used(process, field)),
+                    markets,
+                    why_unlisted(samples, process) if field == "descriptors" else "it did not run",
+                    judged=process != "venue",
+                )
             )
-    found.append(count_row("tasks of the worker", points(lambda sample: sample.tasks)))
+    tasks = points(lambda sample: sample.tasks)
+    found.append(count_row("tasks of the worker", tasks, markets, "no recent status of the worker"))
     found.append(growth_row("ledger", points(lambda sample: sample.ledger_bytes)))
     found.append(growth_row("logs", points(lambda sample: sample.log_bytes)))
-    return [row for row in found if row is not None]
+    return found

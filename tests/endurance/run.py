@@ -11,7 +11,7 @@ from bot_process import BUYS, BotProcess
 from ledger_comparison import Paths, compare, rows
 
 from tests.chaos.evidence import Reading
-from tests.endurance.load import LoadMeter
+from tests.endurance.load import LoadMeter, judge_load
 from tests.endurance.readings import (
     Sample,
     folder_size,
@@ -38,7 +38,7 @@ SETTINGS = BUYS | {
 }
 START_S = 90.0
 SAMPLE_MARKET_S = 15.0
-"""Market seconds between two samples; at least `SHORTEST_PAUSE_S`."""
+"""Market seconds between two samples; at least `SHORTEST_PAUSE_S`, and no more under load."""
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 2.0
 FRESH_S = 5.0
 """Greatest age of a status of a worker that runs, wall seconds."""
@@ -75,7 +75,18 @@ class Result(msgspec.Struct, frozen=True):
 
     @property
     def right(self) -> bool:
-        return all(row.right is not False for row in self.rows)
+        """Whether every limit was kept; one that was not measured is not."""
+        return not self.failed and not self.unmeasured
+
+    @property
+    def failed(self) -> list[str]:
+        """The names of the lines whose limit was not kept."""
+        return [row.name for row in self.rows if row.right is False]
+
+    @property
+    def unmeasured(self) -> list[str]:
+        """The names of the lines with a limit that were not measured."""
+        return [row.name for row in self.rows if row.unmeasured]
 
 
 class Run:
@@ -139,6 +150,8 @@ class Run:
             self.meter = LoadMeter(url, self.plan.rates)
         end = self._first_start + self.plan.markets * MARKET_S + RESOLVED_S
         pause_s = min(LONGEST_PAUSE_S, max(SHORTEST_PAUSE_S, SAMPLE_MARKET_S / self.plan.speed))
+        if self.meter is not None:
+            pause_s = SHORTEST_PAUSE_S
         while (now := reading.market_s(time.time_ns())) < end:
             assert bot.process.poll() is None, f"the bot ended:\n{bot.output[-2000:]}"
             bot.read_for(pause_s)
@@ -151,13 +164,14 @@ class Run:
             self.pids.setdefault(name, set()).add(pid)
         pids["supervisor"] = bot.process.pid
         found = {name: usage(pid) for name, pid in pids.items()}
+        looked_ns = time.time_ns()
         status = status_of(self._paths.ledger.parent / "pulse.json")
         fresh = status is not None and status.ts_ns > time.time_ns() - int(FRESH_S * 1e9)
         if status is not None and fresh and "worker" in pids:
             self.dropped[pids["worker"]] = status.dropped
         if self.meter is not None:
             number = int(market_s - self._first_start) // MARKET_S
-            self.meter.follow(number, pids.get("worker"), status)
+            self.meter.follow(number, pids.get("worker"), status, looked_ns)
         return Sample(
             market_s=market_s,
             processes={name: one for name, one in found.items() if one is not None},
@@ -177,14 +191,15 @@ class Run:
         return missed_windows(self._decisions(), starts, WINDOW)
 
     def _load_rows(self) -> list[Row]:
-        """One line for each load; that its window was decided is judged with all windows."""
         assert self.meter is not None
+        first: dict[int, float] = {}
+        for one in self._decisions():
+            if WINDOW[0] <= one.second < WINDOW[1]:
+                first[one.start] = min(one.second, first.get(one.start, one.second))
         found = []
-        for number, load in self.meter.loads.items():
-            start = self._first_start + number * MARKET_S
-            seconds = [one.second for one in self._decisions() if one.start == start]
-            first = min((second for second in seconds if second < WINDOW[1]), default=None)
-            found.append(Row(f"{load.rate:,} quotes a second", load.described(first)))
+        for number, rate in enumerate(self.plan.rates[: self.plan.markets]):
+            decided_at = first.get(self._first_start + number * MARKET_S)
+            found += judge_load(rate, self.meter.loads.get(number), decided_at, WINDOW)
         return found
 
     def _rows(self, code: int, output: str, missed: dict[int, str]) -> list[Row]:

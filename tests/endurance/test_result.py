@@ -2,6 +2,7 @@
 
 import os
 
+import msgspec
 import pytest
 
 from tests.endurance.readings import Sample, Usage, folder_size, usage
@@ -18,14 +19,22 @@ def run(
     tasks_per_market: float = 0.0,
     ledger: tuple[float, float] = (10_000.0, 10_000.0),
     market_per_worker: int = 1000,
+    descriptors: int | None = 50,
+    unlisted_from: int = 0,
 ) -> list[Sample]:
-    """Four samples per market of a worker that grows by these amounts."""
+    """Four samples per market of a worker that grows by these amounts; without `descriptors` they can be
+    listed only before the market `unlisted_from`.
+    """
     samples, size = [], 0.0
     for place in range(markets * 4):
         number = place // 4
         size += ledger[number >= markets / 2 + 2]
-        worker = Usage(1 + number // market_per_worker, int((200 + rss_per_market * number) * MIB), 20, 50)
-        other = Usage(900, 40 * MIB, 3, None)
+        pid, rss_bytes = 1 + number // market_per_worker, int((200 + rss_per_market * number) * MIB)
+        if descriptors is None and number >= unlisted_from:
+            worker = Usage(pid, rss_bytes, 20, None, "Permission denied")
+        else:
+            worker = Usage(pid, rss_bytes, 20, descriptors or 50)
+        other = Usage(900, 40 * MIB, 3, 12)
         samples.append(
             Sample(
                 START + place * 225,
@@ -68,6 +77,41 @@ def test_what_each_worker_adds_to_the_next_is_found() -> None:
     assert failing(rising, restarts=True) == ["memory of the worker in its last market"]
 
 
+@pytest.mark.parametrize("unlisted_from", [0, 5, 19])
+def test_descriptors_that_cannot_be_listed_are_not_measured(unlisted_from: int) -> None:
+    """The line remains, with the error, and is not right; the other limits are judged as ever."""
+    samples = run(descriptors=None, unlisted_from=unlisted_from)
+    found = {row.name: row for row in judge(samples, START, restarts=False)}
+    row = found.pop("descriptors of the worker")
+    assert row == Row(
+        "descriptors of the worker",
+        "not measured: Permission denied",
+        "a difference below 1.5",
+        None,
+    )
+    assert row.unmeasured
+    assert [name for name, other in found.items() if other.unmeasured or other.right is False] == []
+    assert found["descriptors of the supervisor"].value == "12 in the first quarter, 12 in the last"
+
+
+def test_a_worker_without_a_recent_status_has_no_number_of_tasks() -> None:
+    """The line says so; it is not left out."""
+    samples = [msgspec.structs.replace(sample, tasks=None) for sample in run()]
+    found = {row.name: row for row in judge(samples, START, restarts=False)}
+    assert found["tasks of the worker"] == Row(
+        "tasks of the worker",
+        "not measured: no recent status of the worker",
+        "a difference below 1.5",
+        None,
+    )
+
+
+def test_a_run_has_the_same_lines_whatever_could_be_measured() -> None:
+    """Three of memory, six of descriptors and threads, tasks, ledger and logs."""
+    for samples in (run(), run(5), run(2), run(descriptors=None)):
+        assert len(judge(samples, START, restarts=False)) == 12
+
+
 def test_too_few_markets_are_not_judged() -> None:
     """A short run shows its values, and says why there is no slope."""
     found = {row.name: row for row in judge(run(5), START, restarts=False)}
@@ -106,3 +150,16 @@ def test_a_reading_of_this_process(tmp_path) -> None:
     assert after.rss_bytes > 10 * MIB
     assert folder_size(tmp_path) == 300
     assert usage(2**22 + 1) is None
+
+
+def test_the_error_of_a_protected_process_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other values of a process whose descriptors are listed for root only are read all the same."""
+
+    def listdir(path: str) -> list[str]:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    found = usage(os.getpid())
+    assert found is not None
+    assert (found.descriptors, found.unlisted) == (None, "Permission denied")
+    assert found.rss_bytes > 10 * MIB
