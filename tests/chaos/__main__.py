@@ -64,7 +64,7 @@ class Report(msgspec.Struct, frozen=True):
     """Ends of faults that the bot had to recover from."""
     slowest_recovery_s: float
     limited: int
-    """Decisions that a limit refused which one order had reached."""
+    """Runs in which a limit refused an order that an earlier one had reached."""
     outcomes: tuple[Outcome, ...]
 
 
@@ -319,7 +319,7 @@ def report_of(outcomes: Sequence[Outcome], seconds: float, revisions: Iterable[s
         covered=sum(outcome.covered for outcome in outcomes),
         recoveries=sum(len(outcome.recoveries) for outcome in outcomes),
         slowest_recovery_s=max((outcome.recovery_s for outcome in outcomes), default=0.0),
-        limited=sum(outcome.limited for outcome in outcomes if outcome.schedule.limit),
+        limited=sum(outcome.limited > 0 for outcome in outcomes),
         outcomes=tuple(sorted(outcomes, key=lambda outcome: outcome.schedule.number)),
     )
 

@@ -10,6 +10,9 @@ from tempfile import TemporaryDirectory
 import msgspec
 from ledger_comparison import MICRO, MILLS, Paths, Trade, ledger_fills, rows, venue_copy, venue_trades
 
+PAID_AFTER_NS = 5_000_000_000
+"""Longest time from a payout of the venue until it is recorded: results are read once a second, one market
+after the other."""
 STARTING_BALANCE = Decimal(1000)
 """pUSD of a new account at the practice venue."""
 
@@ -223,6 +226,8 @@ class Evidence(msgspec.Struct, frozen=True):
     drifts: tuple[Decimal, ...] = ()
     """Differences booked as deposit or withdrawal, one per run."""
     cash_differences: tuple[Decimal, ...] = ()
+    paid_after: tuple[Decimal, ...] = ()
+    """The payouts that were recorded after each of these checks, within `PAID_AFTER_NS`."""
     modes: tuple[Mode, ...] = ()
     halts: tuple[Halt, ...] = ()
     damage: tuple[str, ...] = ()
@@ -329,6 +334,8 @@ def _ledger(path: Path) -> dict[str, object]:
         " ORDER BY created_ns",
     )
     runs = rows(path, "SELECT starting_cash, cash_drift FROM runs ORDER BY id")
+    checks = rows(path, "SELECT ts_ns, difference FROM cash_checks ORDER BY id")
+    payouts = rows(path, "SELECT ts_ns, amount FROM redemptions")
     damage = [
         text
         for check in ("PRAGMA integrity_check", "PRAGMA foreign_key_check")
@@ -346,9 +353,10 @@ def _ledger(path: Path) -> dict[str, object]:
         "positions": _positions(path),
         "starting_cash": Decimal(runs[0][0]) if runs else STARTING_BALANCE,
         "drifts": tuple(Decimal(drift) for _, drift in runs),
-        "cash_differences": tuple(
-            Decimal(difference)
-            for (difference,) in rows(path, "SELECT difference FROM cash_checks ORDER BY id")
+        "cash_differences": tuple(Decimal(difference) for _, difference in checks),
+        "paid_after": tuple(
+            sum((Decimal(paid) for at, paid in payouts if ts_ns < at < ts_ns + PAID_AFTER_NS), Decimal(0))
+            for ts_ns, _ in checks
         ),
         "modes": tuple(
             Mode(ts_ns, mode, bool(allows))

@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable
 from decimal import Decimal
+from itertools import zip_longest
 
 from ledger_comparison import differences
 
@@ -141,8 +142,9 @@ def cash_agrees(evidence: Evidence) -> list[str]:
     """The venue's cash is the starting cash, the P&L of the ledger's fills and results, and what another
     client paid in.
 
-    After a result that was corrected, it is enough that this halted the bot; and after one that the
-    operator has to book, that the bot halted because of it.
+    A check between a payout and its record differs by the payout. After a result that was corrected, it is
+    enough that this halted the bot; and after one that the operator has to book, that the bot halted because
+    of it.
     """
     corrected = ("the ledger's cash is", "was corrected")
     if evidence.observed.flipped and any(_is_halted(evidence, reason) for reason in corrected):
@@ -165,8 +167,10 @@ def cash_agrees(evidence: Evidence) -> list[str]:
     ]
     wrong += [
         f"a cash check differs by ${difference}"
-        for difference in evidence.cash_differences
-        if min(abs(difference), abs(difference - moved)) > CASH_TOLERANCE
+        for difference, later in zip_longest(
+            evidence.cash_differences, evidence.paid_after, fillvalue=Decimal(0)
+        )
+        if min(abs(difference - part) for part in (0, moved, later, moved + later)) > CASH_TOLERANCE
     ]
     return wrong
 

@@ -125,7 +125,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
     `began` has the market second at which each fault began, in the order of the schedule; None if its point
     was never reached. `applied` has how often each fault was applied; None if that is not counted, as of a
-    state or of a signal. `limited` counts the decisions that a limit or a halt refused.
+    state or of a signal. `limited` counts the decisions that the schedule's limit refused.
     """
 
     schedule: Schedule
@@ -196,9 +196,17 @@ def _outcome(
         folder=str(run.folder),
         applied=tuple(run.applied.get(place) for place in range(len(schedule.injections))),
         covered=len(evidence.observed.covered),
-        limited=sum(decision.reason == "risk" for decision in evidence.decisions),
+        limited=_limited_decisions(schedule, evidence),
         speed=SPEED,
     )
+
+
+def _limited_decisions(schedule: Schedule, evidence: Evidence) -> int:
+    """The decisions that the limit of the schedule refused, once an order had reached it."""
+    halted = any(halt.event == "halt" for halt in evidence.halts)
+    if not schedule.limit or halted or not evidence.purchases:
+        return 0
+    return sum(decision.reason == "risk" for decision in evidence.decisions)
 
 
 class Run:

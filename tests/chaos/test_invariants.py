@@ -153,6 +153,11 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("cash_agrees", {"cash_differences": (Decimal("0.0001"),)}, "a cash check differs by $0.0001"),
     (
         "cash_agrees",
+        {"cash_differences": (Decimal("1.1"), Decimal("1.1")), "paid_after": (Decimal("1.1"), Decimal(0))},
+        "a cash check differs by $1.1",
+    ),
+    (
+        "cash_agrees",
         {"balance": Decimal("999.00307"), **observed(flipped=True)},
         "the ledger gives $1000.10307, the venue has $999.00307 and $0 to redeem",
     ),
@@ -285,6 +290,8 @@ def test_every_invariant_has_a_violation() -> None:
             "drifts": (Decimal(0), Decimal(-5)),
             **observed(moved=Decimal(-5)),
         },
+        # paid, and recorded a moment after the check
+        {"cash_differences": (Decimal("1.1"), Decimal(0)), "paid_after": (Decimal("1.1"), Decimal(0))},
         # not redeemed yet, and not settled yet
         {"balance": Decimal("999.00307"), "unpaid": Decimal("1.1")},
         {
