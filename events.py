@@ -57,6 +57,8 @@ class Decided(Frozen, frozen=True):
     final: bool
     decision_id: int = 0
     """Its row id in the ledger; later decisions have larger ids."""
+    recorded_ns: int = 0
+    """When its row was on the disk, nanoseconds since the epoch: the event of an order is published later."""
 
 
 class OrderSent(Frozen, frozen=True):

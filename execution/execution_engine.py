@@ -371,7 +371,8 @@ class ExecutionEngine:
                 self._to_post[client_order_id] = written
             decision_id = await self._await_write(written, write)
             self._reached(client_order_id, OrderStage.RECORDED)
-            self._publish_later([_numbered(command, decision_id) for command in rest])
+            now_ns = self._now_ns()
+            self._publish_later([_numbered(command, decision_id, now_ns) for command in rest])
         if not is_to_be_sent:
             raise Refused("the bot is stopping: no new order")
 
@@ -557,8 +558,9 @@ class ExecutionEngine:
             if report:
                 return
             raise
+        now_ns = self._now_ns()
         for command in rest:
-            self._carry_out_one(_numbered(command, decision_id))
+            self._carry_out_one(_numbered(command, decision_id, now_ns))
         self.renew_risk()
 
     async def _await_write(
@@ -733,11 +735,11 @@ def _moves_money(write: Write) -> bool:
     return not all(isinstance(row, DecisionEntry) for row in write.rows)
 
 
-def _numbered(command: Command, decision_id: int | None) -> Command:
-    """The command; the event of a decision gets its row id."""
+def _numbered(command: Command, decision_id: int | None, now_ns: int) -> Command:
+    """The command; the event of a decision gets its row id and the time at which it was recorded."""
     if decision_id is None or not isinstance(command, Publish) or not isinstance(command.event, Decided):
         return command
-    return Publish(msgspec.structs.replace(command.event, decision_id=decision_id))
+    return Publish(msgspec.structs.replace(command.event, decision_id=decision_id, recorded_ns=now_ns))
 
 
 def _named(order: TrackedOrder) -> tuple[str, OrderIntent]:

@@ -25,7 +25,8 @@ def latency() -> tuple[Line, ...]:
             (
                 _quantiles(
                     "Decision",
-                    "From the tick to the row in the ledger, including up to 1.5 s for the feeds.",
+                    "From the tick to the row in the ledger. After a start, a decision waits up to 1.5 s for"
+                    " the first values of the feeds.",
                     "trading_decision_latency_seconds",
                     NOT_DECIDED,
                 ),

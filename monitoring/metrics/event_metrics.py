@@ -13,7 +13,8 @@ from monitoring.metrics.catalogue import SOURCES
 
 VOTES = ("bullish", "bearish", "neutral", "abstained")
 DECISION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.5)
-"""From the local book only (a millisecond) to the deadline of the feeds (1.5 s)."""
+"""From a decision that waits for nothing (milliseconds) to one that waits for the first values of the feeds
+after a start (1.5 s)."""
 ORDER_BUCKETS = (0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0, 120.0, 600.0)
 """From an answer after the venue's taker delay, over its time-out (5 s), to an order that had to be looked
 up."""
@@ -97,8 +98,8 @@ class EventMetrics:
     def count(self, event: Event, now_ns: int) -> None:
         """Count one event."""
         match event:
-            case Decided(decision=decision):
-                self._decision.observe(max(0.0, (now_ns - decision.context.now_ns) / 1e9))
+            case Decided(decision=decision, recorded_ns=recorded_ns):
+                self._decision.observe(max(0.0, (recorded_ns - decision.context.now_ns) / 1e9))
                 self._count_votes(decision)
             case OrderMoved(intent=intent, state=state) if state.final:
                 self._order.observe(max(0.0, (now_ns - intent.created_ns) / 1e9))

@@ -19,7 +19,7 @@ from ledger_builders import settlement as make_settlement
 from control.halt_file import HALT_FILE, HaltFile
 from control.mode_gate import ModeController
 from errors import Fatal, Refused
-from events import Halted, OrderTraced, Resumed
+from events import Decided, Halted, OrderTraced, Resumed
 from execution import execution_engine
 from execution.execution_engine import ExecutionEngine, OrderRules
 from execution.ledger import LedgerReader
@@ -707,6 +707,21 @@ async def test_the_observers_get_an_order_after_it_was_sent_and_in_its_order(ben
     names = [type(event).__name__ for event in bench.events]
     assert names == ["Decided", "OrderSent", "OrderSigned", "OrderMoved", "OrderTraced"]
     assert bench.events[0].decision_id == 1
+
+
+async def test_a_decision_has_the_time_at_which_it_was_recorded(bench, monkeypatch):
+    """Not the later one at which its event is published, with an order or without one."""
+    bench.engine.register_market(make_market(0))
+    monkeypatch.setattr(bench.engine, "_now_ns", lambda: 1_000)
+    await bench.engine.handle_decision(make_decision(0), STAGES)
+    await bench.engine.order_signed(bench.sent[0].intent_id, "0xabc")
+    monkeypatch.setattr(bench.engine, "_now_ns", lambda: 2_000)
+    bench.engine.order_answered(bench.sent[0].intent_id, MATCHED)
+    await bench.engine.drain()
+    bench.engine.halted = "a test"
+    await bench.engine.handle_decision(make_decision(0))
+    decided = [event for event in bench.events if isinstance(event, Decided)]
+    assert [event.recorded_ns for event in decided] == [1_000, 2_000]
 
 
 async def test_an_order_without_an_answer_is_published_soon(bench):

@@ -350,18 +350,19 @@ def test_market_data_that_was_not_used():
 
 
 def test_events_become_latencies_and_votes(tmp_path):
-    """A decision and an order's answer are timed; each processor's vote is counted under its own name."""
+    """A decision is timed until it was recorded, which is before its event, and an order until its answer;
+    each processor's vote is counted under its own name."""
     now = NOON_NS + 40_000_000
     with exporting(tmp_path, now_ns=lambda: now) as exporter:
         made = decision(now_ns=NOON_NS)
-        exporter.handle(Decided(decision=made, final=True))
+        exporter.handle(Decided(decision=made, final=True, recorded_ns=NOON_NS + 15_000_000))
         wanted = intent(1, created_ns=now - 400_000_000)
         exporter.handle(OrderSent(intent=wanted))
         exporter.handle(OrderMoved(intent=wanted, state=OrderState.UNKNOWN, reason=""))
         exporter.handle(OrderMoved(intent=wanted, state=OrderState.MATCHED, reason=""))
         exporter.handle(ModeChanged(mode="simulation", allows_orders=True, why="the store says so"))
         found = scrape(exporter)
-    assert found["trading_decision_latency_seconds_sum", ()] == pytest.approx(0.04)
+    assert found["trading_decision_latency_seconds_sum", ()] == pytest.approx(0.015)
     assert found["trading_order_latency_seconds_count", ()] == 1
     assert found["trading_order_latency_seconds_bucket", ("0.5",)] == 1
     assert found["trading_signal_votes_total", ("TickVelocity", "bullish")] == 1
