@@ -7,11 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from grafana_foundation_sdk.builders.dashboard import Dashboard, DatasourceVariable
+from grafana_foundation_sdk.builders.dashboard import Dashboard, DatasourceVariable, QueryVariable
 from grafana_foundation_sdk.builders.dashboard import Row as RowBuilder
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.models.dashboard import GridPos, VariableOption
+from grafana_foundation_sdk.models.dashboard import (
+    GridPos,
+    VariableOption,
+    VariableRefresh,
+    VariableSort,
+)
 
+from grafana.panels import SOURCE
 from grafana.rows import rows
 from grafana.rows.grid import Row
 
@@ -41,6 +47,19 @@ def build(content: Sequence[Row] | None = None) -> dict[str, Any]:
             .label("Data source")
             .type("prometheus")
             .current(VariableOption(text="", value="", selected=False))
+        )
+        .with_variable(
+            QueryVariable("series")
+            .label("Series")
+            .description("With several series: those that are shown.")
+            .datasource(SOURCE)
+            .query("label_values(trading_market_second, series)")
+            .multi(True)
+            .include_all(True)
+            .all_value(".*")  # with one series, the values have no label
+            .current(VariableOption(text=["All"], value=["$__all"], selected=True))
+            .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+            .sort(VariableSort.ALPHABETICAL_ASC)
         )
     )
     y, number = 0, 1

@@ -88,7 +88,11 @@ def number(
     name: bool = False,
     empty: str = "",
 ) -> PlacedPanel:
-    """One or several values as large figures; `tile` colours the background, `name` shows the series."""
+    """One or several values as large figures; `tile` colours the background, `name` shows the series.
+
+    Each value has its name if there are several queries, or several values of a query with labels in its
+    name.
+    """
     panel = (
         stat.Panel()
         .graph_mode(kinds.BigValueGraphMode.NONE)
@@ -96,8 +100,12 @@ def number(
         .justify_mode(kinds.BigValueJustifyMode.CENTER)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     )
-    several = not isinstance(queries, Query)
-    mode = kinds.BigValueTextMode.VALUE_AND_NAME if several else kinds.BigValueTextMode.VALUE
+    if not isinstance(queries, Query):
+        mode = kinds.BigValueTextMode.VALUE_AND_NAME
+    elif "{{" in queries.legend:
+        mode = kinds.BigValueTextMode.AUTO  # names, if there are several values
+    else:
+        mode = kinds.BigValueTextMode.VALUE
     panel.text_mode(kinds.BigValueTextMode.NAME if name else mode)
     return PlacedPanel(_dressed(panel, title, description, queries, style, instant=True), width, empty)
 

@@ -59,8 +59,9 @@ def health() -> tuple[Line, ...]:
                 ),
                 number(
                     "Newest quote",
-                    "Age of the running market's newest quote. Red from 60 s: /health then answers 503.",
-                    Query("trading_quote_age_seconds"),
+                    "Age of the running market's newest quote; of several series the oldest. Red from 60 s:"
+                    " /health then answers 503.",
+                    Query("max(trading_quote_age_seconds)"),
                     PanelStyle(
                         unit="s",
                         decimals=1,

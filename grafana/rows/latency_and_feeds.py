@@ -13,7 +13,7 @@ from grafana.panels import (
     lines,
     number,
 )
-from grafana.rows.grid import NO_FEEDS, NO_TRADE, NOT_DECIDED, Line
+from grafana.rows.grid import CHOSEN, NO_FEEDS, NO_TRADE, NOT_DECIDED, Line
 
 NO_ORDER = "no order has been answered yet"
 
@@ -92,11 +92,20 @@ def feeds() -> tuple[Line, ...]:
                 number(
                     "Sources",
                     "Whether a source's newest answer was good, or its stream is open. "
-                    "A source that is down does not vote.",
-                    Query("trading_feed_up", "{{source}}"),
+                    "A source that is down does not vote. Of several series: down if it is for one of them.",
+                    Query(f"min by (source) (trading_feed_up{{{CHOSEN}}})", "{{source}}"),
                     PanelStyle(text={1: ("up", GREEN), 0: ("down", RED)}, missing=NO_FEEDS),
-                    24,
+                    18,
                     empty=NO_FEEDS,
+                ),
+                number(
+                    "Sources that are down",
+                    "With the series, where there are several.",
+                    Query(f"trading_feed_up{{{CHOSEN}}} == 0", "{{source}} {{series}}"),
+                    PanelStyle(steps=((None, RED),), missing="none is down"),
+                    6,
+                    name=True,
+                    empty="no source is down",
                 ),
             ),
         ),
@@ -105,8 +114,9 @@ def feeds() -> tuple[Line, ...]:
             (
                 lines(
                     "Age of the newest value",
-                    "Slow sources are polled rarely: the fear and greed index changes once a day.",
-                    Query("trading_feed_age_seconds >= 0", "{{source}}"),
+                    "Slow sources are polled rarely: the fear and greed index changes once a day. Of several"
+                    " series the oldest.",
+                    Query(f"max by (source) (trading_feed_age_seconds{{{CHOSEN}}} >= 0)", "{{source}}"),
                     PanelStyle(unit="s", low=0, missing=NO_FEEDS),
                     10,
                     empty=NO_FEEDS,
@@ -114,15 +124,17 @@ def feeds() -> tuple[Line, ...]:
                 lines(
                     "Failures a minute",
                     "Answers that were missing, late or rejected by validation.",
-                    Query("rate(trading_feed_failures_total[5m]) * 60 > 0", "{{source}}"),
+                    Query(
+                        f"rate(trading_feed_failures_total{{{CHOSEN}}}[5m]) * 60 > 0", "{{source}} {{series}}"
+                    ),
                     PanelStyle(unit="none", low=0, missing="none failed in the last five minutes"),
                     8,
                     empty="no source failed in the last five minutes",
                 ),
                 bars(
                     "Reconnects",
-                    "By stream, since the worker started.",
-                    Query("trading_reconnects_total", "{{stream}}"),
+                    "By stream, since the worker started: the twelve with the most.",
+                    Query("topk(12, trading_reconnects_total)", "{{stream}}"),
                     PanelStyle(
                         unit="none",
                         decimals=0,

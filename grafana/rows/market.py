@@ -1,19 +1,19 @@
-"""The running market: its state, and whether the bot receives its data."""
+"""The running market, of each series: its state, and whether the bot receives its data."""
 
-from grafana.panels import BLUE, GREEN, GREY, PLAIN, RED, YELLOW, PanelStyle, Query, bars, lines, number
-from grafana.rows.grid import Line
+from grafana.panels import BLUE, GREEN, GREY, PLAIN, RED, YELLOW, PanelStyle, bars, lines, number
+from grafana.rows.grid import Line, by_series
 from models import SCALE_SECONDS
 
 
 def market() -> tuple[Line, ...]:
     return (
         Line(
-            4,
+            5,
             (
                 bars(
                     "Market second",
                     "0 to 900 for any market length. Green: the decision window, 780 to 840.",
-                    Query("trading_market_second", "second"),
+                    by_series("trading_market_second", "second"),
                     PanelStyle(
                         unit="none",
                         decimals=0,
@@ -22,12 +22,12 @@ def market() -> tuple[Line, ...]:
                         high=SCALE_SECONDS,
                         missing="bot is down",
                     ),
-                    8,
+                    6,
                 ),
                 number(
                     "Price of Up",
                     "Mid price of the Up token: the market's implied probability of Up.",
-                    Query("trading_market_price"),
+                    by_series("trading_market_price", "Up"),
                     PanelStyle(
                         unit="none",
                         decimals=3,
@@ -40,23 +40,23 @@ def market() -> tuple[Line, ...]:
                 number(
                     "Market",
                     "Tradable after three valid quotes in a row.",
-                    Query("trading_market_tradable"),
+                    by_series("trading_market_tradable", "market"),
                     PanelStyle(
                         text={1: ("tradable", GREEN), 0: ("not tradable yet", GREY)}, missing="bot is down"
                     ),
-                    4,
+                    6,
                 ),
                 number(
                     "Window",
                     "Whether the running market is inside the decision window.",
-                    Query("trading_in_window"),
+                    by_series("trading_in_window", "window"),
                     PanelStyle(text={1: ("deciding", GREEN), 0: ("outside", GREY)}, missing="bot is down"),
                     4,
                 ),
                 number(
                     "Last fused score",
                     "Fused score of the last decision, 0 to 100; 40 is needed by default.",
-                    Query("trading_fused_score"),
+                    by_series("trading_fused_score", "score"),
                     PanelStyle(
                         unit="none",
                         decimals=0,
@@ -73,7 +73,7 @@ def market() -> tuple[Line, ...]:
                 lines(
                     "Price of Up over time",
                     "Above the upper line Up is the favourite, below the lower one Down is.",
-                    Query("trading_market_price > 0", "Up"),
+                    by_series("trading_market_price", "Up", "> 0"),
                     PanelStyle(
                         unit="none",
                         decimals=2,
@@ -88,7 +88,7 @@ def market() -> tuple[Line, ...]:
                 lines(
                     "Age of the newest quote",
                     "Rises while the venue sends nothing about the running market.",
-                    Query("trading_quote_age_seconds", "quote"),
+                    by_series("trading_quote_age_seconds", "quote"),
                     PanelStyle(
                         unit="s",
                         steps=((None, GREEN), (60, RED)),

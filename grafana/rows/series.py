@@ -1,7 +1,7 @@
 """The results of each series, an asset and a length of markets, side by side."""
 
 from grafana.panels import PanelStyle, Query, lines
-from grafana.rows.grid import NO_TRADE, USD, Line
+from grafana.rows.grid import CHOSEN, NO_TRADE, USD, Line
 
 
 def series() -> tuple[Line, ...]:
@@ -12,7 +12,7 @@ def series() -> tuple[Line, ...]:
                 lines(
                     "Profit by series",
                     "Of the settled trades of each series, after fees.",
-                    Query("trading_series_pnl", "{{series}}"),
+                    Query(f"trading_series_pnl{{{CHOSEN}}}", "{{series}}"),
                     PanelStyle(unit=USD, decimals=2, missing=NO_TRADE),
                     8,
                     empty=NO_TRADE,
@@ -20,7 +20,7 @@ def series() -> tuple[Line, ...]:
                 lines(
                     "Settled trades by series",
                     "Of each series, won and lost.",
-                    Query("trading_series_settled_trades", "{{series}}"),
+                    Query(f"trading_series_settled_trades{{{CHOSEN}}}", "{{series}}"),
                     PanelStyle(unit="none", decimals=0, missing=NO_TRADE),
                     8,
                     empty=NO_TRADE,
@@ -28,7 +28,7 @@ def series() -> tuple[Line, ...]:
                 lines(
                     "At stake by series",
                     "Paid for positions whose market is not settled. The limits count all series together.",
-                    Query("trading_series_exposure", "{{series}}"),
+                    Query(f"trading_series_exposure{{{CHOSEN}}}", "{{series}}"),
                     PanelStyle(unit=USD, decimals=2, missing=NO_TRADE),
                     8,
                     empty=NO_TRADE,

@@ -1,7 +1,14 @@
-"""The six processors: whether they gave a signal, whether they agree, and their weights."""
+"""The six processors: whether they gave a signal, whether they agree, and their weights.
+
+With several series each value is of the chosen ones together.
+"""
+
+from dataclasses import replace
 
 from grafana.panels import BLUE, GREEN, GREY, PURPLE, RED, PanelStyle, Query, bars, lines
-from grafana.rows.grid import NOT_DECIDED, Line
+from grafana.rows.grid import CHOSEN, NOT_DECIDED, Line
+
+NO_VOTE = "no processor has voted for a direction yet"
 
 
 def signals() -> tuple[Line, ...]:
@@ -14,9 +21,16 @@ def signals() -> tuple[Line, ...]:
         missing=NOT_DECIDED,
     )
     spoke = (
-        'sum by (source) (trading_signal_votes_total{vote!="abstained"}) / '
-        "(sum by (source) (trading_signal_votes_total) > 0)"
+        f'sum by (source) (trading_signal_votes_total{{vote!="abstained", {CHOSEN}}}) / '
+        f"(sum by (source) (trading_signal_votes_total{{{CHOSEN}}}) > 0)"
     )
+    sided = f'trading_signal_votes_total{{vote=~"bullish|bearish", {CHOSEN}}}'
+    # The share of each series counts with its number of votes.
+    agreed = (
+        f"sum by (source) (trading_signal_agreement_ratio{{{CHOSEN}}} * sum without (vote) ({sided})) / "
+        f"(sum by (source) ({sided}) > 0)"
+    )
+    weight = f"avg by (source) (trading_signal_weight{{{CHOSEN}}})"
     return (
         Line(
             8,
@@ -33,14 +47,16 @@ def signals() -> tuple[Line, ...]:
                 bars(
                     "Share of agreement",
                     "Share of a processor's directional votes that agree with the fused signal.",
-                    Query("trading_signal_agreement_ratio", "{{source}}"),
-                    ratio,
+                    Query(agreed, "{{source}}"),
+                    replace(ratio, missing=NO_VOTE),
                     8,
+                    empty=NO_VOTE,
                 ),
                 bars(
                     "Weight of the vote",
-                    "Learned from settled markets, between 0.05 and 0.50: see docs/learning.md.",
-                    Query("trading_signal_weight", "{{source}}"),
+                    "Learned from settled markets, between 0.05 and 0.50: see docs/learning.md. The mean of"
+                    " several series.",
+                    Query(weight, "{{source}}"),
                     PanelStyle(
                         unit="none",
                         decimals=3,
@@ -59,7 +75,10 @@ def signals() -> tuple[Line, ...]:
                 lines(
                     "Votes of the last five minutes",
                     "All processors together.",
-                    Query("sum by (vote) (increase(trading_signal_votes_total[5m])) > 0", "{{vote}}"),
+                    Query(
+                        f"sum by (vote) (increase(trading_signal_votes_total{{{CHOSEN}}}[5m])) > 0",
+                        "{{vote}}",
+                    ),
                     PanelStyle(
                         unit="none",
                         low=0,
@@ -72,8 +91,8 @@ def signals() -> tuple[Line, ...]:
                 ),
                 lines(
                     "Weights over time",
-                    "Adjusted slowly, as far as the sample supports.",
-                    Query("trading_signal_weight", "{{source}}"),
+                    "Adjusted slowly, as far as the sample supports. The mean of several series.",
+                    Query(weight, "{{source}}"),
                     PanelStyle(unit="none", decimals=2, low=0),
                     12,
                 ),

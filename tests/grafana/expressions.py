@@ -17,11 +17,11 @@ def panels() -> list[dict[str, Any]]:
     return [panel for panel in build()["panels"] if panel["type"] != "row"]
 
 
-def panel_expressions() -> Iterator[tuple[str, str]]:
-    """Title and expression of each query."""
+def panel_expressions(chosen: str = ".*") -> Iterator[tuple[str, str]]:
+    """Title and expression of each query with the chosen series: a pattern, as Grafana writes it."""
     for panel in panels():
         for target in panel["targets"]:
-            yield panel["title"], target["expr"]
+            yield panel["title"], target["expr"].replace('"$series"', f'"{chosen}"')
 
 
 def alerts() -> list[dict[str, Any]]:

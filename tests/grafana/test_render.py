@@ -3,7 +3,9 @@
 import json
 import math
 import shutil
+from functools import partial
 
+import httpx
 import pytest
 from grafana_stub import GrafanaStub
 
@@ -12,7 +14,7 @@ from grafana.dashboard import FILE
 from tools.render_dashboard.__main__ import main, render
 from tools.render_dashboard.field_format import field_of, formatted
 from tools.render_dashboard.page import page
-from tools.render_dashboard.series import Series, Span
+from tools.render_dashboard.series import Prometheus, Series, Span
 
 SPAN = Span(0.0, 600.0)
 
@@ -87,6 +89,22 @@ def test_every_panel_is_drawn():
     board["panels"][1]["type"] = "piechart"
     with pytest.raises(Fatal, match="piechart"):
         page(board, data, SPAN, 1600)
+
+
+def test_all_series_are_drawn(monkeypatch):
+    """A variable of the dashboard has its value for all in a query."""
+    asked = []
+
+    def answer(request):
+        asked.append(request.url.params["query"])
+        return httpx.Response(200, json={"status": "success", "data": {"result": []}})
+
+    board = {"templating": {"list": [{"name": "datasource"}, {"name": "series", "allValue": ".*"}]}}
+    monkeypatch.setattr(httpx, "Client", partial(httpx.Client, transport=httpx.MockTransport(answer)))
+    source = Prometheus("http://prometheus", SPAN, board)
+    target = {"expr": 'up{series=~"$series"}', "instant": True, "legendFormat": "{{series}}"}
+    assert source.of({"targets": [target]}) == []
+    assert asked == ['up{series=~".*"}']
 
 
 def test_an_unreachable_address_is_named(tmp_path, free_port, capsys):

@@ -24,7 +24,7 @@ def render(prometheus: str, span: Span, out: Path, width: int) -> None:
         If Prometheus or the browser fails.
     """
     board = json.loads(FILE.read_bytes())
-    source = Prometheus(prometheus, span)
+    source = Prometheus(prometheus, span, board)
     data = {panel["id"]: source.of(panel) for panel in board["panels"] if panel["type"] != "row"}
     with tempfile.TemporaryDirectory() as folder:
         html = Path(folder) / "page.html"

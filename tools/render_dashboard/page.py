@@ -11,7 +11,7 @@ from tools.render_dashboard.plots import colour_of, plot
 from tools.render_dashboard.series import Series, Span
 
 COLUMNS, CELL_PX, GAP_PX, TITLE_PX = 24, 30, 8, 30
-HEADER_PX = 52
+HEADER_PX, NAME_PX = 52, 18
 LETTER = 0.72
 """Width of a letter relative to its height; capitals are wider."""
 STYLE = Path(__file__).with_name("style.css").read_text()
@@ -70,20 +70,42 @@ def _stat(panel: Mapping[str, Any], series: Sequence[Series], span: Span, width:
     del span
     options, cells = panel["options"], []
     several = len(series) > 1
+    # As large as possible, like Grafana's grid.
+    size, columns = max((_value_size(panel, series, width, tall, count), count) for count in _counts(series))
     for one in series:
         field = field_of(panel, one.name)
-        text = one.name if options["textMode"] == "name" else field.text(one.last)
+        text = _value_text(panel, one)
         colour = field.colour(one.last)
-        size = min(tall * 0.3, (width / len(series) - 16) / (max(4, len(text)) * LETTER), 40)
         if options["colorMode"] == "background":
             dark, light = (f"color-mix(in srgb,{colour} {share}%,#111)" for share in (55, 80))
             style = f"background:linear-gradient(120deg,{dark},{light});font-size:{size:.0f}px"
             return f'<div class="tile" style="{style}">{escape(text)}</div>{_heading(panel, "#fff")}'
-        name = f"<small>{escape(one.name)}</small>" if several else ""
+        named = several and options["textMode"] != "name"
+        name = f"<small>{escape(one.name)}</small>" if named else ""
         cells.append(
             f'<div class="value" style="color:{colour};font-size:{size:.0f}px">{name}{escape(text)}</div>'
         )
-    return f'{_heading(panel)}<div class="values">{"".join(cells)}</div>'
+    grid = f"grid-template-columns:repeat({columns},1fr)"
+    return f'{_heading(panel)}<div class="values" style="{grid}">{"".join(cells)}</div>'
+
+
+def _counts(series: Sequence[Series]) -> range:
+    return range(1, len(series) + 1)
+
+
+def _value_text(panel: Mapping[str, Any], one: Series) -> str:
+    return one.name if panel["options"]["textMode"] == "name" else field_of(panel, one.name).text(one.last)
+
+
+def _value_size(
+    panel: Mapping[str, Any], series: Sequence[Series], width: float, tall: float, columns: int
+) -> float:
+    """Height of the letters of a panel's values in `columns` columns, px."""
+    longest = max(4, *(len(_value_text(panel, one)) for one in series))
+    rows = -(-len(series) // columns)
+    name = NAME_PX if len(series) > 1 and panel["options"]["textMode"] != "name" else 0
+    height = tall * 0.3 if rows == 1 else (tall - TITLE_PX) / rows / 1.3 - name
+    return min(height, (width / columns - 16) / (longest * LETTER), 40)
 
 
 def _bar_gauge(

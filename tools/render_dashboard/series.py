@@ -45,11 +45,22 @@ class Span:
 
 
 class Prometheus:
-    """A Prometheus server, queried for one time range."""
+    """A Prometheus server, queried for one time range.
 
-    def __init__(self, url: str, span: Span) -> None:
+    Parameters
+    ----------
+    url : str
+    span : Span
+    board : mapping
+        The dashboard: each variable with a value for all, `allValue`, has that value in the queries.
+    """
+
+    def __init__(self, url: str, span: Span, board: Mapping[str, Any]) -> None:
         self._client = httpx.Client(base_url=url, timeout=10, trust_env=False)
         self.span = span
+        self._variables = {
+            f"${one['name']}": one["allValue"] for one in board["templating"]["list"] if one.get("allValue")
+        }
 
     def of(self, panel: Mapping[str, Any]) -> list[Series]:
         """The series of a panel, in the order of its queries.
@@ -65,14 +76,17 @@ class Prometheus:
         instant, span = target["instant"], self.span
         when = {"time": span.end} if instant else {"start": span.start, "end": span.end, "step": span.step}
         path = "/api/v1/query" if instant else "/api/v1/query_range"
+        expr = target["expr"]
+        for name, value in self._variables.items():
+            expr = expr.replace(name, value)
         try:
-            answer = self._client.get(path, params={"query": target["expr"], **when}).json()
+            answer = self._client.get(path, params={"query": expr, **when}).json()
         except (httpx.HTTPError, ValueError) as error:
             raise Fatal(
                 f"Prometheus at {self._client.base_url} cannot be queried: {error}", "Start it"
             ) from None
         if answer["status"] != "success":
-            raise Fatal(f"Prometheus rejects {target['expr']}: {answer['error']}", "Fix the query")
+            raise Fatal(f"Prometheus rejects {expr}: {answer['error']}", "Fix the query")
         return [
             self._series(found, _name(target, found["metric"]), instant) for found in answer["data"]["result"]
         ]
