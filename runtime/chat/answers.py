@@ -8,11 +8,13 @@ from events import WorkerStatus
 from execution.ledger import TradeRow
 from models import TradeOutcome
 from monitoring.funnel import Funnel
+from monitoring.performance_tracker import Performance
 from monitoring.report.text_lines import (
     decisions_line,
     duration,
     funnel_rows,
     performance_lines,
+    series_lines,
     statistics_lines,
 )
 from monitoring.status_lines import SILENT_AFTER_S, series_statuses
@@ -22,6 +24,8 @@ TRADES = 10
 """Trades in the answer to /trades."""
 DAYS = 7
 """Days in the answer to /daily."""
+SERIES = 12
+"""Series with a line of their own in the answer to /profit, so that it fits into one message."""
 PROFIT = (*ESSENTIAL, "Equity", "Drawdown")
 """The statistics in the answer to /profit."""
 
@@ -79,13 +83,30 @@ def _trade(number: int, trade: TradeRow) -> str:
 
 
 def profit_text(results: Results) -> str:
-    """The essential statistics of all trades; a win rate with its interval and break-even."""
+    """The essential statistics of all trades, and of each of several series.
+
+    A win rate has its interval and break-even.
+    """
     found = results.performance
     lines = dict(statistics_lines(found.total)) | dict(performance_lines(found))
     shown = [f"{name}: {text}" for name, text in lines.items() if name in PROFIT]
+    shown += _lines_of_series(found)
     if results.cash is not None:
         shown.append(f"Cash: {results.cash.cash:.4f} pUSD by the ledger")
     return "\n".join(shown)
+
+
+def _lines_of_series(found: Performance) -> list[str]:
+    """A line for each series, or for those with the most trades and one for the sum of the others."""
+    every = found.by_series
+    most = sorted(every, key=lambda group: group.statistics.n + group.statistics.pending, reverse=True)
+    shown = {group.name for group in most[:SERIES]}
+    lines = [f"{name}: {text}" for name, text in series_lines(found) if name in shown]
+    if others := [group.statistics for group in every if group.name not in shown]:
+        settled, pending = sum(one.n for one in others), sum(one.pending for one in others)
+        pnl = sum((one.pnl for one in others), Decimal(0))
+        lines.append(f"{len(others)} other series: {settled} settled, {pending} pending, P&L {pnl:+.3f} pUSD")
+    return lines
 
 
 def daily_text(trades: Sequence[TradeRow], today: date) -> str:

@@ -4,6 +4,7 @@ import ast
 import os
 import time
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -20,9 +21,12 @@ from control.mode_store import ModeValue
 from events import FeedStatus, WorkerStatus
 from execution.ledger import LedgerReader, Mode, ledger_path
 from models import Outcome
+from monitoring.performance_tracker import performance
 from monitoring.status_file import STATUS_FILE
-from runtime.chat.answers import daily_text
+from runtime.chat.answers import daily_text, profit_text
 from runtime.chat.commands import NEVER_LIVE, Answer, ChatCounts, Command, Commands, parse
+from runtime.chat.message_parts import split
+from view_paper_trades import load
 
 
 def commands(state: Path, profile: str = "recorded", counts: ChatCounts | None = None) -> Commands:
@@ -109,6 +113,48 @@ def test_profit_has_no_win_rate_alone(state):
     assert "50.0% (n = 2, 95 % interval 9.5% to 90.5%); break-even" in rate
     assert any(line.startswith("Conclusion: ") for line in lines)
     assert any("P&L -0.894 pUSD" in line for line in lines)
+
+
+def of_series(state, slugs):
+    """The answer to /profit for trades with these slugs, of which the first won and the others lost."""
+    results = load(ledger_path(state, "recorded"), "recorded", None)
+    won, lost, _ = results.trades
+    made = [won, *[lost] * (len(slugs) - 1)]
+    trades = [
+        msgspec.structs.replace(trade, slug=slug, intent_id=f"i{number}", condition_id=f"0xc{number}")
+        for number, (trade, slug) in enumerate(zip(made, slugs, strict=True))
+    ]
+    found = performance(trades, starting=Decimal(1000))
+    return profit_text(msgspec.structs.replace(results, trades=trades, performance=found))
+
+
+def test_profit_of_several_series(state):
+    """A line for each series, before the cash; none with one."""
+    lines = of_series(
+        state, ["btc-updown-15m-1790596800", "eth-updown-5m-1790596800", "eth-updown-5m-1790597100"]
+    ).splitlines()
+    assert lines[-3:-1] == [
+        "btc-15m: 1 settled (1 won, 0 lost), 0 pending, P&L +0.103 pUSD",
+        "eth-5m: 2 settled (0 won, 2 lost), 0 pending, P&L -1.994 pUSD",
+    ]
+    assert lines[-1].startswith("Cash: ")
+    one = of_series(state, [f"eth-updown-5m-{1790596800 + 300 * number}" for number in range(3)])
+    assert "eth-5m" not in one
+
+
+def test_profit_of_many_series_is_one_message(state):
+    """The twelve with the most trades, and the sum of the others."""
+    assets = ("btc", "eth", "sol", "xrp", "doge", "bnb", "hype", "zec")
+    slugs = [f"{asset}-updown-{length}-1790596800" for length in ("15m", "5m", "4h") for asset in assets]
+    twice = [f"{slug[:-1]}1" for slug in slugs[10:20]]
+    text = of_series(state, [*slugs, *twice])
+    lines = text.splitlines()
+    names = [line.partition(":")[0] for line in lines if " settled (0 won, " in line]
+    assert names[:4] == ["bnb-15m", "bnb-4h", "bnb-5m", "btc-4h"]
+    assert len(names) == 12
+    assert sum("2 settled (0 won, 2 lost), 0 pending, P&L -1.994 pUSD" in line for line in lines) == 10
+    assert "12 other series: 12 settled, 0 pending, P&L -10.863 pUSD" in lines
+    assert len(split(text)) == 1
 
 
 def test_a_trade_belongs_to_its_utc_day(state):
