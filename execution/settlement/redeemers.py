@@ -1,5 +1,6 @@
 """Redeemers: the venue's official client, if it is installed, and the practice venue."""
 
+import re
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
@@ -16,6 +17,13 @@ REQUEST_LIMIT_S = 10.0
 """Maximum seconds of one request of a redemption."""
 OWN_ACCOUNT = 0
 """Signature type of a wallet that pays its own transactions."""
+CONDITION_DIGITS = 64
+"""Hexadecimal digits of a condition of CTF tokens; that of a position of Protocol V2 has two less."""
+TRANSACTION_HASH = re.compile(r"0x[0-9a-fA-F]{64}")
+TRANSACTION_ID = re.compile(r"[0-9A-Za-z-]{8,80}")
+"""The relayer's name of a transaction: a UUID in its documentation."""
+AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?")
+"""A payout of the practice venue, pUSD."""
 
 
 class ChainUrls(Frozen, frozen=True):
@@ -67,21 +75,20 @@ class OfficialRedeemer:
         self._urls = urls
 
     def redeem(self, condition_id: str, position_id: str | None = None) -> str:
-        from polymarket import PolymarketError, UserInputError
+        from polymarket import UserInputError
 
         try:
             client = self._client()
             try:
+                _require_condition(client, condition_id)
                 handle = client.redeem_positions(**_named(condition_id, position_id))
             finally:
                 client.close()
         except UserInputError as error:
             raise Refused(f"the official client refuses: {one_line(error)}") from None
-        except (PolymarketError, RecursionError) as error:
+        except Exception as error:  # noqa: BLE001  it signs what relayer and node answer: any error of the encoders
             raise Temporary(f"the official client failed: {one_line(repr(error))}") from None
-        if handle.transaction_hash is None:
-            return f"relayer transaction {one_line(handle.transaction_id)}"
-        return f"transaction {one_line(handle.transaction_hash)}"
+        return _sent(handle)
 
     def _client(self) -> Any:
         from polymarket import PRODUCTION, ApiKeyCreds, RelayerApiKey, SecureClient
@@ -116,6 +123,44 @@ def _named(condition_id: str, position_id: str | None) -> dict[str, str]:
     return {"condition_id": condition_id} if position_id is None else {"position_id": position_id}
 
 
+def _require_condition(client: Any, condition_id: str) -> None:
+    """Let the client redeem in no other market than that of the condition.
+
+    It takes condition and contract from the catalogue's answer, and does not compare them with what it asked
+    for.
+    """
+    resolve = client._resolve_market_position_context
+
+    def compared(**asked: Any) -> Any:
+        found = resolve(**asked)
+        if _digits(str(found.condition_id)) != _digits(condition_id) or found.neg_risk:
+            raise ValueError(f"the catalogue answers with another market, {found.condition_id}")
+        return found
+
+    client._resolve_market_position_context = compared
+
+
+def _digits(condition_id: str) -> str:
+    """A condition of either length, padded."""
+    return condition_id.lower().removeprefix("0x").ljust(CONDITION_DIGITS, "0")
+
+
+def _sent(handle: Any) -> str:
+    """The transaction that a redemption was sent as.
+
+    Raises
+    ------
+    Temporary
+        If the answer names none: whether there is one is not known, and a second one has no effect.
+    """
+    kind, name, form = "transaction", handle.transaction_hash, TRANSACTION_HASH
+    if name is None:
+        kind, name, form = "relayer transaction", handle.transaction_id, TRANSACTION_ID
+    if not form.fullmatch(name):
+        raise Temporary(f"the answer to the redemption names no {kind}: {one_line(name, 80)}")
+    return f"{kind} {name}"
+
+
 def _bound_requests() -> None:
     """Limit the duration and size of the official client's requests.
 
@@ -138,6 +183,10 @@ def _bound_requests() -> None:
     _transport.SyncTransport.__init__ = bounded
 
 
+class _PracticePayout(msgspec.Struct):
+    amount: str
+
+
 class PracticeRedeemer:
     """Has the practice venue pay, like the operator of a venue."""
 
@@ -149,10 +198,12 @@ class PracticeRedeemer:
         asked = {"address": self._address, **_named(condition_id, position_id)}
         try:
             answer = BoundedHttp(total_s=REQUEST_LIMIT_S).post(f"{self._url}/practice/redeem", json=asked)
-            payout = msgspec.json.decode(answer.raise_for_status().content, type=dict[str, Any])
-            return f"the practice venue paid {one_line(payout['amount'])} pUSD"
-        except (httpx.HTTPError, msgspec.MsgspecError, KeyError, RecursionError) as error:
+            payout = msgspec.json.decode(answer.raise_for_status().content, type=_PracticePayout)
+        except (httpx.HTTPError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise Temporary(f"the practice venue did not redeem: {one_line(repr(error))}") from None
+        if not AMOUNT.fullmatch(payout.amount):
+            raise Temporary(f"the practice venue did not redeem: {one_line(payout.amount, 40)} is no amount")
+        return f"the practice venue paid {payout.amount} pUSD"
 
 
 def official_redeemer(keys: RedemptionKeys, signature_type: int, urls: ChainUrls) -> OfficialRedeemer | str:

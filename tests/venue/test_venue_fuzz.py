@@ -276,29 +276,3 @@ def fuzz_stream(venue: VenueProcess, trader: Trader, random: Random, number: int
                 stream.send(text.encode() if random.random() < 0.1 else text)
     except (ConnectionClosed, InvalidStatus, OSError):
         return
-
-
-def test_the_samples_have_the_fields_of_the_venue() -> None:
-    """Each message that the bot's fuzzing begins with has only fields that the venue sends, by route."""
-    with VenueProcess.start("--source", "synthetic", "--speed", "1", "--start-at", "100") as venue:
-        trader = trader_at(venue.url)
-        slug = venue.get("/practice/info")["current"]
-        market = venue.get(f"/gamma/markets/slug/{slug}")
-        token = json.loads(market["clobTokenIds"])[0]
-        posted = trader.post(venue.url, trader.buy(token, 100, 990)).json()
-        sent = {
-            "gamma": (samples.GAMMA, market),
-            "market": (samples.CLOB_MARKET, venue.get(f"/markets/{market['conditionId']}")),
-            "info": (samples.CLOB_INFO, venue.get(f"/clob-markets/{market['conditionId']}")),
-            "book": (samples.BOOK, {"event_type": "book", **venue.get("/book", token_id=token)}),
-            "posted": (samples.POSTED, posted),
-            "trade": (samples.TRADE, trader.send(venue.url, "GET", "/data/trades").json()["data"][0]),
-            "balance": (samples.BALANCE, trader.send(venue.url, "GET", "/balance-allowance").json()),
-            "order": (
-                samples.ORDER,
-                trader.send(venue.url, "GET", f"/data/order/{posted['orderID']}").json(),
-            ),
-        }
-    for name, (sample, real) in sent.items():
-        # A market has its result's status only once it is resolved.
-        assert set(sample) - {"umaResolutionStatus"} <= set(real), name

@@ -38,6 +38,8 @@ ROUTER = "0x12121212006e4CD160D18e3f00711DA5c3372600"
 HELD = 1_612_903
 """Micro shares that the wallet holds of a position."""
 HASH = "0x" + "ab" * 32
+RELAYED = "0190b317-a1d3-7bec-9b91-eeb6dcd3a620"
+"""The relayer's name of a transaction."""
 
 
 def redeemer(
@@ -59,7 +61,7 @@ def chain(canned: CannedServer, manual_venue: VenueProcess) -> CannedServer:
         ("GET", "/deployed"): (200, {"deployed": True}),
         ("GET", "/v1/account/transactions/params"): (200, {"address": OWNER, "nonce": "3"}),
         ("GET", "/relay-payload"): (200, {"address": OWNER, "nonce": "3"}),
-        ("POST", "/submit"): (200, {"transactionID": "tx-1", "state": "STATE_NEW", "transactionHash": ""}),
+        ("POST", "/submit"): (200, {"transactionID": RELAYED, "state": "STATE_NEW", "transactionHash": ""}),
         ("POST", "/rpc"): _node,
     }
     return canned
@@ -114,7 +116,7 @@ def test_other_wallets_redeem_through_the_relayer(chain: CannedServer, signature
     """Proxy, safe and deposit wallet: one submission with the relayer key that names wallet and condition."""
     wallet = WALLETS[signature_type](OWNER, PRODUCTION_CONFIG.wallet_derivation)
     condition = condition_of(chain)
-    assert redeemer(chain, wallet).redeem(condition) == "relayer transaction tx-1"
+    assert redeemer(chain, wallet).redeem(condition) == f"relayer transaction {RELAYED}"
     (submitted,) = [body for verb, path, body in chain.asked if (verb, path) == ("POST", "/submit")]
     assert condition.removeprefix("0x").encode() in submitted
     assert wallet.lower().encode() in submitted.lower()
@@ -150,10 +152,11 @@ def test_a_chain_node_that_limits_its_requests_is_temporary(chain: CannedServer)
 
 
 def test_a_drift_of_the_official_client_is_noticed() -> None:
-    """The two calls that are used still accept their arguments."""
+    """The two calls that are used still accept their arguments; the look-up of a market is still a method."""
     create = inspect.signature(SecureClient.create).parameters
     assert {"private_key", "wallet", "environment", "credentials", "api_key"} <= set(create)
     assert {"condition_id", "position_id"} <= set(inspect.signature(SecureClient.redeem_positions).parameters)
+    assert "condition_id" in inspect.signature(SecureClient._resolve_market_position_context).parameters
 
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
