@@ -1,6 +1,7 @@
 """Requests that the adapter lacks: keys, balance, permissions and won positions of a wallet. Blocking."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -457,7 +458,7 @@ def _units(value: Any) -> Decimal:
 def _redeemable(row: _Position) -> Redeemable:
     return Redeemable(
         condition_id=row.condition_id.lower(),
-        token_id=row.token_id if row.token_id is not None and row.token_id.isdecimal() else "",
+        token_id=row.token_id if row.token_id is not None and _TOKEN_ID.fullmatch(row.token_id) else "",
         slug=one_line(row.slug or ""),
         outcome=one_line(row.outcome or ""),
         shares=_between(row.current_size, LARGEST),
@@ -471,6 +472,8 @@ def _between(value: Decimal, largest: Decimal) -> Decimal:
     return value
 
 
+_TOKEN_ID = re.compile(r"[0-9]{1,78}")
+"""A token's id is an unsigned number of 256 bits, in decimal."""
 _http = BoundedHttp(total_s=REQUEST_LIMIT_S)
 
 

@@ -105,7 +105,7 @@ def _markets_of_series(settings: Settings, where: CatalogueEndpoints) -> Iterato
     try:
         listed = _listed(where.gamma, slugs)
         others = [] if slugs[0] in listed else sorted(_listed(where.gamma, calendar.neighbours(slugs[0])))
-    except (httpx.HTTPError, msgspec.MsgspecError, RecursionError) as error:
+    except (httpx.HTTPError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         yield fail("catalogue", f"{host_of(where.gamma)}: {type(error).__name__}", UNREACHABLE)
         return
     for slug in slugs:
@@ -140,7 +140,7 @@ def _listed_of(settings: Settings, where: CatalogueEndpoints) -> list[Market]:
     slugs = calendar.upcoming(where.clock.market_time(time.time_ns()))[:2]
     try:
         listed = _listed(where.gamma, slugs)
-    except (httpx.HTTPError, msgspec.MsgspecError, RecursionError):
+    except (httpx.HTTPError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return []
     found = []
     for row in listed.values():

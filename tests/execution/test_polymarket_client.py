@@ -421,6 +421,16 @@ def test_won_and_lost_positions_are_listed_until_redeemed(
     assert client.balance() - before == next(row.shares for row in held if row.won)
 
 
+@pytest.mark.parametrize("token_id", ["9" * 79, "\u0663", "0x1", "", None])
+def test_an_id_that_is_no_token_is_none(canned: CannedServer, token_id: str | None) -> None:
+    """More digits than 256 bits have, or others than 0 to 9: the position is listed, without a token."""
+    row = {"condition_id": "0xab", "current_size": "1", "current_price": "1", "redeemable": True}
+    page = {"data": [{**row, "token_id": token_id}], "pagination": {}}
+    canned.answers["GET", "/v2/positions"] = (200, json.dumps(page).encode())
+    (found,) = PolymarketClient(canned.url, TEST_KEY).redeemable(canned.url)
+    assert (found.token_id, found.position_id) == ("", None)
+
+
 def test_a_position_without_a_name_hides_no_other(canned: CannedServer) -> None:
     """The venue may not have a market's slug; what is OPEN or not redeemable yet is omitted."""
     row = {"condition_id": "0xAB", "current_size": 1.052631, "current_price": 1, "redeemable": True}

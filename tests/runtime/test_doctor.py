@@ -373,6 +373,7 @@ def test_the_next_market_is_read_to_its_terms(faultless):
     [
         ((500, {}), "catalogue", "HTTPStatusError"),
         ((200, b"<html>"), "catalogue", "DecodeError"),
+        ((200, b'[{"slug": "\xff"}]'), "catalogue", "UnicodeDecodeError"),
         ((200, []), "catalogue", "has no market btc-updown-15m-"),
     ],
 )
