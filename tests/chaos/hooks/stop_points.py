@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,9 @@ def stop_at(point: str) -> None:
         return
     os.write(file, str(os.getpid()).encode())
     os.close(file)
-    os.kill(os.getpid(), signal.SIGSTOP)
+    # To this thread: a signal to the process may interrupt another one, and this one goes on until all are
+    # stopped.
+    signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
 
 def in_engine(engine: type) -> None:
