@@ -91,6 +91,7 @@ AFTER_RESTART = ("--start-at", "860")
 """A restarted bot begins in the next market, between two decision windows."""
 UNSETTLED_HALT = "SELECT 1 FROM halts WHERE why LIKE '%cannot be settled%' LIMIT 1"
 SETTLED = "SELECT 1 FROM settlements JOIN fills f USING (session, slug) WHERE f.status <> 'FAILED' LIMIT 1"
+REDEEMED = "SELECT 1 FROM redemptions JOIN markets USING (session, slug) WHERE start = ?"
 CORRECTED_S = 300.0
 """Market seconds in which a correction is published, 90 s after the result at most, and found: the positions
 are compared once in 60 s."""
@@ -241,7 +242,7 @@ class Run:
         """By how much the bot's clock is ahead of the venue's and of this process's, wall seconds."""
         self._redis = RedisServer(folder) if schedule.uses_redis else None
         if self._redis is not None:
-            self._redis.set(LIVE)
+            self._redis.set(SIMULATION if self._to_live else LIVE)
             stack.callback(lambda: self._redis and self._redis.stop())
         self._environment = (
             SETTINGS
@@ -291,6 +292,11 @@ class Run:
         if any(name.startswith("CHAOS_") for name in found):
             found["PYTHONPATH"] = str(HOOKS)
         return found
+
+    @property
+    def _to_live(self) -> bool:
+        """Whether the mode is switched to live, and so is simulation before."""
+        return any(injection.fault == "switch_to_live" for injection in self.schedule.injections)
 
     @property
     def _first_arguments(self) -> tuple[str, ...]:
@@ -451,7 +457,9 @@ class Run:
             return any(name == "worker" and pid != self._first_worker for pid, name in self._pids.items())
         ledger = self._paths.ledger
         if point == SWITCHED:
-            return bool(rows(ledger, "SELECT 1 FROM mode_changes WHERE mode = 'simulation' LIMIT 1"))
+            running = Paths.of(self.folder, PROFILES["paper"]).ledger if self._to_live else ledger
+            mode = "live" if self._to_live else "simulation"
+            return bool(rows(running, "SELECT 1 FROM mode_changes WHERE mode = ? LIMIT 1", mode))
         if point == "decided":
             return bool(rows(ledger, "SELECT 1 FROM decisions WHERE reason IS NULL LIMIT 1"))
         if point == "filled":
@@ -643,6 +651,8 @@ class Run:
                 return partial(self._redis.set, LIVE)
             case "switch_to_simulation":
                 self._redis.set(SIMULATION)
+            case "switch_to_live":
+                self._redis.set(LIVE)
         return None
 
     def _start_redis_again(self) -> None:
@@ -730,7 +740,15 @@ class Run:
             return ""  # the operator has to stop the bot, and book the result
         if late:
             return f"the market that starts at {late[0]} is not settled"
+        if self._waits_for_payout():
+            return "the payout of the first market is not recorded"
         return "a result that was corrected" if self._waits_for_correction() else ""
+
+    def _waits_for_payout(self) -> bool:
+        """Whether a process was killed at a redemption, and the payout is not in the ledger yet."""
+        if not self.schedule.command.endswith(("redeem", "redemption")):
+            return False
+        return not rows(self._paths.ledger, REDEEMED, int(self._first_start))
 
     def _waits_for_correction(self) -> bool:
         """Whether a result that the bot has recorded may have been corrected without having been found yet.

@@ -15,7 +15,7 @@ COMMAND = "command: "
 """Prefix of a point that is a command of an order or of a settlement; see `tests.chaos.crashes`."""
 Path = Literal["paper", "rehearsal"]
 SWITCHED = "switched"
-"""The point at which the ledger has a mode change to simulation."""
+"""The point at which the worker that runs has recorded a mode switch."""
 Situation = Literal["", "restart", "recording", "migration", "switch"]
 """What the bot does besides trading: planned restarts, without an order; a recording; the migration of an old
 ledger; a mode switch, without an order."""
@@ -224,6 +224,8 @@ KINDS: dict[str, FaultKind] = {
         Layer.STORE, (15, 150), parameters={"value": ("", "2", "live", "0 ", "\xff\x00")}
     ),
     "switch_to_simulation": FaultKind(Layer.STORE, drawn=False),
+    # the bot, which is armed, began in simulation
+    "switch_to_live": FaultKind(Layer.STORE, drawn=False),
     # the bot's clock is ahead of the venue's, market seconds
     "machine_clock": FaultKind(Layer.MACHINE, parameters={"seconds": (-30, 30)}),
     # a restart of the matching engine: 425 for the first half, then orders that rest only

@@ -35,7 +35,8 @@ def test_every_kind_of_fault_is_drawn() -> None:
     faults = Counter(injection.fault for schedule in DRAWN for injection in schedule.injections)
     drawn = {name for name, kind in KINDS.items() if kind.drawn}
     seldom = {"hours_of_503", "stream_silent_long"}
-    assert faults.keys() | seldom == drawn == KINDS.keys() - {"switch_to_simulation"}
+    switches = {"switch_to_simulation", "switch_to_live"}
+    assert faults.keys() | seldom == drawn == KINDS.keys() - switches
     assert faults["hours_of_503"] <= 3
     assert any("hours_of_503" in draw(7, number).text for number in range(5000))
     assert Counter(schedule.path for schedule in DRAWN).keys() == {"paper", "rehearsal"}
