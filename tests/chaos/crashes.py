@@ -1,5 +1,5 @@
 """The crash matrix: kill -9 of worker, supervisor and venue at every command of an order's and a settlement's
-life.
+life, on paper, and at those of them that the live path has otherwise.
 
 The commands are not listed here: each scenario passes its inputs to the order lifecycle, and what that
 returns are the commands. A cell is a schedule, so that it is played, checked and repeated like any other.
@@ -7,6 +7,7 @@ returns are the commands. A cell is a schedule, so that it is played, checked an
 
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import product
 from typing import NamedTuple
 
 import msgspec
@@ -26,12 +27,15 @@ from execution.order_messages import (
 )
 from execution.outcomes import OutcomeKind, PostOutcome
 from models import Fill, FillStatus, Outcome
-from tests.chaos.hooks.stop_points import SETTLEMENT_WRITES, point_of
+from tests.chaos.hooks.stop_points import LAST_WRITE, REDEMPTION, SETTLEMENT_WRITES, STOP, point_of
 from tests.chaos.old_ledger import migration_points
 from tests.chaos.schedule import COMMAND, RESTARTING, SWITCH_AT, SWITCHED, Injection, Schedule
 
 VICTIMS = ("worker", "supervisor", "venue")
 INTENT, ORDER = "i1", "0xi1"
+LIVE_POINTS = ("sign", "write order sent", "post", "write state matched", "write fill MATCHED")
+"""The points of an order that are cells of the live path, too: the other commands pass on what was written,
+or follow a fault that is handled alike on both paths."""
 NOW_NS = 1_800_000_000 * 10**9
 SHARES = Decimal("1.1")
 
@@ -149,23 +153,44 @@ def points() -> Iterator[tuple[Scenario, str]]:
         yield SCENARIOS[0], f"after {write}"
 
 
+def live_points() -> Iterator[tuple[Scenario, str]]:
+    """The points that are cells of the live path: those of a sent order, and all of a settlement, where the
+    venue pays only when a redemption is requested."""
+    settled = {f"{when} {write}" for when in ("before", "after") for write in SETTLEMENT_WRITES}
+    for scenario, point in points():
+        if point == "write fill MATCHED":
+            # From the message: a look-up is made when the venue has confirmed the trade already.
+            yield SCENARIOS[0], point
+        elif point in settled.union(LIVE_POINTS):
+            yield scenario, point
+    yield SCENARIOS[0], f"before {REDEMPTION}"
+    yield SCENARIOS[0], f"after {REDEMPTION}"
+
+
+def restart_points() -> tuple[str, ...]:
+    """The points of a planned restart in the worker that ends: its decision to end, and its last write."""
+    return f"before {STOP}", f"before {LAST_WRITE}"
+
+
 def matrix() -> Iterator[Schedule]:
     """One schedule for each point and process; then kills during a restart, a recording, a mode switch and a
     migration of the ledger, which the supervisor makes before it starts another process."""
+    found = [("paper", *each) for each in points()] + [("rehearsal", *each) for each in live_points()]
     cells = [
-        Schedule(0, 0, injections=(*scenario.faults, Injection(f"kill_{victim}", on=COMMAND + point)))
-        for scenario, point in points()
+        Schedule(0, 0, path, injections=(*scenario.faults, Injection(f"kill_{victim}", on=COMMAND + point)))
+        for path, scenario, point in found
         for victim in VICTIMS
     ]
     for victim in VICTIMS:
-        kill = Injection(f"kill_{victim}", on=RESTARTING)
-        cells.append(Schedule(0, 0, situation="restart", injections=(kill,)))
+        for point in (*(COMMAND + point for point in restart_points()), RESTARTING):
+            kill = Injection(f"kill_{victim}", on=point)
+            cells.append(Schedule(0, 0, situation="restart", injections=(kill,)))
         kill = Injection(f"kill_{victim}", on="filled")
         cells.append(Schedule(0, 0, situation="recording", injections=(kill,)))
-    for victim in VICTIMS:
+    for switch, victim in product(("switch_to_simulation", "switch_to_live"), VICTIMS):
         for point in (SWITCHED, RESTARTING):
             injections = (
-                Injection("switch_to_simulation", at=SWITCH_AT),
+                Injection(switch, at=SWITCH_AT),
                 Injection(f"kill_{victim}", at=SWITCH_AT, on=point),
             )
             cells.append(Schedule(0, 0, "rehearsal", situation="switch", injections=injections))

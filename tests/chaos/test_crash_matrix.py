@@ -16,6 +16,8 @@ from tests.chaos.crashes import SCENARIOS, commands, matrix, points
 from tests.chaos.hooks.stop_points import SETTLEMENT_WRITES
 from tests.chaos.schedule import decode, encode
 
+VICTIMS = ("worker", "supervisor", "venue")
+
 
 def test_every_kind_of_command_occurs() -> None:
     """The scenarios lead to each command that the lifecycle can return."""
@@ -47,30 +49,55 @@ def test_each_point_is_a_cell_of_each_process() -> None:
     assert names[-2:] == ["before record_cash_check", "after record_cash_check"]
     cells = list(matrix())
     migrations = [cell.command for cell in cells if cell.situation == "migration"]
-    assert [cell.number for cell in cells] == list(range(3 * len(names) + 12 + len(migrations)))
-    ordering = [cell for cell in cells if not cell.situation]
+    assert [cell.number for cell in cells] == list(range(3 * len(names) + 3 * 13 + 24 + len(migrations)))
+    ordering = [cell for cell in cells if not cell.situation and cell.path == "paper"]
     assert {(cell.command, cell.injections[-1].fault) for cell in ordering} == {
-        (name, f"kill_{victim}") for name in names for victim in ("worker", "supervisor", "venue")
+        (name, f"kill_{victim}") for name in names for victim in VICTIMS
     }
-    others = [cell for cell in cells if cell.situation in ("restart", "recording")]
-    assert [(cell.situation, cell.injections[0].fault) for cell in others] == [
-        ("restart", "kill_worker"), ("recording", "kill_worker"), ("restart", "kill_supervisor"),
-        ("recording", "kill_supervisor"), ("restart", "kill_venue"), ("recording", "kill_venue"),
-    ]  # fmt: skip
-    switches = [cell for cell in cells if cell.situation == "switch"]
-    assert [tuple(injection.on for injection in cell.injections) for cell in switches] == [
-        ("", "switched"), ("", "restarting"),
-    ] * 3  # fmt: skip
-    assert [cell.injections[1].fault for cell in switches[::2]] == [
-        "kill_worker",
-        "kill_supervisor",
-        "kill_venue",
-    ]
     assert migrations[0] == "migration: step 4 before its commit"
     assert migrations[-2:] == [
         f"migration: step {len(STEPS)} before its commit", "migration: after the last step",
     ]  # fmt: skip
     assert all(decode(encode(cell)) == cell for cell in cells)
+
+
+def test_the_cells_of_the_live_path() -> None:
+    """Each point of a sent order and of a settlement, also of the request to redeem, and each process."""
+    cells = [cell for cell in matrix() if cell.path == "rehearsal" and not cell.situation]
+    wanted = [
+        "sign", "write order sent", "post", "write state matched", "write fill MATCHED",
+        "before record_settlement", "after record_settlement", "before record_redemption",
+        "after record_redemption", "before record_cash_check", "after record_cash_check",
+        "before redeem", "after redeem",
+    ]  # fmt: skip
+    assert [(cell.command, cell.injections[-1].fault) for cell in cells] == [
+        (name, f"kill_{victim}") for name in wanted for victim in VICTIMS
+    ]
+
+
+def test_the_cells_of_a_restart_and_of_a_recording() -> None:
+    """A restart: when the worker decides to end, at its last write, and when the next one runs."""
+    kills = {"restart": [], "recording": []}
+    for cell in matrix():
+        if cell.situation in kills:
+            kills[cell.situation].append((cell.injections[0].on, cell.injections[0].fault))
+    assert kills["restart"] == [
+        (point, f"kill_{victim}")
+        for victim in VICTIMS
+        for point in ("command: before stop", "command: before close_run", "restarting")
+    ]
+    assert kills["recording"] == [("filled", f"kill_{victim}") for victim in VICTIMS]
+
+
+def test_the_cells_of_a_mode_switch() -> None:
+    """To simulation and to live: when the worker has recorded it, and when the next one runs."""
+    cells = [cell for cell in matrix() if cell.situation == "switch"]
+    assert [tuple((each.fault, each.on) for each in cell.injections) for cell in cells] == [
+        ((switch, ""), (f"kill_{victim}", point))
+        for switch in ("switch_to_simulation", "switch_to_live")
+        for victim in VICTIMS
+        for point in ("switched", "restarting")
+    ]
 
 
 def test_the_settlement_writes_are_those_of_its_code() -> None:

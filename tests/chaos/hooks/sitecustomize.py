@@ -19,6 +19,8 @@ STOPS = {
     "execution/execution_engine.py": "stop_points.in_engine(ExecutionEngine)",
     "execution/ledger/writer.py": "stop_points.in_ledger(Ledger)",
     "execution/ledger/connection.py": "_migrate = stop_points.in_migration(_migrate)",
+    "execution/settlement/redeemers.py": "stop_points.in_redeemer(PracticeRedeemer)",
+    "runtime/worker/run_control.py": "stop_points.in_run_control(RunControl)",
 }
 """Appended to a module of the process that stops at a command."""
 IS_VENUE = sys.orig_argv[1:3] == ["-m", "venue"]

@@ -1,4 +1,5 @@
-"""Names the commands of the order lifecycle and the writes of a settlement, and stops a worker before one."""
+"""Names the commands of the order lifecycle and the steps of a settlement and of a worker's end, and stops a
+worker before one."""
 
 import os
 import signal
@@ -9,6 +10,10 @@ from typing import Any
 
 SETTLEMENT_WRITES = ("record_settlement", "record_redemption", "record_cash_check")
 """The ledger's methods that a settlement calls, in their order."""
+REDEMPTION = "redeem"
+"""The redeemer's method that requests a redemption; only on the live path."""
+STOP, LAST_WRITE = "stop", "close_run"
+"""The request to a worker to end, such as a planned restart, and the last write of its ledger."""
 WORDS = {"LookUp": "look up", "SetTotal": "set total", "CloseUnfilled": "close unfilled"}
 
 
@@ -84,9 +89,19 @@ def in_engine(engine: type) -> None:
 
 
 def in_ledger(ledger: type) -> None:
-    """Stop before and after each write of a settlement."""
-    for name in SETTLEMENT_WRITES:
+    """Stop before and after each write of a settlement, and the last write of a worker."""
+    for name in (*SETTLEMENT_WRITES, LAST_WRITE):
         setattr(ledger, name, _stopping(name, getattr(ledger, name)))
+
+
+def in_redeemer(redeemer: type) -> None:
+    """Stop before a redemption is requested, and when it is answered."""
+    redeemer.redeem = _stopping(REDEMPTION, redeemer.redeem)
+
+
+def in_run_control(control: type) -> None:
+    """Stop before a worker ends itself, and when it has asked Nautilus to shut down."""
+    control.stop = _stopping(STOP, control.stop)
 
 
 def _stopping(name: str, write: Callable[..., Any]) -> Callable[..., Any]:
