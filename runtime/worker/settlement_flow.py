@@ -76,8 +76,6 @@ class SettlementFlow:
         self._engine.market_settled(market.slug)
         self._close_position(market.slug, settlement)
         await self._thread.call(self._events.export)
-        if self._redemption is not None:
-            await self._redemption.check()
         await self.check_cash()
         await self._await_results()
         self._events.publish(
@@ -112,6 +110,9 @@ class SettlementFlow:
             return
         # A fill that was found after its market's result is paid out only now.
         await self._bookkeeper.record_old_payouts()
+        if self._redemption is not None:
+            # Not before: while an order is uncertain it records no payout.
+            await self._redemption.check()
         try:
             comparison = await self._bookkeeper.check_cash(self._look_up_ended_orders)
         except Temporary as error:

@@ -393,6 +393,42 @@ def test_a_difference_of_the_cash_is_the_fill_of_a_refused_order(parts):
     assert "that had ended as refused" in parts.engine.halted
 
 
+def test_payouts_are_recorded_when_no_order_is_uncertain(parts, monkeypatch):
+    """A result right after a start: look-ups end, then payouts are recorded, then the cash is compared."""
+    parts.run(parts.thread.call(refuse, parts.ledger))
+    parts.run(parts.thread.call(parts.ledger.record_market, market(2)))
+    certain, awaited = [], threading.Event()
+    await_certain_cash = parts.engine.await_certain_cash
+
+    class LateListing(Listing):
+        def trades(self, condition_id, position_id=None):
+            assert awaited.wait(10)
+            return super().trades(condition_id, position_id)
+
+    async def await_look_ups(limit_s):
+        awaited.set()
+        return await await_certain_cash(limit_s)
+
+    class Payouts:
+        async def check(self):
+            last = await parts.thread.call(parts.reader.last_cash_check)
+            certain.append((parts.engine.cash_is_certain, last))
+
+    monkeypatch.setattr(parts.flow, "_redemption", Payouts())
+    monkeypatch.setattr(parts.engine, "await_certain_cash", await_look_ups)
+
+    async def settled() -> None:
+        await parts.engine.resume()
+        assert not parts.engine.cash_is_certain
+        following = asyncio.create_task(parts.engine.follow_orders(LateListing()))
+        await parts.flow.settle(market(2), settlement(2))
+        following.cancel()
+
+    parts.run(settled())
+    assert certain == [(True, None)]
+    assert parts.run(parts.thread.call(parts.reader.last_cash_check)).difference == 0
+
+
 @pytest.mark.parametrize(("observed", "stops"), [((), False), ((1,), False), ((1, 2), True)])
 def test_a_run_of_two_markets_ends_with_the_second_observed_one(tmp_path, observed, stops):
     """Only markets whose whole window was observed count towards --markets."""
