@@ -29,11 +29,9 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-import httpx
 from rich.console import Console
 
 from common.atomic_file import create_private_files
-from common.bounded_http import BoundedHttp
 from common.environment import prepare_environment
 from common.process_exit import exit_process
 from common.process_memory import protect_memory
@@ -46,7 +44,6 @@ from errors import Fatal
 from execution.ledger import Venue
 from monitoring.terminal import TolerantConsole, print_error, replace_unencodable
 from research.recording_file import FrameWriter
-from runtime.chat import start_chat
 from runtime.operator_dialog import money_at_risk, show_results, start_banner, terminal_prompt
 from runtime.output import show_message, show_to_people
 from runtime.session import TEST_LEAD_S, TEST_SPEED, Flags, Session, close_files
@@ -233,8 +230,11 @@ def _run(
     show_to_people(flags.output, console, start_banner(session, session.profile(), store.description))
     show = partial(show_message, flags.output, console)
     profiles = [profile.name for profile in session.profiles]
-    if (chat := start_chat(settings, lambda: session.current_profile, profiles, show)) is not None:
-        stack.callback(chat.close)
+    if settings.telegram_chat_id is not None:
+        from runtime.chat import start_chat  # imported here, because a run without a chat does not need it
+
+        if (chat := start_chat(settings, lambda: session.current_profile, profiles, show)) is not None:
+            stack.callback(chat.close)
     supervisor = Supervisor(
         session,
         show,
@@ -315,6 +315,10 @@ def _configured(settings: Settings) -> ConfiguredRedis:
 
 
 def _require_polymarket(settings: Settings) -> None:
+    import httpx  # imported here, because practice markets do not need it
+
+    from common.bounded_http import BoundedHttp
+
     http = BoundedHttp(total_s=REACH_TIMEOUT_S)
     for attempts_left in reversed(range(REACH_ATTEMPTS)):
         try:

@@ -7,7 +7,7 @@ The bot is `python runner.py` with its own practice venue, metrics and status pa
 client, which a user would trade with otherwise, with the same subscriptions, those of the market channel and
 that of the user channel. Both receive the quotes of the same seed, outside a decision window, by turns.
 Start: from the command to the first subscription that the venue answers with the books. Processor time and
-memory are those of the process that trades; the supervisor's are given besides.
+memory are those of the process that trades, and again those of it and of its supervisor together.
 """
 
 import argparse
@@ -52,6 +52,8 @@ STARTS = 3
 START_LIMIT_S = 60.0
 FIRST_DECISION_S = 12.0
 START_RATIO, MEMORY_RATIO, PROCESSOR_RATIO = 1.2, 1.15, 1.2
+BOTH = "worker and supervisor"
+SECOND = "the target is for the process that trades; the supervisor is a second Python process"
 HTTP = httpx.Client(trust_env=False)
 
 
@@ -64,8 +66,8 @@ class Figures:
     processor: dict[int, list[float]] = field(default_factory=lambda: {rate: [] for rate in RATES})
     """Percent of one core, by rate."""
     supervisor_mb: list[float] = field(default_factory=list)
-    supervisor: list[float] = field(default_factory=list)
-    """Percent of one core without additional quotes."""
+    supervisor: dict[int, list[float]] = field(default_factory=lambda: {rate: [] for rate in RATES})
+    """Percent of one core, by rate: the supervisor receives no quotes."""
 
 
 @dataclass(frozen=True)
@@ -157,8 +159,8 @@ def observe(running: Running, figures: Figures) -> None:
                 f"the venue sent {reached:.0%} of {rate} quotes per second: the machine is busy"
             )
         figures.processor[rate].append(100 * used / passed / reached)
-        if rate == 0 and running.supervisor is not None and supervised is not None:
-            figures.supervisor.append(100 * (processor_s(running.supervisor) - supervised) / passed)
+        if running.supervisor is not None and supervised is not None:
+            figures.supervisor[rate].append(100 * (processor_s(running.supervisor) - supervised) / passed)
     figures.memory_mb.append(memory_mb(running.pid))
     if running.supervisor is not None:
         figures.supervisor_mb.append(memory_mb(running.supervisor))
@@ -202,28 +204,32 @@ def measured(repetitions: int) -> Sequence[Measurement]:
         _beside("start to first quote", found.start_s, reference.start_s, "s", ratio_at_most(START_RATIO)),
         _beside("resident memory", found.memory_mb, reference.memory_mb, "MB", ratio_at_most(MEMORY_RATIO)),
     ]
+    both_mb = _sums(found.memory_mb, found.supervisor_mb)
+    rows.append(_beside(f"resident memory, {BOTH}", both_mb, reference.memory_mb, "MB", no_target=SECOND))
     for rate in RATES:
         what = f"processor at {rate} quotes/s" if rate else "processor, idle"
-        target = ratio_at_most(PROCESSOR_RATIO)
-        rows.append(_beside(what, found.processor[rate], reference.processor[rate], "% of a core", target))
-    alone = "a bare node has no supervisor"
+        alone, both = found.processor[rate], _sums(found.processor[rate], found.supervisor[rate])
+        for name, values in ((what, alone), (f"{what}, {BOTH}", both)):
+            target = ratio_at_most(PROCESSOR_RATIO)
+            rows.append(_beside(name, values, reference.processor[rate], "% of a core", target))
     return [
         *rows,
-        _figure(
-            "resident memory of the supervisor", statistics.median(found.supervisor_mb), "MB", no_target=alone
-        ),
-        _figure(
-            "processor of the supervisor, idle",
-            statistics.median(found.supervisor),
-            "% of a core",
-            no_target=alone,
-        ),
         _figure("test mode: command to first decision", first_decision_s(), "s", at_most(FIRST_DECISION_S)),
     ]
 
 
+def _sums(first: Sequence[float], second: Sequence[float]) -> list[float]:
+    """What two processes used together, by repetition."""
+    return [a + b for a, b in zip(first, second, strict=True)]
+
+
 def _beside(
-    what: str, values: list[float], references: list[float], unit: str, target: Target
+    what: str,
+    values: list[float],
+    references: list[float],
+    unit: str,
+    target: Target | None = None,
+    no_target: str = "",
 ) -> Measurement:
     return Measurement(
         name=NAME,
@@ -233,13 +239,12 @@ def _beside(
         reference=statistics.median(references),
         reference_name=REFERENCE,
         target=target,
+        no_target=no_target,
     )
 
 
-def _figure(
-    what: str, value: float, unit: str, target: Target | None = None, no_target: str = ""
-) -> Measurement:
-    return Measurement(name=NAME, what=what, value=value, unit=unit, target=target, no_target=no_target)
+def _figure(what: str, value: float, unit: str, target: Target) -> Measurement:
+    return Measurement(name=NAME, what=what, value=value, unit=unit, target=target)
 
 
 def main() -> int:

@@ -7,9 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.request import getproxies
 
-import httpx
-
-from common.bounded_http import trust_store
 from common.constants import LOOPBACK
 from errors import ConfigError
 
@@ -59,6 +56,8 @@ def _check_certificates() -> None:
     if os.environ.get("SSL_CERT_DIR") and not os.environ.get("SSL_CERT_FILE"):
         _require_certificate(os.environ["SSL_CERT_DIR"])
     if set_names := _names(CERTIFICATES):
+        from common.bounded_http import trust_store  # imported here, because few environments need it
+
         try:
             trust_store.cache_clear()
             trust_store()
@@ -74,6 +73,8 @@ def _check_proxies() -> None:
 
     It imports its transports for that, which the runner of practice markets does not need otherwise.
     """
+    import httpx  # imported here, because few environments need it
+
     for name in _names(PROXIES):
         if os.environ[name].lower().startswith("socks"):
             raise ConfigError(

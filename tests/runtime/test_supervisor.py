@@ -1,7 +1,11 @@
 """The supervisor's loop with small processes in place of a worker and of a practice venue."""
 
+import itertools
 import os
+import resource
+import select
 import signal
+import statistics
 import sys
 import textwrap
 import threading
@@ -14,8 +18,8 @@ import pytest
 from errors import Fatal, Temporary
 from runtime import restart_policy, supervisor
 from runtime.practice_venue_process import PracticeVenueProcess, VenueState
-from runtime.supervisor import Supervisor
-from runtime.worker_launch import WorkerLauncher
+from runtime.supervisor import Supervisor, WorkerProcess
+from runtime.worker_launch import LaunchedWorker, WorkerLauncher
 
 
 class FakeSession:
@@ -121,6 +125,39 @@ def test_a_worker_without_a_heartbeat_is_replaced(tmp_path: Path) -> None:
         "The worker sent no heartbeat for 1 s and is replaced.",
         "The worker ended without a heartbeat; starting it again in 0 s.",
     ]
+
+
+def test_a_running_worker_is_waited_for_in_one_sleep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two checks the supervisor sleeps once; eight sleeps took half a percent of a core."""
+    session = FakeSession()
+    sleeps: list[int] = []
+
+    def supervise_venues(now: float, show: Callable[[str], None]) -> VenueState:
+        sleeps.append(resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw)
+        return VenueState.READY
+
+    monkeypatch.setattr(session, "supervise_venues", supervise_venues)
+    assert Supervisor(session, print, worker(tmp_path, "time.sleep(0.4)")).run() == 0
+    between = [after - before for before, after in itertools.pairwise(sleeps[1:])]
+    assert len(between) > 1
+    assert statistics.median(between) <= 2
+
+
+def test_the_end_of_a_worker_is_noticed_at_once() -> None:
+    """Also after the worker has closed the pipe of its heartbeats, which alone is not its end."""
+    script = "import os, sys, time; os.close(int(sys.argv[1])); time.sleep(600)"
+    launched = LaunchedWorker([sys.executable, "-c", script])
+    process = WorkerProcess(launched, lambda: "")
+    closed = select.poll()
+    closed.register(launched.heartbeats, select.POLLIN)
+    assert closed.poll(30_000) == [(launched.heartbeats, select.POLLHUP)]
+    assert process.wait_or_heartbeat(0.01) is None
+    process.kill()
+    assert process.wait_or_heartbeat(30) == -9
+    process.close()
+    ending = WorkerProcess(LaunchedWorker([sys.executable, "-c", "input()"]), lambda: "")
+    assert ending.wait_or_heartbeat(30) == 0
+    ending.close()
 
 
 @pytest.mark.usefixtures("_hasty")
