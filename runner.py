@@ -54,8 +54,8 @@ REACH_TIMEOUT_S = 5.0
 REACH_ATTEMPTS = 3
 """Attempts to reach Polymarket if no answer comes in time."""
 SLOWEST, FASTEST = 0.1, 60.0
-"""Limits of --speed. Faster, the decision window of 60 market seconds is shorter than a second, and the time
-that a decision takes is a considerable part of it."""
+"""Limits of --speed. Faster, the window of a 15-minute market, 60 market seconds, is shorter than a second,
+and the time that a decision takes is a considerable part of it. A 5-minute market has a third of that."""
 
 
 def parse(arguments: Sequence[str] | None = None) -> Flags:
