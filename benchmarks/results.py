@@ -58,6 +58,9 @@ class Measurement(Frozen, frozen=True, kw_only=True):
     reference_name: str = ""
     target: Target | None = None
     no_target: str = ""
+    step: str = ""
+    column: str = ""
+    """Row and column of this figure in the table of the orders' steps; empty for a figure of its own."""
 
     def __post_init__(self) -> None:
         if self.target is None and not self.no_target:

@@ -52,6 +52,7 @@ from rich.table import Table
 from benchmarks.bench_table import print_measurements
 from benchmarks.practice_accounts import new_account
 from benchmarks.results import Measurement, at_most, ratio_at_most
+from benchmarks.stage_rows import stage_rows
 from benchmarks.tick_senders import ARM, FORGET, SENDERS, SenderPlan
 from benchmarks.timed_venue import Turn, TurnTimes
 from core.ingestion.feed_urls import FeedUrls
@@ -526,7 +527,8 @@ def _high(found: Distribution) -> float:
 
 def measure() -> Sequence[Measurement]:
     """For `./bot bench`."""
-    return measurements(run(ORDERS, FAR_ORDERS))
+    done = run(ORDERS, FAR_ORDERS)
+    return [*measurements(done), *stage_rows(NAME, done.traces)]
 
 
 def sender_table(senders: dict[str, Latencies], where: str) -> Table:

@@ -5,7 +5,7 @@ The run is made by `./bot bench --json benchmarks/result.json` on a machine with
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.bench_table import met_text, number_text, target_text
@@ -35,6 +35,13 @@ TABLE = """
 | benchmark | what is measured | number | unit | reference | ratio | target | |
 |---|---|---:|---|---:|---:|---|---|
 """
+COLUMNS = ("p50", "p95", "p99", "max")
+STEPS = """
+The bot's own record of these orders, {unit} from the quote until the step was reached:
+
+| step | p50 | p95 | p99 | max |
+|---|---:|---:|---:|---:|
+"""
 
 
 def document(run: Run) -> str:
@@ -53,6 +60,8 @@ def document(run: Run) -> str:
 
 def _rows(result: BenchmarkResult) -> Iterator[str]:
     for measured in result.measurements:
+        if measured.step:
+            continue
         reference = number_text(measured.reference)
         if measured.reference_name:
             reference += f" ({measured.reference_name})"
@@ -75,13 +84,29 @@ def _row(*cells: str) -> str:
 
 
 def _section(known: Benchmark, result: BenchmarkResult | None) -> str:
-    figures: tuple[Measurement, ...] = () if result is None else result.measurements
+    measured: tuple[Measurement, ...] = () if result is None else result.measurements
+    figures = [figure for figure in measured if not figure.step]
     open_figures = [f"- {figure.what}: {figure.no_target}.\n" for figure in figures if figure.no_target]
     return (
         f"\n### {known.name}\n\n{known.measures}\n\nLimits: {known.limits}\n\nTargets: {known.targets}.\n"
         + ("\nFigures without a target:\n\n" if open_figures else "")
         + "".join(open_figures)
+        + _steps([figure for figure in measured if figure.step])
     )
+
+
+def _steps(figures: Sequence[Measurement]) -> str:
+    """The table of the orders' steps; empty without them."""
+    if not figures:
+        return ""
+    values: dict[str, dict[str, str]] = {}
+    for figure in figures:
+        values.setdefault(figure.step, {})[figure.column] = number_text(figure.value)
+    rows = (
+        f"| {step} | {' | '.join(found.get(column, '') for column in COLUMNS)} |\n"
+        for step, found in values.items()
+    )
+    return STEPS.format(unit=figures[0].unit) + "".join(rows)
 
 
 if __name__ == "__main__":

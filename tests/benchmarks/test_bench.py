@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 
+import msgspec
 import pytest
 from bot_process import ROOT
 from rich.console import Console
@@ -24,6 +25,8 @@ from benchmarks.results import (
     ratio_at_least,
     ratio_at_most,
 )
+from benchmarks.stage_rows import stage_rows
+from models import OrderStage, OrderTrace
 from tools.performance_page import document
 
 TIMED = Measurement(
@@ -151,6 +154,24 @@ def test_the_page_has_machine_command_figures_and_limits():
     assert "| scrape | OSError: no space left on the device |  |  |  |  |  | failed |" in page
     for known in BENCHMARKS:
         assert f"### {known.name}\n" in page
+
+
+def test_the_page_has_the_steps_of_the_orders_as_one_table():
+    """With an empty cell for a percentile of too few orders; they are not among the other figures."""
+    stages = [
+        {OrderStage.QUOTE: 0, OrderStage.DECIDED: ms * 1_000_000, OrderStage.POSTED: 2 * ms * 1_000_000}
+        for ms in range(1, 21)
+    ]
+    traces = [OrderTrace(intent_id="", slug="", created_ns=0, stages=each) for each in stages]
+    steps = tuple(stage_rows("tick_to_order", traces))
+    result = BenchmarkResult("tick_to_order", 60.0, (TIMED, *steps))
+    page = document(msgspec.structs.replace(RUN, results=(result,)))
+    assert (
+        "| step | p50 | p95 | p99 | max |\n|---|---:|---:|---:|---:|\n"
+        "| decided | 10 | 19 |  | 20 |\n| first byte of the POST | 20 | 38 |  | 40 |\n"
+    ) in page
+    assert page.count("first byte of the POST |") == 1
+    assert "decided, p50" not in page
 
 
 def test_an_unknown_benchmark_is_named(capsys):
