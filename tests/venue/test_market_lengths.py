@@ -12,6 +12,7 @@ from venue_builders import ManualClock
 from execution.ledger import LedgerReader, TradeRow, ledger_path
 from models import series_of
 from research.recording_file import FrameWriter
+from venue.schedule import Schedule
 from venue.series import parse_series
 from venue.sources.synthetic import SyntheticSeries
 from venue.timekeeping import ClockRequest
@@ -92,6 +93,12 @@ async def test_a_recording_of_two_series_is_traded(tmp_path: Path) -> None:
     assert decided == {"btc-5m", "eth-5m"}
     settled = {series_of(trade.slug).name: trade for trade in trades if trade.pnl is not None}
     assert set(settled) == {"btc-5m", "eth-5m"}
+    scripts = SyntheticSeries(7, parse_series("btc-5m,eth-5m")).scripts(Schedule(START))
+    for series, script in scripts.items():
+        books = [script.book(0, second) for second in range(255, 282)]
+        asks = {"Up": {book.best_ask for book in books}, "Down": {1000 - book.best_bid for book in books}}
+        trade = settled[series.name]
+        assert int(trade.ask * 1000) in asks[trade.side.value], trade
     for name, trade in settled.items():
         assert trade.payout is not None
         assert (trade.payout > 0) is ((trade.side.value == "Up") is up_won[name]), trade
