@@ -88,19 +88,59 @@ class ThreadHttp:
         httpx.HTTPError
             For every failure; other exceptions are those of `check`.
         """
+        connection = self._newest(_Server.of(urlsplit(url)))
+        before_first_byte = partial(self._before_first_byte, check, sent)
+        return self._exchange(connection, method, url, headers, content, self._total_s, before_first_byte)
+
+    def missing(self, url: str, number: int) -> int:
+        """How many connections are to be opened so that `number` are idle; unusable ones are closed."""
+        server = _Server.of(urlsplit(url))
+        with self._lock:
+            kept: list[_Connection] = []
+            for connection in self._idle.get(server, []):
+                if connection.is_usable:
+                    kept.append(connection)
+                else:
+                    connection.close()
+            self._idle[server] = kept
+        return max(0, number - len(kept))
+
+    def open_another(self, url: str, *, headers: Mapping[str, str], total_s: float) -> None:
+        """Open one more connection, with a GET, after which it is idle; raises like `request`."""
+        self._exchange(_Connection(_Server.of(urlsplit(url))), "GET", url, headers, b"", total_s)
+
+    def renew_oldest(self, url: str, *, headers: Mapping[str, str], leaving: int, total_s: float) -> None:
+        """Send a GET on the connection that has been idle for longest, so that it is kept.
+
+        Nothing is sent if fewer than `leaving` others would be idle meanwhile. Raises like `request`.
+        """
+        connection = self._oldest(_Server.of(urlsplit(url)), leaving)
+        if connection is not None:
+            self._exchange(connection, "GET", url, headers, b"", total_s)
+
+    def _exchange(
+        self,
+        connection: "_Connection",
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: bytes,
+        total_s: float,
+        before_first_byte: Callable[[], None] = lambda: None,
+    ) -> BoundedResponse:
+        """Send one request on a connection that no other thread uses, and release the connection."""
         parts = urlsplit(url)
         lines = {name: value for name, value in headers.items() if name.lower() != "accept-encoding"}
         lines["Accept-Encoding"] = "gzip"
-        _deadline.restart(self._total_s)
-        connection = self._connection(_Server.of(parts))
+        _deadline.restart(total_s)
         try:
             connection.request(method, _target(parts), content or None, lines)
-            connection.transmit(partial(self._before_first_byte, check, sent))
+            connection.transmit(before_first_byte)
             answer = cast(_Answer, connection.getresponse())
             body = self._body_of(answer)
             connection.may_be_kept = connection.sock is not None and not answer.rest
         except TimeoutError:
-            raise httpx.ReadTimeout(f"no complete answer within {self._total_s:g} s") from None
+            raise httpx.ReadTimeout(f"no complete answer within {total_s:g} s") from None
         except (OSError, http.client.HTTPException) as error:
             raise httpx.TransportError(f"{type(error).__name__}: {error}") from None
         finally:
@@ -131,18 +171,27 @@ class ThreadHttp:
             raise http.client.IncompleteRead(b"", answer.length)
         return body.complete()
 
-    def _connection(self, server: "_Server") -> "_Connection":
-        """An idle connection that is usable, or a new one, which is not open yet."""
+    def _newest(self, server: "_Server") -> "_Connection":
+        """The usable idle connection that was used last, or a new one, which is not open yet."""
         with self._lock:
-            kept: list[_Connection] = []
-            for connection in self._idle.get(server, []):
+            idle = self._idle.get(server, [])
+            while idle:
+                connection = idle.pop()
                 if connection.is_usable:
-                    kept.append(connection)
-                else:
-                    connection.close()
-            taken = kept.pop() if kept else _Connection(server)
-            self._idle[server] = kept
-        return taken
+                    return connection
+                connection.close()
+        return _Connection(server)
+
+    def _oldest(self, server: "_Server", leaving: int) -> "_Connection | None":
+        """The usable idle connection that was used first; None if fewer than `leaving` others are idle."""
+        with self._lock:
+            idle = self._idle.get(server, [])
+            while len(idle) > leaving:
+                connection = idle.pop(0)
+                if connection.is_usable:
+                    return connection
+                connection.close()
+        return None
 
     def _release(self, connection: "_Connection") -> None:
         """Keep a connection that may be kept for the next request, and close every other one."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import httpx
@@ -24,7 +25,9 @@ from common.thread_http import ThreadHttp, is_direct
 
 REQUEST_LIMIT_S = 5.0
 """Maximum seconds of one request to the order API, including the POST of an order."""
-
+KEEPING_LIMIT_S = 2.0
+"""Maximum seconds of a request that only keeps a connection open: while it waits no other one is renewed, and
+they are closed after five idle seconds."""
 
 USER_AGENT = "py_clob_client_v2"
 """As in the library's own requests."""
@@ -114,6 +117,26 @@ class ClobHttp(BoundedHttp):
         """Close the connections for orders."""
         self._of_orders.close()
 
+    def missing(self, url: str, number: int) -> int:
+        """How many connections for orders are to be opened so that `number` are idle.
+
+        Through a proxy, where they are those of all requests, it is `number`.
+        """
+        return self._of_orders.missing(url, number) if is_direct(url) else number
+
+    def open_another(self, url: str, headers: Mapping[str, str]) -> None:
+        """Open one more connection for orders, with a GET; raises like `request`."""
+        if is_direct(url):
+            _raised(partial(self._of_orders.open_another, url, headers=headers, total_s=KEEPING_LIMIT_S))
+        else:
+            self.request("GET", url, headers=headers, total_s=KEEPING_LIMIT_S)
+
+    def renew_oldest(self, url: str, headers: Mapping[str, str], leaving: int) -> None:
+        """Keep the connection for orders that was used first, if `leaving` others are idle meanwhile; raises
+        like `request`."""
+        renew = self._of_orders.renew_oldest
+        _raised(partial(renew, url, headers=headers, leaving=leaving, total_s=KEEPING_LIMIT_S))
+
     def send(
         self,
         method: str,
@@ -144,12 +167,17 @@ class ClobHttp(BoundedHttp):
             SEND_TIME.reset(token)
 
 
-def _usable(request: Callable[[], BoundedResponse]) -> ClobResponse:
+def _raised[T](request: Callable[[], T]) -> T:
+    """What a request returns; its errors are those of the library."""
     try:
-        answer = request()
+        return request()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         why = f"{type(error).__name__}: {one_line(error)}"
         raise PolyApiException(error_msg=f"Request exception! {why}") from None
+
+
+def _usable(request: Callable[[], BoundedResponse]) -> ClobResponse:
+    answer = _raised(request)
     return ClobResponse(
         answer.status_code, headers=answer.headers, content=answer.content, request=answer.request
     )
@@ -209,10 +237,13 @@ class PromptClobClient(BoundedClobClient):
     def _resolve_transactions_hashes(self, response: Any) -> Any:
         return response
 
-    def keep_connection(self) -> None:
-        """Open the connection to the venue, or keep it open, with the cheapest request that there is.
+    def missing_connections(self, number: int) -> int:
+        """How many connections for orders are to be opened so that `number` are idle; nothing is sent."""
+        http: Any = helpers._http_client
+        return http.missing(self.host, number)
 
-        The pool closes a connection that was idle for five seconds.
+    def open_connection(self) -> None:
+        """Open one more connection for orders, with the cheapest request that there is.
 
         Raises
         ------
@@ -220,4 +251,12 @@ class PromptClobClient(BoundedClobClient):
             If the venue does not answer; without the line that the library logs for it.
         """
         http: Any = helpers._http_client
-        http.send("GET", f"{self.host}/ok", {"User-Agent": USER_AGENT})
+        http.open_another(f"{self.host}/ok", {"User-Agent": USER_AGENT})
+
+    def renew_connection(self, leaving: int) -> None:
+        """Keep the connection that was used first open, unless fewer than `leaving` others are idle.
+
+        A connection is closed after five idle seconds. Raises like `open_connection`.
+        """
+        http: Any = helpers._http_client
+        http.renew_oldest(f"{self.host}/ok", {"User-Agent": USER_AGENT}, leaving)

@@ -63,7 +63,8 @@ from models import Decision, Market, OrderIntent, OrderStage, OrderState, OrderT
 LONGEST_WAIT_S = 60.0
 """Longest sleep of the look-up task; a new due time wakes it earlier."""
 CONNECTION_PAUSE_S = 2.0
-"""Time between two requests that keep the connection for orders open; the pool closes it after 5 s."""
+"""Between the beginnings of two rounds of requests that keep the connections for orders open; the pool closes
+them after 5 s."""
 PUBLISHED_AFTER_S = 0.02
 """Longest delay of the events of an order that is being sent."""
 CHECKING_THREADS = 4
@@ -116,7 +117,7 @@ class ExecutionClient(Protocol):
         ...
 
     async def keep_connection(self) -> None:
-        """Open the connection that the next order is sent on, or keep it open; never raises."""
+        """Open the connections that the next orders are sent on, or keep them open; never raises."""
         ...
 
     def set_total(self, client_order_id: str, shares: Decimal) -> None:
@@ -208,11 +209,11 @@ class ExecutionEngine:
     # --- before a decision -----------------------------------------------------------------------
 
     async def keep_connection(self, order_is_near: Callable[[], bool]) -> None:
-        """Keep the connection for orders open while an order may follow soon, as long as the process runs."""
+        """Keep connections for orders open while an order may follow soon, as long as the process runs."""
         while True:
-            if self._client is not None and order_is_near():
-                await self._client.keep_connection()
-            await asyncio.sleep(CONNECTION_PAUSE_S)
+            client = self._client if order_is_near() else None
+            pause = asyncio.sleep(CONNECTION_PAUSE_S)
+            await (pause if client is None else asyncio.gather(client.keep_connection(), pause))
 
     def renew_risk(self) -> None:
         """Read the inputs of the risk limits again, if they changed, before the next decision needs them."""

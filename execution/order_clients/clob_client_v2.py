@@ -49,7 +49,10 @@ NOWHERE = "http://127.0.0.1:9"
 WALLET_SIGNATURE_BYTES = 317
 """Length of a deposit wallet's signature: the key's 65 bytes, two hashes, the full order type, a length."""
 THREADS = 8
-"""Orders that are signed or sent at the same time; a POST takes its thread until the answer."""
+"""Orders that are signed or sent at the same time, at least one of each series; a POST takes its thread until
+the answer."""
+OPENING_THREADS = 4
+"""Connections that are opened at the same time: over TLS each takes three round trips."""
 
 
 class ClobClientV2Orders:
@@ -61,15 +64,17 @@ class ClobClientV2Orders:
     Parameters
     ----------
     client : PromptClobClient
-    connections : int
-        Connections that are kept open: HTTP/1.1 sends one order at a time on each.
+    orders : int
+        Orders that may be sent at the same time. HTTP/1.1 sends one at a time on each connection: so many are
+        idle while another one is kept open.
     """
 
-    def __init__(self, client: PromptClobClient, connections: int = 1) -> None:
+    def __init__(self, client: PromptClobClient, orders: int = 1) -> None:
         self._client = client
-        self._connections = min(connections, THREADS)
+        self._orders = orders
         self._signers = {version: OrderSigner(client, version) for version in ProtocolVersion}
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="orders")
+        self._threads = ThreadPoolExecutor(max(THREADS, orders), thread_name_prefix="orders")
+        self._keepers = ThreadPoolExecutor(OPENING_THREADS, thread_name_prefix="connections")
 
     async def sign(self, token_id: str, amounts: MarketBuy, version: ProtocolVersion) -> SignedOrder:
         signer, loop = self._signers[version], asyncio.get_running_loop()
@@ -92,15 +97,20 @@ class ClobClientV2Orders:
         return answer_of(200, body, sent.ns)
 
     async def keep_connection(self) -> None:
-        loop = asyncio.get_running_loop()
-        # At the same time, so that each request has a connection of its own.
-        keeping = [
-            loop.run_in_executor(self._threads, self._client.keep_connection)
-            for _ in range(self._connections)
-        ]
-        for error in await asyncio.gather(*keeping, return_exceptions=True):
-            if error is not None:  # the next order opens its own connection
-                logger.debug(f"a connection for orders is not kept open: {one_line(repr(error))}")
+        kept = self._orders + 1
+        missing = self._client.missing_connections(kept)
+        opened = [self._keep(self._client.open_connection) for _ in range(missing)]
+        await asyncio.gather(*opened)
+        # One after the other: an order cannot use the connection that waits for an answer.
+        for _ in range(kept - missing):
+            await self._keep(self._client.renew_connection, self._orders)
+
+    async def _keep(self, request: Callable[..., None], *args: int) -> None:
+        """Make a request that opens or renews a connection, in no thread that an order needs."""
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._keepers, request, *args)
+        except Exception as error:  # noqa: BLE001  without this connection an order opens its own
+            logger.debug(f"a connection for orders is not kept open: {one_line(repr(error))}")
 
     def _send(self, signed: SignedOrder, refusal: Callable[[], str | None], sent: SendTime) -> Any:
         """Let the library build the request and send it; the last check is between the two."""

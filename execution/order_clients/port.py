@@ -71,7 +71,7 @@ class OrderClient(Protocol):
         ...
 
     async def keep_connection(self) -> None:
-        """Open the connection that the next order is sent on, or keep it open: one cheap request.
+        """Open the connections that the next orders are sent on, or keep them open, with cheap requests.
 
         Never raises; a failure is logged.
         """

@@ -14,6 +14,8 @@ import pytest
 from eth_account import Account
 from py_clob_client_v2.clob_types import ApiCreds
 
+from common import thread_http
+from execution import clob_http
 from execution.amounts import market_buy
 from execution.clob_http import PromptClobClient
 from execution.order_clients.clob_client_v2 import ClobClientV2Orders
@@ -35,8 +37,9 @@ class KeptServer:
         self.requests: list[tuple[int, str, str]] = []
         """(number of the connection, method, path) of each request."""
         self.connections: list[socket.socket] = []
-        self.answers_gets_together = threading.Barrier(1, timeout=20)
-        """A GET is answered when so many of them have come."""
+        self.get_came = threading.Event()
+        self.may_answer_gets = threading.Event()
+        self.may_answer_gets.set()
         self.drops_posts = False
         """Whether a POST is read and its connection closed without an answer."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -71,7 +74,8 @@ class KeptServer:
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 server.requests.append((self.number, self.command, self.path))
                 if self.command == "GET":
-                    server.answers_gets_together.wait()
+                    server.get_came.set()
+                    server.may_answer_gets.wait(20)
                 if self.command == "POST" and server.drops_posts:
                     self.close_connection = True
                     return
@@ -118,32 +122,114 @@ async def post(client: OrderClient) -> OrderAnswer:
 async def test_an_order_uses_the_connection_that_was_opened_before_it(
     server: KeptServer, client: OrderClient
 ) -> None:
-    """Two requests that keep it open and the order come on one connection, the order once."""
+    """The later requests that keep it open and the order come on connections that the first ones opened, the
+    order once."""
     await client.keep_connection()
+    opened = len(server.connections)
     await client.keep_connection()
     answer = await post(client)
     assert answer.outcome.kind is OutcomeKind.MATCHED
-    assert server.requests == [(1, "GET", "/ok"), (1, "GET", "/ok"), (1, "POST", "/order")]
+    assert len(server.connections) == opened
+    gets = [("GET", "/ok")] * 2 * opened
+    assert [request[1:] for request in server.requests] == [*gets, ("POST", "/order")]
 
 
-async def test_orders_of_several_series_have_connections_that_are_open(server: KeptServer) -> None:
-    """Three orders at the same time use three connections; no other one was ever opened."""
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine no connection becomes too old, and no request that keeps one open ends, in a test."""
+    monkeypatch.setattr(thread_http, "KEPT_S", 60.0)
+    monkeypatch.setattr(clob_http, "KEEPING_LIMIT_S", 20.0)
+
+
+def direct_client(url: str, orders: int) -> ClobClientV2Orders:
     creds = ApiCreds("key", "c2VjcmV0", "phrase")
-    client = ClobClientV2Orders(PromptClobClient(server.url, chain_id=137, key=KEY, creds=creds), 3)
-    server.answers_gets_together = threading.Barrier(3, timeout=20)
-    for _ in range(2):
-        await client.keep_connection()
-    ready = threading.Barrier(3, timeout=20)
-    signed = await client.sign(TOKEN, AMOUNTS, ProtocolVersion.V1)
+    return ClobClientV2Orders(PromptClobClient(url, chain_id=137, key=KEY, creds=creds), orders)
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("series", [1, 9])
+async def test_an_order_waits_for_no_request_that_keeps_a_connection_open(
+    server: KeptServer, series: int
+) -> None:
+    """While such a request hangs, an order of each series is sent at the same time and answered. Each uses a
+    connection that was open before; the hanging request has one of its own."""
+    client = direct_client(server.url, series)
+    await client.keep_connection()
+    assert len(server.connections) == series + 1
+    server.get_came.clear()
+    server.may_answer_gets.clear()
+    keeping = asyncio.create_task(client.keep_connection())
+    try:
+        assert await asyncio.to_thread(server.get_came.wait, 20)
+        together = threading.Barrier(series, timeout=20)
+        signed = await client.sign(TOKEN, AMOUNTS, ProtocolVersion.V1)
+
+        def refusal() -> str | None:
+            together.wait()
+            return None
+
+        answers = await asyncio.gather(*(client.post(signed, refusal) for _ in range(series)))
+        assert not keeping.done()
+    finally:
+        server.may_answer_gets.set()
+    await keeping
+    assert [answer.outcome.kind for answer in answers] == [OutcomeKind.MATCHED] * series
+    assert len(set(server.posts())) == series
+    assert len(server.connections) == series + 1
+    # After the answer each of them was kept open.
+    renewed = {number for number, method, _ in server.requests[series + 1 :] if method == "GET"}
+    assert len(renewed) == series + 1
+
+
+@pytest.mark.usefixtures("patient")
+async def test_an_order_uses_the_connection_that_was_used_last(server: KeptServer) -> None:
+    """The one that was used first is renewed before: it is the next one that the venue would close."""
+    client = direct_client(server.url, 1)
+    await client.keep_connection()
+    await client.keep_connection()
+    (*_, last) = server.requests
+    await post(client)
+    assert server.posts() == [last[0]]
+
+
+@pytest.mark.usefixtures("patient")
+async def test_a_connection_that_the_venue_closed_is_replaced_before_an_order(server: KeptServer) -> None:
+    """The next round opens another one and renews the rest; an order until then uses the one that is left."""
+    client = direct_client(server.url, 1)
+    await client.keep_connection()
+    server.connections[1].shutdown(socket.SHUT_RDWR)
+    assert (await post(client)).outcome.kind is OutcomeKind.MATCHED
+    assert server.posts() == [1]
+    assert len(server.connections) == 2
+    server.requests.clear()
+    await client.keep_connection()
+    assert sorted(number for number, _, _ in server.requests) == [1, 3]
+
+
+@pytest.mark.usefixtures("patient")
+async def test_a_connection_is_not_renewed_while_it_is_the_only_one(server: KeptServer) -> None:
+    """The other one sends an order whose answer is late; a third is opened, and the idle one is left to the
+    next order."""
+    client = direct_client(server.url, 1)
+    await client.keep_connection()
+    (*_, last) = server.requests
+    server.requests.clear()
+    holding, sent = threading.Event(), threading.Event()
 
     def refusal() -> str | None:
-        ready.wait()
+        sent.set()
+        holding.wait(20)
         return None
 
-    answers = await asyncio.gather(*(client.post(signed, refusal) for _ in range(3)))
-    assert {answer.outcome.kind for answer in answers} == {OutcomeKind.MATCHED}
-    assert sorted(server.posts()) == [1, 2, 3]
-    assert len(server.connections) == 3
+    signed = await client.sign(TOKEN, AMOUNTS, ProtocolVersion.V1)
+    posting = asyncio.create_task(client.post(signed, refusal))
+    assert await asyncio.to_thread(sent.wait, 20)
+    client._client.renew_connection(1)
+    assert server.requests == []
+    await client.keep_connection()
+    assert [number for number, _, _ in server.requests] == [3, 3 - last[0]]
+    holding.set()
+    assert (await posting).outcome.kind is OutcomeKind.MATCHED
 
 
 async def test_an_order_after_the_venue_closed_the_connection_arrives_once(
@@ -151,10 +237,11 @@ async def test_an_order_after_the_venue_closed_the_connection_arrives_once(
 ) -> None:
     """A connection that the venue closed while it was idle is noticed: the order opens another one."""
     await client.keep_connection()
+    opened = len(server.connections)
     server.close_connections()
     answer = await post(client)
     assert answer.outcome.kind is OutcomeKind.MATCHED
-    assert server.posts() == [2]
+    assert server.posts() == [opened + 1]
 
 
 async def test_an_order_whose_connection_ends_under_it_is_unknown_and_not_repeated(
@@ -162,11 +249,13 @@ async def test_an_order_whose_connection_ends_under_it_is_unknown_and_not_repeat
 ) -> None:
     """The venue has read the order and closes the connection: it may exist, so nothing is sent again."""
     await client.keep_connection()
+    opened = len(server.connections)
     server.drops_posts = True
     answer = await post(client)
     assert answer.outcome.kind is OutcomeKind.UNKNOWN
     assert answer.posted_ns is not None
-    assert server.posts() == [1]
+    assert len(server.posts()) == 1
+    assert len(server.connections) == opened
 
 
 async def test_a_venue_that_does_not_answer_costs_nothing(server: KeptServer, client: OrderClient) -> None:
