@@ -22,7 +22,7 @@ from errors import Fatal, Refused, Temporary
 from events import Decided, Event, Halted, OrderTraced, Resumed
 from execution.amounts import taker_fee
 from execution.ledger import LedgerReader
-from execution.ledger.writer import Ledger
+from execution.ledger.writer import Ledger, encode_evidence
 from execution.ledger_thread import LedgerThread
 from execution.order_lifecycle import OrderLifecycle, OrderRules, TrackedOrder
 from execution.order_lookup import look_up, read_trade
@@ -68,7 +68,7 @@ them after 5 s."""
 PUBLISHED_AFTER_S = 0.02
 """Longest delay of the events of an order that is being sent."""
 CHECKING_THREADS = 4
-"""Decisions of different markets that are checked at the same time."""
+"""Decisions of different markets that are checked at the same time, or encoded if they were refused."""
 
 
 class Gate(Protocol):
@@ -324,6 +324,7 @@ class ExecutionEngine:
                 self._send_until_ns[intent_id] = send_until_ns
                 if stages is not None:
                     self._traced[intent_id] = (command.intent, {**stages, OrderStage.CHECKED: checked_ns})
+        await self._encode_refused(commands)
         await self._carry_out(commands)
         events = [command.event for command in commands if isinstance(command, Publish)]
         return any(isinstance(event, Decided) and event.final for event in events)
@@ -333,6 +334,18 @@ class ExecutionEngine:
         if self._client is not None and self.halted is None:
             self._client.prepare_order(intent_id, decision)
         self._thread.submit(self._ledger.prepare, decision)
+
+    async def _encode_refused(self, commands: list[Command]) -> None:
+        """Encode the evidence of a decision without an order before its write.
+
+        In the ledger's thread the order of another series may wait for that.
+        """
+        for command in commands:
+            for row in command.rows if isinstance(command, Write) else ():
+                if isinstance(row, DecisionEntry):
+                    encoding = self._checks.submit(encode_evidence, row.decision)
+                    evidence = await asyncio.wrap_future(encoding)
+                    self._thread.submit(self._ledger.prepare, row.decision, evidence)
 
     async def _check_gate(self, checks: BegunChecks, *, with_halt: bool) -> str | None:
         """Why no order may be sent now, by the mode; with `with_halt` a halt or its end is applied too."""
@@ -454,7 +467,7 @@ class ExecutionEngine:
         """The official outcome of a market is recorded."""
         self._feed(MarketSettled(slug))
         self.renew_risk()
-        self._thread.submit(self._ledger.checkpoint)
+        self._thread.post_deferred("checkpoint", self._ledger.checkpoint)
 
     def cash_compared(self, *, agrees: bool) -> None:
         """The venue's cash was compared with the ledger's; if it differs, orders that ended are looked up."""

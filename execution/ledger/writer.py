@@ -23,7 +23,7 @@ from execution.order_records import DecisionEntry, Entry, FillEntry, OrderEntry,
 from execution.order_transitions import DEAD, FORWARD, NEXT
 from models import Decision, Fill, FillStatus, Market, OrderStage, OrderState, Outcome, Settlement, Strike
 
-PREPARED = 8
+PREPARED = 32
 """Decisions whose evidence is kept encoded."""
 MARKETS = 16
 """Markets that are known to be stored."""
@@ -273,9 +273,15 @@ class Ledger:
                     )
         return changes
 
-    def prepare(self, decision: Decision) -> None:
-        """Encode the evidence of a decision that may be written soon: its write does not take that time."""
-        self._evidence[id(decision.context)] = (decision, _evidence(decision))
+    def prepare(self, decision: Decision, evidence: bytes | None = None) -> None:
+        """Keep the evidence of a decision that may be written soon, so that its write need not encode it.
+
+        Parameters
+        ----------
+        evidence : bytes, optional
+            From `encode_evidence`; otherwise it is encoded now.
+        """
+        self._evidence[id(decision.context)] = (decision, evidence or encode_evidence(decision))
         while len(self._evidence) > PREPARED:
             del self._evidence[next(iter(self._evidence))]
 
@@ -310,7 +316,7 @@ class Ledger:
     def _encoded(self, decision: Decision) -> bytes:
         # A decision that was refused since has the same context.
         prepared = self._evidence.pop(id(decision.context), None)
-        return prepared[1] if prepared is not None and prepared[0] is decision else _evidence(decision)
+        return prepared[1] if prepared is not None and prepared[0] is decision else encode_evidence(decision)
 
     def record_strike(self, slug: str, strike: Strike, source_ns: int | None) -> None:
         """Store the strike of a market, for this process and later ones.
@@ -488,16 +494,19 @@ class Ledger:
                 )
             return known is None
 
-    def record_mark(self, slug: str, second: float, p: Decimal) -> None:
+    def record_mark(self, slug: str, second: float, p: Decimal, at_ns: int | None = None) -> None:
         """Store the price of the Up token at a market second while a position is open.
 
         A position's value is its shares × the probability of its outcome; only a settlement makes it a
-        result.
+        result. `at_ns` is the time of that second, which is before its row is written; None: now.
         """
         with self._write() as db:
             db.execute(
                 "INSERT INTO marks (run_id, session, slug, ts_ns, second, p) VALUES (?, ?, ?, ?, ?, ?)",
-                (self._run, self._session, slug, self._clock_ns(), second, money(p)),
+                (
+                    *(self._run, self._session, slug, self._clock_ns() if at_ns is None else at_ns),
+                    *(second, money(p)),
+                ),
             )
 
     def record_delay(self, slug: str, why: str) -> bool:
@@ -638,6 +647,7 @@ class Ledger:
         return not self._stop_waiting.is_set()
 
 
-def _evidence(decision: Decision) -> bytes:
+def encode_evidence(decision: Decision) -> bytes:
+    """A decision as it is stored; may be called in any thread."""
     # A fifth of the size of the text, which is mostly digits of books and price paths.
     return zlib.compress(msgspec.json.encode(decision), FASTEST)

@@ -36,7 +36,11 @@ class EventSink:
         if isinstance(event, Filled) or (
             isinstance(event, OrderMoved) and event.state is OrderState.REVERSED
         ):
-            self._thread.post(self.export)
+            self.export_soon()
+
+    def export_soon(self) -> None:
+        """Rewrite the export once no order may follow, which would wait for it."""
+        self._thread.post_deferred("paper trades", self.export)
 
     async def catch_up(self) -> None:
         """Export what an earlier process may have missed if it ended between the ledger and the export."""

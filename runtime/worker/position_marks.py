@@ -1,4 +1,7 @@
-"""Marks open positions to the market price at intervals, for display; a mark is never a result."""
+"""Marks open positions to the market price at intervals, for display; a mark is never a result.
+
+No order waits for a mark: while one may follow, in the market of another series, the marks are deferred.
+"""
 
 import time
 from collections.abc import Callable
@@ -46,5 +49,5 @@ class PositionMarker:
 
     def _write(self, slug: str) -> None:
         if (last := self._unwritten.pop(slug, None)) is not None:
-            self._thread.post(self._ledger.record_mark, slug, *last)
+            self._thread.post_deferred(f"mark {slug}", self._ledger.record_mark, slug, *last, time.time_ns())
             self._marked_s[slug] = time.monotonic()

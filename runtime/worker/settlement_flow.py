@@ -75,7 +75,7 @@ class SettlementFlow:
         result = await self._bookkeeper.settle(market, settlement)
         self._engine.market_settled(market.slug)
         self._close_position(market.slug, settlement)
-        await self._thread.call(self._events.export)
+        self._events.export_soon()
         await self.check_cash()
         await self._await_results()
         self._events.publish(

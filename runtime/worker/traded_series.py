@@ -10,6 +10,7 @@ from bot import IntegratedBTCStrategy
 from core.ingestion.adapters.unified_adapter import UnifiedDataAdapter
 from core.nautilus_core.instruments.market_board import MarketBoard, TrackedMarket
 from core.nautilus_core.instruments.market_clock import MarketClock
+from core.nautilus_core.instruments.refresh_times import RefreshTimes
 from models import SCALE_SECONDS, Series, Settlement, series_of
 from runtime.worker.planned_restart import allows_restart
 
@@ -104,6 +105,21 @@ class TradedGroup:
     def running(self) -> list[tuple[TradedSeries, TrackedMarket | None, float, Decimal | None]]:
         """Each series with its running market, the market second, and the Up token's price."""
         return [(one, *one.strategy.now()) for one in self.traded]
+
+    def order_may_follow(self, has_order: Callable[[str], bool]) -> bool:
+        """Whether a decision window is open, or opens soon, in whose market there is no order.
+
+        Parameters
+        ----------
+        has_order : Callable[[str], bool]
+            Whether an order in a market exists or may exist.
+        """
+        now_ns = self._now_ns()
+        for one, tracked, _, _ in self.running():
+            times = RefreshTimes(one.board.calendar, self._clock, *self._window)
+            if times.window_is_near(now_ns) and not (tracked and has_order(tracked.market.slug)):
+                return True
+        return False
 
     @property
     def restart_disturbs(self) -> bool:

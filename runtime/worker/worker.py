@@ -138,6 +138,7 @@ class Worker:
         flush_logger()
         parts.decision_loop.close()
         parts.ledger.stop_waiting()
+        parts.thread.post_all()
         parts.thread.post(parts.ledger.close_run)
         parts.thread.post(parts.reader.close)
         parts.thread.post(parts.ledger.close)
@@ -178,6 +179,7 @@ class Worker:
         await parts.engine.resume()
         # After `resume`, which applies a halt of an earlier process.
         parts.facts.start()
+        parts.thread.defer_while(self._order_may_wait)
         self._spawn(parts.engine.follow_orders(parts.account))
         self._spawn(parts.engine.keep_connection(parts.order_is_near))
         self._spawn(OneCore(machine_is_busy).follow(parts.order_is_near))
@@ -191,6 +193,11 @@ class Worker:
         if parts.redemption is not None:
             self._spawn(parts.redemption.run())
         await self._book_drift()
+
+    def _order_may_wait(self) -> bool:
+        """Whether an order would wait for what the ledger's thread does: one is being sent, or may follow."""
+        parts = self._parts
+        return parts.engine.in_flight or parts.group.order_may_follow(parts.engine.has_open_order)
 
     async def _book_drift(self) -> None:
         """Book a deposit or withdrawal of the time before this run, once no order can be its reason."""
@@ -285,7 +292,8 @@ class Worker:
             await next_beat(STATUS_SECONDS)
 
     async def _check_clock(self) -> None:
-        """Draw the waiting line, mark positions, and end the worker when a restart is due."""
+        """Draw the waiting line, mark positions, begin deferred calls, and end the worker when a restart is
+        due."""
         parts = self._parts
         pause_s = min(
             LONGEST_LOOK_S, max(SHORTEST_LOOK_S, parts.plan.clock.wall_seconds(LOOK_MARKET_SECONDS))
@@ -298,6 +306,7 @@ class Worker:
             parts.observers.progress(market, second, p, waiting, spot_text(strategy.externals, market))
             for _, running, its_second, price in parts.group.running():
                 parts.marker.update(running.market if running else None, its_second, price)
+            parts.thread.post_due()
             why = restart_reason(self._restart_state())
             if why is not None:
                 parts.control.stop(ExitCode.RESTART, why)

@@ -22,11 +22,11 @@ from errors import Fatal, Refused
 from events import Decided, Halted, OrderTraced, Resumed
 from execution import execution_engine
 from execution.execution_engine import ExecutionEngine, OrderRules
-from execution.ledger import LedgerReader
+from execution.ledger import LedgerReader, writer
 from execution.ledger_thread import LedgerThread
 from execution.outcomes import classify
 from execution.risk_engine import RiskEngine, RiskLimits
-from models import OrderIntent, OrderStage, OrderState
+from models import OrderIntent, OrderStage, OrderState, Reason
 from runtime.worker.order_gate import OrderGate
 
 NO_MATCH = {"error": "no orders found to match with FAK order."}
@@ -749,6 +749,38 @@ async def test_the_connection_is_kept_open_while_an_order_is_near(bench, monkeyp
     with pytest.raises(IndexError):
         await keeping
     assert kept == [2, 1]
+
+
+async def test_the_evidence_of_a_refusal_is_encoded_beside_the_ledger(bench, monkeypatch):
+    """The thread in which another series' order may wait only stores the bytes, and they are the decision."""
+    threads, encode = [], writer.encode_evidence
+
+    def noted(decision):
+        threads.append(threading.current_thread().name.partition("_")[0])
+        return encode(decision)
+
+    for module in (writer, execution_engine):
+        monkeypatch.setattr(module, "encode_evidence", noted)
+    refused = msgspec.structs.replace(make_decision(0), outcome=None, reason=Reason.NO_SIGNALS)
+    bench.engine.register_market(make_market(0))
+    await bench.engine.handle_decision(refused)
+    with LedgerReader(bench.path) as reader:
+        ((stored,),) = reader._connection.execute("SELECT evidence FROM decisions").fetchall()
+    assert stored == encode(refused)
+    assert threads == ["checks"]
+
+
+async def test_the_log_is_not_copied_while_an_order_may_follow(bench, monkeypatch):
+    """A settlement during the window of another series leaves the copy for later."""
+    copied, near = [], [True]
+    monkeypatch.setattr(bench.ledger, "checkpoint", lambda: copied.append(True))
+    bench.thread.defer_while(lambda: near[0])
+    bench.engine.market_settled(make_market(0).slug)
+    await bench.engine.drain()
+    assert await bench.thread.call(lambda: list(copied)) == []
+    near[0] = False
+    bench.thread.post_due()
+    assert await bench.thread.call(lambda: list(copied)) == [True]
 
 
 async def test_two_series_that_decide_at_once_do_not_exceed_a_limit_together(tmp_path):

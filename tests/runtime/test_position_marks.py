@@ -1,5 +1,6 @@
 """Marks of open positions: made when there is a position, at intervals, and at the end."""
 
+import time
 from contextlib import closing
 from decimal import Decimal
 
@@ -91,3 +92,24 @@ def test_the_next_market_begins_anew(desk):
         (market(1).slug, 899.0),
         (market(2).slug, 800.0),
     ]
+
+
+def test_no_mark_is_written_while_an_order_may_follow(desk):
+    """The newest price is written later, once, with the time at which it was the price."""
+    near = [True]
+    desk.thread.defer_while(lambda: near[0])
+    desk.held.add(market(1).slug)
+    desk.marks.update(market(1), 790.0, P)
+    desk.marks.update(market(1), 899.0, P)
+    before_ns = time.time_ns()
+    desk.marks.close_market(market(1).slug)
+    after_ns = time.time_ns()
+    with LedgerReader(desk.path) as reader:
+        assert desk.thread.submit(lambda: True).result(20)
+        assert reader._connection.execute("SELECT * FROM marks").fetchall() == []
+        near[0] = False
+        desk.thread.post_due()
+        assert desk.thread.submit(lambda: True).result(20)
+        ((second, ts_ns),) = reader._connection.execute("SELECT second, ts_ns FROM marks").fetchall()
+    assert second == 899.0
+    assert before_ns <= ts_ns <= after_ns

@@ -19,7 +19,8 @@ WINDOW = (780.0, 840.0)
 
 def traded(asset: str, timeframe: str, length: int, second: float = 0.0) -> TradedSeries:
     """A series whose running market is at this market second."""
-    strategy: Any = SimpleNamespace(now=lambda: (SimpleNamespace(), second, None))
+    market = SimpleNamespace(slug=f"{asset}-{timeframe}")
+    strategy: Any = SimpleNamespace(now=lambda: (SimpleNamespace(market=market), second, None))
     board: Any = SimpleNamespace(calendar=SlugCalendar(asset, "updown", timeframe, length))
     return TradedSeries(
         series=Series(asset=asset, timeframe=timeframe),
@@ -50,6 +51,27 @@ def test_the_series_whose_window_ends_next_is_shown(at_s: float, chosen: str) ->
     found = group(at_s, traded("eth", "15m", 900), traded("btc", "5m", 300))
     assert found.next_to_decide.series.name == chosen
     assert found.shortest.series.name == "btc-5m"
+
+
+@pytest.mark.parametrize(
+    ("at_s", "ordered", "follows"),
+    [
+        (200, (), False),
+        (240, (), True),  # 20 s before the window of 5 minutes
+        (240, ("btc-5m",), False),  # no other series' window is near
+        (800, (), True),
+        (800, ("btc-5m", "eth-15m"), False),
+        (865, (), True),
+        (865, ("eth-15m",), True),
+        (885, (), False),
+    ],
+)
+def test_an_order_may_follow_in_a_window_without_one(
+    at_s: float, ordered: tuple[str, ...], follows: bool
+) -> None:
+    """A series with an order in its market has decided; another one's window may still be open."""
+    found = group(at_s, traded("eth", "15m", 900), traded("btc", "5m", 300))
+    assert found.order_may_follow(lambda slug: slug in ordered) is follows
 
 
 def test_of_equal_windows_the_first_of_the_settings_is_shown() -> None:

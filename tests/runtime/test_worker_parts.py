@@ -247,6 +247,23 @@ def test_a_changed_trade_rewrites_the_export(parts, event, exported):
     assert (parts.folder / "paper_trades.json").exists() is exported
 
 
+def test_the_export_is_not_rewritten_while_an_order_may_follow(parts):
+    """Neither for a fill nor for a result: the file of a long ledger takes longer than an order's rows."""
+    near = [True]
+    parts.thread.defer_while(lambda: near[0])
+    parts.run(parts.thread.call(buy, parts.ledger, 1))
+    parts.cash = Decimal("1000.10307")
+    parts.events.publish(Filled(fill=fill(1)))
+    parts.run(parts.flow.settle(market(1), settlement(1)))
+    parts.behind_the_rows()
+    assert not (parts.folder / "paper_trades.json").exists()
+    near[0] = False
+    parts.thread.post_due()
+    parts.behind_the_rows()
+    (row,) = json.loads((parts.folder / "paper_trades.json").read_text())
+    assert row["outcome"] == "WIN"
+
+
 def test_what_an_earlier_process_did_not_export_is_exported(parts):
     """A trade that is in the ledger only appears at the next start; without one no file is made."""
     parts.run(parts.events.catch_up())
