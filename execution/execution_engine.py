@@ -302,7 +302,8 @@ class ExecutionEngine:
             What `begin_checks` returned when the decision began; otherwise they begin now.
         """
         send_until_ns = self._now_ns() + int(decision.params.max_quote_age_s * 1e9)
-        intent_id = f"BTC15M-{uuid4().hex[:20]}"
+        series = decision.context.market.series.name.replace("-", "").upper()
+        intent_id = f"{series}-{uuid4().hex[:20]}"
         if decision.buys:
             self._prepare(decision, intent_id)
         mode_refusal = await self._check_gate(checks or self.begin_checks(), with_halt=decision.buys)

@@ -783,6 +783,17 @@ async def test_the_log_is_not_copied_while_an_order_may_follow(bench, monkeypatc
     assert await bench.thread.call(lambda: list(copied)) == [True]
 
 
+async def test_the_id_of_an_order_begins_with_its_series(bench):
+    """The log of NautilusTrader names an order by this id only."""
+    of_ether = make_market(0, slug="eth-updown-5m-1790596800")
+    decided = make_decision(0)
+    context = msgspec.structs.replace(decided.context, market=of_ether)
+    for decision in (decided, msgspec.structs.replace(decided, context=context)):
+        bench.engine.register_market(decision.context.market)
+        await bench.engine.handle_decision(decision)
+    assert [order.intent_id.partition("-")[0] for order in bench.sent] == ["BTC15M", "ETH5M"]
+
+
 async def test_two_series_that_decide_at_once_do_not_exceed_a_limit_together(tmp_path):
     """The second decision sees the first one's order before that is signed, written or sent."""
     bench = Bench(tmp_path / "ledger.sqlite", msgspec.structs.replace(LIMITS, max_positions=1))

@@ -388,6 +388,16 @@ class TestSettlement:
         with pytest.raises(Fatal, match=r"was .* before"):
             decide(other)
 
+    def test_the_markets_of_fifteen_series_are_known_to_be_stored(self, ledger):
+        """A start records five of each; an order in any of them stores its decision without the market."""
+        for number in range(75):
+            ledger.record_market(market(number))
+        statements = []
+        ledger._connection.set_trace_callback(statements.append)
+        ledger.record_decision(decision(0))
+        assert [text for text in statements if "INTO decisions" in text]
+        assert not [text for text in statements if "markets" in text]
+
 
 class TestMarksAndDelays:
     @pytest.mark.parametrize("p", ["1.01", "-0.1", "NaN"])
