@@ -37,11 +37,14 @@ def played(folder: Path, profile: str, *arguments: str, **settings: str) -> tupl
     return [json.loads(line) for line in output.splitlines() if line.startswith("{")], trades
 
 
-@pytest.mark.parametrize(("timeframe", "speed", "length_s"), [("4h", "60", 14_400), ("5m", "10", 300)])
+@pytest.mark.parametrize(("timeframe", "speed", "length_s"), [("4h", "60", 14_400), ("5m", "4", 300)])
 def test_a_market_of_another_length_is_traded_at_another_speed(
     timeframe: str, speed: str, length_s: int, tmp_path: Path
 ) -> None:
-    """It is decided on in its window, bought there, and settled after its own length."""
+    """It is decided on in its window, bought there, and settled after its own length.
+
+    At this speed the window of a 5m market lasts five seconds, and begins a minute after the start.
+    """
     arguments = ("--venue", "synthetic", "--speed", speed, "--markets", "1")
     lines, trades = played(tmp_path, "synthetic", *arguments, MARKET_TIMEFRAME=timeframe)
     opened = next(line for line in lines if line["event"] == "market_opened")
