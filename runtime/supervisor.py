@@ -26,6 +26,9 @@ LAST_MESSAGES_S = 1.0
 """Maximum wait for the last messages of a worker that has ended."""
 STANDARD_ERROR = 2
 POLL_S = 0.1
+WATCH_S = 0.5
+"""Between two looks at the practice venues while a worker runs; its end and its heartbeats are noticed at
+once, and a signal reaches it at once."""
 PAUSED_S = 1.0
 """A poll that took longer than this means that this process itself was stopped, or the machine asleep."""
 
@@ -48,7 +51,7 @@ class SupervisedSession(Protocol):
         ...
 
     def supervise_venues(self, now: float, show: Callable[[str], None]) -> VenueState:
-        """Restart practice venues that have ended; called several times per second, does not wait."""
+        """Restart practice venues that have ended; called at least twice per second, does not wait."""
         ...
 
     def begin_stop(self) -> None:
@@ -258,7 +261,7 @@ class Supervisor:
 
     def _supervise(self, worker: WorkerProcess) -> tuple[int, bool]:
         hung, replaced = False, None
-        while (code := worker.wait_or_heartbeat(POLL_S)) is None:
+        while (code := worker.wait_or_heartbeat(self._watch_s(replaced))) is None:
             now = time.monotonic()
             silent_s = worker.silent_s()
             if self._stop_begun is not None:
@@ -274,6 +277,10 @@ class Supervisor:
                 replaced = now
                 worker.terminate()
         return (code if hung or replaced is None else ExitCode.RESTART), hung
+
+    def _watch_s(self, replaced: float | None) -> float:
+        """Seconds until the next look: soon if the worker has to end, which has a limit."""
+        return WATCH_S if self._stop_begun is None and replaced is None else POLL_S
 
     def _enforce_stop_limits(self, worker: WorkerProcess, stopping_s: float) -> None:
         if stopping_s > ALONE_S:

@@ -137,6 +137,7 @@ def test_a_running_worker_is_waited_for_in_one_sleep(tmp_path: Path, monkeypatch
         return VenueState.READY
 
     monkeypatch.setattr(session, "supervise_venues", supervise_venues)
+    monkeypatch.setattr(supervisor, "WATCH_S", 0.1)
     assert Supervisor(session, print, worker(tmp_path, "time.sleep(0.4)")).run() == 0
     between = [after - before for before, after in itertools.pairwise(sleeps[1:])]
     assert len(between) > 1
