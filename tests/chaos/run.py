@@ -175,10 +175,13 @@ def play(schedule: Schedule, folder: Path, environment: dict[str, str] | None = 
     limits = LIMITS
     if schedule.limit:
         limits = msgspec.structs.replace(LIMITS, **LIMIT_OF_ONE[schedule.limit][1])
-    evidence = collect(folder, PROFILES[schedule.path], limits, observed)
+    # The decision of the first market is in the ledger of the mode before a switch.
+    nothing = msgspec.structs.replace(observed, covered=())
+    in_own, in_paper = (nothing, observed) if run.to_live else (observed, nothing)
+    evidence = collect(folder, PROFILES[schedule.path], limits, in_own)
     wrong = violations(evidence)
     if schedule.situation == "switch" and Paths.of(folder, PROFILES["paper"]).ledger.exists():
-        wrong |= violations(collect(folder, PROFILES["paper"], LIMITS, observed))
+        wrong |= violations(collect(folder, PROFILES["paper"], LIMITS, in_paper))
     return _outcome(schedule, evidence, wrong, run, time.monotonic() - began)
 
 
@@ -242,7 +245,7 @@ class Run:
         """By how much the bot's clock is ahead of the venue's and of this process's, wall seconds."""
         self._redis = RedisServer(folder) if schedule.uses_redis else None
         if self._redis is not None:
-            self._redis.set(SIMULATION if self._to_live else LIVE)
+            self._redis.set(SIMULATION if self.to_live else LIVE)
             stack.callback(lambda: self._redis and self._redis.stop())
         self._environment = (
             SETTINGS
@@ -294,7 +297,7 @@ class Run:
         return found
 
     @property
-    def _to_live(self) -> bool:
+    def to_live(self) -> bool:
         """Whether the mode is switched to live, and so is simulation before."""
         return any(injection.fault == "switch_to_live" for injection in self.schedule.injections)
 
@@ -457,8 +460,8 @@ class Run:
             return any(name == "worker" and pid != self._first_worker for pid, name in self._pids.items())
         ledger = self._paths.ledger
         if point == SWITCHED:
-            running = Paths.of(self.folder, PROFILES["paper"]).ledger if self._to_live else ledger
-            mode = "live" if self._to_live else "simulation"
+            running = Paths.of(self.folder, PROFILES["paper"]).ledger if self.to_live else ledger
+            mode = "live" if self.to_live else "simulation"
             return bool(rows(running, "SELECT 1 FROM mode_changes WHERE mode = ? LIMIT 1", mode))
         if point == "decided":
             return bool(rows(ledger, "SELECT 1 FROM decisions WHERE reason IS NULL LIMIT 1"))
@@ -818,7 +821,8 @@ class Run:
         needs_s = (DECIDES_S + self._start_waits.seconds) * SPEED
         if longest_free(max(begin, self._ready_at), end, impaired) < needs_s:
             return ()
-        slugs = rows(self._paths.ledger, "SELECT slug FROM markets WHERE start = ?", int(self._first_start))
+        paths = Paths.of(self.folder, PROFILES["paper"]) if self.to_live else self._paths
+        slugs = rows(paths.ledger, "SELECT slug FROM markets WHERE start = ?", int(self._first_start))
         return tuple(slug for (slug,) in slugs)
 
     def _held_locks(self) -> Iterator[str]:
