@@ -120,8 +120,8 @@ def test_too_few_file_descriptors(live, tmp_path):
         worker = worker_of(bot)
         hard = resource.prlimit(worker, resource.RLIMIT_NOFILE)[1]
         until(bot, lambda: ledger_path(tmp_path / "state", book(tmp_path, live).name).exists())
-        # Fewer than it has open: those stay. They can be counted by root only.
-        resource.prlimit(worker, resource.RLIMIT_NOFILE, (8, hard))
+        taken = len(os.listdir(f"/proc/{worker}/fd"))
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, (taken, hard))
         bot.wait_for(r"^error: .+", 60)
         bot.wait_for(r"^The worker could not start; starting it again in 1 s\.")
         assert worker_of(bot, other_than=worker)
