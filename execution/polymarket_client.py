@@ -455,6 +455,10 @@ def _units(value: Any) -> Decimal:
     return int(text) / UNIT
 
 
+_TOKEN_ID = re.compile(r"[0-9]{1,78}")
+"""A token's id is an unsigned number of 256 bits, in decimal."""
+
+
 def _redeemable(row: _Position) -> Redeemable:
     return Redeemable(
         condition_id=row.condition_id.lower(),
@@ -472,8 +476,6 @@ def _between(value: Decimal, largest: Decimal) -> Decimal:
     return value
 
 
-_TOKEN_ID = re.compile(r"[0-9]{1,78}")
-"""A token's id is an unsigned number of 256 bits, in decimal."""
 _http = BoundedHttp(total_s=REQUEST_LIMIT_S)
 
 

@@ -95,7 +95,7 @@ def test_descriptors_that_cannot_be_listed_are_not_measured(unlisted_from: int) 
 
 
 def test_a_worker_without_a_recent_status_has_no_number_of_tasks() -> None:
-    """The line says so; it is not left out."""
+    """The row states that it is not measured; it is not left out."""
     samples = [msgspec.structs.replace(sample, tasks=None) for sample in run()]
     found = {row.name: row for row in judge(samples, START, restarts=False)}
     assert found["tasks of the worker"] == Row(

@@ -1,15 +1,34 @@
 """The PromQL expressions in the repository, and the series in them."""
 
 from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import promql_parser
 import yaml
 from bot_process import ROOT
+from prometheus_client import Metric
 
 from grafana.dashboard import build
+from monitoring.grafana_exporter import ExporterParams, GrafanaMetricsExporter
 
 ALERTS = ROOT / "grafana" / "prometheus" / "alerts.yml"
+
+
+def exposed_families(*series: str) -> list[Metric]:
+    """The metrics of an exporter without a ledger, of one series or of the named ones."""
+    params = ExporterParams(
+        host="127.0.0.1",
+        port=0,
+        ledger=Path("no ledger"),
+        max_exposure=Decimal(1),
+        live_path=False,
+        version="test",
+        weights={},
+        series=series,
+    )
+    return list(GrafanaMetricsExporter(params).registry.collect())
 
 
 def panels() -> list[dict[str, Any]]:

@@ -1,17 +1,14 @@
 """The committed dashboard: equal to the code's output, complete, and readable by Grafana's own types."""
 
 import json
-from decimal import Decimal
-from pathlib import Path
 
 import pytest
-from expressions import alert_expressions, metrics, panel_expressions, panels
+from expressions import alert_expressions, exposed_families, metrics, panel_expressions, panels
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana import dashboard
 from grafana.rows.grid import JOB
-from monitoring.grafana_exporter import ExporterParams, GrafanaMetricsExporter
 
 SECOND_OPINIONS = {
     "trading_settled_trades",
@@ -110,16 +107,7 @@ def test_each_expression_is_promql():
 
 def test_each_metric_is_one_of_the_exporters():
     """Dashboard and alerts use metrics of the exporter or of Prometheus itself."""
-    params = ExporterParams(
-        host="127.0.0.1",
-        port=0,
-        ledger=Path("no ledger"),
-        max_exposure=Decimal(1),
-        live_path=False,
-        version="test",
-        weights={},
-    )
-    families = GrafanaMetricsExporter(params).registry.collect()
+    families = exposed_families()
     suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
     known = {family.name + end for family in families for end in suffixes.get(family.type, ("",))}
     used = set().union(*(metrics(expr) for _, expr in [*panel_expressions(), *alert_expressions()]))

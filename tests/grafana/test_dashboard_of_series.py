@@ -4,15 +4,13 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
 import yaml
-from expressions import metrics, panel_expressions, panels
+from expressions import exposed_families, metrics, panel_expressions, panels
 
 from grafana.dashboard import build
-from monitoring.grafana_exporter import ExporterParams, GrafanaMetricsExporter
 
 ONE = {
     "trading_market_second{}": "700",
@@ -88,17 +86,7 @@ UNCHOSEN = {"Newest quote"}
 
 def labelled() -> set[str]:
     """The exposed metrics that have the label `series` with several series."""
-    params = ExporterParams(
-        host="127.0.0.1",
-        port=0,
-        ledger=Path("no ledger"),
-        max_exposure=Decimal(1),
-        live_path=False,
-        version="test",
-        weights={},
-        series=("btc-15m", "eth-5m"),
-    )
-    families = GrafanaMetricsExporter(params).registry.collect()
+    families = exposed_families("btc-15m", "eth-5m")
     found = {sample.name for family in families for sample in family.samples if "series" in sample.labels}
     of_sources = {"trading_feed_up", "trading_feed_age_seconds", "trading_feed_failures_total"}
     results = {"trading_series_pnl", "trading_series_settled_trades", "trading_series_exposure"}
