@@ -4,7 +4,8 @@
 
 ``POST /practice/turn`` with a market's slug and an address changes the market's book by a hundredth of a
 share, and answers when an order of the address has been answered: see `Turn` and `TurnTimes`. All times are
-those of this machine's monotonic clock, which its processes share.
+those of this machine's monotonic clock, which its processes share. A request arrives when the kernel has
+received its first byte (`arrival_ns`): the time until the venue is awake and reads it is no sender's.
 
 ``POST /practice/round-trip`` with a number of seconds puts a network between the venue and its clients: half
 of that time passes before each request is handled and half before its answer leaves, and one round trip more
@@ -14,10 +15,17 @@ nor are the requests under ``/practice``. The event loop's timers add up to a mi
 
 import asyncio
 import os
+import socket
+import struct
 import sys
 import time
+from asyncio.selector_events import (
+    _SelectorSocketTransport,  # pyright: ignore[reportAttributeAccessIssue]
+)
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 import msgspec
@@ -38,6 +46,10 @@ CHANGE = 10_000
 KEPT_FRAMES = 500
 QUIET_NS = 20_000_000
 """A frame within this time before the request may still be on its way to the client."""
+SO_TIMESTAMPNS = 35
+"""Option of Linux, not named by Python: received bytes have the time of their arrival, as a `timespec` of the
+real-time clock (https://docs.kernel.org/networking/timestamping.html)."""
+TIMESPEC = struct.Struct("@ll")
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -79,9 +91,9 @@ class TurnClock:
         self._first_bytes: WeakKeyDictionary[object, int] = WeakKeyDictionary()
         """When the first byte of a connection's next request was received."""
 
-    def bytes_received(self, transport: object) -> None:
-        """Bytes of a request were read from a connection; the first ones count."""
-        self._first_bytes.setdefault(transport, time.monotonic_ns())
+    def bytes_received(self, transport: object, at_ns: int) -> None:
+        """Bytes of a request arrived on a connection; the first ones count."""
+        self._first_bytes.setdefault(transport, at_ns)
 
     def frame_sent(self, text: str) -> None:
         """A frame is about to be handed to its socket."""
@@ -160,15 +172,48 @@ def _change_book(venue: PracticeVenue, market: VenueMarket) -> None:
     venue.markets.refresh(market)
 
 
+def arrival_ns(connection: socket.socket) -> int | None:
+    """When the kernel received the next byte of a connection, which is not read; None at its end.
+
+    Nanoseconds of the monotonic clock. Where the kernel does not state it, it is now.
+    """
+    first, added, _, _ = connection.recvmsg(1, socket.CMSG_SPACE(TIMESPEC.size), socket.MSG_PEEK)
+    now_ns, wall_ns = time.monotonic_ns(), time.time_ns()
+    for level, kind, value in added:
+        if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
+            seconds, ns = TIMESPEC.unpack(value)
+            now_ns -= wall_ns - (seconds * 1_000_000_000 + ns)
+    return now_ns if first else None
+
+
+def time_arrivals(connection: Any) -> None:
+    """Let the kernel state when bytes arrive on a connection; on other systems than Linux nothing is changed.
+
+    Parameters
+    ----------
+    connection : socket.socket or asyncio's socket of a transport
+    """
+    if sys.platform == "linux":
+        connection.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+
+
 def time_first_bytes(clock: TurnClock) -> None:
-    """Time the bytes that aiohttp receives, before it parses them."""
-    unpatched = RequestHandler.data_received
+    """Time the bytes of requests to aiohttp before they are read."""
+    made, ready = RequestHandler.connection_made, _SelectorSocketTransport._read_ready__data_received
 
-    def data_received(self: RequestHandler, data: bytes) -> None:
-        clock.bytes_received(self.transport)
-        unpatched(self, data)
+    def connection_made(self: RequestHandler, transport: Any) -> None:
+        time_arrivals(transport.get_extra_info("socket"))
+        made(self, transport)
 
-    RequestHandler.data_received = data_received
+    def read_ready(self: Any) -> None:
+        if isinstance(self.get_protocol(), RequestHandler):
+            with suppress(OSError):  # it is raised again where the bytes are read
+                if (at_ns := arrival_ns(self._sock)) is not None:
+                    clock.bytes_received(self, at_ns)
+        ready(self)
+
+    RequestHandler.connection_made = connection_made
+    _SelectorSocketTransport._read_ready__data_received = read_ready
 
 
 def main() -> int:

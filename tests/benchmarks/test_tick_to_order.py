@@ -4,8 +4,11 @@ import asyncio
 import itertools
 import json
 import random
+import socket
 import subprocess
 import sys
+import time
+from asyncio.selector_events import _SelectorSocketTransport
 
 import msgspec
 import pytest
@@ -16,7 +19,7 @@ from bot_process import ROOT
 
 from benchmarks import tick_to_order, timed_venue
 from benchmarks.tick_to_order import Distribution, Latencies, Sender, TickRun, measurements
-from benchmarks.timed_venue import TurnClock, TurnTimes, time_first_bytes
+from benchmarks.timed_venue import TurnClock, TurnTimes, arrival_ns, time_arrivals, time_first_bytes
 
 
 def latencies(p50: float, p99: float | None, n: int = 150) -> Latencies:
@@ -150,8 +153,13 @@ async def test_a_post_has_arrived_with_its_first_byte(monkeypatch):
     times = Clock()
     monkeypatch.setattr(times, "monotonic_ns", lambda: times.now, raising=False)
     monkeypatch.setattr(timed_venue, "time", times)
+    monkeypatch.setattr(timed_venue, "arrival_ns", lambda connection: times.now)
     clock = TurnClock()
-    monkeypatch.setattr(RequestHandler, "data_received", RequestHandler.data_received)  # restored at the end
+    for patched, method in (
+        (RequestHandler, "connection_made"),
+        (_SelectorSocketTransport, "_read_ready__data_received"),
+    ):
+        monkeypatch.setattr(patched, method, getattr(patched, method))  # restored at the end
     time_first_bytes(clock)
 
     async def answer(_):
@@ -165,8 +173,8 @@ async def test_a_post_has_arrived_with_its_first_byte(monkeypatch):
         received = asyncio.Event()
         unpatched = clock.bytes_received
 
-        def noted(transport):
-            unpatched(transport)
+        def noted(transport, at_ns):
+            unpatched(transport, at_ns)
             received.set()
 
         monkeypatch.setattr(clock, "bytes_received", noted)
@@ -182,6 +190,30 @@ async def test_a_post_has_arrived_with_its_first_byte(monkeypatch):
             arrived.append(await order)
         writer.close()
     assert arrived == [100, 200]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the option of the kernel")
+def test_bytes_have_the_time_at_which_they_arrived():
+    """Not the time at which they are read, here 20 ms later; the end of a connection has none."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        connection, _ = server.accept()
+    with client, connection:
+        time_arrivals(connection)
+        # The kernel begins to record times, for all sockets, soon after the first one has the option.
+        for _ in range(50):
+            client.sendall(b"x")
+            sent_ns = time.monotonic_ns()
+            while time.monotonic_ns() - sent_ns < 20_000_000:
+                pass
+            arrived_ns = arrival_ns(connection)
+            assert connection.recv(1) == b"x"
+            if abs(arrived_ns - sent_ns) < 5_000_000:
+                break
+        else:
+            pytest.fail(f"the last byte arrived {(arrived_ns - sent_ns) / 1e6} ms after it was sent")
+        client.shutdown(socket.SHUT_WR)
+        assert arrival_ns(connection) is None
 
 
 @pytest.mark.slow
