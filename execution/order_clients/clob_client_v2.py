@@ -85,9 +85,9 @@ class ClobClientV2Orders:
         return SignedOrder(order_id, signed)
 
     async def post(self, signed: SignedOrder, refusal: Callable[[], str | None]) -> OrderAnswer:
-        sent, loop = SendTime(), asyncio.get_running_loop()
+        sent = SendTime()
         try:
-            body = await loop.run_in_executor(self._threads, self._send, signed, refusal, sent)
+            body = await asyncio.wrap_future(self._threads.submit(self._send, signed, refusal, sent))
         except WithheldError:
             raise
         except PolyApiException as error:

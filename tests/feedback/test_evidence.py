@@ -1,10 +1,10 @@
 """Evidence from the ledger about the sources: settled markets only, each event once, the latest vote."""
 
-import zlib
 from contextlib import closing
 
 import msgspec
 import pytest
+from isal import isal_zlib
 from ledger_builders import NOON_NS, buy, decision, market, open_ledger, refusal, settlement
 
 from errors import Fatal
@@ -156,7 +156,7 @@ def test_damaged_evidence_ends_the_run_by_name(path, monkeypatch):
     """A blob that cannot be unpacked is a Fatal naming the market, not a traceback."""
     with open_ledger(path) as ledger:
         with monkeypatch.context() as patched:
-            patched.setattr(zlib, "compress", lambda data, level: b"torn" + data)
+            patched.setattr(isal_zlib, "compress", lambda data, level: b"torn" + data)
             ledger.record_decision(decision())
         ledger.record_settlement(settlement())
     with pytest.raises(Fatal, match=market().slug):

@@ -32,9 +32,9 @@ async def lift(attempt):
     await attempt.engine.check_halt()
 
 
-def order_of(rig, ask):
+def order_of(rig, ask, intent_id="DENIED"):
     return OrderIntent(
-        intent_id="DENIED",
+        intent_id=intent_id,
         decision_id=0,
         slug=rig.market.slug,
         condition_id=rig.market.condition_id,
@@ -69,6 +69,14 @@ async def test_a_halt_is_nautilus_halt(rig, attempt):
     await attempt.decide(ask, ask)
     await attempt.until(lambda: attempt.states == [OrderState.MATCHED])
     assert rig.orders_posted() == posted + 1
+
+
+async def test_an_order_passes_nautilus_in_the_call_that_submits_it(rig, attempt, monkeypatch):
+    """Its risk engine and its execution engine are not queues in which an order waits for other threads."""
+    submitted = []
+    monkeypatch.setattr(rig.execution_client, "submit_order", submitted.append)
+    rig.strategy.send(order_of(rig, rig.asks()[0][0], "DIRECT"))
+    assert [command.order.client_order_id.value for command in submitted] == ["DIRECT"]
 
 
 async def test_a_market_that_is_settled_during_a_halt_is_closed_after_it(rig, attempt):

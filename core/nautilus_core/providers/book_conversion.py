@@ -33,10 +33,11 @@ def full_book(book: OrderBook | None, updated_ns: int) -> Book:
 
 
 def _levels(levels: list[BookLevel]) -> tuple[Level, ...]:
-    return tuple(
-        _level_of(price.raw, price.precision, level.size())
-        for level, price in ((level, level.price) for level in levels[:LEVELS])
-    )
+    found = []
+    for level in levels[:LEVELS]:
+        price = level.price
+        found.append(_level_of(price.raw, price.precision, level.size()))
+    return tuple(found)
 
 
 @lru_cache(maxsize=4096)

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from core.nautilus_core.data_engine.node import NodePlan, Wallet, node_config
+from core.nautilus_core.data_engine.node import NodePlan, Wallet, execute_at_once, node_config
 from core.nautilus_core.data_engine.venue_urls import VenueUrls
 
 BOOKS = VenueUrls(clob="http://books", gamma="http://g", data_api="http://bd", ws="ws://books/ws/")
@@ -63,6 +63,22 @@ def test_an_error_inside_nautilus_ends_the_worker(config):
     engines = (config.data_engine, config.exec_engine, config.risk_engine)
     assert [engine.graceful_shutdown_on_exception for engine in engines] == [True] * 3
     assert [engine.qsize for engine in engines] == [1000, 500, 500]
+
+
+def test_an_error_in_a_command_ends_the_worker_too():
+    """Commands pass the engines without their queues: an error of one is handled as that of a queue."""
+
+    class Engine:
+        handled = []
+
+        def _execute_command(self, command):
+            raise ValueError(command)
+
+        def _handle_queue_exception(self, error, queue):
+            self.handled.append((repr(error), queue))
+
+    execute_at_once(Engine())("an order")
+    assert Engine.handled == [("ValueError('an order')", "command")]
 
 
 def test_its_log_is_a_file_of_its_own(config, tmp_path):
