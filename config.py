@@ -322,7 +322,7 @@ class Settings(BaseModel):
         "BTC-15MIN-INTEGRATED-001", "trader id in Nautilus' logs and orders"
     )
     data_engine_qsize: Count = _s(6000, "size of Nautilus' data queue")
-    exec_engine_qsize: Count = _s(6000, "size of Nautilus' execution and risk queues")
+    exec_engine_qsize: Count = _s(6000, "size of Nautilus' queues of order events")
     nautilus_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _s("INFO", "log level of Nautilus")
     nautilus_log_dir: Path = _s(Path("logs/nautilus"), "log folder of Nautilus")
 
