@@ -196,6 +196,8 @@ class ExecutionEngine:
         self._halt_thread = ThreadPoolExecutor(1, thread_name_prefix="halt")
         self._halt_stored: Future[None] | None = None
         self.halted: str | None = None
+        self._further_halts: dict[str, None] = {}
+        """Reasons of this process that came during a halt, in their order."""
         self._on_halt: Callable[[bool], None] = lambda halted: None
 
     def attach(self, client: ExecutionClient) -> None:
@@ -678,10 +680,18 @@ class ExecutionEngine:
     # --- halts -----------------------------------------------------------------------------------
 
     def halt(self, why: str) -> None:
-        """Open no new position, in this and later processes, until the halt is lifted manually."""
+        """Open no new position, in this and later processes, until the halt is lifted manually.
+
+        During a halt with another reason it begins when that one is lifted: who lifts a halt knows its reason
+        only.
+        """
         if self.halted is None:
             self._halt_stored = self._halt_thread.submit(self._gate.halt, why)
             self._begin_halt(why)
+        elif why not in self.halted and why not in self._further_halts:
+            self._further_halts[why] = None
+            logger.warning(f"trading is halted already; it is halted again when that is lifted: {why}")
+            self._publish_now(Halted(why=why))
 
     async def check_halt(self) -> None:
         """Apply a halt of an earlier process or a manual one, or the lifting of a halt."""
@@ -702,6 +712,9 @@ class ExecutionEngine:
             self._on_halt(False)
             self._thread.post(self._ledger.record_resume, lifted, self._now_ns())
             self._publish_now(Resumed(why=lifted))
+            if self._further_halts:
+                further, self._further_halts = "; ".join(self._further_halts), {}
+                self.halt(further)
 
     def _begin_halt(self, why: str) -> None:
         self.halted = why

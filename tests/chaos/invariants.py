@@ -143,11 +143,11 @@ def cash_agrees(evidence: Evidence) -> list[str]:
     client paid in.
 
     A check between a payout and its record differs by the payout. After a result that was corrected, it is
-    enough that this halted the bot; and after one that the operator has to book, that the bot halted because
-    of it.
+    enough that this halted the bot, that its check of the cash found the difference during a halt that is not
+    lifted, or that the bot reports that it could not compare the cash; and after one that the operator has to
+    book, that the bot halted because of it.
     """
-    corrected = ("the ledger's cash is", "was corrected")
-    if evidence.observed.flipped and any(_is_halted(evidence, reason) for reason in corrected):
+    if evidence.observed.flipped and _knows_of_correction(evidence):
         return []
     if evidence.observed.unbookable and _is_halted(evidence, "cannot be settled: closed without a winner"):
         return []
@@ -173,6 +173,17 @@ def cash_agrees(evidence: Evidence) -> list[str]:
         if min(abs(difference - part) for part in (0, moved, later, moved + later)) > CASH_TOLERANCE
     ]
     return wrong
+
+
+def _knows_of_correction(evidence: Evidence) -> bool:
+    """Whether the bot halted because of a corrected result, found the difference while it was halted, or
+    shows that nothing was compared."""
+    if any(_is_halted(evidence, reason) for reason in ("the ledger's cash is", "was corrected")):
+        return True
+    if not evidence.cash_differences:
+        return "not yet compared with the venue" in evidence.observed.output
+    stands = bool(evidence.halts) and evidence.halts[-1].event == "halt"
+    return stands and evidence.cash_differences[-1] != 0
 
 
 def _is_halted(evidence: Evidence, reason: str) -> bool:

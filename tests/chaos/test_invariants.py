@@ -162,6 +162,19 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
         "the ledger gives $1000.10307, the venue has $999.00307 and $0 to redeem",
     ),
     (
+        # found during a halt that was lifted: trading goes on with a cash that differs
+        "cash_agrees",
+        {
+            "cash_differences": (Decimal("-1.1"),),
+            "halts": (
+                Halt(wall(950), "halt", "halted by the operator"),
+                Halt(wall(990), "resume", "halted by the operator"),
+            ),
+            **observed(flipped=True, halts=("by the operator",)),
+        },
+        "a cash check differs by $-1.1",
+    ),
+    (
         "cash_agrees",
         {"cash_differences": (Decimal(-4),), "balance": Decimal("995.10307"), **observed(moved=Decimal(-5))},
         "a cash check differs by $-4",
@@ -320,6 +333,21 @@ def test_every_invariant_has_a_violation() -> None:
             "cash_differences": (Decimal("-1.1"),),
             "halts": (Halt(wall(960), "halt", "the ledger's cash is $1, the venue's $0"),),
             **observed(flipped=True, halts=("cash is",), exit_code=1),
+        },
+        # the difference was found during another halt, after which trading is halted again
+        {
+            "balance": Decimal("999.00307"),
+            "cash_differences": (Decimal("-1.1"),),
+            "halts": (Halt(wall(950), "halt", "halted by the operator"),),
+            **observed(flipped=True, halts=("by the operator",), exit_code=1),
+        },
+        # the venue refused the balance until the end of the run, which is shown
+        {
+            "balance": Decimal("999.00307"),
+            "cash_differences": (),
+            **observed(
+                flipped=True, output="Cash  998.9 pUSD by the ledger; not yet compared with the venue"
+            ),
         },
         # the same on the live path, where a market that was recorded as lost pays only when it is redeemed
         {

@@ -306,7 +306,6 @@ async def test_who_watches_the_halts_hears_of_each_once(tmp_path):
     engine = await bench.open()
     engine.watch_halts(changes.append)
     engine.halt("first")
-    engine.halt("second")
     await engine.check_halt()
     assert changes == [True]
     (tmp_path / HALT_FILE).unlink()
@@ -317,6 +316,39 @@ async def test_who_watches_the_halts_hears_of_each_once(tmp_path):
     HaltFile(tmp_path / HALT_FILE).raise_("by a person")
     await engine.check_halt()
     assert changes == [True, False, True]
+    await bench.close()
+
+
+async def test_a_reason_that_comes_during_a_halt_halts_when_that_is_lifted(tmp_path):
+    """Whoever lifts a halt knows its first reason only: with another one, such as a difference of the cash
+    that was found meanwhile, nothing is bought until that is lifted, too. A reason that repeats is one."""
+    bench = Bench(tmp_path / "ledger.sqlite")
+    engine = await bench.open()
+    HaltFile(tmp_path / HALT_FILE).raise_("halted by the operator")
+    await engine.check_halt()
+    for why in ("the cash differs",) * 2 + ("the result was corrected", "halted by the operator"):
+        engine.halt(why)
+    published = [event.why for event in bench.events if isinstance(event, Halted)]
+    assert published[1:] == ["the cash differs", "the result was corrected"]
+
+    HaltFile(tmp_path / HALT_FILE).lift()
+    await bench.decide()
+    await engine.check_halt()
+    assert bench.sent == []
+    standing = HaltFile(tmp_path / HALT_FILE).standing()
+    assert standing is not None
+    assert standing.startswith("the cash differs; the result was corrected (since ")
+
+    HaltFile(tmp_path / HALT_FILE).lift()
+    await engine.check_halt()
+    assert engine.halted is None
+    await bench.decide(1)
+    assert len(bench.sent) == 1
+    await bench.thread.call(lambda: None)
+    with closing(sqlite3.connect(bench.path)) as ledger:
+        rows = ledger.execute("SELECT event, why FROM halts ORDER BY id").fetchall()
+    assert [event for event, _ in rows] == ["halt", "resume", "halt", "resume"]
+    assert rows[2][1] == "the cash differs; the result was corrected"
     await bench.close()
 
 
