@@ -55,10 +55,16 @@ class ResolutionSource:
             self._catalogue(market),
             self._get(f"{self._clob_url}/markets/{market.condition_id}", {}),
         )
+        clob, again = clob_outcome(answer), found
+        if clob is not None and not gamma_resolution(_row_of(market, found)).official:
+            # It may have been published between the two answers: then the catalogue has it by now, and has to
+            # agree.
+            again = await self._catalogue(market)
+            found = again if isinstance(again, list) else found
         own = _row_of(market, found)
-        gamma, clob = gamma_resolution(own), clob_outcome(answer)
-        if isinstance(found, list) and (gamma.official or clob is not None):
-            await self._observe_listing(market, own)
+        gamma = gamma_resolution(own)
+        if isinstance(again, list) and (gamma.official or clob is not None):
+            self._observe(EndedMarketListed(market.slug, own))
         if found is None and clob is None:
             return ResolutionStatus(None, "neither the catalogue nor the order API answers"), ""
         if gamma.official and clob is not None and clob is not gamma.outcome:
@@ -72,15 +78,6 @@ class ResolutionSource:
         if clob is not None and gamma.why.startswith("the resolution is"):
             return gamma, ""
         return (ResolutionStatus(clob), "clob") if clob is not None else (gamma, "")
-
-    async def _observe_listing(self, market: Market, row: dict[str, Any] | None) -> None:
-        if row is None:
-            # The outcome may have been published between the two answers: then the catalogue has it by now.
-            answer = await self._catalogue(market)
-            if not isinstance(answer, list):
-                return
-            row = _row_of(market, answer)
-        self._observe(EndedMarketListed(market.slug, row))
 
     async def _catalogue(self, market: Market) -> object:
         return await self._get(f"{self._gamma_url}/markets", {"slug": market.slug, "closed": "true"})

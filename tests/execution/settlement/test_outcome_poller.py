@@ -80,9 +80,27 @@ async def test_a_market_is_unlisted_only_if_it_stays_so(venue, over, listed):
 
     async with httpx.AsyncClient(trust_env=False, event_hooks={"response": [publish]}) as client:
         source = ResolutionSource(client, f"{venue.url}/gamma", venue.url, observe=seen.append)
-        assert (await source.resolution(over))[1] == "clob"
+        assert (await source.resolution(over))[1] == ("gamma" if listed else "clob")
     (observed,) = seen
     assert (observed.slug, observed.row is not None) == (over.slug, listed)
+
+
+async def test_an_outcome_between_the_two_answers_has_to_be_the_catalogues_too(venue, over):
+    """The catalogue's answer was made before the outcome was published, the order API's after it, with the
+    other winner: nothing is settled."""
+    venue.fault("clob_contradicts", None)
+    before = [venue.get("/gamma/markets", slug=over.slug, closed="true")[0] | {"closed": False}]
+    async with httpx.AsyncClient(trust_env=False) as client:
+        source = ResolutionSource(client, f"{venue.url}/gamma", venue.url)
+        now, answers = source._catalogue, [before]
+
+        async def catalogue(market: Market) -> object:
+            return answers.pop() if answers else await now(market)
+
+        source._catalogue = catalogue
+        found, _ = await source.resolution(over)
+    assert found.outcome is None
+    assert "the catalogue's outcome is" in found.why
 
 
 @pytest.mark.parametrize(
