@@ -103,6 +103,21 @@ async def test_an_outcome_between_the_two_answers_has_to_be_the_catalogues_too(v
     assert "the catalogue's outcome is" in found.why
 
 
+async def test_a_second_answer_that_does_not_come_changes_nothing(venue, over):
+    """The catalogue reported a dispute, and then nothing: the order API's winner is not taken instead."""
+    venue.fault("resolution_disputed", None)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        source = ResolutionSource(client, f"{venue.url}/gamma", venue.url)
+        answers = [None, await source._catalogue(over)]
+
+        async def catalogue(market: Market) -> object:
+            return answers.pop()
+
+        source._catalogue = catalogue
+        found, _ = await source.resolution(over)
+    assert (found.outcome, found.why) == (None, "the resolution is disputed")
+
+
 @pytest.mark.parametrize(
     ("fault", "fragment", "grave"),
     [
