@@ -56,7 +56,8 @@ class ResolutionSource:
             self._get(f"{self._clob_url}/markets/{market.condition_id}", {}),
         )
         clob, again = clob_outcome(answer), found
-        if clob is not None and not gamma_resolution(_row_of(market, found)).official:
+        official = gamma_resolution(_row_of(market, found)).official
+        if clob is not None and isinstance(found, list) and not official:
             # It may have been published between the two answers: then the catalogue has it by now, and has to
             # agree.
             again = await self._catalogue(market)
